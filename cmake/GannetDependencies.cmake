@@ -1,0 +1,31 @@
+# Every dependency of the project, found as Debian packages it. Nothing is fetched and nothing is vendored.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(GTest CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(GIF REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+# Debian's libzip CMake file names tools of another package, so pkg-config it is.
+pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+find_package(benchmark CONFIG REQUIRED)
+
+# TSan's tests link neither torch nor gRPC; that build does not need torch at all.
+option(GANNET_TORCH "Build what needs LibTorch" ON)
+if(GANNET_TORCH)
+  include(GannetTorch)
+endif()
+
+if(GANNET_SERVICES)
+  find_package(Protobuf REQUIRED)
+  find_package(gRPC CONFIG REQUIRED)
+  pkg_check_modules(libpqxx REQUIRED IMPORTED_TARGET libpqxx)
+  pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)
+  find_package(prometheus-cpp CONFIG REQUIRED)
+  find_package(spdlog CONFIG REQUIRED)
+  find_package(yaml-cpp CONFIG REQUIRED)
+  find_package(CLI11 CONFIG REQUIRED)
+endif()

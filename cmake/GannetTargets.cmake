@@ -1,0 +1,129 @@
+# The layer order and the shape of every target of the project.
+#
+#   gannet_library(NAME LAYER n SRCS … DEPS <our libs> PUBLIC_LIBS <others in headers> PRIVATE_LIBS <others>)
+#   gannet_binary(NAME SRCS … DEPS … PRIVATE_LIBS …)            # layer 6: mains and the CLI, wiring only
+#   gannet_test(LIB LABELS unit [tsan] … SRCS … DEPS … )         # one executable and one CTest entry per source
+#
+# A library may depend on libraries of lower layers only; `testing` targets sit half a layer above their library. Whoever
+# breaks that, or links an outside library that another target owns, gets an error at configure time.
+
+set(GANNET_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(GANNET_WERROR)
+  list(APPEND GANNET_WARNINGS -Werror)
+endif()
+
+# Outside libraries with exactly one owner.
+set(GANNET_OWNER_gannet_torch gan)
+set(GANNET_OWNER_PkgConfig::libpqxx pg)
+set(GANNET_OWNER_PkgConfig::libpq pg)
+set(GANNET_OWNER_prometheus-cpp::pull telemetry)
+set(GANNET_OWNER_spdlog::spdlog telemetry)
+set(GANNET_OWNER_yaml-cpp config)
+
+function(gannet_apply_options target)
+  target_compile_options(${target} PRIVATE ${GANNET_WARNINGS})
+  target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
+  if(GANNET_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${GANNET_SANITIZE} -fno-omit-frame-pointer
+                                             -fno-sanitize-recover=all)
+    target_link_options(${target} PRIVATE -fsanitize=${GANNET_SANITIZE})
+  endif()
+endfunction()
+
+# Checks DEPS and LIBS of `name` against its layer, and links them.
+function(gannet_link name layer scope)
+  foreach(dep IN LISTS ARGN)
+    get_property(known GLOBAL PROPERTY GANNET_LAYER_${dep})
+    if(known STREQUAL "" AND NOT TARGET gannet_${dep})
+      message(FATAL_ERROR "${name} (layer ${layer}) names '${dep}', which does not exist yet: "
+                          "a target is declared after everything it depends on.")
+    endif()
+    if(NOT known LESS layer)
+      message(FATAL_ERROR "${name} (layer ${layer}) must not depend on ${dep} (layer ${known}): "
+                          "a target depends only on lower layers (docs/adr/0001-layers.md).")
+    endif()
+    target_link_libraries(gannet_${name} ${scope} gannet_${dep})
+  endforeach()
+endfunction()
+
+function(gannet_link_outside name scope)
+  foreach(lib IN LISTS ARGN)
+    if(DEFINED GANNET_OWNER_${lib} AND NOT GANNET_OWNER_${lib} STREQUAL name)
+      message(FATAL_ERROR "${name} links ${lib}, which only '${GANNET_OWNER_${lib}}' may use: use that library instead.")
+    endif()
+    target_link_libraries(gannet_${name} ${scope} ${lib})
+  endforeach()
+endfunction()
+
+function(gannet_library name)
+  cmake_parse_arguments(A "" "LAYER" "SRCS;DEPS;PUBLIC_LIBS;PRIVATE_LIBS" ${ARGN})
+  if(NOT DEFINED A_LAYER OR A_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "gannet_library(${name}): needs LAYER and takes no '${A_UNPARSED_ARGUMENTS}'")
+  endif()
+  add_library(gannet_${name} STATIC ${A_SRCS})
+  add_library(gannet::${name} ALIAS gannet_${name})
+  set_property(GLOBAL PROPERTY GANNET_LAYER_${name} ${A_LAYER})
+  set_property(GLOBAL APPEND PROPERTY GANNET_LIBRARIES ${name})
+  gannet_apply_options(gannet_${name})
+  gannet_link(${name} ${A_LAYER} PUBLIC ${A_DEPS})
+  gannet_link_outside(${name} PUBLIC ${A_PUBLIC_LIBS})
+  gannet_link_outside(${name} PRIVATE ${A_PRIVATE_LIBS})
+endfunction()
+
+function(gannet_binary name)
+  cmake_parse_arguments(A "" "OUTPUT" "SRCS;DEPS;PRIVATE_LIBS" ${ARGN})
+  add_executable(gannet_${name} ${A_SRCS})
+  set_target_properties(gannet_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+  if(A_OUTPUT)
+    set_target_properties(gannet_${name} PROPERTIES OUTPUT_NAME ${A_OUTPUT})
+  endif()
+  gannet_apply_options(gannet_${name})
+  gannet_link(${name} 6 PRIVATE ${A_DEPS})
+  gannet_link_outside(${name} PRIVATE ${A_PRIVATE_LIBS})
+endfunction()
+
+# Tests may use their own library, anything below it, and any `testing` target. LABELS: unit (no socket), tsan (links neither
+# gRPC nor torch), pg (real PostgreSQL), cluster (services in one process), e2e (real binaries). Each has a time limit only so
+# that a hang ends.
+function(gannet_test lib)
+  cmake_parse_arguments(A "" "TIMEOUT" "LABELS;SRCS;DEPS;LIBS" ${ARGN})
+  if(NOT A_LABELS)
+    set(A_LABELS unit)
+  endif()
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 300)
+  endif()
+  foreach(src IN LISTS A_SRCS)
+    get_filename_component(stem ${src} NAME_WE)
+    set(target ${lib}_${stem})
+    add_executable(${target} ${src})
+    gannet_apply_options(${target})
+    if(TARGET gannet_${lib})
+      target_link_libraries(${target} PRIVATE gannet_${lib})
+    endif()
+    foreach(dep IN LISTS A_DEPS)
+      target_link_libraries(${target} PRIVATE gannet_${dep})
+    endforeach()
+    target_link_libraries(${target} PRIVATE ${A_LIBS} GTest::gmock GTest::gtest_main)
+    add_test(NAME ${target} COMMAND ${target})
+    set_tests_properties(${target} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+  endforeach()
+endfunction()
+
+# Prints the layers, lowest first, so that a reader of the configure log sees the order that was enforced.
+function(gannet_finish_layers)
+  get_property(libs GLOBAL PROPERTY GANNET_LIBRARIES)
+  foreach(layer 0 0.5 1 1.5 2 2.5 3 3.5 4 4.5 5 5.5)
+    set(row "")
+    foreach(lib IN LISTS libs)
+      get_property(l GLOBAL PROPERTY GANNET_LAYER_${lib})
+      if(l EQUAL layer)
+        list(APPEND row ${lib})
+      endif()
+    endforeach()
+    if(row)
+      list(JOIN row " " row)
+      message(STATUS "layer ${layer}: ${row}")
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "libs/tensor/tensor_bundle.h"
+
+namespace gannet {
+
+// Folds the gradients of a round into their image-weighted mean, in the order they are added: callers add in slot order, so the result has the same bits whatever order
+// gradients arrived in. Accumulates in double.
+//
+// Thread safety: none.
+class WeightedMean {
+ public:
+  // Adds a gradient of `image_count` > 0 images.
+  // Returns: INVALID_ARGUMENT - names, shapes or dtypes differ from the first one's, or the count is not positive.
+  absl::Status Add(const TensorBundle& gradient, int image_count);
+
+  // The mean, F32. Returns: FAILED_PRECONDITION - nothing was added.
+  absl::StatusOr<TensorBundle> Finish() const;
+
+ private:
+  BundleSpec spec_;
+  std::vector<std::vector<double>> sums_;
+  double images_ = 0;
+};
+
+}  // namespace gannet

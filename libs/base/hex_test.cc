@@ -1,0 +1,23 @@
+#include "libs/base/hex.h"
+
+#include "gtest/gtest.h"
+
+namespace gannet {
+namespace {
+
+TEST(HexTest, EncodesEveryByte) { EXPECT_EQ(HexEncode(std::string("\x00\x7f\xff\x10", 4)), "007fff10"); }
+
+TEST(HexTest, RejectsUpperCaseAndWrongLength) {
+  EXPECT_TRUE(IsHex("00ff", 4));
+  EXPECT_FALSE(IsHex("00FF", 4));
+  EXPECT_FALSE(IsHex("00ff", 5));
+  EXPECT_FALSE(IsHex("00fg", 4));
+}
+
+TEST(HexTest, RandomValuesDiffer) {
+  EXPECT_TRUE(IsHex(RandomHex(16), 32));
+  EXPECT_NE(RandomHex(16), RandomHex(16));
+}
+
+}  // namespace
+}  // namespace gannet

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "libs/domain/run_config.h"
+#include "libs/tensor/tensor_bundle.h"
+
+// Training step, optimizer and sampling. No header of this library includes torch.
+
+namespace gannet {
+
+// Sets the threads of OpenMP and of BLAS for this process, both (they oversubscribe each other otherwise), and malloc's thresholds. Call first in main.
+void ConfigureCompute(int threads);
+
+// "LibTorch 1.13.1, OpenBLAS, 2 threads", for logs; and whether the BLAS is the slow reference one.
+struct ComputeDescription {
+  std::string text;
+  bool reference_blas = false;
+};
+ComputeDescription DescribeCompute();
+
+// Weights of version 0: convolutions N(0, 0.02), BatchNorm gamma N(1, 0.02), beta 0, from Philox streams of the seed, one per tensor. Layout WeightsSpec.
+TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed);
+
+// Adam's zero state. Layout AdamStateSpec.
+TensorBundle InitialAdamState(const ModelConfig& model);
+
+// What to compute the gradient of.
+struct UnitTask {
+  int64_t round = 0;
+  int slot = 0;
+  uint64_t seed = 0;
+  int micro_batch = 32;
+  double real_label = 1.0;
+  int image_count = 0;
+  // Writes image `position` (0 .. image_count-1 of the unit) as 3 x size x size floats in [-1, 1]. An error ends the computation with that status.
+  std::function<absl::Status(int position, absl::Span<float> out)> read_image;
+  // Called after each micro-batch with the number done. May be empty.
+  std::function<void(int done)> on_progress;
+  // When it turns true the computation ends with CANCELLED at the next micro-batch. May be null.
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
+struct UnitGradient {
+  TensorBundle gradient;  // layout GradientSpec
+  int micro_batch_count = 0;
+  double discriminator_loss = 0;
+  double generator_loss = 0;
+  double real_accuracy = 0;
+  double fake_accuracy = 0;
+  double compute_seconds = 0;  // without the time in read_image
+  double data_seconds = 0;     // in read_image
+};
+
+// Computes gradients of both networks for one unit, at given weights (docs: "Training, exactly" in docs/training.md).
+//
+// Thread safety: none; one per worker. Ownership: keeps its own copy of the weights.
+class GradientComputer {
+ public:
+  virtual ~GradientComputer() = default;
+
+  // Takes weights of layout WeightsSpec; they stay until the next call. Buffers are reset before every unit.
+  // Returns: INVALID_ARGUMENT - another layout, or a value that is not finite.
+  virtual absl::Status SetWeights(const TensorBundle& weights) = 0;
+
+  // Returns: CANCELLED; FAILED_PRECONDITION - no weights; INTERNAL - the result is not finite (a diverged run), naming the tensor; what read_image returned.
+  virtual absl::StatusOr<UnitGradient> Compute(const UnitTask& task) = 0;
+};
+
+absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const ModelConfig& model);
+
+// One optimizer update, in place, given the round's gradient (layout GradientSpec, means already image-weighted over the round) and
+// the round's micro-batches k: BatchNorm buffers pass by pass r' = (1-m)^k r + (1-(1-m)^k) s with m = 0.1, the counter adds k per pass; then Adam as
+// PyTorch computes it (torch.optim.Adam, amsgrad off, no weight decay). Deterministic: no thread count changes a bit.
+// Returns: INVALID_ARGUMENT - a layout differs.
+absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam, const TensorBundle& round_gradient,
+                        int64_t micro_batches, TensorBundle& weights, TensorBundle& adam_state);
+
+// Images in planar RGB, 3 x image_size x image_size floats in [-1, 1] each.
+struct ImageBatch {
+  int image_size = 0;
+  std::vector<std::vector<float>> images;
+};
+
+enum class SampleMode { kEval, kBatchStatistics };
+
+// Generates `count` images from noise streams (seed, kSampleNoise, 0, first + i): the same faces at every version.
+// kEval uses the running averages; kBatchStatistics those of this batch (for comparison).
+// Returns: INVALID_ARGUMENT - another layout.
+absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights, uint64_t seed, int count,
+                                          SampleMode mode = SampleMode::kEval);
+
+}  // namespace gannet
