@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace gannet {
+
+// Every setting of every service and command, in sections as in the YAML file. The same file serves all of them; each reads the sections it needs.
+// Defaults here are the defaults. Precedence: flag (--section.key VALUE; not for secrets) over environment (GANNET_SECTION_KEY) over file over default.
+struct Config {
+  struct Run {
+    std::string name = "default";
+    uint64_t seed = 1;
+    int64_t rounds = 1000;
+  } run;
+
+  struct Model {
+    int image_size = 64;
+    int latent_dim = 100;
+    int base_width = 64;
+  } model;
+
+  struct Training {
+    double learning_rate = 2e-4;
+    double beta1 = 0.5;
+    double beta2 = 0.999;
+    double epsilon = 1e-8;
+    double real_label = 1.0;
+    int images_per_unit = 320;
+    int units_per_round = 3;
+    int micro_batch = 32;
+    absl::Duration lease = absl::Seconds(300);
+    std::string gradient_codec = "fp32";  // fp32 or fp16
+  } training;
+
+  struct Data {
+    std::string kind = "procedural";  // procedural, folder, zip, idx
+    std::string path;
+    uint64_t seed = 1;
+    int64_t count = 10'000;
+  } data;
+
+  struct Database {
+    std::string url = "postgres:///gannet";  // never with a password in it
+    std::string password_file;               // else PGPASSWORD, PGPASSFILE, ~/.pgpass
+    int pool_size = 8;
+  } database;
+
+  struct Coordinator {
+    std::string admin_listen = "127.0.0.1:50052";
+    std::string metrics_listen = "127.0.0.1:9101";
+    std::string output_dir = "out";
+    int64_t sample_every = 100;  // rounds between sample grids; 0: only first and last
+    int sample_count = 64;
+    int64_t keep_every = 100;  // weights of every Nth round are kept for good; 0: only the last
+    absl::Duration leadership_ttl = absl::Seconds(15);
+    int threads = 1;
+  } coordinator;
+
+  struct Gateway {
+    std::string listen = "127.0.0.1:50051";
+    std::string metrics_listen = "127.0.0.1:9102";
+    int64_t max_payload_bytes = 256 << 20;   // of one gradient
+    int64_t max_inflight_bytes = 1 << 30;    // of all gradients being received
+    absl::Duration drain_limit = absl::Seconds(10);
+  } gateway;
+
+  struct Worker {
+    std::string exchange = "127.0.0.1:50051";  // HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode
+    std::string name;                          // default: the host's name
+    std::string state_file;                    // identity; default: $XDG_STATE_HOME/gannet/worker.json
+    std::string metrics_listen = "127.0.0.1:9103";
+    int threads = 0;  // 0: all cores
+  } worker;
+
+  struct Log {
+    std::string level = "info";   // debug, info, warning, error
+    std::string format = "text";  // text or json
+  } log;
+};
+
+// One key of the schema, as documentation and checks see it.
+struct ConfigKey {
+  std::string name;  // "training.learning_rate"
+  std::string type;  // "integer", "number", "text", "duration", "one of a, b"
+  std::string default_value;
+  std::string description;
+};
+
+// All keys in order of their section.
+const std::vector<ConfigKey>& ConfigKeys();
+
+// What a command line said.
+struct CommandLine {
+  std::string config_path;              // --config FILE; empty: none
+  std::vector<std::string> overrides;   // "section.key=value", from --section.key VALUE
+};
+
+// Reads file, environment and overrides into one Config.
+// Returns: INVALID_ARGUMENT - naming every mistake at once, one per line: "FILE:LINE: unknown key 'trainning.lease', did you mean 'training.lease'?",
+// values of the wrong type or out of range with what is allowed; NOT_FOUND - no such file.
+absl::StatusOr<Config> LoadConfig(const CommandLine& command_line);
+
+// The effective settings as YAML, with passwords that a URL may carry masked.
+std::string DumpConfig(const Config& config);
+
+// Reads a secret from a file (a trailing newline is dropped).
+// Returns: NOT_FOUND, PERMISSION_DENIED - naming the file and what to do; INVALID_ARGUMENT - it is empty.
+absl::StatusOr<std::string> ReadSecretFile(const std::string& path);
+
+}  // namespace gannet

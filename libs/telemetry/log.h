@@ -1,0 +1,66 @@
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace gannet {
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+// A named value of a log line.
+struct LogField {
+  LogField(absl::string_view k, absl::string_view v) : key(k), value(v) {}
+  LogField(absl::string_view k, const char* v) : key(k), value(v) {}
+  LogField(absl::string_view k, const std::string& v) : key(k), value(v) {}
+  LogField(absl::string_view k, int v) : key(k), value(std::to_string(v)), number(true) {}
+  LogField(absl::string_view k, int64_t v) : key(k), value(std::to_string(v)), number(true) {}
+  LogField(absl::string_view k, uint64_t v) : key(k), value(std::to_string(v)), number(true) {}
+  LogField(absl::string_view k, double v);
+  LogField(absl::string_view k, absl::Duration v);
+  LogField(absl::string_view k, const absl::Status& v);
+
+  std::string key;
+  std::string value;
+  bool number = false;  // written without quotes in JSON
+};
+
+struct LogOptions {
+  LogLevel level = LogLevel::kInfo;
+  bool json = false;  // one JSON object a line instead of text
+};
+
+// Writes lines to stderr: time, level, fixed text, then key=value fields (values last, quoted where needed). Passed by reference: there
+// is no global logger. Secrets never go into a line.
+//
+// Thread safety: all methods may be called from any thread.
+class Logger {
+ public:
+  // `service` is named in every line.
+  Logger(absl::string_view service, const LogOptions& options);
+  ~Logger();
+  Logger(const Logger&) = delete;
+  Logger& operator=(const Logger&) = delete;
+
+  void Log(LogLevel level, absl::string_view message, std::initializer_list<LogField> fields = {});
+  void Debug(absl::string_view message, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kDebug, message, fields); }
+  void Info(absl::string_view message, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kInfo, message, fields); }
+  void Warning(absl::string_view message, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kWarning, message, fields); }
+  void Error(absl::string_view message, std::initializer_list<LogField> fields = {}) { Log(LogLevel::kError, message, fields); }
+
+  void Flush();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// A logger that writes nothing, for tests and benchmarks.
+Logger& NullLogger();
+
+}  // namespace gannet
