@@ -1,7 +1,7 @@
 #pragma once
 
-#include "absl/time/time.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace gannet {
 
@@ -31,7 +31,8 @@ class Backoff {
   uint64_t state_;
 };
 
-// Whether repeating the same call later can help: UNAVAILABLE, ABORTED, RESOURCE_EXHAUSTED or DEADLINE_EXCEEDED.
+// Whether repeating the same call later can help: UNAVAILABLE, ABORTED, RESOURCE_EXHAUSTED or
+// DEADLINE_EXCEEDED.
 bool IsRetryable(const absl::Status& status);
 
 }  // namespace gannet

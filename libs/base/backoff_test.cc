@@ -18,7 +18,8 @@ TEST(BackoffTest, GrowsToTheMaximumWithinTheJitter) {
 }
 
 TEST(BackoffTest, ResetStartsOver) {
-  Backoff backoff({.initial = absl::Milliseconds(100), .max = absl::Seconds(100), .multiplier = 10});
+  Backoff backoff(
+      {.initial = absl::Milliseconds(100), .max = absl::Seconds(100), .multiplier = 10});
   backoff.Next();
   backoff.Next();
 

@@ -1,7 +1,8 @@
 #pragma once
 
-// GANNET_CHECK(condition): ends the process, naming the condition, when an invariant of our own does not hold. Nothing that a
-// peer, user, file or database sends may reach it: those get a Status.
+// GANNET_CHECK(condition): ends the process, naming the condition, when an invariant of our own
+// does not hold. Nothing that a peer, user, file or database sends may reach it: those get a
+// Status.
 
 namespace gannet {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition);

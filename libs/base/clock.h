@@ -4,8 +4,8 @@
 
 namespace gannet {
 
-// Where time comes from. Passed by reference to whatever needs it, so that tests move it by hand. Leases are not judged by it:
-// their clock is the database's.
+// Where time comes from. Passed by reference to whatever needs it, so that tests move it by hand.
+// Leases are not judged by it: their clock is the database's.
 //
 // Thread safety: all methods may be called from any thread.
 class Clock {

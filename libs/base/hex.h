@@ -12,7 +12,8 @@ std::string HexEncode(absl::string_view bytes);
 // Whether `text` is exactly `digits` lower-case hexadecimal digits.
 bool IsHex(absl::string_view text, size_t digits);
 
-// `byte_count` bytes from the kernel's random generator, as hexadecimal digits. For identities and secrets.
+// `byte_count` bytes from the kernel's random generator, as hexadecimal digits. For identities and
+// secrets.
 std::string RandomHex(size_t byte_count);
 
 }  // namespace gannet

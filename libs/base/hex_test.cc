@@ -5,7 +5,9 @@
 namespace gannet {
 namespace {
 
-TEST(HexTest, EncodesEveryByte) { EXPECT_EQ(HexEncode(std::string("\x00\x7f\xff\x10", 4)), "007fff10"); }
+TEST(HexTest, EncodesEveryByte) {
+  EXPECT_EQ(HexEncode(std::string("\x00\x7f\xff\x10", 4)), "007fff10");
+}
 
 TEST(HexTest, RejectsUpperCaseAndWrongLength) {
   EXPECT_TRUE(IsHex("00ff", 4));

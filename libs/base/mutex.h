@@ -10,8 +10,8 @@
 
 namespace gannet {
 
-// A std::mutex that Clang's thread-safety analysis understands. absl::Mutex is not used because Debian's build of it gives false
-// reports under ThreadSanitizer.
+// A std::mutex that Clang's thread-safety analysis understands. absl::Mutex is not used because
+// Debian's build of it gives false reports under ThreadSanitizer.
 class ABSL_LOCKABLE Mutex {
  public:
   Mutex() = default;
@@ -38,7 +38,8 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex& mu_;
 };
 
-// A condition variable for Mutex. Every wait may wake spuriously: wait in a loop over the condition.
+// A condition variable for Mutex. Every wait may wake spuriously: wait in a loop over the
+// condition.
 class CondVar {
  public:
   void Wait(Mutex& mu) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
@@ -52,7 +53,8 @@ class CondVar {
     std::unique_lock<std::mutex> lock(mu.mu_, std::adopt_lock);
     // Capped: some libraries overflow when an enormous duration is added to now().
     const auto capped = absl::ToChronoNanoseconds(std::min(timeout, absl::Hours(24)));
-    // Waits until a system-clock point: ThreadSanitizer of GCC 12 does not know pthread_cond_clockwait.
+    // Waits until a system-clock point: ThreadSanitizer of GCC 12 does not know
+    // pthread_cond_clockwait.
     const auto status = cv_.wait_until(lock, std::chrono::system_clock::now() + capped);
     lock.release();
     return status == std::cv_status::no_timeout;

@@ -8,8 +8,8 @@
 
 namespace gannet {
 
-// Calls a function again and again from a thread of its own: first at once, then `interval` after the end of the previous call,
-// or earlier when Wake() asks for it.
+// Calls a function again and again from a thread of its own: first at once, then `interval` after
+// the end of the previous call, or earlier when Wake() asks for it.
 //
 // Thread safety: all methods may be called from any thread; Stop not from the function itself.
 // Ownership and lifetime: the destructor stops.

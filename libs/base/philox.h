@@ -8,8 +8,9 @@
 
 namespace gannet {
 
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a pure function from a counter and a
-// key to 128 random bits, so that any value of any stream can be had at once, on any machine, with the same bits.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a pure
+// function from a counter and a key to 128 random bits, so that any value of any stream can be had
+// at once, on any machine, with the same bits.
 std::array<uint32_t, 4> Philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 // What a stream of random numbers is for; streams of different purposes never share bits.
@@ -22,12 +23,14 @@ enum class RandomPurpose : uint32_t {
   kAugment = 6,
 };
 
-// A sequence of random numbers named by (seed, purpose, a, b). Reading it never depends on how much another stream was read.
+// A sequence of random numbers named by (seed, purpose, a, b). Reading it never depends on how much
+// another stream was read.
 //
 // Thread safety: none; make one where it is needed, it is cheap.
 class PhiloxStream {
  public:
-  // `a` and `b` name the stream, for instance round and image position. `b` must be below 2^32 and `a` below 2^48.
+  // `a` and `b` name the stream, for instance round and image position. `b` must be below 2^32 and
+  // `a` below 2^48.
   PhiloxStream(uint64_t seed, RandomPurpose purpose, uint64_t a, uint64_t b);
 
   // Uniform over all 32-bit values.
@@ -46,12 +49,13 @@ class PhiloxStream {
   int used_ = 4;
 };
 
-// Fills `out` with standard normal values (Box-Muller 1958) from the stream. Computed in double and rounded to float, so that the
-// bits are equal wherever the C library's log, cos and sin are correct to a unit in the last place of double; with equal builds
-// they are equal by construction.
+// Fills `out` with standard normal values (Box-Muller 1958) from the stream. Computed in double and
+// rounded to float, so that the bits are equal wherever the C library's log, cos and sin are
+// correct to a unit in the last place of double; with equal builds they are equal by construction.
 void FillNormal(PhiloxStream& stream, absl::Span<float> out);
 
-// The permutation of 0..n-1 in which `epoch` passes over the data (Fisher-Yates with the stream (seed, kDataOrder, epoch, 0)).
+// The permutation of 0..n-1 in which `epoch` passes over the data (Fisher-Yates with the stream
+// (seed, kDataOrder, epoch, 0)).
 std::vector<int64_t> EpochOrder(uint64_t seed, int64_t epoch, int64_t n);
 
 }  // namespace gannet

@@ -3,11 +3,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-// GANNET_RETURN_IF_ERROR(expr): returns the status of `expr` from the enclosing function unless it is OK.
-// GANNET_ASSIGN_OR_RETURN(lhs, expr): assigns the value of a StatusOr, or returns its status.
+// GANNET_RETURN_IF_ERROR(expr): returns the status of `expr` from the enclosing function unless it
+// is OK. GANNET_ASSIGN_OR_RETURN(lhs, expr): assigns the value of a StatusOr, or returns its
+// status.
 
-#define GANNET_RETURN_IF_ERROR(expr)                        \
-  do {                                                      \
+#define GANNET_RETURN_IF_ERROR(expr)                                                    \
+  do {                                                                                  \
     if (absl::Status gannet_status = (expr); !gannet_status.ok()) return gannet_status; \
   } while (false)
 

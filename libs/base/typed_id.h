@@ -9,7 +9,8 @@
 
 namespace gannet {
 
-// An integer or string that cannot be mistaken for another one of the same representation. `Tag` only makes types differ.
+// An integer or string that cannot be mistaken for another one of the same representation. `Tag`
+// only makes types differ.
 template <typename Tag, typename Rep>
 class TypedId {
  public:

@@ -52,9 +52,9 @@ MATCHER_P2(StatusIs, code, message, "has the status code " + absl::StatusCodeToS
 // ASSERT_OK_AND_ASSIGN(lhs, expr): assigns the value of a StatusOr, or fails the test.
 #define ASSERT_OK_AND_ASSIGN(lhs, expr) \
   ASSERT_OK_AND_ASSIGN_IMPL(GANNET_TEST_CONCAT(gannet_statusor_, __LINE__), lhs, expr)
-#define ASSERT_OK_AND_ASSIGN_IMPL(tmp, lhs, expr)      \
-  auto tmp = (expr);                                   \
-  ASSERT_TRUE(tmp.ok()) << tmp.status().ToString();    \
+#define ASSERT_OK_AND_ASSIGN_IMPL(tmp, lhs, expr)   \
+  auto tmp = (expr);                                \
+  ASSERT_TRUE(tmp.ok()) << tmp.status().ToString(); \
   lhs = std::move(tmp).value()
 
 #define EXPECT_OK(expr) EXPECT_THAT((expr), ::gannet::IsOk())
