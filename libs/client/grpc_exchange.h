@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/exchange/exchange.h"
+#include "libs/rpc/channel.h"
+
+namespace gannet {
+
+struct GrpcExchangeOptions {
+  ChannelOptions channel;  // target: the gateway's "HOST:PORT"
+
+  // Of a call without a payload. Claim gets its wait in addition.
+  absl::Duration call_limit = absl::Seconds(10);
+  // Of a call that carries weights or a gradient: 30 MB at 0.5 Mbit/s take 8 minutes.
+  absl::Duration transfer_limit = absl::Minutes(10);
+
+  int64_t max_weights_bytes = int64_t{256} << 20;
+};
+
+// The exchange by way of a gateway (gannet.v1.ExchangeService). Payloads travel in chunks of 512
+// KiB, header first, and are verified on arrival. Claims, heartbeats and the like have a connection
+// of their own, beside that of the payloads.
+//
+// Each call makes one attempt: the caller repeats, with back-off; every call is idempotent.
+//
+// Thread safety: all methods may be called from any thread.
+// Errors beyond those of Exchange: DEADLINE_EXCEEDED - a limit of the options passed; DATA_LOSS -
+// the weights were cut off or do not match their checksum; RESOURCE_EXHAUSTED - a limit of the
+// gateway, or weights larger than max_weights_bytes (refused before any byte of them is stored).
+class GrpcExchange final : public Exchange {
+ public:
+  // Connects with the first call, not here.
+  // Returns: INVALID_ARGUMENT - the target is not an address, or the environment's proxy cannot be
+  // used (see CheckProxy).
+  static absl::StatusOr<std::unique_ptr<GrpcExchange>> Create(const GrpcExchangeOptions& options);
+  ~GrpcExchange() override;
+
+  absl::StatusOr<JoinResult> Join(const JoinRequest& request) override;
+  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
+  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
+                                       WeightsVersion version) override;
+  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override;
+  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
+                                            const std::vector<UnitProgress>& held) override;
+  absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
+                       Attempt attempt) override;
+  absl::Status Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
+                    const std::string& reason) override;
+  absl::Status Leave(const WorkerIdentity& worker, RunId run) override;
+
+ private:
+  struct Stubs;
+
+  GrpcExchange(const GrpcExchangeOptions& options, std::unique_ptr<Stubs> stubs);
+
+  const GrpcExchangeOptions options_;
+  const std::unique_ptr<Stubs> stubs_;
+};
+
+}  // namespace gannet

@@ -1,0 +1,102 @@
+#include "libs/rpc/channel.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/support/channel_arguments.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/address.h"
+
+namespace gannet {
+namespace {
+
+std::string Getenv(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// "http://user:password@host:1" without what is secret, for messages.
+std::string MaskCredentials(absl::string_view url) {
+  const size_t at = url.rfind('@');
+  if (at == absl::string_view::npos) return std::string(url);
+  const size_t scheme_end = url.find("://");
+  const absl::string_view scheme =
+      scheme_end == absl::string_view::npos ? "" : url.substr(0, scheme_end + 3);
+  return absl::StrCat(scheme, "***", url.substr(at));
+}
+
+// As gRPC does it: an entry matches every host that ends with it.
+bool IsExempt(const std::string& host, const ProxyEnvironment& environment) {
+  const std::string& list =
+      environment.no_grpc_proxy.empty() ? environment.no_proxy : environment.no_grpc_proxy;
+  for (absl::string_view entry : absl::StrSplit(list, ',', absl::SkipWhitespace())) {
+    if (absl::EndsWithIgnoreCase(host, absl::StripAsciiWhitespace(entry))) return true;
+  }
+  return false;
+}
+
+int Milliseconds(absl::Duration duration) {
+  return static_cast<int>(absl::ToInt64Milliseconds(duration));
+}
+
+}  // namespace
+
+ProxyEnvironment ProxyEnvironment::FromProcess() {
+  return {.grpc_proxy = Getenv("grpc_proxy"),
+          .https_proxy = Getenv("https_proxy"),
+          .http_proxy = Getenv("http_proxy"),
+          .no_grpc_proxy = Getenv("no_grpc_proxy"),
+          .no_proxy = Getenv("no_proxy")};
+}
+
+absl::Status CheckProxy(const std::string& target, const ProxyEnvironment& environment) {
+  GANNET_ASSIGN_OR_RETURN(const Address address, ParseAddress(target));
+  const struct {
+    const char* name;
+    const std::string& value;
+  } candidates[] = {{"grpc_proxy", environment.grpc_proxy},
+                    {"https_proxy", environment.https_proxy},
+                    {"http_proxy", environment.http_proxy}};
+  for (const auto& [name, value] : candidates) {
+    if (value.empty()) continue;
+    absl::string_view rest = value;
+    const bool usable = absl::ConsumePrefix(&rest, "http://") && !rest.empty() && rest[0] != '/';
+    if (usable || IsExempt(address.host, environment)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a proxy of this kind cannot be used and would be passed over in silence: gRPC needs "
+        "http://HOST:PORT (it tunnels TLS through it with CONNECT). Set grpc_proxy to such a URL, "
+        "or list the server's host in no_proxy to connect directly; got ",
+        name, "=", MaskCredentials(value), " for ", target));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const ChannelOptions& options,
+                                                           ChannelUse use) {
+  GANNET_RETURN_IF_ERROR(CheckProxy(options.target, ProxyEnvironment::FromProcess()));
+  grpc::ChannelArguments arguments;
+  // Channels whose arguments differ do not share connections.
+  arguments.SetString("gannet.channel_use", use == ChannelUse::kControl ? "control" : "bulk");
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_interval));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(options.keepalive_timeout));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // no limit
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Milliseconds(options.max_reconnect_pause));
+  arguments.SetMaxReceiveMessageSize(options.max_receive_message_bytes);
+  return grpc::CreateCustomChannel(options.target, options.credentials, arguments);
+}
+
+void SetDeadline(grpc::ClientContext& context, absl::Duration limit) {
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::milliseconds(absl::ToInt64Milliseconds(limit)));
+}
+
+}  // namespace gannet
