@@ -70,14 +70,28 @@ struct ClaimResult {
   RunState state = RunState::kRunning;
 };
 
+// What was hashed on this side of the wire, so that nobody hashes the same 25 MB twice.
+struct HashedBytes {
+  const std::string* bytes = nullptr;
+  std::string sha256;
+};
+
 // Encoded tensors with their checksum. The bytes are shared, never changed.
 struct Payload {
   Codec codec = Codec::kFp32;
-  std::string sha256;  // 32 raw bytes
+  std::string sha256;  // 32 raw bytes, as its sender states it
   std::shared_ptr<const std::string> bytes;
+  HashedBytes hashed = {};  // set by the two functions below, left alone by everybody else
 
   // Computes the checksum.
   static Payload FromBytes(Codec codec, std::string bytes);
+
+  // For whoever computed the checksum while the bytes arrived.
+  static Payload FromHashed(Codec codec, std::string bytes, std::string computed_sha256);
+
+  // Whether the bytes match `sha256`. Reads the bytes only when nobody on this side hashed them
+  // before.
+  bool IsIntact() const;
 };
 
 struct GradientStats {
@@ -113,48 +127,84 @@ struct HeartbeatResult {
   RunState state = RunState::kRunning;
 };
 
-// Everything a worker needs from outside. A worker does not know which implementation it has: PgExchange (SQL functions),
-// GrpcExchange (the gateway's client) or MemoryExchange (in process).
+// Everything a worker needs from outside. A worker does not know which implementation it has:
+// PgExchange (SQL functions), GrpcExchange (the gateway's client) or MemoryBackend (in process).
 //
 // Thread safety: all methods may be called from any thread.
-// Errors of every call: INVALID_ARGUMENT - malformed; UNAUTHENTICATED - the worker is unknown or its secret wrong;
-// FAILED_PRECONDITION - the incarnation is not the current one: the caller must end; NOT_FOUND - no such run;
-// UNAVAILABLE - the backend cannot be reached: repeat with back-off (every call is idempotent).
+//
+// Errors of every call, in the order in which they are checked:
+//   INVALID_ARGUMENT    - malformed; every backend asks validation.h, before it looks at anything;
+//   NOT_FOUND           - no such run;
+//   UNAUTHENTICATED     - the worker is unknown in this run, or its secret wrong;
+//   FAILED_PRECONDITION - the incarnation is not the current one: the caller must end;
+//   then those of the call itself. UNAVAILABLE at any point - the backend cannot be reached: repeat
+//   with back-off (every call is idempotent).
+//
+// A worker is registered per run: the first Join stores the SHA-256 of its secret beside its id.
+//
+// Signs of life are Join, Heartbeat and a Submit whose gradient is kept; Claim is none, so that a
+// long poll costs no write. Leave signs the worker off until its next sign of life.
+//
+// Time is the database's (MemoryBackend: its Clock). A lease or leadership has run out when its end
+// is at or before now. A returned unit is ready at once.
 class Exchange {
  public:
   virtual ~Exchange() = default;
 
-  // Registers a worker, or a new incarnation of a known one (whose old leases return to ready). Idempotent.
-  // Returns: UNAUTHENTICATED - the id is known with another secret; FAILED_PRECONDITION - protocol version below the minimum, or another data
-  // fingerprint (the message says how it differs); NOT_FOUND - no such run, or none that has not ended.
+  // Registers a worker, or a new incarnation of a known one (whose old leases return to ready), and
+  // replaces its display name and hardware. Idempotent. The run of an empty name is the newest one
+  // that has not ended; a run named that has ended is joined like any other, and says so by its
+  // state. Without `data` the run is described and nothing changes (a known id still needs its
+  // secret).
+  // Checked in this order: INVALID_ARGUMENT; FAILED_PRECONDITION - protocol version below
+  // kMinProtocolVersion; NOT_FOUND - no such run, or none that has not ended; UNAUTHENTICATED - the
+  // id is known with another secret; FAILED_PRECONDITION - another data fingerprint (the message
+  // says how it differs).
   virtual absl::StatusOr<JoinResult> Join(const JoinRequest& request) = 0;
 
-  // Leases the unit of the lowest round and slot that is ready, waiting up to `wait` for one. Idempotent by (worker, request id): a repeat
-  // answers with the same unit while this worker still holds it under the same attempt. Answers without a unit at once when the run has ended, and after the wait when paused or empty.
-  // Returns: FAILED_PRECONDITION - the worker holds kMaxLeasesPerWorker already.
+  // Leases the unit of the lowest round and slot that is ready, waiting up to `wait` for one; each
+  // look is a whole Claim of its own, every check included. A look decides in this order:
+  //   1. a unit leased to this worker under this request id: the same unit again, under the same
+  //      attempt, with the time that remains of its lease (zero when it ran out and nobody reaped
+  //      it);
+  //   2. FAILED_PRECONDITION - the worker holds kMaxLeasesPerWorker already, expired ones included;
+  //   3. the run has ended: an answer without a unit, at once;
+  //   4. the run is paused or nothing is ready: an answer without a unit, after the wait;
+  //   5. the unit: attempt + 1, the whole lease, progress starts at zero now.
   virtual absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) = 0;
 
   // The published weights of a version (codec kFp32, layout WeightsSpec).
-  // Returns: NOT_FOUND - not kept (any more).
-  virtual absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run, WeightsVersion version) = 0;
+  // Returns: NOT_FOUND - not kept (any more), or not published yet.
+  virtual absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
+                                               WeightsVersion version) = 0;
 
-  // Hands in a gradient; see ClassifySubmit for outcomes and errors.
-  // Returns: NOT_FOUND - no such unit; INVALID_ARGUMENT - image_count or micro_batch_count is not the unit's, a statistic is not finite, the
-  // codec is unknown or the payload empty; DATA_LOSS - the bytes do not match their checksum. Backends do not decode the payload: the gateway and the coordinator do.
+  // Hands in a gradient; see ClassifySubmit for outcomes and errors. A kept one makes its unit done
+  // and credits the worker with a unit and its images. Accepted while paused, too.
+  // Returns: INVALID_ARGUMENT - a statistic is not finite, the codec is unknown or the payload
+  // empty; DATA_LOSS - the bytes do not match their checksum (both before anything is looked up);
+  // NOT_FOUND
+  // - no such unit; INVALID_ARGUMENT - image_count or micro_batch_count is not the unit's; then as
+  // ClassifySubmit. Backends do not decode the payload: the gateway and the coordinator do.
   virtual absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) = 0;
 
-  // Renews the leases of `held` (see DecideRenewal) and records the sign of life.
+  // Renews the leases of `held` (see DecideRenewal) to a whole lease from now and records the sign
+  // of life. More micro-batches than reported before count as progress made now; fewer are ignored.
+  // A unit that is not renewed is named in the answer, also one that never existed; its lease, if
+  // it is still held, runs out on its own.
   virtual absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
                                                     const std::vector<UnitProgress>& held) = 0;
 
-  // Gives a unit back. A lease that is not held (any more) is OK.
-  virtual absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt) = 0;
+  // Gives a unit back. A lease that is not held (any more), or a unit that never existed, is OK.
+  virtual absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
+                               Attempt attempt) = 0;
 
-  // Reports that a unit cannot be computed here. A lease that is not held (any more) is OK.
+  // Reports that a unit cannot be computed here. A lease that is not held (any more), or a unit
+  // that never existed, is OK. When the unit has failed for good a running run is paused, for the
+  // reason that FailedUnitReason gives. The holder is remembered, as after Release.
   virtual absl::Status Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
                             const std::string& reason) = 0;
 
-  // Gives every unit back and signs off; the identity stays valid for a later Join.
+  // Gives every unit back and signs off; the identity stays valid, and so does the incarnation.
   virtual absl::Status Leave(const WorkerIdentity& worker, RunId run) = 0;
 };
 

@@ -38,6 +38,13 @@ struct RoundSummary {
   friend bool operator==(const RoundSummary&, const RoundSummary&) = default;
 };
 
+// A worker counts as present for so long after its last sign of life (see Exchange).
+inline constexpr absl::Duration kWorkerPresence = absl::Seconds(30);
+
+// Blobs of a round (its gradients' bytes, and the weights it publishes) share a place with those of
+// the round eight later; see Store::PrepareRound.
+inline constexpr int kBlobRing = 8;
+
 // A run as it stands.
 struct RunStatus {
   RunId run;
@@ -46,8 +53,8 @@ struct RunStatus {
   std::string state_reason;
   WeightsVersion weights_version;  // rounds published
   std::optional<RoundSummary> last_round;
-  int worker_count = 0;           // heard from within the last 30 s by the database's clock
-  int64_t accepted_image_count = 0;  // over all rounds
+  int worker_count = 0;              // not signed off, last seen less than kWorkerPresence ago
+  int64_t accepted_image_count = 0;  // of all gradients kept, over all rounds
 };
 
 // A gradient that was kept, without its bytes.
@@ -61,13 +68,14 @@ struct GradientInfo {
   std::string sha256;  // 32 raw bytes
 };
 
-// Units of a round by state.
+// Units of a round by state. A round that has no units (yet) has none in any.
 struct RoundProgress {
   std::vector<GradientInfo> gradients;  // of state done, in slot order
   int ready = 0;
   int leased = 0;
   int failed = 0;
-  std::string failure_reason;  // of the first failed unit; empty when none
+  std::string
+      failure_reason;  // the last reason of the failed unit of the lowest slot; empty when none
 };
 
 struct WorkerSummary {
@@ -81,20 +89,21 @@ struct WorkerSummary {
 
 struct NewRun {
   RunConfig config;
-  Payload weights;     // version 0, layout WeightsSpec
-  Payload adam_state;  // layout AdamStateSpec
+  Payload weights;                 // version 0, layout WeightsSpec
+  Payload adam_state;              // layout AdamStateSpec
   std::vector<PlannedUnit> units;  // of round 1
 };
 
 struct PublishRequest {
   RunId run;
   Leadership leadership;
-  WeightsVersion expected_version;  // the version published before; this one is expected_version + 1
+  WeightsVersion
+      expected_version;  // the version published before; this one is expected_version + 1
   Payload weights;
   Payload adam_state;
-  RoundSummary summary;                // of the round just folded: round == expected_version + 1
-  std::vector<UnitId> consumed;        // whose gradients were folded
-  std::vector<PlannedUnit> next_units; // of round expected_version + 2; empty when finished
+  RoundSummary summary;                 // of the round just folded: round == expected_version + 1
+  std::vector<UnitId> consumed;         // whose gradients were folded
+  std::vector<PlannedUnit> next_units;  // of round expected_version + 2; empty when finished
   bool finished = false;
   bool keep = false;  // keep this version for good (a checkpoint)
 };
@@ -102,8 +111,12 @@ struct PublishRequest {
 // Everything the coordinator needs from the database: the other side of Exchange.
 //
 // Thread safety: all methods may be called from any thread.
-// Errors of every call: UNAVAILABLE - the database cannot be reached; UNKNOWN - a commit is in doubt: read before repeating; NOT_FOUND - no such run.
-// "Fenced" calls return FAILED_PRECONDITION when `leadership` is not the current, unexpired one: a deposed leader must end or elect itself anew.
+//
+// Errors of every call, in the order in which they are checked: INVALID_ARGUMENT - malformed
+// (validation.h, before anything is looked at); NOT_FOUND - no such run; FAILED_PRECONDITION -
+// "fenced" calls only: `leadership` is not the current, unexpired one: a deposed leader must end or
+// elect itself anew; then those of the call itself. At any point UNAVAILABLE - the database cannot
+// be reached; UNKNOWN - a commit is in doubt: read before repeating.
 class Store {
  public:
   virtual ~Store() = default;
@@ -112,15 +125,18 @@ class Store {
   // Returns: NOT_FOUND.
   virtual absl::StatusOr<RunStatus> FindRun(const std::string& name) = 0;
 
-  // Creates a run with its first weights and units, in one transaction.
-  // Returns: ALREADY_EXISTS - the name is taken.
+  // Creates a run with its first weights (version 0) and the units of round 1, in one transaction.
+  // Returns: ALREADY_EXISTS - the name is taken; DATA_LOSS - a payload does not match its checksum.
   virtual absl::StatusOr<RunId> CreateRun(const NewRun& run) = 0;
 
-  // Becomes or stays leader for `ttl`, by the database's clock. Renewing keeps the epoch.
+  // Becomes or stays leader until `ttl` from now. The leader of record keeps the epoch, even when
+  // its time had run out and nobody took over; everybody else gets the next epoch (the first is 1).
   // Returns: FAILED_PRECONDITION - another leader's time has not run out.
-  virtual absl::StatusOr<Leadership> AcquireLeadership(RunId run, const LeaderId& leader, absl::Duration ttl) = 0;
+  virtual absl::StatusOr<Leadership> AcquireLeadership(RunId run, const LeaderId& leader,
+                                                       absl::Duration ttl) = 0;
 
-  // Gives leadership up at once, so that a successor need not wait. Not holding it is OK.
+  // Gives leadership up at once, so that a successor need not wait: nobody is leader of record any
+  // more. Not holding it is OK.
   virtual absl::Status ResignLeadership(RunId run, const Leadership& leadership) = 0;
 
   virtual absl::StatusOr<RunStatus> GetRunStatus(RunId run) = 0;
@@ -133,42 +149,66 @@ class Store {
   };
   virtual absl::StatusOr<Snapshot> LoadSnapshot(RunId run) = 0;
 
-  // Gradients and open units of a round.
+  // Gradients and open units of a round, also of one published long ago.
   virtual absl::StatusOr<RoundProgress> GetRoundProgress(RunId run, Round round) = 0;
 
-  // Blocks until something of the run may have changed that the coordinator waits for (round complete, control) or `timeout` has passed. A hint only.
+  // Blocks until something of the run may have changed that the coordinator waits for (a round
+  // without ready or leased units, a unit failed for good, control) or `timeout` has passed. A hint
+  // only. A change since the previous call returned is not lost: the next one returns at once. An
+  // unknown run returns at once.
   virtual void AwaitChange(RunId run, absl::Duration timeout) = 0;
 
   // The bytes of a kept gradient.
-  // Returns: NOT_FOUND.
+  // Returns: NOT_FOUND - no such unit, no gradient, or its bytes have made room (PrepareRound).
   virtual absl::StatusOr<Payload> FetchGradient(RunId run, UnitId unit) = 0;
 
-  // Fenced. Deletes an unusable gradient and returns its unit to ready (see ReturnCause::kRejected); the worker's credit is taken back.
-  // Returns: NOT_FOUND - the unit has no gradient.
-  virtual absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit, const std::string& reason) = 0;
+  // Fenced. Deletes an unusable gradient of the open round and returns its unit to ready, or to
+  // failed (see ReturnCause::kRejected; a failed unit pauses the run as after Exchange::Fail); the
+  // worker's credit is taken back. The holder is forgotten, so a repeat of that submission is
+  // refused. Returns: NOT_FOUND - the unit has no gradient, its round is published, or the run has
+  // ended.
+  virtual absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
+                                      const std::string& reason) = 0;
 
-  // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader, epoch, state is running or paused): weights, Adam state, summary, consumed
-  // units, next units; open units of the published round are closed; the run becomes finished when asked.
-  // Returns: ABORTED - the version is not the expected one.
+  // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
+  // epoch, state is running or paused): weights, Adam state, summary, consumed units, next units;
+  // open units of the published round are closed; the run becomes finished when asked (also a
+  // paused one). Checked in this order: FAILED_PRECONDITION - the run has ended; ABORTED - the
+  // version is not the expected one; INVALID_ARGUMENT - `consumed` names a unit that is not a done
+  // one of this round.
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 
   // Fenced. Returns every unit to ready whose lease has run out. The number returned.
   virtual absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) = 0;
 
-  // Fenced. Makes room for the blobs of round `round` (gradients) and version `round` (weights): frees what those of eight rounds earlier occupied.
-  // Call it before the units of that round are published; it may be called again.
-  // Returns: UNAVAILABLE - a long reader holds the place: wait and warn.
+  // Fenced. Makes room for the blobs of round `round` (gradients) and version `round` (weights):
+  // the bytes of gradients and of weights that are not kept for good are deleted where their round
+  // or version is below `round` and equal to it modulo kBlobRing. What is known about those
+  // gradients stays: a repeat of their submission is still answered ALREADY_ACCEPTED. Call it
+  // before the units of that round are published; it may be called again, and it may be left out.
+  // Returns: INVALID_ARGUMENT - `round` is not one or two above the published version (checked
+  // after the fence); UNAVAILABLE - a long reader holds the place: wait and warn.
   virtual absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) = 0;
 
-  // Pauses, resumes or stops (kStopped closes all open units). Idempotent.
+  // Pauses, resumes or stops (kStopped closes all open units). Idempotent: asking for the current
+  // state changes nothing, not even the reason. The reason of a running run is empty.
   // Returns: as CheckRunTransition.
   virtual absl::Status SetRunState(RunId run, RunState state, const std::string& reason) = 0;
 
-  // Finished rounds after `after`, oldest first, at most `limit`.
-  virtual absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId run, Round after, int limit) = 0;
+  // Finished rounds after `after`, oldest first, at most `limit` (1 to kMaxPage).
+  virtual absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId run, Round after,
+                                                               int limit) = 0;
 
-  // Workers of the run by id, after `after` (empty: from the first), at most `limit`.
-  virtual absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(RunId run, const WorkerId& after, int limit) = 0;
+  // Workers of the run by id, after `after` (empty: from the first), at most `limit` (1 to
+  // kMaxPage).
+  virtual absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(RunId run, const WorkerId& after,
+                                                                 int limit) = 0;
 };
+
+inline constexpr int kMaxPage = 10000;
+
+// Why a run was paused by a unit that failed for good: "round R slot S failed N times, last:
+// REASON".
+std::string FailedUnitReason(Round round, Slot slot, int failures, const std::string& reason);
 
 }  // namespace gannet

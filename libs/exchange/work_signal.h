@@ -18,7 +18,8 @@ class WorkSignal {
   // Read before looking for work; pass to AwaitPast when there was none.
   uint64_t generation();
 
-  // Waits until Notify was called since `generation` was read, or `timeout` has passed. Returns the generation now.
+  // Waits until Notify was called since `generation` was read, or `timeout` has passed. Returns the
+  // generation now.
   uint64_t AwaitPast(uint64_t generation, absl::Duration timeout);
 
  private:

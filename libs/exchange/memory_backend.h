@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+
+#include "libs/base/clock.h"
+#include "libs/base/typed_id.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/run_dump.h"
+#include "libs/exchange/store.h"
+
+namespace gannet {
+
+// Exchange and Store in process, over one state: what PostgreSQL is to a class, this is to
+// `train-local`, the simulator and tests. Every decision is libs/domain's; nothing survives the
+// process. Payloads are shared, never copied.
+//
+// Leases, leadership and presence are judged by the clock's Now(); waits (Claim, AwaitChange) take
+// real time, so that a clock that stands still does not stop them.
+//
+// Thread safety: all methods may be called from any thread.
+// Ownership and lifetime: the clock must outlive the backend; store() and exchange() live as long
+// as the backend, which must outlive every call in progress.
+class MemoryBackend {
+ public:
+  explicit MemoryBackend(Clock& clock);
+  ~MemoryBackend();
+  MemoryBackend(const MemoryBackend&) = delete;
+  MemoryBackend& operator=(const MemoryBackend&) = delete;
+
+  Store& store();
+  Exchange& exchange();
+
+  // What is stored about a run.
+  // Returns: NOT_FOUND.
+  absl::StatusOr<RunDump> Dump(RunId run);
+
+ private:
+  struct State;
+  class MemoryStore;
+  class MemoryExchange;
+
+  std::unique_ptr<State> state_;
+  std::unique_ptr<MemoryStore> store_;
+  std::unique_ptr<MemoryExchange> exchange_;
+};
+
+}  // namespace gannet

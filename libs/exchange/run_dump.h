@@ -1,0 +1,76 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "libs/base/typed_id.h"
+#include "libs/domain/run_config.h"
+#include "libs/domain/run_state.h"
+#include "libs/domain/unit_state.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/store.h"
+
+namespace gannet {
+
+// Everything stored about a run that any call can ever depend on, without database ids and absolute
+// times, so that two backends can be compared. Times are relative to the backend's now.
+
+struct GradientDump {
+  Attempt attempt;
+  WorkerId worker;
+  GradientStats stats;
+  Codec codec = Codec::kFp32;
+  std::string sha256;      // 32 raw bytes
+  bool has_bytes = false;  // false once PrepareRound has made room
+};
+
+struct UnitDump {
+  Round round;
+  Slot slot;
+  UnitState state = UnitState::kReady;
+  Attempt attempt;
+  WorkerId holder;  // empty when none or forgotten
+  int failures = 0;
+  std::string failure_reason;      // of the last Fail or RejectGradient
+  bool consumed = false;           // named by Publish
+  absl::Duration lease_remaining;  // when leased; at most zero when it has run out
+  absl::Duration since_progress;   // when leased
+  int micro_batches_done = 0;      // when leased
+  std::optional<GradientDump> gradient;
+};
+
+struct WorkerDump {
+  WorkerId worker;
+  Incarnation incarnation;
+  std::string display_name;
+  std::string hardware;
+  int64_t accepted_unit_count = 0;
+  int64_t accepted_image_count = 0;
+  absl::Duration since_seen;
+  bool signed_off = false;
+};
+
+struct WeightsDump {
+  WeightsVersion version;
+  std::string sha256;  // 32 raw bytes
+  bool keep = false;
+};
+
+struct RunDump {
+  RunConfig config;
+  RunState state = RunState::kRunning;
+  std::string state_reason;
+  WeightsVersion weights_version;
+  LeaderId leader;                      // empty when nobody is leader of record
+  int64_t leader_epoch = 0;             // of the last leader; 0 before the first
+  absl::Duration leadership_remaining;  // when there is a leader; at most zero when it has run out
+  std::vector<WeightsDump> weights;     // by version: those whose bytes are there
+  std::string adam_sha256;              // 32 raw bytes
+  std::vector<UnitDump> units;          // by round and slot
+  std::vector<WorkerDump> workers;      // by id
+  std::vector<RoundSummary> rounds;     // by round
+};
+
+}  // namespace gannet

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "libs/domain/run_config.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/store.h"
+
+namespace gannet {
+
+// The form of every request, checked the same way by every backend before it looks at anything, so
+// that memory, SQL and gRPC answer alike. All functions return INVALID_ARGUMENT naming the field
+// unless something else is said; none of them ever puts a secret into a message.
+//
+// Texts for people are valid UTF-8 without control characters (U+0000-U+001F, U+007F-U+009F); their
+// limits count code points.
+
+inline constexpr int kMaxRunNameChars = 64;
+inline constexpr int kMaxDisplayNameChars = 64;
+inline constexpr int kMaxHardwareChars = 200;
+inline constexpr int kMaxReasonChars = 500;
+inline constexpr int kMaxHeldUnits = 64;
+inline constexpr absl::Duration kMaxLeadershipTtl = absl::Hours(1);
+
+absl::Status ValidateText(const char* field, const std::string& text, int max_chars);
+absl::Status ValidateIdentity(const WorkerIdentity& worker);
+absl::Status ValidateFingerprint(const DataFingerprint& data);
+
+// Requests of Exchange.
+
+// Also FAILED_PRECONDITION - the protocol version is below kMinProtocolVersion.
+absl::Status ValidateJoin(const JoinRequest& request);
+absl::Status ValidateClaim(const ClaimRequest& request);
+absl::Status ValidateFetchWeights(const WorkerIdentity& worker, RunId run, WeightsVersion version);
+// Everything but the payload: what a gateway checks before it reads the body.
+absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, RunId run, UnitId unit,
+                                  Attempt attempt, const GradientStats& stats);
+// Also DATA_LOSS - the bytes do not match their checksum.
+absl::Status ValidateSubmit(const SubmitRequest& request);
+absl::Status ValidateHeartbeat(const WorkerIdentity& worker, RunId run,
+                               const std::vector<UnitProgress>& held);
+absl::Status ValidateRelease(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt);
+absl::Status ValidateFail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
+                          const std::string& reason);
+absl::Status ValidateLeave(const WorkerIdentity& worker, RunId run);
+
+// Requests of Store. A run id that was never given out is not malformed: it is NOT_FOUND.
+
+// Also DATA_LOSS - a payload does not match its checksum.
+absl::Status ValidateNewRun(const NewRun& run);
+// Also DATA_LOSS - a payload does not match its checksum.
+absl::Status ValidatePublish(const PublishRequest& request);
+absl::Status ValidateAcquireLeadership(const LeaderId& leader, absl::Duration ttl);
+absl::Status ValidateReason(const std::string& reason);
+absl::Status ValidateListRounds(Round after, int limit);
+absl::Status ValidateListWorkers(const WorkerId& after, int limit);
+
+// Parts that conversions need, too.
+
+absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256);
+// Codec, checksum's length, bytes present and intact (DATA_LOSS).
+absl::Status ValidatePayload(const char* field, const Payload& payload);
+
+// Answers that depend on what is stored.
+
+// FAILED_PRECONDITION - the worker's data set is another one; the message says how it differs.
+absl::Status CheckFingerprint(const DataFingerprint& expected, const DataFingerprint& got);
+// The worker counted other images or micro-batches than the unit has.
+absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, int micro_batch);
+// INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::PrepareRound).
+absl::Status CheckPrepareRound(WeightsVersion published, Round round);
+
+}  // namespace gannet
