@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/periodic_runner.h"
 #include "libs/base/status_macros.h"
 #include "libs/telemetry/metrics.h"
 #include "libs/telemetry/metrics_state.h"
@@ -96,14 +97,30 @@ absl::Status ExplainFailure(const Address& address, const std::string& listen, c
   }
 }
 
+// Connects and hangs up at once.
+void Knock(const Address& address) {
+  const int fd = socket(address.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  // Whether it succeeds does not matter.
+  (void)connect(fd, reinterpret_cast<const sockaddr*>(&address.socket), address.socket_bytes);
+  close(fd);
+}
+
 }  // namespace
 
 struct MetricsServer::State {
   std::unique_ptr<prometheus::Exposer> exposer;
+  Address bound;
 };
 
 MetricsServer::MetricsServer() : state_(std::make_unique<State>()) {}
-MetricsServer::~MetricsServer() = default;
+
+MetricsServer::~MetricsServer() {
+  if (state_->exposer == nullptr) return;
+  // civetweb notices that it shall stop only when somebody connects, or after two seconds.
+  PeriodicRunner knocker(absl::Milliseconds(20), [this] { Knock(state_->bound); });
+  state_->exposer.reset();
+}
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(Metrics& metrics,
                                                                     const std::string& listen) {
@@ -114,6 +131,10 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(Metrics& met
     server->state_->exposer = std::make_unique<prometheus::Exposer>(address.for_civetweb);
     server->state_->exposer->RegisterCollectable(metrics.state_->registry);
     for (const int port : server->state_->exposer->GetListeningPorts()) server->port_ = port;
+    server->state_->bound = address;
+    // sin_port and sin6_port lie at the same place.
+    reinterpret_cast<sockaddr_in*>(&server->state_->bound.socket)->sin_port =
+        htons(static_cast<uint16_t>(server->port_));
   } catch (const std::exception& e) {
     return ExplainFailure(address, listen, e.what());
   }
