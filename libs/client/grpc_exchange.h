@@ -13,7 +13,7 @@
 namespace gannet {
 
 struct GrpcExchangeOptions {
-  ChannelOptions channel;  // target: the gateway's "HOST:PORT"
+  ChannelOptions channel = {};  // target: the gateway's "HOST:PORT"
 
   // Of a call without a payload. Claim gets its wait in addition.
   absl::Duration call_limit = absl::Seconds(10);

@@ -36,11 +36,11 @@ struct ChannelOptions {
 // The variables gRPC takes a proxy from; see the manual page of curl for their history. Empty means
 // unset.
 struct ProxyEnvironment {
-  std::string grpc_proxy;
-  std::string https_proxy;
-  std::string http_proxy;
-  std::string no_grpc_proxy;
-  std::string no_proxy;
+  std::string grpc_proxy = {};
+  std::string https_proxy = {};
+  std::string http_proxy = {};
+  std::string no_grpc_proxy = {};
+  std::string no_proxy = {};
 
   static ProxyEnvironment FromProcess();
 };

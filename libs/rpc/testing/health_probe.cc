@@ -4,6 +4,7 @@
 
 #include "google/protobuf/wrappers.pb.h"
 #include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/grpc_status.h"
