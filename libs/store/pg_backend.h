@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/store.h"
+#include "libs/exchange/work_signal.h"
+#include "libs/telemetry/log.h"
+#include "libs/telemetry/metrics.h"
+
+namespace gannet {
+
+// Where the database is and how much of it to use.
+struct PgBackendOptions {
+  std::string url;            // "postgres://USER@HOST:PORT/DATABASE", without a password
+  std::string password_file;  // else PGPASSWORD, PGPASSFILE, ~/.pgpass
+  int pool_size =
+      8;  // connections for ordinary statements; half as many (at least 2) for bulk ones
+  std::string application_name = "gannet";  // as pg_stat_activity shows it
+};
+
+// Exchange and Store over PostgreSQL: the truth of a class. A coordinator uses both, a gateway the
+// exchange, and so does a worker in direct mode, whose role may do nothing but execute functions
+// (role gannet_worker).
+//
+// Connections are made when they are needed; one more listens for notifications and follows the
+// database through restarts.
+//
+// Thread safety: all methods may be called from any thread.
+// Ownership and lifetime: logger and metrics must outlive the backend, and the backend every call
+// in progress.
+//
+//   GANNET_ASSIGN_OR_RETURN(auto backend, PgBackend::Create({.url = config.database.url}, logger,
+//   metrics)); backend->store().FindRun("default");
+class PgBackend {
+ public:
+  // Returns: INVALID_ARGUMENT - the URL is none, or has a password in it; UNAVAILABLE - the
+  // database cannot be reached: repeat with back-off; FAILED_PRECONDITION - the schema is not the
+  // one this binary knows (the message names what to run); PERMISSION_DENIED - the role lacks
+  // gannet_worker.
+  static absl::StatusOr<std::unique_ptr<PgBackend>> Create(const PgBackendOptions& options,
+                                                           Logger& logger, Metrics& metrics);
+  ~PgBackend();
+  PgBackend(const PgBackend&) = delete;
+  PgBackend& operator=(const PgBackend&) = delete;
+
+  Store& store();
+  Exchange& exchange();
+
+  // Notified when units may have become ready. For a gateway that holds long polls itself.
+  WorkSignal& work_signal();
+
+  // Whether the database answers; what health of a service reports.
+  // Returns: UNAVAILABLE.
+  absl::Status Ping();
+
+ private:
+  PgBackend();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Brings the schema of the database to the version of this binary, under an advisory lock; safe to
+// repeat. Returns the version. Returns: FAILED_PRECONDITION - the database is newer than this
+// binary, or a migration that was applied has been edited since; PERMISSION_DENIED - the role may
+// not create roles or the schema (the message says what to do); UNAVAILABLE.
+absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger);
+
+}  // namespace gannet
