@@ -16,7 +16,8 @@
 
 namespace gannet {
 
-// Sets the threads of OpenMP and of BLAS for this process, both (they oversubscribe each other otherwise), and malloc's thresholds. Call first in main.
+// Sets the threads of OpenMP and of BLAS for this process, both (they oversubscribe each other
+// otherwise), and malloc's thresholds. Call first in main.
 void ConfigureCompute(int threads);
 
 // "LibTorch 1.13.1, OpenBLAS, 2 threads", for logs; and whether the BLAS is the slow reference one.
@@ -26,13 +27,17 @@ struct ComputeDescription {
 };
 ComputeDescription DescribeCompute();
 
-// Weights of version 0: convolutions N(0, 0.02), BatchNorm gamma N(1, 0.02), beta 0, from Philox streams of the seed, one per tensor. Layout WeightsSpec.
+// Weights of version 0: convolutions N(0, 0.02), BatchNorm gamma N(1, 0.02), beta 0, from the
+// Philox streams (seed, kWeights, i, 0) with i = the tensor's place in ParameterSpec. Layout
+// WeightsSpec.
 TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed);
 
 // Adam's zero state. Layout AdamStateSpec.
 TensorBundle InitialAdamState(const ModelConfig& model);
 
-// What to compute the gradient of.
+// What to compute the gradient of. The noise of image `position` is the stream (seed, kNoise,
+// round, slot << 20 | position), whatever the micro-batch and the attempt: a round is below 2^48, a
+// slot below 4,096, a position below 2^20.
 struct UnitTask {
   int64_t round = 0;
   int slot = 0;
@@ -40,7 +45,8 @@ struct UnitTask {
   int micro_batch = 32;
   double real_label = 1.0;
   int image_count = 0;
-  // Writes image `position` (0 .. image_count-1 of the unit) as 3 x size x size floats in [-1, 1]. An error ends the computation with that status.
+  // Writes image `position` (0 .. image_count-1 of the unit) as 3 x size x size floats in [-1, 1].
+  // An error ends the computation with that status.
   std::function<absl::Status(int position, absl::Span<float> out)> read_image;
   // Called after each micro-batch with the number done. May be empty.
   std::function<void(int done)> on_progress;
@@ -59,29 +65,39 @@ struct UnitGradient {
   double data_seconds = 0;     // in read_image
 };
 
-// Computes gradients of both networks for one unit, at given weights (docs: "Training, exactly" in docs/training.md).
+// Computes gradients of both networks for one unit, at given weights (docs: "Training, exactly" in
+// docs/training.md).
 //
 // Thread safety: none; one per worker. Ownership: keeps its own copy of the weights.
 class GradientComputer {
  public:
   virtual ~GradientComputer() = default;
 
-  // Takes weights of layout WeightsSpec; they stay until the next call. Buffers are reset before every unit.
+  // Takes weights of layout WeightsSpec; they stay until the next call. Buffers are reset before
+  // every unit.
+  //
   // Returns: INVALID_ARGUMENT - another layout, or a value that is not finite.
   virtual absl::Status SetWeights(const TensorBundle& weights) = 0;
 
-  // Returns: CANCELLED; FAILED_PRECONDITION - no weights; INTERNAL - the result is not finite (a diverged run), naming the tensor; what read_image returned.
+  // Returns: CANCELLED; FAILED_PRECONDITION - no weights; INVALID_ARGUMENT - a number of the task
+  // is out of range; RESOURCE_EXHAUSTED - not enough memory; INTERNAL - the result is not finite (a
+  // diverged run), naming the tensor; what read_image returned.
   virtual absl::StatusOr<UnitGradient> Compute(const UnitTask& task) = 0;
 };
 
+// Returns: INVALID_ARGUMENT - a network this library cannot build.
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const ModelConfig& model);
 
-// One optimizer update, in place, given the round's gradient (layout GradientSpec, means already image-weighted over the round) and
-// the round's micro-batches k: BatchNorm buffers pass by pass r' = (1-m)^k r + (1-(1-m)^k) s with m = 0.1, the counter adds k per pass; then Adam as
-// PyTorch computes it (torch.optim.Adam, amsgrad off, no weight decay). Deterministic: no thread count changes a bit.
-// Returns: INVALID_ARGUMENT - a layout differs.
-absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam, const TensorBundle& round_gradient,
-                        int64_t micro_batches, TensorBundle& weights, TensorBundle& adam_state);
+// One optimizer update, in place, given the round's gradient (layout GradientSpec, means already
+// image-weighted over the round) and the round's micro-batches k: BatchNorm buffers pass by pass r'
+// = (1-m)^k r + (1-(1-m)^k) s with m = 0.1, the counter adds k per pass; then Adam as PyTorch
+// computes it (torch.optim.Adam, amsgrad off, no weight decay). Deterministic: no thread count
+// changes a bit.
+//
+// Returns: INVALID_ARGUMENT - a layout differs, or k < 1; then nothing has changed.
+absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
+                        const TensorBundle& round_gradient, int64_t micro_batches,
+                        TensorBundle& weights, TensorBundle& adam_state);
 
 // Images in planar RGB, 3 x image_size x image_size floats in [-1, 1] each.
 struct ImageBatch {
@@ -91,10 +107,14 @@ struct ImageBatch {
 
 enum class SampleMode { kEval, kBatchStatistics };
 
-// Generates `count` images from noise streams (seed, kSampleNoise, 0, first + i): the same faces at every version.
-// kEval uses the running averages; kBatchStatistics those of this batch (for comparison).
-// Returns: INVALID_ARGUMENT - another layout.
-absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights, uint64_t seed, int count,
+// Generates `count` images; image i from the noise stream (seed, kSampleNoise, 0, i): the same
+// faces at every version. kEval uses the running averages; kBatchStatistics those of this batch
+// (for comparison).
+//
+// Returns: INVALID_ARGUMENT - another layout, or a negative count; RESOURCE_EXHAUSTED - not enough
+// memory.
+absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights,
+                                          uint64_t seed, int count,
                                           SampleMode mode = SampleMode::kEval);
 
 }  // namespace gannet

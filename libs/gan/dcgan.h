@@ -1,0 +1,155 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "libs/domain/run_config.h"
+#include "libs/tensor/tensor_bundle.h"
+
+// The networks and the gradient of one micro-batch, written out by hand over LibTorch's
+// convolutions: no autograd, so that every convolution can be shared. Activations are NHWC
+// ("channels last"). Internal to libs/gan: only its sources include torch.
+
+namespace gannet::gan {
+
+// A convolution with kernel 4 as both networks have it, with the BatchNorm behind it.
+struct Layer {
+  std::string weight_name;        // "generator.main.3.weight"
+  std::string batch_norm_prefix;  // "generator.main.4"; empty where there is none
+  int64_t in_channels = 0;
+  int64_t out_channels = 0;
+  int64_t in_side = 0;   // pixels
+  int64_t out_side = 0;  // pixels
+};
+
+// From the latent vector (side 1) to the image, and from the image to the logit (side 1).
+std::vector<Layer> GeneratorLayers(const ModelConfig& model);
+std::vector<Layer> DiscriminatorLayers(const ModelConfig& model);
+
+// Statistics of one BatchNorm layer in one pass over a batch; each vector is as long as the layer
+// has channels.
+struct BatchNormStatistics {
+  std::vector<float> mean;
+  std::vector<float> inverse_std;
+  std::vector<float> unbiased_variance;
+};
+
+// The parameters of a layer as the loops read them.
+struct LayerWeights {
+  // Convolution: (out, in, 4, 4) in channels-last order; of a ConvTranspose2d (in, out, 4, 4).
+  at::Tensor convolution;
+  std::vector<float> gamma, beta;
+  BatchNormStatistics running;  // the buffers
+};
+
+// The gradient of a layer, summed over micro-batches.
+struct LayerGradient {
+  at::Tensor convolution;  // undefined before the first micro-batch
+  std::vector<double> gamma, beta;
+  // Per pass ("real" before "fake" where there are both), image-weighted sums.
+  struct Pass {
+    std::vector<double> mean, unbiased_variance;
+  };
+  std::vector<Pass> passes;
+};
+
+struct UnitSums {
+  std::vector<LayerGradient> generator, discriminator;
+  // Sums over images.
+  double discriminator_loss = 0;
+  double generator_loss = 0;
+  int64_t real_correct = 0;
+  int64_t fake_correct = 0;
+};
+
+enum class Statistics { kBatch, kRunning };
+
+// INVALID_ARGUMENT - not a network this library can build.
+absl::Status CheckModel(const ModelConfig& model);
+
+// What the backward pass needs of a forward pass through one layer.
+struct Trace {
+  at::Tensor before;  // the convolution's output; undefined where no BatchNorm follows
+  at::Tensor after;   // after BatchNorm and activation
+  std::vector<BatchNormStatistics> passes;
+};
+
+// The generator at given weights.
+//
+// Thread safety: const methods may be called from any thread. Errors: the torch calls throw;
+// callers catch.
+class Generator {
+ public:
+  // `weights` must have the layout WeightsSpec(model).
+  Generator(const ModelConfig& model, const TensorBundle& weights);
+
+  const std::vector<Layer>& layers() const { return layers_; }
+  const std::vector<LayerWeights>& weights() const { return weights_; }
+
+  // Images before tanh, (count, 3, side, side) in channels-last order, of `latent`, (count,
+  // latent_dim). Adds a trace per BatchNorm to `traces` unless that is null.
+  at::Tensor Run(const at::Tensor& latent, Statistics statistics, std::vector<Trace>* traces) const;
+
+  // Images in [-1, 1].
+  at::Tensor Generate(const at::Tensor& latent, Statistics statistics) const;
+
+ private:
+  std::vector<Layer> layers_;
+  std::vector<LayerWeights> weights_;
+};
+
+// Both networks at given weights.
+//
+// Thread safety and errors: as Generator.
+class Dcgan {
+ public:
+  // `weights` must have the layout WeightsSpec(model).
+  Dcgan(const ModelConfig& model, const TensorBundle& weights);
+
+  // Adds the gradient of a micro-batch to `sums`: the gradient of the mean losses over
+  // `unit_images` images as far as this micro-batch contributes. `images` is (2n, 3, side, side) in
+  // channels-last order: the first n are real, the others are overwritten with the generator's.
+  // `latent` is (n, latent_dim).
+  void AddGradient(const at::Tensor& latent, double real_label, int64_t unit_images,
+                   at::Tensor& images, UnitSums& sums) const;
+
+  // Zero sums of the right shapes.
+  UnitSums MakeSums() const;
+
+  // Writes the gradient in layout GradientSpec. `unit_images` is the number of images that were
+  // added.
+  TensorBundle ToGradient(const UnitSums& sums, int64_t unit_images) const;
+
+ private:
+  // Fills the second half of `images`; the traces of the generator are returned.
+  std::vector<Trace> GenerateInto(const at::Tensor& latent, at::Tensor& images) const;
+
+  // Runs the discriminator over real and fake images up to its last convolution.
+  std::vector<Trace> Judge(const at::Tensor& images, UnitSums& sums) const;
+
+  // Gradients of the three losses by the logits, one after the other: of the discriminator's by the
+  // real and by the fake ones, of the generator's by the fake ones. Adds losses and accuracies to
+  // `sums`.
+  at::Tensor LogitGradients(const at::Tensor& logits, double real_label, int64_t unit_images,
+                            UnitSums& sums) const;
+
+  // Back through the discriminator from the gradients of the logits; the gradient of the
+  // generator's loss by the fake images is returned.
+  at::Tensor DiscriminatorBackward(const at::Tensor& logit_gradients, const at::Tensor& images,
+                                   std::vector<Trace>& judged, UnitSums& sums) const;
+
+  // Back through the generator from the gradient by its images.
+  void GeneratorBackward(const at::Tensor& latent, at::Tensor image_gradient,
+                         std::vector<Trace>& generated, UnitSums& sums) const;
+
+  const ModelConfig model_;
+  const Generator generator_;
+  const std::vector<Layer> layers_;  // of the discriminator
+  const std::vector<LayerWeights> weights_;
+};
+
+}  // namespace gannet::gan

@@ -1,0 +1,53 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "libs/base/philox.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/gan/gan.h"
+
+namespace gannet {
+namespace {
+
+// Radford et al. 2015, and the PyTorch example.
+constexpr float kInitialStd = 0.02f;
+
+// A convolution has four dimensions, gamma and beta have one.
+void FillParameter(const TensorSpec& spec, PhiloxStream& stream, absl::Span<float> out) {
+  if (spec.shape.size() == 1 && absl::EndsWith(spec.name, ".bias")) {
+    std::fill(out.begin(), out.end(), 0.0f);
+    return;
+  }
+  const float mean = spec.shape.size() == 1 ? 1.0f : 0.0f;
+  FillNormal(stream, out);
+  for (float& value : out) value = mean + kInitialStd * value;
+}
+
+}  // namespace
+
+TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed) {
+  const BundleSpec parameters = ParameterSpec(model);
+  TensorBundle weights;
+  for (const TensorSpec& spec : WeightsSpec(model)) {
+    Tensor tensor = Tensor::Zeros(spec);
+    const auto parameter = std::find(parameters.begin(), parameters.end(), spec);
+    if (parameter != parameters.end()) {
+      PhiloxStream stream(seed, RandomPurpose::kWeights,
+                          static_cast<uint64_t>(parameter - parameters.begin()), 0);
+      FillParameter(spec, stream, tensor.mutable_f32());
+    } else if (absl::EndsWith(spec.name, ".running_var")) {
+      const absl::Span<float> values = tensor.mutable_f32();
+      std::fill(values.begin(), values.end(), 1.0f);
+    }
+    weights.Add(std::move(tensor));
+  }
+  return weights;
+}
+
+TensorBundle InitialAdamState(const ModelConfig& model) {
+  TensorBundle state;
+  for (const TensorSpec& spec : AdamStateSpec(model)) state.Add(Tensor::Zeros(spec));
+  return state;
+}
+
+}  // namespace gannet

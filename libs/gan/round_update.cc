@@ -1,0 +1,114 @@
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
+#include "libs/base/status_macros.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/gan/gan.h"
+#include "libs/gan/target_clones.h"
+
+// Compiled without contraction (see CMakeLists.txt), so that the bits are the same on every CPU.
+
+namespace gannet {
+namespace {
+
+// nn.BatchNorm2d's default momentum.
+constexpr double kMomentum = 0.1;
+
+struct AdamFactors {
+  float beta1, one_minus_beta1;
+  float beta2, one_minus_beta2;
+  float sqrt_bias_correction2;
+  float epsilon;
+  float negative_step;
+};
+
+// The operations of torch.optim.Adam's single-tensor form in their order, each rounded to float as
+// there.
+GANNET_TARGET_CLONES void AdamLoop(const AdamFactors& f, int64_t count,
+                                   const float* __restrict gradient, float* __restrict parameter,
+                                   float* __restrict exp_avg, float* __restrict exp_avg_sq) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gradient[i];
+    const float m = exp_avg[i] * f.beta1 + f.one_minus_beta1 * g;
+    const float v = exp_avg_sq[i] * f.beta2 + f.one_minus_beta2 * g * g;
+    const float denominator = std::sqrt(v) / f.sqrt_bias_correction2 + f.epsilon;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    parameter[i] += f.negative_step * m / denominator;
+  }
+}
+
+AdamFactors MakeAdamFactors(const AdamConfig& adam, int64_t step) {
+  const double t = static_cast<double>(step);
+  const double bias_correction1 = 1 - std::pow(adam.beta1, t);
+  const double bias_correction2 = 1 - std::pow(adam.beta2, t);
+  return {.beta1 = static_cast<float>(adam.beta1),
+          .one_minus_beta1 = static_cast<float>(1 - adam.beta1),
+          .beta2 = static_cast<float>(adam.beta2),
+          .one_minus_beta2 = static_cast<float>(1 - adam.beta2),
+          .sqrt_bias_correction2 = static_cast<float>(std::sqrt(bias_correction2)),
+          .epsilon = static_cast<float>(adam.epsilon),
+          .negative_step = static_cast<float>(-(adam.learning_rate / bias_correction1))};
+}
+
+void SetI64Scalar(Tensor& tensor, int64_t value) {
+  GANNET_CHECK(tensor.bytes.size() == sizeof value);
+  std::memcpy(tensor.bytes.data(), &value, sizeof value);
+}
+
+// r' = (1-m)^k r + (1-(1-m)^k) s, in double and rounded once: for k = 1 LibTorch's own expression.
+void FoldRunningAverage(int64_t micro_batches, absl::Span<const float> batch,
+                        absl::Span<float> running) {
+  const double keep = std::pow(1 - kMomentum, static_cast<double>(micro_batches));
+  const double take = micro_batches == 1 ? kMomentum : 1 - keep;
+  for (size_t c = 0; c < running.size(); ++c) {
+    running[c] = static_cast<float>(take * batch[c] + keep * running[c]);
+  }
+}
+
+void FoldBatchNorm(const BatchNormLayout& layout, const TensorBundle& round_gradient,
+                   int64_t micro_batches, TensorBundle& weights) {
+  for (const std::string& pass : layout.passes) {
+    for (const auto& [batch, running] :
+         {std::pair{".batch_mean.", ".running_mean"}, std::pair{".batch_var.", ".running_var"}}) {
+      const std::string statistic = absl::StrCat(layout.prefix, batch, pass);
+      FoldRunningAverage(micro_batches, round_gradient.Find(statistic)->f32(),
+                         weights.Find(absl::StrCat(layout.prefix, running))->mutable_f32());
+    }
+    Tensor* counter = weights.Find(absl::StrCat(layout.prefix, ".num_batches_tracked"));
+    SetI64Scalar(*counter, counter->i64_scalar() + micro_batches);
+  }
+}
+
+}  // namespace
+
+absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
+                        const TensorBundle& round_gradient, int64_t micro_batches,
+                        TensorBundle& weights, TensorBundle& adam_state) {
+  if (micro_batches < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a round has at least one micro-batch: got ", micro_batches));
+  }
+  GANNET_RETURN_IF_ERROR(round_gradient.CheckSpec(GradientSpec(model)));
+  GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
+  GANNET_RETURN_IF_ERROR(adam_state.CheckSpec(AdamStateSpec(model)));
+
+  for (const BatchNormLayout& layout : BatchNormLayouts(model)) {
+    FoldBatchNorm(layout, round_gradient, micro_batches, weights);
+  }
+
+  Tensor* step = adam_state.Find("step");
+  SetI64Scalar(*step, step->i64_scalar() + 1);
+  const AdamFactors factors = MakeAdamFactors(adam, step->i64_scalar());
+  for (const TensorSpec& spec : ParameterSpec(model)) {
+    AdamLoop(factors, spec.element_count(), round_gradient.Find(spec.name)->f32().data(),
+             weights.Find(spec.name)->mutable_f32().data(),
+             adam_state.Find(absl::StrCat(spec.name, ".exp_avg"))->mutable_f32().data(),
+             adam_state.Find(absl::StrCat(spec.name, ".exp_avg_sq"))->mutable_f32().data());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace gannet

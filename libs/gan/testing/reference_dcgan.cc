@@ -1,0 +1,233 @@
+#include "libs/gan/testing/reference_dcgan.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
+#include "libs/base/philox.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/round_plan.h"
+
+namespace gannet {
+namespace {
+
+namespace nn = torch::nn;
+
+nn::Sequential MakeGenerator(const ModelConfig& model) {
+  int64_t width = int64_t{model.base_width} * model.image_size / 8;
+  nn::Sequential main(
+      nn::ConvTranspose2d(nn::ConvTranspose2dOptions(model.latent_dim, width, 4).bias(false)),
+      nn::BatchNorm2d(width), nn::ReLU());
+  for (; width > model.base_width; width /= 2) {
+    main->push_back(nn::ConvTranspose2d(
+        nn::ConvTranspose2dOptions(width, width / 2, 4).stride(2).padding(1).bias(false)));
+    main->push_back(nn::BatchNorm2d(width / 2));
+    main->push_back(nn::ReLU());
+  }
+  main->push_back(nn::ConvTranspose2d(
+      nn::ConvTranspose2dOptions(width, 3, 4).stride(2).padding(1).bias(false)));
+  main->push_back(nn::Tanh());
+  return main;
+}
+
+nn::LeakyReLU MakeLeakyRelu() { return nn::LeakyReLU(nn::LeakyReLUOptions().negative_slope(0.2)); }
+
+nn::Sequential MakeDiscriminator(const ModelConfig& model) {
+  const int64_t last = int64_t{model.base_width} * model.image_size / 8;
+  int64_t width = model.base_width;
+  nn::Sequential main(nn::Conv2d(nn::Conv2dOptions(3, width, 4).stride(2).padding(1).bias(false)),
+                      MakeLeakyRelu());
+  for (; width < last; width *= 2) {
+    main->push_back(
+        nn::Conv2d(nn::Conv2dOptions(width, width * 2, 4).stride(2).padding(1).bias(false)));
+    main->push_back(nn::BatchNorm2d(width * 2));
+    main->push_back(MakeLeakyRelu());
+  }
+  main->push_back(nn::Conv2d(nn::Conv2dOptions(width, 1, 4).bias(false)));
+  return main;
+}
+
+// Both networks with their tensors by the names that bundles use.
+struct Networks {
+  Networks(const ModelConfig& model, const TensorBundle& weights, torch::ScalarType precision)
+      : generator(MakeGenerator(model)), discriminator(MakeDiscriminator(model)) {
+    for (auto [prefix, network] : {std::pair{"generator.main.", generator},
+                                          std::pair{"discriminator.main.", discriminator}}) {
+      network->to(precision);
+      network->train();
+      for (const auto& item : network->named_parameters()) {
+        parameters.emplace_back(absl::StrCat(prefix, item.key()), item.value());
+        tensors[parameters.back().first] = item.value();
+      }
+      for (const auto& item : network->named_buffers()) {
+        tensors[absl::StrCat(prefix, item.key())] = item.value();
+      }
+    }
+    const torch::NoGradGuard no_grad;
+    for (const gannet::Tensor& source : weights.tensors()) {
+      void* data = const_cast<char*>(source.bytes.data());
+      const auto dtype = source.spec.dtype == Dtype::kI64 ? torch::kInt64 : torch::kFloat32;
+      tensors.at(source.spec.name).copy_(torch::from_blob(data, source.spec.shape, dtype));
+    }
+  }
+
+  nn::Sequential generator, discriminator;
+  std::vector<std::pair<std::string, torch::Tensor>> parameters;  // generator first
+  std::map<std::string, torch::Tensor> tensors;
+};
+
+gannet::Tensor ToTensor(const TensorSpec& spec, const torch::Tensor& value) {
+  GANNET_CHECK(value.sizes().vec() == spec.shape);
+  const torch::Tensor plain =
+      value.detach().to(spec.dtype == Dtype::kI64 ? torch::kInt64 : torch::kFloat32).contiguous();
+  gannet::Tensor tensor = gannet::Tensor::Zeros(spec);
+  std::memcpy(tensor.bytes.data(), plain.data_ptr(), tensor.bytes.size());
+  return tensor;
+}
+
+torch::Tensor ReadImages(const ModelConfig& model, const UnitTask& task, int first, int count) {
+  torch::Tensor images = torch::empty({count, 3, model.image_size, model.image_size});
+  const size_t size = static_cast<size_t>(3 * model.image_size * model.image_size);
+  for (int i = 0; i < count; ++i) {
+    float* image = images.data_ptr<float>() + static_cast<size_t>(i) * size;
+    GANNET_CHECK(task.read_image(first + i, absl::MakeSpan(image, size)).ok());
+  }
+  return images;
+}
+
+torch::Tensor DrawNoise(const ModelConfig& model, const UnitTask& task, int first, int count) {
+  torch::Tensor noise = torch::empty({count, model.latent_dim, 1, 1});
+  const size_t size = static_cast<size_t>(model.latent_dim);
+  for (int i = 0; i < count; ++i) {
+    PhiloxStream stream(
+        task.seed, RandomPurpose::kNoise, static_cast<uint64_t>(task.round),
+        static_cast<uint64_t>(task.slot) * (1u << 20) + static_cast<uint64_t>(first + i));
+    FillNormal(stream,
+               absl::MakeSpan(noise.data_ptr<float>() + static_cast<size_t>(i) * size, size));
+  }
+  return noise;
+}
+
+struct MicroBatchResult {
+  std::vector<torch::Tensor> gradients;  // generator first
+  torch::Tensor real_logits, fake_logits, discriminator_loss, generator_loss;
+};
+
+MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const torch::Tensor& noise,
+                      double real_label) {
+  const auto loss = [](const torch::Tensor& logits, double target) {
+    return torch::binary_cross_entropy_with_logits(logits, torch::full_like(logits, target));
+  };
+  MicroBatchResult result;
+  const torch::Tensor fake = networks.generator->forward(noise);
+  result.real_logits = networks.discriminator->forward(images);
+  result.fake_logits = networks.discriminator->forward(fake);
+  result.discriminator_loss = loss(result.real_logits, real_label) + loss(result.fake_logits, 0);
+  result.generator_loss = loss(result.fake_logits, 1);
+  result.gradients = torch::autograd::grad(
+      {result.generator_loss}, networks.generator->parameters(), {}, /*retain_graph=*/true);
+  for (torch::Tensor& gradient :
+       torch::autograd::grad({result.discriminator_loss}, networks.discriminator->parameters())) {
+    result.gradients.push_back(std::move(gradient));
+  }
+  return result;
+}
+
+}  // namespace
+
+ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& weights,
+                                const UnitTask& task, ReferencePrecision precision) {
+  const auto dtype = precision == ReferencePrecision::kDouble ? torch::kFloat64 : torch::kFloat32;
+  Networks networks(model, weights, dtype);
+  ReferenceUnit unit;
+  std::vector<torch::Tensor> sums;
+  for (const auto& [name, parameter] : networks.parameters)
+    sums.push_back(torch::zeros_like(parameter));
+  int first = 0;
+  for (const int count : MicroBatchSizes(task.image_count, task.micro_batch)) {
+    const MicroBatchResult result =
+        Step(networks, ReadImages(model, task, first, count).to(dtype),
+             DrawNoise(model, task, first, count).to(dtype), task.real_label);
+    const double share = static_cast<double>(count) / task.image_count;
+    const torch::NoGradGuard no_grad;
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += share * result.gradients[i];
+    unit.discriminator_loss += share * result.discriminator_loss.item<double>();
+    unit.generator_loss += share * result.generator_loss.item<double>();
+    unit.real_accuracy +=
+        share * (result.real_logits > 0).to(torch::kFloat64).mean().item<double>();
+    unit.fake_accuracy +=
+        share * (result.fake_logits < 0).to(torch::kFloat64).mean().item<double>();
+    first += count;
+  }
+  for (size_t i = 0; i < sums.size(); ++i) {
+    unit.gradient.Add(
+        ToTensor({networks.parameters[i].first, Dtype::kF32, sums[i].sizes().vec()}, sums[i]));
+  }
+  for (const TensorSpec& spec : WeightsSpec(model)) {
+    unit.weights.Add(ToTensor(spec, networks.tensors.at(spec.name)));
+  }
+  return unit;
+}
+
+TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
+                           const TensorBundle& weights, const TensorBundle& gradient, int steps) {
+  Networks networks(model, weights, torch::kFloat32);
+  std::vector<torch::Tensor> parameters;
+  for (const auto& [name, parameter] : networks.parameters) parameters.push_back(parameter);
+  torch::optim::Adam optimizer(parameters, torch::optim::AdamOptions(adam.learning_rate)
+                                               .betas({adam.beta1, adam.beta2})
+                                               .eps(adam.epsilon));
+  for (int step = 1; step <= steps; ++step) {
+    for (auto& [name, parameter] : networks.parameters) {
+      const gannet::Tensor* source = gradient.Find(name);
+      void* data = const_cast<char*>(source->bytes.data());
+      parameter.mutable_grad() =
+          torch::from_blob(data, source->spec.shape, torch::kFloat32) / static_cast<double>(step);
+    }
+    optimizer.step();
+  }
+  TensorBundle result;
+  for (const auto& [name, parameter] : networks.parameters) {
+    result.Add(ToTensor({name, Dtype::kF32, parameter.sizes().vec()}, parameter));
+  }
+  return result;
+}
+
+void ReferenceBatchNorm(int64_t rows, int64_t channels, const std::vector<float>& input,
+                        std::vector<float>& running_mean, std::vector<float>& running_var) {
+  nn::BatchNorm2d layer(channels);
+  layer->train();
+  const torch::NoGradGuard no_grad;
+  layer->running_mean.copy_(torch::from_blob(running_mean.data(), {channels}));
+  layer->running_var.copy_(torch::from_blob(running_var.data(), {channels}));
+  torch::Tensor pixels = torch::from_blob(const_cast<float*>(input.data()), {rows, 1, 1, channels})
+                             .permute({0, 3, 1, 2});
+  layer->forward(pixels.contiguous());
+  std::memcpy(running_mean.data(), layer->running_mean.data_ptr(),
+              running_mean.size() * sizeof(float));
+  std::memcpy(running_var.data(), layer->running_var.data_ptr(),
+              running_var.size() * sizeof(float));
+}
+
+double ReferenceImagesPerSecond(const ModelConfig& model, const TensorBundle& weights,
+                                int micro_batch, int repeats) {
+  Networks networks(model, weights, torch::kFloat32);
+  const torch::Tensor images = torch::randn({micro_batch, 3, model.image_size, model.image_size});
+  const torch::Tensor noise = torch::randn({micro_batch, model.latent_dim, 1, 1});
+  double best = 0;
+  for (int i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    Step(networks, images, noise, 1.0);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    best = std::max(best, micro_batch / seconds.count());
+  }
+  return best;
+}
+
+}  // namespace gannet

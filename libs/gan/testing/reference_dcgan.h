@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "libs/domain/run_config.h"
+#include "libs/gan/gan.h"
+#include "libs/tensor/tensor_bundle.h"
+
+// The training of docs/training.md as anybody would write it with LibTorch's own modules, autograd
+// and optimizer, in one process: what the parity tests and the benchmark compare with. Its header
+// includes no torch.
+
+namespace gannet {
+
+enum class ReferencePrecision { kFloat, kDouble };
+
+struct ReferenceUnit {
+  TensorBundle gradient;  // layout ParameterSpec
+  TensorBundle weights;   // the weights given, with the buffers as LibTorch's modules left them
+  double discriminator_loss = 0;
+  double generator_loss = 0;
+  double real_accuracy = 0;
+  double fake_accuracy = 0;
+};
+
+// The image-weighted mean gradient of the task's micro-batches at `weights`, by stock modules and
+// autograd. The buffers start from those in `weights` and go through every micro-batch.
+// `read_image` must not fail.
+ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& weights,
+                                const UnitTask& task,
+                                ReferencePrecision precision = ReferencePrecision::kFloat);
+
+// Runs `steps` updates of torch::optim::Adam, a fresh one, at constant `gradient` factors 1, 1/2,
+// 1/3, … and returns the parameters (layout ParameterSpec).
+TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
+                           const TensorBundle& weights, const TensorBundle& gradient, int steps);
+
+// LibTorch's own BatchNorm2d on `rows` x `channels` inputs (a row per pixel), one training pass
+// from the running averages given, which it updates.
+void ReferenceBatchNorm(int64_t rows, int64_t channels, const std::vector<float>& input,
+                        std::vector<float>& running_mean, std::vector<float>& running_var);
+
+// Images a second of the gradient computation with stock modules on random images, best of
+// `repeats` steps of one micro-batch.
+double ReferenceImagesPerSecond(const ModelConfig& model, const TensorBundle& weights,
+                                int micro_batch, int repeats);
+
+}  // namespace gannet
