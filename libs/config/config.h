@@ -1,16 +1,21 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace gannet {
 
-// Every setting of every service and command, in sections as in the YAML file. The same file serves all of them; each reads the sections it needs.
-// Defaults here are the defaults. Precedence: flag (--section.key VALUE; not for secrets) over environment (GANNET_SECTION_KEY) over file over default.
+// Every setting of every service and command, in sections as in the YAML file. The same file serves
+// all of them; each reads the sections it needs. Defaults here are the defaults. Precedence: flag
+// (--section.key VALUE; not for secrets) over environment (GANNET_SECTION_KEY) over file over
+// default. Descriptions, ranges and units of the keys are in docs/configuration.md, made from the
+// same table.
 struct Config {
   struct Run {
     std::string name = "default";
@@ -52,6 +57,7 @@ struct Config {
 
   struct Coordinator {
     std::string admin_listen = "127.0.0.1:50052";
+    std::string admin_token_file;  // required when admin_listen can be reached from other machines
     std::string metrics_listen = "127.0.0.1:9101";
     std::string output_dir = "out";
     int64_t sample_every = 100;  // rounds between sample grids; 0: only first and last
@@ -64,15 +70,16 @@ struct Config {
   struct Gateway {
     std::string listen = "127.0.0.1:50051";
     std::string metrics_listen = "127.0.0.1:9102";
-    int64_t max_payload_bytes = 256 << 20;   // of one gradient
-    int64_t max_inflight_bytes = 1 << 30;    // of all gradients being received
+    int64_t max_payload_bytes = 256 << 20;  // of one gradient
+    int64_t max_inflight_bytes = 1 << 30;   // of all gradients being received
     absl::Duration drain_limit = absl::Seconds(10);
   } gateway;
 
   struct Worker {
-    std::string exchange = "127.0.0.1:50051";  // HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode
-    std::string name;                          // default: the host's name
-    std::string state_file;                    // identity; default: $XDG_STATE_HOME/gannet/worker.json
+    // HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode.
+    std::string exchange = "127.0.0.1:50051";
+    std::string name;        // default: the host's name
+    std::string state_file;  // identity; default: $XDG_STATE_HOME/gannet/worker.json
     std::string metrics_listen = "127.0.0.1:9103";
     int threads = 0;  // 0: all cores
   } worker;
@@ -85,10 +92,12 @@ struct Config {
 
 // One key of the schema, as documentation and checks see it.
 struct ConfigKey {
-  std::string name;  // "training.learning_rate"
-  std::string type;  // "integer", "number", "text", "duration", "one of a, b"
-  std::string default_value;
+  std::string name;           // "training.learning_rate"
+  std::string type;           // "integer", "number", "text", "duration", "size", "one of a, b"
+  std::string range;          // "1 to 65536"; empty when everything of the type is allowed
+  std::string default_value;  // as it would be written in the file
   std::string description;
+  std::string environment;  // "GANNET_TRAINING_LEARNING_RATE"
 };
 
 // All keys in order of their section.
@@ -96,20 +105,34 @@ const std::vector<ConfigKey>& ConfigKeys();
 
 // What a command line said.
 struct CommandLine {
-  std::string config_path;              // --config FILE; empty: none
-  std::vector<std::string> overrides;   // "section.key=value", from --section.key VALUE
+  std::string config_path;             // --config FILE; empty: none
+  std::vector<std::string> overrides;  // "section.key=value", from --section.key VALUE
 };
 
-// Reads file, environment and overrides into one Config.
-// Returns: INVALID_ARGUMENT - naming every mistake at once, one per line: "FILE:LINE: unknown key 'trainning.lease', did you mean 'training.lease'?",
-// values of the wrong type or out of range with what is allowed; NOT_FOUND - no such file.
+using Environment = std::map<std::string, std::string>;
+
+// The environment of this process.
+Environment ProcessEnvironment();
+
+// Reads file, environment and overrides into one Config. In the file, ${NAME} is replaced by the
+// environment variable NAME ($${NAME} stands for the text ${NAME}). A GANNET_* variable that is set
+// to nothing counts as not set; one that looks like a key but is none is a mistake, except
+// GANNET_TEST_* and what Kubernetes and Docker set for a service called gannet-…. Returns:
+// INVALID_ARGUMENT - naming every mistake at once, one per line: "FILE:LINE: unknown key
+// 'trainning.lease', did you mean 'training.lease'?", values of the wrong type or out of range with
+// what is allowed; NOT_FOUND - no such file; PERMISSION_DENIED - the file cannot be read.
 absl::StatusOr<Config> LoadConfig(const CommandLine& command_line);
 
-// The effective settings as YAML, with passwords that a URL may carry masked.
+// The same with a given environment, for tests.
+absl::StatusOr<Config> LoadConfig(const CommandLine& command_line, const Environment& environment);
+
+// The effective settings as YAML, with passwords that a URL may carry masked. Loading it gives the
+// same settings.
 std::string DumpConfig(const Config& config);
 
 // Reads a secret from a file (a trailing newline is dropped).
-// Returns: NOT_FOUND, PERMISSION_DENIED - naming the file and what to do; INVALID_ARGUMENT - it is empty.
+// Returns: NOT_FOUND, PERMISSION_DENIED - naming the file and what to do; INVALID_ARGUMENT - it is
+// empty.
 absl::StatusOr<std::string> ReadSecretFile(const std::string& path);
 
 }  // namespace gannet

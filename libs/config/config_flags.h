@@ -1,0 +1,22 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "libs/config/config.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+// For programs that have a CLI11 command line of their own; services use flags.h.
+namespace gannet {
+
+enum class ConfigFlagsHelp { kListed, kHidden };
+
+// Adds --config and one flag for each key of the schema. `command_line` is filled by the parse.
+void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_line);
+
+// Judges the words that a parsed app with allow_extras() did not know.
+// Returns: INVALID_ARGUMENT - naming each, with the nearest flag, one per line.
+absl::Status CheckRemaining(const CLI::App& app);
+
+}  // namespace gannet

@@ -1,0 +1,8 @@
+#pragma once
+
+namespace gannet {
+
+// The version of this build, "0.1.0".
+const char* GannetVersion();
+
+}  // namespace gannet

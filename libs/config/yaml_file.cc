@@ -1,0 +1,137 @@
+#include "libs/config/yaml_file.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/config/nearest_name.h"
+#include "libs/config/schema.h"
+#include "yaml-cpp/yaml.h"
+
+namespace gannet {
+namespace {
+
+class Collector {
+ public:
+  Collector(const std::string& file, YamlContent& content) : file_(file), content_(content) {}
+
+  void Document(const YAML::Node& root) {
+    if (root.IsNull()) return;
+    if (!root.IsMap()) {
+      Mistake(root, "the file must hold sections such as 'training:' with keys below them");
+      return;
+    }
+    std::map<std::string, int> seen;
+    for (const auto& item : root) {
+      if (!item.first.IsScalar()) {
+        Mistake(item.first, "the name of a section must be a plain word");
+        continue;
+      }
+      const std::string& name = item.first.Scalar();
+      if (IsDuplicate(seen, name, item.first, "section")) continue;
+      Section(name, item.first, item.second);
+    }
+  }
+
+ private:
+  void Section(const std::string& name, const YAML::Node& at, const YAML::Node& body) {
+    const auto& sections = SectionNames();
+    const bool known = std::find(sections.begin(), sections.end(), name) != sections.end();
+    // A section may be empty: its keys may all be commented out.
+    if (known && body.IsNull()) return;
+    if (!body.IsMap()) {
+      if (known) {
+        Mistake(at, absl::StrCat("section '", name, "' must hold keys below it, got ", Kind(body)));
+      } else {
+        UnknownSection(name, at, body.IsScalar() || body.IsNull());
+      }
+      return;
+    }
+    if (!known && body.size() == 0) UnknownSection(name, at, false);
+    std::map<std::string, int> seen;
+    for (const auto& item : body) {
+      if (!item.first.IsScalar()) {
+        Mistake(item.first, absl::StrCat("a key of section '", name, "' must be a plain word"));
+        continue;
+      }
+      const std::string& key = item.first.Scalar();
+      const std::string full = absl::StrCat(name, ".", key);
+      if (IsDuplicate(seen, full, item.first, "key")) continue;
+      if (FindKey(full) != nullptr && item.second.IsNull()) {
+        Mistake(
+            item.first,
+            absl::StrCat(full, " has no value: give one (\"\" for an empty text) or remove it"));
+      } else if (FindKey(full) != nullptr && !item.second.IsScalar()) {
+        Mistake(item.first, absl::StrCat(full, " must be one value, got ", Kind(item.second)));
+      } else {
+        content_.entries.push_back({name, key, item.second.IsScalar() ? item.second.Scalar() : "",
+                                    item.first.Mark().line + 1});
+      }
+    }
+  }
+
+  void UnknownSection(const std::string& name, const YAML::Node& at, bool looks_like_key) {
+    if (looks_like_key) {
+      const std::string key = NearestName(name, KeyNames());
+      if (!key.empty()) {
+        const size_t dot = key.find('.');
+        Mistake(at, absl::StrCat("key ", Shown(name), " stands outside a section, did you mean '",
+                                 key.substr(dot + 1), "' below '", key.substr(0, dot), ":'?"));
+        return;
+      }
+    }
+    const std::string near = NearestName(name, SectionNames());
+    Mistake(at, absl::StrCat("unknown section ", Shown(name), ", ",
+                             near.empty()
+                                 ? absl::StrCat("there are ", absl::StrJoin(SectionNames(), ", "))
+                                 : absl::StrCat("did you mean '", near, "'?")));
+  }
+
+  bool IsDuplicate(std::map<std::string, int>& seen, const std::string& name, const YAML::Node& at,
+                   const char* what) {
+    const int line = at.Mark().line + 1;
+    const auto [it, added] = seen.emplace(name, line);
+    if (!added) {
+      Mistake(at,
+              absl::StrCat(what, " ", Shown(name), " stands twice, first in line ", it->second));
+    }
+    return !added;
+  }
+
+  static const char* Kind(const YAML::Node& node) {
+    if (node.IsMap()) return "keys below it";
+    if (node.IsSequence()) return "a list";
+    if (node.IsScalar()) return "a value";
+    return "nothing";
+  }
+
+  void Mistake(const YAML::Node& at, const std::string& what) {
+    content_.mistakes.push_back(absl::StrCat(file_, ":", at.Mark().line + 1, ": ", what));
+  }
+
+  const std::string& file_;
+  YamlContent& content_;
+};
+
+}  // namespace
+
+YamlContent ReadYaml(const std::string& text, const std::string& file) {
+  YamlContent content;
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    Collector collector(file, content);
+    if (!documents.empty()) collector.Document(documents[0]);
+    if (documents.size() > 1) {
+      content.mistakes.push_back(
+          absl::StrCat(file, ":", documents[1].Mark().line + 1,
+                       ": the file must hold one document, found a second one"));
+    }
+  } catch (const YAML::Exception& e) {
+    content.mistakes.push_back(
+        absl::StrCat(file, ":", std::max(e.mark.line, 0) + 1, ": not valid YAML: ", e.msg));
+  }
+  return content;
+}
+
+}  // namespace gannet
