@@ -47,10 +47,8 @@ ensure_packages() {
   local install="apt-get update && UCF_FORCE_CONFFOLD=1 DEBIAN_FRONTEND=noninteractive apt-get install"
   install+=" -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing"
 
-  say "These packages are missing and will now be installed by apt-get:"
+  say "These packages are missing:"
   fold -s -w 96 <<<"$missing" | sed 's/^/    /' >&2
-  [[ -z $keep_quiet ]] || say "(PostgreSQL without a server of its own: create_main_cluster = false in $createcluster)"
-
   if ((EUID != 0)); then
     if ! command -v sudo >/dev/null; then
       ask_administrator "there is no sudo here" "$keep_quiet" "$install"
@@ -63,7 +61,9 @@ ensure_packages() {
         "$keep_quiet" "$install"
     fi
   fi
+  say "Installing them with apt-get."
   if [[ -n $keep_quiet ]]; then
+    say "PostgreSQL gets no server of its own: create_main_cluster = false in $createcluster"
     "${as_root[@]}" sh -c "$keep_quiet" </dev/null || die "Cannot write $createcluster."
   fi
   "${as_root[@]}" sh -c "$install" </dev/null >&2 ||
