@@ -61,6 +61,15 @@ void Logger::Flush() {
   if (state_ != nullptr) state_->out.flush();
 }
 
+LogOptions LogOptions::FromWords(absl::string_view level, absl::string_view format) {
+  LogOptions options;
+  if (level == "debug") options.level = LogLevel::kDebug;
+  if (level == "warning") options.level = LogLevel::kWarning;
+  if (level == "error") options.level = LogLevel::kError;
+  options.json = format == "json";
+  return options;
+}
+
 Logger& NullLogger() {
   // Never destroyed, so that threads that end late may still write to it.
   static Logger& logger = *new Logger(std::unique_ptr<Logger::State>());

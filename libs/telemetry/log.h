@@ -34,6 +34,10 @@ struct LogField {
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   bool json = false;  // one JSON object a line instead of text
+
+  // From the words of the settings: "debug", "info", "warning" or "error", and "text" or "json".
+  // Any other word counts as the default; the settings refuse it.
+  static LogOptions FromWords(absl::string_view level, absl::string_view format);
 };
 
 // Writes lines to stderr: time, level, service, fixed text, then key=value fields (values last,
