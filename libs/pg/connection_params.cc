@@ -1,0 +1,121 @@
+#include "libs/pg/connection_params.h"
+
+#include <libpq-fe.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "libs/base/status_macros.h"
+
+namespace gannet {
+namespace {
+
+constexpr char kWhereSecretsBelong[] =
+    "put the password into database.password_file, PGPASSWORD, PGPASSFILE or ~/.pgpass";
+
+// Decided on the text itself: libpq's own messages repeat parts of a URL.
+bool HasPassword(const std::string& url) {
+  const size_t start = url.find("://") + 3;
+  const std::string authority = url.substr(start, url.find_first_of("/?", start) - start);
+  const size_t at = authority.rfind('@');
+  if (at != std::string::npos && authority.find(':') < at) return true;
+  const std::string lower = absl::AsciiStrToLower(url);
+  const size_t query = lower.find('?', start);
+  return query != std::string::npos && absl::StrContains(lower.substr(query), "password=");
+}
+
+absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    const int error = errno;
+    const std::string what =
+        absl::StrCat("the password file cannot be opened: ", path, ": ", std::strerror(error));
+    return error == EACCES ? absl::PermissionDeniedError(what) : absl::NotFoundError(what);
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  std::string password = text.str();
+  absl::StripTrailingAsciiWhitespace(&password);
+  if (password.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("the password file is empty: ", path));
+  }
+  return password;
+}
+
+std::string Quoted(const std::string& value) {
+  return absl::StrCat("'", absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"'", "\\'"}}), "'");
+}
+
+std::string Milliseconds(absl::Duration duration) {
+  return absl::StrCat(absl::ToInt64Milliseconds(duration));
+}
+
+}  // namespace
+
+absl::StatusOr<PgConnectionParams> MakeConnectionParams(const PgConnectionOptions& options) {
+  if (!absl::StartsWith(options.url, "postgres://") &&
+      !absl::StartsWith(options.url, "postgresql://")) {
+    return absl::InvalidArgumentError(
+        "the database is named by a URL, postgres://USER@HOST:PORT/DATABASE");
+  }
+  if (HasPassword(options.url)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the database URL must not contain a password: ", kWhereSecretsBelong));
+  }
+  char* raw_error = nullptr;
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(
+      PQconninfoParse(options.url.c_str(), &raw_error), &PQconninfoFree);
+  const std::unique_ptr<char, decltype(&PQfreemem)> error(raw_error, &PQfreemem);
+  if (parsed == nullptr) {
+    std::string reason = error == nullptr ? "out of memory" : error.get();
+    absl::StripTrailingAsciiWhitespace(&reason);
+    return absl::InvalidArgumentError(absl::StrCat("the database URL is malformed: ", reason));
+  }
+
+  std::map<std::string, std::string> settings = {
+      {"connect_timeout", absl::StrCat(absl::ToInt64Seconds(options.connect_timeout))},
+      {"application_name", options.application_name},
+      {"client_encoding", "UTF8"},
+      {"keepalives_idle", "10"},
+      {"keepalives_interval", "5"},
+      {"keepalives_count", "3"},
+      {"tcp_user_timeout", "25000"},
+  };
+  std::string session_options = absl::StrCat("-c client_min_messages=warning -c statement_timeout=",
+                                             Milliseconds(options.statement_timeout),
+                                             " -c idle_in_transaction_session_timeout=",
+                                             Milliseconds(options.idle_in_transaction_timeout));
+  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr) continue;
+    // Later settings win, so whoever wrote the URL has the last word.
+    if (std::string(option->keyword) == "options") {
+      absl::StrAppend(&session_options, " ", option->val);
+    } else {
+      settings[option->keyword] = option->val;
+    }
+  }
+  settings["options"] = session_options;
+
+  PgConnectionParams params;
+  params.description =
+      absl::StrCat(settings["user"], settings["user"].empty() ? "" : "@",
+                   settings["host"].empty() ? "local socket" : settings["host"],
+                   settings["port"].empty() ? "" : ":", settings["port"], "/", settings["dbname"]);
+  if (!options.password_file.empty()) {
+    GANNET_ASSIGN_OR_RETURN(settings["password"], ReadPasswordFile(options.password_file));
+  }
+  for (const auto& [key, value] : settings) {
+    if (!value.empty()) absl::StrAppend(&params.conninfo, key, "=", Quoted(value), " ");
+  }
+  return params;
+}
+
+}  // namespace gannet

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/pg/pg_pool.h"
+
+namespace gannet {
+
+// One SQL script. Its file name decides what it is:
+//   Vnnnn__verb_noun.sql   run once, in order of the number, never edited after it has landed;
+//   R__noun.sql            run again whenever its text has changed, after the numbered ones, by
+//   name.
+struct Migration {
+  std::string file_name;
+  std::string sql;
+};
+
+// What a database holds against what this binary knows.
+//
+// Everything is recorded in SCHEMA.schema_migration: file name, version (null for R__), SHA-256 of
+// the text, time.
+class Migrator {
+ public:
+  // `schema` is created when it does not exist.
+  // Returns: INVALID_ARGUMENT - a file name of neither form, or versions that are not 1, 2, 3, …
+  static absl::StatusOr<Migrator> Create(std::string schema, std::vector<Migration> migrations);
+
+  // The version this binary knows.
+  int version() const { return static_cast<int>(numbered_.size()); }
+
+  // Brings the database to version(), all in one transaction under an advisory lock, so that a
+  // failure leaves it as it was and two at once do no harm. Returns what was applied, in order.
+  // Returns: FAILED_PRECONDITION - the database is newer than this binary, or a numbered migration
+  // was edited after it was applied; whatever a script fails with, naming it.
+  absl::StatusOr<std::vector<std::string>> Apply(PgPool& pool) const;
+
+ private:
+  Migrator(std::string schema, std::vector<Migration> numbered, std::vector<Migration> repeatable)
+      : schema_(std::move(schema)),
+        numbered_(std::move(numbered)),
+        repeatable_(std::move(repeatable)) {}
+
+  absl::Status ApplyIn(SqlTransaction& transaction, std::vector<std::string>& applied) const;
+
+  std::string schema_;
+  std::vector<Migration> numbered_;  // version 1 first
+  std::vector<Migration> repeatable_;
+};
+
+}  // namespace gannet

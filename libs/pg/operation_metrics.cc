@@ -1,0 +1,21 @@
+#include "libs/pg/operation_metrics.h"
+
+namespace gannet {
+
+void OperationMetrics::Observe(const char* name, absl::Duration elapsed) {
+  Histogram* histogram = nullptr;
+  {
+    MutexLock lock(mu_);
+    Histogram*& known = histograms_[name];
+    if (known == nullptr) {
+      known = &metrics_.AddHistogram(
+          "gannet_database_operation_seconds",
+          "Time of one transaction on PostgreSQL, without the wait for a connection.",
+          DurationBounds(), {{"operation", name}});
+    }
+    histogram = known;
+  }
+  histogram->Observe(absl::ToDoubleSeconds(elapsed));
+}
+
+}  // namespace gannet

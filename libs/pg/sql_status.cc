@@ -1,0 +1,53 @@
+#include "libs/pg/sql_status.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace gannet {
+namespace {
+
+constexpr std::pair<const char*, absl::StatusCode> kCodes[] = {
+    // The first prefix that fits decides.
+    {"08", absl::StatusCode::kUnavailable},       // connection exception
+    {"22", absl::StatusCode::kInvalidArgument},   // data exception
+    {"23505", absl::StatusCode::kAlreadyExists},  // unique violation
+    {"25006", absl::StatusCode::kUnavailable},    // read-only: a standby
+    {"25P03", absl::StatusCode::kUnavailable},    // idle in transaction for too long
+    {"28", absl::StatusCode::kPermissionDenied},  // authorization
+    {"40001", absl::StatusCode::kAborted},        // serialization failure
+    {"40P01", absl::StatusCode::kAborted},        // deadlock
+    {"40", absl::StatusCode::kUnknown},           // 40003: completion unknown
+    {"42501", absl::StatusCode::kPermissionDenied},
+    {"53", absl::StatusCode::kResourceExhausted},  // disk, memory, connections
+    {"55P03", absl::StatusCode::kUnavailable},     // lock timeout
+    {"57014", absl::StatusCode::kDeadlineExceeded},
+    {"57P", absl::StatusCode::kUnavailable},  // shutting down, starting up
+};
+
+}  // namespace
+
+absl::Status StatusFromSqlState(absl::string_view sqlstate, absl::string_view message) {
+  int code = 0;
+  if (absl::StartsWith(sqlstate, "GN") && absl::SimpleAtoi(sqlstate.substr(2), &code) &&
+      code >= 1 && code <= 16) {
+    return absl::Status(static_cast<absl::StatusCode>(code), message);
+  }
+  for (const auto& [prefix, status_code] : kCodes) {
+    if (absl::StartsWith(sqlstate, prefix)) {
+      return absl::Status(status_code, absl::StrCat("PostgreSQL: ", message, " (", sqlstate, ")"));
+    }
+  }
+  return absl::InternalError(absl::StrCat("PostgreSQL: ", message, " (", sqlstate, ")"));
+}
+
+bool IsRerunnable(absl::string_view sqlstate) { return sqlstate == "40001" || sqlstate == "40P01"; }
+
+absl::Status InDoubt(absl::string_view operation, absl::string_view reason) {
+  return absl::UnknownError(absl::StrCat(
+      "in doubt, the connection was lost before PostgreSQL answered: ", operation, ": ", reason));
+}
+
+}  // namespace gannet
