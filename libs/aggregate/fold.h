@@ -1,26 +1,34 @@
 #pragma once
 
+#include <vector>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "libs/tensor/tensor_bundle.h"
 
 namespace gannet {
 
-// Folds the gradients of a round into their image-weighted mean, in the order they are added: callers add in slot order, so the result has the same bits whatever order
-// gradients arrived in. Accumulates in double.
+// Folds the gradients of a round into their image-weighted mean, in the order they are added:
+// callers add in slot order, so the result has the same bits whatever order gradients arrived in.
+// Accumulates in double.
 //
 // Thread safety: none.
 class WeightedMean {
  public:
-  // Adds a gradient of `image_count` > 0 images.
-  // Returns: INVALID_ARGUMENT - names, shapes or dtypes differ from the first one's, or the count is not positive.
+  // Adds a gradient of `image_count` > 0 images. Its tensors may come in any order; the mean has
+  // the order of the first gradient. Returns: INVALID_ARGUMENT - names, shapes or dtypes differ
+  // from the first one's, a dtype is not F32, or the count is not positive; then nothing was added.
   absl::Status Add(const TensorBundle& gradient, int image_count);
 
   // The mean, F32. Returns: FAILED_PRECONDITION - nothing was added.
   absl::StatusOr<TensorBundle> Finish() const;
 
+  // Forgets what was added but keeps the memory, for the next round.
+  void Reset() { images_ = 0; }
+
  private:
   BundleSpec spec_;
-  std::vector<std::vector<double>> sums_;
+  std::vector<std::vector<double>> sums_;  // parallel to spec_
   double images_ = 0;
 };
 

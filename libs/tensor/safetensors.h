@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -9,19 +10,39 @@
 
 namespace gannet {
 
-// The safetensors format of Hugging Face: 8 bytes header length (u64, little-endian), a JSON header, the data. Tensors keep the
-// bundle's order in the data. The header is padded with spaces to a multiple of 8. Encoding is a pure function of its input: equal bundles give equal bytes.
+// The safetensors format of Hugging Face: 8 bytes header length (u64, little-endian), a JSON
+// header, the data. Tensors keep the bundle's order in the data. The header is padded with spaces
+// to a multiple of 8. Encoding is a pure function of its input: equal bundles give equal bytes.
 
 // Encodes the bundle. `metadata` goes to `__metadata__` (keys sorted).
-std::string EncodeSafetensors(const TensorBundle& bundle, const std::map<std::string, std::string>& metadata = {});
+std::string EncodeSafetensors(const TensorBundle& bundle,
+                              const std::map<std::string, std::string>& metadata = {});
 
-// Decodes; the bundle has the tensors in order of their data. Never trusts a size: everything is checked against `bytes` before
-// anything is allocated.
-// Returns: INVALID_ARGUMENT - not a valid safetensors file (header, overlap, hole, unknown dtype, size), saying what and where.
+// Decodes; the bundle has the tensors in order of their data. Never trusts a size: everything is
+// checked against `bytes` before anything is allocated. Returns: INVALID_ARGUMENT - not a valid
+// safetensors file (header, overlap, hole, unknown dtype, size), saying what and where.
 absl::StatusOr<TensorBundle> DecodeSafetensors(absl::string_view bytes);
 
 // The `__metadata__` of the file.
 // Returns: INVALID_ARGUMENT - as DecodeSafetensors.
 absl::StatusOr<std::map<std::string, std::string>> ReadSafetensorsMetadata(absl::string_view bytes);
+
+// A tensor inside the bytes of a file, which must outlive it.
+struct TensorView {
+  TensorSpec spec;
+  absl::string_view bytes;
+};
+
+// The tensors of a file in order of their data, without a copy.
+// Returns: INVALID_ARGUMENT - as DecodeSafetensors.
+absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes);
+
+// What comes before the data of these tensors: length and padded JSON header. Names must differ
+// from one another and from `__metadata__`.
+std::string SafetensorsHeader(const BundleSpec& spec,
+                              const std::map<std::string, std::string>& metadata = {});
+
+// A header beyond this is refused: ours have a few thousand bytes.
+inline constexpr size_t kMaxSafetensorsHeaderBytes = 1 << 20;
 
 }  // namespace gannet

@@ -41,7 +41,8 @@ struct Tensor {
 
   // Zeros.
   static Tensor Zeros(TensorSpec spec);
-  static Tensor FromF32(std::string name, std::vector<int64_t> shape, absl::Span<const float> values);
+  static Tensor FromF32(std::string name, std::vector<int64_t> shape,
+                        absl::Span<const float> values);
   static Tensor FromI64Scalar(std::string name, int64_t value);
 };
 
@@ -62,11 +63,12 @@ class TensorBundle {
   const Tensor* Find(absl::string_view name) const;
   Tensor* Find(absl::string_view name);
 
-  // INVALID_ARGUMENT - a name is missing or surplus, or a shape or dtype differs; the message names up to three of them with
-  // expected and got.
+  // INVALID_ARGUMENT - a name is missing or surplus, or a shape or dtype differs; the message names
+  // up to three of them with expected and got.
   absl::Status CheckSpec(const BundleSpec& spec) const;
 
-  // INVALID_ARGUMENT - an F32 or F16 value is NaN or infinite; the message names tensor and position.
+  // INVALID_ARGUMENT - an F32 or F16 value is NaN or infinite; the message names tensor and
+  // position.
   absl::Status CheckFinite() const;
 
  private:
