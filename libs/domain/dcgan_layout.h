@@ -8,19 +8,22 @@
 
 namespace gannet {
 
-// Names and shapes of a DCGAN's tensors, as PyTorch's state_dict names them below "generator." and "discriminator.": so the
-// original's Generator loads the part below "generator." unchanged. Needs no torch.
+// Names and shapes of a DCGAN's tensors, as PyTorch's state_dict names them below "generator." and
+// "discriminator.": so the original's Generator loads the part below "generator." unchanged. Needs
+// no torch.
 //
-// Generator: main.0 ConvTranspose2d(latent, W, 4, 1, 0), main.1 BatchNorm2d, main.2 ReLU, then per doubling of the resolution a
-// ConvTranspose2d(4, 2, 1), BatchNorm2d, ReLU; last ConvTranspose2d(base_width, 3, 4, 2, 1), Tanh. No biases in convolutions.
-// Discriminator: main.0 Conv2d(3, base_width, 4, 2, 1), main.1 LeakyReLU(0.2), then per halving Conv2d(4, 2, 1), BatchNorm2d, LeakyReLU;
-// last Conv2d(W, 1, 4, 1, 0). W = base_width x image_size / 8.
+// Generator: main.0 ConvTranspose2d(latent, W, 4, 1, 0), main.1 BatchNorm2d, main.2 ReLU, then per
+// doubling of the resolution a ConvTranspose2d(4, 2, 1), BatchNorm2d, ReLU; last
+// ConvTranspose2d(base_width, 3, 4, 2, 1), Tanh. No biases in convolutions. Discriminator: main.0
+// Conv2d(3, base_width, 4, 2, 1), main.1 LeakyReLU(0.2), then per halving Conv2d(4, 2, 1),
+// BatchNorm2d, LeakyReLU; last Conv2d(W, 1, 4, 1, 0). W = base_width x image_size / 8.
 
 // The network a BatchNorm layer belongs to decides how many passes a micro-batch makes through it.
 struct BatchNormLayout {
-  std::string prefix;               // "discriminator.main.3"
+  std::string prefix;  // "discriminator.main.3"
   int64_t channels = 0;
-  std::vector<std::string> passes;  // {"real", "fake"} for the discriminator, {"fake"} for the generator; applied in this order
+  std::vector<std::string> passes;  // {"real", "fake"} for the discriminator, {"fake"} for the
+                                    // generator; applied in this order
 };
 
 std::vector<BatchNormLayout> BatchNormLayouts(const ModelConfig& model);
@@ -28,15 +31,17 @@ std::vector<BatchNormLayout> BatchNormLayouts(const ModelConfig& model);
 // Trainable tensors (F32), generator first, in state_dict order.
 BundleSpec ParameterSpec(const ModelConfig& model);
 
-// Weights as published: per network in state_dict order parameters and, beside each BatchNorm's weight and bias, running_mean, running_var
-// (F32) and num_batches_tracked (I64, shape {}).
+// Weights as published: per network in state_dict order parameters and, beside each BatchNorm's
+// weight and bias, running_mean, running_var (F32) and num_batches_tracked (I64, shape {}).
 BundleSpec WeightsSpec(const ModelConfig& model);
 
-// A gradient as submitted: one tensor per parameter under its own name, then per BatchNorm layer and pass
-// "PREFIX.batch_mean.PASS" and "PREFIX.batch_var.PASS" (F32; image-weighted mean over micro-batches of the batch mean and of the unbiased batch variance).
+// A gradient as submitted: one tensor per parameter under its own name, then per BatchNorm layer
+// and pass "PREFIX.batch_mean.PASS" and "PREFIX.batch_var.PASS" (F32; image-weighted mean over
+// micro-batches of the batch mean and of the unbiased batch variance).
 BundleSpec GradientSpec(const ModelConfig& model);
 
-// Adam's state: per parameter "NAME.exp_avg" and "NAME.exp_avg_sq" (F32), then "step" (I64, shape {}).
+// Adam's state: per parameter "NAME.exp_avg" and "NAME.exp_avg_sq" (F32), then "step" (I64, shape
+// {}).
 BundleSpec AdamStateSpec(const ModelConfig& model);
 
 }  // namespace gannet

@@ -18,8 +18,10 @@ struct PlannedUnit {
 
 // Cuts the data set into rounds: a pure function of config and round.
 //
-// The training sees an endless sequence of images: epoch 0 in its permuted order (EpochOrder), epoch 1 in its own, and so on, without a gap or repeat
-// at the seam. Round r takes the next units_per_round x images_per_unit of it, slot by slot. So every image is seen once per epoch, and a round may straddle two.
+// The training sees an endless sequence of images: epoch 0 in its permuted order (EpochOrder),
+// epoch 1 in its own, and so on, without a gap or repeat at the seam. Round r takes the next
+// units_per_round x images_per_unit of it, slot by slot. So every image is seen once per epoch, and
+// a round may straddle two.
 //
 // Thread safety: none (it keeps the permutation of the epochs it touched last).
 class RoundPlanner {
@@ -44,7 +46,8 @@ class RoundPlanner {
   std::vector<int64_t> order_;
 };
 
-// The micro-batches of a unit of `image_count` images: sizes in order; the remainder joins the last one.
+// The micro-batches of a unit of `image_count` images: sizes in order; the remainder joins the last
+// one.
 std::vector<int> MicroBatchSizes(int image_count, int micro_batch);
 
 }  // namespace gannet

@@ -29,7 +29,7 @@ struct AdamConfig {
 
 // Identifies the content and order of a data set.
 struct DataFingerprint {
-  std::string kind;         // "procedural", "folder", "zip", "idx"
+  std::string kind;  // "procedural", "folder", "zip", "idx"
   int64_t image_count = 0;
   std::string digest;       // 64 hexadecimal digits
   std::string description;  // for people; not compared
@@ -42,7 +42,8 @@ struct DataFingerprint {
 // Says in one sentence how `got` differs from `expected`; empty when they are equal.
 std::string DescribeDifference(const DataFingerprint& expected, const DataFingerprint& got);
 
-// Everything that decides the course of a training. Two runs with equal configs end with equal weights, whoever computes.
+// Everything that decides the course of a training. Two runs with equal configs end with equal
+// weights, whoever computes.
 struct RunConfig {
   std::string name = "default";
   uint64_t seed = 1;

@@ -14,7 +14,8 @@ enum class RunState { kRunning = 1, kPaused = 2, kFinished = 3, kStopped = 4 };
 // Whether no more work will come.
 bool HasEnded(RunState state);
 
-// FAILED_PRECONDITION - the run has ended; INVALID_ARGUMENT - nobody may ask for `to` (kFinished). Asking for the current state is OK.
+// FAILED_PRECONDITION - the run has ended; INVALID_ARGUMENT - nobody may ask for `to` (kFinished).
+// Asking for the current state is OK.
 absl::Status CheckRunTransition(RunState from, RunState to);
 
 // "running", "paused", "finished", "stopped".

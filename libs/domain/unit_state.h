@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "libs/base/typed_id.h"
 
@@ -13,12 +14,13 @@ namespace gannet {
 //   kReady  -- claim ----------------------> kLeased   attempt + 1, lease starts
 //   kLeased -- submit, release, fail, ------> see below
 //              expire, take-over
-//   kLeased -- submit by the holder --------> kDone     ACCEPTED, or LATE when the lease has run out by the database's clock
-//   kReady  -- submit by the last holder ---> kDone     LATE: nobody claimed it since
-//   kLeased -- release, expire, take-over --> kReady    attempt stays; the holder is remembered until the next claim
-//   kLeased -- fail ------------------------> kReady    failures + 1; kFailed when that reaches kMaxUnitFailures
-//   kDone   -- reject (by the coordinator) -> kReady    its gradient was unusable; the gradient is deleted, failures + 1 as above and the holder is forgotten
-//   kReady, kLeased -- round published, run ended --> kClosed
+//   kLeased -- submit by the holder --------> kDone     ACCEPTED, or LATE when the lease has run
+//   out by the database's clock kReady  -- submit by the last holder ---> kDone     LATE: nobody
+//   claimed it since kLeased -- release, expire, take-over --> kReady    attempt stays; the holder
+//   is remembered until the next claim kLeased -- fail ------------------------> kReady    failures
+//   + 1; kFailed when that reaches kMaxUnitFailures kDone   -- reject (by the coordinator) ->
+//   kReady    its gradient was unusable; the gradient is deleted, failures + 1 as above and the
+//   holder is forgotten kReady, kLeased -- round published, run ended --> kClosed
 //
 // kFailed, kClosed have no way out; a failed unit pauses the run.
 enum class UnitState { kReady, kLeased, kDone, kFailed, kClosed };
@@ -27,32 +29,41 @@ inline constexpr int kMaxUnitFailures = 5;
 inline constexpr int kMaxLeasesPerWorker = 2;
 
 // What became of a submitted gradient; see gannet.v1.SubmitOutcome.
-enum class SubmitOutcome { kAccepted = 1, kLate = 2, kAlreadyAccepted = 3, kSuperseded = 4, kClosed = 5 };
+enum class SubmitOutcome {
+  kAccepted = 1,
+  kLate = 2,
+  kAlreadyAccepted = 3,
+  kSuperseded = 4,
+  kClosed = 5
+};
 
 // A unit as Submit sees it.
 struct UnitView {
   UnitState state = UnitState::kReady;
-  Attempt attempt;                 // 0 before the first claim
-  WorkerId holder;                 // the last claimer; empty when none or forgotten
-  bool lease_expired = false;      // by the database's clock: lease_until <= now
+  Attempt attempt;             // 0 before the first claim
+  WorkerId holder;             // the last claimer; empty when none or forgotten
+  bool lease_expired = false;  // by the database's clock: lease_until <= now
   bool has_gradient = false;
-  Attempt gradient_attempt;        // when has_gradient
-  std::string gradient_sha256;     // when has_gradient
+  Attempt gradient_attempt;     // when has_gradient
+  std::string gradient_sha256;  // when has_gradient
 };
 
-// How a submission of `attempt` by `worker` with `sha256` is received. The order of the rules is part of the contract:
+// How a submission of `attempt` by `worker` with `sha256` is received. The order of the rules is
+// part of the contract:
 //   1. attempt < 1 or > unit.attempt: INVALID_ARGUMENT (never issued)
-//   2. gradient present, same attempt, same holder: same sha256 -> kAlreadyAccepted, else ALREADY_EXISTS
+//   2. gradient present, same attempt, same holder: same sha256 -> kAlreadyAccepted, else
+//   ALREADY_EXISTS
 //   3. state closed or failed: kClosed
 //   4. attempt < unit.attempt, or state done: kSuperseded
 //   5. holder is not `worker`: FAILED_PRECONDITION
 //   6. leased and not expired -> kAccepted; else kLate
 // (Rule 2 compares the worker too: a foreign worker falls to 3 and on.)
-absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerId& worker, Attempt attempt,
-                                             const std::string& sha256);
+absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerId& worker,
+                                             Attempt attempt, const std::string& sha256);
 
-// Whether a heartbeat renews a lease: the unit is leased to the worker under that attempt, and progress has been made within
-// `stall_limit`. Otherwise the unit is to be dropped, and `reason` says why.
+// Whether a heartbeat renews a lease: the unit is leased to the worker under that attempt, and
+// progress has been made within `stall_limit`. Otherwise the unit is to be dropped, and `reason`
+// says why.
 struct RenewDecision {
   bool renew = false;
   std::string reason;

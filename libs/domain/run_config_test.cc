@@ -1,0 +1,194 @@
+#include "libs/domain/run_config.h"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "libs/base/testing/status_matchers.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+RunConfig ValidConfig() {
+  RunConfig config;
+  config.data = {"procedural", 100, std::string(64, '0'), "procedural faces v1, seed 1"};
+  return config;
+}
+
+struct Change {
+  const char* named;  // what the message must name
+  std::function<void(RunConfig&)> make;
+};
+
+TEST(ValidateRunConfigTest, DefaultsAreValid) { EXPECT_OK(ValidateRunConfig(ValidConfig())); }
+
+TEST(ValidateRunConfigTest, ValuesAtTheirLimitsAreValid) {
+  const std::vector<std::function<void(RunConfig&)>> changes = {
+      [](RunConfig& c) { c.name = std::string(64, 'x'); },
+      [](RunConfig& c) { c.name = "A.b_c-9"; },
+      [](RunConfig& c) {
+        c.model = {32, 1, 1};
+      },
+      [](RunConfig& c) {
+        c.model = {64, 1024, 512};
+      },
+      [](RunConfig& c) {
+        c.adam = {1.0, 0.0, 0.0, 1.0};
+      },
+      [](RunConfig& c) { c.real_label = 1.0; },
+      [](RunConfig& c) { c.images_per_unit = c.units_per_round = c.micro_batch = 1; },
+      [](RunConfig& c) { c.images_per_unit = 1 << 20; },
+      [](RunConfig& c) { c.units_per_round = 4096; },
+      [](RunConfig& c) { c.micro_batch = 4096; },
+      [](RunConfig& c) { c.round_count = 1; },
+      [](RunConfig& c) { c.round_count = 1'000'000'000; },
+      [](RunConfig& c) { c.lease = absl::Milliseconds(100); },
+      [](RunConfig& c) { c.lease = absl::Hours(24); },
+      [](RunConfig& c) { c.gradient_codec = 2; },
+      [](RunConfig& c) { c.data.image_count = 1; },
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    RunConfig config = ValidConfig();
+    changes[i](config);
+    EXPECT_OK(ValidateRunConfig(config)) << i;
+  }
+}
+
+TEST(ValidateRunConfigTest, ValuesBeyondTheirLimitsAreNamed) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<Change> changes = {
+      {"name", [](RunConfig& c) { c.name = ""; }},
+      {"name", [](RunConfig& c) { c.name = std::string(65, 'x'); }},
+      {"name", [](RunConfig& c) { c.name = "a b"; }},
+      {"name", [](RunConfig& c) { c.name = "\xC3\xBC"; }},
+      {"image_size", [](RunConfig& c) { c.model.image_size = 48; }},
+      {"latent_dim", [](RunConfig& c) { c.model.latent_dim = 0; }},
+      {"latent_dim", [](RunConfig& c) { c.model.latent_dim = 1025; }},
+      {"base_width", [](RunConfig& c) { c.model.base_width = 0; }},
+      {"base_width", [](RunConfig& c) { c.model.base_width = 513; }},
+      {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = 0; }},
+      {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = 1.0001; }},
+      {"learning_rate", [nan](RunConfig& c) { c.adam.learning_rate = nan; }},
+      {"beta1", [](RunConfig& c) { c.adam.beta1 = 1; }},
+      {"beta1", [](RunConfig& c) { c.adam.beta1 = -0.1; }},
+      {"beta1", [nan](RunConfig& c) { c.adam.beta1 = nan; }},
+      {"beta2", [](RunConfig& c) { c.adam.beta2 = 1; }},
+      {"beta2", [nan](RunConfig& c) { c.adam.beta2 = nan; }},
+      {"epsilon", [](RunConfig& c) { c.adam.epsilon = 0; }},
+      {"epsilon", [nan](RunConfig& c) { c.adam.epsilon = nan; }},
+      {"real_label", [](RunConfig& c) { c.real_label = 0; }},
+      {"real_label", [](RunConfig& c) { c.real_label = 1.01; }},
+      {"real_label", [nan](RunConfig& c) { c.real_label = nan; }},
+      {"images_per_unit", [](RunConfig& c) { c.images_per_unit = 0; }},
+      {"images_per_unit", [](RunConfig& c) { c.images_per_unit = (1 << 20) + 1; }},
+      {"units_per_round", [](RunConfig& c) { c.units_per_round = 0; }},
+      {"units_per_round", [](RunConfig& c) { c.units_per_round = 4097; }},
+      {"micro_batch", [](RunConfig& c) { c.micro_batch = 0; }},
+      {"micro_batch", [](RunConfig& c) { c.micro_batch = 4097; }},
+      {"round_count", [](RunConfig& c) { c.round_count = 0; }},
+      {"round_count", [](RunConfig& c) { c.round_count = 1'000'000'001; }},
+      {"lease", [](RunConfig& c) { c.lease = absl::Milliseconds(99); }},
+      {"lease", [](RunConfig& c) { c.lease = absl::Hours(24) + absl::Nanoseconds(1); }},
+      {"lease", [](RunConfig& c) { c.lease = absl::InfiniteDuration(); }},
+      {"gradient_codec", [](RunConfig& c) { c.gradient_codec = 0; }},
+      {"gradient_codec", [](RunConfig& c) { c.gradient_codec = 3; }},
+      {"data.kind", [](RunConfig& c) { c.data.kind = ""; }},
+      {"data.image_count", [](RunConfig& c) { c.data.image_count = 0; }},
+      {"data.digest", [](RunConfig& c) { c.data.digest = std::string(63, '0'); }},
+      {"data.digest", [](RunConfig& c) { c.data.digest = std::string(64, 'A'); }},
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    RunConfig config = ValidConfig();
+    changes[i].make(config);
+    EXPECT_THAT(ValidateRunConfig(config),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(changes[i].named)))
+        << i;
+  }
+}
+
+TEST(ValidateRunConfigTest, AllMistakesAreNamedAtOnce) {
+  RunConfig config = ValidConfig();
+  config.micro_batch = 0;
+  config.adam.beta1 = 1.5;
+
+  EXPECT_THAT(ValidateRunConfig(config),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("micro_batch must be between 1 and 4096, got 0"),
+                             HasSubstr("beta1 must be at least 0 and below 1, got 1.5"))));
+}
+
+TEST(DescribeRunDifferenceTest, EqualConfigsDoNotDiffer) {
+  EXPECT_EQ(DescribeDifference(ValidConfig(), ValidConfig()), "");
+}
+
+TEST(DescribeRunDifferenceTest, TheDescriptionOfTheDataIsNotCompared) {
+  RunConfig other = ValidConfig();
+  other.data.description = "something else";
+
+  EXPECT_EQ(DescribeDifference(ValidConfig(), other), "");
+  EXPECT_EQ(ValidConfig(), other);
+}
+
+TEST(DescribeRunDifferenceTest, EveryFieldIsNamedWhenItDiffers) {
+  const std::vector<Change> changes = {
+      {"name default -> x", [](RunConfig& c) { c.name = "x"; }},
+      {"seed 1 -> 18446744073709551615", [](RunConfig& c) { c.seed = UINT64_MAX; }},
+      {"image_size 64 -> 32", [](RunConfig& c) { c.model.image_size = 32; }},
+      {"latent_dim 100 -> 10", [](RunConfig& c) { c.model.latent_dim = 10; }},
+      {"base_width 64 -> 8", [](RunConfig& c) { c.model.base_width = 8; }},
+      {"learning_rate 2e-04 -> 0.1", [](RunConfig& c) { c.adam.learning_rate = 0.1; }},
+      {"beta1 0.5 -> 0.4", [](RunConfig& c) { c.adam.beta1 = 0.4; }},
+      {"beta2 0.999 -> 0.9990000000000001",
+       [](RunConfig& c) { c.adam.beta2 = std::nextafter(0.999, 1.0); }},
+      {"epsilon 1e-08 -> 1e-07", [](RunConfig& c) { c.adam.epsilon = 1e-7; }},
+      {"real_label 1 -> 0.9", [](RunConfig& c) { c.real_label = 0.9; }},
+      {"images_per_unit 320 -> 4", [](RunConfig& c) { c.images_per_unit = 4; }},
+      {"units_per_round 3 -> 2", [](RunConfig& c) { c.units_per_round = 2; }},
+      {"micro_batch 32 -> 16", [](RunConfig& c) { c.micro_batch = 16; }},
+      {"round_count 1000 -> 5", [](RunConfig& c) { c.round_count = 5; }},
+      {"lease 5m -> 1m", [](RunConfig& c) { c.lease = absl::Minutes(1); }},
+      {"gradient_codec 1 -> 2", [](RunConfig& c) { c.gradient_codec = 2; }},
+      {"data.kind procedural -> zip", [](RunConfig& c) { c.data.kind = "zip"; }},
+      {"data.image_count 100 -> 99", [](RunConfig& c) { c.data.image_count = 99; }},
+      {"data.digest 000000000000 -> 111111111111",
+       [](RunConfig& c) { c.data.digest = std::string(64, '1'); }},
+  };
+  for (const Change& change : changes) {
+    RunConfig other = ValidConfig();
+    change.make(other);
+    EXPECT_EQ(DescribeDifference(ValidConfig(), other), change.named);
+    EXPECT_NE(ValidConfig(), other);
+  }
+}
+
+TEST(DescribeRunDifferenceTest, SeveralDifferencesAreListed) {
+  RunConfig other = ValidConfig();
+  other.seed = 2;
+  other.micro_batch = 8;
+
+  EXPECT_EQ(DescribeDifference(ValidConfig(), other), "seed 1 -> 2, micro_batch 32 -> 8");
+}
+
+TEST(DescribeDataDifferenceTest, EqualSetsDoNotDiffer) {
+  DataFingerprint other = ValidConfig().data;
+  other.description = "other words";
+
+  EXPECT_EQ(DescribeDifference(ValidConfig().data, other), "");
+}
+
+TEST(DescribeDataDifferenceTest, SaysHowAndOfWhat) {
+  DataFingerprint other = ValidConfig().data;
+  other.image_count = 7;
+  other.digest = std::string(64, 'f');
+  other.description = "folder /x";
+
+  EXPECT_THAT(DescribeDifference(ValidConfig().data, other),
+              AllOf(HasSubstr("images 100 -> 7"), HasSubstr("digest 000000000000 -> ffffffffffff"),
+                    HasSubstr("expected procedural faces v1, seed 1, got folder /x")));
+}
+
+}  // namespace
+}  // namespace gannet

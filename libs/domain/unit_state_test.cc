@@ -1,0 +1,182 @@
+#include "libs/domain/unit_state.h"
+
+#include "libs/base/testing/status_matchers.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+const WorkerId kHolder(std::string(32, 'a'));
+const WorkerId kOther(std::string(32, 'b'));
+
+UnitView Unit(UnitState state, int attempt) {
+  UnitView unit;
+  unit.state = state;
+  unit.attempt = Attempt(attempt);
+  if (attempt > 0) unit.holder = kHolder;
+  return unit;
+}
+
+UnitView DoneUnit(int attempt, const std::string& sha256) {
+  UnitView unit = Unit(UnitState::kDone, attempt);
+  unit.has_gradient = true;
+  unit.gradient_attempt = Attempt(attempt);
+  unit.gradient_sha256 = sha256;
+  return unit;
+}
+
+TEST(ClassifySubmitTest, TheHolderOfALeaseIsAccepted) {
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kHolder, Attempt(2), "x"),
+              IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST(ClassifySubmitTest, AnExpiredLeaseIsLate) {
+  UnitView unit = Unit(UnitState::kLeased, 2);
+  unit.lease_expired = true;
+
+  EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"), IsOkAndHolds(SubmitOutcome::kLate));
+}
+
+TEST(ClassifySubmitTest, AReturnedUnitThatNobodyClaimedIsLate) {
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 2), kHolder, Attempt(2), "x"),
+              IsOkAndHolds(SubmitOutcome::kLate));
+}
+
+TEST(ClassifySubmitTest, AttemptsThatWereNeverIssuedAreErrors) {
+  for (const UnitState state : {UnitState::kReady, UnitState::kLeased, UnitState::kDone,
+                                UnitState::kFailed, UnitState::kClosed}) {
+    for (const int attempt : {-1, 0, 3}) {
+      EXPECT_THAT(ClassifySubmit(Unit(state, 2), kHolder, Attempt(attempt), "x"),
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("never issued")));
+    }
+  }
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 0), kHolder, Attempt(1), "x"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(ClassifySubmitTest, TheSameGradientAgainIsAlreadyAccepted) {
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, Attempt(2), "x"),
+              IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+}
+
+TEST(ClassifySubmitTest, TheSameGradientIsAlreadyAcceptedWhenItsUnitIsClosed) {
+  UnitView unit = DoneUnit(2, "x");
+  unit.state = UnitState::kClosed;
+
+  EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"),
+              IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+}
+
+TEST(ClassifySubmitTest, OtherBytesUnderTheSameAttemptAreAnError) {
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, Attempt(2), "y"),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+}
+
+TEST(ClassifySubmitTest, AnEarlierAttemptIsSuperseded) {
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kHolder, Attempt(1), "x"),
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 2), kOther, Attempt(1), "x"),
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, Attempt(1), "x"),
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
+}
+
+TEST(ClassifySubmitTest, AForeignWorkerOfADoneUnitIsSuperseded) {
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kOther, Attempt(2), "x"),
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
+}
+
+TEST(ClassifySubmitTest, ClosedAndFailedUnitsAreClosedToAnyAttempt) {
+  for (const UnitState state : {UnitState::kClosed, UnitState::kFailed}) {
+    for (const WorkerId& worker : {kHolder, kOther}) {
+      for (const int attempt : {1, 2}) {
+        EXPECT_THAT(ClassifySubmit(Unit(state, 2), worker, Attempt(attempt), "x"),
+                    IsOkAndHolds(SubmitOutcome::kClosed));
+      }
+    }
+  }
+}
+
+TEST(ClassifySubmitTest, AnAttemptOfAnotherWorkerIsRefused) {
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kOther, Attempt(2), "x"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another worker")));
+}
+
+TEST(ClassifySubmitTest, AForgottenHolderIsRefused) {
+  UnitView unit = Unit(UnitState::kReady, 2);
+  unit.holder = WorkerId();
+
+  EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST(DecideRenewalTest, AHolderWithProgressIsRenewed) {
+  const RenewDecision decision = DecideRenewal(Unit(UnitState::kLeased, 2), kHolder, Attempt(2),
+                                               absl::ZeroDuration(), absl::Seconds(30));
+
+  EXPECT_TRUE(decision.renew);
+  EXPECT_EQ(decision.reason, "");
+}
+
+TEST(DecideRenewalTest, ProgressExactlyAtTheLimitStillCounts) {
+  const UnitView unit = Unit(UnitState::kLeased, 2);
+  const absl::Duration limit = absl::Seconds(30);
+
+  EXPECT_TRUE(DecideRenewal(unit, kHolder, Attempt(2), limit, limit).renew);
+  const RenewDecision decision =
+      DecideRenewal(unit, kHolder, Attempt(2), limit + absl::Nanoseconds(1), limit);
+  EXPECT_FALSE(decision.renew);
+  EXPECT_THAT(decision.reason, HasSubstr("no progress"));
+}
+
+TEST(DecideRenewalTest, OnlyTheHolderUnderTheCurrentAttemptIsRenewed) {
+  const absl::Duration none = absl::ZeroDuration();
+  const absl::Duration limit = absl::Seconds(30);
+  const UnitView leased = Unit(UnitState::kLeased, 2);
+
+  EXPECT_THAT(DecideRenewal(leased, kOther, Attempt(2), none, limit).reason,
+              HasSubstr("another worker"));
+  EXPECT_THAT(DecideRenewal(leased, kHolder, Attempt(1), none, limit).reason,
+              HasSubstr("another attempt"));
+  for (const UnitState state :
+       {UnitState::kReady, UnitState::kDone, UnitState::kFailed, UnitState::kClosed}) {
+    const RenewDecision decision = DecideRenewal(Unit(state, 2), kHolder, Attempt(2), none, limit);
+    EXPECT_FALSE(decision.renew);
+    EXPECT_THAT(decision.reason, HasSubstr("not leased"));
+  }
+}
+
+TEST(DecideRenewalTest, AnExpiredLeaseNobodyTookIsRenewed) {
+  UnitView unit = Unit(UnitState::kLeased, 2);
+  unit.lease_expired = true;
+
+  EXPECT_TRUE(
+      DecideRenewal(unit, kHolder, Attempt(2), absl::ZeroDuration(), absl::Seconds(30)).renew);
+}
+
+TEST(StallLimitTest, IsThreeLeases) { EXPECT_EQ(StallLimit(absl::Seconds(10)), absl::Seconds(30)); }
+
+TEST(DecideReturnTest, OnlyFailuresAndRejectionsCount) {
+  for (const ReturnCause cause :
+       {ReturnCause::kReleased, ReturnCause::kExpired, ReturnCause::kTakenOver}) {
+    const ReturnDecision decision = DecideReturn(kMaxUnitFailures - 1, cause);
+    EXPECT_EQ(decision.state, UnitState::kReady);
+    EXPECT_EQ(decision.failures, kMaxUnitFailures - 1);
+  }
+}
+
+TEST(DecideReturnTest, TheLastFailureAllowedFailsTheUnit) {
+  for (const ReturnCause cause : {ReturnCause::kFailed, ReturnCause::kRejected}) {
+    const ReturnDecision before = DecideReturn(kMaxUnitFailures - 2, cause);
+    EXPECT_EQ(before.state, UnitState::kReady);
+    EXPECT_EQ(before.failures, kMaxUnitFailures - 1);
+
+    const ReturnDecision last = DecideReturn(kMaxUnitFailures - 1, cause);
+    EXPECT_EQ(last.state, UnitState::kFailed);
+    EXPECT_EQ(last.failures, kMaxUnitFailures);
+  }
+}
+
+}  // namespace
+}  // namespace gannet
