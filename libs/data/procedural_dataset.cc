@@ -1,0 +1,74 @@
+#include "libs/data/procedural_dataset.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/sha256.h"
+#include "libs/data/procedural_faces.h"
+
+namespace gannet {
+namespace {
+
+// Far more faces than anybody trains on, and far below the 2^48 streams that Philox has.
+constexpr int64_t kMaxFaces = int64_t{1} << 40;
+
+class ProceduralDataset final : public Dataset {
+ public:
+  ProceduralDataset(const DatasetOptions& options, DatasetFingerprint fingerprint)
+      : options_(options), fingerprint_(std::move(fingerprint)) {}
+
+  int64_t size() const override { return options_.count; }
+  const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
+
+  std::string NameOf(int64_t index) const override { return absl::StrFormat("face-%06d", index); }
+
+  absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
+    if (index < 0 || index >= size()) {
+      return absl::OutOfRangeError(
+          absl::StrCat("no such image: index ", index, " of ", size(), " faces"));
+    }
+    const size_t side = static_cast<size_t>(options_.image_size);
+    if (out.size() != 3 * side * side) {
+      return absl::InvalidArgumentError(absl::StrCat("room for an image of 3x", side, "x", side,
+                                                     " expected, got ", out.size(), " bytes"));
+    }
+    DrawFace(options_.seed, static_cast<uint64_t>(index), options_.image_size, out);
+    return absl::OkStatus();
+  }
+
+  int64_t LabelOf(int64_t index) const override {
+    if (index < 0 || index >= size()) return 0;
+    return FaceLabels(options_.seed, static_cast<uint64_t>(index));
+  }
+
+ private:
+  const DatasetOptions options_;
+  const DatasetFingerprint fingerprint_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenProceduralDataset(const DatasetOptions& options) {
+  if (options.count < 1 || options.count > kMaxFaces) {
+    return absl::InvalidArgumentError(absl::StrCat("count of procedural faces must be 1 to ",
+                                                   kMaxFaces, ", got ", options.count));
+  }
+  if (options.image_size < kMinFaceSize || options.image_size > kMaxFaceSize) {
+    return absl::InvalidArgumentError(absl::StrCat("image_size of procedural faces must be ",
+                                                   kMinFaceSize, " to ", kMaxFaceSize, ", got ",
+                                                   options.image_size));
+  }
+  DatasetFingerprint fingerprint;
+  fingerprint.kind = "procedural";
+  fingerprint.image_count = options.count;
+  fingerprint.digest =
+      Sha256Hex(absl::StrCat("gannet procedural faces\nversion ", kProceduralFacesVersion,
+                             "\nseed ", options.seed, "\ncount ", options.count, "\n"));
+  fingerprint.description = absl::StrCat(options.count, " procedural faces, seed ", options.seed,
+                                         ", algorithm version ", kProceduralFacesVersion);
+  return std::make_unique<ProceduralDataset>(options, std::move(fingerprint));
+}
+
+}  // namespace gannet
