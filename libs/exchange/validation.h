@@ -61,6 +61,9 @@ absl::Status ValidateListWorkers(const WorkerId& after, int limit);
 
 // Parts that conversions need, too.
 
+absl::Status ValidateAtLeast(const char* field, int64_t least, int64_t value);
+absl::Status ValidateFinite(const char* field, double value);
+absl::Status ValidateStats(const GradientStats& stats);
 absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256);
 // Codec, checksum's length, bytes present and intact (DATA_LOSS).
 absl::Status ValidatePayload(const char* field, const Payload& payload);

@@ -3,9 +3,12 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "gtest/gtest.h"
 #include "libs/exchange/testing/backend_fixture.h"
+#include "libs/exchange/testing/test_values.h"
 
 namespace gannet {
 
@@ -14,8 +17,8 @@ namespace gannet {
 //   std::unique_ptr<BackendFixture> MakeMemoryFixture();
 //   GANNET_INSTANTIATE_EXCHANGE_CONTRACT(Memory, MakeMemoryFixture);
 //
-// in a test that links `exchange_testing`. The factory is called once per test and yields an empty
-// backend each time; the fixture is destroyed before the next one is made.
+// in namespace gannet, in a test that links `exchange_testing`. The factory is called once per test
+// and yields an empty backend each time; the fixture is destroyed before the next one is made.
 struct ExchangeContractParam {
   std::string name;
   BackendFixtureFactory make;
@@ -29,23 +32,56 @@ ExchangeContractParam MakeExchangeContractParam(const std::string& name,
 
 class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractParam> {
  protected:
-  void SetUp() override {
-    backend_ = GetParam().make();
-    ASSERT_NE(backend_, nullptr);
-  }
+  void SetUp() override;
   void TearDown() override { backend_.reset(); }
 
   BackendFixture& backend() { return *backend_; }
   Store& store() { return backend_->store(); }
   Exchange& exchange() { return backend_->exchange(); }
 
+  // A run of TinyRunConfig with `unit_count` units in round 1, led by leader 1.
+  void StartRun(int unit_count = 3);
+
+  void Join(const WorkerIdentity& worker);
+  // One look, under a fresh request id.
+  ClaimRequest NewClaim(const WorkerIdentity& worker);
+  // Claims and expects a unit.
+  WorkUnit ClaimUnit(const WorkerIdentity& worker);
+  // Claims and expects that there is none.
+  void ExpectNothingToClaim(const WorkerIdentity& worker);
+  absl::StatusOr<SubmitOutcome> Submit(const WorkerIdentity& worker, const WorkUnit& unit,
+                                       float value = 1.0f);
+  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, const WorkUnit& unit,
+                                            int micro_batches_done);
+  // Publishes the version after the current one, with `unit_count` units in the round to come.
+  void Publish(int unit_count = 3, bool keep = false);
+  void Finish();
+  // Lets the worker fail the unit it holds, and claim it again, until it has failed for good.
+  void FailForGood(const WorkerIdentity& worker, const std::string& reason);
+
+  RunStatus Status();
+  RoundProgress Progress(int64_t round);
+  WorkerSummary Summary(const WorkerIdentity& worker);
+
+  // A call and how it was answered, for every call that needs a joined worker.
+  struct Answer {
+    std::string call;
+    absl::Status status;
+  };
+  std::vector<Answer> CallEverything(const WorkerIdentity& worker, RunId run);
+
+  const RunConfig config_ = TinyRunConfig();
+  RunId run_;
+  Leadership leadership_;
+
  private:
   std::unique_ptr<BackendFixture> backend_;
+  int request_count_ = 0;
 };
 
 }  // namespace gannet
 
 #define GANNET_INSTANTIATE_EXCHANGE_CONTRACT(prefix, factory) \
   INSTANTIATE_TEST_SUITE_P(                                   \
-      prefix, ::gannet::ExchangeContractTest,                 \
+      prefix, ExchangeContractTest,                           \
       ::testing::Values(::gannet::MakeExchangeContractParam(#prefix, factory)))

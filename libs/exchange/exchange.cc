@@ -1,0 +1,30 @@
+#include "libs/exchange/exchange.h"
+
+#include <utility>
+
+#include "libs/base/sha256.h"
+
+namespace gannet {
+
+Payload Payload::FromBytes(Codec codec, std::string bytes) {
+  std::string sha256 = Sha256(bytes);
+  return FromHashed(codec, std::move(bytes), std::move(sha256));
+}
+
+Payload Payload::FromHashed(Codec codec, std::string bytes, std::string computed_sha256) {
+  Payload payload;
+  payload.codec = codec;
+  payload.sha256 = std::move(computed_sha256);
+  payload.bytes = std::make_shared<const std::string>(std::move(bytes));
+  payload.hashed.bytes = payload.bytes.get();
+  payload.hashed.sha256 = payload.sha256;
+  return payload;
+}
+
+bool Payload::IsIntact() const {
+  if (bytes == nullptr) return false;
+  if (hashed.bytes == bytes.get()) return hashed.sha256 == sha256;
+  return Sha256(*bytes) == sha256;
+}
+
+}  // namespace gannet

@@ -1,0 +1,806 @@
+#include "libs/exchange/memory_backend.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/mutex.h"
+#include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
+#include "libs/domain/run_state.h"
+#include "libs/domain/unit_state.h"
+#include "libs/exchange/validation.h"
+#include "libs/exchange/work_signal.h"
+
+namespace gannet {
+namespace {
+
+struct Gradient {
+  Attempt attempt;
+  WorkerId worker;
+  GradientStats stats;
+  Payload payload;  // without bytes once PrepareRound has made room
+};
+
+struct Unit {
+  UnitId id;
+  Round round;
+  Slot slot;
+  std::vector<int64_t> image_indices;  // empty once its round is published
+  int image_count = 0;
+  UnitState state = UnitState::kReady;
+  Attempt attempt{0};
+  WorkerId holder;
+  std::string request_id;  // of the claim that leased it
+  absl::Time lease_until;
+  absl::Time progress_at;
+  int micro_batches_done = 0;
+  int failures = 0;
+  std::string failure_reason;
+  bool consumed = false;
+  std::optional<Gradient> gradient;
+};
+
+struct Worker {
+  std::string secret_sha256;
+  Incarnation incarnation;
+  std::string display_name;
+  std::string hardware;
+  int64_t accepted_unit_count = 0;
+  int64_t accepted_image_count = 0;
+  absl::Time last_seen;
+  bool signed_off = false;
+};
+
+struct Weights {
+  Payload payload;
+  bool keep = false;
+};
+
+using RoundAndSlot = std::pair<Round, Slot>;
+
+struct Run {
+  RunId id;
+  RunConfig config;
+  RunState state = RunState::kRunning;
+  std::string state_reason;
+  WeightsVersion version{0};
+  LeaderId leader;
+  int64_t leader_epoch = 0;
+  absl::Time leader_until;
+  std::map<WeightsVersion, Weights> weights;
+  Payload adam_state;
+  std::map<RoundAndSlot, Unit> units;
+  std::unordered_map<UnitId, RoundAndSlot> unit_places;
+  std::set<Round> rounds_with_bytes;
+  std::map<WorkerId, Worker> workers;
+  std::vector<RoundSummary> rounds;
+
+  WorkSignal changes;  // what AwaitChange waits for
+  uint64_t changes_seen = 0;
+
+  Round open_round() const { return Round(version.value() + 1); }
+
+  Unit* FindUnit(UnitId id_wanted) {
+    const auto place = unit_places.find(id_wanted);
+    return place == unit_places.end() ? nullptr : &units.at(place->second);
+  }
+
+  // Calls `visit` for the units of a round, in slot order.
+  template <typename Visit>
+  void ForEachUnit(Round round, Visit visit) {
+    for (auto it = units.lower_bound({round, Slot(0)}); it != units.end(); ++it) {
+      if (it->second.round != round) return;
+      visit(it->second);
+    }
+  }
+};
+
+bool IsOpen(const Unit& unit) {
+  return unit.state == UnitState::kReady || unit.state == UnitState::kLeased;
+}
+
+bool IsHeldBy(const Unit& unit, const WorkerId& worker, Attempt attempt) {
+  return unit.state == UnitState::kLeased && unit.holder == worker && unit.attempt == attempt;
+}
+
+UnitView ViewOf(const Unit& unit, absl::Time now) {
+  UnitView view;
+  view.state = unit.state;
+  view.attempt = unit.attempt;
+  view.holder = unit.holder;
+  view.lease_expired = unit.lease_until <= now;
+  if (unit.gradient.has_value()) {
+    view.has_gradient = true;
+    view.gradient_attempt = unit.gradient->attempt;
+    view.gradient_sha256 = unit.gradient->payload.sha256;
+  }
+  return view;
+}
+
+}  // namespace
+
+struct MemoryBackend::State {
+  explicit State(Clock& clock_in) : clock(clock_in) {}
+
+  // A worker whose identity has been checked, and its run.
+  struct Seat {
+    Run& run;
+    WorkerId id;
+    Worker& worker;
+  };
+
+  absl::StatusOr<Run*> FindRun(RunId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    const auto found = runs.find(id);
+    if (found == runs.end()) {
+      return absl::NotFoundError(absl::StrCat("no such run: ", id.value()));
+    }
+    return found->second.get();
+  }
+
+  absl::StatusOr<Seat> Authenticate(const WorkerIdentity& identity, RunId id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    GANNET_ASSIGN_OR_RETURN(Run * run, FindRun(id));
+    const auto found = run->workers.find(identity.id);
+    if (found == run->workers.end()) {
+      return absl::UnauthenticatedError(
+          absl::StrCat("the worker is unknown in this run, join it first: ", identity.id.value()));
+    }
+    Worker& worker = found->second;
+    if (worker.secret_sha256 != Sha256(identity.secret)) {
+      return absl::UnauthenticatedError(
+          absl::StrCat("the secret is not this worker's: ", identity.id.value()));
+    }
+    if (worker.incarnation != identity.incarnation) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("a newer start of this worker has taken over, end this one: current ",
+                       worker.incarnation.value(), ", got ", identity.incarnation.value()));
+    }
+    return Seat{*run, identity.id, worker};
+  }
+
+  // The run, when the leadership is the current one.
+  absl::StatusOr<Run*> CheckFence(RunId id, const Leadership& leadership)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    GANNET_ASSIGN_OR_RETURN(Run * run, FindRun(id));
+    if (run->leader.value().empty() || run->leader != leadership.leader ||
+        run->leader_epoch != leadership.epoch || run->leader_until <= clock.Now()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("not the leader (any more), stop coordinating: current epoch ",
+                       run->leader_epoch, ", got ", leadership.epoch));
+    }
+    return run;
+  }
+
+  void SetState(Run& run, RunState state, const std::string& reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    run.state = state;
+    run.state_reason = reason;
+    run.changes.Notify();
+    work.Notify();
+  }
+
+  void ReturnUnit(Run& run, Unit& unit, ReturnCause cause, const std::string& reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    const ReturnDecision decision = DecideReturn(unit.failures, cause);
+    unit.state = decision.state;
+    unit.failures = decision.failures;
+    if (cause == ReturnCause::kFailed || cause == ReturnCause::kRejected) {
+      unit.failure_reason = reason;
+    }
+    if (unit.state == UnitState::kFailed) {
+      if (run.state == RunState::kRunning) {
+        SetState(run, RunState::kPaused,
+                 FailedUnitReason(unit.round, unit.slot, unit.failures, reason));
+      }
+      run.changes.Notify();
+    }
+    work.Notify();
+  }
+
+  // Returns every unit the worker holds.
+  void ReturnUnitsOf(Run& run, const WorkerId& worker, ReturnCause cause)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+      if (unit.state == UnitState::kLeased && unit.holder == worker) {
+        ReturnUnit(run, unit, cause, "");
+      }
+    });
+  }
+
+  void CloseOpenUnits(Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    run.ForEachUnit(run.open_round(), [](Unit& unit) {
+      if (IsOpen(unit)) unit.state = UnitState::kClosed;
+    });
+  }
+
+  void AddUnits(Run& run, Round round, const std::vector<PlannedUnit>& planned)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    for (const PlannedUnit& plan : planned) {
+      Unit unit;
+      unit.id = UnitId(++last_unit_id);
+      unit.round = round;
+      unit.slot = plan.slot;
+      unit.image_indices = plan.image_indices;
+      unit.image_count = static_cast<int>(plan.image_indices.size());
+      run.unit_places.emplace(unit.id, RoundAndSlot(round, plan.slot));
+      run.units.emplace(RoundAndSlot(round, plan.slot), std::move(unit));
+    }
+  }
+
+  // One look of Claim.
+  absl::StatusOr<ClaimResult> LookForWork(const ClaimRequest& request) {
+    MutexLock lock(mu);
+    GANNET_ASSIGN_OR_RETURN(Seat seat, Authenticate(request.worker, request.run));
+    const absl::Time now = clock.Now();
+    int held = 0;
+    Unit* claimed_before = nullptr;
+    Unit* ready = nullptr;
+    seat.run.ForEachUnit(seat.run.open_round(), [&](Unit& unit) {
+      if (unit.state == UnitState::kLeased && unit.holder == seat.id) {
+        ++held;
+        if (unit.request_id == request.request_id) claimed_before = &unit;
+      }
+      if (unit.state == UnitState::kReady && ready == nullptr) ready = &unit;
+    });
+
+    ClaimResult result;
+    result.state = seat.run.state;
+    if (claimed_before != nullptr) {
+      result.unit = Describe(seat.run, *claimed_before, now);
+      return result;
+    }
+    if (held >= kMaxLeasesPerWorker) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the worker holds all the units it may, submit or release one: ", held));
+    }
+    if (seat.run.state != RunState::kRunning || ready == nullptr) return result;
+    ready->state = UnitState::kLeased;
+    ready->attempt = Attempt(ready->attempt.value() + 1);
+    ready->holder = seat.id;
+    ready->request_id = request.request_id;
+    ready->lease_until = now + seat.run.config.lease;
+    ready->progress_at = now;
+    ready->micro_batches_done = 0;
+    result.unit = Describe(seat.run, *ready, now);
+    return result;
+  }
+
+  static WorkUnit Describe(const Run& run, const Unit& unit, absl::Time now) {
+    WorkUnit work;
+    work.run = run.id;
+    work.unit = unit.id;
+    work.attempt = unit.attempt;
+    work.round = unit.round;
+    work.slot = unit.slot;
+    work.weights_version = WeightsVersion(unit.round.value() - 1);
+    work.image_indices = unit.image_indices;
+    work.micro_batch = run.config.micro_batch;
+    work.seed = run.config.seed;
+    work.lease = std::max(unit.lease_until - now, absl::ZeroDuration());
+    return work;
+  }
+
+  // Whether the heartbeat renews the lease; renews it.
+  static bool Renew(const Run& run, Unit& unit, const WorkerId& worker,
+                    const UnitProgress& progress, absl::Time now) {
+    if (IsHeldBy(unit, worker, progress.attempt) &&
+        progress.micro_batches_done > unit.micro_batches_done) {
+      unit.micro_batches_done = progress.micro_batches_done;
+      unit.progress_at = now;
+    }
+    const RenewDecision decision =
+        DecideRenewal(ViewOf(unit, now), worker, progress.attempt, now - unit.progress_at,
+                      StallLimit(run.config.lease));
+    if (decision.renew) unit.lease_until = now + run.config.lease;
+    return decision.renew;
+  }
+
+  // Gives a unit back that the worker holds; does nothing otherwise.
+  absl::Status GiveBack(const WorkerIdentity& identity, RunId run, UnitId unit_id, Attempt attempt,
+                        ReturnCause cause, const std::string& reason) {
+    MutexLock lock(mu);
+    GANNET_ASSIGN_OR_RETURN(Seat seat, Authenticate(identity, run));
+    Unit* unit = seat.run.FindUnit(unit_id);
+    if (unit != nullptr && IsHeldBy(*unit, seat.id, attempt)) {
+      ReturnUnit(seat.run, *unit, cause, reason);
+    }
+    return absl::OkStatus();
+  }
+
+  RunStatus StatusOf(const Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    const absl::Time now = clock.Now();
+    RunStatus status;
+    status.run = run.id;
+    status.config = run.config;
+    status.state = run.state;
+    status.state_reason = run.state_reason;
+    status.weights_version = run.version;
+    if (!run.rounds.empty()) status.last_round = run.rounds.back();
+    for (const auto& [id, worker] : run.workers) {
+      if (!worker.signed_off && now - worker.last_seen < kWorkerPresence) ++status.worker_count;
+      status.accepted_image_count += worker.accepted_image_count;
+    }
+    return status;
+  }
+
+  Clock& clock;
+  WorkSignal work;  // something may have become ready, or a run changed its state
+  Mutex mu;
+  std::map<RunId, std::unique_ptr<Run>> runs ABSL_GUARDED_BY(mu);
+  int64_t last_run_id ABSL_GUARDED_BY(mu) = 0;
+  int64_t last_unit_id ABSL_GUARDED_BY(mu) = 0;
+};
+
+class MemoryBackend::MemoryExchange final : public Exchange {
+ public:
+  explicit MemoryExchange(State& state) : state_(state) {}
+
+  absl::StatusOr<JoinResult> Join(const JoinRequest& request) override {
+    GANNET_RETURN_IF_ERROR(ValidateJoin(request));
+    MutexLock lock(state_.mu);
+    Run* run = FindRunToJoin(request.run_name);
+    if (run == nullptr) {
+      return absl::NotFoundError(request.run_name.empty()
+                                     ? std::string("no run that has not ended")
+                                     : absl::StrCat("no such run: ", request.run_name));
+    }
+    const std::string secret_sha256 = Sha256(request.worker.secret);
+    const auto known = run->workers.find(request.worker.id);
+    if (known != run->workers.end() && known->second.secret_sha256 != secret_sha256) {
+      return absl::UnauthenticatedError(
+          absl::StrCat("the worker is known with another secret: ", request.worker.id.value()));
+    }
+    if (request.data.has_value()) {
+      GANNET_RETURN_IF_ERROR(CheckFingerprint(run->config.data, *request.data));
+      Worker& worker = run->workers[request.worker.id];
+      if (known != run->workers.end() && worker.incarnation != request.worker.incarnation) {
+        state_.ReturnUnitsOf(*run, request.worker.id, ReturnCause::kTakenOver);
+      }
+      worker.secret_sha256 = secret_sha256;
+      worker.incarnation = request.worker.incarnation;
+      worker.display_name = request.display_name;
+      worker.hardware = request.hardware;
+      RecordLife(worker);
+    }
+    JoinResult result;
+    result.run = run->id;
+    result.config = run->config;
+    result.state = run->state;
+    return result;
+  }
+
+  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override {
+    GANNET_RETURN_IF_ERROR(ValidateClaim(request));
+    RealClock wait_clock;
+    const absl::Duration end = wait_clock.Steady() + request.wait;
+    while (true) {
+      const uint64_t generation = state_.work.generation();
+      GANNET_ASSIGN_OR_RETURN(ClaimResult result, state_.LookForWork(request));
+      const absl::Duration remaining = end - wait_clock.Steady();
+      if (result.unit.has_value() || HasEnded(result.state) || remaining <= absl::ZeroDuration()) {
+        return result;
+      }
+      state_.work.AwaitPast(generation, remaining);
+    }
+  }
+
+  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
+                                       WeightsVersion version) override {
+    GANNET_RETURN_IF_ERROR(ValidateFetchWeights(worker, run, version));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(worker, run));
+    const auto found = seat.run.weights.find(version);
+    if (found == seat.run.weights.end()) {
+      return absl::NotFoundError(
+          absl::StrCat("weights of this version are not kept, fetch the current ones: current ",
+                       seat.run.version.value(), ", got ", version.value()));
+    }
+    return found->second.payload;
+  }
+
+  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
+    GANNET_RETURN_IF_ERROR(ValidateSubmit(request));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(request.worker, request.run));
+    Unit* unit = seat.run.FindUnit(request.unit);
+    if (unit == nullptr) {
+      return absl::NotFoundError(absl::StrCat("no such unit: ", request.unit.value()));
+    }
+    GANNET_RETURN_IF_ERROR(
+        CheckUnitCounts(request.stats, unit->image_count, seat.run.config.micro_batch));
+    GANNET_ASSIGN_OR_RETURN(const SubmitOutcome outcome,
+                            ClassifySubmit(ViewOf(*unit, state_.clock.Now()), seat.id,
+                                           request.attempt, request.payload.sha256));
+    if (outcome != SubmitOutcome::kAccepted && outcome != SubmitOutcome::kLate) return outcome;
+
+    unit->state = UnitState::kDone;
+    unit->gradient = Gradient{request.attempt, seat.id, request.stats, request.payload};
+    seat.run.rounds_with_bytes.insert(unit->round);
+    seat.worker.accepted_unit_count += 1;
+    seat.worker.accepted_image_count += unit->image_count;
+    RecordLife(seat.worker);
+    bool complete = true;
+    seat.run.ForEachUnit(unit->round, [&](Unit& other) { complete &= !IsOpen(other); });
+    if (complete) seat.run.changes.Notify();
+    return outcome;
+  }
+
+  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
+                                            const std::vector<UnitProgress>& held) override {
+    GANNET_RETURN_IF_ERROR(ValidateHeartbeat(worker, run, held));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(worker, run));
+    RecordLife(seat.worker);
+    const absl::Time now = state_.clock.Now();
+    HeartbeatResult result;
+    for (const UnitProgress& progress : held) {
+      Unit* unit = seat.run.FindUnit(progress.unit);
+      if (unit == nullptr || !State::Renew(seat.run, *unit, seat.id, progress, now)) {
+        result.dropped.push_back(progress.unit);
+      }
+    }
+    std::sort(result.dropped.begin(), result.dropped.end());
+    result.state = seat.run.state;
+    return result;
+  }
+
+  absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
+                       Attempt attempt) override {
+    GANNET_RETURN_IF_ERROR(ValidateRelease(worker, run, unit, attempt));
+    return state_.GiveBack(worker, run, unit, attempt, ReturnCause::kReleased, "");
+  }
+
+  absl::Status Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
+                    const std::string& reason) override {
+    GANNET_RETURN_IF_ERROR(ValidateFail(worker, run, unit, attempt, reason));
+    return state_.GiveBack(worker, run, unit, attempt, ReturnCause::kFailed, reason);
+  }
+
+  absl::Status Leave(const WorkerIdentity& worker, RunId run) override {
+    GANNET_RETURN_IF_ERROR(ValidateLeave(worker, run));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(worker, run));
+    state_.ReturnUnitsOf(seat.run, seat.id, ReturnCause::kReleased);
+    seat.worker.signed_off = true;
+    return absl::OkStatus();
+  }
+
+ private:
+  Run* FindRunToJoin(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mu) {
+    for (auto it = state_.runs.rbegin(); it != state_.runs.rend(); ++it) {
+      Run& run = *it->second;
+      if (name.empty() ? !HasEnded(run.state) : run.config.name == name) return &run;
+    }
+    return nullptr;
+  }
+
+  void RecordLife(Worker& worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mu) {
+    worker.last_seen = state_.clock.Now();
+    worker.signed_off = false;
+  }
+
+  State& state_;
+};
+
+class MemoryBackend::MemoryStore final : public Store {
+ public:
+  explicit MemoryStore(State& state) : state_(state) {}
+
+  absl::StatusOr<RunStatus> FindRun(const std::string& name) override {
+    GANNET_RETURN_IF_ERROR(ValidateText("name", name, kMaxRunNameChars));
+    MutexLock lock(state_.mu);
+    for (const auto& [id, run] : state_.runs) {
+      if (run->config.name == name) return state_.StatusOf(*run);
+    }
+    return absl::NotFoundError(absl::StrCat("no such run: ", name));
+  }
+
+  absl::StatusOr<RunId> CreateRun(const NewRun& request) override {
+    GANNET_RETURN_IF_ERROR(ValidateNewRun(request));
+    MutexLock lock(state_.mu);
+    for (const auto& [id, other] : state_.runs) {
+      if (other->config.name == request.config.name) {
+        return absl::AlreadyExistsError(
+            absl::StrCat("the name of the run is taken: ", request.config.name));
+      }
+    }
+    auto run = std::make_unique<Run>();
+    run->id = RunId(++state_.last_run_id);
+    run->config = request.config;
+    run->weights[WeightsVersion(0)].payload = request.weights;
+    run->adam_state = request.adam_state;
+    state_.AddUnits(*run, Round(1), request.units);
+    const RunId id = run->id;
+    state_.runs.emplace(id, std::move(run));
+    return id;
+  }
+
+  absl::StatusOr<Leadership> AcquireLeadership(RunId id, const LeaderId& leader,
+                                               absl::Duration ttl) override {
+    GANNET_RETURN_IF_ERROR(ValidateAcquireLeadership(leader, ttl));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    const absl::Time now = state_.clock.Now();
+    if (run->leader != leader) {
+      if (!run->leader.value().empty() && run->leader_until > now) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("another coordinator leads this run, wait: its time runs out in ",
+                         absl::FormatDuration(run->leader_until - now)));
+      }
+      run->leader = leader;
+      run->leader_epoch += 1;
+    }
+    run->leader_until = now + ttl;
+    return Leadership{leader, run->leader_epoch};
+  }
+
+  absl::Status ResignLeadership(RunId id, const Leadership& leadership) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    if (run->leader == leadership.leader && run->leader_epoch == leadership.epoch) {
+      run->leader = LeaderId();
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<RunStatus> GetRunStatus(RunId id) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    return state_.StatusOf(*run);
+  }
+
+  absl::StatusOr<Snapshot> LoadSnapshot(RunId id) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    return Snapshot{run->version, run->weights.at(run->version).payload, run->adam_state};
+  }
+
+  absl::StatusOr<RoundProgress> GetRoundProgress(RunId id, Round round) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    RoundProgress progress;
+    run->ForEachUnit(round, [&](const Unit& unit) {
+      if (unit.state == UnitState::kReady) ++progress.ready;
+      if (unit.state == UnitState::kLeased) ++progress.leased;
+      if (unit.state == UnitState::kFailed) {
+        if (progress.failed == 0) progress.failure_reason = unit.failure_reason;
+        ++progress.failed;
+      }
+      if (unit.state != UnitState::kDone) return;
+      const Gradient& gradient = *unit.gradient;
+      progress.gradients.push_back({unit.id, gradient.attempt, unit.slot, gradient.worker,
+                                    gradient.stats, gradient.payload.codec,
+                                    gradient.payload.sha256});
+    });
+    return progress;
+  }
+
+  void AwaitChange(RunId id, absl::Duration timeout) override {
+    Run* run = nullptr;
+    uint64_t seen = 0;
+    {
+      MutexLock lock(state_.mu);
+      absl::StatusOr<Run*> found = state_.FindRun(id);
+      if (!found.ok()) return;
+      run = *found;
+      seen = run->changes_seen;
+    }
+    // Runs are never removed, so the signal outlives the wait.
+    const uint64_t generation = run->changes.AwaitPast(seen, timeout);
+    MutexLock lock(state_.mu);
+    run->changes_seen = std::max(run->changes_seen, generation);
+  }
+
+  absl::StatusOr<Payload> FetchGradient(RunId id, UnitId unit_id) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    const Unit* unit = run->FindUnit(unit_id);
+    if (unit == nullptr || !unit->gradient.has_value() ||
+        unit->gradient->payload.bytes == nullptr) {
+      return absl::NotFoundError(
+          absl::StrCat("no gradient is kept of this unit: ", unit_id.value()));
+    }
+    return unit->gradient->payload;
+  }
+
+  absl::Status RejectGradient(RunId id, const Leadership& leadership, UnitId unit_id,
+                              const std::string& reason) override {
+    GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
+    Unit* unit = run->FindUnit(unit_id);
+    if (unit == nullptr || unit->state != UnitState::kDone || HasEnded(run->state) ||
+        unit->round != run->open_round()) {
+      return absl::NotFoundError(
+          absl::StrCat("no gradient of the open round belongs to this unit: ", unit_id.value()));
+    }
+    Worker& worker = run->workers.at(unit->gradient->worker);
+    worker.accepted_unit_count -= 1;
+    worker.accepted_image_count -= unit->image_count;
+    unit->gradient.reset();
+    unit->holder = WorkerId();
+    state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason);
+    return absl::OkStatus();
+  }
+
+  absl::Status Publish(const PublishRequest& request) override {
+    GANNET_RETURN_IF_ERROR(ValidatePublish(request));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(request.run, request.leadership));
+    if (HasEnded(run->state)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the run has ended, publish nothing more: ", RunStateName(run->state)));
+    }
+    if (run->version != request.expected_version) {
+      return absl::AbortedError(
+          absl::StrCat("another version is published, read the run again: expected ",
+                       request.expected_version.value(), ", got ", run->version.value()));
+    }
+    for (const UnitId id : request.consumed) {
+      const Unit* unit = run->FindUnit(id);
+      if (unit == nullptr || unit->round != run->open_round() || unit->state != UnitState::kDone) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("consumed names a unit without a gradient of this round: ", id.value()));
+      }
+    }
+
+    for (const UnitId id : request.consumed) run->FindUnit(id)->consumed = true;
+    state_.CloseOpenUnits(*run);
+    run->ForEachUnit(run->open_round(), [](Unit& unit) {
+      unit.image_indices = {};  // of no use any more, and a long run has many
+    });
+    run->version = WeightsVersion(request.expected_version.value() + 1);
+    run->weights[run->version] = Weights{request.weights, request.keep};
+    run->adam_state = request.adam_state;
+    run->rounds.push_back(request.summary);
+    state_.AddUnits(*run, run->open_round(), request.next_units);
+    if (request.finished) state_.SetState(*run, RunState::kFinished, "");
+    state_.work.Notify();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<int> ReapExpiredLeases(RunId id, const Leadership& leadership) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
+    const absl::Time now = state_.clock.Now();
+    int count = 0;
+    run->ForEachUnit(run->open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mu) {
+      if (unit.state != UnitState::kLeased || unit.lease_until > now) return;
+      state_.ReturnUnit(*run, unit, ReturnCause::kExpired, "");
+      ++count;
+    });
+    return count;
+  }
+
+  absl::Status PrepareRound(RunId id, const Leadership& leadership, Round round) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
+    GANNET_RETURN_IF_ERROR(CheckPrepareRound(run->version, round));
+    const auto makes_room = [&](int64_t other) {
+      return other < round.value() && (round.value() - other) % kBlobRing == 0;
+    };
+    for (auto it = run->rounds_with_bytes.begin(); it != run->rounds_with_bytes.end();) {
+      if (!makes_room(it->value())) {
+        ++it;
+        continue;
+      }
+      run->ForEachUnit(*it, [](Unit& unit) {
+        if (unit.gradient.has_value()) unit.gradient->payload.bytes = nullptr;
+      });
+      it = run->rounds_with_bytes.erase(it);
+    }
+    for (auto it = run->weights.begin(); it != run->weights.end();) {
+      const bool goes = makes_room(it->first.value()) && !it->second.keep;
+      it = goes ? run->weights.erase(it) : std::next(it);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status SetRunState(RunId id, RunState to, const std::string& reason) override {
+    GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    GANNET_RETURN_IF_ERROR(CheckRunTransition(run->state, to));
+    if (run->state == to) return absl::OkStatus();
+    if (to == RunState::kStopped) state_.CloseOpenUnits(*run);
+    state_.SetState(*run, to, to == RunState::kRunning ? "" : reason);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId id, Round after, int limit) override {
+    GANNET_RETURN_IF_ERROR(ValidateListRounds(after, limit));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    std::vector<RoundSummary> page;
+    for (const RoundSummary& summary : run->rounds) {
+      if (page.size() == static_cast<size_t>(limit)) break;
+      if (summary.round > after) page.push_back(summary);
+    }
+    return page;
+  }
+
+  absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(RunId id, const WorkerId& after,
+                                                         int limit) override {
+    GANNET_RETURN_IF_ERROR(ValidateListWorkers(after, limit));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    std::vector<WorkerSummary> page;
+    for (auto it = run->workers.upper_bound(after); it != run->workers.end(); ++it) {
+      if (page.size() == static_cast<size_t>(limit)) break;
+      const Worker& worker = it->second;
+      page.push_back({it->first, worker.display_name, worker.hardware, worker.accepted_unit_count,
+                      worker.accepted_image_count, worker.last_seen});
+    }
+    return page;
+  }
+
+ private:
+  State& state_;
+};
+
+MemoryBackend::MemoryBackend(Clock& clock)
+    : state_(std::make_unique<State>(clock)),
+      store_(std::make_unique<MemoryStore>(*state_)),
+      exchange_(std::make_unique<MemoryExchange>(*state_)) {}
+
+MemoryBackend::~MemoryBackend() = default;
+
+Store& MemoryBackend::store() { return *store_; }
+Exchange& MemoryBackend::exchange() { return *exchange_; }
+
+absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
+  MutexLock lock(state_->mu);
+  GANNET_ASSIGN_OR_RETURN(Run * run, state_->FindRun(id));
+  const absl::Time now = state_->clock.Now();
+  RunDump dump;
+  dump.config = run->config;
+  dump.state = run->state;
+  dump.state_reason = run->state_reason;
+  dump.weights_version = run->version;
+  dump.leader = run->leader;
+  dump.leader_epoch = run->leader_epoch;
+  if (!run->leader.value().empty()) dump.leadership_remaining = run->leader_until - now;
+  for (const auto& [version, weights] : run->weights) {
+    dump.weights.push_back({version, weights.payload.sha256, weights.keep});
+  }
+  dump.adam_sha256 = run->adam_state.sha256;
+  for (const auto& [place, unit] : run->units) {
+    UnitDump out;
+    out.round = unit.round;
+    out.slot = unit.slot;
+    out.state = unit.state;
+    out.attempt = unit.attempt;
+    out.holder = unit.holder;
+    out.failures = unit.failures;
+    out.failure_reason = unit.failure_reason;
+    out.consumed = unit.consumed;
+    if (unit.state == UnitState::kLeased) {
+      out.lease_remaining = unit.lease_until - now;
+      out.since_progress = now - unit.progress_at;
+      out.micro_batches_done = unit.micro_batches_done;
+    }
+    if (unit.gradient.has_value()) {
+      const Gradient& gradient = *unit.gradient;
+      out.gradient = GradientDump{gradient.attempt,        gradient.worker,
+                                  gradient.stats,          gradient.payload.codec,
+                                  gradient.payload.sha256, gradient.payload.bytes != nullptr};
+    }
+    dump.units.push_back(std::move(out));
+  }
+  for (const auto& [id_of_worker, worker] : run->workers) {
+    dump.workers.push_back({id_of_worker, worker.incarnation, worker.display_name, worker.hardware,
+                            worker.accepted_unit_count, worker.accepted_image_count,
+                            now - worker.last_seen, worker.signed_off});
+  }
+  dump.rounds = run->rounds;
+  return dump;
+}
+
+}  // namespace gannet

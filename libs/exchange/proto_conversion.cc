@@ -1,0 +1,586 @@
+#include "libs/exchange/proto_conversion.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/json_util.h"
+#include "libs/base/check.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+#include "libs/exchange/validation.h"
+
+namespace gannet {
+namespace {
+
+absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+google::protobuf::Duration DurationToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  proto.set_nanos(
+      static_cast<int32_t>(absl::IDivDuration(duration, absl::Nanoseconds(1), &duration)));
+  return proto;
+}
+
+absl::StatusOr<absl::Duration> DurationFromProto(const char* field,
+                                                 const google::protobuf::Duration& proto) {
+  // The limits that google/protobuf/duration.proto states: 10,000 years.
+  constexpr int64_t kMaxSeconds = 315'576'000'000;
+  const bool in_range = std::abs(proto.nanos()) <= 999'999'999 && proto.seconds() <= kMaxSeconds &&
+                        proto.seconds() >= -kMaxSeconds;
+  const bool same_sign =
+      (proto.seconds() <= 0 || proto.nanos() >= 0) && (proto.seconds() >= 0 || proto.nanos() <= 0);
+  if (!in_range || !same_sign) {
+    return Invalid(
+        absl::StrCat(field, " is not a duration: ", proto.seconds(), " s ", proto.nanos(), " ns"));
+  }
+  return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+}
+
+}  // namespace
+
+v1::WorkerIdentity ToProto(const WorkerIdentity& worker) {
+  v1::WorkerIdentity proto;
+  proto.set_worker_id(worker.id.value());
+  proto.set_secret(worker.secret);
+  proto.set_incarnation(worker.incarnation.value());
+  return proto;
+}
+
+absl::StatusOr<WorkerIdentity> FromProto(const v1::WorkerIdentity& proto) {
+  WorkerIdentity worker;
+  worker.id = WorkerId(proto.worker_id());
+  worker.secret = proto.secret();
+  worker.incarnation = Incarnation(proto.incarnation());
+  GANNET_RETURN_IF_ERROR(ValidateIdentity(worker));
+  return worker;
+}
+
+v1::RunState ToProto(RunState state) { return static_cast<v1::RunState>(state); }
+
+absl::StatusOr<RunState> FromProto(v1::RunState proto) {
+  switch (proto) {
+    case v1::RUN_STATE_RUNNING:
+    case v1::RUN_STATE_PAUSED:
+    case v1::RUN_STATE_FINISHED:
+    case v1::RUN_STATE_STOPPED:
+      return static_cast<RunState>(proto);
+    default:
+      return Invalid(absl::StrCat("state is unknown: ", static_cast<int>(proto)));
+  }
+}
+
+v1::SubmitOutcome ToProto(SubmitOutcome outcome) { return static_cast<v1::SubmitOutcome>(outcome); }
+
+absl::StatusOr<SubmitOutcome> FromProto(v1::SubmitOutcome proto) {
+  switch (proto) {
+    case v1::SUBMIT_OUTCOME_ACCEPTED:
+    case v1::SUBMIT_OUTCOME_LATE:
+    case v1::SUBMIT_OUTCOME_ALREADY_ACCEPTED:
+    case v1::SUBMIT_OUTCOME_SUPERSEDED:
+    case v1::SUBMIT_OUTCOME_CLOSED:
+      return static_cast<SubmitOutcome>(proto);
+    default:
+      return Invalid(absl::StrCat("outcome is unknown: ", static_cast<int>(proto)));
+  }
+}
+
+v1::Codec ToProto(Codec codec) { return static_cast<v1::Codec>(codec); }
+
+absl::StatusOr<Codec> FromProto(v1::Codec proto) {
+  switch (proto) {
+    case v1::CODEC_FP32:
+    case v1::CODEC_FP16:
+      return static_cast<Codec>(proto);
+    default:
+      return Invalid(absl::StrCat("codec is unknown: ", static_cast<int>(proto)));
+  }
+}
+
+v1::DataFingerprint ToProto(const DataFingerprint& data) {
+  v1::DataFingerprint proto;
+  proto.set_kind(data.kind);
+  proto.set_image_count(data.image_count);
+  proto.set_digest(data.digest);
+  proto.set_description(data.description);
+  return proto;
+}
+
+absl::StatusOr<DataFingerprint> FromProto(const v1::DataFingerprint& proto) {
+  DataFingerprint data;
+  data.kind = proto.kind();
+  data.image_count = proto.image_count();
+  data.digest = proto.digest();
+  data.description = proto.description();
+  GANNET_RETURN_IF_ERROR(ValidateFingerprint(data));
+  return data;
+}
+
+v1::RunConfig ToProto(const RunConfig& config) {
+  v1::RunConfig proto;
+  proto.set_name(config.name);
+  proto.set_seed(config.seed);
+  proto.mutable_model()->set_image_size(config.model.image_size);
+  proto.mutable_model()->set_latent_dim(config.model.latent_dim);
+  proto.mutable_model()->set_base_width(config.model.base_width);
+  proto.set_learning_rate(config.adam.learning_rate);
+  proto.set_beta1(config.adam.beta1);
+  proto.set_beta2(config.adam.beta2);
+  proto.set_epsilon(config.adam.epsilon);
+  proto.set_real_label(config.real_label);
+  proto.set_images_per_unit(config.images_per_unit);
+  proto.set_units_per_round(config.units_per_round);
+  proto.set_micro_batch(config.micro_batch);
+  proto.set_round_count(config.round_count);
+  proto.set_lease_seconds(absl::ToDoubleSeconds(config.lease));
+  proto.set_gradient_codec(config.gradient_codec);
+  *proto.mutable_data() = ToProto(config.data);
+  return proto;
+}
+
+absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
+  GANNET_RETURN_IF_ERROR(ValidateFinite("lease_seconds", proto.lease_seconds()));
+  RunConfig config;
+  config.name = proto.name();
+  config.seed = proto.seed();
+  config.model.image_size = proto.model().image_size();
+  config.model.latent_dim = proto.model().latent_dim();
+  config.model.base_width = proto.model().base_width();
+  config.adam.learning_rate = proto.learning_rate();
+  config.adam.beta1 = proto.beta1();
+  config.adam.beta2 = proto.beta2();
+  config.adam.epsilon = proto.epsilon();
+  config.real_label = proto.real_label();
+  config.images_per_unit = proto.images_per_unit();
+  config.units_per_round = proto.units_per_round();
+  config.micro_batch = proto.micro_batch();
+  config.round_count = proto.round_count();
+  config.lease = absl::Seconds(proto.lease_seconds());
+  config.gradient_codec = proto.gradient_codec();
+  GANNET_ASSIGN_OR_RETURN(config.data, FromProto(proto.data()));
+  GANNET_RETURN_IF_ERROR(ValidateText("name", config.name, kMaxRunNameChars));
+  GANNET_RETURN_IF_ERROR(ValidateRunConfig(config));
+  return config;
+}
+
+std::string RunConfigToJson(const RunConfig& config) {
+  std::string json;
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  const auto status = google::protobuf::util::MessageToJsonString(ToProto(config), &json, options);
+  GANNET_CHECK(status.ok());
+  return json;
+}
+
+absl::StatusOr<RunConfig> RunConfigFromJson(const std::string& json) {
+  v1::RunConfig proto;
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &proto);
+  if (!status.ok()) {
+    return Invalid(absl::StrCat("not the JSON of a run's config: ", status.ToString()));
+  }
+  return FromProto(proto);
+}
+
+v1::RoundSummary ToProto(const RoundSummary& summary) {
+  v1::RoundSummary proto;
+  proto.set_round(summary.round.value());
+  proto.set_epoch(summary.epoch);
+  proto.set_gradient_count(summary.gradient_count);
+  proto.set_image_count(summary.image_count);
+  proto.set_discriminator_loss(summary.discriminator_loss);
+  proto.set_generator_loss(summary.generator_loss);
+  proto.set_real_accuracy(summary.real_accuracy);
+  proto.set_fake_accuracy(summary.fake_accuracy);
+  proto.set_seconds(summary.seconds);
+  return proto;
+}
+
+absl::StatusOr<RoundSummary> FromProto(const v1::RoundSummary& proto) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("round", 1, proto.round()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("epoch", 0, proto.epoch()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("gradient_count", 0, proto.gradient_count()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("image_count", 0, proto.image_count()));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("discriminator_loss", proto.discriminator_loss()));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("generator_loss", proto.generator_loss()));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("real_accuracy", proto.real_accuracy()));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("fake_accuracy", proto.fake_accuracy()));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("seconds", proto.seconds()));
+  RoundSummary summary;
+  summary.round = Round(proto.round());
+  summary.epoch = proto.epoch();
+  summary.gradient_count = proto.gradient_count();
+  summary.image_count = proto.image_count();
+  summary.discriminator_loss = proto.discriminator_loss();
+  summary.generator_loss = proto.generator_loss();
+  summary.real_accuracy = proto.real_accuracy();
+  summary.fake_accuracy = proto.fake_accuracy();
+  summary.seconds = proto.seconds();
+  return summary;
+}
+
+v1::WorkerSummary ToProto(const WorkerSummary& summary) {
+  v1::WorkerSummary proto;
+  proto.set_worker_id(summary.worker.value());
+  proto.set_display_name(summary.display_name);
+  proto.set_hardware(summary.hardware);
+  proto.set_accepted_unit_count(summary.accepted_unit_count);
+  proto.set_accepted_image_count(summary.accepted_image_count);
+  const google::protobuf::Duration since_epoch =
+      DurationToProto(summary.last_seen - absl::UnixEpoch());
+  proto.mutable_last_seen_time()->set_seconds(since_epoch.seconds());
+  proto.mutable_last_seen_time()->set_nanos(since_epoch.nanos());
+  return proto;
+}
+
+absl::StatusOr<WorkerSummary> FromProto(const v1::WorkerSummary& proto) {
+  if (!IsHex(proto.worker_id(), 32)) {
+    return Invalid("worker_id must be 32 lower-case hexadecimal digits");
+  }
+  GANNET_RETURN_IF_ERROR(ValidateText("display_name", proto.display_name(), kMaxDisplayNameChars));
+  GANNET_RETURN_IF_ERROR(ValidateText("hardware", proto.hardware(), kMaxHardwareChars));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("accepted_unit_count", 0, proto.accepted_unit_count()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("accepted_image_count", 0, proto.accepted_image_count()));
+  google::protobuf::Duration since_epoch;
+  since_epoch.set_seconds(proto.last_seen_time().seconds());
+  since_epoch.set_nanos(proto.last_seen_time().nanos());
+  WorkerSummary summary;
+  summary.worker = WorkerId(proto.worker_id());
+  summary.display_name = proto.display_name();
+  summary.hardware = proto.hardware();
+  summary.accepted_unit_count = proto.accepted_unit_count();
+  summary.accepted_image_count = proto.accepted_image_count();
+  GANNET_ASSIGN_OR_RETURN(const absl::Duration last_seen,
+                          DurationFromProto("last_seen_time", since_epoch));
+  summary.last_seen = absl::UnixEpoch() + last_seen;
+  return summary;
+}
+
+v1::GradientStats ToProto(const GradientStats& stats) {
+  v1::GradientStats proto;
+  proto.set_image_count(stats.image_count);
+  proto.set_micro_batch_count(stats.micro_batch_count);
+  proto.set_discriminator_loss(stats.discriminator_loss);
+  proto.set_generator_loss(stats.generator_loss);
+  proto.set_real_accuracy(stats.real_accuracy);
+  proto.set_fake_accuracy(stats.fake_accuracy);
+  proto.set_compute_seconds(stats.compute_seconds);
+  return proto;
+}
+
+absl::StatusOr<GradientStats> FromProto(const v1::GradientStats& proto) {
+  GradientStats stats;
+  stats.image_count = proto.image_count();
+  stats.micro_batch_count = proto.micro_batch_count();
+  stats.discriminator_loss = proto.discriminator_loss();
+  stats.generator_loss = proto.generator_loss();
+  stats.real_accuracy = proto.real_accuracy();
+  stats.fake_accuracy = proto.fake_accuracy();
+  stats.compute_seconds = proto.compute_seconds();
+  GANNET_RETURN_IF_ERROR(ValidateStats(stats));
+  return stats;
+}
+
+v1::WorkUnit ToProto(const WorkUnit& unit) {
+  v1::WorkUnit proto;
+  proto.set_run_id(unit.run.value());
+  proto.set_unit_id(unit.unit.value());
+  proto.set_attempt(unit.attempt.value());
+  proto.set_round(unit.round.value());
+  proto.set_slot(unit.slot.value());
+  proto.set_weights_version(unit.weights_version.value());
+  for (const int64_t index : unit.image_indices) proto.add_image_indices(index);
+  proto.set_micro_batch(unit.micro_batch);
+  proto.set_seed(unit.seed);
+  *proto.mutable_lease_duration() = DurationToProto(unit.lease);
+  return proto;
+}
+
+absl::StatusOr<WorkUnit> FromProto(const v1::WorkUnit& proto) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.run_id", 1, proto.run_id()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.unit_id", 1, proto.unit_id()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.attempt", 1, proto.attempt()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.round", 1, proto.round()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.slot", 0, proto.slot()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.weights_version", 0, proto.weights_version()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.micro_batch", 1, proto.micro_batch()));
+  if (proto.image_indices().empty()) return Invalid("unit.image_indices must not be empty");
+  for (const int64_t index : proto.image_indices()) {
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.image_indices", 0, index));
+  }
+  WorkUnit unit;
+  unit.run = RunId(proto.run_id());
+  unit.unit = UnitId(proto.unit_id());
+  unit.attempt = Attempt(proto.attempt());
+  unit.round = Round(proto.round());
+  unit.slot = Slot(proto.slot());
+  unit.weights_version = WeightsVersion(proto.weights_version());
+  unit.image_indices.assign(proto.image_indices().begin(), proto.image_indices().end());
+  unit.micro_batch = proto.micro_batch();
+  unit.seed = proto.seed();
+  GANNET_ASSIGN_OR_RETURN(unit.lease,
+                          DurationFromProto("unit.lease_duration", proto.lease_duration()));
+  if (unit.lease < absl::ZeroDuration()) {
+    return Invalid(absl::StrCat("unit.lease_duration must not be negative, got ",
+                                absl::FormatDuration(unit.lease)));
+  }
+  return unit;
+}
+
+v1::UnitProgress ToProto(const UnitProgress& progress) {
+  v1::UnitProgress proto;
+  proto.set_unit_id(progress.unit.value());
+  proto.set_attempt(progress.attempt.value());
+  proto.set_micro_batches_done(progress.micro_batches_done);
+  return proto;
+}
+
+absl::StatusOr<UnitProgress> FromProto(const v1::UnitProgress& proto) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("progress.unit_id", 1, proto.unit_id()));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("progress.attempt", 1, proto.attempt()));
+  GANNET_RETURN_IF_ERROR(
+      ValidateAtLeast("progress.micro_batches_done", 0, proto.micro_batches_done()));
+  UnitProgress progress;
+  progress.unit = UnitId(proto.unit_id());
+  progress.attempt = Attempt(proto.attempt());
+  progress.micro_batches_done = proto.micro_batches_done();
+  return progress;
+}
+
+v1::JoinRequest ToProto(const JoinRequest& request) {
+  v1::JoinRequest proto;
+  *proto.mutable_worker() = ToProto(request.worker);
+  proto.set_run_name(request.run_name);
+  proto.set_display_name(request.display_name);
+  proto.set_hardware(request.hardware);
+  proto.set_protocol_version(request.protocol_version);
+  if (request.data.has_value()) *proto.mutable_data() = ToProto(*request.data);
+  return proto;
+}
+
+absl::StatusOr<JoinRequest> FromProto(const v1::JoinRequest& proto) {
+  JoinRequest request;
+  GANNET_ASSIGN_OR_RETURN(request.worker, FromProto(proto.worker()));
+  request.run_name = proto.run_name();
+  request.display_name = proto.display_name();
+  request.hardware = proto.hardware();
+  request.protocol_version = proto.protocol_version();
+  if (proto.has_data()) {
+    GANNET_ASSIGN_OR_RETURN(request.data, FromProto(proto.data()));
+  }
+  GANNET_RETURN_IF_ERROR(ValidateJoin(request));
+  return request;
+}
+
+v1::JoinResponse ToProto(const JoinResult& result) {
+  v1::JoinResponse proto;
+  proto.set_run_id(result.run.value());
+  *proto.mutable_config() = ToProto(result.config);
+  proto.set_state(ToProto(result.state));
+  *proto.mutable_heartbeat_interval() = DurationToProto(result.heartbeat_interval);
+  return proto;
+}
+
+absl::StatusOr<JoinResult> FromProto(const v1::JoinResponse& proto) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("run_id", 1, proto.run_id()));
+  JoinResult result;
+  result.run = RunId(proto.run_id());
+  GANNET_ASSIGN_OR_RETURN(result.config, FromProto(proto.config()));
+  GANNET_ASSIGN_OR_RETURN(result.state, FromProto(proto.state()));
+  GANNET_ASSIGN_OR_RETURN(result.heartbeat_interval,
+                          DurationFromProto("heartbeat_interval", proto.heartbeat_interval()));
+  if (result.heartbeat_interval <= absl::ZeroDuration()) {
+    return Invalid(absl::StrCat("heartbeat_interval must be above zero, got ",
+                                absl::FormatDuration(result.heartbeat_interval)));
+  }
+  return result;
+}
+
+v1::ClaimRequest ToProto(const ClaimRequest& request) {
+  v1::ClaimRequest proto;
+  *proto.mutable_worker() = ToProto(request.worker);
+  proto.set_run_id(request.run.value());
+  proto.set_request_id(request.request_id);
+  *proto.mutable_wait_duration() = DurationToProto(request.wait);
+  return proto;
+}
+
+absl::StatusOr<ClaimRequest> FromProto(const v1::ClaimRequest& proto) {
+  ClaimRequest request;
+  GANNET_ASSIGN_OR_RETURN(request.worker, FromProto(proto.worker()));
+  request.run = RunId(proto.run_id());
+  request.request_id = proto.request_id();
+  GANNET_ASSIGN_OR_RETURN(request.wait, DurationFromProto("wait_duration", proto.wait_duration()));
+  GANNET_RETURN_IF_ERROR(ValidateClaim(request));
+  return request;
+}
+
+v1::ClaimResponse ToProto(const ClaimResult& result) {
+  v1::ClaimResponse proto;
+  if (result.unit.has_value()) *proto.mutable_unit() = ToProto(*result.unit);
+  proto.set_state(ToProto(result.state));
+  return proto;
+}
+
+absl::StatusOr<ClaimResult> FromProto(const v1::ClaimResponse& proto) {
+  ClaimResult result;
+  if (proto.has_unit()) {
+    GANNET_ASSIGN_OR_RETURN(result.unit, FromProto(proto.unit()));
+  }
+  GANNET_ASSIGN_OR_RETURN(result.state, FromProto(proto.state()));
+  return result;
+}
+
+v1::FetchWeightsRequest ToProto(const FetchWeightsCall& call) {
+  v1::FetchWeightsRequest proto;
+  *proto.mutable_worker() = ToProto(call.worker);
+  proto.set_run_id(call.run.value());
+  proto.set_weights_version(call.version.value());
+  return proto;
+}
+
+absl::StatusOr<FetchWeightsCall> FromProto(const v1::FetchWeightsRequest& proto) {
+  FetchWeightsCall call;
+  GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
+  call.run = RunId(proto.run_id());
+  call.version = WeightsVersion(proto.weights_version());
+  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(call.worker, call.run, call.version));
+  return call;
+}
+
+v1::PayloadHeader PayloadHeaderOf(const Payload& payload) {
+  v1::PayloadHeader proto;
+  proto.set_codec(ToProto(payload.codec));
+  proto.set_total_bytes(static_cast<int64_t>(payload.bytes->size()));
+  proto.set_sha256(payload.sha256);
+  return proto;
+}
+
+absl::StatusOr<PayloadAnnouncement> FromProto(const v1::PayloadHeader& proto) {
+  PayloadAnnouncement announcement;
+  GANNET_ASSIGN_OR_RETURN(announcement.codec, FromProto(proto.codec()));
+  announcement.total_bytes = proto.total_bytes();
+  announcement.sha256 = proto.sha256();
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("payload.total_bytes", 1, announcement.total_bytes));
+  GANNET_RETURN_IF_ERROR(ValidatePayloadHeader(announcement.codec, announcement.sha256));
+  return announcement;
+}
+
+v1::SubmitHeader SubmitHeaderOf(const SubmitRequest& request) {
+  v1::SubmitHeader proto;
+  *proto.mutable_worker() = ToProto(request.worker);
+  proto.set_run_id(request.run.value());
+  proto.set_unit_id(request.unit.value());
+  proto.set_attempt(request.attempt.value());
+  *proto.mutable_stats() = ToProto(request.stats);
+  *proto.mutable_payload() = PayloadHeaderOf(request.payload);
+  return proto;
+}
+
+absl::StatusOr<SubmitAnnouncement> FromProto(const v1::SubmitHeader& proto) {
+  SubmitAnnouncement announcement;
+  GANNET_ASSIGN_OR_RETURN(announcement.worker, FromProto(proto.worker()));
+  announcement.run = RunId(proto.run_id());
+  announcement.unit = UnitId(proto.unit_id());
+  announcement.attempt = Attempt(proto.attempt());
+  GANNET_ASSIGN_OR_RETURN(announcement.stats, FromProto(proto.stats()));
+  GANNET_ASSIGN_OR_RETURN(announcement.payload, FromProto(proto.payload()));
+  GANNET_RETURN_IF_ERROR(ValidateSubmitHeader(announcement.worker, announcement.run,
+                                              announcement.unit, announcement.attempt,
+                                              announcement.stats));
+  return announcement;
+}
+
+v1::HeartbeatRequest ToProto(const HeartbeatCall& call) {
+  v1::HeartbeatRequest proto;
+  *proto.mutable_worker() = ToProto(call.worker);
+  proto.set_run_id(call.run.value());
+  for (const UnitProgress& progress : call.held) *proto.add_progress() = ToProto(progress);
+  return proto;
+}
+
+absl::StatusOr<HeartbeatCall> FromProto(const v1::HeartbeatRequest& proto) {
+  HeartbeatCall call;
+  GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
+  call.run = RunId(proto.run_id());
+  for (const v1::UnitProgress& progress : proto.progress()) {
+    GANNET_ASSIGN_OR_RETURN(call.held.emplace_back(), FromProto(progress));
+  }
+  GANNET_RETURN_IF_ERROR(ValidateHeartbeat(call.worker, call.run, call.held));
+  return call;
+}
+
+v1::HeartbeatResponse ToProto(const HeartbeatResult& result) {
+  v1::HeartbeatResponse proto;
+  for (const UnitId unit : result.dropped) proto.add_dropped_unit_ids(unit.value());
+  proto.set_state(ToProto(result.state));
+  return proto;
+}
+
+absl::StatusOr<HeartbeatResult> FromProto(const v1::HeartbeatResponse& proto) {
+  HeartbeatResult result;
+  for (const int64_t unit : proto.dropped_unit_ids()) {
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("dropped_unit_ids", 1, unit));
+    result.dropped.emplace_back(unit);
+  }
+  GANNET_ASSIGN_OR_RETURN(result.state, FromProto(proto.state()));
+  return result;
+}
+
+v1::ReleaseRequest ToProto(const ReleaseCall& call) {
+  v1::ReleaseRequest proto;
+  *proto.mutable_worker() = ToProto(call.worker);
+  proto.set_run_id(call.run.value());
+  proto.set_unit_id(call.unit.value());
+  proto.set_attempt(call.attempt.value());
+  return proto;
+}
+
+absl::StatusOr<ReleaseCall> FromProto(const v1::ReleaseRequest& proto) {
+  ReleaseCall call;
+  GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
+  call.run = RunId(proto.run_id());
+  call.unit = UnitId(proto.unit_id());
+  call.attempt = Attempt(proto.attempt());
+  GANNET_RETURN_IF_ERROR(ValidateRelease(call.worker, call.run, call.unit, call.attempt));
+  return call;
+}
+
+v1::FailRequest ToProto(const FailCall& call) {
+  v1::FailRequest proto;
+  *proto.mutable_worker() = ToProto(call.worker);
+  proto.set_run_id(call.run.value());
+  proto.set_unit_id(call.unit.value());
+  proto.set_attempt(call.attempt.value());
+  proto.set_reason(call.reason);
+  return proto;
+}
+
+absl::StatusOr<FailCall> FromProto(const v1::FailRequest& proto) {
+  FailCall call;
+  GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
+  call.run = RunId(proto.run_id());
+  call.unit = UnitId(proto.unit_id());
+  call.attempt = Attempt(proto.attempt());
+  call.reason = proto.reason();
+  GANNET_RETURN_IF_ERROR(ValidateFail(call.worker, call.run, call.unit, call.attempt, call.reason));
+  return call;
+}
+
+v1::LeaveRequest ToProto(const LeaveCall& call) {
+  v1::LeaveRequest proto;
+  *proto.mutable_worker() = ToProto(call.worker);
+  proto.set_run_id(call.run.value());
+  return proto;
+}
+
+absl::StatusOr<LeaveCall> FromProto(const v1::LeaveRequest& proto) {
+  LeaveCall call;
+  GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
+  call.run = RunId(proto.run_id());
+  GANNET_RETURN_IF_ERROR(ValidateLeave(call.worker, call.run));
+  return call;
+}
+
+}  // namespace gannet

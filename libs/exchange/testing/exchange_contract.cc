@@ -1,0 +1,1944 @@
+#include "libs/exchange/testing/exchange_contract.h"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "libs/base/clock.h"
+#include "libs/base/sha256.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/validation.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+constexpr auto kNotFound = absl::StatusCode::kNotFound;
+constexpr auto kUnauthenticated = absl::StatusCode::kUnauthenticated;
+constexpr auto kFailedPrecondition = absl::StatusCode::kFailedPrecondition;
+
+const UnitId kNoSuchUnit(int64_t{1} << 60);
+const RunId kNoSuchRun(int64_t{1} << 60);
+
+// The value, or the end of the test: GoogleTest reports the exception as its failure.
+template <typename T>
+T Must(absl::StatusOr<T> value) {
+  if (!value.ok()) throw std::runtime_error(value.status().ToString());
+  return *std::move(value);
+}
+
+void Must(const absl::Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+// Runs `wait` in a thread and `act` in this one; expects that `wait` ends because of it, well
+// before its own limit (at least 30 s).
+void ExpectWoken(const std::function<void()>& wait, const std::function<void()>& act) {
+  RealClock clock;
+  const absl::Duration start = clock.Steady();
+  std::thread waiter(wait);
+  act();
+  waiter.join();
+  EXPECT_LT(clock.Steady() - start, absl::Seconds(20)) << "nothing woke the waiter";
+}
+
+}  // namespace
+
+ExchangeContractParam MakeExchangeContractParam(const std::string& name,
+                                                BackendFixtureFactory make) {
+  return {name, std::move(make)};
+}
+
+void ExchangeContractTest::SetUp() {
+  backend_ = GetParam().make();
+  ASSERT_NE(backend_, nullptr);
+}
+
+void ExchangeContractTest::StartRun(int unit_count) {
+  NewRun run = TestNewRun(config_);
+  run.units.resize(static_cast<size_t>(unit_count));
+  run_ = Must(store().CreateRun(run));
+  leadership_ = Must(store().AcquireLeadership(run_, TestLeader(1), kMaxLeadershipTtl));
+}
+
+void ExchangeContractTest::Join(const WorkerIdentity& worker) {
+  Must(exchange().Join(TestJoin(worker, config_)).status());
+}
+
+ClaimRequest ExchangeContractTest::NewClaim(const WorkerIdentity& worker) {
+  return {worker, run_, absl::StrFormat("%032x", ++request_count_), absl::ZeroDuration()};
+}
+
+WorkUnit ExchangeContractTest::ClaimUnit(const WorkerIdentity& worker) {
+  ClaimResult result = Must(exchange().Claim(NewClaim(worker)));
+  if (!result.unit.has_value()) throw std::runtime_error("there is no unit to claim");
+  return *std::move(result.unit);
+}
+
+void ExchangeContractTest::ExpectNothingToClaim(const WorkerIdentity& worker) {
+  EXPECT_FALSE(Must(exchange().Claim(NewClaim(worker))).unit.has_value());
+}
+
+absl::StatusOr<SubmitOutcome> ExchangeContractTest::Submit(const WorkerIdentity& worker,
+                                                           const WorkUnit& unit, float value) {
+  return exchange().Submit(TestSubmit(config_, worker, unit, value));
+}
+
+absl::StatusOr<HeartbeatResult> ExchangeContractTest::Heartbeat(const WorkerIdentity& worker,
+                                                                const WorkUnit& unit,
+                                                                int micro_batches_done) {
+  return exchange().Heartbeat(worker, run_, {{unit.unit, unit.attempt, micro_batches_done}});
+}
+
+void ExchangeContractTest::Publish(int unit_count, bool keep) {
+  PublishRequest request = TestPublish(config_, run_, leadership_, Status().weights_version);
+  request.next_units.resize(static_cast<size_t>(unit_count));
+  request.keep = keep;
+  Must(store().Publish(request));
+}
+
+void ExchangeContractTest::Finish() {
+  PublishRequest request = TestPublish(config_, run_, leadership_, Status().weights_version);
+  request.next_units.clear();
+  request.finished = true;
+  Must(store().Publish(request));
+}
+
+void ExchangeContractTest::FailForGood(const WorkerIdentity& worker, const std::string& reason) {
+  for (int failure = 0; failure < kMaxUnitFailures; ++failure) {
+    const WorkUnit unit = ClaimUnit(worker);
+    Must(exchange().Fail(worker, run_, unit.unit, unit.attempt, reason));
+  }
+}
+
+RunStatus ExchangeContractTest::Status() { return Must(store().GetRunStatus(run_)); }
+
+RoundProgress ExchangeContractTest::Progress(int64_t round) {
+  return Must(store().GetRoundProgress(run_, Round(round)));
+}
+
+WorkerSummary ExchangeContractTest::Summary(const WorkerIdentity& worker) {
+  for (const WorkerSummary& summary : Must(store().ListWorkers(run_, WorkerId(), kMaxPage))) {
+    if (summary.worker == worker.id) return summary;
+  }
+  throw std::runtime_error("the worker is not listed");
+}
+
+std::vector<ExchangeContractTest::Answer> ExchangeContractTest::CallEverything(
+    const WorkerIdentity& worker, RunId run) {
+  WorkUnit unit;
+  unit.run = run;
+  unit.unit = UnitId(1);
+  unit.attempt = Attempt(1);
+  ClaimRequest claim = NewClaim(worker);
+  claim.run = run;
+  return {
+      {"Claim", exchange().Claim(claim).status()},
+      {"FetchWeights", exchange().FetchWeights(worker, run, WeightsVersion(0)).status()},
+      {"Submit", Submit(worker, unit).status()},
+      {"Heartbeat", exchange().Heartbeat(worker, run, {}).status()},
+      {"Release", exchange().Release(worker, run, unit.unit, unit.attempt)},
+      {"Fail", exchange().Fail(worker, run, unit.unit, unit.attempt, "unreadable image")},
+      {"Leave", exchange().Leave(worker, run)},
+  };
+}
+
+// ---- Join
+
+TEST_P(ExchangeContractTest, JoinDescribesTheRun) {
+  StartRun();
+
+  const JoinResult result = Must(exchange().Join(TestJoin(TestWorker(1), config_)));
+
+  EXPECT_EQ(result.run, run_);
+  EXPECT_EQ(result.config, config_);
+  EXPECT_EQ(result.config.data.description, config_.data.description);
+  EXPECT_EQ(result.state, RunState::kRunning);
+  EXPECT_GT(result.heartbeat_interval, absl::ZeroDuration());
+}
+
+TEST_P(ExchangeContractTest, JoiningAgainChangesNamesOnly) {
+  StartRun();
+  const WorkerIdentity worker = TestWorker(1);
+  Join(worker);
+  const WorkUnit unit = ClaimUnit(worker);
+
+  JoinRequest again = TestJoin(worker, config_);
+  again.display_name = "Ada Lovelace \xC3\xA9";
+  again.hardware = "another machine";
+  ASSERT_OK(exchange().Join(again));
+
+  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)),
+              ElementsAre(AllOf(Field(&WorkerSummary::worker, worker.id),
+                                Field(&WorkerSummary::display_name, again.display_name),
+                                Field(&WorkerSummary::hardware, again.hardware))));
+  EXPECT_EQ(Progress(1).leased, 1);
+  EXPECT_THAT(Submit(worker, unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, JoinWithAnotherSecretIsRefused) {
+  StartRun();
+  Join(TestWorker(1));
+  JoinRequest thief = TestJoin(TestWorker(1, 2), config_);
+  thief.worker.secret = TestWorker(2).secret;
+
+  EXPECT_THAT(exchange().Join(thief), StatusIs(kUnauthenticated));
+  thief.data.reset();
+  EXPECT_THAT(exchange().Join(thief), StatusIs(kUnauthenticated));
+
+  EXPECT_OK(exchange().Heartbeat(TestWorker(1), run_, {}));
+}
+
+TEST_P(ExchangeContractTest, JoinOfNoNameFindsTheNewestRunThatHasNotEnded) {
+  const RunConfig names[] = {TinyRunConfig("first"), TinyRunConfig("second"),
+                             TinyRunConfig("third")};
+  std::vector<RunId> runs;
+  for (const RunConfig& config : names) {
+    runs.push_back(Must(store().CreateRun(TestNewRun(config))));
+  }
+  ASSERT_OK(store().SetRunState(runs[2], RunState::kStopped, "over"));
+  ASSERT_OK(store().SetRunState(runs[1], RunState::kPaused, "break"));
+  JoinRequest request = TestJoin(TestWorker(1), names[1]);
+  request.run_name = "";
+
+  const JoinResult result = Must(exchange().Join(request));
+
+  EXPECT_EQ(result.run, runs[1]);
+  EXPECT_EQ(result.config.name, "second");
+  EXPECT_EQ(result.state, RunState::kPaused);
+}
+
+TEST_P(ExchangeContractTest, JoinWithoutARunIsNotFound) {
+  JoinRequest request = TestJoin(TestWorker(1), config_);
+  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+  request.run_name = "";
+  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+
+  StartRun();
+  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "over"));
+
+  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+  request.run_name = "another";
+  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+}
+
+TEST_P(ExchangeContractTest, ARunThatHasEndedIsJoinedByName) {
+  StartRun();
+  Finish();
+
+  const JoinResult result = Must(exchange().Join(TestJoin(TestWorker(1), config_)));
+
+  EXPECT_EQ(result.state, RunState::kFinished);
+  EXPECT_EQ(Must(exchange().Claim(NewClaim(TestWorker(1)))).state, RunState::kFinished);
+}
+
+TEST_P(ExchangeContractTest, JoinWithoutDataRegistersNothing) {
+  StartRun();
+  JoinRequest request = TestJoin(TestWorker(1), config_);
+  request.data.reset();
+
+  const JoinResult result = Must(exchange().Join(request));
+
+  EXPECT_EQ(result.config, config_);
+  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)), IsEmpty());
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(kUnauthenticated));
+}
+
+TEST_P(ExchangeContractTest, JoinWithOtherDataSaysHowItDiffers) {
+  StartRun();
+  JoinRequest request = TestJoin(TestWorker(1), config_);
+  request.data->image_count = 63;
+
+  EXPECT_THAT(exchange().Join(request), StatusIs(kFailedPrecondition, HasSubstr("63")));
+  request = TestJoin(TestWorker(1), config_);
+  request.data->digest = std::string(64, 'e');
+  EXPECT_THAT(exchange().Join(request), StatusIs(kFailedPrecondition));
+
+  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)), IsEmpty());
+  request = TestJoin(TestWorker(1), config_);
+  request.data->description = "the same images, told otherwise";
+  EXPECT_OK(exchange().Join(request));
+}
+
+TEST_P(ExchangeContractTest, JoinOfAnOldProtocolIsRefused) {
+  StartRun();
+  JoinRequest request = TestJoin(TestWorker(1), config_);
+  request.protocol_version = kMinProtocolVersion - 1;
+
+  EXPECT_THAT(exchange().Join(request), StatusIs(kFailedPrecondition, HasSubstr("protocol")));
+  request.protocol_version = kProtocolVersion + 1;
+  EXPECT_OK(exchange().Join(request));
+}
+
+TEST_P(ExchangeContractTest, MalformedJoinsAreRefused) {
+  StartRun();
+  const std::vector<std::function<void(JoinRequest&)>> flaws = {
+      [](JoinRequest& r) { r.worker.id = WorkerId(""); },
+      [](JoinRequest& r) { r.worker.id = WorkerId(std::string(32, 'F')); },
+      [](JoinRequest& r) { r.worker.id = WorkerId(std::string(33, 'f')); },
+      [](JoinRequest& r) { r.worker.secret = std::string(32, 'f'); },
+      [](JoinRequest& r) { r.worker.incarnation = Incarnation(0); },
+      [](JoinRequest& r) { r.worker.incarnation = Incarnation(-7); },
+      [](JoinRequest& r) { r.display_name = std::string(65, 'x'); },
+      [](JoinRequest& r) { r.display_name = "two\nlines"; },
+      [](JoinRequest& r) { r.display_name = std::string("nul\0", 4); },
+      [](JoinRequest& r) { r.display_name = "cut off \xC3"; },
+      [](JoinRequest& r) { r.hardware = std::string(201, 'x'); },
+      [](JoinRequest& r) { r.run_name = std::string(65, 'x'); },
+      [](JoinRequest& r) { r.data->digest = "abc"; },
+      [](JoinRequest& r) { r.data->image_count = -1; },
+      [](JoinRequest& r) { r.data->kind = ""; },
+  };
+  for (size_t i = 0; i < flaws.size(); ++i) {
+    JoinRequest request = TestJoin(TestWorker(1), config_);
+    flaws[i](request);
+    EXPECT_THAT(exchange().Join(request), StatusIs(kInvalid)) << "flaw " << i;
+  }
+  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)), IsEmpty());
+}
+
+// ---- Identity
+
+TEST_P(ExchangeContractTest, CallsOfAnUnknownWorkerAreRefused) {
+  StartRun();
+  for (const Answer& answer : CallEverything(TestWorker(1), run_)) {
+    EXPECT_THAT(answer.status, StatusIs(kUnauthenticated)) << answer.call;
+  }
+}
+
+TEST_P(ExchangeContractTest, CallsWithAnotherSecretAreRefused) {
+  StartRun();
+  Join(TestWorker(1));
+  WorkerIdentity thief = TestWorker(1);
+  thief.secret = TestWorker(2).secret;
+  thief.incarnation = Incarnation(9);
+  for (const Answer& answer : CallEverything(thief, run_)) {
+    EXPECT_THAT(answer.status, StatusIs(kUnauthenticated)) << answer.call;
+  }
+}
+
+TEST_P(ExchangeContractTest, CallsOfAStaleIncarnationAreRefused) {
+  StartRun();
+  Join(TestWorker(1, 20));
+  Join(TestWorker(1, 10));  // the one that joined last is current, whatever its number
+  for (const Answer& answer : CallEverything(TestWorker(1, 20), run_)) {
+    EXPECT_THAT(answer.status, StatusIs(kFailedPrecondition)) << answer.call;
+  }
+  EXPECT_OK(exchange().Heartbeat(TestWorker(1, 10), run_, {}));
+}
+
+TEST_P(ExchangeContractTest, CallsToNoRunAreNotFound) {
+  StartRun();
+  Join(TestWorker(1));
+  for (const Answer& answer : CallEverything(TestWorker(1), kNoSuchRun)) {
+    EXPECT_THAT(answer.status, StatusIs(kNotFound)) << answer.call;
+  }
+  for (const Answer& answer : CallEverything(TestWorker(1), RunId(0))) {
+    EXPECT_THAT(answer.status, StatusIs(kInvalid)) << answer.call;
+  }
+}
+
+TEST_P(ExchangeContractTest, CallsWithAMalformedIdentityAreRefused) {
+  StartRun();
+  WorkerIdentity malformed = TestWorker(1);
+  malformed.id = WorkerId("'; DROP TABLE worker; --");
+  for (const Answer& answer : CallEverything(malformed, run_)) {
+    EXPECT_THAT(answer.status, StatusIs(kInvalid)) << answer.call;
+  }
+}
+
+TEST_P(ExchangeContractTest, AWorkerIsRegisteredPerRun) {
+  StartRun();
+  Join(TestWorker(1));
+  const RunId other = Must(store().CreateRun(TestNewRun(TinyRunConfig("other"))));
+  for (const Answer& answer : CallEverything(TestWorker(1), other)) {
+    EXPECT_THAT(answer.status, StatusIs(kUnauthenticated)) << answer.call;
+  }
+}
+
+TEST_P(ExchangeContractTest, TakingOverFreesTheLeases) {
+  StartRun(2);
+  Join(TestWorker(1, 1));
+  const WorkUnit first = ClaimUnit(TestWorker(1, 1));
+  ClaimUnit(TestWorker(1, 1));
+
+  Join(TestWorker(1, 2));
+
+  EXPECT_EQ(Progress(1).ready, 2);
+  const WorkUnit again = ClaimUnit(TestWorker(1, 2));
+  EXPECT_EQ(again.unit, first.unit);
+  EXPECT_EQ(again.attempt, Attempt(2));
+}
+
+TEST_P(ExchangeContractTest, TheNewIncarnationMayHandInWhatTheOldOneComputed) {
+  StartRun(1);
+  Join(TestWorker(1, 1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1, 1));
+  Join(TestWorker(1, 2));
+
+  EXPECT_THAT(Submit(TestWorker(1, 2), unit), IsOkAndHolds(SubmitOutcome::kLate));
+}
+
+// ---- Claim
+
+TEST_P(ExchangeContractTest, ClaimDescribesTheUnit) {
+  StartRun();
+  Join(TestWorker(1));
+
+  const ClaimResult result = Must(exchange().Claim(NewClaim(TestWorker(1))));
+
+  EXPECT_EQ(result.state, RunState::kRunning);
+  ASSERT_TRUE(result.unit.has_value());
+  const WorkUnit& unit = *result.unit;
+  EXPECT_EQ(unit.run, run_);
+  EXPECT_EQ(unit.attempt, Attempt(1));
+  EXPECT_EQ(unit.round, Round(1));
+  EXPECT_EQ(unit.slot, Slot(0));
+  EXPECT_EQ(unit.weights_version, WeightsVersion(0));
+  EXPECT_EQ(unit.image_indices, TestUnits(config_, Round(1))[0].image_indices);
+  EXPECT_EQ(unit.micro_batch, config_.micro_batch);
+  EXPECT_EQ(unit.seed, config_.seed);
+  EXPECT_EQ(unit.lease, config_.lease);
+}
+
+TEST_P(ExchangeContractTest, LargeSeedsAndIndicesSurvive) {
+  RunConfig config = config_;
+  config.seed = std::numeric_limits<uint64_t>::max();
+  NewRun request = TestNewRun(config);
+  request.units.resize(1);
+  request.units[0].image_indices = {63, 0, 63, int64_t{1} << 40};
+  run_ = Must(store().CreateRun(request));
+  Join(TestWorker(1));
+
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+
+  EXPECT_EQ(unit.seed, config.seed);
+  EXPECT_THAT(unit.image_indices, ElementsAre(63, 0, 63, int64_t{1} << 40));
+}
+
+TEST_P(ExchangeContractTest, TheLowestSlotGoesFirst) {
+  NewRun request = TestNewRun(config_);
+  std::swap(request.units[0], request.units[2]);
+  run_ = Must(store().CreateRun(request));
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  const WorkUnit again = ClaimUnit(TestWorker(2));
+  const WorkUnit third = ClaimUnit(TestWorker(2));
+
+  EXPECT_EQ(first.slot, Slot(0));
+  EXPECT_EQ(second.slot, Slot(1));
+  EXPECT_EQ(again.slot, Slot(0));
+  EXPECT_EQ(third.slot, Slot(2));
+}
+
+TEST_P(ExchangeContractTest, ARepeatedClaimGetsTheSameUnitWithWhatIsLeftOfItsLease) {
+  StartRun();
+  Join(TestWorker(1));
+  const ClaimRequest request = NewClaim(TestWorker(1));
+  const WorkUnit first = *Must(exchange().Claim(request)).unit;
+  backend().AdvanceTime(absl::Milliseconds(20'500));
+
+  WorkUnit expected = first;
+  expected.lease = config_.lease - absl::Milliseconds(20'500);
+  EXPECT_EQ(Must(exchange().Claim(request)).unit, expected);
+  EXPECT_EQ(Progress(1).leased, 1);
+
+  backend().AdvanceTime(config_.lease);
+  expected.lease = absl::ZeroDuration();
+  EXPECT_EQ(Must(exchange().Claim(request)).unit, expected);
+}
+
+TEST_P(ExchangeContractTest, ARepeatedClaimOfALostUnitIsANewClaim) {
+  StartRun();
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const ClaimRequest request = NewClaim(TestWorker(1));
+  const WorkUnit first = *Must(exchange().Claim(request)).unit;
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  const WorkUnit taken = ClaimUnit(TestWorker(2));
+
+  const WorkUnit second = *Must(exchange().Claim(request)).unit;
+  const WorkUnit repeated = *Must(exchange().Claim(request)).unit;
+
+  EXPECT_EQ(taken.unit, first.unit);
+  EXPECT_EQ(second.slot, Slot(1));
+  EXPECT_EQ(second.attempt, Attempt(1));
+  EXPECT_EQ(repeated, second);
+}
+
+TEST_P(ExchangeContractTest, ARequestIdBelongsToItsWorker) {
+  StartRun();
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  ClaimRequest request = NewClaim(TestWorker(1));
+  const WorkUnit first = *Must(exchange().Claim(request)).unit;
+
+  request.worker = TestWorker(2);
+  const WorkUnit second = *Must(exchange().Claim(request)).unit;
+
+  EXPECT_NE(first.unit, second.unit);
+}
+
+TEST_P(ExchangeContractTest, AWorkerHoldsTwoLeasesAtMost) {
+  StartRun();
+  Join(TestWorker(1));
+  const ClaimRequest request = NewClaim(TestWorker(1));
+  const WorkUnit first = *Must(exchange().Claim(request)).unit;
+  ClaimUnit(TestWorker(1));
+
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(kFailedPrecondition));
+  backend().AdvanceTime(config_.lease);  // an expired lease counts until it is reaped
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(kFailedPrecondition));
+  EXPECT_OK(exchange().Claim(request)) << "a repeat is not a third lease";
+
+  ASSERT_THAT(Submit(TestWorker(1), first), IsOk());
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).slot, Slot(2));
+}
+
+TEST_P(ExchangeContractTest, MalformedClaimsAreRefused) {
+  StartRun();
+  Join(TestWorker(1));
+  ClaimRequest request = NewClaim(TestWorker(1));
+  request.request_id = "once more";
+  EXPECT_THAT(exchange().Claim(request), StatusIs(kInvalid));
+  for (const absl::Duration wait :
+       {absl::Milliseconds(-1), kMaxClaimWait + absl::Milliseconds(1)}) {
+    request = NewClaim(TestWorker(1));
+    request.wait = wait;
+    EXPECT_THAT(exchange().Claim(request), StatusIs(kInvalid));
+  }
+  EXPECT_EQ(Progress(1).ready, 3);
+}
+
+TEST_P(ExchangeContractTest, ClaimWithoutWorkAnswersAfterItsWait) {
+  StartRun(1);
+  Join(TestWorker(1));
+  ClaimUnit(TestWorker(1));
+  ClaimRequest request = NewClaim(TestWorker(1));
+  request.wait = absl::Milliseconds(50);
+  RealClock clock;
+  const absl::Duration start = clock.Steady();
+
+  EXPECT_FALSE(Must(exchange().Claim(request)).unit.has_value());
+
+  EXPECT_GE(clock.Steady() - start, request.wait);
+}
+
+TEST_P(ExchangeContractTest, AWaitingClaimIsWokenByARelease) {
+  StartRun(1);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ClaimRequest request = NewClaim(TestWorker(2));
+  request.wait = kMaxClaimWait;
+  absl::StatusOr<ClaimResult> result;
+
+  ExpectWoken([&] { result = exchange().Claim(request); },
+              [&] { Must(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt)); });
+
+  ASSERT_OK(result);
+  ASSERT_TRUE(result->unit.has_value());
+  EXPECT_EQ(result->unit->attempt, Attempt(2));
+}
+
+TEST_P(ExchangeContractTest, AWaitingClaimIsWokenByAPublication) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  ClaimRequest request = NewClaim(TestWorker(1));
+  request.wait = kMaxClaimWait;
+  absl::StatusOr<ClaimResult> result;
+
+  ExpectWoken([&] { result = exchange().Claim(request); }, [&] { Publish(); });
+
+  ASSERT_OK(result);
+  ASSERT_TRUE(result->unit.has_value());
+  EXPECT_EQ(result->unit->round, Round(2));
+  EXPECT_EQ(result->unit->weights_version, WeightsVersion(1));
+}
+
+TEST_P(ExchangeContractTest, AWaitingClaimIsAnsweredWhenTheRunEnds) {
+  StartRun(1);
+  Join(TestWorker(1));
+  ClaimUnit(TestWorker(1));
+  ClaimRequest request = NewClaim(TestWorker(1));
+  request.wait = kMaxClaimWait;
+  absl::StatusOr<ClaimResult> result;
+
+  ExpectWoken([&] { result = exchange().Claim(request); }, [&] { Finish(); });
+
+  ASSERT_OK(result);
+  EXPECT_FALSE(result->unit.has_value());
+  EXPECT_EQ(result->state, RunState::kFinished);
+}
+
+TEST_P(ExchangeContractTest, AWaitingClaimIsWokenWhenTheRunResumes) {
+  StartRun(1);
+  Join(TestWorker(1));
+  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "break"));
+  ClaimRequest request = NewClaim(TestWorker(1));
+  request.wait = kMaxClaimWait;
+  absl::StatusOr<ClaimResult> result;
+
+  ExpectWoken([&] { result = exchange().Claim(request); },
+              [&] { Must(store().SetRunState(run_, RunState::kRunning, "")); });
+
+  ASSERT_OK(result);
+  EXPECT_TRUE(result->unit.has_value());
+}
+
+// ---- FetchWeights
+
+TEST_P(ExchangeContractTest, FetchedWeightsAreThePublishedOnes) {
+  StartRun();
+  Join(TestWorker(1));
+  Publish();
+  for (const int version : {0, 1}) {
+    const Payload expected = TestWeights(config_, static_cast<float>(version));
+
+    const Payload got = Must(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(version)));
+
+    EXPECT_EQ(got.codec, Codec::kFp32);
+    EXPECT_EQ(got.sha256, expected.sha256);
+    EXPECT_EQ(*got.bytes, *expected.bytes);
+    EXPECT_TRUE(got.IsIntact());
+  }
+}
+
+TEST_P(ExchangeContractTest, WeightsThatAreNotKeptAreNotFound) {
+  StartRun();
+  Join(TestWorker(1));
+
+  EXPECT_THAT(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(1)), StatusIs(kNotFound));
+  EXPECT_THAT(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(-1)), StatusIs(kInvalid));
+}
+
+// ---- Submit
+
+TEST_P(ExchangeContractTest, ASubmittedGradientIsKeptAndCredited) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const SubmitRequest request = TestSubmit(config_, TestWorker(1), unit, 3.0f);
+
+  EXPECT_THAT(exchange().Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  const RoundProgress progress = Progress(1);
+  EXPECT_EQ(progress.ready, 2);
+  EXPECT_EQ(progress.leased, 0);
+  ASSERT_THAT(progress.gradients, SizeIs(1));
+  const GradientInfo& info = progress.gradients[0];
+  EXPECT_EQ(info.unit, unit.unit);
+  EXPECT_EQ(info.attempt, unit.attempt);
+  EXPECT_EQ(info.slot, unit.slot);
+  EXPECT_EQ(info.worker, TestWorker(1).id);
+  EXPECT_EQ(info.stats, request.stats);
+  EXPECT_EQ(info.codec, Codec::kFp32);
+  EXPECT_EQ(info.sha256, request.payload.sha256);
+  const Payload kept = Must(store().FetchGradient(run_, unit.unit));
+  EXPECT_EQ(*kept.bytes, *request.payload.bytes);
+  EXPECT_EQ(kept.sha256, request.payload.sha256);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, config_.images_per_unit);
+  EXPECT_EQ(Status().accepted_image_count, config_.images_per_unit);
+}
+
+TEST_P(ExchangeContractTest, StatisticsAreKeptToTheLastBit) {
+  StartRun();
+  Join(TestWorker(1));
+  SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+  request.stats.discriminator_loss = 0.1 + 0.2;
+  request.stats.generator_loss = -std::numeric_limits<double>::max();
+  request.stats.real_accuracy = std::numeric_limits<double>::denorm_min();
+  request.stats.fake_accuracy = 1.0 / 3.0;
+
+  ASSERT_OK(exchange().Submit(request));
+
+  EXPECT_EQ(Progress(1).gradients.at(0).stats, request.stats);
+}
+
+TEST_P(ExchangeContractTest, GradientsAreListedInSlotOrder) {
+  StartRun();
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+  const WorkUnit third = ClaimUnit(TestWorker(2));
+  for (const WorkUnit& unit : {third, first}) {
+    ASSERT_OK(Submit(unit.unit == third.unit ? TestWorker(2) : TestWorker(1), unit));
+  }
+  ASSERT_OK(Submit(TestWorker(1), second));
+
+  EXPECT_THAT(Progress(1).gradients,
+              ElementsAre(Field(&GradientInfo::slot, Slot(0)), Field(&GradientInfo::slot, Slot(1)),
+                          Field(&GradientInfo::slot, Slot(2))));
+}
+
+TEST_P(ExchangeContractTest, ARepeatedSubmissionCountsOnce) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  backend().AdvanceTime(config_.lease * 2);
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  Publish();
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
+  EXPECT_EQ(Status().accepted_image_count, config_.images_per_unit);
+}
+
+TEST_P(ExchangeContractTest, TheSameAttemptWithOtherBytesIsAnError) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_THAT(Submit(TestWorker(1), unit, 1.0f), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  EXPECT_THAT(Submit(TestWorker(1), unit, 2.0f), StatusIs(absl::StatusCode::kAlreadyExists));
+
+  EXPECT_EQ(Must(store().FetchGradient(run_, unit.unit)).sha256,
+            TestGradient(config_, 1.0f).sha256);
+}
+
+TEST_P(ExchangeContractTest, ASubmissionIsLateFromTheMomentTheLeaseEnds) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+
+  backend().AdvanceTime(config_.lease - absl::Milliseconds(1));
+  EXPECT_THAT(Submit(TestWorker(1), first), IsOkAndHolds(SubmitOutcome::kAccepted));
+  backend().AdvanceTime(absl::Milliseconds(1));
+  EXPECT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kLate));
+
+  EXPECT_THAT(Progress(1).gradients, SizeIs(2));
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 2);
+}
+
+TEST_P(ExchangeContractTest, ALateResultIsKeptWhileNobodyClaimedTheUnit) {
+  StartRun(1);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease);
+  ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  ASSERT_EQ(Progress(1).ready, 1);
+
+  EXPECT_THAT(Submit(TestWorker(2), unit), StatusIs(kFailedPrecondition))
+      << "the attempt belongs to another worker";
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kLate));
+
+  EXPECT_THAT(Progress(1).gradients, SizeIs(1));
+  ExpectNothingToClaim(TestWorker(2));
+}
+
+TEST_P(ExchangeContractTest, AZombieIsSuperseded) {
+  StartRun(1);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit zombie = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease);
+  ASSERT_OK(store().ReapExpiredLeases(run_, leadership_));
+  const WorkUnit current = ClaimUnit(TestWorker(2));
+  ASSERT_EQ(current.attempt, Attempt(2));
+
+  EXPECT_THAT(Submit(TestWorker(1), zombie, 1.0f), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(Submit(TestWorker(2), current, 2.0f), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), zombie, 1.0f), IsOkAndHolds(SubmitOutcome::kSuperseded));
+
+  EXPECT_EQ(Must(store().FetchGradient(run_, zombie.unit)).sha256,
+            TestGradient(config_, 2.0f).sha256);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 0);
+  EXPECT_EQ(Summary(TestWorker(2)).accepted_unit_count, 1);
+}
+
+TEST_P(ExchangeContractTest, TheSameWorkersEarlierAttemptIsSuperseded) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  ClaimUnit(TestWorker(1));
+
+  EXPECT_THAT(Submit(TestWorker(1), first), IsOkAndHolds(SubmitOutcome::kSuperseded));
+}
+
+TEST_P(ExchangeContractTest, ASubmissionToADoneUnitIsSuperseded) {
+  StartRun(1);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+
+  EXPECT_THAT(Submit(TestWorker(2), unit), IsOkAndHolds(SubmitOutcome::kSuperseded));
+}
+
+TEST_P(ExchangeContractTest, ASubmissionAfterItsRoundIsClosed) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  Publish();
+
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kClosed));
+
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 0);
+  EXPECT_THAT(store().FetchGradient(run_, unit.unit), StatusIs(kNotFound));
+}
+
+TEST_P(ExchangeContractTest, AnotherWorkersAttemptCannotBeHandedIn) {
+  StartRun();
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+
+  EXPECT_THAT(Submit(TestWorker(2), unit), StatusIs(kFailedPrecondition));
+
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, AnAttemptThatWasNeverIssuedIsRefused) {
+  StartRun();
+  Join(TestWorker(1));
+  WorkUnit unit = ClaimUnit(TestWorker(1));
+  unit.attempt = Attempt(2);
+  EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kInvalid));
+  unit.attempt = Attempt(0);
+  EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kInvalid));
+  unit.attempt = Attempt(1);
+  unit.unit = kNoSuchUnit;
+  EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kNotFound));
+  unit.unit = UnitId(0);
+  EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kInvalid));
+}
+
+TEST_P(ExchangeContractTest, AUnitOfAnotherRunIsNotFound) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const RunConfig other = TinyRunConfig("other");
+  const RunId other_run = Must(store().CreateRun(TestNewRun(other)));
+  ASSERT_OK(exchange().Join(TestJoin(TestWorker(1), other)));
+  WorkUnit stray = unit;
+  stray.run = other_run;
+
+  EXPECT_THAT(Submit(TestWorker(1), stray), StatusIs(kNotFound));
+  EXPECT_THAT(store().FetchGradient(other_run, unit.unit), StatusIs(kNotFound));
+  EXPECT_OK(exchange().Release(TestWorker(1), other_run, unit.unit, unit.attempt));
+
+  EXPECT_EQ(Progress(1).leased, 1);
+}
+
+TEST_P(ExchangeContractTest, MalformedSubmissionsAreRefused) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const std::vector<std::function<void(SubmitRequest&)>> flaws = {
+      [](SubmitRequest& r) { r.stats.image_count = 3; },
+      [](SubmitRequest& r) { r.stats.image_count = -4; },
+      [](SubmitRequest& r) { r.stats.micro_batch_count = 1; },
+      [](SubmitRequest& r) { r.stats.micro_batch_count = 0; },
+      [](SubmitRequest& r) { r.stats.discriminator_loss = std::nan(""); },
+      [](SubmitRequest& r) { r.stats.generator_loss = HUGE_VAL; },
+      [](SubmitRequest& r) { r.stats.real_accuracy = -HUGE_VAL; },
+      [](SubmitRequest& r) { r.stats.fake_accuracy = std::nan(""); },
+      [](SubmitRequest& r) { r.stats.compute_seconds = HUGE_VAL; },
+      [](SubmitRequest& r) { r.payload.codec = static_cast<Codec>(77); },
+      [](SubmitRequest& r) { r.payload.sha256 = "short"; },
+      [](SubmitRequest& r) { r.payload = Payload::FromBytes(Codec::kFp32, ""); },
+      [](SubmitRequest& r) { r.payload.bytes = nullptr; },
+  };
+  for (size_t i = 0; i < flaws.size(); ++i) {
+    SubmitRequest request = TestSubmit(config_, TestWorker(1), unit);
+    flaws[i](request);
+    EXPECT_THAT(exchange().Submit(request), StatusIs(kInvalid)) << "flaw " << i;
+  }
+  EXPECT_EQ(Progress(1).leased, 1);
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, BytesThatDoNotMatchTheirChecksumAreRefused) {
+  StartRun();
+  Join(TestWorker(1));
+  SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+  request.payload.sha256 = Sha256("something else");
+
+  EXPECT_THAT(exchange().Submit(request), StatusIs(absl::StatusCode::kDataLoss));
+
+  EXPECT_EQ(Progress(1).leased, 1);
+}
+
+TEST_P(ExchangeContractTest, AUnitWhoseImagesDoNotDivideEvenlyCountsFewerMicroBatches) {
+  NewRun request = TestNewRun(config_);
+  request.units.resize(1);
+  request.units[0].image_indices = {1, 2, 3, 4, 5};  // micro-batches of 2: the last one takes 3
+  run_ = Must(store().CreateRun(request));
+  Join(TestWorker(1));
+  SubmitRequest submit = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+  submit.stats.image_count = 5;
+
+  submit.stats.micro_batch_count = 3;
+  EXPECT_THAT(exchange().Submit(submit), StatusIs(kInvalid));
+  submit.stats.micro_batch_count = 2;
+  EXPECT_THAT(exchange().Submit(submit), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, 5);
+}
+
+// ---- Heartbeat
+
+TEST_P(ExchangeContractTest, AHeartbeatRenewsTheLease) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease - absl::Milliseconds(1));
+
+  const HeartbeatResult result = Must(Heartbeat(TestWorker(1), unit, 1));
+
+  EXPECT_THAT(result.dropped, IsEmpty());
+  EXPECT_EQ(result.state, RunState::kRunning);
+  backend().AdvanceTime(config_.lease - absl::Milliseconds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
+  backend().AdvanceTime(absl::Milliseconds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+}
+
+TEST_P(ExchangeContractTest, AHeartbeatRevivesALeaseThatNobodyReaped) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease * 2);
+
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 0)).dropped, IsEmpty());
+
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, AHeartbeatNamesTheUnitsThatAreLost) {
+  StartRun(3);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit lost = ClaimUnit(TestWorker(1));
+  const WorkUnit held = ClaimUnit(TestWorker(1));
+  const WorkUnit foreign = ClaimUnit(TestWorker(2));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, lost.unit, lost.attempt));
+
+  const HeartbeatResult result = Must(exchange().Heartbeat(TestWorker(1), run_,
+                                                           {{kNoSuchUnit, Attempt(1), 0},
+                                                            {foreign.unit, foreign.attempt, 0},
+                                                            {held.unit, held.attempt, 0},
+                                                            {lost.unit, lost.attempt, 0}}));
+
+  EXPECT_THAT(result.dropped, ElementsAre(lost.unit, foreign.unit, kNoSuchUnit));
+}
+
+TEST_P(ExchangeContractTest, AHeartbeatDropsAnEarlierAttempt) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), first, 1)).dropped, ElementsAre(first.unit));
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), second, 1)).dropped, IsEmpty());
+}
+
+TEST_P(ExchangeContractTest, AHeartbeatDropsWhatIsHandedInOrClosed) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit done = ClaimUnit(TestWorker(1));
+  const WorkUnit open = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), done));
+
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), done, 2)).dropped, ElementsAre(done.unit));
+  Finish();
+  const HeartbeatResult result = Must(Heartbeat(TestWorker(1), open, 2));
+  EXPECT_THAT(result.dropped, ElementsAre(open.unit));
+  EXPECT_EQ(result.state, RunState::kFinished);
+}
+
+TEST_P(ExchangeContractTest, ALeaseWithoutProgressIsNotRenewedForEver) {
+  const absl::Duration limit = StallLimit(config_.lease);
+  const absl::Duration tick = absl::Milliseconds(1);
+  for (const absl::Duration since_progress : {limit - tick, limit, limit + tick}) {
+    SCOPED_TRACE(absl::FormatDuration(since_progress));
+    UnitView view;
+    view.state = UnitState::kLeased;
+    view.attempt = Attempt(1);
+    view.holder = TestWorker(1).id;
+    view.lease_expired = true;
+    const bool renewed =
+        DecideRenewal(view, view.holder, view.attempt, since_progress, limit).renew;
+    if (since_progress != limit) {
+      ASSERT_EQ(renewed, since_progress < limit);
+    }
+
+    TearDown();
+    SetUp();
+    StartRun(1);
+    Join(TestWorker(1));
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    backend().AdvanceTime(since_progress);
+    const HeartbeatResult result = Must(Heartbeat(TestWorker(1), unit, 0));
+
+    EXPECT_EQ(result.dropped.empty(), renewed);
+    EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(renewed ? 0 : 1));
+  }
+}
+
+TEST_P(ExchangeContractTest, OnlyMoreMicroBatchesThanBeforeAreProgress) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const absl::Duration step = StallLimit(config_.lease) - absl::Milliseconds(1);
+  backend().AdvanceTime(step);
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, 1)).dropped, IsEmpty());
+  backend().AdvanceTime(step);
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, 2)).dropped, IsEmpty());
+  backend().AdvanceTime(step);
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, 2)).dropped, IsEmpty());
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, 1)).dropped, IsEmpty());
+
+  backend().AdvanceTime(absl::Milliseconds(2));
+
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 2)).dropped, ElementsAre(unit.unit));
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 3)).dropped, IsEmpty());
+}
+
+TEST_P(ExchangeContractTest, ANewClaimStartsItsProgressAnew) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Heartbeat(TestWorker(1), first, 2));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  backend().AdvanceTime(StallLimit(config_.lease));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(StallLimit(config_.lease) - absl::Milliseconds(1));
+
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), second, 1)).dropped, IsEmpty());
+
+  backend().AdvanceTime(absl::Milliseconds(2));
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), second, 1)).dropped, IsEmpty());
+}
+
+TEST_P(ExchangeContractTest, MalformedHeartbeatsAreRefused) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const UnitProgress good{unit.unit, unit.attempt, 1};
+  const std::vector<std::vector<UnitProgress>> flaws = {
+      {{UnitId(0), unit.attempt, 1}},
+      {{unit.unit, Attempt(0), 1}},
+      {{unit.unit, unit.attempt, -1}},
+      {good, good},
+      std::vector<UnitProgress>(kMaxHeldUnits + 1, good),
+  };
+  for (size_t i = 0; i < flaws.size(); ++i) {
+    EXPECT_THAT(exchange().Heartbeat(TestWorker(1), run_, flaws[i]), StatusIs(kInvalid))
+        << "flaw " << i;
+  }
+}
+
+// ---- Release, Fail, Leave
+
+TEST_P(ExchangeContractTest, AReleasedUnitIsReadyAtOnce) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt));
+
+  EXPECT_EQ(Progress(1).ready, 1);
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, Attempt(2));
+}
+
+TEST_P(ExchangeContractTest, ReleasingWhatIsNotHeldChangesNothing) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+
+  EXPECT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  EXPECT_OK(exchange().Release(TestWorker(2), run_, second.unit, second.attempt));
+  EXPECT_OK(exchange().Release(TestWorker(1), run_, kNoSuchUnit, Attempt(1)));
+  EXPECT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "no"));
+  EXPECT_OK(exchange().Fail(TestWorker(2), run_, second.unit, second.attempt, "no"));
+  EXPECT_OK(exchange().Fail(TestWorker(1), run_, kNoSuchUnit, Attempt(1), "no"));
+
+  EXPECT_EQ(Progress(1).leased, 1);
+  EXPECT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_OK(exchange().Release(TestWorker(1), run_, second.unit, second.attempt));
+  EXPECT_THAT(Progress(1).gradients, SizeIs(1));
+}
+
+TEST_P(ExchangeContractTest, AReleasedUnitMayStillBeHandedIn) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt));
+
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kLate));
+}
+
+TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
+  StartRun(1);
+  Join(TestWorker(1));
+  for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    EXPECT_EQ(unit.attempt, Attempt(failure));
+    ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
+    ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
+    EXPECT_EQ(Progress(1).ready, 1);
+    EXPECT_EQ(Status().state, RunState::kRunning);
+  }
+  const WorkUnit last = ClaimUnit(TestWorker(1));
+
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, last.unit, last.attempt, "face 99.jpg"));
+
+  EXPECT_EQ(Progress(1).failed, 1);
+  EXPECT_EQ(Progress(1).ready, 0);
+  EXPECT_EQ(Progress(1).failure_reason, "face 99.jpg");
+  EXPECT_EQ(Status().state, RunState::kPaused);
+  EXPECT_EQ(Status().state_reason,
+            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, "face 99.jpg"));
+  EXPECT_THAT(Submit(TestWorker(1), last), IsOkAndHolds(SubmitOutcome::kClosed));
+}
+
+TEST_P(ExchangeContractTest, AFailedUnitStaysFailedWhenTheRunResumes) {
+  StartRun(1);
+  Join(TestWorker(1));
+  FailForGood(TestWorker(1), "broken image");
+
+  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "repaired"));
+
+  EXPECT_EQ(Status().state, RunState::kRunning);
+  EXPECT_EQ(Status().state_reason, "");
+  ExpectNothingToClaim(TestWorker(1));
+  EXPECT_EQ(Progress(1).failed, 1);
+}
+
+TEST_P(ExchangeContractTest, AUnitFailingForGoodKeepsTheReasonOfAPausedRun) {
+  StartRun(1);
+  Join(TestWorker(1));
+  for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "no"));
+  }
+  const WorkUnit last = ClaimUnit(TestWorker(1));
+  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "lunch"));
+
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, last.unit, last.attempt, "no"));
+
+  EXPECT_EQ(Status().state_reason, "lunch");
+  EXPECT_EQ(Progress(1).failed, 1);
+}
+
+TEST_P(ExchangeContractTest, TheFailureReasonIsThatOfTheLowestSlot) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  FailForGood(TestWorker(2), "the second image");
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
+  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, ""));
+  for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "the first image"));
+  }
+
+  EXPECT_EQ(Progress(1).failed, 2);
+  EXPECT_EQ(Progress(1).failure_reason, "the first image");
+}
+
+TEST_P(ExchangeContractTest, ReasonsAreCheckedText) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  for (const std::string& reason :
+       {std::string(501, 'x'), std::string("two\nlines"), std::string("\xFF")}) {
+    EXPECT_THAT(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, reason),
+                StatusIs(kInvalid));
+    EXPECT_THAT(store().SetRunState(run_, RunState::kPaused, reason), StatusIs(kInvalid));
+  }
+  std::string longest;
+  for (int i = 0; i < 500; ++i) longest += "\xC3\xA9";  // 500 characters, 1000 bytes
+  EXPECT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, longest));
+  EXPECT_OK(store().SetRunState(run_, RunState::kPaused, longest));
+  EXPECT_EQ(Status().state_reason, longest);
+}
+
+TEST_P(ExchangeContractTest, LeavingGivesEverythingBack) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ClaimUnit(TestWorker(1));
+  ASSERT_EQ(Status().worker_count, 2);
+
+  ASSERT_OK(exchange().Leave(TestWorker(1), run_));
+  ASSERT_OK(exchange().Leave(TestWorker(1), run_));
+
+  EXPECT_EQ(Status().worker_count, 1);
+  EXPECT_EQ(Progress(1).ready, 2);
+  EXPECT_EQ(ClaimUnit(TestWorker(2)).unit, unit.unit);
+}
+
+TEST_P(ExchangeContractTest, WhoLeftMayComeBack) {
+  StartRun(1);
+  Join(TestWorker(1));
+  ASSERT_OK(exchange().Leave(TestWorker(1), run_));
+
+  ClaimUnit(TestWorker(1));
+  EXPECT_EQ(Status().worker_count, 0) << "a claim is no sign of life";
+  ASSERT_OK(exchange().Heartbeat(TestWorker(1), run_, {}));
+  EXPECT_EQ(Status().worker_count, 1);
+  ASSERT_OK(exchange().Leave(TestWorker(1), run_));
+  Join(TestWorker(1, 2));
+  EXPECT_EQ(Status().worker_count, 1);
+}
+
+// ---- Runs
+
+TEST_P(ExchangeContractTest, ANewRunStandsAtVersionZero) {
+  StartRun();
+
+  const RunStatus status = Must(store().FindRun(config_.name));
+
+  EXPECT_EQ(status.run, run_);
+  EXPECT_EQ(status.config, config_);
+  EXPECT_EQ(status.config.data.description, config_.data.description);
+  EXPECT_EQ(status.state, RunState::kRunning);
+  EXPECT_EQ(status.state_reason, "");
+  EXPECT_EQ(status.weights_version, WeightsVersion(0));
+  EXPECT_FALSE(status.last_round.has_value());
+  EXPECT_EQ(status.worker_count, 0);
+  EXPECT_EQ(status.accepted_image_count, 0);
+  EXPECT_EQ(Progress(1).ready, 3);
+  const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
+  EXPECT_EQ(snapshot.version, WeightsVersion(0));
+  EXPECT_EQ(*snapshot.weights.bytes, *TestWeights(config_, 0.0f).bytes);
+  EXPECT_EQ(*snapshot.adam_state.bytes, *TestAdamState(config_, 0.0f).bytes);
+  EXPECT_TRUE(snapshot.weights.IsIntact());
+  EXPECT_TRUE(snapshot.adam_state.IsIntact());
+}
+
+TEST_P(ExchangeContractTest, ARunsNameIsUnique) {
+  StartRun();
+  EXPECT_THAT(store().CreateRun(TestNewRun(config_)), StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_OK(store().CreateRun(TestNewRun(TinyRunConfig("other"))));
+}
+
+TEST_P(ExchangeContractTest, CallsOfTheStoreToNoRunAreNotFound) {
+  StartRun();
+  const RunId none = kNoSuchRun;
+  EXPECT_THAT(store().FindRun("another"), StatusIs(kNotFound));
+  EXPECT_THAT(store().GetRunStatus(none), StatusIs(kNotFound));
+  EXPECT_THAT(store().GetRunStatus(RunId(0)), StatusIs(kNotFound));
+  EXPECT_THAT(store().AcquireLeadership(none, TestLeader(1), absl::Seconds(1)),
+              StatusIs(kNotFound));
+  EXPECT_THAT(store().ResignLeadership(none, leadership_), StatusIs(kNotFound));
+  EXPECT_THAT(store().LoadSnapshot(none), StatusIs(kNotFound));
+  EXPECT_THAT(store().GetRoundProgress(none, Round(1)), StatusIs(kNotFound));
+  EXPECT_THAT(store().FetchGradient(none, UnitId(1)), StatusIs(kNotFound));
+  EXPECT_THAT(store().RejectGradient(none, leadership_, UnitId(1), ""), StatusIs(kNotFound));
+  EXPECT_THAT(store().Publish(TestPublish(config_, none, leadership_, WeightsVersion(0))),
+              StatusIs(kNotFound));
+  EXPECT_THAT(store().ReapExpiredLeases(none, leadership_), StatusIs(kNotFound));
+  EXPECT_THAT(store().PrepareRound(none, leadership_, Round(1)), StatusIs(kNotFound));
+  EXPECT_THAT(store().SetRunState(none, RunState::kPaused, ""), StatusIs(kNotFound));
+  EXPECT_THAT(store().ListRounds(none, Round(0), 1), StatusIs(kNotFound));
+  EXPECT_THAT(store().ListWorkers(none, WorkerId(), 1), StatusIs(kNotFound));
+}
+
+TEST_P(ExchangeContractTest, MalformedRunsAreRefused) {
+  const std::vector<std::function<void(NewRun&)>> flaws = {
+      [](NewRun& r) { r.config.name = std::string(65, 'x'); },
+      [](NewRun& r) { r.config.name = "two\nlines"; },
+      [](NewRun& r) { r.config.micro_batch = 0; },
+      [](NewRun& r) { r.config.data.digest = ""; },
+      [](NewRun& r) { r.units.clear(); },
+      [](NewRun& r) { r.units[1].slot = Slot(0); },
+      [](NewRun& r) { r.units[1].slot = Slot(-1); },
+      [](NewRun& r) { r.units[1].image_indices.clear(); },
+      [](NewRun& r) { r.units[1].image_indices = {-1}; },
+      [](NewRun& r) { r.weights = Payload(); },
+      [](NewRun& r) { r.adam_state = Payload::FromBytes(Codec::kFp32, ""); },
+  };
+  for (size_t i = 0; i < flaws.size(); ++i) {
+    NewRun run = TestNewRun(config_);
+    flaws[i](run);
+    EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid)) << "flaw " << i;
+  }
+  NewRun damaged = TestNewRun(config_);
+  damaged.weights.sha256 = Sha256("something else");
+  EXPECT_THAT(store().CreateRun(damaged), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(store().FindRun(config_.name), StatusIs(kNotFound));
+}
+
+TEST_P(ExchangeContractTest, AWorkerIsPresentUntilItsTimeIsOver) {
+  StartRun();
+  Join(TestWorker(1));
+  backend().AdvanceTime(kWorkerPresence - absl::Milliseconds(1));
+  EXPECT_EQ(Status().worker_count, 1);
+  backend().AdvanceTime(absl::Milliseconds(1));
+  EXPECT_EQ(Status().worker_count, 0);
+  ASSERT_OK(exchange().Heartbeat(TestWorker(1), run_, {}));
+  EXPECT_EQ(Status().worker_count, 1);
+}
+
+TEST_P(ExchangeContractTest, AKeptGradientIsASignOfLifeAndAClaimIsNone) {
+  StartRun();
+  Join(TestWorker(1));
+  const absl::Time joined = Summary(TestWorker(1)).last_seen;
+  backend().AdvanceTime(absl::Seconds(7));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(Summary(TestWorker(1)).last_seen, joined);
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  EXPECT_EQ(Summary(TestWorker(1)).last_seen, joined + absl::Seconds(7));
+  backend().AdvanceTime(absl::Seconds(1));
+  ASSERT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_EQ(Summary(TestWorker(1)).last_seen, joined + absl::Seconds(7));
+}
+
+TEST_P(ExchangeContractTest, APausedRunHandsOutNothingAndStillAccepts) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const ClaimRequest request = NewClaim(TestWorker(1));
+  const WorkUnit unit = *Must(exchange().Claim(request)).unit;
+
+  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "lunch"));
+
+  const ClaimResult none = Must(exchange().Claim(NewClaim(TestWorker(1))));
+  EXPECT_FALSE(none.unit.has_value());
+  EXPECT_EQ(none.state, RunState::kPaused);
+  EXPECT_EQ(Must(exchange().Claim(request)).unit, unit) << "a repeat gets what it holds";
+  EXPECT_EQ(Must(Heartbeat(TestWorker(1), unit, 1)).state, RunState::kPaused);
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_EQ(Status().state_reason, "lunch");
+  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "still lunch"));
+  EXPECT_EQ(Status().state_reason, "lunch");
+
+  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "back"));
+
+  EXPECT_EQ(Status().state_reason, "");
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).slot, Slot(1));
+}
+
+TEST_P(ExchangeContractTest, AStoppedRunIsOver) {
+  StartRun(3);
+  Join(TestWorker(1));
+  const WorkUnit done = ClaimUnit(TestWorker(1));
+  const WorkUnit open = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), done));
+
+  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "enough"));
+  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "enough, again"));
+
+  EXPECT_EQ(Status().state, RunState::kStopped);
+  EXPECT_EQ(Status().state_reason, "enough");
+  EXPECT_EQ(Progress(1).ready + Progress(1).leased, 0);
+  EXPECT_THAT(Progress(1).gradients, SizeIs(1));
+  EXPECT_THAT(Submit(TestWorker(1), open), IsOkAndHolds(SubmitOutcome::kClosed));
+  const ClaimResult claim = Must(exchange().Claim(NewClaim(TestWorker(1))));
+  EXPECT_FALSE(claim.unit.has_value());
+  EXPECT_EQ(claim.state, RunState::kStopped);
+  EXPECT_THAT(store().SetRunState(run_, RunState::kRunning, ""), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().SetRunState(run_, RunState::kPaused, ""), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))),
+              StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, done.unit, "bad"), StatusIs(kNotFound));
+}
+
+TEST_P(ExchangeContractTest, NobodyMayAskForTheEnd) {
+  StartRun();
+  EXPECT_THAT(store().SetRunState(run_, RunState::kFinished, ""), StatusIs(kInvalid));
+  EXPECT_EQ(Status().state, RunState::kRunning);
+}
+
+// ---- Leadership
+
+TEST_P(ExchangeContractTest, OneCoordinatorLeadsAtATime) {
+  run_ = Must(store().CreateRun(TestNewRun(config_)));
+
+  const Leadership first = Must(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(10)));
+  EXPECT_EQ(first.leader, TestLeader(1));
+  EXPECT_EQ(first.epoch, 1);
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
+              StatusIs(kFailedPrecondition));
+  backend().AdvanceTime(absl::Milliseconds(9'999));
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
+              StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(10)),
+              IsOkAndHolds(first));
+  backend().AdvanceTime(absl::Milliseconds(9'999));
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
+              StatusIs(kFailedPrecondition));
+  backend().AdvanceTime(absl::Milliseconds(1));
+
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
+              IsOkAndHolds(Leadership{TestLeader(2), 2}));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, first), StatusIs(kFailedPrecondition));
+}
+
+TEST_P(ExchangeContractTest, TheLeaderOfRecordKeepsItsEpoch) {
+  run_ = Must(store().CreateRun(TestNewRun(config_)));
+  const Leadership first = Must(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)));
+  backend().AdvanceTime(absl::Seconds(1));
+  ASSERT_THAT(store().ReapExpiredLeases(run_, first), StatusIs(kFailedPrecondition));
+
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)),
+              IsOkAndHolds(first));
+
+  EXPECT_OK(store().ReapExpiredLeases(run_, first));
+}
+
+TEST_P(ExchangeContractTest, ResigningLetsASuccessorInAtOnce) {
+  StartRun();
+  ASSERT_OK(store().ResignLeadership(run_, Leadership{TestLeader(2), leadership_.epoch}));
+  ASSERT_OK(store().ResignLeadership(run_, Leadership{TestLeader(1), leadership_.epoch + 1}));
+  ASSERT_OK(store().ReapExpiredLeases(run_, leadership_)) << "neither of these was the leader";
+
+  ASSERT_OK(store().ResignLeadership(run_, leadership_));
+  ASSERT_OK(store().ResignLeadership(run_, leadership_));
+
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(1)),
+              IsOkAndHolds(Leadership{TestLeader(2), leadership_.epoch + 1}));
+}
+
+TEST_P(ExchangeContractTest, WhoResignedComesBackUnderANewEpoch) {
+  StartRun();
+  ASSERT_OK(store().ResignLeadership(run_, leadership_));
+
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)),
+              IsOkAndHolds(Leadership{TestLeader(1), leadership_.epoch + 1}));
+}
+
+TEST_P(ExchangeContractTest, MalformedLeadershipsAreRefused) {
+  StartRun();
+  EXPECT_THAT(store().AcquireLeadership(run_, LeaderId("me"), absl::Seconds(1)),
+              StatusIs(kInvalid));
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::ZeroDuration()),
+              StatusIs(kInvalid));
+  EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::InfiniteDuration()),
+              StatusIs(kInvalid));
+}
+
+TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  backend().AdvanceTime(kMaxLeadershipTtl);
+  const Leadership expired = leadership_;
+  const Leadership forged{TestLeader(1), leadership_.epoch + 1};
+  const auto expect_refused = [&](const Leadership& who) {
+    EXPECT_THAT(store().RejectGradient(run_, who, unit.unit, "bad"), StatusIs(kFailedPrecondition));
+    EXPECT_THAT(store().Publish(TestPublish(config_, run_, who, WeightsVersion(0))),
+                StatusIs(kFailedPrecondition));
+    EXPECT_THAT(store().ReapExpiredLeases(run_, who), StatusIs(kFailedPrecondition));
+    EXPECT_THAT(store().PrepareRound(run_, who, Round(2)), StatusIs(kFailedPrecondition));
+  };
+
+  expect_refused(expired);
+  const Leadership second = Must(store().AcquireLeadership(run_, TestLeader(2), kMaxLeadershipTtl));
+  expect_refused(expired);
+  expect_refused(forged);
+  expect_refused(Leadership{TestLeader(1), second.epoch});
+  expect_refused(Leadership());
+
+  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+  EXPECT_THAT(Progress(1).gradients, SizeIs(1));
+  EXPECT_OK(store().Publish(TestPublish(config_, run_, second, WeightsVersion(0))));
+}
+
+// ---- Publish
+
+TEST_P(ExchangeContractTest, APublicationIsTheNewStateOfTheRun) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  request.consumed = {unit.unit};
+  request.summary.epoch = 3;
+  request.summary.gradient_count = 1;
+  request.summary.image_count = 4;
+  request.summary.discriminator_loss = 0.1 + 0.2;
+
+  ASSERT_OK(store().Publish(request));
+
+  const RunStatus status = Status();
+  EXPECT_EQ(status.weights_version, WeightsVersion(1));
+  EXPECT_EQ(status.last_round, request.summary);
+  EXPECT_EQ(status.accepted_image_count, 4);
+  EXPECT_THAT(store().ListRounds(run_, Round(0), 10), IsOkAndHolds(ElementsAre(request.summary)));
+  const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
+  EXPECT_EQ(snapshot.version, WeightsVersion(1));
+  EXPECT_EQ(snapshot.weights.sha256, request.weights.sha256);
+  EXPECT_EQ(*snapshot.adam_state.bytes, *request.adam_state.bytes);
+  EXPECT_THAT(Progress(1).gradients, SizeIs(1));
+  EXPECT_EQ(Progress(1).ready, 0) << "what was left of the round is closed";
+  EXPECT_EQ(Progress(2).ready, 3);
+  const WorkUnit next = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(next.round, Round(2));
+  EXPECT_EQ(next.slot, Slot(0));
+  EXPECT_EQ(next.weights_version, WeightsVersion(1));
+  EXPECT_EQ(next.attempt, Attempt(1));
+}
+
+TEST_P(ExchangeContractTest, LeftoversOfAPublishedRoundAreClosed) {
+  StartRun(3);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit leased = ClaimUnit(TestWorker(1));
+  const WorkUnit released = ClaimUnit(TestWorker(2));
+  ASSERT_OK(exchange().Release(TestWorker(2), run_, released.unit, released.attempt));
+
+  Publish();
+
+  EXPECT_THAT(Submit(TestWorker(1), leased), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(2), released), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), leased, 1)).dropped, ElementsAre(leased.unit));
+  ClaimUnit(TestWorker(1));
+  ClaimUnit(TestWorker(1));  // the closed lease does not count
+  EXPECT_EQ(Progress(2).leased, 2);
+}
+
+TEST_P(ExchangeContractTest, AnotherVersionThanTheExpectedOneAborts) {
+  StartRun();
+  const PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  ASSERT_OK(store().Publish(request));
+
+  EXPECT_THAT(store().Publish(request), StatusIs(absl::StatusCode::kAborted))
+      << "a repeat is answered by the version it meets";
+  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(2))),
+              StatusIs(absl::StatusCode::kAborted));
+
+  EXPECT_EQ(Status().weights_version, WeightsVersion(1));
+  EXPECT_THAT(Must(store().ListRounds(run_, Round(0), 10)), SizeIs(1));
+}
+
+TEST_P(ExchangeContractTest, OnlyGradientsOfTheRoundAreConsumed) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit done = ClaimUnit(TestWorker(1));
+  const WorkUnit leased = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), done));
+  const std::vector<std::vector<UnitId>> flaws = {
+      {leased.unit}, {kNoSuchUnit}, {done.unit, leased.unit}, {done.unit, done.unit}};
+  for (size_t i = 0; i < flaws.size(); ++i) {
+    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+    request.consumed = flaws[i];
+    EXPECT_THAT(store().Publish(request), StatusIs(kInvalid)) << "flaw " << i;
+  }
+  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+  EXPECT_EQ(Progress(1).leased, 1);
+  Publish();
+  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(1));
+  request.consumed = {done.unit};
+  EXPECT_THAT(store().Publish(request), StatusIs(kInvalid)) << "a gradient of the round before";
+}
+
+TEST_P(ExchangeContractTest, MalformedPublicationsAreRefused) {
+  StartRun();
+  const std::vector<std::function<void(PublishRequest&)>> flaws = {
+      [](PublishRequest& r) { r.expected_version = WeightsVersion(-1); },
+      [](PublishRequest& r) { r.summary.round = Round(2); },
+      [](PublishRequest& r) { r.summary.epoch = -1; },
+      [](PublishRequest& r) { r.summary.gradient_count = -1; },
+      [](PublishRequest& r) { r.summary.image_count = -1; },
+      [](PublishRequest& r) { r.summary.generator_loss = std::nan(""); },
+      [](PublishRequest& r) { r.summary.seconds = HUGE_VAL; },
+      [](PublishRequest& r) { r.finished = true; },
+      [](PublishRequest& r) { r.next_units.clear(); },
+      [](PublishRequest& r) { r.next_units[0].slot = r.next_units[1].slot; },
+      [](PublishRequest& r) { r.next_units[0].image_indices.clear(); },
+      [](PublishRequest& r) { r.weights = Payload(); },
+      [](PublishRequest& r) { r.adam_state.codec = static_cast<Codec>(0); },
+  };
+  for (size_t i = 0; i < flaws.size(); ++i) {
+    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+    flaws[i](request);
+    EXPECT_THAT(store().Publish(request), StatusIs(kInvalid)) << "flaw " << i;
+  }
+  PublishRequest damaged = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  damaged.adam_state.sha256 = Sha256("something else");
+  EXPECT_THAT(store().Publish(damaged), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+}
+
+TEST_P(ExchangeContractTest, TheLastPublicationFinishesTheRun) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+
+  Finish();
+
+  EXPECT_EQ(Status().state, RunState::kFinished);
+  EXPECT_EQ(Status().state_reason, "");
+  EXPECT_EQ(Status().weights_version, WeightsVersion(1));
+  const ClaimResult claim = Must(exchange().Claim(NewClaim(TestWorker(1))));
+  EXPECT_FALSE(claim.unit.has_value());
+  EXPECT_EQ(claim.state, RunState::kFinished);
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_OK(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt));
+  EXPECT_OK(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(1)));
+  EXPECT_OK(exchange().Leave(TestWorker(1), run_));
+  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(1))),
+              StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().SetRunState(run_, RunState::kStopped, ""), StatusIs(kFailedPrecondition));
+}
+
+TEST_P(ExchangeContractTest, APausedRunMayPublishAndFinish) {
+  StartRun();
+  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "lunch"));
+
+  Publish();
+  EXPECT_EQ(Status().state, RunState::kPaused);
+  EXPECT_EQ(Status().state_reason, "lunch");
+  Finish();
+
+  EXPECT_EQ(Status().state, RunState::kFinished);
+  EXPECT_EQ(Status().state_reason, "");
+}
+
+// ---- Reaping and rejecting
+
+TEST_P(ExchangeContractTest, OnlyExpiredLeasesAreReaped) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit early = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(absl::Seconds(1));
+  ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease - absl::Milliseconds(1'001));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
+
+  backend().AdvanceTime(absl::Milliseconds(1));
+
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
+  EXPECT_EQ(Progress(1).ready, 1);
+  EXPECT_EQ(Progress(1).leased, 1);
+  const WorkUnit again = ClaimUnit(TestWorker(2));
+  EXPECT_EQ(again.unit, early.unit);
+  EXPECT_EQ(again.attempt, Attempt(2));
+  EXPECT_EQ(again.image_indices, early.image_indices);
+}
+
+TEST_P(ExchangeContractTest, ExpiryNeverFailsAUnit) {
+  StartRun(1);
+  Join(TestWorker(1));
+  for (int expiry = 1; expiry <= 2 * kMaxUnitFailures; ++expiry) {
+    EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, Attempt(expiry));
+    backend().AdvanceTime(config_.lease);
+    ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  }
+  EXPECT_EQ(Status().state, RunState::kRunning);
+}
+
+TEST_P(ExchangeContractTest, ARejectedGradientReturnsItsUnit) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+
+  ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN in main.0.weight"));
+
+  EXPECT_EQ(Progress(1).ready, 1);
+  EXPECT_THAT(Progress(1).gradients, IsEmpty());
+  EXPECT_THAT(store().FetchGradient(run_, unit.unit), StatusIs(kNotFound));
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 0);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, 0);
+  EXPECT_EQ(Status().accepted_image_count, 0);
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, unit.unit, "again"), StatusIs(kNotFound));
+  EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kFailedPrecondition))
+      << "the bytes that were rejected do not come back";
+  const WorkUnit again = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(again.attempt, Attempt(2));
+  EXPECT_THAT(Submit(TestWorker(1), again), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, RejectionsFailAUnitForGood) {
+  StartRun(1);
+  Join(TestWorker(1));
+  for (int rejection = 1; rejection <= kMaxUnitFailures; ++rejection) {
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(1), unit));
+    ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
+  }
+
+  EXPECT_EQ(Progress(1).failed, 1);
+  EXPECT_EQ(Progress(1).failure_reason, "NaN");
+  EXPECT_EQ(Status().state, RunState::kPaused);
+  EXPECT_EQ(Status().state_reason, FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, "NaN"));
+  EXPECT_EQ(Status().accepted_image_count, 0);
+}
+
+TEST_P(ExchangeContractTest, OnlyGradientsOfTheOpenRoundAreRejected) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit done = ClaimUnit(TestWorker(1));
+  const WorkUnit leased = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), done));
+
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, leased.unit, ""), StatusIs(kNotFound));
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, kNoSuchUnit, ""), StatusIs(kNotFound));
+  Publish();
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, done.unit, ""), StatusIs(kNotFound));
+
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
+}
+
+// ---- Room for blobs
+
+TEST_P(ExchangeContractTest, PreparingARoundFreesWhatIsEightRoundsOld) {
+  StartRun(1);
+  Join(TestWorker(1));
+  std::vector<WorkUnit> units;
+  for (int round = 1; round <= kBlobRing + 1; ++round) {
+    if (round > 1) Publish(1, /*keep=*/round == 3);  // publishes version round - 1
+    units.push_back(ClaimUnit(TestWorker(1)));
+    ASSERT_EQ(units.back().round, Round(round));
+    ASSERT_OK(Submit(TestWorker(1), units.back(), static_cast<float>(round)));
+  }
+  ASSERT_EQ(Status().weights_version, WeightsVersion(kBlobRing));
+  const auto weights_of = [&](int64_t version) {
+    return exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(version));
+  };
+
+  ASSERT_OK(store().PrepareRound(run_, leadership_, Round(kBlobRing + 1)));
+
+  EXPECT_THAT(store().FetchGradient(run_, units[0].unit), StatusIs(kNotFound));
+  for (size_t round = 2; round <= kBlobRing + 1; ++round) {
+    EXPECT_OK(store().FetchGradient(run_, units[round - 1].unit)) << "round " << round;
+  }
+  EXPECT_OK(weights_of(0)) << "version 0 shares the place of version 8";
+  EXPECT_THAT(weights_of(1), StatusIs(kNotFound));
+  EXPECT_OK(weights_of(2));
+  EXPECT_OK(weights_of(kBlobRing));
+
+  ASSERT_OK(store().PrepareRound(run_, leadership_, Round(kBlobRing + 2)));
+  ASSERT_OK(store().PrepareRound(run_, leadership_, Round(kBlobRing + 2)));
+
+  EXPECT_THAT(store().FetchGradient(run_, units[1].unit), StatusIs(kNotFound));
+  EXPECT_OK(store().FetchGradient(run_, units[2].unit));
+  EXPECT_OK(weights_of(2)) << "kept for good";
+  EXPECT_OK(weights_of(3));
+  EXPECT_THAT(Must(store().GetRoundProgress(run_, Round(1))).gradients, SizeIs(1))
+      << "what is known about a gradient stays";
+  EXPECT_THAT(Submit(TestWorker(1), units[0], 1.0f), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
+  EXPECT_EQ(snapshot.weights.sha256, TestWeights(config_, kBlobRing).sha256);
+  EXPECT_TRUE(snapshot.adam_state.IsIntact());
+}
+
+TEST_P(ExchangeContractTest, KeptWeightsStayWhenTheirPlaceIsUsedAgain) {
+  StartRun(1);
+  Join(TestWorker(1));
+  for (int version = 1; version <= 2 * kBlobRing + 1; ++version) {
+    ASSERT_OK(store().PrepareRound(run_, leadership_, Round(version + 1)));
+    Publish(1, /*keep=*/version == 1 || version == kBlobRing);
+  }
+  for (const int version : {1, kBlobRing}) {
+    const Payload weights =
+        Must(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(version)));
+    EXPECT_EQ(*weights.bytes, *TestWeights(config_, static_cast<float>(version)).bytes);
+  }
+  for (const int version : {0, 2, kBlobRing + 1, kBlobRing + 2}) {
+    EXPECT_THAT(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(version)),
+                StatusIs(kNotFound))
+        << "version " << version;
+  }
+  EXPECT_OK(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(kBlobRing + 3)));
+}
+
+TEST_P(ExchangeContractTest, APlaceThatWasNotPreparedLosesNothingNew) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit old = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), old, 1.0f));
+  for (int version = 1; version <= kBlobRing; ++version) Publish(1);
+  const WorkUnit current = ClaimUnit(TestWorker(1));
+  ASSERT_EQ(current.round, Round(kBlobRing + 1));
+  ASSERT_OK(Submit(TestWorker(1), current, 9.0f));
+  ASSERT_OK(store().FetchGradient(run_, old.unit));
+
+  ASSERT_OK(store().PrepareRound(run_, leadership_, Round(kBlobRing + 1)));
+
+  EXPECT_THAT(store().FetchGradient(run_, old.unit), StatusIs(kNotFound));
+  const Payload kept = Must(store().FetchGradient(run_, current.unit));
+  EXPECT_EQ(*kept.bytes, *TestGradient(config_, 9.0f).bytes);
+}
+
+TEST_P(ExchangeContractTest, OneRunsRoomIsNotAnothers) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  const RunConfig other = TinyRunConfig("other");
+  const RunId other_run = Must(store().CreateRun(TestNewRun(other)));
+  const Leadership lead =
+      Must(store().AcquireLeadership(other_run, TestLeader(2), kMaxLeadershipTtl));
+  for (int version = 1; version <= kBlobRing; ++version) {
+    ASSERT_OK(store().PrepareRound(other_run, lead, Round(version + 1)));
+    ASSERT_OK(store().Publish(TestPublish(other, other_run, lead, WeightsVersion(version - 1))));
+  }
+
+  EXPECT_OK(store().FetchGradient(run_, unit.unit));
+  EXPECT_OK(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(0)));
+}
+
+TEST_P(ExchangeContractTest, OnlyTheRoundsToComeArePrepared) {
+  StartRun();
+  for (const int64_t round : {-1, 0, 3, 8}) {
+    EXPECT_THAT(store().PrepareRound(run_, leadership_, Round(round)), StatusIs(kInvalid));
+  }
+  EXPECT_OK(store().PrepareRound(run_, leadership_, Round(1)));
+  EXPECT_OK(store().PrepareRound(run_, leadership_, Round(2)));
+}
+
+// ---- Waiting for changes
+
+TEST_P(ExchangeContractTest, TheAcceptThatCompletesARoundIsAChange) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), first));
+  const auto wait = [&] {
+    RealClock clock;
+    const absl::Duration end = clock.Steady() + absl::Seconds(40);
+    // A hint only: it may come for nothing.
+    while (Progress(1).gradients.size() < 2 && clock.Steady() < end) {
+      store().AwaitChange(run_, absl::Seconds(40));
+    }
+  };
+
+  ExpectWoken(wait, [&] { Must(Submit(TestWorker(1), second).status()); });
+
+  EXPECT_THAT(Progress(1).gradients, SizeIs(2));
+}
+
+TEST_P(ExchangeContractTest, ControlIsAChange) {
+  StartRun();
+  const auto wait = [&] {
+    RealClock clock;
+    const absl::Duration end = clock.Steady() + absl::Seconds(40);
+    while (Status().state != RunState::kPaused && clock.Steady() < end) {
+      store().AwaitChange(run_, absl::Seconds(40));
+    }
+  };
+
+  ExpectWoken(wait, [&] { Must(store().SetRunState(run_, RunState::kPaused, "lunch")); });
+}
+
+TEST_P(ExchangeContractTest, WaitingForChangesOfNoRunReturns) {
+  StartRun();
+  ExpectWoken([&] { store().AwaitChange(kNoSuchRun, absl::Seconds(40)); }, [] {});
+}
+
+// ---- Lists
+
+TEST_P(ExchangeContractTest, RoundsAreListedAPageAtATime) {
+  StartRun(1);
+  for (int version = 1; version <= 5; ++version) Publish(1);
+  const auto rounds = [&](int64_t after, int limit) {
+    std::vector<int64_t> numbers;
+    for (const RoundSummary& summary : Must(store().ListRounds(run_, Round(after), limit))) {
+      numbers.push_back(summary.round.value());
+    }
+    return numbers;
+  };
+  EXPECT_THAT(rounds(0, 2), ElementsAre(1, 2));
+  EXPECT_THAT(rounds(2, 2), ElementsAre(3, 4));
+  EXPECT_THAT(rounds(4, 2), ElementsAre(5));
+  EXPECT_THAT(rounds(5, 2), IsEmpty());
+  EXPECT_THAT(rounds(0, kMaxPage), SizeIs(5));
+  EXPECT_THAT(store().ListRounds(run_, Round(0), 0), StatusIs(kInvalid));
+  EXPECT_THAT(store().ListRounds(run_, Round(0), kMaxPage + 1), StatusIs(kInvalid));
+  EXPECT_THAT(store().ListRounds(run_, Round(-1), 1), StatusIs(kInvalid));
+}
+
+TEST_P(ExchangeContractTest, WorkersAreListedAPageAtATime) {
+  StartRun();
+  for (const int number : {30, 10, 20}) Join(TestWorker(number));
+  const auto workers = [&](const WorkerId& after, int limit) {
+    std::vector<WorkerId> ids;
+    for (const WorkerSummary& summary : Must(store().ListWorkers(run_, after, limit))) {
+      ids.push_back(summary.worker);
+    }
+    return ids;
+  };
+  EXPECT_THAT(workers(WorkerId(), 2), ElementsAre(TestWorker(10).id, TestWorker(20).id));
+  EXPECT_THAT(workers(TestWorker(20).id, 2), ElementsAre(TestWorker(30).id));
+  EXPECT_THAT(workers(TestWorker(11).id, 1), ElementsAre(TestWorker(20).id));
+  EXPECT_THAT(workers(TestWorker(30).id, 2), IsEmpty());
+  EXPECT_THAT(store().ListWorkers(run_, WorkerId("x"), 1), StatusIs(kInvalid));
+  EXPECT_THAT(store().ListWorkers(run_, WorkerId(), 0), StatusIs(kInvalid));
+  EXPECT_THAT(store().ListWorkers(run_, WorkerId(), kMaxPage + 1), StatusIs(kInvalid));
+}
+
+// ---- Concurrency
+
+TEST_P(ExchangeContractTest, ManyWorkersAtOnceNeverShareAUnit) {
+  constexpr int kWorkers = 4;
+  constexpr int kUnits = 24;
+  NewRun request = TestNewRun(config_);
+  request.units.clear();
+  for (int slot = 0; slot < kUnits; ++slot) {
+    request.units.push_back({Slot(slot), {0, 1, 2, 3}});
+  }
+  run_ = Must(store().CreateRun(request));
+  for (int number = 1; number <= kWorkers; ++number) Join(TestWorker(number));
+  std::vector<int> accepted(kWorkers, 0);
+  std::vector<std::thread> threads;
+  for (int number = 1; number <= kWorkers; ++number) {
+    threads.emplace_back([&, number] {
+      const WorkerIdentity worker = TestWorker(number);
+      for (int i = 0;; ++i) {
+        ClaimRequest claim{worker, run_, absl::StrFormat("%016x%016x", number, i),
+                           absl::ZeroDuration()};
+        const absl::StatusOr<ClaimResult> result = exchange().Claim(claim);
+        if (!result.ok()) {
+          ADD_FAILURE() << result.status();
+          return;
+        }
+        if (!result->unit.has_value()) return;
+        const absl::StatusOr<SubmitOutcome> outcome = exchange().Submit(
+            TestSubmit(config_, worker, *result->unit, static_cast<float>(number)));
+        EXPECT_THAT(outcome, IsOkAndHolds(SubmitOutcome::kAccepted));
+        ++accepted[static_cast<size_t>(number - 1)];
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+
+  int total = 0;
+  for (const int count : accepted) total += count;
+  EXPECT_EQ(total, kUnits);
+  const RoundProgress progress = Progress(1);
+  ASSERT_THAT(progress.gradients, SizeIs(kUnits));
+  for (const GradientInfo& info : progress.gradients) EXPECT_EQ(info.attempt, Attempt(1));
+  EXPECT_EQ(Status().accepted_image_count, int64_t{kUnits} * config_.images_per_unit);
+}
+
+}  // namespace gannet

@@ -1,0 +1,18 @@
+#include "libs/exchange/testing/memory_fixture.h"
+
+#include "gtest/gtest.h"
+
+namespace gannet {
+
+RunDump MemoryFixture::Dump(RunId run) {
+  absl::StatusOr<RunDump> dump = backend_.Dump(run);
+  if (!dump.ok()) {
+    ADD_FAILURE() << dump.status();
+    return RunDump();
+  }
+  return *std::move(dump);
+}
+
+std::unique_ptr<BackendFixture> MakeMemoryFixture() { return std::make_unique<MemoryFixture>(); }
+
+}  // namespace gannet

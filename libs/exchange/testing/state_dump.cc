@@ -1,0 +1,91 @@
+#include "libs/exchange/testing/state_dump.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "libs/base/hex.h"
+
+namespace gannet {
+namespace {
+
+const char* UnitStateName(UnitState state) {
+  switch (state) {
+    case UnitState::kReady:
+      return "ready";
+    case UnitState::kLeased:
+      return "leased";
+    case UnitState::kDone:
+      return "done";
+    case UnitState::kFailed:
+      return "failed";
+    case UnitState::kClosed:
+      return "closed";
+  }
+  return "unknown";
+}
+
+std::string Short(const std::string& sha256) { return HexEncode(sha256).substr(0, 16); }
+
+std::string StatsText(const GradientStats& stats) {
+  return absl::StrCat(stats.image_count, "/", stats.micro_batch_count, " ",
+                      stats.discriminator_loss, " ", stats.generator_loss, " ", stats.real_accuracy,
+                      " ", stats.fake_accuracy, " ", stats.compute_seconds);
+}
+
+std::string UnitLine(const UnitDump& unit) {
+  std::string line = absl::StrCat("unit r", unit.round.value(), " s", unit.slot.value(), " ",
+                                  UnitStateName(unit.state), " attempt ", unit.attempt.value());
+  if (unit.state != UnitState::kClosed && unit.state != UnitState::kFailed) {
+    absl::StrAppend(&line, " holder ", unit.holder.value().empty() ? "-" : unit.holder.value());
+  }
+  absl::StrAppend(&line, " failures ", unit.failures, " reason=\"", unit.failure_reason, "\"");
+  if (unit.state == UnitState::kLeased) {
+    absl::StrAppend(&line, " remaining ", absl::FormatDuration(unit.lease_remaining),
+                    " since_progress ", absl::FormatDuration(unit.since_progress), " done ",
+                    unit.micro_batches_done);
+  }
+  if (unit.consumed) absl::StrAppend(&line, " consumed");
+  if (unit.gradient.has_value()) {
+    const GradientDump& gradient = *unit.gradient;
+    absl::StrAppend(&line, " gradient attempt ", gradient.attempt.value(), " worker ",
+                    gradient.worker.value(), " ", StatsText(gradient.stats), " codec ",
+                    static_cast<int>(gradient.codec), " sha ", Short(gradient.sha256),
+                    gradient.has_bytes ? " bytes" : "");
+  }
+  return line;
+}
+
+}  // namespace
+
+std::string FormatRunDump(const RunDump& dump) {
+  std::string text = absl::StrCat(
+      "run ", dump.config.name, " ", RunStateName(dump.state), " reason=\"", dump.state_reason,
+      "\" version ", dump.weights_version.value(), " adam ", Short(dump.adam_sha256), "\n");
+  absl::StrAppend(&text, "leader ", dump.leader.value().empty() ? "-" : dump.leader.value(),
+                  " epoch ", dump.leader_epoch);
+  if (!dump.leader.value().empty()) {
+    absl::StrAppend(&text, " remaining ", absl::FormatDuration(dump.leadership_remaining));
+  }
+  absl::StrAppend(&text, "\n");
+  for (const WeightsDump& weights : dump.weights) {
+    absl::StrAppend(&text, "weights ", weights.version.value(), " ", Short(weights.sha256),
+                    weights.keep ? " keep" : "", "\n");
+  }
+  for (const UnitDump& unit : dump.units) absl::StrAppend(&text, UnitLine(unit), "\n");
+  for (const WorkerDump& worker : dump.workers) {
+    absl::StrAppend(&text, "worker ", worker.worker.value(), " incarnation ",
+                    worker.incarnation.value(), " name=\"", worker.display_name, "\" hardware=\"",
+                    worker.hardware, "\"");
+    absl::StrAppend(&text, " units ", worker.accepted_unit_count, " images ",
+                    worker.accepted_image_count, " seen ", absl::FormatDuration(worker.since_seen),
+                    worker.signed_off ? " signed_off" : "", "\n");
+  }
+  for (const RoundSummary& round : dump.rounds) {
+    absl::StrAppend(&text, "round ", round.round.value(), " epoch ", round.epoch, " gradients ",
+                    round.gradient_count, " images ", round.image_count);
+    absl::StrAppend(&text, " ", round.discriminator_loss, " ", round.generator_loss, " ",
+                    round.real_accuracy, " ", round.fake_accuracy, " ", round.seconds, "\n");
+  }
+  return text;
+}
+
+}  // namespace gannet

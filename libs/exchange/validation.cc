@@ -1,0 +1,333 @@
+#include "libs/exchange/validation.h"
+
+#include <cmath>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+#include "libs/domain/round_plan.h"
+
+namespace gannet {
+namespace {
+
+// The number of code points of well-formed UTF-8 without control characters; nothing when it is
+// anything else.
+std::optional<int> CountPrintableChars(const std::string& text) {
+  int count = 0;
+  for (size_t i = 0; i < text.size(); ++count) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    size_t length = 1;
+    uint32_t code_point = lead;
+    uint32_t smallest = 0;
+    if (lead >= 0xF0 && lead <= 0xF4) {
+      length = 4, code_point = lead & 0x07u, smallest = 0x10000;
+    } else if (lead >= 0xE0 && lead < 0xF0) {
+      length = 3, code_point = lead & 0x0Fu, smallest = 0x800;
+    } else if (lead >= 0xC2 && lead < 0xE0) {
+      length = 2, code_point = lead & 0x1Fu, smallest = 0x80;
+    } else if (lead >= 0x80) {
+      return std::nullopt;
+    }
+    if (i + length > text.size()) return std::nullopt;
+    for (size_t k = 1; k < length; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xC0u) != 0x80u) return std::nullopt;
+      code_point = (code_point << 6) | (next & 0x3Fu);
+    }
+    const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
+    const bool control = code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0);
+    if (code_point < smallest || code_point > 0x10FFFF || surrogate || control) return std::nullopt;
+    i += length;
+  }
+  return count;
+}
+
+absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+absl::Status ValidateWorkerAndRun(const WorkerIdentity& worker, RunId run) {
+  GANNET_RETURN_IF_ERROR(ValidateIdentity(worker));
+  return ValidateAtLeast("run_id", 1, run.value());
+}
+
+absl::Status ValidateLease(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt) {
+  GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(worker, run));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit_id", 1, unit.value()));
+  return ValidateAtLeast("attempt", 1, attempt.value());
+}
+
+absl::Status ValidateUnits(const char* field, const std::vector<PlannedUnit>& units) {
+  std::set<Slot> slots;
+  for (const PlannedUnit& unit : units) {
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("slot", 0, unit.slot.value()));
+    if (!slots.insert(unit.slot).second) {
+      return Invalid(absl::StrCat(field, " names a slot twice: ", unit.slot.value()));
+    }
+    if (unit.image_indices.empty()) {
+      return Invalid(absl::StrCat(field, " has a unit without images: slot ", unit.slot.value()));
+    }
+    for (const int64_t index : unit.image_indices) {
+      GANNET_RETURN_IF_ERROR(ValidateAtLeast("image_indices", 0, index));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ValidateAtLeast(const char* field, int64_t least, int64_t value) {
+  if (value >= least) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, " must be at least ", least, ", got ", value));
+}
+
+absl::Status ValidateFinite(const char* field, double value) {
+  if (std::isfinite(value)) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, " must be finite, got ", value));
+}
+
+absl::Status ValidateStats(const GradientStats& stats) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("stats.image_count", 1, stats.image_count));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("stats.micro_batch_count", 1, stats.micro_batch_count));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.discriminator_loss", stats.discriminator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.generator_loss", stats.generator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.real_accuracy", stats.real_accuracy));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.fake_accuracy", stats.fake_accuracy));
+  return ValidateFinite("stats.compute_seconds", stats.compute_seconds);
+}
+
+absl::Status ValidateText(const char* field, const std::string& text, int max_chars) {
+  const std::optional<int> count = CountPrintableChars(text);
+  if (!count.has_value()) {
+    return Invalid(absl::StrCat(field, " must be UTF-8 without control characters"));
+  }
+  if (*count > max_chars) {
+    return Invalid(
+        absl::StrCat(field, " must have at most ", max_chars, " characters, got ", *count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateIdentity(const WorkerIdentity& worker) {
+  if (!IsHex(worker.id.value(), 32)) {
+    return Invalid("worker_id must be 32 lower-case hexadecimal digits");
+  }
+  if (!IsHex(worker.secret, 64)) {
+    return Invalid("secret must be 64 lower-case hexadecimal digits");
+  }
+  return ValidateAtLeast("incarnation", 1, worker.incarnation.value());
+}
+
+absl::Status ValidateFingerprint(const DataFingerprint& data) {
+  if (data.kind.empty()) return Invalid("data.kind must not be empty");
+  GANNET_RETURN_IF_ERROR(ValidateText("data.kind", data.kind, kMaxRunNameChars));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("data.image_count", 0, data.image_count));
+  if (!IsHex(data.digest, 64)) {
+    return Invalid("data.digest must be 64 lower-case hexadecimal digits");
+  }
+  return ValidateText("data.description", data.description, kMaxReasonChars);
+}
+
+absl::Status ValidateJoin(const JoinRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateIdentity(request.worker));
+  GANNET_RETURN_IF_ERROR(ValidateText("run_name", request.run_name, kMaxRunNameChars));
+  GANNET_RETURN_IF_ERROR(ValidateText("display_name", request.display_name, kMaxDisplayNameChars));
+  GANNET_RETURN_IF_ERROR(ValidateText("hardware", request.hardware, kMaxHardwareChars));
+  if (request.data.has_value()) GANNET_RETURN_IF_ERROR(ValidateFingerprint(*request.data));
+  if (request.protocol_version < kMinProtocolVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("protocol version too old, upgrade the worker: expected at least ",
+                     kMinProtocolVersion, ", got ", request.protocol_version));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateClaim(const ClaimRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(request.worker, request.run));
+  if (!IsHex(request.request_id, 32)) {
+    return Invalid("request_id must be 32 lower-case hexadecimal digits");
+  }
+  if (request.wait < absl::ZeroDuration() || request.wait > kMaxClaimWait) {
+    return Invalid(absl::StrCat("wait must be between 0s and ", absl::FormatDuration(kMaxClaimWait),
+                                ", got ", absl::FormatDuration(request.wait)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateFetchWeights(const WorkerIdentity& worker, RunId run, WeightsVersion version) {
+  GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(worker, run));
+  return ValidateAtLeast("weights_version", 0, version.value());
+}
+
+absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, RunId run, UnitId unit,
+                                  Attempt attempt, const GradientStats& stats) {
+  GANNET_RETURN_IF_ERROR(ValidateLease(worker, run, unit, attempt));
+  return ValidateStats(stats);
+}
+
+absl::Status ValidateSubmit(const SubmitRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateSubmitHeader(request.worker, request.run, request.unit,
+                                              request.attempt, request.stats));
+  return ValidatePayload("payload", request.payload);
+}
+
+absl::Status ValidateHeartbeat(const WorkerIdentity& worker, RunId run,
+                               const std::vector<UnitProgress>& held) {
+  GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(worker, run));
+  if (held.size() > kMaxHeldUnits) {
+    return Invalid(
+        absl::StrCat("progress must name at most ", kMaxHeldUnits, " units, got ", held.size()));
+  }
+  std::set<UnitId> units;
+  for (const UnitProgress& progress : held) {
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("progress.unit_id", 1, progress.unit.value()));
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("progress.attempt", 1, progress.attempt.value()));
+    GANNET_RETURN_IF_ERROR(
+        ValidateAtLeast("progress.micro_batches_done", 0, progress.micro_batches_done));
+    if (!units.insert(progress.unit).second) {
+      return Invalid(absl::StrCat("progress names a unit twice: ", progress.unit.value()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateRelease(const WorkerIdentity& worker, RunId run, UnitId unit,
+                             Attempt attempt) {
+  return ValidateLease(worker, run, unit, attempt);
+}
+
+absl::Status ValidateFail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
+                          const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateLease(worker, run, unit, attempt));
+  return ValidateReason(reason);
+}
+
+absl::Status ValidateLeave(const WorkerIdentity& worker, RunId run) {
+  return ValidateWorkerAndRun(worker, run);
+}
+
+absl::Status ValidateNewRun(const NewRun& run) {
+  GANNET_RETURN_IF_ERROR(ValidateText("config.name", run.config.name, kMaxRunNameChars));
+  GANNET_RETURN_IF_ERROR(ValidateFingerprint(run.config.data));
+  GANNET_RETURN_IF_ERROR(ValidateRunConfig(run.config));
+  if (run.units.empty()) return Invalid("units must not be empty");
+  GANNET_RETURN_IF_ERROR(ValidateUnits("units", run.units));
+  GANNET_RETURN_IF_ERROR(ValidatePayload("weights", run.weights));
+  return ValidatePayload("adam_state", run.adam_state);
+}
+
+absl::Status ValidatePublish(const PublishRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("expected_version", 0, request.expected_version.value()));
+  const RoundSummary& summary = request.summary;
+  if (summary.round.value() != request.expected_version.value() + 1) {
+    return Invalid(absl::StrCat("summary.round must be that of the version published: expected ",
+                                request.expected_version.value() + 1, ", got ",
+                                summary.round.value()));
+  }
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("summary.epoch", 0, summary.epoch));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("summary.gradient_count", 0, summary.gradient_count));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("summary.image_count", 0, summary.image_count));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.discriminator_loss", summary.discriminator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.generator_loss", summary.generator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.real_accuracy", summary.real_accuracy));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.fake_accuracy", summary.fake_accuracy));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.seconds", summary.seconds));
+  if (request.finished && !request.next_units.empty()) {
+    return Invalid("next_units must be empty when the run is finished");
+  }
+  if (!request.finished && request.next_units.empty()) {
+    return Invalid("next_units must not be empty unless the run is finished");
+  }
+  GANNET_RETURN_IF_ERROR(ValidateUnits("next_units", request.next_units));
+  std::set<UnitId> consumed;
+  for (const UnitId unit : request.consumed) {
+    if (!consumed.insert(unit).second) {
+      return Invalid(absl::StrCat("consumed names a unit twice: ", unit.value()));
+    }
+  }
+  GANNET_RETURN_IF_ERROR(ValidatePayload("weights", request.weights));
+  return ValidatePayload("adam_state", request.adam_state);
+}
+
+absl::Status ValidateAcquireLeadership(const LeaderId& leader, absl::Duration ttl) {
+  if (!IsHex(leader.value(), 32)) {
+    return Invalid("leader must be 32 lower-case hexadecimal digits");
+  }
+  if (ttl <= absl::ZeroDuration() || ttl > kMaxLeadershipTtl) {
+    return Invalid(absl::StrCat("ttl must be above zero and at most ",
+                                absl::FormatDuration(kMaxLeadershipTtl), ", got ",
+                                absl::FormatDuration(ttl)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateReason(const std::string& reason) {
+  return ValidateText("reason", reason, kMaxReasonChars);
+}
+
+absl::Status ValidateListRounds(Round after, int limit) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("after", 0, after.value()));
+  if (limit >= 1 && limit <= kMaxPage) return absl::OkStatus();
+  return Invalid(absl::StrCat("limit must be between 1 and ", kMaxPage, ", got ", limit));
+}
+
+absl::Status ValidateListWorkers(const WorkerId& after, int limit) {
+  if (!after.value().empty() && !IsHex(after.value(), 32)) {
+    return Invalid("after must be empty or 32 lower-case hexadecimal digits");
+  }
+  return ValidateListRounds(Round(0), limit);
+}
+
+absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256) {
+  if (codec != Codec::kFp32 && codec != Codec::kFp16) {
+    return Invalid(absl::StrCat("codec is unknown: ", static_cast<int>(codec)));
+  }
+  if (sha256.size() != 32) {
+    return Invalid(absl::StrCat("sha256 must have 32 bytes, got ", sha256.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidatePayload(const char* field, const Payload& payload) {
+  if (absl::Status header = ValidatePayloadHeader(payload.codec, payload.sha256); !header.ok()) {
+    return Invalid(absl::StrCat(field, ".", header.message()));
+  }
+  if (payload.bytes == nullptr || payload.bytes->empty()) {
+    return Invalid(absl::StrCat(field, " must not be empty"));
+  }
+  if (!payload.IsIntact()) {
+    return absl::DataLossError(
+        absl::StrCat(field, ": the bytes do not match their checksum, send them again: expected ",
+                     HexEncode(payload.sha256)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFingerprint(const DataFingerprint& expected, const DataFingerprint& got) {
+  if (expected == got) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the worker sees another data set: ", DescribeDifference(expected, got)));
+}
+
+absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, int micro_batch) {
+  if (stats.image_count != unit_image_count) {
+    return Invalid(absl::StrCat("stats.image_count is not the unit's: expected ", unit_image_count,
+                                ", got ", stats.image_count));
+  }
+  const auto expected = static_cast<int>(MicroBatchSizes(unit_image_count, micro_batch).size());
+  if (stats.micro_batch_count != expected) {
+    return Invalid(absl::StrCat("stats.micro_batch_count is not the unit's: expected ", expected,
+                                ", got ", stats.micro_batch_count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPrepareRound(WeightsVersion published, Round round) {
+  const int64_t ahead = round.value() - published.value();
+  if (ahead == 1 || ahead == 2) return absl::OkStatus();
+  return Invalid(absl::StrCat("round must be one or two above the published version ",
+                              published.value(), ", got ", round.value()));
+}
+
+}  // namespace gannet
