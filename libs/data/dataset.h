@@ -11,17 +11,44 @@
 
 namespace gannet {
 
+// Output sides that are allowed, in pixels.
+inline constexpr int kMinDatasetImageSize = 8;
+inline constexpr int kMaxDatasetImageSize = 1024;
+
 // How a data set is found and read.
+//
+//   procedural  faces 0..count-1 of `seed` (procedural_faces.h); labels are FaceLabel bits.
+//   folder      every .jpg, .jpeg and .png below `path`, at any depth. Hidden files and folders
+//               (names that begin with a dot) and links to folders are passed over.
+//   zip         the same inside an archive, which is read in place.
+//   idx         MNIST's format, plain or gzip: the images file, or the folder that holds
+//               train-images-idx3-ubyte(.gz). Labels come from the labels file beside it, if any.
+//
+// CelebA is a folder or zip like any other: shorter side to image_size, then the centre cut, is its
+// usual preparation, and img_align_celeba/ may be the path, inside it, or doubled as in Kaggle's
+// archive.
+//
+// Exclusions (folder, zip): images that a first look at their header shows to be damaged are left
+// out when the data set is opened. Those whose damage only decoding finds are named, one relative
+// path a line, in the file `PATH.gannet-exclude` beside the data (dataset_check.h writes it), and
+// are left out too. What is left out has no index and no part in the fingerprint, so everybody who
+// joins a run needs the same exclusions.
 struct DatasetOptions {
   std::string kind = "procedural";  // "procedural", "folder", "zip", "idx"
-  std::string path;                 // folder, zip or idx file; unused for "procedural"
-  int image_size =
-      64;  // output side in pixels: the shorter side is scaled to it, then the centre is cut out
+  std::string path;                 // unused for "procedural"
+  // The shorter side of an image is scaled to this many pixels, then the centre square is cut out.
+  int image_size = 64;
   uint64_t seed = 1;       // "procedural" only
   int64_t count = 10'000;  // "procedural" only
 };
 
-// What Join compares; kind and digest as in domain's DataFingerprint.
+// What Join compares; kind and digest as in domain's DataFingerprint. The digest is the SHA-256
+//   procedural  of the algorithm's version, the seed and the count;
+//   folder      of the relative paths (without the folders that all of them share) and byte sizes,
+//               in order;
+//   zip         of the same and the CRC-32 of each image;
+//   idx         of the uncompressed images file.
+// image_size has no part in it, nor have labels.
 struct DatasetFingerprint {
   std::string kind;
   int64_t image_count = 0;

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
+#include "libs/data/image_request.h"
 #include "libs/data/procedural_faces.h"
 
 namespace gannet {
@@ -13,6 +15,8 @@ namespace {
 
 // Far more faces than anybody trains on, and far below the 2^48 streams that Philox has.
 constexpr int64_t kMaxFaces = int64_t{1} << 40;
+
+static_assert(kMinDatasetImageSize >= kMinFaceSize && kMaxDatasetImageSize <= kMaxFaceSize);
 
 class ProceduralDataset final : public Dataset {
  public:
@@ -25,15 +29,7 @@ class ProceduralDataset final : public Dataset {
   std::string NameOf(int64_t index) const override { return absl::StrFormat("face-%06d", index); }
 
   absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
-    if (index < 0 || index >= size()) {
-      return absl::OutOfRangeError(
-          absl::StrCat("no such image: index ", index, " of ", size(), " faces"));
-    }
-    const size_t side = static_cast<size_t>(options_.image_size);
-    if (out.size() != 3 * side * side) {
-      return absl::InvalidArgumentError(absl::StrCat("room for an image of 3x", side, "x", side,
-                                                     " expected, got ", out.size(), " bytes"));
-    }
+    GANNET_RETURN_IF_ERROR(CheckImageRequest(index, size(), options_.image_size, out.size()));
     DrawFace(options_.seed, static_cast<uint64_t>(index), options_.image_size, out);
     return absl::OkStatus();
   }
@@ -54,11 +50,6 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenProceduralDataset(const DatasetOpti
   if (options.count < 1 || options.count > kMaxFaces) {
     return absl::InvalidArgumentError(absl::StrCat("count of procedural faces must be 1 to ",
                                                    kMaxFaces, ", got ", options.count));
-  }
-  if (options.image_size < kMinFaceSize || options.image_size > kMaxFaceSize) {
-    return absl::InvalidArgumentError(absl::StrCat("image_size of procedural faces must be ",
-                                                   kMinFaceSize, " to ", kMaxFaceSize, ", got ",
-                                                   options.image_size));
   }
   DatasetFingerprint fingerprint;
   fingerprint.kind = "procedural";

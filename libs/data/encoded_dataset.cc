@@ -1,0 +1,117 @@
+#include "libs/data/encoded_dataset.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hex.h"
+#include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
+#include "libs/data/image_io.h"
+#include "libs/data/image_request.h"
+#include "libs/data/image_source.h"
+#include "libs/data/resize.h"
+
+namespace gannet {
+namespace {
+
+// Length of the folders that all names share, so that it does not matter at which level of nested
+// folders somebody unpacked or pointed at the data.
+size_t SharedFolderLength(const std::vector<ImageSource::Entry>& entries) {
+  // In sorted order what the first and the last share, all share.
+  const std::string& first = entries.front().name;
+  const std::string& last = entries.back().name;
+  const size_t most = std::min(first.size(), last.size());
+  size_t shared = 0;
+  for (size_t i = 0; i < most && first[i] == last[i]; ++i) {
+    if (first[i] == '/') shared = i + 1;
+  }
+  return shared;
+}
+
+DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSource& source) {
+  const std::vector<ImageSource::Entry>& entries = source.entries();
+  const size_t shared = SharedFolderLength(entries);
+  Sha256Hasher hasher;
+  hasher.Update(absl::StrCat("gannet ", options.kind, " 1\n"));
+  for (const ImageSource::Entry& entry : entries) {
+    hasher.Update(absl::string_view(entry.name).substr(shared));
+    // No name holds a zero byte, so no two lists give the same bytes.
+    hasher.Update(absl::string_view("\0", 1));
+    hasher.Update(absl::StrCat(entry.bytes, " ", entry.crc32, "\n"));
+  }
+  DatasetFingerprint fingerprint;
+  fingerprint.kind = options.kind;
+  fingerprint.image_count = static_cast<int64_t>(entries.size());
+  fingerprint.digest = HexEncode(hasher.Finish());
+  fingerprint.description = absl::StrCat(
+      entries.size(), " images in the ", options.kind == "zip" ? "archive " : "folder ",
+      options.path, ", from ", entries.front().name, " to ", entries.back().name);
+  if (!source.left_out().empty()) {
+    absl::StrAppend(&fingerprint.description, " (", source.left_out().size(),
+                    " unreadable ones left out)");
+  }
+  return fingerprint;
+}
+
+class EncodedDataset final : public Dataset {
+ public:
+  EncodedDataset(std::unique_ptr<ImageSource> source, int image_size,
+                 DatasetFingerprint fingerprint)
+      : source_(std::move(source)), image_size_(image_size), fingerprint_(std::move(fingerprint)) {}
+
+  int64_t size() const override { return static_cast<int64_t>(source_->entries().size()); }
+  const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
+
+  std::string NameOf(int64_t index) const override {
+    if (index < 0 || index >= size()) return absl::StrCat("no image ", index);
+    return source_->entries()[static_cast<size_t>(index)].name;
+  }
+
+  absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
+    GANNET_RETURN_IF_ERROR(CheckImageRequest(index, size(), image_size_, out.size()));
+    const size_t i = static_cast<size_t>(index);
+    absl::StatusOr<std::string> bytes = source_->Read(i);
+    absl::StatusOr<RgbImage> image = bytes.ok() ? DecodeImage(*bytes) : bytes.status();
+    if (!image.ok()) {
+      return absl::DataLossError(absl::StrCat("image cannot be used: ", image.status().message(),
+                                              ": ", source_->entries()[i].name));
+    }
+    ResizeAndCrop(*image, image_size_, out);
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::unique_ptr<ImageSource> source_;
+  const int image_size_;
+  const DatasetFingerprint fingerprint_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions& options) {
+  GANNET_ASSIGN_OR_RETURN(const std::set<std::string> excluded, ReadExclusions(options));
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<ImageSource> source, OpenImageSource(options, excluded));
+  if (source->entries().empty()) {
+    std::string message = absl::StrCat(
+        "data set holds no readable image (.jpg, .jpeg or .png, not hidden, at any depth): ",
+        options.path);
+    if (!excluded.empty()) {
+      absl::StrAppend(&message, "; ", excluded.size(), " names are excluded by ",
+                      ExclusionFilePath(options));
+    }
+    if (!source->left_out().empty()) {
+      const BadImage& first = source->left_out().front();
+      absl::StrAppend(&message, "; ", source->left_out().size(),
+                      " left out, the first: ", first.name, ": ", first.reason);
+    }
+    return absl::FailedPreconditionError(message);
+  }
+  DatasetFingerprint fingerprint = FingerprintOf(options, *source);
+  return std::make_unique<EncodedDataset>(std::move(source), options.image_size,
+                                          std::move(fingerprint));
+}
+
+}  // namespace gannet

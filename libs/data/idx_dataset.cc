@@ -1,0 +1,217 @@
+#include "libs/data/idx_dataset.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/hex.h"
+#include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
+#include "libs/data/image_io.h"
+#include "libs/data/image_request.h"
+#include "libs/data/resize.h"
+
+namespace gannet {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Three times the largest well-known set of this format (EMNIST, 814,255 images of 28x28).
+constexpr int64_t kMaxIdxBytes = int64_t{2} << 30;
+constexpr int kMaxIdxSide = 4096;
+
+constexpr absl::string_view kImagesFile = "train-images-idx3-ubyte";
+
+// A file of unsigned bytes with `dimensions.size()` dimensions.
+struct IdxFile {
+  std::vector<int64_t> dimensions;
+  std::vector<uint8_t> values;
+  std::string digest;  // SHA-256 of the uncompressed file
+};
+
+struct GzClose {
+  void operator()(gzFile file) const { gzclose(file); }
+};
+using GzHandle = std::unique_ptr<std::remove_pointer_t<gzFile>, GzClose>;
+
+absl::Status Damaged(absl::string_view what, const std::string& path) {
+  return absl::FailedPreconditionError(absl::StrCat("idx file is damaged (", what, "): ", path));
+}
+
+// Reads exactly out.size() bytes.
+absl::Status GzReadAll(gzFile file, absl::Span<uint8_t> out, const std::string& path) {
+  while (!out.empty()) {
+    const unsigned want = static_cast<unsigned>(std::min<size_t>(out.size(), 1 << 20));
+    const int got = gzread(file, out.data(), want);
+    if (got < 0) {
+      int code = 0;
+      return Damaged(gzerror(file, &code), path);
+    }
+    if (got == 0) return Damaged("cut short", path);
+    out.remove_prefix(static_cast<size_t>(got));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path, size_t dimension_count) {
+  // Also reads files that are not compressed.
+  const GzHandle file(gzopen(path.c_str(), "rb"));
+  if (file == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("idx file cannot be opened: ", path));
+  }
+  gzbuffer(file.get(), 1 << 17);
+  std::vector<uint8_t> header(4 + 4 * dimension_count);
+  GANNET_RETURN_IF_ERROR(GzReadAll(file.get(), absl::MakeSpan(header), path));
+  if (header[0] != 0 || header[1] != 0 || header[2] != 8 || header[3] != dimension_count) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("not an idx file of unsigned bytes with ", dimension_count,
+                     " dimensions: expected the first bytes 00 00 08 0", dimension_count, ", got ",
+                     HexEncode({reinterpret_cast<const char*>(header.data()), 4}), ": ", path));
+  }
+  IdxFile idx;
+  int64_t bytes = 1;
+  for (size_t d = 0; d < dimension_count; ++d) {
+    int64_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | header[4 + 4 * d + i];
+    // Divides first, so that no product overflows.
+    bytes = length > kMaxIdxBytes / bytes ? kMaxIdxBytes + 1 : bytes * std::max<int64_t>(length, 1);
+    if (bytes > kMaxIdxBytes || (d > 0 && (length == 0 || length > kMaxIdxSide))) {
+      return absl::FailedPreconditionError(absl::StrCat("idx file declares images larger than ",
+                                                        kMaxIdxSide, " pixels a side or more than ",
+                                                        kMaxIdxBytes, " bytes in all: ", path));
+    }
+    idx.dimensions.push_back(length);
+  }
+  if (idx.dimensions[0] == 0) {
+    return absl::FailedPreconditionError(absl::StrCat("idx file holds nothing: ", path));
+  }
+  // Grows with what is really there: a header may promise gigabytes that never come.
+  Sha256Hasher hasher;
+  hasher.Update({reinterpret_cast<const char*>(header.data()), header.size()});
+  while (static_cast<int64_t>(idx.values.size()) < bytes) {
+    const size_t old = idx.values.size();
+    const size_t more = std::min<size_t>(static_cast<size_t>(bytes) - old, 16 << 20);
+    idx.values.resize(old + more);
+    const absl::Span<uint8_t> part = absl::MakeSpan(idx.values).subspan(old);
+    GANNET_RETURN_IF_ERROR(GzReadAll(file.get(), part, path));
+    hasher.Update({reinterpret_cast<const char*>(part.data()), part.size()});
+  }
+  // Reading to the end also compares gzip's checksum.
+  uint8_t beyond = 0;
+  const int rest = gzread(file.get(), &beyond, 1);
+  if (rest > 0) return Damaged("longer than its header says", path);
+  int code = Z_OK;
+  const char* reason = gzerror(file.get(), &code);
+  if (rest < 0 || (code != Z_OK && code != Z_STREAM_END)) return Damaged(reason, path);
+  idx.digest = HexEncode(hasher.Finish());
+  return idx;
+}
+
+// The images file that `path` means.
+absl::StatusOr<std::string> FindImagesFile(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) {
+    return absl::NotFoundError(absl::StrCat("idx data set does not exist: ", path));
+  }
+  if (!fs::is_directory(status)) return path;
+  for (const absl::string_view ending : {"", ".gz"}) {
+    const std::string file = absl::StrCat(path, "/", kImagesFile, ending);
+    if (fs::exists(file, error)) return file;
+  }
+  return absl::NotFoundError(
+      absl::StrCat("folder holds neither ", kImagesFile, " nor ", kImagesFile, ".gz: ", path));
+}
+
+// The labels file beside an images file, or "" if there is none.
+std::string FindLabelsFile(const std::string& images) {
+  std::string labels = images;
+  const size_t at = labels.rfind("images-idx3");
+  if (at == std::string::npos) return "";
+  labels.replace(at, 11, "labels-idx1");
+  std::string other = labels;
+  if (labels.size() > 3 && labels.compare(labels.size() - 3, 3, ".gz") == 0) {
+    other.resize(other.size() - 3);
+  } else {
+    other += ".gz";
+  }
+  std::error_code error;
+  if (fs::exists(labels, error)) return labels;
+  if (fs::exists(other, error)) return other;
+  return "";
+}
+
+class IdxDataset final : public Dataset {
+ public:
+  IdxDataset(IdxFile images, std::vector<uint8_t> labels, int image_size,
+             DatasetFingerprint fingerprint)
+      : images_(std::move(images)),
+        labels_(std::move(labels)),
+        image_size_(image_size),
+        fingerprint_(std::move(fingerprint)) {}
+
+  int64_t size() const override { return images_.dimensions[0]; }
+  const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
+  std::string NameOf(int64_t index) const override { return absl::StrCat("image ", index); }
+
+  absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
+    GANNET_RETURN_IF_ERROR(CheckImageRequest(index, size(), image_size_, out.size()));
+    RgbImage image;
+    image.height = static_cast<int>(images_.dimensions[1]);
+    image.width = static_cast<int>(images_.dimensions[2]);
+    const size_t pixels = static_cast<size_t>(images_.dimensions[1] * images_.dimensions[2]);
+    const uint8_t* grey = images_.values.data() + static_cast<size_t>(index) * pixels;
+    image.pixels.resize(pixels * 3);
+    for (size_t i = 0; i < pixels; ++i) {
+      std::fill_n(image.pixels.begin() + static_cast<std::ptrdiff_t>(3 * i), 3, grey[i]);
+    }
+    ResizeAndCrop(image, image_size_, out);
+    return absl::OkStatus();
+  }
+
+  int64_t LabelOf(int64_t index) const override {
+    if (index < 0 || static_cast<size_t>(index) >= labels_.size()) return 0;
+    return labels_[static_cast<size_t>(index)];
+  }
+
+ private:
+  const IdxFile images_;
+  const std::vector<uint8_t> labels_;
+  const int image_size_;
+  const DatasetFingerprint fingerprint_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenIdxDataset(const DatasetOptions& options) {
+  GANNET_ASSIGN_OR_RETURN(const std::string path, FindImagesFile(options.path));
+  GANNET_ASSIGN_OR_RETURN(IdxFile images, ReadIdxFile(path, 3));
+  std::vector<uint8_t> labels;
+  if (const std::string labels_path = FindLabelsFile(path); !labels_path.empty()) {
+    GANNET_ASSIGN_OR_RETURN(IdxFile file, ReadIdxFile(labels_path, 1));
+    if (file.dimensions[0] != images.dimensions[0]) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "idx labels and images differ in number: ", file.dimensions[0], " labels in ",
+          labels_path, ", ", images.dimensions[0], " images in ", path));
+    }
+    labels = std::move(file.values);
+  }
+  DatasetFingerprint fingerprint;
+  fingerprint.kind = "idx";
+  fingerprint.image_count = images.dimensions[0];
+  fingerprint.digest = images.digest;
+  fingerprint.description =
+      absl::StrCat(images.dimensions[0], " grey images of ", images.dimensions[2], "x",
+                   images.dimensions[1], " pixels in ", path);
+  return std::make_unique<IdxDataset>(std::move(images), std::move(labels), options.image_size,
+                                      std::move(fingerprint));
+}
+
+}  // namespace gannet

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/data/dataset.h"
+#include "libs/data/dataset_check.h"
+
+namespace gannet {
+
+// Encoded images (JPEG, PNG files) that can be read by number.
+//
+// Thread safety: all methods may be called from any thread.
+class ImageSource {
+ public:
+  struct Entry {
+    std::string name;  // relative path, `/` between folders
+    int64_t bytes = 0;
+    uint32_t crc32 = 0;     // zip only
+    uint64_t position = 0;  // zip only: number of the entry in the archive
+  };
+
+  virtual ~ImageSource() = default;
+
+  // In bytewise order of names. Nothing is in it twice.
+  const std::vector<Entry>& entries() const { return entries_; }
+
+  // What was found and is not in entries(), other than exclusions, in the same order.
+  const std::vector<BadImage>& left_out() const { return left_out_; }
+
+  // The bytes of entries()[i].
+  // Returns: DATA_LOSS - cannot be read, or changed since it was opened; the message does not name
+  // the file, the caller does.
+  virtual absl::StatusOr<std::string> Read(size_t i) const = 0;
+
+ protected:
+  std::vector<Entry> entries_;
+  std::vector<BadImage> left_out_;
+};
+
+// Opens the folder or zip at `path`, without the names in `excluded`; it may turn out to hold no
+// image at all.
+// Returns: NOT_FOUND - no such path; FAILED_PRECONDITION - not a folder or not a zip archive.
+absl::StatusOr<std::unique_ptr<ImageSource>> OpenFolderSource(
+    const std::string& path, const std::set<std::string>& excluded);
+absl::StatusOr<std::unique_ptr<ImageSource>> OpenZipSource(const std::string& path,
+                                                           const std::set<std::string>& excluded);
+
+// The one of the two that `options.kind` names.
+absl::StatusOr<std::unique_ptr<ImageSource>> OpenImageSource(const DatasetOptions& options,
+                                                             const std::set<std::string>& excluded);
+
+// Whether a relative path names an image and no part of it is hidden.
+bool IsImageName(absl::string_view name);
+
+}  // namespace gannet
