@@ -1,0 +1,800 @@
+#include "libs/exchange/testing/random_operations.h"
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/hex.h"
+#include "libs/base/sha256.h"
+#include "libs/exchange/testing/test_values.h"
+
+namespace gannet {
+namespace {
+
+constexpr int kWorkers = 5;
+constexpr int kLeaders = 2;
+constexpr size_t kMaxRuns = 6;
+constexpr int kDumpEvery = 20;
+constexpr size_t kLogLength = 30;
+constexpr size_t kHistoryLength = 200;
+
+// An operation on one side (0 or 1). Returns the answer as text that names no database id.
+using Operation = std::function<std::string(BackendFixture&, int side)>;
+
+struct KnownUnit {
+  size_t run = 0;
+  Round round;
+  Slot slot;
+  int image_count = 0;
+  UnitId ids[2];
+};
+
+// A unit as somebody was given it.
+struct Claimed {
+  size_t unit = 0;
+  Attempt attempt;
+  int worker = 0;
+};
+
+struct KnownRun {
+  RunConfig config;
+  RunId ids[2];
+  int64_t incarnation[kWorkers] = {};  // joined last; 0 before
+  std::vector<Leadership> leaderships;
+  std::vector<Claimed> claimed;
+};
+
+std::string Name(const absl::Status& status) { return absl::StatusCodeToString(status.code()); }
+
+std::string Number(double value) { return absl::StrFormat("%.17g", value); }
+
+std::string Text(const GradientStats& stats) {
+  return absl::StrCat(stats.image_count, "/", stats.micro_batch_count, " ",
+                      Number(stats.discriminator_loss), " ", Number(stats.generator_loss), " ",
+                      Number(stats.real_accuracy), " ", Number(stats.fake_accuracy), " ",
+                      Number(stats.compute_seconds));
+}
+
+std::string Text(const RoundSummary& round) {
+  return absl::StrCat("round ", round.round.value(), " epoch ", round.epoch, " ",
+                      round.gradient_count, " gradients ", round.image_count, " images ",
+                      Number(round.discriminator_loss), " ", Number(round.generator_loss), " ",
+                      Number(round.seconds));
+}
+
+std::string Text(const Payload& payload) {
+  const bool intact = Sha256(*payload.bytes) == payload.sha256;
+  return absl::StrCat("codec ", static_cast<int>(payload.codec), " ", payload.bytes->size(),
+                      " bytes ", HexEncode(payload.sha256).substr(0, 16), intact ? "" : " DAMAGED");
+}
+
+std::string Text(const RunStatus& status) {
+  return absl::StrCat(
+      status.config.name, " ", RunStateName(status.state), " \"", status.state_reason,
+      "\" version ", status.weights_version.value(), " last ",
+      status.last_round.has_value() ? Text(*status.last_round) : "none",
+      absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count));
+}
+
+std::string Text(const WorkUnit& unit) {
+  return absl::StrCat("r", unit.round.value(), " s", unit.slot.value(), " attempt ",
+                      unit.attempt.value(), " version ", unit.weights_version.value(), " images ",
+                      absl::StrJoin(unit.image_indices, ","),
+                      absl::StrCat(" micro ", unit.micro_batch, " seed ", unit.seed, " lease ",
+                                   absl::FormatDuration(unit.lease)));
+}
+
+class Driver {
+ public:
+  Driver(BackendFixture& a, BackendFixture& b, uint64_t seed) : sides_{&a, &b}, random_(seed) {
+    for (const float value : {1.0f, 2.0f, 3.0f}) {
+      gradients_.push_back(TestGradient(TinyRunConfig(), value));
+    }
+    const bool decodes = a.DecodesGradients() || b.DecodesGradients();
+    // Backends keep whatever bytes they are given; only a gateway looks into them.
+    if (!decodes) gradients_.push_back(Payload::FromBytes(Codec::kFp16, "no tensors at all"));
+  }
+
+  // False after the first difference.
+  bool Step(int number) {
+    number_ = number;
+    bool same = LiveRuns() == 0 ? CreateRun() : Choose();
+    if (same && number % kDumpEvery == 0) same = CompareDumps();
+    return same;
+  }
+
+  bool CompareDumps() {
+    for (const KnownRun& run : runs_) {
+      const std::string a = sides_[0]->DumpState(run.ids[0]);
+      const std::string b = sides_[1]->DumpState(run.ids[1]);
+      if (a != b) return Differ("stored state", a, b);
+    }
+    return true;
+  }
+
+  std::string Report() const {
+    return absl::StrCat(difference_, "\nthe operations before it, with the answers they got:\n  ",
+                        absl::StrJoin(log_, "\n  "));
+  }
+
+ private:
+  // ---- Random choices
+
+  uint64_t Below(uint64_t bound) { return random_() % bound; }
+  bool Percent(uint64_t percent) { return Below(100) < percent; }
+  template <typename T>
+  const T& Any(const std::vector<T>& values) {
+    return values[Below(values.size())];
+  }
+  size_t AnyRun() { return Below(runs_.size()); }
+  int AnyWorker() { return static_cast<int>(Below(kWorkers)); }
+  double AnyNumber() { return static_cast<double>(Below(1000)) / 7.0; }
+
+  size_t LiveRuns() {
+    size_t live = 0;
+    for (const KnownRun& run : runs_) {
+      const absl::StatusOr<RunStatus> status = sides_[0]->store().GetRunStatus(run.ids[0]);
+      if (status.ok() && !HasEnded(status->state)) ++live;
+    }
+    return live;
+  }
+
+  // Mostly the identity that is current; sometimes an earlier incarnation, a stranger's secret or
+  // rubbish.
+  WorkerIdentity Identity(const KnownRun& run, int worker) {
+    WorkerIdentity identity = TestWorker(worker + 1, std::max<int64_t>(run.incarnation[worker], 1));
+    const uint64_t flaw = Below(40);
+    if (flaw == 0) identity.incarnation = Incarnation(static_cast<int64_t>(Below(4)) + 1);
+    if (flaw == 1) identity.secret = TestWorker(99).secret;
+    if (flaw == 2) identity.id = WorkerId("not an id");
+    if (flaw == 3) identity.incarnation = Incarnation(0);
+    return identity;
+  }
+
+  // A unit somebody was given, mostly of late.
+  std::optional<Claimed> AnyClaimed(const KnownRun& run) {
+    if (run.claimed.empty()) return std::nullopt;
+    const size_t reach = Percent(80) ? std::min<size_t>(run.claimed.size(), 6) : run.claimed.size();
+    return run.claimed[run.claimed.size() - 1 - Below(reach)];
+  }
+
+  Leadership AnyLeadership(const KnownRun& run) {
+    if (run.leaderships.empty() || Percent(2)) return {TestLeader(77), 1};
+    return Percent(85) ? run.leaderships.back() : Any(run.leaderships);
+  }
+
+  // ---- Running one operation on both sides
+
+  bool Run(const std::string& what, const Operation& operation) {
+    std::string answers[2];
+    for (int side = 0; side < 2; ++side) {
+      found_[side].reset();
+      answers[side] = operation(*sides_[side], side);
+    }
+    log_.push_back(absl::StrCat("#", number_, " ", what, ": ", answers[0]));
+    if (log_.size() > kLogLength) log_.pop_front();
+    if (answers[0] != answers[1]) return Differ(what, answers[0], answers[1]);
+    LearnUnit();
+    return true;
+  }
+
+  // As Run, and again at some later time.
+  bool RunAndRemember(const std::string& what, const Operation& operation) {
+    history_.emplace_back(what, operation);
+    if (history_.size() > kHistoryLength) history_.pop_front();
+    return Run(what, operation);
+  }
+
+  bool Differ(const std::string& what, const std::string& a, const std::string& b) {
+    const std::vector<std::string> lines_a = absl::StrSplit(a, '\n');
+    const std::vector<std::string> lines_b = absl::StrSplit(b, '\n');
+    size_t line = 0;
+    while (line < lines_a.size() && line < lines_b.size() && lines_a[line] == lines_b[line]) ++line;
+    difference_ = absl::StrCat(
+        "first difference after operation #", number_, ", in ", what,
+        "\n  first backend:  ", line < lines_a.size() ? lines_a[line] : "(nothing more)",
+        "\n  second backend: ", line < lines_b.size() ? lines_b[line] : "(nothing more)");
+    return false;
+  }
+
+  // Remembers under which ids both sides know the unit that was just handed out.
+  void LearnUnit() {
+    if (!found_[0].has_value() || !found_[1].has_value()) return;
+    const WorkUnit& unit = *found_[0];
+    size_t run = 0;
+    while (runs_[run].ids[0] != unit.run) ++run;
+    const auto [place, is_new] = unit_places_.try_emplace({unit.run, unit.unit}, units_.size());
+    if (is_new) {
+      units_.push_back({run,
+                        unit.round,
+                        unit.slot,
+                        static_cast<int>(unit.image_indices.size()),
+                        {unit.unit, found_[1]->unit}});
+      for (int side = 0; side < 2; ++side) {
+        labels_[side][{found_[side]->run, found_[side]->unit}] =
+            absl::StrCat("r", unit.round.value(), "s", unit.slot.value());
+      }
+    }
+    runs_[run].claimed.push_back({place->second, unit.attempt, found_worker_});
+  }
+
+  std::string Label(int side, RunId run, UnitId unit) const {
+    const auto found = labels_[side].find({run, unit});
+    return found == labels_[side].end() ? "unknown" : found->second;
+  }
+
+  // ---- Operations
+
+  bool Choose() {
+    const uint64_t dice = Below(1000);
+    if (dice < 60) return Join();
+    if (dice < 260) return Claim();
+    if (dice < 450) return Submit();
+    if (dice < 530) return Heartbeat();
+    if (dice < 570) return Release();
+    if (dice < 610) return Fail();
+    if (dice < 620) return Leave();
+    if (dice < 650) return FetchWeights();
+    if (dice < 690) return Look();
+    if (dice < 730) return AcquireLeadership();
+    if (dice < 735) return ResignLeadership();
+    if (dice < 760) return Reject();
+    if (dice < 830) return Publish();
+    if (dice < 860) return Reap();
+    if (dice < 880) return PrepareRound();
+    if (dice < 900) return SetRunState();
+    if (dice < 905) return CreateRun();
+    if (dice < 960) return AdvanceTime();
+    return Replay();
+  }
+
+  bool Replay() {
+    if (history_.empty()) return true;
+    const auto& [what, operation] = history_[Below(history_.size())];
+    // Copied: running it must not depend on the history's own changes.
+    const std::string again = absl::StrCat("again ", what);
+    const Operation copy = operation;
+    return Run(again, copy);
+  }
+
+  bool CreateRun() {
+    if (runs_.size() >= kMaxRuns && LiveRuns() > 0) return Look();
+    KnownRun run;
+    const bool taken = !runs_.empty() && Percent(20);
+    run.config = TinyRunConfig(absl::StrCat("run", taken ? 0 : runs_.size()));
+    run.config.lease = absl::Milliseconds(static_cast<int64_t>(Below(4)) * 10'000 + 20'000);
+    NewRun request = TestNewRun(run.config);
+    request.units.resize(1 + Below(3));
+    const bool same = Run(absl::StrCat("CreateRun ", run.config.name),
+                          [&run, request](BackendFixture& side, int index) {
+                            const absl::StatusOr<RunId> id = side.store().CreateRun(request);
+                            if (id.ok()) run.ids[index] = *id;
+                            return Name(id.status());
+                          });
+    if (same && run.ids[0] != RunId()) runs_.push_back(std::move(run));
+    return same;
+  }
+
+  bool Join() {
+    KnownRun& run = runs_[AnyRun()];
+    const int worker = AnyWorker();
+    JoinRequest request = TestJoin(TestWorker(worker + 1), run.config);
+    const bool restarts = run.incarnation[worker] == 0 || Percent(30);
+    const int64_t incarnation =
+        restarts ? static_cast<int64_t>(Below(4)) + 1 : run.incarnation[worker];
+    request.worker.incarnation = Incarnation(incarnation);
+    request.display_name = absl::StrCat("name ", Below(3));
+    const uint64_t flaw = Below(40);
+    if (flaw == 0) request.worker.secret = TestWorker(99).secret;
+    if (flaw == 1) request.data.reset();
+    if (flaw == 2) request.data->image_count += 1;
+    if (flaw == 3) request.protocol_version = kMinProtocolVersion - 1;
+    if (flaw == 4) request.run_name = "nobody's";
+    if (flaw == 5) request.display_name = "bad\x01";
+    if (flaw == 6) request.run_name = "";
+    const bool registers = flaw > 6;
+    if (registers) run.incarnation[worker] = incarnation;
+    // Not remembered: a replay would change which incarnation is current behind the generator's
+    // back, and most of what follows would be refused.
+    return Run(absl::StrCat("Join run=\"", request.run_name, "\" worker ", worker, " incarnation ",
+                            incarnation),
+               [request](BackendFixture& side, int) {
+                 const absl::StatusOr<JoinResult> result = side.exchange().Join(request);
+                 if (!result.ok()) return Name(result.status());
+                 return absl::StrCat("run ", result->config.name, " ",
+                                     DescribeDifference(result->config, RunConfig()), " ",
+                                     RunStateName(result->state));
+               });
+  }
+
+  bool Claim() {
+    const KnownRun& run = runs_[AnyRun()];
+    const int worker = AnyWorker();
+    const WorkerIdentity identity = Identity(run, worker);
+    // A small set of request ids: a claim under a used one is a repeat, or a claim of its own when
+    // the unit is gone.
+    std::string request_id = absl::StrFormat("%032x", Below(Percent(30) ? 8 : 1'000'000));
+    if (Percent(1)) request_id = "nonsense";
+    const RunId ids[2] = {run.ids[0], run.ids[1]};
+    found_worker_ = worker;
+    return RunAndRemember(
+        absl::StrCat("Claim ", run.config.name, " worker ", worker, " request ", request_id),
+        [this, identity, request_id, ids = std::vector<RunId>(ids, ids + 2), worker](
+            BackendFixture& side, int index) {
+          const absl::StatusOr<ClaimResult> result = side.exchange().Claim(
+              {identity, ids[static_cast<size_t>(index)], request_id, absl::ZeroDuration()});
+          if (!result.ok()) return Name(result.status());
+          if (!result->unit.has_value()) {
+            return absl::StrCat("none, ", RunStateName(result->state));
+          }
+          found_worker_ = worker;
+          found_[index] = result->unit;
+          return absl::StrCat(Text(*result->unit), ", ", RunStateName(result->state));
+        });
+  }
+
+  // What Submit, Release and Fail are called with: a claim of late, mostly by its own holder.
+  struct Target {
+    std::vector<RunId> runs;
+    std::vector<UnitId> units;
+    WorkerIdentity worker;
+    Attempt attempt;
+    int image_count = 0;
+    std::string text;
+  };
+  std::optional<Target> AnyTarget() {
+    const KnownRun& run = runs_[AnyRun()];
+    const std::optional<Claimed> claimed = AnyClaimed(run);
+    if (!claimed.has_value()) return std::nullopt;
+    const KnownUnit& unit = units_[claimed->unit];
+    Target target;
+    target.runs = {run.ids[0], run.ids[1]};
+    target.units = {unit.ids[0], unit.ids[1]};
+    target.attempt = claimed->attempt;
+    target.image_count = unit.image_count;
+    const int worker = Percent(90) ? claimed->worker : AnyWorker();
+    target.worker = Identity(run, worker);
+    const uint64_t flaw = Below(50);
+    if (flaw == 0) target.units.assign(2, UnitId(int64_t{1} << 60));
+    if (flaw == 1) target.attempt = Attempt(target.attempt.value() + 1);
+    if (flaw == 2) target.attempt = Attempt(target.attempt.value() - 1);
+    if (flaw == 3) target.runs.assign(2, RunId(int64_t{1} << 60));
+    if (flaw == 4) {
+      const KnownRun& other = runs_[AnyRun()];
+      target.runs = {other.ids[0], other.ids[1]};
+    }
+    target.text = absl::StrCat(run.config.name, " r", unit.round.value(), " s", unit.slot.value(),
+                               " attempt ", target.attempt.value(), " worker ", worker,
+                               flaw <= 4 ? absl::StrCat(" flaw ", flaw) : "");
+    return target;
+  }
+
+  bool Submit() {
+    const std::optional<Target> target = AnyTarget();
+    if (!target.has_value()) return Claim();
+    SubmitRequest request;
+    request.worker = target->worker;
+    request.attempt = target->attempt;
+    request.stats = TestStats(TinyRunConfig());
+    request.stats.image_count = target->image_count;
+    request.stats.discriminator_loss = AnyNumber();
+    request.stats.compute_seconds = AnyNumber();
+    // Mostly the same bytes for the same unit, so that repeats are met.
+    request.payload = gradients_[Percent(80) ? 0 : Below(gradients_.size())];
+    const uint64_t flaw = Below(60);
+    if (flaw == 0) request.stats.image_count += 1;
+    if (flaw == 1) request.stats.micro_batch_count += 1;
+    if (flaw == 2) request.stats.micro_batch_count = -1;
+    if (flaw == 3) request.payload.sha256 = Sha256("something else");
+    if (flaw == 4) request.payload = Payload();
+    if (flaw == 5) request.payload.codec = static_cast<Codec>(9);
+    return RunAndRemember(
+        absl::StrCat("Submit ", target->text, " sha ",
+                     HexEncode(request.payload.sha256).substr(0, 4),
+                     flaw <= 5 ? absl::StrCat(" malformed ", flaw) : ""),
+        [request, runs = target->runs, units = target->units](BackendFixture& side, int index) {
+          SubmitRequest own = request;
+          own.run = runs[static_cast<size_t>(index)];
+          own.unit = units[static_cast<size_t>(index)];
+          const absl::StatusOr<SubmitOutcome> outcome = side.exchange().Submit(own);
+          if (!outcome.ok()) return Name(outcome.status());
+          return absl::StrCat("outcome ", static_cast<int>(*outcome));
+        });
+  }
+
+  bool Heartbeat() {
+    const KnownRun& run = runs_[AnyRun()];
+    int worker = AnyWorker();
+    std::vector<UnitProgress> held[2];
+    std::string text;
+    for (uint64_t i = Below(4); i > 0; --i) {
+      const std::optional<Claimed> claimed = AnyClaimed(run);
+      if (!claimed.has_value()) break;
+      if (Percent(70)) worker = claimed->worker;
+      const int done = static_cast<int>(Below(4)) - (Percent(1) ? 4 : 0);
+      for (int side = 0; side < 2; ++side) {
+        held[side].push_back({units_[claimed->unit].ids[side], claimed->attempt, done});
+      }
+      absl::StrAppend(&text, " r", units_[claimed->unit].round.value(), "s",
+                      units_[claimed->unit].slot.value(), ":", claimed->attempt.value(), ":", done);
+    }
+    const WorkerIdentity identity = Identity(run, worker);
+    return RunAndRemember(absl::StrCat("Heartbeat ", run.config.name, " worker ", worker, text),
+                          [this, identity, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
+                           all = std::vector<std::vector<UnitProgress>>{held[0], held[1]}](
+                              BackendFixture& side, int index) {
+                            const RunId run_id = runs[static_cast<size_t>(index)];
+                            const absl::StatusOr<HeartbeatResult> result =
+                                side.exchange().Heartbeat(identity, run_id,
+                                                          all[static_cast<size_t>(index)]);
+                            if (!result.ok()) return Name(result.status());
+                            if (!std::is_sorted(result->dropped.begin(), result->dropped.end())) {
+                              return std::string("the dropped units are not ascending");
+                            }
+                            std::vector<std::string> dropped;
+                            for (const UnitId unit : result->dropped)
+                              dropped.push_back(Label(index, run_id, unit));
+                            std::sort(dropped.begin(), dropped.end());
+                            return absl::StrCat("dropped ", absl::StrJoin(dropped, ","), ", ",
+                                                RunStateName(result->state));
+                          });
+  }
+
+  bool Release() {
+    const std::optional<Target> target = AnyTarget();
+    if (!target.has_value()) return Claim();
+    return RunAndRemember(
+        absl::StrCat("Release ", target->text), [target](BackendFixture& side, int index) {
+          return Name(
+              side.exchange().Release(target->worker, target->runs[static_cast<size_t>(index)],
+                                      target->units[static_cast<size_t>(index)], target->attempt));
+        });
+  }
+
+  bool Fail() {
+    const std::optional<Target> target = AnyTarget();
+    if (!target.has_value()) return Claim();
+    const std::string reason =
+        Percent(3) ? std::string("two\nlines") : absl::StrCat("image ", Below(3));
+    return RunAndRemember(
+        absl::StrCat("Fail ", target->text), [target, reason](BackendFixture& side, int index) {
+          return Name(side.exchange().Fail(target->worker, target->runs[static_cast<size_t>(index)],
+                                           target->units[static_cast<size_t>(index)],
+                                           target->attempt, reason));
+        });
+  }
+
+  bool Leave() {
+    const KnownRun& run = runs_[AnyRun()];
+    const int worker = AnyWorker();
+    const WorkerIdentity identity = Identity(run, worker);
+    return Run(absl::StrCat("Leave ", run.config.name, " worker ", worker),
+               [&run, identity](BackendFixture& side, int index) {
+                 return Name(side.exchange().Leave(identity, run.ids[index]));
+               });
+  }
+
+  bool FetchWeights() {
+    const KnownRun& run = runs_[AnyRun()];
+    const WorkerIdentity identity = Identity(run, AnyWorker());
+    const std::optional<RunStatus> status = ReadStatus(run);
+    if (!status.has_value()) return false;
+    const WeightsVersion version(status->weights_version.value() + 1 -
+                                 static_cast<int64_t>(Below(14)));
+    return Run(absl::StrCat("FetchWeights ", run.config.name, " version ", version.value()),
+               [&run, identity, version](BackendFixture& side, int index) {
+                 const absl::StatusOr<Payload> weights =
+                     side.exchange().FetchWeights(identity, run.ids[index], version);
+                 return weights.ok() ? Text(*weights) : Name(weights.status());
+               });
+  }
+
+  // The run as both sides describe it; nothing when they differ.
+  std::optional<RunStatus> ReadStatus(const KnownRun& run) {
+    absl::StatusOr<RunStatus> status;
+    const bool same = Run(absl::StrCat("GetRunStatus ", run.config.name),
+                          [&run, &status](BackendFixture& side, int index) {
+                            status = side.store().GetRunStatus(run.ids[index]);
+                            return status.ok() ? Text(*status) : Name(status.status());
+                          });
+    if (!same || !status.ok()) return std::nullopt;
+    return *std::move(status);
+  }
+
+  // A round's progress as both sides describe it; false when they differ.
+  bool ReadProgress(const KnownRun& run, Round round, RoundProgress progress[2]) {
+    return Run(
+        absl::StrCat("GetRoundProgress ", run.config.name, " round ", round.value()),
+        [&](BackendFixture& side, int index) {
+          absl::StatusOr<RoundProgress> got = side.store().GetRoundProgress(run.ids[index], round);
+          if (!got.ok()) return Name(got.status());
+          progress[index] = *std::move(got);
+          const RoundProgress& now = progress[index];
+          std::string text = absl::StrCat("ready ", now.ready, " leased ", now.leased, " failed ",
+                                          now.failed, " \"", now.failure_reason, "\"");
+          for (const GradientInfo& info : now.gradients) {
+            absl::StrAppend(&text, "; s", info.slot.value(), " attempt ", info.attempt.value(), " ",
+                            info.worker.value(), " ", Text(info.stats));
+            absl::StrAppend(&text, " codec ", static_cast<int>(info.codec), " ",
+                            HexEncode(info.sha256).substr(0, 8));
+          }
+          return text;
+        });
+  }
+
+  // Everything the store tells, one thing at a time.
+  bool Look() {
+    const KnownRun& run = runs_[AnyRun()];
+    const std::optional<RunStatus> status = ReadStatus(run);
+    if (!status.has_value()) return false;
+    switch (Below(6)) {
+      case 0:
+        return Run(
+            absl::StrCat("FindRun ", run.config.name), [&run](BackendFixture& side, int index) {
+              const absl::StatusOr<RunStatus> found = side.store().FindRun(run.config.name);
+              if (!found.ok()) return Name(found.status());
+              return absl::StrCat(Text(*found), found->run == run.ids[index] ? "" : " OTHER");
+            });
+      case 1:
+        return Run(absl::StrCat("LoadSnapshot ", run.config.name),
+                   [&run](BackendFixture& side, int index) {
+                     const absl::StatusOr<Store::Snapshot> snapshot =
+                         side.store().LoadSnapshot(run.ids[index]);
+                     if (!snapshot.ok()) return Name(snapshot.status());
+                     return absl::StrCat("version ", snapshot->version.value(), " ",
+                                         Text(snapshot->weights), " ", Text(snapshot->adam_state));
+                   });
+      case 2: {
+        RoundProgress progress[2];
+        const int64_t back = static_cast<int64_t>(Below(10));
+        return ReadProgress(run, Round(status->weights_version.value() + 1 - back), progress);
+      }
+      case 3: {
+        const std::optional<Claimed> claimed = AnyClaimed(run);
+        if (!claimed.has_value()) return true;
+        const KnownUnit unit = units_[claimed->unit];
+        return Run(absl::StrCat("FetchGradient ", run.config.name, " r", unit.round.value(), " s",
+                                unit.slot.value()),
+                   [&run, unit](BackendFixture& side, int index) {
+                     const absl::StatusOr<Payload> payload =
+                         side.store().FetchGradient(run.ids[index], unit.ids[index]);
+                     return payload.ok() ? Text(*payload) : Name(payload.status());
+                   });
+      }
+      case 4: {
+        const Round after(static_cast<int64_t>(
+            Below(static_cast<uint64_t>(status->weights_version.value()) + 2)));
+        const int limit = static_cast<int>(Below(4));
+        return Run(absl::StrCat("ListRounds ", run.config.name, " after ", after.value(), " limit ",
+                                limit),
+                   [&run, after, limit](BackendFixture& side, int index) {
+                     const absl::StatusOr<std::vector<RoundSummary>> rounds =
+                         side.store().ListRounds(run.ids[index], after, limit);
+                     if (!rounds.ok()) return Name(rounds.status());
+                     std::string text;
+                     for (const RoundSummary& round : *rounds) {
+                       absl::StrAppend(&text, Text(round), "; ");
+                     }
+                     return text;
+                   });
+      }
+      default: {
+        const WorkerId after = Percent(50) ? WorkerId() : TestWorker(AnyWorker() + 1).id;
+        const int limit = static_cast<int>(Below(4));
+        return Run(absl::StrCat("ListWorkers ", run.config.name, " after ", after.value(),
+                                " limit ", limit),
+                   [&run, after, limit](BackendFixture& side, int index) {
+                     const absl::StatusOr<std::vector<WorkerSummary>> workers =
+                         side.store().ListWorkers(run.ids[index], after, limit);
+                     if (!workers.ok()) return Name(workers.status());
+                     std::string text;
+                     for (const WorkerSummary& worker : *workers) {
+                       absl::StrAppend(&text, worker.worker.value(), " ", worker.display_name, " ",
+                                       worker.hardware, " ", worker.accepted_unit_count);
+                       absl::StrAppend(&text, " ", worker.accepted_image_count, "; ");
+                     }
+                     return text;
+                   });
+      }
+    }
+  }
+
+  bool AcquireLeadership() {
+    KnownRun& run = runs_[AnyRun()];
+    const LeaderId leader = TestLeader(static_cast<int>(Below(kLeaders)));
+    const absl::Duration ttl = absl::Seconds(static_cast<int64_t>(Below(90)));
+    std::optional<Leadership> got;
+    const bool same =
+        Run(absl::StrCat("AcquireLeadership ", run.config.name, " leader ",
+                         leader.value().substr(24), " ttl ", absl::FormatDuration(ttl)),
+            [&run, &got, leader, ttl](BackendFixture& side, int index) {
+              const absl::StatusOr<Leadership> leadership =
+                  side.store().AcquireLeadership(run.ids[index], leader, ttl);
+              if (!leadership.ok()) return Name(leadership.status());
+              got = *leadership;
+              return absl::StrCat("epoch ", leadership->epoch);
+            });
+    if (got.has_value()) run.leaderships.push_back(*got);
+    return same;
+  }
+
+  bool ResignLeadership() {
+    const KnownRun& run = runs_[AnyRun()];
+    const Leadership leadership = AnyLeadership(run);
+    return Run(absl::StrCat("ResignLeadership ", run.config.name, " epoch ", leadership.epoch),
+               [&run, leadership](BackendFixture& side, int index) {
+                 return Name(side.store().ResignLeadership(run.ids[index], leadership));
+               });
+  }
+
+  bool Reject() {
+    const KnownRun& run = runs_[AnyRun()];
+    const std::optional<Claimed> claimed = AnyClaimed(run);
+    if (!claimed.has_value()) return true;
+    const KnownUnit unit = units_[claimed->unit];
+    const Leadership leadership = AnyLeadership(run);
+    return Run(absl::StrCat("RejectGradient ", run.config.name, " r", unit.round.value(), " s",
+                            unit.slot.value(), " epoch ", leadership.epoch),
+               [&run, leadership, unit](BackendFixture& side, int index) {
+                 return Name(side.store().RejectGradient(run.ids[index], leadership,
+                                                         unit.ids[index], "a NaN"));
+               });
+  }
+
+  bool Publish() {
+    KnownRun& run = runs_[AnyRun()];
+    const std::optional<RunStatus> status = ReadStatus(run);
+    if (!status.has_value()) return false;
+    WeightsVersion expected = status->weights_version;
+    if (Percent(5)) expected = WeightsVersion(expected.value() + (Percent(50) ? 1 : -1));
+    RoundProgress progress[2];
+    if (!ReadProgress(run, Round(expected.value() + 1), progress)) return false;
+    const Leadership leadership = AnyLeadership(run);
+    const Round next(expected.value() + 2);
+    if (Percent(70)) {
+      if (!Prepare(run, leadership, next)) return false;
+    }
+
+    PublishRequest request = TestPublish(run.config, RunId(), leadership, expected);
+    request.summary.epoch = static_cast<int64_t>(Below(5));
+    request.summary.gradient_count = static_cast<int>(progress[0].gradients.size());
+    request.summary.discriminator_loss = AnyNumber();
+    request.summary.seconds = AnyNumber();
+    request.next_units.resize(1 + Below(3));
+    request.keep = Percent(15);
+    request.finished = Percent(2);
+    if (request.finished) request.next_units.clear();
+    if (Percent(2)) request.next_units.clear();
+    std::vector<UnitId> consumed[2];
+    for (size_t i = 0; i < progress[0].gradients.size(); ++i) {
+      if (Percent(5)) continue;
+      for (int side = 0; side < 2; ++side) {
+        consumed[side].push_back(progress[side].gradients[i].unit);
+      }
+    }
+    const std::optional<Claimed> stray = AnyClaimed(run);
+    if (stray.has_value() && Percent(3)) {
+      for (int side = 0; side < 2; ++side) consumed[side].push_back(units_[stray->unit].ids[side]);
+    }
+    return RunAndRemember(
+        absl::StrCat("Publish ", run.config.name, " version ", expected.value() + 1, " epoch ",
+                     leadership.epoch, " consumed ", consumed[0].size(),
+                     request.finished ? " finished" : ""),
+        [request, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
+         all = std::vector<std::vector<UnitId>>{consumed[0], consumed[1]}](BackendFixture& side,
+                                                                           int index) {
+          PublishRequest own = request;
+          own.run = runs[static_cast<size_t>(index)];
+          own.consumed = all[static_cast<size_t>(index)];
+          return Name(side.store().Publish(own));
+        });
+  }
+
+  bool Reap() {
+    const KnownRun& run = runs_[AnyRun()];
+    const Leadership leadership = AnyLeadership(run);
+    return Run(absl::StrCat("ReapExpiredLeases ", run.config.name, " epoch ", leadership.epoch),
+               [&run, leadership](BackendFixture& side, int index) {
+                 const absl::StatusOr<int> count =
+                     side.store().ReapExpiredLeases(run.ids[index], leadership);
+                 return count.ok() ? absl::StrCat(*count, " returned") : Name(count.status());
+               });
+  }
+
+  bool Prepare(const KnownRun& run, const Leadership& leadership, Round round) {
+    return Run(absl::StrCat("PrepareRound ", run.config.name, " round ", round.value()),
+               [&run, leadership, round](BackendFixture& side, int index) {
+                 return Name(side.store().PrepareRound(run.ids[index], leadership, round));
+               });
+  }
+
+  bool PrepareRound() {
+    const KnownRun& run = runs_[AnyRun()];
+    const std::optional<RunStatus> status = ReadStatus(run);
+    if (!status.has_value()) return false;
+    const Round round(status->weights_version.value() + static_cast<int64_t>(Below(5)) - 1);
+    return Prepare(run, AnyLeadership(run), round);
+  }
+
+  bool SetRunState() {
+    const KnownRun& run = runs_[AnyRun()];
+    RunState state = Percent(75) ? RunState::kRunning : RunState::kPaused;
+    if (Percent(3)) state = RunState::kStopped;
+    if (Percent(2)) state = RunState::kFinished;
+    const std::string reason = absl::StrCat("because ", Below(5));
+    return Run(absl::StrCat("SetRunState ", run.config.name, " ", RunStateName(state)),
+               [&run, state, reason](BackendFixture& side, int index) {
+                 return Name(side.store().SetRunState(run.ids[index], state, reason));
+               });
+  }
+
+  // A little, a lot, or to the end of somebody's lease or leadership: exactly, or a millisecond
+  // off.
+  bool AdvanceTime() {
+    const KnownRun& run = runs_[AnyRun()];
+    absl::Duration by = absl::Milliseconds(static_cast<int64_t>(Below(5'000)) + 1);
+    if (Percent(60)) {
+      const RunDump dump = sides_[0]->Dump(run.ids[0]);
+      std::vector<absl::Duration> ends;
+      for (const UnitDump& unit : dump.units) {
+        if (unit.state == UnitState::kLeased) ends.push_back(unit.lease_remaining);
+      }
+      if (!dump.leader.value().empty() && Percent(20)) ends.push_back(dump.leadership_remaining);
+      if (!ends.empty()) {
+        by = Any(ends) + absl::Milliseconds(static_cast<int64_t>(Below(3)) - 1);
+      }
+    }
+    if (by <= absl::ZeroDuration()) by = absl::Milliseconds(1);
+    return Run(absl::StrCat("AdvanceTime ", absl::FormatDuration(by)),
+               [by](BackendFixture& side, int) {
+                 side.AdvanceTime(by);
+                 return std::string("done");
+               });
+  }
+
+  BackendFixture* sides_[2];
+  std::mt19937_64 random_;
+  int number_ = 0;
+  std::vector<Payload> gradients_;
+
+  std::vector<KnownRun> runs_;
+  std::vector<KnownUnit> units_;
+  std::map<std::pair<RunId, UnitId>, size_t> unit_places_;  // by the first side's ids
+  std::map<std::pair<RunId, UnitId>, std::string> labels_[2];
+
+  std::optional<WorkUnit> found_[2];  // handed out by the operation that just ran
+  int found_worker_ = 0;
+
+  std::deque<std::pair<std::string, Operation>> history_;
+  std::deque<std::string> log_;
+  std::string difference_;
+};
+
+}  // namespace
+
+::testing::AssertionResult CompareRandomOperations(BackendFixture& a, BackendFixture& b,
+                                                   uint64_t seed, int operations) {
+  Driver driver(a, b, seed);
+  for (int number = 1; number <= operations; ++number) {
+    if (!driver.Step(number)) {
+      return ::testing::AssertionFailure() << "seed " << seed << ": " << driver.Report();
+    }
+  }
+  if (!driver.CompareDumps()) {
+    return ::testing::AssertionFailure() << "seed " << seed << ": " << driver.Report();
+  }
+  return ::testing::AssertionSuccess()
+         << "seed " << seed << ": no difference in " << operations << " operations";
+}
+
+}  // namespace gannet
