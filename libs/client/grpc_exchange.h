@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/support/status.h"
 #include "libs/exchange/exchange.h"
 #include "libs/rpc/channel.h"
 
@@ -58,6 +59,8 @@ class GrpcExchange final : public Exchange {
   struct Stubs;
 
   GrpcExchange(const GrpcExchangeOptions& options, std::unique_ptr<Stubs> stubs);
+
+  absl::Status ToStatus(const grpc::Status& status) const;
 
   const GrpcExchangeOptions options_;
   const std::unique_ptr<Stubs> stubs_;

@@ -1,0 +1,117 @@
+#include "libs/client/admin_client.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gannet/v1/admin_service.grpc.pb.h"
+#include "libs/base/status_macros.h"
+#include "libs/client/call_status.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/exchange/validation.h"
+
+namespace gannet {
+namespace {
+
+absl::StatusOr<RunReport> ReportFromProto(const v1::GetRunResponse& proto) {
+  RunReport report;
+  report.run = RunId(proto.run_id());
+  GANNET_ASSIGN_OR_RETURN(report.config, FromProto(proto.config()));
+  GANNET_ASSIGN_OR_RETURN(report.state, FromProto(proto.state()));
+  report.state_reason = proto.state_reason();
+  report.weights_version = WeightsVersion(proto.rounds_done());
+  if (proto.has_last_round()) {
+    GANNET_ASSIGN_OR_RETURN(report.last_round, FromProto(proto.last_round()));
+  }
+  report.images_per_second = proto.images_per_second();
+  report.worker_count = proto.worker_count();
+  report.latest_sample_path = proto.latest_sample_path();
+  return report;
+}
+
+template <typename T, typename Repeated>
+absl::StatusOr<Page<T>> PageFromProto(const Repeated& items, const std::string& next_page_token) {
+  Page<T> page;
+  page.items.reserve(static_cast<size_t>(items.size()));
+  for (const auto& item : items) {
+    GANNET_ASSIGN_OR_RETURN(T converted, FromProto(item));
+    page.items.push_back(std::move(converted));
+  }
+  page.next_page_token = next_page_token;
+  return page;
+}
+
+}  // namespace
+
+struct AdminClient::Stub {
+  std::unique_ptr<v1::AdminService::Stub> service;
+};
+
+absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Create(
+    const AdminClientOptions& options) {
+  GANNET_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                          MakeChannel(options.channel, ChannelUse::kControl));
+  auto stub = std::make_unique<Stub>();
+  stub->service = v1::AdminService::NewStub(channel);
+  return std::unique_ptr<AdminClient>(new AdminClient(options, std::move(stub)));
+}
+
+AdminClient::AdminClient(const AdminClientOptions& options, std::unique_ptr<Stub> stub)
+    : options_(options), stub_(std::move(stub)) {}
+
+AdminClient::~AdminClient() = default;
+
+void AdminClient::Prepare(grpc::ClientContext& context) const {
+  SetDeadline(context, options_.call_limit);
+  if (!options_.token.empty()) {
+    context.AddMetadata("authorization", absl::StrCat("Bearer ", options_.token));
+  }
+}
+
+absl::Status AdminClient::ToStatus(const grpc::Status& status) const {
+  return CallStatus(status, "coordinator", options_.channel.target);
+}
+
+absl::StatusOr<RunReport> AdminClient::GetRun() {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::GetRunResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->GetRun(&context, {}, &response)));
+  return Received(ReportFromProto(response));
+}
+
+absl::StatusOr<Page<WorkerSummary>> AdminClient::ListWorkers(int page_size,
+                                                             const std::string& page_token) {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ListWorkersRequest request;
+  request.set_page_size(page_size);
+  request.set_page_token(page_token);
+  v1::ListWorkersResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->ListWorkers(&context, request, &response)));
+  return Received(PageFromProto<WorkerSummary>(response.workers(), response.next_page_token()));
+}
+
+absl::StatusOr<Page<RoundSummary>> AdminClient::ListRounds(int page_size,
+                                                           const std::string& page_token) {
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ListRoundsRequest request;
+  request.set_page_size(page_size);
+  request.set_page_token(page_token);
+  v1::ListRoundsResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->ListRounds(&context, request, &response)));
+  return Received(PageFromProto<RoundSummary>(response.rounds(), response.next_page_token()));
+}
+
+absl::Status AdminClient::SetRunState(RunState state, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::SetRunStateRequest request;
+  request.set_state(ToProto(state));
+  request.set_reason(reason);
+  v1::SetRunStateResponse response;
+  return ToStatus(stub_->service->SetRunState(&context, request, &response));
+}
+
+}  // namespace gannet

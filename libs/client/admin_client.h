@@ -1,0 +1,83 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/support/status.h"
+#include "libs/domain/run_state.h"
+#include "libs/exchange/store.h"
+#include "libs/rpc/channel.h"
+
+namespace gannet {
+
+struct AdminClientOptions {
+  ChannelOptions channel = {};  // target: the coordinator's "HOST:PORT"
+  std::string token = {};       // the admin token, where the server asks for one
+  absl::Duration call_limit = absl::Seconds(10);
+};
+
+// The run as the coordinator describes it; see gannet.v1.GetRunResponse.
+struct RunReport {
+  RunId run;
+  RunConfig config;
+  RunState state = RunState::kRunning;
+  std::string state_reason;
+  WeightsVersion weights_version;  // rounds finished
+  std::optional<RoundSummary> last_round;
+  double images_per_second = 0;
+  int worker_count = 0;
+  std::string latest_sample_path;
+};
+
+// One page of a list; the token asks for the next one and is empty on the last.
+template <typename T>
+struct Page {
+  std::vector<T> items;
+  std::string next_page_token;
+};
+
+// Looks at a run and steers it, by way of gannet.v1.AdminService. Each call makes one attempt.
+//
+// Thread safety: all methods may be called from any thread.
+// Errors of every call: UNAVAILABLE - server or database cannot be reached; UNAUTHENTICATED - the
+// token is missing or wrong; DEADLINE_EXCEEDED; INTERNAL - the answer is malformed.
+class AdminClient {
+ public:
+  // Connects with the first call, not here.
+  // Returns: INVALID_ARGUMENT - the target is not an address, or the environment's proxy cannot be
+  // used (see CheckProxy).
+  static absl::StatusOr<std::unique_ptr<AdminClient>> Create(const AdminClientOptions& options);
+  ~AdminClient();
+
+  absl::StatusOr<RunReport> GetRun();
+
+  // Newest sign of life first. `page_size` 1 to 1000; the first page has an empty token.
+  // Returns: INVALID_ARGUMENT - size or token.
+  absl::StatusOr<Page<WorkerSummary>> ListWorkers(int page_size, const std::string& page_token);
+
+  // Oldest first. `page_size` 1 to 10000.
+  // Returns: INVALID_ARGUMENT - size or token.
+  absl::StatusOr<Page<RoundSummary>> ListRounds(int page_size, const std::string& page_token);
+
+  // Returns: INVALID_ARGUMENT - the state cannot be asked for, or the reason is too long;
+  // FAILED_PRECONDITION - the run has ended.
+  absl::Status SetRunState(RunState state, const std::string& reason);
+
+ private:
+  struct Stub;
+
+  AdminClient(const AdminClientOptions& options, std::unique_ptr<Stub> stub);
+
+  void Prepare(grpc::ClientContext& context) const;
+  absl::Status ToStatus(const grpc::Status& status) const;
+
+  const AdminClientOptions options_;
+  const std::unique_ptr<Stub> stub_;
+};
+
+}  // namespace gannet

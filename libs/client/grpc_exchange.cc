@@ -1,0 +1,187 @@
+#include "libs/client/grpc_exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gannet/v1/exchange_service.grpc.pb.h"
+#include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
+#include "libs/client/call_status.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/exchange/validation.h"
+
+namespace gannet {
+namespace {
+
+constexpr size_t kChunkBytes = 512 << 10;
+
+}  // namespace
+
+struct GrpcExchange::Stubs {
+  std::unique_ptr<v1::ExchangeService::Stub> control;
+  std::unique_ptr<v1::ExchangeService::Stub> bulk;
+};
+
+absl::StatusOr<std::unique_ptr<GrpcExchange>> GrpcExchange::Create(
+    const GrpcExchangeOptions& options) {
+  auto stubs = std::make_unique<Stubs>();
+  GANNET_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> control,
+                          MakeChannel(options.channel, ChannelUse::kControl));
+  GANNET_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> bulk,
+                          MakeChannel(options.channel, ChannelUse::kBulk));
+  stubs->control = v1::ExchangeService::NewStub(control);
+  stubs->bulk = v1::ExchangeService::NewStub(bulk);
+  return std::unique_ptr<GrpcExchange>(new GrpcExchange(options, std::move(stubs)));
+}
+
+GrpcExchange::GrpcExchange(const GrpcExchangeOptions& options, std::unique_ptr<Stubs> stubs)
+    : options_(options), stubs_(std::move(stubs)) {}
+
+GrpcExchange::~GrpcExchange() = default;
+
+absl::Status GrpcExchange::ToStatus(const grpc::Status& status) const {
+  return CallStatus(status, "gateway", options_.channel.target);
+}
+
+absl::StatusOr<JoinResult> GrpcExchange::Join(const JoinRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateJoin(request));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.call_limit);
+  v1::JoinResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Join(&context, ToProto(request), &response)));
+  return Received(FromProto(response));
+}
+
+absl::StatusOr<ClaimResult> GrpcExchange::Claim(const ClaimRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateClaim(request));
+  grpc::ClientContext context;
+  SetDeadline(context, request.wait + options_.call_limit);
+  v1::ClaimResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Claim(&context, ToProto(request), &response)));
+  return Received(FromProto(response));
+}
+
+absl::StatusOr<Payload> GrpcExchange::FetchWeights(const WorkerIdentity& worker, RunId run,
+                                                   WeightsVersion version) {
+  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(worker, run, version));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.transfer_limit);
+  const auto stream = stubs_->bulk->FetchWeights(
+      &context, ToProto(FetchWeightsCall{.worker = worker, .run = run, .version = version}));
+  // What was received is only looked at once the stream has ended well: a stream cut off by an
+  // error tells that error.
+  auto finish = [&]() -> absl::Status { return ToStatus(stream->Finish()); };
+  auto abandon = [&](absl::Status why) {
+    context.TryCancel();
+    stream->Finish();
+    return why;
+  };
+
+  v1::FetchWeightsResponse message;
+  if (!stream->Read(&message)) {
+    GANNET_RETURN_IF_ERROR(finish());
+    return absl::DataLossError("weights stream without a header");
+  }
+  if (!message.has_header()) {
+    return abandon(absl::DataLossError("weights stream starts without a header"));
+  }
+  const absl::StatusOr<PayloadAnnouncement> header = Received(FromProto(message.header()));
+  if (!header.ok()) return abandon(header.status());
+  if (header->total_bytes > options_.max_weights_bytes) {
+    return abandon(absl::ResourceExhaustedError(absl::StrCat("weights too large: at most ",
+                                                             options_.max_weights_bytes,
+                                                             " bytes, got ", header->total_bytes)));
+  }
+  const auto total_bytes = static_cast<size_t>(header->total_bytes);
+  std::string bytes;
+  bytes.reserve(total_bytes);
+  Sha256Hasher hasher;
+  while (stream->Read(&message)) {
+    if (!message.has_chunk() || message.chunk().size() > total_bytes - bytes.size()) {
+      return abandon(absl::DataLossError(
+          absl::StrCat("weights stream goes on after its announced end: ", total_bytes, " bytes")));
+    }
+    hasher.Update(message.chunk());
+    bytes.append(message.chunk());
+  }
+  GANNET_RETURN_IF_ERROR(finish());
+  if (bytes.size() != total_bytes) {
+    return absl::DataLossError(absl::StrCat("weights stream is truncated: expected ", total_bytes,
+                                            " bytes, got ", bytes.size()));
+  }
+  std::string sha256 = hasher.Finish();
+  if (sha256 != header->sha256) {
+    return absl::DataLossError(absl::StrCat("weights do not match their checksum: version ",
+                                            version.value(), " of run ", run.value()));
+  }
+  return Payload::FromHashed(header->codec, std::move(bytes), std::move(sha256));
+}
+
+absl::StatusOr<SubmitOutcome> GrpcExchange::Submit(const SubmitRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateSubmit(request));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.transfer_limit);
+  v1::SubmitResponse response;
+  const auto stream = stubs_->bulk->Submit(&context, &response);
+  v1::SubmitRequest message;
+  *message.mutable_header() = SubmitHeaderOf(request);
+  // A gateway that refuses ends the stream: the next write fails, and Finish tells why.
+  bool open = stream->Write(message);
+  const absl::string_view bytes = *request.payload.bytes;
+  for (size_t sent = 0; open && sent < bytes.size(); sent += kChunkBytes) {
+    const absl::string_view chunk = bytes.substr(sent, kChunkBytes);
+    message.set_chunk(chunk.data(), chunk.size());
+    open = stream->Write(message);
+  }
+  if (open) stream->WritesDone();
+  GANNET_RETURN_IF_ERROR(ToStatus(stream->Finish()));
+  return Received(FromProto(response.outcome()));
+}
+
+absl::StatusOr<HeartbeatResult> GrpcExchange::Heartbeat(const WorkerIdentity& worker, RunId run,
+                                                        const std::vector<UnitProgress>& held) {
+  GANNET_RETURN_IF_ERROR(ValidateHeartbeat(worker, run, held));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.call_limit);
+  v1::HeartbeatResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Heartbeat(
+      &context, ToProto(HeartbeatCall{.worker = worker, .run = run, .held = held}), &response)));
+  return Received(FromProto(response));
+}
+
+absl::Status GrpcExchange::Release(const WorkerIdentity& worker, RunId run, UnitId unit,
+                                   Attempt attempt) {
+  GANNET_RETURN_IF_ERROR(ValidateRelease(worker, run, unit, attempt));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.call_limit);
+  v1::ReleaseResponse response;
+  return ToStatus(stubs_->control->Release(
+      &context,
+      ToProto(ReleaseCall{.worker = worker, .run = run, .unit = unit, .attempt = attempt}),
+      &response));
+}
+
+absl::Status GrpcExchange::Fail(const WorkerIdentity& worker, RunId run, UnitId unit,
+                                Attempt attempt, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateFail(worker, run, unit, attempt, reason));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.call_limit);
+  v1::FailResponse response;
+  return ToStatus(stubs_->control->Fail(
+      &context,
+      ToProto(FailCall{
+          .worker = worker, .run = run, .unit = unit, .attempt = attempt, .reason = reason}),
+      &response));
+}
+
+absl::Status GrpcExchange::Leave(const WorkerIdentity& worker, RunId run) {
+  GANNET_RETURN_IF_ERROR(ValidateLeave(worker, run));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.call_limit);
+  v1::LeaveResponse response;
+  return ToStatus(stubs_->control->Leave(&context, ToProto(LeaveCall{.worker = worker, .run = run}),
+                                         &response));
+}
+
+}  // namespace gannet
