@@ -68,13 +68,15 @@ absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path, size_t dimension_co
   }
   gzbuffer(file.get(), 1 << 17);
   std::vector<uint8_t> header(4 + 4 * dimension_count);
-  GANNET_RETURN_IF_ERROR(GzReadAll(file.get(), absl::MakeSpan(header), path));
+  const absl::Span<uint8_t> magic = absl::MakeSpan(header).first(4);
+  GANNET_RETURN_IF_ERROR(GzReadAll(file.get(), magic, path));
   if (header[0] != 0 || header[1] != 0 || header[2] != 8 || header[3] != dimension_count) {
     return absl::FailedPreconditionError(
         absl::StrCat("not an idx file of unsigned bytes with ", dimension_count,
                      " dimensions: expected the first bytes 00 00 08 0", dimension_count, ", got ",
                      HexEncode({reinterpret_cast<const char*>(header.data()), 4}), ": ", path));
   }
+  GANNET_RETURN_IF_ERROR(GzReadAll(file.get(), absl::MakeSpan(header).subspan(4), path));
   IdxFile idx;
   int64_t bytes = 1;
   for (size_t d = 0; d < dimension_count; ++d) {
