@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/status_macros.h"
-#include "libs/pg/pg_pool.h"
 #include "libs/pg/sql_status.h"
 
 namespace gannet {
@@ -286,10 +285,13 @@ absl::Status PgBulkPool::RunOnce(const std::function<absl::Status(BulkTransactio
 }
 
 absl::Status PgBulkPool::RunInTransaction(
-    const char* name, const std::function<absl::Status(BulkTransaction&)>& body) {
+    const char* name, SqlIsolation isolation,
+    const std::function<absl::Status(BulkTransaction&)>& body) {
   const auto bracketed = [&](BulkTransaction& transaction) -> absl::Status {
     const absl::Duration started = clock_.Steady();
-    GANNET_RETURN_IF_ERROR(transaction.Command("BEGIN"));
+    GANNET_RETURN_IF_ERROR(transaction.Command(isolation == SqlIsolation::kRepeatableRead
+                                                   ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
+                                                   : "BEGIN"));
     if (absl::Status status = body(transaction); !status.ok()) {
       // A connection that is not idle after this does not go back to the pool.
       if (!transaction.Lost()) transaction.Command("ROLLBACK").IgnoreError();

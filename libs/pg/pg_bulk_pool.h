@@ -14,6 +14,7 @@
 #include "libs/pg/bounded_pool.h"
 #include "libs/pg/connection_params.h"
 #include "libs/pg/operation_metrics.h"
+#include "libs/pg/pg_pool.h"
 #include "libs/pg/sql_values.h"
 #include "libs/telemetry/metrics.h"
 
@@ -121,7 +122,7 @@ class PgBulkPool {
   PgBulkPool& operator=(const PgBulkPool&) = delete;
 
   // As PgPool::RunInTransaction.
-  absl::Status RunInTransaction(const char* name,
+  absl::Status RunInTransaction(const char* name, SqlIsolation isolation,
                                 const std::function<absl::Status(BulkTransaction&)>& body);
 
   // As PgPool::RunInTransaction, for one statement in its own transaction (one round trip).

@@ -1,0 +1,69 @@
+#include "libs/store/blob_io.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hex.h"
+#include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
+
+namespace gannet {
+namespace {
+
+// Far above any payload; keeps a damaged record from asking for all memory.
+constexpr int64_t kMaxPayloadBytes = int64_t{4} << 30;
+
+}  // namespace
+
+absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row) {
+  PayloadRecord record;
+  record.codec = static_cast<Codec>(row.Int("codec"));
+  record.sha256 = row.Bytes("sha256");
+  record.payload_bytes = row.Int("payload_bytes");
+  GANNET_RETURN_IF_ERROR(row.status());
+  if (record.payload_bytes < 1 || record.payload_bytes > kMaxPayloadBytes) {
+    return absl::InternalError(
+        absl::StrCat("the record of a payload is damaged: bytes ", record.payload_bytes));
+  }
+  return record;
+}
+
+absl::StatusOr<Payload> ReadPayload(BulkTransaction& transaction, const SqlStatement& statement,
+                                    const SqlParams& params, const PayloadRecord& record) {
+  const auto expected_bytes = static_cast<size_t>(record.payload_bytes);
+  std::string bytes;
+  bytes.reserve(expected_bytes);
+  Sha256Hasher hasher;
+  size_t received = 0;
+  GANNET_RETURN_IF_ERROR(transaction.ReadBytes(statement, params, [&](absl::string_view row) {
+    received += row.size();
+    if (received > expected_bytes) return;
+    hasher.Update(row);
+    bytes.append(row.data(), row.size());
+  }));
+  if (received == 0) return absl::NotFoundError("the bytes have made room");
+  Payload payload = Payload::FromHashed(record.codec, std::move(bytes), hasher.Finish());
+  if (received != expected_bytes || payload.sha256 != record.sha256) {
+    return absl::DataLossError(absl::StrCat("stored bytes are not those that were sent: expected ",
+                                            expected_bytes, " bytes of ", HexEncode(record.sha256),
+                                            ", got ", received, " of ", HexEncode(payload.sha256)));
+  }
+  return payload;
+}
+
+absl::Status WriteVersionRows(BulkTransaction& transaction, const char* copy_statement, RunId run,
+                              WeightsVersion version, const std::string& bytes) {
+  return transaction.CopyIn(copy_statement, [&](CopyWriter& writer) {
+    const absl::string_view view(bytes.data(), bytes.size());
+    int32_t seq = 0;
+    for (size_t offset = 0; offset < view.size(); offset += kBlobRowBytes) {
+      writer.Row(4);
+      writer.Int64(run.value());
+      writer.Int64(version.value());
+      writer.Int32(seq++);
+      writer.Bytes(view.substr(offset, kBlobRowBytes));
+    }
+  });
+}
+
+}  // namespace gannet

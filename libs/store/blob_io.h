@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/exchange/exchange.h"
+#include "libs/pg/pg_bulk_pool.h"
+#include "libs/pg/sql_values.h"
+
+namespace gannet {
+
+// Bytes of a payload in one row of a blob table: with the other columns it fills a page.
+inline constexpr size_t kBlobRowBytes = 8000;
+
+// What is known of a payload before its bytes are read.
+struct PayloadRecord {
+  Codec codec = Codec::kFp32;
+  std::string sha256;
+  int64_t payload_bytes = 0;
+};
+
+// The columns codec, sha256 and payload_bytes.
+// Returns: INTERNAL - they are not as expected.
+absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row);
+
+// The payload whose rows, in order, `statement` yields. Its checksum is computed while the bytes
+// arrive. Returns: NOT_FOUND - no rows: their leaf was freed meanwhile; DATA_LOSS - the bytes are
+// not those of the record.
+absl::StatusOr<Payload> ReadPayload(BulkTransaction& transaction, const SqlStatement& statement,
+                                    const SqlParams& params, const PayloadRecord& record);
+
+// Writes a payload as rows (run_id, version, seq, data) of weights_blob or adam_blob, which
+// `copy_statement` names.
+absl::Status WriteVersionRows(BulkTransaction& transaction, const char* copy_statement, RunId run,
+                              WeightsVersion version, const std::string& bytes);
+
+}  // namespace gannet

@@ -1,0 +1,498 @@
+-- What a worker may do: one function per call of libs/exchange/exchange.h. Each checks the secret and the incarnation itself, so a worker that
+-- reaches the database directly has the same rights as one behind the gateway.
+--
+-- Errors have the class GN and the number of their status code (libs/pg/sql_status.h). What is malformed has been refused before
+-- (libs/exchange/validation.h); what gets here malformed nevertheless harms nobody but its sender.
+--
+-- Locks are taken in the order unit, worker (claim, which takes the worker first, never waits for a unit) and run before unit.
+
+-- A signature is never changed here: a numbered migration drops the old one first.
+
+-- NOT_FOUND, UNAUTHENTICATED or FAILED_PRECONDITION, as the comment of Exchange orders them.
+CREATE OR REPLACE FUNCTION gannet.require_worker(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
+RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_secret_sha256 bytea;
+  v_incarnation bigint;
+BEGIN
+  SELECT w.secret_sha256, w.incarnation INTO v_secret_sha256, v_incarnation
+    FROM gannet.worker w WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM gannet.run r WHERE r.run_id = p_run) THEN
+      RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
+    END IF;
+    RAISE EXCEPTION 'the worker is unknown in this run, join it first: %', p_worker USING ERRCODE = 'GN016';
+  END IF;
+  IF v_secret_sha256 <> sha256(convert_to(p_secret, 'UTF8')) THEN
+    RAISE EXCEPTION 'the secret is not this worker''s: %', p_worker USING ERRCODE = 'GN016';
+  END IF;
+  IF v_incarnation <> p_incarnation THEN
+    RAISE EXCEPTION 'a newer start of this worker has taken over, end this one: current %, got %',
+      v_incarnation, p_incarnation USING ERRCODE = 'GN009';
+  END IF;
+END
+$$;
+
+-- A null data_kind describes the run and registers nothing. data_matches is false when the fingerprint is another one: nothing is registered then.
+CREATE OR REPLACE FUNCTION gannet.join_run(
+  p_worker text, p_secret text, p_incarnation bigint, p_run_name text, p_display_name text, p_hardware text,
+  p_data_kind text, p_data_image_count bigint, p_data_digest text)
+RETURNS TABLE (run_id bigint, config text, run_state text, data_matches boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_run gannet.run;
+  v_secret_sha256 bytea := sha256(convert_to(p_secret, 'UTF8'));
+  v_known gannet.worker;
+  v_returned integer := 0;
+BEGIN
+  IF p_run_name = '' THEN
+    SELECT * INTO v_run FROM gannet.run r WHERE r.state IN ('running', 'paused') ORDER BY r.run_id DESC LIMIT 1;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'no run that has not ended' USING ERRCODE = 'GN005';
+    END IF;
+  ELSE
+    SELECT * INTO v_run FROM gannet.run r WHERE r.name = p_run_name;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'no such run: %', p_run_name USING ERRCODE = 'GN005';
+    END IF;
+  END IF;
+  SELECT * INTO v_known FROM gannet.worker w WHERE w.run_id = v_run.run_id AND w.worker_id = p_worker;
+  IF FOUND AND v_known.secret_sha256 <> v_secret_sha256 THEN
+    RAISE EXCEPTION 'the worker is known with another secret: %', p_worker USING ERRCODE = 'GN016';
+  END IF;
+
+  run_id := v_run.run_id;
+  config := v_run.config::text;
+  run_state := v_run.state::text;
+  data_matches := true;
+  IF p_data_kind IS NOT NULL THEN
+    data_matches := p_data_kind = v_run.data_kind AND p_data_image_count = v_run.data_image_count
+                    AND p_data_digest = v_run.data_digest;
+    IF data_matches THEN
+      IF v_known.incarnation <> p_incarnation THEN
+        UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL
+         WHERE u.run_id = v_run.run_id AND u.holder = p_worker AND u.state = 'leased';
+        GET DIAGNOSTICS v_returned = ROW_COUNT;
+      END IF;
+      INSERT INTO gannet.worker AS w (run_id, worker_id, secret_sha256, incarnation, display_name, hardware, last_seen)
+      VALUES (v_run.run_id, p_worker, v_secret_sha256, p_incarnation, p_display_name, p_hardware, gannet.clock_now())
+      ON CONFLICT (run_id, worker_id) DO UPDATE
+         SET incarnation = excluded.incarnation, display_name = excluded.display_name,
+             hardware = excluded.hardware, last_seen = excluded.last_seen, signed_off = false
+       WHERE w.secret_sha256 = excluded.secret_sha256;
+      IF NOT FOUND THEN
+        -- Somebody else took the id at the same moment.
+        RAISE EXCEPTION 'the worker is known with another secret: %', p_worker USING ERRCODE = 'GN016';
+      END IF;
+      IF v_returned > 0 THEN
+        PERFORM pg_notify('gannet_work', v_run.run_id::text);
+      END IF;
+    END IF;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+-- One look of Claim. unit_id is null when there is no unit.
+CREATE OR REPLACE FUNCTION gannet.claim_unit(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_request text)
+RETURNS TABLE (
+  run_state text, unit_id bigint, attempt integer, round bigint, slot integer, image_indices bigint[], micro_batch integer,
+  seed numeric, lease_us bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_now timestamptz := gannet.clock_now();
+  v_state gannet.run_state;
+  v_lease interval;
+  v_micro_batch integer;
+  v_seed numeric;
+  v_incarnation bigint;
+  v_leases integer;
+  v_unit gannet.work_unit;
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  SELECT r.state, r.lease, r.micro_batch, r.seed INTO v_state, v_lease, v_micro_batch, v_seed
+    FROM gannet.run r WHERE r.run_id = p_run;
+  run_state := v_state::text;
+  SELECT count(*) INTO v_leases FROM gannet.work_unit u
+   WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
+  -- The usual look of a long poll: nothing held, nothing ready. It writes nothing.
+  IF v_leases = 0 AND (v_state <> 'running' OR NOT EXISTS (
+       SELECT FROM gannet.work_unit u WHERE u.run_id = p_run AND u.state = 'ready')) THEN
+    RETURN NEXT;
+    RETURN;
+  END IF;
+
+  -- One claim of a worker at a time, and none of an incarnation that has just been taken over.
+  SELECT w.incarnation INTO v_incarnation FROM gannet.worker w
+   WHERE w.run_id = p_run AND w.worker_id = p_worker FOR NO KEY UPDATE;
+  IF v_incarnation <> p_incarnation THEN
+    RAISE EXCEPTION 'a newer start of this worker has taken over, end this one: current %, got %',
+      v_incarnation, p_incarnation USING ERRCODE = 'GN009';
+  END IF;
+  SELECT * INTO v_unit FROM gannet.work_unit u
+   WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased' AND u.claim_request = p_request;
+  IF NOT FOUND THEN
+    SELECT count(*) INTO v_leases FROM gannet.work_unit u
+     WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
+    IF v_leases >= 2 THEN  -- kMaxLeasesPerWorker
+      RAISE EXCEPTION 'the worker holds all the units it may, submit or release one: %', v_leases USING ERRCODE = 'GN009';
+    END IF;
+    IF v_state = 'running' THEN
+      WITH next AS MATERIALIZED (
+        SELECT u.unit_id FROM gannet.work_unit u
+         WHERE u.run_id = p_run AND u.state = 'ready'
+         ORDER BY u.round, u.slot LIMIT 1 FOR UPDATE SKIP LOCKED)
+      UPDATE gannet.work_unit u
+         SET state = 'leased', attempt = u.attempt + 1, holder = p_worker, claim_request = p_request,
+             lease_until = v_now + v_lease, progress_at = v_now, micro_batches_done = 0
+        FROM next WHERE u.unit_id = next.unit_id
+      RETURNING u.* INTO v_unit;
+    END IF;
+  END IF;
+  IF v_unit.unit_id IS NOT NULL THEN
+    unit_id := v_unit.unit_id;
+    attempt := v_unit.attempt;
+    round := v_unit.round;
+    slot := v_unit.slot;
+    image_indices := v_unit.image_indices;
+    micro_batch := v_micro_batch;
+    seed := v_seed;
+    lease_us := greatest(0, (extract(epoch FROM v_unit.lease_until - v_now) * 1000000)::bigint);
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+-- What weights of that version are, and a cursor named "weights" over their bytes in order: FETCH ALL FROM weights, in the same transaction.
+CREATE OR REPLACE FUNCTION gannet.open_weights(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint)
+RETURNS TABLE (codec smallint, sha256 bytea, payload_bytes bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_in_ring boolean;
+  v_cursor refcursor := 'weights';
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  SELECT w.codec, w.sha256, w.payload_bytes, w.in_ring INTO codec, sha256, payload_bytes, v_in_ring
+    FROM gannet.weights w WHERE w.run_id = p_run AND w.version = p_version;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'weights of this version are not kept, fetch the current ones: current %, got %',
+      (SELECT r.weights_version FROM gannet.run r WHERE r.run_id = p_run), p_version USING ERRCODE = 'GN005';
+  END IF;
+  -- The plan knows the version, so it touches one leaf only and never waits for one that is being freed.
+  IF v_in_ring THEN
+    OPEN v_cursor FOR SELECT b.data FROM gannet.weights_blob b
+      WHERE b.run_id = p_run AND b.version % 8 = p_version % 8 AND b.version = p_version ORDER BY b.seq;
+  ELSE
+    OPEN v_cursor FOR SELECT b.data FROM gannet.weights_kept_blob b
+      WHERE b.run_id = p_run AND b.version = p_version ORDER BY b.seq;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+-- The rules of ClassifySubmit, in its order, for a gradient that is not kept now: its outcome, or 0 when it could still be kept. Writes
+-- the ledger's row of an outcome.
+CREATE OR REPLACE FUNCTION gannet.classify_submission(
+  p_worker text, p_run bigint, p_unit bigint, p_attempt integer, p_image_count integer, p_micro_batch_count integer,
+  p_sha256 bytea)
+RETURNS smallint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_unit gannet.work_unit;
+  v_gradient gannet.gradient;
+  v_micro_batches integer;
+  v_outcome smallint := 0;
+BEGIN
+  SELECT * INTO v_unit FROM gannet.work_unit u WHERE u.unit_id = p_unit AND u.run_id = p_run;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no such unit: %', p_unit USING ERRCODE = 'GN005';
+  END IF;
+  IF p_image_count <> v_unit.image_count THEN
+    RAISE EXCEPTION 'stats.image_count is not the unit''s: expected %, got %', v_unit.image_count, p_image_count
+      USING ERRCODE = 'GN003';
+  END IF;
+  SELECT greatest(1, v_unit.image_count / r.micro_batch) INTO v_micro_batches FROM gannet.run r WHERE r.run_id = p_run;
+  IF p_micro_batch_count <> v_micro_batches THEN
+    RAISE EXCEPTION 'stats.micro_batch_count is not the unit''s: expected %, got %', v_micro_batches, p_micro_batch_count
+      USING ERRCODE = 'GN003';
+  END IF;
+  IF p_attempt < 1 OR p_attempt > v_unit.attempt THEN
+    RAISE EXCEPTION 'attempt was never issued: the unit''s last one is %, got %', v_unit.attempt, p_attempt
+      USING ERRCODE = 'GN003';
+  END IF;
+  SELECT * INTO v_gradient FROM gannet.gradient g WHERE g.unit_id = p_unit;
+  IF FOUND AND v_gradient.attempt = p_attempt AND v_unit.holder = p_worker THEN
+    IF v_gradient.sha256 <> p_sha256 THEN
+      RAISE EXCEPTION 'the same attempt was accepted with other bytes: attempt %', p_attempt USING ERRCODE = 'GN006';
+    END IF;
+    v_outcome := 3;  -- already accepted
+  ELSIF v_unit.state IN ('closed', 'failed') THEN
+    v_outcome := 5;  -- closed
+  ELSIF p_attempt < v_unit.attempt OR v_unit.state = 'done' THEN
+    v_outcome := 4;  -- superseded
+  ELSIF v_unit.holder IS DISTINCT FROM p_worker THEN
+    RAISE EXCEPTION 'the attempt belongs to another worker: attempt %', p_attempt USING ERRCODE = 'GN009';
+  END IF;
+  IF v_outcome <> 0 THEN
+    INSERT INTO gannet.submission (run_id, round, unit_id, attempt, worker_id, outcome, submitted_at)
+    VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
+  END IF;
+  RETURN v_outcome;
+END
+$$;
+
+-- What would become of a submission, before its bytes are sent: its outcome, or 0 when it would be kept now.
+CREATE OR REPLACE FUNCTION gannet.check_submission(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
+  p_image_count integer, p_micro_batch_count integer, p_sha256 bytea)
+RETURNS smallint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  RETURN gannet.classify_submission(p_worker, p_run, p_unit, p_attempt, p_image_count, p_micro_batch_count, p_sha256);
+END
+$$;
+
+-- Stores bytes of a large gradient ahead of submit_gradient, in the same transaction: nobody sees them until that keeps the gradient. The
+-- plan is generic because one that knows the values would copy them.
+CREATE OR REPLACE FUNCTION gannet.stage_gradient(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_first_seq integer,
+  p_bytes bytea)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
+  SELECT p_run, u.round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * 8000 FOR 8000)
+    FROM gannet.work_unit u, generate_series(0, (octet_length(p_bytes) - 1) / 8000) AS n
+   WHERE u.unit_id = p_unit AND u.run_id = p_run
+     AND u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready');
+  IF NOT FOUND THEN
+    -- The sender asks check_submission again.
+    RAISE EXCEPTION 'the unit changed while its gradient was received: %', p_unit USING ERRCODE = 'GN010';
+  END IF;
+END
+$$;
+
+-- Keeps a gradient, or says why not. p_bytes are its last ones; those before p_first_seq have been staged. The accept is one statement,
+-- behind its fence: everything else hangs on the row the fence lets through.
+CREATE OR REPLACE FUNCTION gannet.submit_gradient(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
+  p_image_count integer, p_micro_batch_count integer, p_discriminator_loss double precision, p_generator_loss double precision,
+  p_real_accuracy double precision, p_fake_accuracy double precision, p_compute_seconds double precision,
+  p_codec smallint, p_sha256 bytea, p_payload_bytes bigint, p_first_seq integer, p_bytes bytea)
+RETURNS smallint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+  v_now timestamptz := gannet.clock_now();
+  v_micro_batch integer;
+  v_round bigint;
+  v_outcome smallint;
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  SELECT r.micro_batch INTO v_micro_batch FROM gannet.run r WHERE r.run_id = p_run;
+
+  WITH accepted AS (
+    UPDATE gannet.work_unit u SET state = 'done'
+     WHERE u.unit_id = p_unit AND u.run_id = p_run
+       AND u.image_count = p_image_count AND greatest(1, u.image_count / v_micro_batch) = p_micro_batch_count
+       AND (/* fence */ u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready') /* fence */)
+    RETURNING u.round, u.slot,
+              CASE WHEN u.lease_until > v_now THEN 1 ELSE 2 END AS outcome  -- accepted, late
+  ), kept AS (
+    INSERT INTO gannet.gradient (
+        unit_id, run_id, round, slot, attempt, worker_id, image_count, micro_batch_count, discriminator_loss, generator_loss,
+        real_accuracy, fake_accuracy, compute_seconds, codec, sha256, payload_bytes, accepted_at)
+    SELECT p_unit, p_run, a.round, a.slot, p_attempt, p_worker, p_image_count, p_micro_batch_count, p_discriminator_loss,
+           p_generator_loss, p_real_accuracy, p_fake_accuracy, p_compute_seconds, p_codec, p_sha256, p_payload_bytes, v_now
+      FROM accepted a
+  ), stored AS (
+    INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
+    SELECT p_run, a.round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * 8000 FOR 8000)
+      FROM accepted a, generate_series(0, (octet_length(p_bytes) - 1) / 8000) AS n
+  ), credited AS (
+    UPDATE gannet.worker w
+       SET accepted_unit_count = w.accepted_unit_count + 1, accepted_image_count = w.accepted_image_count + p_image_count,
+           last_seen = v_now, signed_off = false
+      FROM accepted a WHERE w.run_id = p_run AND w.worker_id = p_worker
+  ), noted AS (
+    INSERT INTO gannet.submission (run_id, round, unit_id, attempt, worker_id, outcome, submitted_at)
+    SELECT p_run, a.round, p_unit, p_attempt, p_worker, a.outcome, v_now FROM accepted a
+  )
+  SELECT a.round, a.outcome INTO v_round, v_outcome FROM accepted a;
+
+  IF v_outcome IS NULL THEN
+    v_outcome := gannet.classify_submission(p_worker, p_run, p_unit, p_attempt, p_image_count, p_micro_batch_count, p_sha256);
+    IF v_outcome = 0 THEN
+      RAISE EXCEPTION 'the unit changed while its gradient was received: %', p_unit USING ERRCODE = 'GN010';
+    END IF;
+    RETURN v_outcome;
+  END IF;
+
+  -- Of two accepts that complete a round together, the second must see the first: they take turns from here to their commit.
+  PERFORM pg_advisory_xact_lock((p_run % 2147483647)::integer, (v_round % 2147483647)::integer);
+  IF NOT EXISTS (SELECT FROM gannet.work_unit u
+                  WHERE u.run_id = p_run AND u.round = v_round AND u.state IN ('ready', 'leased')) THEN
+    PERFORM pg_notify('gannet_round', p_run::text);
+  END IF;
+  RETURN v_outcome;
+END
+$$;
+
+-- Renews leases and records the sign of life. dropped: the units not renewed, ascending.
+CREATE OR REPLACE FUNCTION gannet.heartbeat(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_units bigint[], p_attempts integer[],
+  p_micro_batches_done integer[])
+RETURNS TABLE (run_state text, dropped bigint[])
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_now timestamptz := gannet.clock_now();
+  v_lease interval;
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  SELECT r.state::text, r.lease INTO run_state, v_lease FROM gannet.run r WHERE r.run_id = p_run;
+  WITH held AS (
+    SELECT h.unit_id, h.attempt, h.done FROM unnest(p_units, p_attempts, p_micro_batches_done) AS h(unit_id, attempt, done)
+  ), renewable AS MATERIALIZED (
+    SELECT u.unit_id, h.done FROM gannet.work_unit u JOIN held h ON h.unit_id = u.unit_id
+     WHERE u.run_id = p_run AND u.state = 'leased' AND u.holder = p_worker AND u.attempt = h.attempt
+       AND (h.done > u.micro_batches_done OR v_now - u.progress_at <= 3 * v_lease)
+     ORDER BY u.unit_id FOR UPDATE OF u
+  ), renewed AS (
+    UPDATE gannet.work_unit u
+       SET lease_until = v_now + v_lease, micro_batches_done = greatest(u.micro_batches_done, r.done),
+           progress_at = CASE WHEN r.done > u.micro_batches_done THEN v_now ELSE u.progress_at END
+      FROM renewable r WHERE u.unit_id = r.unit_id
+    RETURNING u.unit_id
+  )
+  SELECT coalesce(array_agg(h.unit_id ORDER BY h.unit_id), '{}') INTO dropped
+    FROM held h WHERE h.unit_id NOT IN (SELECT r.unit_id FROM renewed r);
+  UPDATE gannet.worker w SET last_seen = v_now, signed_off = false WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  RETURN NEXT;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION gannet.release_unit(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL
+   WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased';
+  IF FOUND THEN
+    PERFORM pg_notify('gannet_work', p_run::text);
+  END IF;
+END
+$$;
+
+-- What a unit becomes with its failure number p_failures.
+CREATE OR REPLACE FUNCTION gannet.state_after_failure(p_failures integer)
+RETURNS gannet.unit_state
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT (CASE WHEN p_failures >= 5 /* kMaxUnitFailures */ THEN 'failed' ELSE 'ready' END)::gannet.unit_state
+$$;
+
+-- After a unit has been returned because of a failure: tells who waits, and pauses the run when it has failed for good. The caller has locked the run.
+CREATE OR REPLACE FUNCTION gannet.announce_failure(p_run bigint, p_unit bigint)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_unit gannet.work_unit;
+BEGIN
+  SELECT * INTO v_unit FROM gannet.work_unit u WHERE u.unit_id = p_unit;
+  IF v_unit.state = 'failed' THEN
+    UPDATE gannet.run r
+       SET state = 'paused',
+           state_reason = format('round %s slot %s failed %s times, last: %s', v_unit.round, v_unit.slot, v_unit.failures,
+                                 v_unit.failure_reason)
+     WHERE r.run_id = p_run AND r.state = 'running';
+    PERFORM pg_notify('gannet_round', p_run::text);
+  END IF;
+  PERFORM pg_notify('gannet_work', p_run::text);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION gannet.fail_unit(
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_reason text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
+  UPDATE gannet.work_unit u
+     SET state = gannet.state_after_failure(u.failures + 1), lease_until = NULL, failures = u.failures + 1,
+         failure_reason = p_reason
+   WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased';
+  IF FOUND THEN
+    PERFORM gannet.announce_failure(p_run, p_unit);
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION gannet.leave_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL
+   WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
+  IF FOUND THEN
+    PERFORM pg_notify('gannet_work', p_run::text);
+  END IF;
+  UPDATE gannet.worker w SET signed_off = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
+END
+$$;
+
+-- Everybody may execute a function unless told otherwise. Those without a GRANT here are called by the others only.
+REVOKE ALL ON FUNCTION
+  gannet.require_worker(text, text, bigint, bigint),
+  gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
+  gannet.claim_unit(text, text, bigint, bigint, text),
+  gannet.open_weights(text, text, bigint, bigint, bigint),
+  gannet.classify_submission(text, bigint, bigint, integer, integer, integer, bytea),
+  gannet.check_submission(text, text, bigint, bigint, bigint, integer, integer, integer, bytea),
+  gannet.stage_gradient(text, text, bigint, bigint, bigint, integer, integer, bytea),
+  gannet.submit_gradient(text, text, bigint, bigint, bigint, integer, integer, integer, double precision, double precision,
+    double precision, double precision, double precision, smallint, bytea, bigint, integer, bytea),
+  gannet.heartbeat(text, text, bigint, bigint, bigint[], integer[], integer[]),
+  gannet.release_unit(text, text, bigint, bigint, bigint, integer),
+  gannet.announce_failure(bigint, bigint),
+  gannet.state_after_failure(integer),
+  gannet.fail_unit(text, text, bigint, bigint, bigint, integer, text),
+  gannet.leave_run(text, text, bigint, bigint)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
+  gannet.claim_unit(text, text, bigint, bigint, text),
+  gannet.open_weights(text, text, bigint, bigint, bigint),
+  gannet.check_submission(text, text, bigint, bigint, bigint, integer, integer, integer, bytea),
+  gannet.stage_gradient(text, text, bigint, bigint, bigint, integer, integer, bytea),
+  gannet.submit_gradient(text, text, bigint, bigint, bigint, integer, integer, integer, double precision, double precision,
+    double precision, double precision, double precision, smallint, bytea, bigint, integer, bytea),
+  gannet.heartbeat(text, text, bigint, bigint, bigint[], integer[], integer[]),
+  gannet.release_unit(text, text, bigint, bigint, bigint, integer),
+  gannet.fail_unit(text, text, bigint, bigint, bigint, integer, text),
+  gannet.leave_run(text, text, bigint, bigint)
+TO gannet_worker;

@@ -1,0 +1,384 @@
+-- What a coordinator changes: one function per call of libs/store's PgStore that does more than read. See R__exchange_functions.sql for errors
+-- and the order of locks.
+
+-- A signature is never changed here: a numbered migration drops the old one first.
+
+CREATE OR REPLACE FUNCTION gannet.require_run(p_run bigint)
+RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM gannet.run r WHERE r.run_id = p_run) THEN
+    RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
+  END IF;
+END
+$$;
+
+-- FAILED_PRECONDITION unless the leadership is the current, unexpired one. p_lock holds the run against every other change until the end of the
+-- transaction.
+CREATE OR REPLACE FUNCTION gannet.require_leader(p_run bigint, p_leader text, p_epoch bigint, p_lock boolean)
+RETURNS gannet.run
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_run gannet.run;
+BEGIN
+  IF p_lock THEN
+    SELECT * INTO v_run FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
+  ELSE
+    SELECT * INTO v_run FROM gannet.run r WHERE r.run_id = p_run;
+  END IF;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
+  END IF;
+  IF v_run.leader_id IS DISTINCT FROM p_leader OR v_run.leader_epoch <> p_epoch OR v_run.leader_until <= gannet.clock_now() THEN
+    RAISE EXCEPTION 'not the leader (any more), stop coordinating: current epoch %, got %', v_run.leader_epoch, p_epoch
+      USING ERRCODE = 'GN009';
+  END IF;
+  RETURN v_run;
+END
+$$;
+
+-- Units of a round, in p_slots' order; the image indices of all of them lie one after another in p_indices.
+CREATE OR REPLACE FUNCTION gannet.add_units(
+  p_run bigint, p_round bigint, p_slots integer[], p_image_counts integer[], p_indices bigint[])
+RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+  INSERT INTO gannet.work_unit (run_id, round, slot, image_count, image_indices)
+  SELECT p_run, p_round, u.slot, u.image_count, p_indices[u.last - u.image_count + 1 : u.last]
+    FROM (SELECT t.slot, t.image_count, t.position, sum(t.image_count) OVER (ORDER BY t.position) AS last
+            FROM unnest(p_slots, p_image_counts) WITH ORDINALITY AS t(slot, image_count, position)) u
+   ORDER BY u.position
+$$;
+
+-- Makes the leaves of a run: `p_leaves` of them below a partition of `p_parent`, by `p_key` modulo `p_leaves`. The partition is attached when it is
+-- complete, which does not disturb other runs (CREATE TABLE … PARTITION OF would wait for every accept).
+CREATE OR REPLACE FUNCTION gannet.create_blob_ring(p_parent text, p_run bigint, p_key text, p_leaves integer, p_unique text)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_ring text := format('%s_%s', p_parent, p_run);
+BEGIN
+  EXECUTE format('CREATE TABLE gannet.%I (LIKE gannet.%I INCLUDING STORAGE) PARTITION BY LIST ((%I %% %s))',
+                 v_ring, p_parent, p_key, p_leaves);
+  FOR v_leaf IN 0 .. p_leaves - 1 LOOP
+    -- A leaf only grows until it is truncated: there is nothing to vacuum, and a vacuum would be in the way.
+    EXECUTE format('CREATE TABLE gannet.%I PARTITION OF gannet.%I FOR VALUES IN (%s) WITH (autovacuum_enabled = false)',
+                   v_ring || '_' || v_leaf, v_ring, v_leaf);
+    EXECUTE format('CREATE UNIQUE INDEX ON gannet.%I (%s)', v_ring || '_' || v_leaf, p_unique);
+  END LOOP;
+  EXECUTE format('ALTER TABLE gannet.%I ATTACH PARTITION gannet.%I FOR VALUES IN (%s)', p_parent, v_ring, p_run);
+END
+$$;
+
+-- A run with the metadata of its version 0 and the units of its first round. The bytes follow in the same transaction.
+CREATE OR REPLACE FUNCTION gannet.create_run(
+  p_name text, p_config text, p_seed numeric, p_lease_us bigint, p_micro_batch integer,
+  p_data_kind text, p_data_image_count bigint, p_data_digest text,
+  p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint,
+  p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
+  p_slots integer[], p_image_counts integer[], p_indices bigint[])
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_run bigint;
+BEGIN
+  INSERT INTO gannet.run (name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest)
+  VALUES (p_name, p_config::jsonb, p_seed, p_lease_us * interval '1 microsecond', p_micro_batch, p_data_kind,
+          p_data_image_count, p_data_digest)
+  ON CONFLICT (name) DO NOTHING
+  RETURNING run_id INTO v_run;
+  IF v_run IS NULL THEN
+    RAISE EXCEPTION 'the name of the run is taken: %', p_name USING ERRCODE = 'GN006';
+  END IF;
+  PERFORM gannet.create_blob_ring('gradient_blob', v_run, 'round', 8, 'unit_id, attempt, seq');
+  PERFORM gannet.create_blob_ring('weights_blob', v_run, 'version', 8, 'version, seq');
+  PERFORM gannet.create_blob_ring('adam_blob', v_run, 'version', 4, 'version, seq');
+  INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
+  VALUES (v_run, 0, p_weights_codec, p_weights_sha256, p_weights_bytes, false);
+  INSERT INTO gannet.adam_state (run_id, version, codec, sha256, payload_bytes)
+  VALUES (v_run, 0, p_adam_codec, p_adam_sha256, p_adam_bytes);
+  PERFORM gannet.add_units(v_run, 1, p_slots, p_image_counts, p_indices);
+  PERFORM pg_notify('gannet_work', v_run::text);
+  RETURN v_run;
+END
+$$;
+
+-- The epoch under which p_leader leads now.
+CREATE OR REPLACE FUNCTION gannet.acquire_leadership(p_run bigint, p_leader text, p_ttl_us bigint)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_now timestamptz := gannet.clock_now();
+  v_epoch bigint;
+BEGIN
+  PERFORM gannet.require_run(p_run);
+  UPDATE gannet.run r
+     SET leader_epoch = r.leader_epoch + (CASE WHEN r.leader_id = p_leader THEN 0 ELSE 1 END),
+         leader_id = p_leader, leader_until = v_now + p_ttl_us * interval '1 microsecond'
+   WHERE r.run_id = p_run AND (r.leader_id IS NULL OR r.leader_id = p_leader OR r.leader_until <= v_now)
+  RETURNING r.leader_epoch INTO v_epoch;
+  IF v_epoch IS NULL THEN
+    RAISE EXCEPTION 'another coordinator leads this run, wait: its time runs out at %',
+      (SELECT r.leader_until FROM gannet.run r WHERE r.run_id = p_run) USING ERRCODE = 'GN009';
+  END IF;
+  RETURN v_epoch;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION gannet.resign_leadership(p_run bigint, p_leader text, p_epoch bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_run(p_run);
+  UPDATE gannet.run r SET leader_id = NULL, leader_until = NULL
+   WHERE r.run_id = p_run AND r.leader_id = p_leader AND r.leader_epoch = p_epoch;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION gannet.reject_gradient(p_run bigint, p_leader text, p_epoch bigint, p_unit bigint, p_reason text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_run gannet.run;
+  v_gradient gannet.gradient;
+BEGIN
+  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
+  IF v_run.state IN ('running', 'paused') THEN
+    UPDATE gannet.work_unit u
+       SET state = gannet.state_after_failure(u.failures + 1), failures = u.failures + 1, failure_reason = p_reason,
+           holder = NULL, lease_until = NULL
+     WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.state = 'done';
+  END IF;
+  IF v_run.state NOT IN ('running', 'paused') OR NOT FOUND THEN
+    RAISE EXCEPTION 'no gradient of the open round belongs to this unit: %', p_unit USING ERRCODE = 'GN005';
+  END IF;
+  -- Its bytes stay, unseen, until their leaf is freed.
+  DELETE FROM gannet.gradient g WHERE g.unit_id = p_unit RETURNING * INTO v_gradient;
+  UPDATE gannet.worker w
+     SET accepted_unit_count = w.accepted_unit_count - 1,
+         accepted_image_count = w.accepted_image_count - v_gradient.image_count
+   WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id;
+  PERFORM gannet.announce_failure(p_run, p_unit);
+END
+$$;
+
+-- Publishes a round, but for the bytes of weights and Adam's state, which follow in the same transaction. The run's row, locked and compared first,
+-- is the compare-and-swap.
+CREATE OR REPLACE FUNCTION gannet.publish_round(
+  p_run bigint, p_leader text, p_epoch bigint, p_expected_version bigint,
+  p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint, p_keep boolean,
+  p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
+  p_data_epoch bigint, p_gradient_count integer, p_image_count integer, p_discriminator_loss double precision,
+  p_generator_loss double precision, p_real_accuracy double precision, p_fake_accuracy double precision, p_seconds double precision,
+  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_run gannet.run;
+  v_round bigint := p_expected_version + 1;
+  v_unit bigint;
+BEGIN
+  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
+  IF v_run.state NOT IN ('running', 'paused') THEN
+    RAISE EXCEPTION 'the run has ended, publish nothing more: %', v_run.state USING ERRCODE = 'GN009';
+  END IF;
+  IF v_run.weights_version <> p_expected_version THEN
+    RAISE EXCEPTION 'another version is published, read the run again: expected %, got %', p_expected_version,
+      v_run.weights_version USING ERRCODE = 'GN010';
+  END IF;
+  SELECT c.unit_id INTO v_unit FROM unnest(p_consumed) AS c(unit_id)
+   WHERE NOT EXISTS (SELECT FROM gannet.work_unit u WHERE u.unit_id = c.unit_id AND u.run_id = p_run AND u.round = v_round
+                        AND u.state = 'done')
+   LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'consumed names a unit without a gradient of this round: %', v_unit USING ERRCODE = 'GN003';
+  END IF;
+
+  UPDATE gannet.run r
+     SET weights_version = v_round, state = CASE WHEN p_finished THEN 'finished' ELSE r.state END,
+         state_reason = CASE WHEN p_finished THEN '' ELSE r.state_reason END
+   WHERE r.run_id = p_run;
+  UPDATE gannet.work_unit u
+     SET state = CASE WHEN u.state IN ('ready', 'leased') THEN 'closed' ELSE u.state END,
+         consumed = u.unit_id = ANY (p_consumed), image_indices = NULL
+   WHERE u.run_id = p_run AND u.round = v_round;
+  INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
+  VALUES (p_run, v_round, p_weights_codec, p_weights_sha256, p_weights_bytes, p_keep);
+  UPDATE gannet.adam_state a
+     SET version = v_round, codec = p_adam_codec, sha256 = p_adam_sha256, payload_bytes = p_adam_bytes
+   WHERE a.run_id = p_run;
+  INSERT INTO gannet.round_summary (
+      run_id, round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, real_accuracy, fake_accuracy,
+      seconds)
+  VALUES (p_run, v_round, p_data_epoch, p_gradient_count, p_image_count, p_discriminator_loss, p_generator_loss,
+          p_real_accuracy, p_fake_accuracy, p_seconds);
+  PERFORM gannet.add_units(p_run, v_round + 1, p_slots, p_image_counts, p_indices);
+  PERFORM pg_notify('gannet_work', p_run::text);
+  IF p_finished THEN
+    PERFORM pg_notify('gannet_round', p_run::text);
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION gannet.reap_expired_leases(p_run bigint, p_leader text, p_epoch bigint)
+RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_now timestamptz := gannet.clock_now();
+  v_count integer;
+BEGIN
+  PERFORM gannet.require_leader(p_run, p_leader, p_epoch, false);
+  -- A unit that is locked is being submitted, renewed or returned: the next call will see.
+  WITH expired AS MATERIALIZED (
+    SELECT u.unit_id FROM gannet.work_unit u
+     WHERE u.run_id = p_run AND u.state = 'leased' AND u.lease_until <= v_now
+     ORDER BY u.unit_id FOR UPDATE SKIP LOCKED)
+  UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL FROM expired e WHERE u.unit_id = e.unit_id;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  IF v_count > 0 THEN
+    PERFORM pg_notify('gannet_work', p_run::text);
+  END IF;
+  RETURN v_count;
+END
+$$;
+
+-- Frees a leaf of what is below p_below: by TRUNCATE, or row by row when the newer thing is in it already (p_newer, looked at once the leaf is locked:
+-- TRUNCATE does not ask who might still see a row).
+CREATE OR REPLACE FUNCTION gannet.free_blob_leaf(p_leaf text, p_key text, p_below bigint, p_newer text)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_newer boolean;
+BEGIN
+  EXECUTE format('LOCK TABLE gannet.%I IN ACCESS EXCLUSIVE MODE', p_leaf);
+  EXECUTE format('SELECT EXISTS (%s)', p_newer) INTO v_newer;
+  IF v_newer THEN
+    EXECUTE format('DELETE FROM gannet.%I WHERE %I < %s', p_leaf, p_key, p_below);
+  ELSE
+    EXECUTE format('TRUNCATE gannet.%I', p_leaf);
+  END IF;
+END
+$$;
+
+-- Waits at most two seconds for each leaf: a longer reader is reported, not waited for (lock_not_available).
+CREATE OR REPLACE FUNCTION gannet.prepare_round(p_run bigint, p_leader text, p_epoch bigint, p_round bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' SET plan_cache_mode = force_custom_plan
+AS $$
+DECLARE
+  v_run gannet.run;
+  v_found boolean;
+BEGIN
+  v_run := gannet.require_leader(p_run, p_leader, p_epoch, false);
+  IF p_round - v_run.weights_version NOT IN (1, 2) THEN
+    RAISE EXCEPTION 'round must be one or two above the published version %, got %', v_run.weights_version, p_round
+      USING ERRCODE = 'GN003';
+  END IF;
+
+  IF EXISTS (SELECT FROM gannet.gradient g
+              WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % 8 = 0) THEN
+    PERFORM gannet.free_blob_leaf(
+      format('gradient_blob_%s_%s', p_run, p_round % 8), 'round', p_round,
+      format('SELECT FROM gannet.gradient g WHERE g.run_id = %s AND g.has_bytes AND g.round = %s', p_run, p_round));
+    UPDATE gannet.gradient g SET has_bytes = false
+     WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % 8 = 0;
+  END IF;
+
+  IF EXISTS (SELECT FROM gannet.weights w
+              WHERE w.run_id = p_run AND w.in_ring AND w.version < p_round AND (p_round - w.version) % 8 = 0) THEN
+    -- The plan knows the values, so it touches one leaf only.
+    INSERT INTO gannet.weights_kept_blob (run_id, version, seq, data)
+    SELECT b.run_id, b.version, b.seq, b.data
+      FROM gannet.weights w JOIN gannet.weights_blob b ON b.run_id = w.run_id AND b.version = w.version
+     WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < p_round AND (p_round - w.version) % 8 = 0
+       AND b.run_id = p_run AND b.version % 8 = p_round % 8;
+    PERFORM gannet.free_blob_leaf(
+      format('weights_blob_%s_%s', p_run, p_round % 8), 'version', p_round,
+      format('SELECT FROM gannet.weights w WHERE w.run_id = %s AND w.version = %s', p_run, p_round));
+    DELETE FROM gannet.weights w
+     WHERE w.run_id = p_run AND w.in_ring AND NOT w.keep AND w.version < p_round AND (p_round - w.version) % 8 = 0;
+    UPDATE gannet.weights w SET in_ring = false
+     WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < p_round AND (p_round - w.version) % 8 = 0;
+  END IF;
+
+  -- Versions four below belong to nobody: the current one is one or two below.
+  EXECUTE format('SELECT EXISTS (SELECT FROM gannet.%I b WHERE b.version < %s)', format('adam_blob_%s_%s', p_run, p_round % 4),
+                 p_round) INTO v_found;
+  IF v_found THEN
+    PERFORM gannet.free_blob_leaf(
+      format('adam_blob_%s_%s', p_run, p_round % 4), 'version', p_round,
+      format('SELECT FROM gannet.adam_state a WHERE a.run_id = %s AND a.version = %s', p_run, p_round));
+  END IF;
+
+  DELETE FROM gannet.submission s WHERE s.run_id = p_run AND s.round <= p_round - 8;
+END
+$$;
+
+-- Takes a run from one state to another; false when it was not in p_from. The caller has asked whether that is allowed (CheckRunTransition).
+CREATE OR REPLACE FUNCTION gannet.set_run_state(
+  p_run bigint, p_from gannet.run_state, p_to gannet.run_state, p_reason text)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_version bigint;
+BEGIN
+  UPDATE gannet.run r
+     SET state = p_to, state_reason = CASE WHEN p_to = 'running' THEN '' ELSE p_reason END
+   WHERE r.run_id = p_run AND r.state = p_from
+  RETURNING r.weights_version INTO v_version;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  IF p_to = 'stopped' THEN
+    UPDATE gannet.work_unit u SET state = 'closed'
+     WHERE u.run_id = p_run AND u.round = v_version + 1 AND u.state IN ('ready', 'leased');
+  END IF;
+  PERFORM pg_notify('gannet_round', p_run::text);
+  PERFORM pg_notify('gannet_work', p_run::text);
+  RETURN true;
+END
+$$;
+
+-- Everybody may execute a function unless told otherwise. Those without a GRANT here are called by the others only.
+REVOKE ALL ON FUNCTION
+  gannet.require_run(bigint),
+  gannet.require_leader(bigint, text, bigint, boolean),
+  gannet.add_units(bigint, bigint, integer[], integer[], bigint[]),
+  gannet.create_blob_ring(text, bigint, text, integer, text),
+  gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint, smallint, bytea, bigint,
+    integer[], integer[], bigint[]),
+  gannet.acquire_leadership(bigint, text, bigint),
+  gannet.resign_leadership(bigint, text, bigint),
+  gannet.reject_gradient(bigint, text, bigint, bigint, text),
+  gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
+    integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
+    integer[], bigint[], boolean),
+  gannet.reap_expired_leases(bigint, text, bigint),
+  gannet.free_blob_leaf(text, text, bigint, text),
+  gannet.prepare_round(bigint, text, bigint, bigint),
+  gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint, smallint, bytea, bigint,
+    integer[], integer[], bigint[]),
+  gannet.acquire_leadership(bigint, text, bigint),
+  gannet.resign_leadership(bigint, text, bigint),
+  gannet.reject_gradient(bigint, text, bigint, bigint, text),
+  gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
+    integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
+    integer[], bigint[], boolean),
+  gannet.reap_expired_leases(bigint, text, bigint),
+  gannet.prepare_round(bigint, text, bigint, bigint),
+  gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
+TO gannet_coordinator;

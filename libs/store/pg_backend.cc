@@ -1,0 +1,178 @@
+#include "libs/store/pg_backend.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/clock.h"
+#include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
+#include "libs/pg/connection_params.h"
+#include "libs/pg/migrator.h"
+#include "libs/pg/pg_bulk_pool.h"
+#include "libs/pg/pg_listener.h"
+#include "libs/pg/pg_pool.h"
+#include "libs/store/embedded_migrations.h"
+#include "libs/store/pg_exchange.h"
+#include "libs/store/pg_store.h"
+#include "libs/store/run_signals.h"
+
+namespace gannet {
+namespace {
+
+constexpr char kSchema[] = "gannet";
+
+constexpr SqlStatement kHasSchema = {
+    "has_schema",
+    "SELECT to_regnamespace('gannet') IS NOT NULL AND "
+    "to_regprocedure('gannet.schema_state()') IS NOT NULL AS has_schema",
+    true};
+constexpr SqlStatement kSchemaState = {
+    "schema_state",
+    "SELECT version, coalesce(functions, '') AS functions FROM gannet.schema_state()", true};
+constexpr SqlStatement kPing = {"ping", "SELECT 1", true};
+
+absl::StatusOr<PgConnectionParams> ParamsOf(const PgBackendOptions& options) {
+  PgConnectionOptions connection;
+  connection.url = options.url;
+  connection.password_file = options.password_file;
+  connection.application_name = options.application_name;
+  return MakeConnectionParams(connection);
+}
+
+absl::StatusOr<Migrator> MakeMigrator() { return Migrator::Create(kSchema, EmbeddedMigrations()); }
+
+// As schema_state() lists them.
+std::string KnownFunctions() {
+  std::vector<std::string> lines;
+  for (const Migration& migration : EmbeddedMigrations()) {
+    if (migration.file_name[0] == 'R') {
+      lines.push_back(absl::StrCat(migration.file_name, " ", Sha256Hex(migration.sql)));
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  return absl::StrJoin(lines, "\n");
+}
+
+absl::Status CheckSchema(PgPool& pool, Logger& logger) {
+  const auto explain = [](absl::Status status) {
+    if (!absl::IsPermissionDenied(status)) return status;
+    return absl::PermissionDeniedError(absl::StrCat(
+        "the role may not use the schema, let its owner GRANT gannet_worker (a worker, "
+        "a gateway) or gannet_coordinator as well (a coordinator) to it: ",
+        status.message()));
+  };
+  absl::StatusOr<SqlRows> has_schema = pool.Execute(kHasSchema, SqlParams());
+  if (!has_schema.ok()) return explain(has_schema.status());
+  if (!SqlRow(*has_schema, 0).Bool("has_schema")) {
+    return absl::FailedPreconditionError(
+        "the database has no schema of Gannet yet: run `gannet migrate`");
+  }
+  absl::StatusOr<SqlRows> state = pool.Execute(kSchemaState, SqlParams());
+  if (!state.ok()) return explain(state.status());
+  SqlRow row(*state, 0);
+  const int64_t version = row.Int("version");
+  const std::string functions = row.Text("functions");
+  GANNET_RETURN_IF_ERROR(row.status());
+  GANNET_ASSIGN_OR_RETURN(const Migrator migrator, MakeMigrator());
+  if (version < migrator.version()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the schema is older than this binary: run `gannet migrate`: expected version ",
+        migrator.version(), ", got ", version));
+  }
+  if (version > migrator.version()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the schema is newer than this binary: upgrade this binary: expected version ",
+                     migrator.version(), ", got ", version));
+  }
+  if (functions != KnownFunctions()) {
+    logger.Warning(
+        "the functions in the database are those of another build: run `gannet migrate` of the "
+        "newest one");
+  }
+  return absl::OkStatus();
+}
+
+BoundedPoolOptions PoolOptions(const std::string& name, int size) {
+  BoundedPoolOptions options;
+  options.name = name;
+  options.size = size;
+  return options;
+}
+
+}  // namespace
+
+struct PgBackend::State {
+  State(const PgConnectionParams& params, int pool_size, Metrics& metrics)
+      : pool(params, PoolOptions("ordinary", pool_size), clock, metrics),
+        bulk_pool(params, PoolOptions("bulk", std::max(2, pool_size / 2)), clock, metrics),
+        store(pool, bulk_pool, run_signals),
+        exchange(pool, bulk_pool, work_signal) {}
+
+  RealClock clock;
+  WorkSignal work_signal;
+  RunSignals run_signals;
+  PgPool pool;
+  PgBulkPool bulk_pool;
+  PgStore store;
+  PgExchange exchange;
+  std::unique_ptr<PgListener> listener;  // last: it calls into the signals
+};
+
+PgBackend::PgBackend() = default;
+PgBackend::~PgBackend() = default;
+
+absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOptions& options,
+                                                             Logger& logger, Metrics& metrics) {
+  if (options.pool_size < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("pool_size must be at least 1, got ", options.pool_size));
+  }
+  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, ParamsOf(options));
+  std::unique_ptr<PgBackend> backend(new PgBackend());
+  backend->state_ = std::make_unique<State>(params, options.pool_size, metrics);
+  State& state = *backend->state_;
+  GANNET_RETURN_IF_ERROR(CheckSchema(state.pool, logger));
+
+  PgListener::Callbacks callbacks;
+  callbacks.on_notification = [&state](const std::string& channel, const std::string& payload) {
+    if (channel == "gannet_work") {
+      state.work_signal.Notify();
+      return;
+    }
+    int64_t run = 0;
+    if (absl::SimpleAtoi(payload, &run)) state.run_signals.Notify(RunId(run));
+  };
+  callbacks.on_connected = [&state] {
+    state.work_signal.Notify();
+    state.run_signals.NotifyAll();
+  };
+  state.listener =
+      std::make_unique<PgListener>(params, std::vector<std::string>{"gannet_work", "gannet_round"},
+                                   std::move(callbacks), logger);
+  return backend;
+}
+
+Store& PgBackend::store() { return state_->store; }
+Exchange& PgBackend::exchange() { return state_->exchange; }
+WorkSignal& PgBackend::work_signal() { return state_->work_signal; }
+
+absl::Status PgBackend::Ping() { return state_->pool.Execute(kPing, SqlParams()).status(); }
+
+absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger) {
+  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, ParamsOf(options));
+  GANNET_ASSIGN_OR_RETURN(const Migrator migrator, MakeMigrator());
+  RealClock clock;
+  Metrics metrics;
+  PgPool pool(params, PoolOptions("migrate", 1), clock, metrics);
+  GANNET_ASSIGN_OR_RETURN(const std::vector<std::string> applied, migrator.Apply(pool));
+  logger.Info("schema is up to date",
+              {{"database", params.description},
+               {"version", migrator.version()},
+               {"applied", applied.empty() ? "nothing" : absl::StrJoin(applied, " ")}});
+  return migrator.version();
+}
+
+}  // namespace gannet

@@ -1,0 +1,322 @@
+#include "libs/store/pg_exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
+#include "libs/base/status_macros.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/exchange/validation.h"
+#include "libs/store/blob_io.h"
+#include "libs/store/sql_names.h"
+
+namespace gannet {
+namespace {
+
+constexpr SqlStatement kJoin = {
+    "join",
+    "SELECT run_id, config, run_state, data_matches "
+    "FROM gannet.join_run($1, $2, $3::bigint, $4, $5, $6, $7, $8::bigint, $9)"};
+
+constexpr SqlStatement kClaim = {
+    "claim",
+    "SELECT run_state, unit_id, attempt, round, slot, image_indices, micro_batch, seed, lease_us "
+    "FROM gannet.claim_unit($1, $2, $3::bigint, $4::bigint, $5)"};
+
+constexpr SqlStatement kOpenWeights = {
+    "open_weights",
+    "SELECT codec, sha256, payload_bytes "
+    "FROM gannet.open_weights($1, $2, $3::bigint, $4::bigint, $5::bigint)",
+    true};
+constexpr SqlStatement kFetchOpenWeights = {"fetch_open_weights", "FETCH ALL FROM weights", true};
+
+constexpr SqlStatement kCheckSubmission = {
+    "check_submission",
+    "SELECT gannet.check_submission($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::integer, "
+    "$7::integer, $8::integer, $9::bytea) AS outcome"};
+constexpr SqlStatement kStageGradient = {
+    "stage_gradient",
+    "SELECT gannet.stage_gradient($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::integer, "
+    "$7::integer, $8::bytea)"};
+constexpr SqlStatement kSubmitGradient = {
+    "submit_gradient",
+    "SELECT gannet.submit_gradient($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::integer, "
+    "$7::integer, $8::integer, $9::double precision, $10::double precision, "
+    "$11::double precision, $12::double precision, $13::double precision, $14::smallint, "
+    "$15::bytea, $16::bigint, $17::integer, $18::bytea) AS outcome"};
+
+constexpr SqlStatement kHeartbeat = {
+    "heartbeat",
+    "SELECT run_state, dropped FROM gannet.heartbeat($1, $2, $3::bigint, $4::bigint, "
+    "$5::bigint[], $6::integer[], $7::integer[])"};
+
+constexpr SqlStatement kRelease = {
+    "release",
+    "SELECT gannet.release_unit($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::integer)"};
+constexpr SqlStatement kFail = {
+    "fail", "SELECT gannet.fail_unit($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::integer, $7)"};
+constexpr SqlStatement kLeave = {"leave",
+                                 "SELECT gannet.leave_run($1, $2, $3::bigint, $4::bigint)"};
+
+// A long poll looks again after so long, in case a notification was lost.
+constexpr absl::Duration kLookInterval = absl::Seconds(1);
+
+// Bytes of a gradient sent with one statement: rows of a page each, few enough that neither side
+// allocates anew for each.
+constexpr size_t kPieceBytes = 32 * kBlobRowBytes;
+constexpr int kMaxChecks = 5;
+
+// Outcomes in the database have the numbers of the enum; 0 is none yet.
+constexpr int64_t kNoOutcome = 0;
+
+SqlParams IdentityParams(const WorkerIdentity& worker) {
+  SqlParams params;
+  params.Text(worker.id.value()).Text(worker.secret).Int(worker.incarnation.value());
+  return params;
+}
+
+SqlParams LeaseParams(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt) {
+  SqlParams params = IdentityParams(worker);
+  params.Int(run.value()).Int(unit.value()).Int(attempt.value());
+  return params;
+}
+
+SqlParams SubmitParams(const SubmitRequest& request, int64_t first_seq, absl::string_view bytes) {
+  const GradientStats& stats = request.stats;
+  SqlParams params = LeaseParams(request.worker, request.run, request.unit, request.attempt);
+  params.Int(stats.image_count)
+      .Int(stats.micro_batch_count)
+      .Double(stats.discriminator_loss)
+      .Double(stats.generator_loss)
+      .Double(stats.real_accuracy)
+      .Double(stats.fake_accuracy)
+      .Double(stats.compute_seconds)
+      .Int(static_cast<int>(request.payload.codec))
+      .Bytes(request.payload.sha256)
+      .Int(static_cast<int64_t>(request.payload.bytes->size()))
+      .Int(first_seq)
+      .Bytes(bytes);
+  return params;
+}
+
+absl::Status Repeatable(absl::Status status) {
+  if (status.code() != absl::StatusCode::kUnknown) return status;
+  return absl::UnavailableError(status.message());
+}
+
+absl::StatusOr<SqlRows> Repeatable(absl::StatusOr<SqlRows> rows) {
+  if (rows.ok()) return rows;
+  return Repeatable(rows.status());
+}
+
+absl::StatusOr<int64_t> ReadOutcome(const absl::StatusOr<SqlRows>& rows) {
+  if (!rows.ok()) return rows.status();
+  SqlRow row(*rows, 0);
+  const int64_t outcome = row.Int("outcome");
+  GANNET_RETURN_IF_ERROR(row.status());
+  if (outcome < kNoOutcome || outcome > static_cast<int64_t>(SubmitOutcome::kClosed)) {
+    return absl::InternalError(absl::StrCat("the database names an unknown outcome: ", outcome));
+  }
+  return outcome;
+}
+
+}  // namespace
+
+absl::StatusOr<JoinResult> PgExchange::Join(const JoinRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateJoin(request));
+  SqlParams params = IdentityParams(request.worker);
+  params.Text(request.run_name).Text(request.display_name).Text(request.hardware);
+  if (request.data.has_value()) {
+    params.Text(request.data->kind).Int(request.data->image_count).Text(request.data->digest);
+  } else {
+    params.Null().Null().Null();
+  }
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, Repeatable(pool_.Execute(kJoin, params)));
+  SqlRow row(rows, 0);
+  JoinResult result;
+  result.run = RunId(row.Int("run_id"));
+  const std::string config = row.Text("config");
+  const std::string state = row.Text("run_state");
+  const bool data_matches = row.Bool("data_matches");
+  GANNET_RETURN_IF_ERROR(row.status());
+  GANNET_ASSIGN_OR_RETURN(result.config, RunConfigFromJson(config));
+  GANNET_ASSIGN_OR_RETURN(result.state, RunStateFromName(state));
+  if (!data_matches) {
+    GANNET_RETURN_IF_ERROR(CheckFingerprint(result.config.data, *request.data));
+    return absl::InternalError("the run's config and its data columns differ");
+  }
+  return result;
+}
+
+absl::StatusOr<ClaimResult> PgExchange::Claim(const ClaimRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateClaim(request));
+  RealClock clock;
+  const absl::Duration end = clock.Steady() + request.wait;
+  while (true) {
+    const uint64_t generation = work_signal_.generation();
+    GANNET_ASSIGN_OR_RETURN(ClaimResult result, LookForWork(request));
+    const absl::Duration remaining = end - clock.Steady();
+    if (result.unit.has_value() || HasEnded(result.state) || remaining <= absl::ZeroDuration()) {
+      return result;
+    }
+    work_signal_.AwaitPast(generation, std::min(remaining, kLookInterval));
+  }
+}
+
+absl::StatusOr<ClaimResult> PgExchange::LookForWork(const ClaimRequest& request) {
+  SqlParams params = IdentityParams(request.worker);
+  params.Int(request.run.value()).Text(request.request_id);
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, Repeatable(pool_.Execute(kClaim, params)));
+  SqlRow row(rows, 0);
+  ClaimResult result;
+  GANNET_ASSIGN_OR_RETURN(result.state, RunStateFromName(row.Text("run_state")));
+  if (!row.IsNull("unit_id")) {
+    WorkUnit& unit = result.unit.emplace();
+    unit.run = request.run;
+    unit.unit = UnitId(row.Int("unit_id"));
+    unit.attempt = Attempt(static_cast<int32_t>(row.Int("attempt")));
+    unit.round = Round(row.Int("round"));
+    unit.slot = Slot(static_cast<int32_t>(row.Int("slot")));
+    unit.weights_version = WeightsVersion(unit.round.value() - 1);
+    unit.image_indices = row.IntArray("image_indices");
+    unit.micro_batch = static_cast<int>(row.Int("micro_batch"));
+    unit.seed = row.UInt("seed");
+    unit.lease = absl::Microseconds(row.Int("lease_us"));
+  }
+  GANNET_RETURN_IF_ERROR(row.status());
+  return result;
+}
+
+absl::StatusOr<Payload> PgExchange::FetchWeights(const WorkerIdentity& worker, RunId run,
+                                                 WeightsVersion version) {
+  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(worker, run, version));
+  SqlParams params = IdentityParams(worker);
+  params.Int(run.value()).Int(version.value());
+  Payload weights;
+  const absl::Status status = bulk_pool_.RunInTransaction(
+      "fetch_weights", SqlIsolation::kReadCommitted,
+      [&](BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kOpenWeights, params));
+        SqlRow row(rows, 0);
+        GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
+        GANNET_ASSIGN_OR_RETURN(weights,
+                                ReadPayload(transaction, kFetchOpenWeights, SqlParams(), record));
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return Repeatable(status);
+  return weights;
+}
+
+absl::StatusOr<SubmitOutcome> PgExchange::Submit(const SubmitRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateSubmit(request));
+  return request.payload.bytes->size() <= kPieceBytes ? SubmitSmall(request) : SubmitLarge(request);
+}
+
+absl::StatusOr<SubmitOutcome> PgExchange::SubmitSmall(const SubmitRequest& request) {
+  const SqlParams params = SubmitParams(request, 0, *request.payload.bytes);
+  GANNET_ASSIGN_OR_RETURN(const int64_t outcome,
+                          ReadOutcome(Repeatable(bulk_pool_.Execute(kSubmitGradient, params))));
+  return static_cast<SubmitOutcome>(outcome);
+}
+
+absl::StatusOr<SubmitOutcome> PgExchange::SubmitLarge(const SubmitRequest& request) {
+  const absl::string_view bytes(request.payload.bytes->data(), request.payload.bytes->size());
+  // The last piece goes with the accept and is never empty.
+  const size_t staged_pieces = (bytes.size() - 1) / kPieceBytes;
+  constexpr int64_t kRowsPerPiece = kPieceBytes / kBlobRowBytes;
+  SqlParams check = LeaseParams(request.worker, request.run, request.unit, request.attempt);
+  check.Int(request.stats.image_count)
+      .Int(request.stats.micro_batch_count)
+      .Bytes(request.payload.sha256);
+
+  absl::Status status;
+  for (int i = 0; i < kMaxChecks; ++i) {
+    // Refused before any byte is sent, and noted in the ledger, which a transaction rolled back
+    // could not do.
+    GANNET_ASSIGN_OR_RETURN(const int64_t early,
+                            ReadOutcome(Repeatable(pool_.Execute(kCheckSubmission, check))));
+    if (early != kNoOutcome) return static_cast<SubmitOutcome>(early);
+
+    int64_t outcome = kNoOutcome;
+    status = bulk_pool_.RunInTransaction(
+        "submit_gradient", SqlIsolation::kReadCommitted,
+        [&](BulkTransaction& transaction) -> absl::Status {
+          for (size_t piece = 0; piece < staged_pieces;) {
+            const size_t count =
+                std::min<size_t>(staged_pieces - piece, BulkTransaction::kMaxPipelined);
+            GANNET_RETURN_IF_ERROR(
+                transaction.ExecuteMany(kStageGradient, static_cast<int>(count), [&](int index) {
+                  const size_t number = piece + static_cast<size_t>(index);
+                  SqlParams params =
+                      LeaseParams(request.worker, request.run, request.unit, request.attempt);
+                  params.Int(static_cast<int64_t>(number) * kRowsPerPiece)
+                      .Bytes(bytes.substr(number * kPieceBytes, kPieceBytes));
+                  return params;
+                }));
+            piece += count;
+          }
+          const SqlParams last =
+              SubmitParams(request, static_cast<int64_t>(staged_pieces) * kRowsPerPiece,
+                           bytes.substr(staged_pieces * kPieceBytes));
+          GANNET_ASSIGN_OR_RETURN(outcome, ReadOutcome(transaction.Execute(kSubmitGradient, last)));
+          const auto received = static_cast<SubmitOutcome>(outcome);
+          if (received == SubmitOutcome::kAccepted || received == SubmitOutcome::kLate) {
+            return absl::OkStatus();
+          }
+          return absl::AbortedError("the unit changed while its gradient was sent");
+        });
+    if (status.ok()) return static_cast<SubmitOutcome>(outcome);
+    // ALREADY_EXISTS: the rows of the same attempt were stored by an earlier sending whose answer
+    // was lost.
+    const bool look_again = status.code() == absl::StatusCode::kAborted ||
+                            status.code() == absl::StatusCode::kAlreadyExists;
+    if (!look_again) return Repeatable(status);
+  }
+  return status;
+}
+
+absl::StatusOr<HeartbeatResult> PgExchange::Heartbeat(const WorkerIdentity& worker, RunId run,
+                                                      const std::vector<UnitProgress>& held) {
+  GANNET_RETURN_IF_ERROR(ValidateHeartbeat(worker, run, held));
+  std::vector<int64_t> units;
+  std::vector<int64_t> attempts;
+  std::vector<int64_t> done;
+  for (const UnitProgress& progress : held) {
+    units.push_back(progress.unit.value());
+    attempts.push_back(progress.attempt.value());
+    done.push_back(progress.micro_batches_done);
+  }
+  SqlParams params = IdentityParams(worker);
+  params.Int(run.value()).IntArray(units).IntArray(attempts).IntArray(done);
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, Repeatable(pool_.Execute(kHeartbeat, params)));
+  SqlRow row(rows, 0);
+  HeartbeatResult result;
+  GANNET_ASSIGN_OR_RETURN(result.state, RunStateFromName(row.Text("run_state")));
+  for (const int64_t unit : row.IntArray("dropped")) result.dropped.emplace_back(unit);
+  GANNET_RETURN_IF_ERROR(row.status());
+  return result;
+}
+
+absl::Status PgExchange::Release(const WorkerIdentity& worker, RunId run, UnitId unit,
+                                 Attempt attempt) {
+  GANNET_RETURN_IF_ERROR(ValidateRelease(worker, run, unit, attempt));
+  return Repeatable(pool_.Execute(kRelease, LeaseParams(worker, run, unit, attempt))).status();
+}
+
+absl::Status PgExchange::Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
+                              const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateFail(worker, run, unit, attempt, reason));
+  SqlParams params = LeaseParams(worker, run, unit, attempt);
+  params.Text(reason);
+  return Repeatable(pool_.Execute(kFail, params)).status();
+}
+
+absl::Status PgExchange::Leave(const WorkerIdentity& worker, RunId run) {
+  GANNET_RETURN_IF_ERROR(ValidateLeave(worker, run));
+  SqlParams params = IdentityParams(worker);
+  params.Int(run.value());
+  return Repeatable(pool_.Execute(kLeave, params)).status();
+}
+
+}  // namespace gannet

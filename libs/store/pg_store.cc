@@ -1,0 +1,483 @@
+#include "libs/store/pg_store.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/exchange/validation.h"
+#include "libs/store/blob_io.h"
+#include "libs/store/sql_names.h"
+
+namespace gannet {
+namespace {
+
+// A run with its last round and its workers; 30 s is kWorkerPresence.
+#define GANNET_SELECT_RUN_STATUS                                                          \
+  "SELECT r.run_id, r.config::text AS config, r.state::text AS state, r.state_reason, "   \
+  "r.weights_version, s.round, s.epoch, s.gradient_count, s.image_count, "                \
+  "s.discriminator_loss, s.generator_loss, s.real_accuracy, s.fake_accuracy, s.seconds, " \
+  "(SELECT count(*) FROM gannet.worker w WHERE w.run_id = r.run_id AND NOT w.signed_off " \
+  "AND w.last_seen > c.now - interval '30 seconds') AS worker_count, "                    \
+  "(SELECT coalesce(sum(w.accepted_image_count), 0)::bigint FROM gannet.worker w "        \
+  "WHERE w.run_id = r.run_id) AS accepted_image_count "                                   \
+  "FROM gannet.run r CROSS JOIN (SELECT gannet.clock_now() AS now) c "                    \
+  "LEFT JOIN gannet.round_summary s ON s.run_id = r.run_id AND s.round = r.weights_version "
+constexpr SqlStatement kFindRun = {"find_run", GANNET_SELECT_RUN_STATUS "WHERE r.name = $1", true};
+constexpr SqlStatement kGetRunStatus = {
+    "get_run_status", GANNET_SELECT_RUN_STATUS "WHERE r.run_id = $1::bigint", true};
+#undef GANNET_SELECT_RUN_STATUS
+
+constexpr SqlStatement kRequireRun = {"require_run",
+                                      "SELECT FROM gannet.run WHERE run_id = $1::bigint", true};
+
+constexpr SqlStatement kCreateRun = {
+    "create_run",
+    "SELECT gannet.create_run($1, $2, $3::numeric, $4::bigint, $5::integer, $6, $7::bigint, $8, "
+    "$9::smallint, $10::bytea, $11::bigint, $12::smallint, $13::bytea, $14::bigint, "
+    "$15::integer[], $16::integer[], $17::bigint[]) AS run_id"};
+
+constexpr SqlStatement kAcquireLeadership = {
+    "acquire_leadership", "SELECT gannet.acquire_leadership($1::bigint, $2, $3::bigint) AS epoch"};
+constexpr SqlStatement kResignLeadership = {
+    "resign_leadership", "SELECT gannet.resign_leadership($1::bigint, $2, $3::bigint)"};
+
+constexpr SqlStatement kCurrentVersion = {
+    "current_version", "SELECT weights_version FROM gannet.run WHERE run_id = $1::bigint", true};
+constexpr SqlStatement kWeightsRecord = {"weights_record",
+                                         "SELECT codec, sha256, payload_bytes FROM gannet.weights "
+                                         "WHERE run_id = $1::bigint AND version = $2::bigint",
+                                         true};
+constexpr SqlStatement kAdamRecord = {"adam_record",
+                                      "SELECT codec, sha256, payload_bytes FROM gannet.adam_state "
+                                      "WHERE run_id = $1::bigint AND version = $2::bigint",
+                                      true};
+// The current version is always in the ring: PrepareRound frees only what is eight versions old.
+constexpr SqlStatement kWeightsBytes = {
+    "weights_bytes",
+    "SELECT data FROM gannet.weights_blob WHERE run_id = $1::bigint "
+    "AND version % 8 = $2::bigint % 8 AND version = $2::bigint ORDER BY seq",
+    true};
+constexpr SqlStatement kAdamBytes = {
+    "adam_bytes",
+    "SELECT data FROM gannet.adam_blob WHERE run_id = $1::bigint "
+    "AND version % 4 = $2::bigint % 4 AND version = $2::bigint ORDER BY seq",
+    true};
+
+constexpr SqlStatement kRoundProgress = {
+    "round_progress",
+    "SELECT u.state::text AS state, u.failure_reason, u.unit_id, u.slot, g.attempt, g.worker_id, "
+    "g.image_count, g.micro_batch_count, g.discriminator_loss, g.generator_loss, g.real_accuracy, "
+    "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256 "
+    "FROM gannet.run r LEFT JOIN gannet.work_unit u ON u.run_id = r.run_id "
+    "AND u.round = $2::bigint LEFT JOIN gannet.gradient g ON g.unit_id = u.unit_id "
+    "WHERE r.run_id = $1::bigint ORDER BY u.slot",
+    true};
+
+constexpr SqlStatement kGradientRecord = {
+    "gradient_record",
+    "SELECT g.round, g.attempt, g.codec, g.sha256, g.payload_bytes FROM gannet.gradient g "
+    "WHERE g.run_id = $1::bigint AND g.unit_id = $2::bigint AND g.has_bytes",
+    true};
+constexpr SqlStatement kGradientBytes = {
+    "gradient_bytes",
+    "SELECT data FROM gannet.gradient_blob WHERE run_id = $1::bigint "
+    "AND round % 8 = $2::bigint % 8 AND unit_id = $3::bigint AND attempt = $4::integer "
+    "ORDER BY seq",
+    true};
+
+constexpr SqlStatement kRejectGradient = {
+    "reject_gradient", "SELECT gannet.reject_gradient($1::bigint, $2, $3::bigint, $4::bigint, $5)"};
+
+constexpr SqlStatement kPublishRound = {
+    "publish_round",
+    "SELECT gannet.publish_round($1::bigint, $2, $3::bigint, $4::bigint, $5::smallint, $6::bytea, "
+    "$7::bigint, $8::boolean, $9::smallint, $10::bytea, $11::bigint, $12::bigint, $13::integer, "
+    "$14::integer, $15::double precision, $16::double precision, $17::double precision, "
+    "$18::double precision, $19::double precision, $20::bigint[], $21::integer[], "
+    "$22::integer[], $23::bigint[], $24::boolean)"};
+constexpr char kCopyWeights[] =
+    "COPY gannet.weights_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
+constexpr char kCopyAdam[] =
+    "COPY gannet.adam_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
+
+constexpr SqlStatement kReap = {
+    "reap_expired_leases",
+    "SELECT gannet.reap_expired_leases($1::bigint, $2, $3::bigint) AS count"};
+
+constexpr SqlStatement kPrepareRound = {
+    "prepare_round", "SELECT gannet.prepare_round($1::bigint, $2, $3::bigint, $4::bigint)"};
+
+constexpr SqlStatement kRunState = {
+    "run_state", "SELECT state::text AS state FROM gannet.run WHERE run_id = $1::bigint", true};
+constexpr SqlStatement kSetRunState = {
+    "set_run_state",
+    "SELECT gannet.set_run_state($1::bigint, $2::gannet.run_state, $3::gannet.run_state, $4) "
+    "AS done"};
+constexpr int kMaxStateAttempts = 5;
+
+constexpr SqlStatement kListRounds = {
+    "list_rounds",
+    "SELECT round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, "
+    "real_accuracy, fake_accuracy, seconds FROM gannet.round_summary "
+    "WHERE run_id = $1::bigint AND round > $2::bigint ORDER BY round LIMIT $3::integer",
+    true};
+
+constexpr SqlStatement kListWorkers = {
+    "list_workers",
+    "SELECT worker_id, display_name, hardware, accepted_unit_count, accepted_image_count, "
+    "(extract(epoch FROM last_seen) * 1000000)::bigint AS last_seen_us FROM gannet.worker "
+    "WHERE run_id = $1::bigint AND worker_id > $2 ORDER BY worker_id LIMIT $3::integer",
+    true};
+
+absl::Status NoSuchRun(RunId run) {
+  return absl::NotFoundError(absl::StrCat("no such run: ", run.value()));
+}
+
+SqlParams RunParams(RunId run) {
+  SqlParams params;
+  params.Int(run.value());
+  return params;
+}
+
+SqlParams FenceParams(RunId run, const Leadership& leadership) {
+  SqlParams params = RunParams(run);
+  params.Text(leadership.leader.value()).Int(leadership.epoch);
+  return params;
+}
+
+void AddPayload(SqlParams& params, const Payload& payload) {
+  params.Int(static_cast<int>(payload.codec))
+      .Bytes(payload.sha256)
+      .Int(static_cast<int64_t>(payload.bytes->size()));
+}
+
+// Slots, image counts, and all image indices one after another.
+void AddUnits(SqlParams& params, const std::vector<PlannedUnit>& units) {
+  std::vector<int64_t> slots;
+  std::vector<int64_t> image_counts;
+  std::vector<int64_t> indices;
+  for (const PlannedUnit& unit : units) {
+    slots.push_back(unit.slot.value());
+    image_counts.push_back(static_cast<int64_t>(unit.image_indices.size()));
+    indices.insert(indices.end(), unit.image_indices.begin(), unit.image_indices.end());
+  }
+  params.IntArray(slots).IntArray(image_counts).IntArray(indices);
+}
+
+RoundSummary ReadSummary(SqlRow& row) {
+  RoundSummary summary;
+  summary.round = Round(row.Int("round"));
+  summary.epoch = row.Int("epoch");
+  summary.gradient_count = static_cast<int>(row.Int("gradient_count"));
+  summary.image_count = static_cast<int>(row.Int("image_count"));
+  summary.discriminator_loss = row.Double("discriminator_loss");
+  summary.generator_loss = row.Double("generator_loss");
+  summary.real_accuracy = row.Double("real_accuracy");
+  summary.fake_accuracy = row.Double("fake_accuracy");
+  summary.seconds = row.Double("seconds");
+  return summary;
+}
+
+GradientInfo ReadGradientInfo(SqlRow& row) {
+  GradientInfo info;
+  info.unit = UnitId(row.Int("unit_id"));
+  info.attempt = Attempt(static_cast<int32_t>(row.Int("attempt")));
+  info.slot = Slot(static_cast<int32_t>(row.Int("slot")));
+  info.worker = WorkerId(row.Text("worker_id"));
+  info.stats.image_count = static_cast<int>(row.Int("image_count"));
+  info.stats.micro_batch_count = static_cast<int>(row.Int("micro_batch_count"));
+  info.stats.discriminator_loss = row.Double("discriminator_loss");
+  info.stats.generator_loss = row.Double("generator_loss");
+  info.stats.real_accuracy = row.Double("real_accuracy");
+  info.stats.fake_accuracy = row.Double("fake_accuracy");
+  info.stats.compute_seconds = row.Double("compute_seconds");
+  info.codec = static_cast<Codec>(row.Int("codec"));
+  info.sha256 = row.Bytes("sha256");
+  return info;
+}
+
+absl::StatusOr<RunStatus> ReadRunStatus(const SqlRows& rows) {
+  SqlRow row(rows, 0);
+  RunStatus status;
+  status.run = RunId(row.Int("run_id"));
+  status.state_reason = row.Text("state_reason");
+  status.weights_version = WeightsVersion(row.Int("weights_version"));
+  if (!row.IsNull("round")) status.last_round = ReadSummary(row);
+  status.worker_count = static_cast<int>(row.Int("worker_count"));
+  status.accepted_image_count = row.Int("accepted_image_count");
+  GANNET_ASSIGN_OR_RETURN(status.state, RunStateFromName(row.Text("state")));
+  GANNET_ASSIGN_OR_RETURN(status.config, RunConfigFromJson(row.Text("config")));
+  GANNET_RETURN_IF_ERROR(row.status());
+  return status;
+}
+
+// Record and bytes of one version.
+absl::StatusOr<Payload> ReadVersion(BulkTransaction& transaction, const SqlStatement& record_of,
+                                    const SqlStatement& bytes_of, RunId run,
+                                    WeightsVersion version) {
+  SqlParams params = RunParams(run);
+  params.Int(version.value());
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(record_of, params));
+  SqlRow row(rows, 0);
+  GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
+  return ReadPayload(transaction, bytes_of, params, record);
+}
+
+}  // namespace
+
+absl::Status PgStore::RequireRun(RunId run) {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kRequireRun, RunParams(run)));
+  return rows.empty() ? NoSuchRun(run) : absl::OkStatus();
+}
+
+absl::StatusOr<RunStatus> PgStore::FindRun(const std::string& name) {
+  GANNET_RETURN_IF_ERROR(ValidateText("name", name, kMaxRunNameChars));
+  SqlParams params;
+  params.Text(name);
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kFindRun, params));
+  if (rows.empty()) return absl::NotFoundError(absl::StrCat("no such run: ", name));
+  return ReadRunStatus(rows);
+}
+
+absl::StatusOr<RunStatus> PgStore::GetRunStatus(RunId run) {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kGetRunStatus, RunParams(run)));
+  if (rows.empty()) return NoSuchRun(run);
+  return ReadRunStatus(rows);
+}
+
+absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
+  GANNET_RETURN_IF_ERROR(ValidateNewRun(request));
+  const RunConfig& config = request.config;
+  SqlParams params;
+  params.Text(config.name)
+      .Text(RunConfigToJson(config))
+      .UInt(config.seed)
+      .Int(absl::ToInt64Microseconds(config.lease))
+      .Int(config.micro_batch)
+      .Text(config.data.kind)
+      .Int(config.data.image_count)
+      .Text(config.data.digest);
+  AddPayload(params, request.weights);
+  AddPayload(params, request.adam_state);
+  AddUnits(params, request.units);
+  RunId run;
+  const absl::Status status = bulk_pool_.RunInTransaction(
+      "create_run", SqlIsolation::kReadCommitted,
+      [&](BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kCreateRun, params));
+        SqlRow row(rows, 0);
+        run = RunId(row.Int("run_id"));
+        GANNET_RETURN_IF_ERROR(row.status());
+        GANNET_RETURN_IF_ERROR(WriteVersionRows(transaction, kCopyWeights, run, WeightsVersion(0),
+                                                *request.weights.bytes));
+        return WriteVersionRows(transaction, kCopyAdam, run, WeightsVersion(0),
+                                *request.adam_state.bytes);
+      });
+  if (!status.ok()) return status;
+  return run;
+}
+
+absl::StatusOr<Leadership> PgStore::AcquireLeadership(RunId run, const LeaderId& leader,
+                                                      absl::Duration ttl) {
+  GANNET_RETURN_IF_ERROR(ValidateAcquireLeadership(leader, ttl));
+  SqlParams params = RunParams(run);
+  params.Text(leader.value()).Int(absl::ToInt64Microseconds(ttl));
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kAcquireLeadership, params));
+  SqlRow row(rows, 0);
+  const Leadership leadership{leader, row.Int("epoch")};
+  GANNET_RETURN_IF_ERROR(row.status());
+  return leadership;
+}
+
+absl::Status PgStore::ResignLeadership(RunId run, const Leadership& leadership) {
+  return pool_.Execute(kResignLeadership, FenceParams(run, leadership)).status();
+}
+
+absl::StatusOr<Store::Snapshot> PgStore::LoadSnapshot(RunId run) {
+  Snapshot snapshot;
+  const absl::Status status = bulk_pool_.RunInTransaction(
+      "load_snapshot", SqlIsolation::kRepeatableRead,
+      [&](BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const SqlRows rows,
+                                transaction.Execute(kCurrentVersion, RunParams(run)));
+        if (rows.empty()) return NoSuchRun(run);
+        SqlRow row(rows, 0);
+        snapshot.version = WeightsVersion(row.Int("weights_version"));
+        GANNET_RETURN_IF_ERROR(row.status());
+        GANNET_ASSIGN_OR_RETURN(
+            snapshot.weights,
+            ReadVersion(transaction, kWeightsRecord, kWeightsBytes, run, snapshot.version));
+        GANNET_ASSIGN_OR_RETURN(
+            snapshot.adam_state,
+            ReadVersion(transaction, kAdamRecord, kAdamBytes, run, snapshot.version));
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return snapshot;
+}
+
+absl::StatusOr<RoundProgress> PgStore::GetRoundProgress(RunId run, Round round) {
+  SqlParams params = RunParams(run);
+  params.Int(round.value());
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kRoundProgress, params));
+  if (rows.empty()) return NoSuchRun(run);
+  RoundProgress progress;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    if (row.IsNull("state")) break;  // the run has no units of that round
+    const std::string state = row.Text("state");
+    if (state == "ready") {
+      ++progress.ready;
+    } else if (state == "leased") {
+      ++progress.leased;
+    } else if (state == "failed") {
+      if (progress.failed++ == 0) progress.failure_reason = row.Text("failure_reason");
+    } else if (state == "done") {
+      progress.gradients.push_back(ReadGradientInfo(row));
+    }
+    GANNET_RETURN_IF_ERROR(row.status());
+  }
+  return progress;
+}
+
+void PgStore::AwaitChange(RunId run, absl::Duration timeout) {
+  // When the database cannot be asked, waiting is the right answer, too.
+  if (!run_signals_.Knows(run) && absl::IsNotFound(RequireRun(run))) return;
+  run_signals_.Await(run, timeout);
+}
+
+absl::StatusOr<Payload> PgStore::FetchGradient(RunId run, UnitId unit) {
+  Payload gradient;
+  const absl::Status status = bulk_pool_.RunInTransaction(
+      "fetch_gradient", SqlIsolation::kReadCommitted,
+      [&](BulkTransaction& transaction) -> absl::Status {
+        SqlParams params = RunParams(run);
+        params.Int(unit.value());
+        GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kGradientRecord, params));
+        if (rows.empty()) {
+          return absl::NotFoundError(
+              absl::StrCat("no gradient is kept of this unit: ", unit.value()));
+        }
+        SqlRow row(rows, 0);
+        SqlParams place = RunParams(run);
+        place.Int(row.Int("round")).Int(unit.value()).Int(row.Int("attempt"));
+        GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
+        GANNET_ASSIGN_OR_RETURN(gradient, ReadPayload(transaction, kGradientBytes, place, record));
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return gradient;
+}
+
+absl::Status PgStore::RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
+                                     const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+  SqlParams params = FenceParams(run, leadership);
+  params.Int(unit.value()).Text(reason);
+  return pool_.Execute(kRejectGradient, params).status();
+}
+
+absl::Status PgStore::Publish(const PublishRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidatePublish(request));
+  const RoundSummary& summary = request.summary;
+  SqlParams params = FenceParams(request.run, request.leadership);
+  params.Int(request.expected_version.value());
+  AddPayload(params, request.weights);
+  params.Bool(request.keep);
+  AddPayload(params, request.adam_state);
+  std::vector<int64_t> consumed;
+  for (const UnitId unit : request.consumed) consumed.push_back(unit.value());
+  params.Int(summary.epoch)
+      .Int(summary.gradient_count)
+      .Int(summary.image_count)
+      .Double(summary.discriminator_loss)
+      .Double(summary.generator_loss)
+      .Double(summary.real_accuracy)
+      .Double(summary.fake_accuracy)
+      .Double(summary.seconds)
+      .IntArray(consumed);
+  AddUnits(params, request.next_units);
+  params.Bool(request.finished);
+  const WeightsVersion version(request.expected_version.value() + 1);
+  return bulk_pool_.RunInTransaction(
+      "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
+        GANNET_RETURN_IF_ERROR(transaction.Execute(kPublishRound, params).status());
+        GANNET_RETURN_IF_ERROR(WriteVersionRows(transaction, kCopyWeights, request.run, version,
+                                                *request.weights.bytes));
+        return WriteVersionRows(transaction, kCopyAdam, request.run, version,
+                                *request.adam_state.bytes);
+      });
+}
+
+absl::StatusOr<int> PgStore::ReapExpiredLeases(RunId run, const Leadership& leadership) {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kReap, FenceParams(run, leadership)));
+  SqlRow row(rows, 0);
+  const int64_t count = row.Int("count");
+  GANNET_RETURN_IF_ERROR(row.status());
+  return static_cast<int>(count);
+}
+
+absl::Status PgStore::PrepareRound(RunId run, const Leadership& leadership, Round round) {
+  SqlParams params = FenceParams(run, leadership);
+  params.Int(round.value());
+  return pool_.Execute(kPrepareRound, params).status();
+}
+
+absl::Status PgStore::SetRunState(RunId run, RunState to, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+  for (int i = 0; i < kMaxStateAttempts; ++i) {
+    GANNET_ASSIGN_OR_RETURN(const SqlRows read, pool_.Execute(kRunState, RunParams(run)));
+    if (read.empty()) return NoSuchRun(run);
+    GANNET_ASSIGN_OR_RETURN(const RunState from, RunStateFromName(SqlRow(read, 0).Text("state")));
+    GANNET_RETURN_IF_ERROR(CheckRunTransition(from, to));
+    if (from == to) return absl::OkStatus();
+    SqlParams params = RunParams(run);
+    params.Text(RunStateName(from)).Text(RunStateName(to)).Text(reason);
+    GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kSetRunState, params));
+    SqlRow row(rows, 0);
+    const bool done = row.Bool("done");
+    GANNET_RETURN_IF_ERROR(row.status());
+    if (done) return absl::OkStatus();
+  }
+  return absl::AbortedError("the state of the run keeps changing, try again");
+}
+
+absl::StatusOr<std::vector<RoundSummary>> PgStore::ListRounds(RunId run, Round after, int limit) {
+  GANNET_RETURN_IF_ERROR(ValidateListRounds(after, limit));
+  SqlParams params = RunParams(run);
+  params.Int(after.value()).Int(limit);
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListRounds, params));
+  if (rows.empty()) GANNET_RETURN_IF_ERROR(RequireRun(run));
+  std::vector<RoundSummary> page;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    page.push_back(ReadSummary(row));
+    GANNET_RETURN_IF_ERROR(row.status());
+  }
+  return page;
+}
+
+absl::StatusOr<std::vector<WorkerSummary>> PgStore::ListWorkers(RunId run, const WorkerId& after,
+                                                                int limit) {
+  GANNET_RETURN_IF_ERROR(ValidateListWorkers(after, limit));
+  SqlParams params = RunParams(run);
+  params.Text(after.value()).Int(limit);
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListWorkers, params));
+  if (rows.empty()) GANNET_RETURN_IF_ERROR(RequireRun(run));
+  std::vector<WorkerSummary> page;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    WorkerSummary& summary = page.emplace_back();
+    summary.worker = WorkerId(row.Text("worker_id"));
+    summary.display_name = row.Text("display_name");
+    summary.hardware = row.Text("hardware");
+    summary.accepted_unit_count = row.Int("accepted_unit_count");
+    summary.accepted_image_count = row.Int("accepted_image_count");
+    summary.last_seen = absl::FromUnixMicros(row.Int("last_seen_us"));
+    GANNET_RETURN_IF_ERROR(row.status());
+  }
+  return page;
+}
+
+}  // namespace gannet
