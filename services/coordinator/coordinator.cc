@@ -1,0 +1,206 @@
+#include "services/coordinator/coordinator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/gan/gan.h"
+#include "libs/tensor/codec.h"
+
+namespace gannet {
+namespace {
+
+// A standby repeats what it waits for this often.
+constexpr absl::Duration kStandbyLineInterval = absl::Minutes(1);
+
+absl::StatusOr<Payload> Encode(const TensorBundle& bundle) {
+  GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, Codec::kFp32));
+  return Payload::FromBytes(Codec::kFp32, std::move(bytes));
+}
+
+absl::StatusOr<NewRun> MakeNewRun(const RunConfig& config) {
+  NewRun run;
+  run.config = config;
+  GANNET_ASSIGN_OR_RETURN(run.weights, Encode(InitialWeights(config.model, config.seed)));
+  GANNET_ASSIGN_OR_RETURN(run.adam_state, Encode(InitialAdamState(config.model)));
+  run.units = RoundPlanner(config).Plan(Round(1));
+  return run;
+}
+
+absl::Status CheckSameConfig(const RunConfig& stored, const RunConfig& asked) {
+  const std::string differences = DescribeDifference(stored, asked);
+  if (differences.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a run of this name exists with other settings: choose another run.name, or set "
+                   "them back (stored -> asked for): ",
+                   differences));
+}
+
+// Whether standing for leader again can help after a term ended with this.
+bool StandsAgainAfter(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsAborted(status);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(
+    CoordinatorOptions options, Store& store, Clock& clock, Logger& log, Metrics& metrics,
+    std::function<void(bool up)> on_database_change) {
+  GANNET_RETURN_IF_ERROR(ValidateRunConfig(options.run));
+  auto coordinator = std::unique_ptr<Coordinator>(new Coordinator(
+      std::move(options), store, clock, log, metrics, std::move(on_database_change)));
+  if (coordinator->options_.output.has_value()) {
+    GANNET_ASSIGN_OR_RETURN(
+        coordinator->output_,
+        RunOutput::Create(*coordinator->options_.output, coordinator->options_.run, clock, log,
+                          coordinator->metrics_));
+  }
+  return coordinator;
+}
+
+Coordinator::Coordinator(CoordinatorOptions options, Store& store, Clock& clock, Logger& log,
+                         Metrics& metrics, std::function<void(bool up)> on_database_change)
+    : options_(std::move(options)),
+      store_(store),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      on_database_change_(std::move(on_database_change)),
+      patience_(clock, stop_, log, options_.term.backoff, [this](bool up) { SetDatabaseUp(up); }) {}
+
+void Coordinator::SetDatabaseUp(bool up) {
+  metrics_.database_up.Set(up ? 1 : 0);
+  if (on_database_change_) on_database_change_(up);
+}
+
+absl::StatusOr<CoordinatorReport> Coordinator::Run() {
+  CoordinatorReport report;
+  absl::StatusOr<RunState> state = RunState::kRunning;
+  const absl::StatusOr<RunId> run = FindOrCreateRun();
+  if (run.ok()) {
+    report.run = *run;
+    {
+      MutexLock lock(mu_);
+      run_ = *run;
+    }
+    SetDatabaseUp(true);
+    state = LeadUntilEnd(*run);
+  }
+  const absl::Status status = run.ok() ? state.status() : run.status();
+  if (!status.ok() && !absl::IsCancelled(status)) return status;
+  report.weights_version = totals_.weights_version;
+  report.rounds_published = totals_.rounds_published;
+  if (status.ok()) {
+    report.end = *state == RunState::kFinished ? CoordinatorReport::End::kRunFinished
+                                               : CoordinatorReport::End::kRunStopped;
+  }
+  return report;
+}
+
+absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
+  Backoff backoff(options_.term.backoff);
+  while (true) {
+    const absl::StatusOr<RunStatus> found =
+        patience_.CallFor("find the run", [&] { return store_.FindRun(options_.run.name); });
+    if (found.ok()) {
+      GANNET_RETURN_IF_ERROR(CheckSameConfig(found->config, options_.run));
+      return found->run;
+    }
+    if (!absl::IsNotFound(found.status())) return found.status();
+    GANNET_ASSIGN_OR_RETURN(const NewRun fresh, MakeNewRun(options_.run));
+    const absl::StatusOr<RunId> created = store_.CreateRun(fresh);
+    if (created.ok()) {
+      log_.Info("run created", {{"run", options_.run.name},
+                                {"rounds", options_.run.round_count},
+                                {"images", options_.run.data.image_count}});
+      return *created;
+    }
+    // Another coordinator may have created it, or the answer was lost: look again.
+    const bool look_again =
+        absl::IsAlreadyExists(created.status()) || DatabasePatience::IsPassing(created.status());
+    if (!look_again) return created.status();
+    if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
+  }
+}
+
+absl::StatusOr<RunState> Coordinator::LeadUntilEnd(RunId run) {
+  Backoff backoff(options_.term.backoff);
+  while (true) {
+    GANNET_ASSIGN_OR_RETURN(const std::optional<Leadership> leadership, Elect(run));
+    if (!leadership.has_value()) {
+      GANNET_ASSIGN_OR_RETURN(const RunStatus status, patience_.CallFor("look at the run", [&] {
+        return store_.GetRunStatus(run);
+      }));
+      totals_.weights_version = status.weights_version;
+      return status.state;
+    }
+    const int64_t rounds_before = totals_.rounds_published;
+    absl::StatusOr<RunState> ended;
+    {
+      LeaderTerm term(options_.term, store_, run, *leadership, patience_, stop_, clock_, log_,
+                      metrics_, rate_, output_.get(), totals_);
+      ended = term.Lead();
+    }
+    if (!StandsAgainAfter(ended.status())) {
+      Resign(run, *leadership);
+      return ended;
+    }
+    log_.Warning("standing for leader again", {{"reason", ended.status()}});
+    if (totals_.rounds_published > rounds_before) backoff.Reset();
+    if (stop_.AwaitFor(backoff.Next())) {
+      Resign(run, *leadership);
+      return absl::CancelledError("asked to stop");
+    }
+  }
+}
+
+absl::StatusOr<std::optional<Leadership>> Coordinator::Elect(RunId run) {
+  const absl::Duration start = clock_.Steady();
+  absl::Duration next_line = absl::ZeroDuration();
+  while (true) {
+    const absl::StatusOr<Leadership> leadership = patience_.CallFor("become leader", [&] {
+      return store_.AcquireLeadership(run, options_.leader, options_.term.leadership_ttl);
+    });
+    if (leadership.ok()) return std::optional<Leadership>(*leadership);
+    if (!absl::IsFailedPrecondition(leadership.status())) return leadership.status();
+    GANNET_ASSIGN_OR_RETURN(const RunStatus status, patience_.CallFor("look at the run", [&] {
+      return store_.GetRunStatus(run);
+    }));
+    if (HasEnded(status.state)) return std::optional<Leadership>();
+    const absl::Duration so_far = clock_.Steady() - start;
+    if (so_far >= next_line) {
+      log_.Info("standing by: another coordinator leads the run",
+                {{"run", status.config.name},
+                 {"waited", so_far},
+                 {"rounds_done", status.weights_version.value()},
+                 {"reason", leadership.status()}});
+      next_line = so_far + kStandbyLineInterval;
+    }
+    if (stop_.AwaitFor(options_.standby_interval)) return absl::CancelledError("asked to stop");
+  }
+}
+
+void Coordinator::Resign(RunId run, const Leadership& leadership) {
+  // One attempt: the leadership runs out by itself.
+  const absl::Status status = store_.ResignLeadership(run, leadership);
+  if (status.ok()) {
+    log_.Info("leadership resigned", {{"epoch", leadership.epoch}});
+  } else {
+    log_.Warning("leadership could not be resigned, a successor waits until it runs out",
+                 {{"reason", status}});
+  }
+}
+
+CoordinatorView Coordinator::view() {
+  CoordinatorView view;
+  {
+    MutexLock lock(mu_);
+    view.run = run_;
+  }
+  view.images_per_second = rate_.ImagesPerSecond(clock_.Steady());
+  if (output_ != nullptr) view.latest_sample_path = output_->latest_sample_path();
+  return view;
+}
+
+}  // namespace gannet

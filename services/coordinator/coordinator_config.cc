@@ -1,0 +1,78 @@
+#include "services/coordinator/coordinator_config.h"
+
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/address.h"
+
+namespace gannet {
+namespace {
+
+constexpr size_t kLeaderIdBytes = 16;
+
+absl::Status CheckAdminAccess(const std::string& listen, const std::string& token) {
+  GANNET_ASSIGN_OR_RETURN(const Address address, ParseAddress(listen));
+  if (IsLoopback(address.host) || !token.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the admin service would let anybody on the network steer the run: name a file with a token "
+      "in coordinator.admin_token_file, or listen on a loopback address; got "
+      "coordinator.admin_listen ",
+      listen));
+}
+
+}  // namespace
+
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+}
+
+absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFingerprint& data) {
+  RunConfig run;
+  run.name = config.run.name;
+  run.seed = config.run.seed;
+  run.model = {config.model.image_size, config.model.latent_dim, config.model.base_width};
+  run.adam = {config.training.learning_rate, config.training.beta1, config.training.beta2,
+              config.training.epsilon};
+  run.real_label = config.training.real_label;
+  run.images_per_unit = config.training.images_per_unit;
+  run.units_per_round = config.training.units_per_round;
+  run.micro_batch = config.training.micro_batch;
+  run.round_count = config.run.rounds;
+  run.lease = config.training.lease;
+  run.gradient_codec =
+      static_cast<int>(config.training.gradient_codec == "fp16" ? Codec::kFp16 : Codec::kFp32);
+  run.data = {data.kind, data.image_count, data.digest, data.description};
+  GANNET_RETURN_IF_ERROR(ValidateRunConfig(run));
+  return run;
+}
+
+absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Config& config) {
+  const Config::Coordinator& settings = config.coordinator;
+  CoordinatorServerOptions options;
+  options.admin_listen = settings.admin_listen;
+  options.metrics_listen = settings.metrics_listen;
+  if (!settings.admin_token_file.empty()) {
+    GANNET_ASSIGN_OR_RETURN(options.admin_token, ReadSecretFile(settings.admin_token_file));
+  }
+  GANNET_RETURN_IF_ERROR(CheckAdminAccess(options.admin_listen, options.admin_token));
+
+  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                          OpenDataset({.kind = config.data.kind,
+                                       .path = config.data.path,
+                                       .image_size = config.model.image_size,
+                                       .seed = config.data.seed,
+                                       .count = config.data.count}));
+  CoordinatorOptions& coordinator = options.coordinator;
+  GANNET_ASSIGN_OR_RETURN(coordinator.run, MakeRunConfig(config, dataset->fingerprint()));
+  coordinator.leader = LeaderId(RandomHex(kLeaderIdBytes));
+  coordinator.output =
+      RunOutputOptions{settings.output_dir, settings.sample_every, settings.sample_count};
+  coordinator.term.leadership_ttl = settings.leadership_ttl;
+  coordinator.term.keep_every = settings.keep_every;
+  return options;
+}
+
+}  // namespace gannet

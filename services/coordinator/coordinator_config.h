@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/config/config.h"
+#include "libs/data/dataset.h"
+#include "services/coordinator/coordinator.h"
+#include "services/coordinator/coordinator_server.h"
+
+namespace gannet {
+
+// The run that the settings describe, on this data set.
+// Returns: INVALID_ARGUMENT - a value is out of range.
+absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFingerprint& data);
+
+// Everything that a coordinator needs to know, from the settings: opens the data set for its size
+// and fingerprint, reads the token of the admin service, draws a leader id.
+// Returns: INVALID_ARGUMENT - a value is out of range, or the admin service would be open to other
+// machines without a token; what OpenDataset and ReadSecretFile return.
+absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Config& config);
+
+// Whether only this machine can reach the address: "localhost", 127.0.0.0/8 or ::1.
+bool IsLoopback(const std::string& host);
+
+}  // namespace gannet

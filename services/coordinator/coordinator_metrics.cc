@@ -1,0 +1,56 @@
+#include "services/coordinator/coordinator_metrics.h"
+
+namespace gannet {
+
+CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
+    : rounds(metrics.AddCounter("gannet_coordinator_rounds_total",
+                                "Rounds published by this process.")),
+      images(metrics.AddCounter("gannet_coordinator_images_total",
+                                "Images in the rounds published by this process.")),
+      rejected_gradients(metrics.AddCounter("gannet_coordinator_rejected_gradients_total",
+                                            "Gradients that were unusable; their units were "
+                                            "handed out again.")),
+      reaped_leases(metrics.AddCounter("gannet_coordinator_reaped_leases_total",
+                                       "Leases that ran out; their units were handed out again.")),
+      samples_skipped(metrics.AddCounter("gannet_coordinator_samples_skipped_total",
+                                         "Sample grids left out because the one before was still "
+                                         "being drawn.")),
+      leader(metrics.AddGauge("gannet_coordinator_leader",
+                              "1 while this process leads the run, 0 while it stands by.")),
+      database_up(metrics.AddGauge("gannet_coordinator_database_up",
+                                   "1 while the database answers, 0 while it is awaited.")),
+      run_paused(metrics.AddGauge("gannet_coordinator_run_paused", "1 while the run is paused.")),
+      workers(metrics.AddGauge("gannet_coordinator_workers",
+                               "Workers heard from within the last 30 s.")),
+      weights_version(metrics.AddGauge("gannet_coordinator_weights_version",
+                                       "Weights version published last: rounds done.")),
+      images_per_second(metrics.AddGauge("gannet_coordinator_images_per_second",
+                                         "Images a second over the last minute.")),
+      discriminator_loss(metrics.AddGauge("gannet_coordinator_discriminator_loss",
+                                          "Mean loss of the discriminator in the last round.")),
+      generator_loss(metrics.AddGauge("gannet_coordinator_generator_loss",
+                                      "Mean loss of the generator in the last round.")),
+      real_accuracy(metrics.AddGauge("gannet_coordinator_real_accuracy",
+                                     "Share of real images called real in the last round.")),
+      fake_accuracy(metrics.AddGauge("gannet_coordinator_fake_accuracy",
+                                     "Share of generated images called fake in the last round.")),
+      round_seconds(metrics.AddHistogram("gannet_coordinator_round_seconds",
+                                         "From one publication to the next.", DurationBounds())),
+      fetch_seconds(metrics.AddHistogram("gannet_coordinator_fetch_seconds",
+                                         "Fetching, decoding and checking one gradient.",
+                                         DurationBounds())),
+      aggregate_seconds(metrics.AddHistogram("gannet_coordinator_aggregate_seconds",
+                                             "Folding the gradients of one round.",
+                                             DurationBounds())),
+      step_seconds(metrics.AddHistogram("gannet_coordinator_step_seconds",
+                                        "The optimizer step of one round.", DurationBounds())),
+      encode_seconds(metrics.AddHistogram("gannet_coordinator_encode_seconds",
+                                          "Encoding and hashing what one round publishes.",
+                                          DurationBounds())),
+      publish_seconds(metrics.AddHistogram("gannet_coordinator_publish_seconds",
+                                           "The transaction that publishes one round.",
+                                           DurationBounds())),
+      sample_seconds(metrics.AddHistogram("gannet_coordinator_sample_seconds",
+                                          "Drawing one sample grid.", DurationBounds())) {}
+
+}  // namespace gannet

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "libs/telemetry/metrics.h"
+
+namespace gannet {
+
+// The coordinator's metrics, as handles.
+struct CoordinatorMetrics {
+  explicit CoordinatorMetrics(Metrics& metrics);
+
+  Counter& rounds;
+  Counter& images;
+  Counter& rejected_gradients;
+  Counter& reaped_leases;
+  Counter& samples_skipped;
+  Gauge& leader;
+  Gauge& database_up;
+  Gauge& run_paused;
+  Gauge& workers;
+  Gauge& weights_version;
+  Gauge& images_per_second;
+  Gauge& discriminator_loss;
+  Gauge& generator_loss;
+  Gauge& real_accuracy;
+  Gauge& fake_accuracy;
+  Histogram& round_seconds;
+  Histogram& fetch_seconds;
+  Histogram& aggregate_seconds;
+  Histogram& step_seconds;
+  Histogram& encode_seconds;
+  Histogram& publish_seconds;
+  Histogram& sample_seconds;
+};
+
+}  // namespace gannet

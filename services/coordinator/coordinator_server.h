@@ -1,0 +1,87 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/exchange/store.h"
+#include "libs/rpc/server.h"
+#include "libs/telemetry/log.h"
+#include "libs/telemetry/metrics.h"
+#include "services/coordinator/coordinator.h"
+#include "services/coordinator/grpc_admin_service.h"
+#include "services/coordinator/run_admin.h"
+
+namespace gannet {
+
+struct CoordinatorServerOptions {
+  CoordinatorOptions coordinator;
+  std::string admin_listen = "127.0.0.1:0";
+  std::string admin_token;  // empty: none is asked for
+  std::string metrics_listen = "127.0.0.1:0";
+};
+
+// What the coordinator writes to.
+struct CoordinatorBackend {
+  std::shared_ptr<void> owner;  // keeps the store alive; may be null when somebody else does
+  Store* store = nullptr;
+};
+
+// The whole coordinator but for its process: main and tests start the same one.
+//
+//   ASSIGN_OR_RETURN(server, CoordinatorServer::Start(options, clock, log));  // listens
+//   report = server->Run(connect);                           // until the run ends, or RequestStop
+//
+// The health service answers SERVING once the run is known and while the database answers.
+//
+// Thread safety: RequestStop and the ports from any thread; Run once, from one.
+// Ownership and lifetime: clock and log must outlive it.
+class CoordinatorServer {
+ public:
+  // Is given the metrics of the coordinator, for the backend to add its own.
+  using Connect = std::function<absl::StatusOr<CoordinatorBackend>(Metrics&)>;
+
+  // Returns: INVALID_ARGUMENT, UNAVAILABLE - an address cannot be listened on.
+  static absl::StatusOr<std::unique_ptr<CoordinatorServer>> Start(
+      const CoordinatorServerOptions& options, Clock& clock, Logger& log);
+  ~CoordinatorServer();
+  CoordinatorServer(const CoordinatorServer&) = delete;
+  CoordinatorServer& operator=(const CoordinatorServer&) = delete;
+
+  // Connects, again and again while the database cannot be reached, and coordinates. The admin
+  // service ends with it.
+  // Returns: as Coordinator::Create and Run; what `connect` returns that waiting cannot mend (for
+  // instance FAILED_PRECONDITION - another schema version).
+  absl::StatusOr<CoordinatorReport> Run(const Connect& connect);
+
+  // Ends Run soon.
+  void RequestStop();
+
+  int admin_port() const { return rpc_server_->bound_port(); }
+  int metrics_port() const { return metrics_server_->bound_port(); }
+
+ private:
+  CoordinatorServer(const CoordinatorServerOptions& options, Clock& clock, Logger& log);
+
+  absl::StatusOr<CoordinatorReport> Coordinate(Store& store);
+
+  const CoordinatorServerOptions options_;
+  Clock& clock_;
+  Logger& log_;
+  Metrics metrics_;
+  StopFlag stop_;
+  CoordinatorBackend backend_;
+  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<RunAdmin> admin_;
+  GrpcAdminService grpc_service_;
+  std::unique_ptr<MetricsServer> metrics_server_;
+  std::unique_ptr<RpcServer> rpc_server_;
+  Mutex mu_;
+  Coordinator* running_ ABSL_GUARDED_BY(mu_) = nullptr;
+};
+
+}  // namespace gannet

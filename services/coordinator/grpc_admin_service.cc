@@ -1,0 +1,119 @@
+#include "services/coordinator/grpc_admin_service.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "libs/base/status_macros.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/rpc/grpc_status.h"
+
+namespace gannet {
+namespace {
+
+// Takes the same time wherever the texts differ.
+bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned char difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  }
+  return difference == 0;
+}
+
+absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
+  GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin.GetRun());
+  const RunStatus& status = overview.status;
+  response.set_run_id(status.run.value());
+  *response.mutable_config() = ToProto(status.config);
+  response.set_state(ToProto(status.state));
+  response.set_state_reason(status.state_reason);
+  response.set_rounds_done(status.weights_version.value());
+  if (status.last_round.has_value()) *response.mutable_last_round() = ToProto(*status.last_round);
+  response.set_worker_count(status.worker_count);
+  response.set_images_per_second(overview.view.images_per_second);
+  response.set_latest_sample_path(overview.view.latest_sample_path);
+  return absl::OkStatus();
+}
+
+absl::Status FillWorkers(RunAdmin& admin, const v1::ListWorkersRequest& request,
+                         v1::ListWorkersResponse& response) {
+  GANNET_ASSIGN_OR_RETURN(const AdminPage<WorkerSummary> page,
+                          admin.ListWorkers(request.page_size(), request.page_token()));
+  for (const WorkerSummary& worker : page.items) *response.add_workers() = ToProto(worker);
+  response.set_next_page_token(page.next_page_token);
+  return absl::OkStatus();
+}
+
+absl::Status FillRounds(RunAdmin& admin, const v1::ListRoundsRequest& request,
+                        v1::ListRoundsResponse& response) {
+  GANNET_ASSIGN_OR_RETURN(const AdminPage<RoundSummary> page,
+                          admin.ListRounds(request.page_size(), request.page_token()));
+  for (const RoundSummary& round : page.items) *response.add_rounds() = ToProto(round);
+  response.set_next_page_token(page.next_page_token);
+  return absl::OkStatus();
+}
+
+absl::Status SetState(RunAdmin& admin, const v1::SetRunStateRequest& request) {
+  GANNET_ASSIGN_OR_RETURN(const RunState state, FromProto(request.state()));
+  return admin.SetRunState(state, request.reason());
+}
+
+}  // namespace
+
+GrpcAdminService::GrpcAdminService(std::string token) : token_(std::move(token)) {}
+
+void GrpcAdminService::Attach(RunAdmin& admin) {
+  MutexLock lock(mu_);
+  admin_ = &admin;
+}
+
+absl::StatusOr<RunAdmin*> GrpcAdminService::Admit(const grpc::ServerContext& context) {
+  if (!token_.empty()) {
+    const auto found = context.client_metadata().find("authorization");
+    const bool present = found != context.client_metadata().end();
+    const absl::string_view value =
+        present ? absl::string_view(found->second.data(), found->second.size())
+                : absl::string_view();
+    if (!EqualInConstantTime(value, absl::StrCat("Bearer ", token_))) {
+      return absl::UnauthenticatedError(
+          present ? "the admin token is wrong"
+                  : "the admin token is missing: send it as metadata \"authorization: Bearer "
+                    "TOKEN\"");
+    }
+  }
+  MutexLock lock(mu_);
+  if (admin_ == nullptr) {
+    return absl::UnavailableError("the coordinator is waiting for the database");
+  }
+  return admin_;
+}
+
+grpc::Status GrpcAdminService::GetRun(grpc::ServerContext* context, const v1::GetRunRequest*,
+                                      v1::GetRunResponse* response) {
+  const absl::StatusOr<RunAdmin*> admin = Admit(*context);
+  return ToGrpcStatus(admin.ok() ? FillRun(**admin, *response) : admin.status());
+}
+
+grpc::Status GrpcAdminService::ListWorkers(grpc::ServerContext* context,
+                                           const v1::ListWorkersRequest* request,
+                                           v1::ListWorkersResponse* response) {
+  const absl::StatusOr<RunAdmin*> admin = Admit(*context);
+  return ToGrpcStatus(admin.ok() ? FillWorkers(**admin, *request, *response) : admin.status());
+}
+
+grpc::Status GrpcAdminService::ListRounds(grpc::ServerContext* context,
+                                          const v1::ListRoundsRequest* request,
+                                          v1::ListRoundsResponse* response) {
+  const absl::StatusOr<RunAdmin*> admin = Admit(*context);
+  return ToGrpcStatus(admin.ok() ? FillRounds(**admin, *request, *response) : admin.status());
+}
+
+grpc::Status GrpcAdminService::SetRunState(grpc::ServerContext* context,
+                                           const v1::SetRunStateRequest* request,
+                                           v1::SetRunStateResponse*) {
+  const absl::StatusOr<RunAdmin*> admin = Admit(*context);
+  return ToGrpcStatus(admin.ok() ? SetState(**admin, *request) : admin.status());
+}
+
+}  // namespace gannet

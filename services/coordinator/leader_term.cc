@@ -1,0 +1,378 @@
+#include "services/coordinator/leader_term.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/gan/gan.h"
+
+namespace gannet {
+namespace {
+
+// Between looks while a round is open: a quarter of the last round's duration, within limits, so
+// that gradients are fetched while others are still being computed.
+constexpr absl::Duration kMinChangeWait = absl::Milliseconds(20);
+constexpr int kLooksPerRound = 4;
+
+constexpr size_t kMaxReasonBytes = 480;  // the store takes 500 characters
+
+double Seconds(absl::Duration duration) { return absl::ToDoubleSeconds(duration); }
+
+absl::StatusOr<TensorBundle> DecodeStored(const char* what, const Payload& payload,
+                                          const BundleSpec& spec) {
+  if (!payload.IsIntact()) {
+    return absl::DataLossError(
+        absl::StrCat("stored ", what, " do not match their checksum: restore a backup"));
+  }
+  GANNET_ASSIGN_OR_RETURN(TensorBundle bundle, DecodeBundle(*payload.bytes, payload.codec));
+  GANNET_RETURN_IF_ERROR(bundle.CheckSpec(spec));
+  return bundle;
+}
+
+absl::StatusOr<Payload> EncodeFinite(const TensorBundle& bundle) {
+  GANNET_RETURN_IF_ERROR(bundle.CheckFinite());
+  GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, Codec::kFp32));
+  return Payload::FromBytes(Codec::kFp32, std::move(bytes));
+}
+
+// What is left of the run at this rate, for people.
+std::string DescribeEta(int64_t rounds_left, double rounds_per_second) {
+  if (rounds_per_second <= 0) return "unknown";
+  const auto seconds = static_cast<double>(rounds_left) / rounds_per_second;
+  return absl::FormatDuration(absl::Trunc(absl::Seconds(seconds), absl::Seconds(1)));
+}
+
+}  // namespace
+
+LeaderTerm::LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
+                       const Leadership& leadership, DatabasePatience& patience, StopFlag& stop,
+                       Clock& clock, Logger& log, CoordinatorMetrics& metrics, RateMeter& rate,
+                       RunOutput* output, LeaderTermTotals& totals)
+    : options_(options),
+      store_(store),
+      run_(run),
+      leadership_(leadership),
+      patience_(patience),
+      stop_(stop),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      rate_(rate),
+      output_(output),
+      totals_(totals),
+      keeper_(store, run, leadership, options.leadership_ttl, log) {
+  metrics_.leader.Set(1);
+}
+
+LeaderTerm::~LeaderTerm() { metrics_.leader.Set(0); }
+
+absl::StatusOr<RunState> LeaderTerm::Lead() {
+  GANNET_RETURN_IF_ERROR(Load());
+  while (!HasEnded(status_.state)) GANNET_RETURN_IF_ERROR(RunRound());
+  GANNET_RETURN_IF_ERROR(EndRun());
+  return status_.state;
+}
+
+absl::Status LeaderTerm::Load() {
+  GANNET_RETURN_IF_ERROR(RefreshStatus());
+  const ModelConfig& model = status_.config.model;
+  GANNET_ASSIGN_OR_RETURN(Store::Snapshot snapshot, patience_.CallFor("load the weights", [&] {
+    return store_.LoadSnapshot(run_);
+  }));
+  GANNET_ASSIGN_OR_RETURN(weights_, DecodeStored("weights", snapshot.weights, WeightsSpec(model)));
+  GANNET_ASSIGN_OR_RETURN(
+      adam_state_, DecodeStored("moments of Adam", snapshot.adam_state, AdamStateSpec(model)));
+  version_ = snapshot.version;
+  totals_.weights_version = version_;
+  encoded_weights_ = std::move(snapshot.weights);
+  last_round_ = status_.last_round;
+  planner_.emplace(status_.config);
+  collector_.emplace(store_, run_, status_.config, leadership_, patience_, clock_, log_, metrics_);
+
+  const absl::Duration now = clock_.Steady();
+  round_start_ = now;
+  rate_.Start(now);
+  reap_due_ = now + options_.reap_interval;
+  progress_due_ = now + options_.progress_interval;
+  metrics_.weights_version.Set(static_cast<double>(version_.value()));
+  log_.Info("leading the run", {{"run", status_.config.name},
+                                {"epoch", leadership_.epoch},
+                                {"rounds_done", version_.value()},
+                                {"rounds", status_.config.round_count},
+                                {"state", RunStateName(status_.state)}});
+  return LoadHistory();
+}
+
+absl::Status LeaderTerm::LoadHistory() {
+  if (output_ == nullptr) return absl::OkStatus();
+  output_->Begin(version_, encoded_weights_);
+  Round after(0);
+  while (true) {
+    GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> page,
+                            patience_.CallFor("read the history", [&] {
+                              return store_.ListRounds(run_, after, kMaxPage);
+                            }));
+    for (const RoundSummary& round : page) {
+      if (round.round.value() > version_.value()) return absl::OkStatus();
+      output_->AddPastRound(round);
+    }
+    if (page.size() < static_cast<size_t>(kMaxPage)) return absl::OkStatus();
+    after = page.back().round;
+  }
+}
+
+absl::Status LeaderTerm::EndRun() {
+  log_.Info("the run has ended", {{"run", status_.config.name},
+                                  {"state", RunStateName(status_.state)},
+                                  {"rounds_done", version_.value()}});
+  if (output_ == nullptr) return absl::OkStatus();
+  const absl::Status written = output_->End(version_, encoded_weights_, weights_);
+  if (!written.ok()) {
+    log_.Error("results could not be written; start the coordinator again to repeat it",
+               {{"reason", written}});
+  }
+  return written;
+}
+
+absl::Status LeaderTerm::RunRound() {
+  const Round round = next_round();
+  collector_->Begin(round);
+  next_prepared_ = false;
+  next_units_.clear();
+  failure_told_ = false;
+  while (true) {
+    if (stop_.raised()) return absl::CancelledError("asked to stop");
+    if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
+    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress,
+                            patience_.CallFor("look at the round", [&] {
+                              return store_.GetRoundProgress(run_, round);
+                            }));
+    GANNET_RETURN_IF_ERROR(collector_->Take(progress));
+    if (collector_->complete()) break;
+    if (progress.failed > 0) GANNET_RETURN_IF_ERROR(HandleFailedUnit(progress));
+    GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/false));
+    GANNET_RETURN_IF_ERROR(DoWhatIsDue());
+    if (HasEnded(status_.state)) return absl::OkStatus();
+    store_.AwaitChange(run_, ChangeWait());
+  }
+  GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/true));
+  GANNET_ASSIGN_OR_RETURN(FoldedRound folded, collector_->Finish());
+  GANNET_RETURN_IF_ERROR(PublishFolded(std::move(folded)));
+  return DoWhatIsDue();
+}
+
+absl::Status LeaderTerm::PrepareNextRound(bool wait) {
+  if (next_prepared_ || next_round().value() == status_.config.round_count) {
+    return absl::OkStatus();
+  }
+  const Round round(next_round().value() + 1);
+  const auto prepare = [&] { return store_.PrepareRound(run_, leadership_, round); };
+  const absl::Status status =
+      wait ? patience_.Call("make room for the next round", prepare) : prepare();
+  if (!wait && DatabasePatience::IsPassing(status)) return absl::OkStatus();
+  GANNET_RETURN_IF_ERROR(status);
+  next_units_ = planner_->Plan(round);
+  next_prepared_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status LeaderTerm::HandleFailedUnit(const RoundProgress& progress) {
+  if (!failure_told_) {
+    failure_told_ = true;
+    log_.Error(
+        "a unit has failed for good, the run is paused: mend the cause and start a new run, or "
+        "stop "
+        "this one",
+        {{"round", next_round().value()},
+         {"failed_units", progress.failed},
+         {"reason", progress.failure_reason}});
+  }
+  if (status_.state != RunState::kRunning) return absl::OkStatus();
+  // Usually the store has paused the run already; somebody may have resumed it.
+  GANNET_RETURN_IF_ERROR(RefreshStatus());
+  if (status_.state != RunState::kRunning) return absl::OkStatus();
+  const std::string reason =
+      absl::StrCat("round ", next_round().value(),
+                   " has a unit that failed for good, last: ", progress.failure_reason)
+          .substr(0, kMaxReasonBytes);
+  GANNET_RETURN_IF_ERROR(patience_.Call(
+      "pause the run", [&] { return store_.SetRunState(run_, RunState::kPaused, reason); }));
+  return RefreshStatus();
+}
+
+absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
+  const RunConfig& config = status_.config;
+  const Round round = next_round();
+  absl::Duration start = clock_.Steady();
+  GANNET_RETURN_IF_ERROR(ApplyRound(config.model, config.adam, folded.gradient,
+                                    folded.micro_batch_count, weights_, adam_state_));
+  metrics_.step_seconds.Observe(Seconds(clock_.Steady() - start));
+
+  start = clock_.Steady();
+  absl::StatusOr<NewWeights> state = EncodeState();
+  if (!state.ok()) return PauseDiverged(state.status());
+  metrics_.encode_seconds.Observe(Seconds(clock_.Steady() - start));
+
+  PublishRequest request;
+  request.run = run_;
+  request.leadership = leadership_;
+  request.expected_version = version_;
+  request.weights = std::move(state->weights);
+  request.adam_state = std::move(state->adam_state);
+  request.summary = folded.summary;
+  request.summary.epoch = planner_->EpochOf(round);
+  request.summary.seconds = Seconds(clock_.Steady() - round_start_);
+  request.consumed = std::move(folded.consumed);
+  request.finished = round.value() == config.round_count;
+  if (!request.finished) request.next_units = std::move(next_units_);
+  request.keep =
+      request.finished || (options_.keep_every > 0 && round.value() % options_.keep_every == 0);
+  start = clock_.Steady();
+  GANNET_RETURN_IF_ERROR(Publish(request));
+
+  const absl::Duration now = clock_.Steady();
+  metrics_.publish_seconds.Observe(Seconds(now - start));
+  last_round_time_ = now - round_start_;
+  round_start_ = now;
+  version_ = WeightsVersion(round.value());
+  encoded_weights_ = std::move(request.weights);
+  last_round_ = request.summary;
+  if (request.finished) status_.state = RunState::kFinished;
+  totals_.weights_version = version_;
+  totals_.rounds_published += 1;
+  rate_.AddRound(now, request.summary.image_count);
+  metrics_.rounds.Increment();
+  metrics_.images.Increment(request.summary.image_count);
+  metrics_.round_seconds.Observe(Seconds(last_round_time_));
+  metrics_.weights_version.Set(static_cast<double>(version_.value()));
+  metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
+  metrics_.discriminator_loss.Set(request.summary.discriminator_loss);
+  metrics_.generator_loss.Set(request.summary.generator_loss);
+  metrics_.real_accuracy.Set(request.summary.real_accuracy);
+  metrics_.fake_accuracy.Set(request.summary.fake_accuracy);
+  if (output_ != nullptr) output_->AddRound(request.summary, encoded_weights_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LeaderTerm::NewWeights> LeaderTerm::EncodeState() const {
+  // Workers wait for this, so both cores are free.
+  std::future<absl::StatusOr<Payload>> adam_state =
+      std::async(std::launch::async, [&] { return EncodeFinite(adam_state_); });
+  absl::StatusOr<Payload> weights = EncodeFinite(weights_);
+  absl::StatusOr<Payload> moments = adam_state.get();
+  GANNET_RETURN_IF_ERROR(weights.status());
+  GANNET_RETURN_IF_ERROR(moments.status());
+  return NewWeights{*std::move(weights), *std::move(moments)};
+}
+
+absl::Status LeaderTerm::Publish(const PublishRequest& request) {
+  Backoff backoff(options_.backoff);
+  while (true) {
+    const absl::Status status = store_.Publish(request);
+    const bool in_doubt = DatabasePatience::IsPassing(status) && !absl::IsAborted(status);
+    if (!in_doubt) return status;
+    log_.Warning("publication is in doubt, looking up what became of it",
+                 {{"round", request.summary.round.value()}, {"reason", status}});
+    GANNET_ASSIGN_OR_RETURN(const RunStatus stored, patience_.CallFor("look up a publication", [&] {
+      return store_.GetRunStatus(run_);
+    }));
+    if (stored.weights_version != request.expected_version) {
+      // It is ours if nobody else has led since, which is what an unchanged epoch says.
+      GANNET_ASSIGN_OR_RETURN(const Leadership leadership, patience_.CallFor("stay leader", [&] {
+        return store_.AcquireLeadership(run_, leadership_.leader, options_.leadership_ttl);
+      }));
+      const bool ours = leadership == leadership_ &&
+                        stored.weights_version.value() == request.summary.round.value();
+      if (ours) {
+        log_.Info("the publication had arrived", {{"round", request.summary.round.value()}});
+        return absl::OkStatus();
+      }
+      return absl::AbortedError("somebody else has published meanwhile");
+    }
+    if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
+  }
+}
+
+absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
+  const std::string text =
+      absl::StrCat("round ", next_round().value(),
+                   ": the training has diverged, start a new run with a smaller learning rate: ",
+                   reason.message())
+          .substr(0, kMaxReasonBytes);
+  log_.Error("the training has diverged, nothing is published and the run is paused",
+             {{"round", next_round().value()}, {"reason", reason}});
+  GANNET_RETURN_IF_ERROR(patience_.Call(
+      "pause the run", [&] { return store_.SetRunState(run_, RunState::kPaused, text); }));
+  do {
+    if (stop_.raised()) return absl::CancelledError("asked to stop");
+    if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
+    store_.AwaitChange(run_, options_.change_wait_max);
+    GANNET_RETURN_IF_ERROR(RefreshStatus());
+  } while (status_.state == RunState::kPaused);
+  // Whoever resumes or stops the run gets it as it was published last.
+  return absl::AbortedError("resumed after a divergence: loading the weights published last");
+}
+
+absl::Status LeaderTerm::DoWhatIsDue() {
+  const absl::Duration now = clock_.Steady();
+  if (now >= reap_due_) {
+    reap_due_ = now + options_.reap_interval;
+    GANNET_ASSIGN_OR_RETURN(const int reaped, patience_.CallFor("return expired leases", [&] {
+      return store_.ReapExpiredLeases(run_, leadership_);
+    }));
+    metrics_.reaped_leases.Increment(reaped);
+    if (reaped > 0) {
+      log_.Info("leases ran out, their units are handed out again",
+                {{"round", next_round().value()}, {"units", reaped}});
+    }
+  }
+  if (now >= status_due_) GANNET_RETURN_IF_ERROR(RefreshStatus());
+  if (now >= progress_due_) {
+    progress_due_ = now + options_.progress_interval;
+    LogProgress(now);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LeaderTerm::RefreshStatus() {
+  const RunState before = status_.state;
+  GANNET_ASSIGN_OR_RETURN(
+      status_, patience_.CallFor("look at the run", [&] { return store_.GetRunStatus(run_); }));
+  const absl::Duration now = clock_.Steady();
+  status_due_ = now + options_.status_interval;
+  metrics_.workers.Set(status_.worker_count);
+  metrics_.run_paused.Set(status_.state == RunState::kPaused ? 1 : 0);
+  metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
+  if (status_.state == before) return absl::OkStatus();
+  if (status_.state == RunState::kPaused) {
+    log_.Info("the run is paused", {{"reason", status_.state_reason}});
+  } else if (before == RunState::kPaused && status_.state == RunState::kRunning) {
+    log_.Info("the run goes on");
+  }
+  return absl::OkStatus();
+}
+
+void LeaderTerm::LogProgress(absl::Duration now) {
+  const int64_t rounds_left = status_.config.round_count - version_.value();
+  const RoundSummary round = last_round_.value_or(RoundSummary());
+  log_.Info("progress", {{"round", version_.value()},
+                         {"of", status_.config.round_count},
+                         {"epoch", round.epoch},
+                         {"images_per_second", rate_.ImagesPerSecond(now)},
+                         {"discriminator_loss", round.discriminator_loss},
+                         {"generator_loss", round.generator_loss},
+                         {"workers", status_.worker_count},
+                         {"state", RunStateName(status_.state)},
+                         {"eta", DescribeEta(rounds_left, rate_.RoundsPerSecond(now))}});
+}
+
+absl::Duration LeaderTerm::ChangeWait() const {
+  if (last_round_time_ == absl::ZeroDuration()) return options_.change_wait_max;
+  return std::clamp(last_round_time_ / kLooksPerRound,
+                    std::min(kMinChangeWait, options_.change_wait_max), options_.change_wait_max);
+}
+
+}  // namespace gannet

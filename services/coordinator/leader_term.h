@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/base/clock.h"
+#include "libs/domain/round_plan.h"
+#include "libs/exchange/store.h"
+#include "libs/telemetry/log.h"
+#include "services/coordinator/coordinator_metrics.h"
+#include "services/coordinator/database_patience.h"
+#include "services/coordinator/leadership_keeper.h"
+#include "services/coordinator/rate_meter.h"
+#include "services/coordinator/round_collector.h"
+#include "services/coordinator/run_output.h"
+
+namespace gannet {
+
+struct LeaderTermOptions {
+  absl::Duration leadership_ttl = absl::Seconds(15);
+  int64_t keep_every = 100;  // every Nth version is kept for good; 0: only the last
+  absl::Duration change_wait_max = absl::Seconds(1);     // the longest pause between looks
+  absl::Duration reap_interval = absl::Seconds(1);       // between searches for expired leases
+  absl::Duration status_interval = absl::Seconds(1);     // between looks at the state of the run
+  absl::Duration progress_interval = absl::Seconds(10);  // between lines of progress
+  BackoffPolicy backoff;
+};
+
+// What several terms of one coordinator did together.
+struct LeaderTermTotals {
+  WeightsVersion weights_version;  // published last, as far as it looked
+  int64_t rounds_published = 0;
+};
+
+// One term of a leader: from the election until the run ends or the leadership is lost. Everything
+// it knows is loaded from the store at its beginning and forgotten at its end.
+//
+// Thread safety: none, but StopFlag may be raised from any thread.
+// Ownership and lifetime: everything passed by reference outlives it. `output` may be null.
+class LeaderTerm {
+ public:
+  LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
+             const Leadership& leadership, DatabasePatience& patience, StopFlag& stop, Clock& clock,
+             Logger& log, CoordinatorMetrics& metrics, RateMeter& rate, RunOutput* output,
+             LeaderTermTotals& totals);
+  ~LeaderTerm();
+
+  // Leads until the run has ended, and returns its last state.
+  // Returns: FAILED_PRECONDITION, ABORTED - deposed, or somebody else has published: stand again;
+  // CANCELLED - a stop was asked for; INVALID_ARGUMENT, DATA_LOSS - what is stored is damaged;
+  // other errors that waiting cannot mend.
+  absl::StatusOr<RunState> Lead();
+
+ private:
+  // What publishing a round takes, beside the units.
+  struct NewWeights {
+    Payload weights;
+    Payload adam_state;
+  };
+
+  absl::Status Load();
+  absl::Status LoadHistory();
+  absl::Status EndRun();
+
+  // Collects and publishes the next round. Returns OK also when the run has ended meanwhile.
+  absl::Status RunRound();
+  absl::Status PrepareNextRound(bool wait);
+  absl::Status HandleFailedUnit(const RoundProgress& progress);
+  absl::Status PublishFolded(FoldedRound folded);
+  absl::StatusOr<NewWeights> EncodeState() const;
+  // Publishes, and looks up what became of it when the answer was lost.
+  absl::Status Publish(const PublishRequest& request);
+  absl::Status PauseDiverged(const absl::Status& reason);
+
+  // Everything that is due by the clock: expired leases, state of the run, a line of progress.
+  absl::Status DoWhatIsDue();
+  absl::Status RefreshStatus();
+  void LogProgress(absl::Duration now);
+  absl::Duration ChangeWait() const;
+
+  Round next_round() const { return Round(version_.value() + 1); }
+
+  const LeaderTermOptions options_;
+  Store& store_;
+  const RunId run_;
+  const Leadership leadership_;
+  DatabasePatience& patience_;
+  StopFlag& stop_;
+  Clock& clock_;
+  Logger& log_;
+  CoordinatorMetrics& metrics_;
+  RateMeter& rate_;
+  RunOutput* const output_;
+  LeaderTermTotals& totals_;
+  LeadershipKeeper keeper_;
+
+  RunStatus status_;  // as it was looked at last
+  WeightsVersion version_;
+  Payload encoded_weights_;
+  TensorBundle weights_;
+  TensorBundle adam_state_;
+  std::optional<RoundPlanner> planner_;
+  std::optional<RoundCollector> collector_;
+  bool next_prepared_ = false;
+  std::vector<PlannedUnit> next_units_;
+  bool failure_told_ = false;
+  std::optional<RoundSummary> last_round_;
+  absl::Duration round_start_;
+  absl::Duration last_round_time_;
+  absl::Duration reap_due_;
+  absl::Duration status_due_;
+  absl::Duration progress_due_;
+};
+
+}  // namespace gannet

@@ -1,0 +1,78 @@
+// gannet-coordinator leads a run: it plans rounds, folds gradients, makes the optimizer step and
+// publishes, until the run ends or Ctrl-C.
+//
+//   gannet-coordinator --config class.yaml
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <thread>
+
+#include "libs/base/clock.h"
+#include "libs/config/config.h"
+#include "libs/config/flags.h"
+#include "libs/config/version.h"
+#include "libs/gan/gan.h"
+#include "libs/telemetry/log.h"
+#include "services/coordinator/coordinator_config.h"
+#include "services/coordinator/coordinator_server.h"
+#include "services/coordinator/pg_connection.h"
+
+int main(int argc, char** argv) {
+  // Before any other thread exists, so that all inherit the mask and only sigwait sees the signals.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  const auto flags = gannet::ParseServiceFlags(argc, argv, "gannet-coordinator",
+                                               "Leads a run from its first round to its last.");
+  if (!flags.ok()) return gannet::FailUsage(flags.status());
+  if (!flags->print.empty()) {
+    std::cout << flags->print;
+    return gannet::kExitOk;
+  }
+  const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
+  if (!config.ok()) return gannet::FailUsage(config.status());
+  gannet::ConfigureCompute(config->coordinator.threads);
+  const auto options = gannet::MakeCoordinatorServerOptions(*config);
+  if (!options.ok()) return gannet::FailUsage(options.status());
+
+  gannet::RealClock clock;
+  gannet::Logger log("coordinator",
+                     gannet::LogOptions::FromWords(config->log.level, config->log.format));
+  const auto server = gannet::CoordinatorServer::Start(*options, clock, log);
+  if (!server.ok()) {
+    log.Error("cannot start", {{"reason", server.status()}});
+    return gannet::kExitFailure;
+  }
+  log.Info("started", {{"version", gannet::GannetVersion()},
+                       {"run", config->run.name},
+                       {"data", options->coordinator.run.data.description},
+                       {"compute", gannet::DescribeCompute().text},
+                       {"admin_port", (*server)->admin_port()},
+                       {"metrics_port", (*server)->metrics_port()},
+                       {"output_dir", config->coordinator.output_dir}});
+  log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
+
+  absl::StatusOr<gannet::CoordinatorReport> report = absl::UnknownError("not run");
+  std::thread runner([&, main_thread = pthread_self()] {
+    report = (*server)->Run(gannet::ConnectToDatabase(*config, log));
+    pthread_kill(main_thread, SIGUSR1);  // it waits for a signal
+  });
+  int signal = 0;
+  sigwait(&signals, &signal);
+  if (signal != SIGUSR1) {
+    log.Info("stopping after what is in progress; once more ends at once", {{"signal", signal}});
+    (*server)->RequestStop();
+    sigwait(&signals, &signal);
+    if (signal != SIGUSR1) _exit(128 + signal);
+  }
+  runner.join();
+  if (report.ok()) return gannet::kExitOk;
+  log.Error("ended", {{"reason", report.status()}});
+  return absl::IsInvalidArgument(report.status()) ? gannet::kExitUsage : gannet::kExitFailure;
+}

@@ -1,0 +1,25 @@
+#include "services/coordinator/pg_connection.h"
+
+#include <memory>
+#include <utility>
+
+#include "libs/base/status_macros.h"
+#include "libs/store/pg_backend.h"
+
+namespace gannet {
+
+CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log) {
+  PgBackendOptions options;
+  options.url = config.database.url;
+  options.password_file = config.database.password_file;
+  options.pool_size = config.database.pool_size;
+  options.application_name = "gannet-coordinator";
+  return [options, &log](Metrics& metrics) -> absl::StatusOr<CoordinatorBackend> {
+    GANNET_ASSIGN_OR_RETURN(std::shared_ptr<PgBackend> backend,
+                            PgBackend::Create(options, log, metrics));
+    Store* const store = &backend->store();
+    return CoordinatorBackend{std::move(backend), store};
+  };
+}
+
+}  // namespace gannet

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "libs/config/config.h"
+#include "libs/telemetry/log.h"
+#include "services/coordinator/coordinator_server.h"
+
+namespace gannet {
+
+// How the coordinator reaches the PostgreSQL that the settings name.
+// Ownership and lifetime: the log must outlive every backend made.
+CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log);
+
+}  // namespace gannet

@@ -1,0 +1,147 @@
+#include "services/coordinator/round_collector.h"
+
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+#include "libs/domain/dcgan_layout.h"
+
+namespace gannet {
+namespace {
+
+// Decoded gradients that wait for a lower slot; each has the size of the weights.
+constexpr int kMaxHeld = 8;
+
+// Reasons are for people and limited by the store; a peer's words may be in them.
+constexpr size_t kMaxReasonBytes = 480;
+
+std::string ReasonOf(const absl::Status& status) {
+  return absl::CHexEscape(status.message()).substr(0, kMaxReasonBytes);
+}
+
+}  // namespace
+
+RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
+                               const Leadership& leadership, DatabasePatience& patience,
+                               Clock& clock, Logger& log, CoordinatorMetrics& metrics)
+    : store_(store),
+      run_(run),
+      spec_(GradientSpec(config.model)),
+      units_per_round_(config.units_per_round),
+      leadership_(leadership),
+      patience_(patience),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics) {}
+
+void RoundCollector::Begin(Round round) {
+  round_ = round;
+  held_.clear();
+  folded_.clear();
+  mean_.Reset();
+  fold_time_ = absl::ZeroDuration();
+}
+
+bool RoundCollector::complete() const {
+  return folded_.size() == static_cast<size_t>(units_per_round_);
+}
+
+absl::Status RoundCollector::Take(const RoundProgress& progress) {
+  for (const GradientInfo& info : progress.gradients) {
+    const int next = static_cast<int>(folded_.size());
+    if (info.slot.value() < next || held_.count(info.slot) > 0) continue;
+    if (info.slot.value() >= next + kMaxHeld) break;
+    GANNET_RETURN_IF_ERROR(Fetch(info).status());
+    GANNET_RETURN_IF_ERROR(FoldWhatIsNext());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
+  const absl::Duration start = clock_.Steady();
+  absl::StatusOr<Payload> payload =
+      patience_.CallFor("fetch a gradient", [&] { return store_.FetchGradient(run_, info.unit); });
+  // What the progress said may be history by now: the next look tells.
+  if (payload.status().code() == absl::StatusCode::kNotFound) return false;
+  GANNET_RETURN_IF_ERROR(payload.status());
+  if (payload->sha256 != info.sha256) return false;
+
+  absl::StatusOr<TensorBundle> gradient = Decode(*payload);
+  metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
+  if (!gradient.ok()) {
+    GANNET_RETURN_IF_ERROR(Reject(info, gradient.status()));
+    return false;
+  }
+  held_.emplace(info.slot, Held{info, *std::move(gradient)});
+  return true;
+}
+
+absl::StatusOr<TensorBundle> RoundCollector::Decode(const Payload& payload) const {
+  if (!payload.IsIntact()) return absl::DataLossError("the bytes do not match their checksum");
+  GANNET_ASSIGN_OR_RETURN(TensorBundle gradient, DecodeBundle(*payload.bytes, payload.codec));
+  GANNET_RETURN_IF_ERROR(gradient.CheckSpec(spec_));
+  GANNET_RETURN_IF_ERROR(gradient.CheckFinite());
+  return gradient;
+}
+
+absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status& reason) {
+  log_.Warning("gradient is unusable, its unit is handed out again",
+               {{"round", round_.value()},
+                {"slot", info.slot.value()},
+                {"attempt", info.attempt.value()},
+                {"worker", info.worker.value()},
+                {"reason", reason}});
+  const absl::Status status = patience_.Call("reject a gradient", [&] {
+    return store_.RejectGradient(run_, leadership_, info.unit, ReasonOf(reason));
+  });
+  // A repeat of a rejection whose answer was lost finds nothing.
+  if (!status.ok() && status.code() != absl::StatusCode::kNotFound) return status;
+  metrics_.rejected_gradients.Increment();
+  return absl::OkStatus();
+}
+
+absl::Status RoundCollector::FoldWhatIsNext() {
+  const absl::Duration start = clock_.Steady();
+  while (!held_.empty() && held_.begin()->first.value() == static_cast<int>(folded_.size())) {
+    Held& held = held_.begin()->second;
+    GANNET_RETURN_IF_ERROR(mean_.Add(held.gradient, held.info.stats.image_count));
+    folded_.push_back(std::move(held.info));
+    held_.erase(held_.begin());
+  }
+  fold_time_ += clock_.Steady() - start;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FoldedRound> RoundCollector::Finish() {
+  GANNET_CHECK(complete());
+  const absl::Duration start = clock_.Steady();
+  FoldedRound round;
+  GANNET_ASSIGN_OR_RETURN(round.gradient, mean_.Finish());
+  RoundSummary& summary = round.summary;
+  summary.round = round_;
+  for (const GradientInfo& info : folded_) {
+    const GradientStats& stats = info.stats;
+    const double weight = stats.image_count;
+    round.consumed.push_back(info.unit);
+    round.micro_batch_count += stats.micro_batch_count;
+    summary.gradient_count += 1;
+    summary.image_count += stats.image_count;
+    summary.discriminator_loss += weight * stats.discriminator_loss;
+    summary.generator_loss += weight * stats.generator_loss;
+    summary.real_accuracy += weight * stats.real_accuracy;
+    summary.fake_accuracy += weight * stats.fake_accuracy;
+  }
+  const double images = summary.image_count;
+  summary.discriminator_loss /= images;
+  summary.generator_loss /= images;
+  summary.real_accuracy /= images;
+  summary.fake_accuracy /= images;
+  fold_time_ += clock_.Steady() - start;
+  metrics_.aggregate_seconds.Observe(absl::ToDoubleSeconds(fold_time_));
+  return round;
+}
+
+}  // namespace gannet

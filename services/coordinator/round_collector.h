@@ -1,0 +1,81 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/aggregate/fold.h"
+#include "libs/base/clock.h"
+#include "libs/exchange/store.h"
+#include "libs/telemetry/log.h"
+#include "services/coordinator/coordinator_metrics.h"
+#include "services/coordinator/database_patience.h"
+
+namespace gannet {
+
+// A round whose gradients have all been folded.
+struct FoldedRound {
+  TensorBundle gradient;  // the image-weighted mean, layout GradientSpec
+  int64_t micro_batch_count = 0;
+  std::vector<UnitId> consumed;  // in slot order
+  RoundSummary summary;          // all but epoch and seconds
+};
+
+// Collects the gradients of one round after the other: fetches and checks each as soon as it is
+// there, and folds it as soon as all slots below it are folded. So the order is that of the slots
+// whatever order they arrive in, and little is left to do when the last one comes.
+//
+// A gradient that is unusable (damaged bytes, another layout, NaN) is rejected: its unit is handed
+// out again.
+//
+// Thread safety: none.
+// Ownership and lifetime: everything passed by reference outlives it.
+class RoundCollector {
+ public:
+  RoundCollector(Store& store, RunId run, const RunConfig& config, const Leadership& leadership,
+                 DatabasePatience& patience, Clock& clock, Logger& log,
+                 CoordinatorMetrics& metrics);
+
+  // Starts a round and forgets the one before.
+  void Begin(Round round);
+
+  // Takes what has arrived, as the store tells it.
+  // Returns: FAILED_PRECONDITION - no longer the leader; CANCELLED; other errors of the store.
+  absl::Status Take(const RoundProgress& progress);
+
+  // Whether every slot is folded.
+  bool complete() const;
+
+  // Call when complete.
+  absl::StatusOr<FoldedRound> Finish();
+
+ private:
+  struct Held {
+    GradientInfo info;
+    TensorBundle gradient;
+  };
+
+  // Fetches and checks a gradient. False when it is of no use, and rejected if it is still there.
+  absl::StatusOr<bool> Fetch(const GradientInfo& info);
+  absl::StatusOr<TensorBundle> Decode(const Payload& payload) const;
+  absl::Status Reject(const GradientInfo& info, const absl::Status& reason);
+  absl::Status FoldWhatIsNext();
+
+  Store& store_;
+  const RunId run_;
+  const BundleSpec spec_;
+  const int units_per_round_;
+  const Leadership leadership_;
+  DatabasePatience& patience_;
+  Clock& clock_;
+  Logger& log_;
+  CoordinatorMetrics& metrics_;
+  Round round_;
+  std::map<Slot, Held> held_;         // checked, waiting for a lower slot
+  std::vector<GradientInfo> folded_;  // of slots 0, 1, …
+  WeightedMean mean_;
+  absl::Duration fold_time_;
+};
+
+}  // namespace gannet

@@ -1,0 +1,138 @@
+#include "services/coordinator/run_admin.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+
+namespace gannet {
+namespace {
+
+constexpr int kMaxWorkersPage = 1000;
+constexpr int kDefaultWorkersPage = 100;
+constexpr int kDefaultRoundsPage = 1000;
+// Workers looked at for one page: a class has a few dozen.
+constexpr size_t kMaxWorkers = 100'000;
+
+absl::StatusOr<int> PageSize(int asked, int default_size, int max) {
+  if (asked == 0) return default_size;
+  if (asked >= 1 && asked <= max) return asked;
+  return absl::InvalidArgumentError(
+      absl::StrCat("page_size must be between 1 and ", max, ", got ", asked));
+}
+
+absl::Status BadToken() {
+  return absl::InvalidArgumentError("page_token must be empty or come from the page before");
+}
+
+// The place of a worker in the list: newest first, then by id.
+struct Place {
+  int64_t last_seen_us = 0;
+  std::string worker;
+
+  friend bool operator<(const Place& a, const Place& b) {
+    return std::tie(b.last_seen_us, a.worker) < std::tie(a.last_seen_us, b.worker);
+  }
+};
+
+Place PlaceOf(const WorkerSummary& worker) {
+  return {absl::ToUnixMicros(worker.last_seen), worker.worker.value()};
+}
+
+absl::StatusOr<Place> ParsePlace(const std::string& token) {
+  const std::vector<std::string> parts = absl::StrSplit(token, ':');
+  Place place;
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &place.last_seen_us) ||
+      !IsHex(parts[1], 32)) {
+    return BadToken();
+  }
+  place.worker = parts[1];
+  return place;
+}
+
+}  // namespace
+
+RunAdmin::RunAdmin(Store& store, std::function<CoordinatorView()> view)
+    : store_(store), view_(std::move(view)) {}
+
+absl::StatusOr<RunId> RunAdmin::run() const {
+  const CoordinatorView view = view_();
+  if (!view.run.has_value()) {
+    return absl::UnavailableError("the run is not known yet: the coordinator is starting");
+  }
+  return *view.run;
+}
+
+absl::StatusOr<RunOverview> RunAdmin::GetRun() {
+  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  RunOverview overview;
+  GANNET_ASSIGN_OR_RETURN(overview.status, store_.GetRunStatus(id));
+  overview.view = view_();
+  return overview;
+}
+
+absl::StatusOr<AdminPage<WorkerSummary>> RunAdmin::ListWorkers(int page_size,
+                                                               const std::string& page_token) {
+  GANNET_ASSIGN_OR_RETURN(const int size,
+                          PageSize(page_size, kDefaultWorkersPage, kMaxWorkersPage));
+  std::optional<Place> after;
+  if (!page_token.empty()) {
+    GANNET_ASSIGN_OR_RETURN(after, ParsePlace(page_token));
+  }
+  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  // The store lists by id; the order asked for needs all of them.
+  std::vector<WorkerSummary> workers;
+  while (workers.size() < kMaxWorkers) {
+    const WorkerId last = workers.empty() ? WorkerId() : workers.back().worker;
+    GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> part,
+                            store_.ListWorkers(id, last, kMaxPage));
+    const bool is_last = part.size() < static_cast<size_t>(kMaxPage);
+    std::move(part.begin(), part.end(), std::back_inserter(workers));
+    if (is_last) break;
+  }
+  std::sort(workers.begin(), workers.end(),
+            [](const WorkerSummary& a, const WorkerSummary& b) { return PlaceOf(a) < PlaceOf(b); });
+  AdminPage<WorkerSummary> page;
+  for (WorkerSummary& worker : workers) {
+    const Place place = PlaceOf(worker);
+    if (after.has_value() && !(*after < place)) continue;
+    if (page.items.size() == static_cast<size_t>(size)) {
+      const Place last = PlaceOf(page.items.back());
+      page.next_page_token = absl::StrCat(last.last_seen_us, ":", last.worker);
+      break;
+    }
+    page.items.push_back(std::move(worker));
+  }
+  return page;
+}
+
+absl::StatusOr<AdminPage<RoundSummary>> RunAdmin::ListRounds(int page_size,
+                                                             const std::string& page_token) {
+  GANNET_ASSIGN_OR_RETURN(const int size, PageSize(page_size, kDefaultRoundsPage, kMaxPage));
+  int64_t after = 0;
+  if (!page_token.empty() && (!absl::SimpleAtoi(page_token, &after) || after < 1)) {
+    return BadToken();
+  }
+  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  AdminPage<RoundSummary> page;
+  GANNET_ASSIGN_OR_RETURN(page.items, store_.ListRounds(id, Round(after), size));
+  if (page.items.size() == static_cast<size_t>(size)) {
+    // There is another page only if there is another round.
+    const Round last = page.items.back().round;
+    GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> more, store_.ListRounds(id, last, 1));
+    if (!more.empty()) page.next_page_token = absl::StrCat(last.value());
+  }
+  return page;
+}
+
+absl::Status RunAdmin::SetRunState(RunState state, const std::string& reason) {
+  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  return store_.SetRunState(id, state, reason);
+}
+
+}  // namespace gannet

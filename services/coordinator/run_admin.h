@@ -1,0 +1,64 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/exchange/store.h"
+
+namespace gannet {
+
+// What only the coordinator itself knows of its run.
+struct CoordinatorView {
+  std::optional<RunId> run;  // unset until it is found or created
+  double images_per_second = 0;
+  std::string latest_sample_path;
+};
+
+// A run as people ask about it.
+struct RunOverview {
+  RunStatus status;
+  CoordinatorView view;
+};
+
+template <typename T>
+struct AdminPage {
+  std::vector<T> items;
+  std::string next_page_token;  // empty on the last page
+};
+
+// Looks at the run of a coordinator and steers it: the behaviour of gannet.v1.AdminService.
+//
+// Thread safety: all methods may be called from any thread.
+// Ownership and lifetime: the store and what `view` refers to outlive it.
+// Errors of every call: UNAVAILABLE - the run is not known yet, or the database cannot be reached.
+class RunAdmin {
+ public:
+  RunAdmin(Store& store, std::function<CoordinatorView()> view);
+
+  absl::StatusOr<RunOverview> GetRun();
+
+  // Newest sign of life first. A worker that gives a sign of life while the pages are read may be
+  // left out of them. `page_size` 1 to 1000, 0 means 100.
+  // Returns: INVALID_ARGUMENT - page size or token.
+  absl::StatusOr<AdminPage<WorkerSummary>> ListWorkers(int page_size,
+                                                       const std::string& page_token);
+
+  // Oldest first. `page_size` 1 to 10000, 0 means 1000.
+  // Returns: INVALID_ARGUMENT - page size or token.
+  absl::StatusOr<AdminPage<RoundSummary>> ListRounds(int page_size, const std::string& page_token);
+
+  // Returns: as Store::SetRunState.
+  absl::Status SetRunState(RunState state, const std::string& reason);
+
+ private:
+  absl::StatusOr<RunId> run() const;
+
+  Store& store_;
+  const std::function<CoordinatorView()> view_;
+};
+
+}  // namespace gannet

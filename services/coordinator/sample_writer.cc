@@ -1,0 +1,123 @@
+#include "services/coordinator/sample_writer.h"
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/status_macros.h"
+#include "libs/data/image_grid.h"
+#include "libs/data/image_io.h"
+#include "libs/gan/gan.h"
+#include "libs/tensor/codec.h"
+
+namespace gannet {
+namespace {
+
+// Beyond these, required grids push out older ones; there are two of them in a run, the first and
+// the last.
+constexpr size_t kMaxJobs = 3;
+
+// Small images are shown larger.
+constexpr int kSmallImageSize = 32;
+
+absl::StatusOr<RgbImage> MakeGrid(const ImageBatch& batch) {
+  std::vector<float> values;
+  for (const std::vector<float>& image : batch.images) {
+    values.insert(values.end(), image.begin(), image.end());
+  }
+  ImageGridOptions options;
+  options.columns =
+      static_cast<int>(std::ceil(std::sqrt(static_cast<double>(batch.images.size()))));
+  options.scale = batch.image_size <= kSmallImageSize ? 2 : 1;
+  return MakeImageGrid(absl::MakeConstSpan(values), batch.image_size, options);
+}
+
+}  // namespace
+
+std::string SamplePath(const std::string& directory, WeightsVersion version) {
+  return absl::StrFormat("%s/round_%06d.png", directory, version.value());
+}
+
+SampleWriter::SampleWriter(std::string directory, const RunConfig& config, int image_count,
+                           Clock& clock, Logger& log, CoordinatorMetrics& metrics)
+    : directory_(std::move(directory)),
+      config_(config),
+      image_count_(image_count),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      thread_([this] { Loop(); }) {}
+
+SampleWriter::~SampleWriter() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  thread_.join();
+}
+
+void SampleWriter::Offer(WeightsVersion version, Payload weights, SampleNeed need) {
+  MutexLock lock(mu_);
+  if (need == SampleNeed::kOptional && (busy_ || !jobs_.empty())) {
+    metrics_.samples_skipped.Increment();
+    return;
+  }
+  if (jobs_.size() == kMaxJobs) jobs_.pop_front();
+  jobs_.push_back({version, std::move(weights)});
+  changed_.NotifyAll();
+}
+
+void SampleWriter::Await() {
+  MutexLock lock(mu_);
+  while (busy_ || !jobs_.empty()) changed_.Wait(mu_);
+}
+
+std::string SampleWriter::latest_path() {
+  MutexLock lock(mu_);
+  return latest_path_;
+}
+
+void SampleWriter::Loop() {
+  while (true) {
+    Job job;
+    {
+      MutexLock lock(mu_);
+      while (!stopping_ && jobs_.empty()) changed_.Wait(mu_);
+      if (stopping_) return;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+      busy_ = true;
+    }
+    const absl::Duration start = clock_.Steady();
+    std::string path;
+    const absl::Status status = Draw(job, path);
+    if (status.ok()) {
+      metrics_.sample_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
+    } else {
+      log_.Warning("sample grid could not be drawn",
+                   {{"version", job.version.value()}, {"reason", status}});
+    }
+    MutexLock lock(mu_);
+    if (status.ok()) latest_path_ = path;
+    busy_ = false;
+    changed_.NotifyAll();
+  }
+}
+
+absl::Status SampleWriter::Draw(const Job& job, std::string& path) {
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
+                          DecodeBundle(*job.weights.bytes, job.weights.codec));
+  GANNET_ASSIGN_OR_RETURN(const ImageBatch batch,
+                          GenerateImages(config_.model, weights, config_.seed, image_count_));
+  GANNET_ASSIGN_OR_RETURN(const RgbImage grid, MakeGrid(batch));
+  GANNET_ASSIGN_OR_RETURN(const std::string png,
+                          EncodePngRgb(grid.width, grid.height, grid.pixels));
+  path = SamplePath(directory_, job.version);
+  GANNET_RETURN_IF_ERROR(WriteFileAtomically(path, png));
+  return WriteFileAtomically(absl::StrCat(directory_, "/latest.png"), png);
+}
+
+}  // namespace gannet

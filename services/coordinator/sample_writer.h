@@ -1,0 +1,75 @@
+#pragma once
+
+#include <deque>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/domain/run_config.h"
+#include "libs/exchange/exchange.h"
+#include "libs/telemetry/log.h"
+#include "services/coordinator/coordinator_metrics.h"
+
+namespace gannet {
+
+enum class SampleNeed {
+  kOptional,  // skipped while another one is being drawn
+  kRequired,  // the first and the last
+};
+
+// Draws grids of generated images from a thread of its own, so that they never delay a round:
+// DIRECTORY/round_000123.png, and the newest again as DIRECTORY/latest.png. The noise is that of
+// the run, so that the same faces are seen to grow. Files appear whole or not at all; what cannot
+// be drawn or written costs a warning.
+//
+// Thread safety: all methods may be called from any thread.
+// Ownership and lifetime: everything passed by reference outlives it. The destructor waits for the
+// grid in work and drops the others.
+class SampleWriter {
+ public:
+  SampleWriter(std::string directory, const RunConfig& config, int image_count, Clock& clock,
+               Logger& log, CoordinatorMetrics& metrics);
+  ~SampleWriter();
+  SampleWriter(const SampleWriter&) = delete;
+  SampleWriter& operator=(const SampleWriter&) = delete;
+
+  // Draws the grid of these weights (layout WeightsSpec) soon.
+  void Offer(WeightsVersion version, Payload weights, SampleNeed need);
+
+  // Waits until everything that was taken is drawn.
+  void Await();
+
+  // Empty before the first.
+  std::string latest_path();
+
+ private:
+  struct Job {
+    WeightsVersion version;
+    Payload weights;
+  };
+
+  void Loop();
+  absl::Status Draw(const Job& job, std::string& path);
+
+  const std::string directory_;
+  const RunConfig config_;
+  const int image_count_;
+  Clock& clock_;
+  Logger& log_;
+  CoordinatorMetrics& metrics_;
+
+  Mutex mu_;
+  CondVar changed_;
+  std::deque<Job> jobs_ ABSL_GUARDED_BY(mu_);  // at most one optional and two required ones
+  bool busy_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::string latest_path_ ABSL_GUARDED_BY(mu_);
+  std::thread thread_;
+};
+
+// Path of the grid of a version.
+std::string SamplePath(const std::string& directory, WeightsVersion version);
+
+}  // namespace gannet
