@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/check.h"
@@ -19,6 +20,12 @@ static_assert(std::endian::native == std::endian::little);
 namespace {
 
 constexpr size_t kNamedDifferences = 3;
+constexpr size_t kMaxShownNameBytes = 100;
+
+// A name, which a peer may have chosen, for a message: short and printable.
+std::string ShowName(const std::string& name) {
+  return absl::StrCat("'", absl::CHexEscape(name.substr(0, kMaxShownNameBytes)), "'");
+}
 
 const char* DtypeName(Dtype dtype) {
   switch (dtype) {
@@ -151,18 +158,19 @@ absl::Status TensorBundle::CheckSpec(const BundleSpec& spec) const {
   for (const Tensor& tensor : tensors_) {
     const auto it = expected.find(tensor.spec.name);
     if (it == expected.end()) {
-      add_difference(absl::StrCat("surplus or repeated '", tensor.spec.name, "'"));
+      add_difference(absl::StrCat("surplus or repeated ", ShowName(tensor.spec.name)));
       continue;
     }
     if (tensor.spec != *it->second) {
-      add_difference(absl::StrCat("'", tensor.spec.name, "' expected ", DescribeForm(*it->second),
-                                  " got ", DescribeForm(tensor.spec)));
+      add_difference(absl::StrCat(ShowName(tensor.spec.name), " expected ",
+                                  DescribeForm(*it->second), " got ", DescribeForm(tensor.spec)));
     }
     expected.erase(it);
   }
   for (const TensorSpec& wanted : spec) {
     if (expected.count(wanted.name) > 0) {
-      add_difference(absl::StrCat("missing '", wanted.name, "' expected ", DescribeForm(wanted)));
+      add_difference(
+          absl::StrCat("missing ", ShowName(wanted.name), " expected ", DescribeForm(wanted)));
     }
   }
   if (difference_count == 0) return absl::OkStatus();
@@ -185,8 +193,9 @@ absl::Status TensorBundle::CheckFinite() const {
       position = FindNonFinite<uint16_t>(tensor.bytes.data(), count, 0x7C00u);
     }
     if (position < count) {
-      return absl::InvalidArgumentError(absl::StrCat("value is NaN or infinite: tensor '",
-                                                     tensor.spec.name, "', position ", position));
+      return absl::InvalidArgumentError(absl::StrCat("value is NaN or infinite: tensor ",
+                                                     ShowName(tensor.spec.name), ", position ",
+                                                     position));
     }
   }
   return absl::OkStatus();

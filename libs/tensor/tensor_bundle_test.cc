@@ -98,6 +98,15 @@ TEST(TensorBundleTest, NamesAtMostThreeDifferences) {
                        AllOf(HasSubstr("'c'"), Not(HasSubstr("'d'")), HasSubstr("1 more"))));
 }
 
+TEST(TensorBundleTest, NamesInMessagesAreShortAndPrintable) {
+  const TensorBundle bundle = BundleOf({Values("a\n\x01" + std::string(5000, 'x'), {1})});
+
+  const absl::Status status = bundle.CheckSpec({});
+
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'a\\n\\x01xx")));
+  EXPECT_LT(status.message().size(), 300u);
+}
+
 TEST(TensorBundleTest, EveryNameIsCountedOnce) {
   TensorBundle bundle = BundleOf({Values("a", {1}), Values("b", {1})});
   bundle.mutable_tensors()[1].spec.name = "a";
