@@ -1,0 +1,245 @@
+#include "services/gateway/claim_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace gannet {
+
+ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, Clock& clock,
+                       Gauge& parked, const ClaimQueueOptions& options)
+    : exchange_(exchange),
+      signal_(signal),
+      pool_(pool),
+      clock_(clock),
+      parked_gauge_(parked),
+      options_(options) {
+  MutexLock lock(join_mu_);
+  watcher_ = std::thread([this] { WatchSignal(); });
+  timer_ = std::thread([this] { KeepTime(); });
+}
+
+ClaimQueue::~ClaimQueue() { Stop(); }
+
+ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done) {
+  Answers answers;
+  Ticket ticket = 0;
+  {
+    MutexLock lock(mu_);
+    ticket = ++last_ticket_;
+    Entry& entry = entries_[ticket];
+    entry.deadline = clock_.Steady() + request.wait;
+    entry.request = std::move(request);
+    entry.request.wait = absl::ZeroDuration();  // of each look
+    entry.done = std::move(done);
+    if (deadlines_.size() >= static_cast<size_t>(options_.max_parked)) {
+      Take(ticket,
+           absl::ResourceExhaustedError(absl::StrCat(
+               "too many claims wait at this gateway, repeat later: limit ", options_.max_parked)),
+           answers);
+    } else if (const absl::Status queued = StartLook(ticket, 0); !queued.ok()) {
+      Take(ticket, queued, answers);
+    }
+  }
+  Give(std::move(answers));
+  return ticket;
+}
+
+void ClaimQueue::Cancel(Ticket ticket) {
+  Answers answers;
+  {
+    MutexLock lock(mu_);
+    const auto found = entries_.find(ticket);
+    if (found == entries_.end()) return;
+    if (deadlines_.contains({found->second.deadline, ticket})) {
+      Unpark(ticket, found->second);
+      Take(ticket, absl::CancelledError("the caller is gone"), answers);
+    } else {
+      found->second.cancelled = true;
+    }
+  }
+  Give(std::move(answers));
+}
+
+void ClaimQueue::Drain() {
+  Answers answers;
+  {
+    MutexLock lock(mu_);
+    draining_ = true;
+    while (!deadlines_.empty()) {
+      const Ticket ticket = deadlines_.begin()->second;
+      const Entry& entry = entries_.at(ticket);
+      const RunState state = runs_.at(entry.request.run).last_state;
+      Unpark(ticket, entry);
+      Take(ticket, ClaimResult{.unit = std::nullopt, .state = state}, answers);
+    }
+  }
+  Give(std::move(answers));
+}
+
+void ClaimQueue::Stop() {
+  Drain();
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    cv_.NotifyAll();
+  }
+  signal_.Notify();  // wakes the watcher; a hint too many does no harm to anybody else
+  MutexLock lock(join_mu_);
+  if (watcher_.joinable()) watcher_.join();
+  if (timer_.joinable()) timer_.join();
+}
+
+void ClaimQueue::WatchSignal() {
+  uint64_t seen = signal_.generation();
+  while (true) {
+    const uint64_t now = signal_.AwaitPast(seen, options_.look_interval);
+    MutexLock lock(mu_);
+    if (stopping_) return;
+    if (now == seen) continue;
+    seen = now;
+    signalled_ = true;
+    cv_.NotifyAll();
+  }
+}
+
+void ClaimQueue::KeepTime() {
+  absl::Duration last_interval = clock_.Steady();
+  while (true) {
+    Answers answers;
+    {
+      MutexLock lock(mu_);
+      if (stopping_) return;
+      const absl::Duration now = clock_.Steady();
+      if (signalled_ || now - last_interval >= options_.look_interval) {
+        signalled_ = false;
+        last_interval = now;
+        OpenWaves();
+      }
+      EndWaits(answers);
+      if (answers.empty()) {
+        if (deadlines_.empty()) {
+          // Nobody waits: sleep until somebody does.
+          cv_.Wait(mu_);
+        } else {
+          const absl::Duration until =
+              std::min(deadlines_.begin()->first, last_interval + options_.look_interval);
+          cv_.WaitFor(mu_, std::max(until - clock_.Steady(), absl::ZeroDuration()));
+        }
+      }
+    }
+    Give(std::move(answers));
+  }
+}
+
+void ClaimQueue::OpenWaves() {
+  for (auto& [id, run] : runs_) {
+    ++run.wave;
+    run.open = true;
+    Advance(run);
+  }
+}
+
+void ClaimQueue::EndWaits(Answers& answers) {
+  const absl::Duration now = clock_.Steady();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const Ticket ticket = deadlines_.begin()->second;
+    Entry& entry = entries_.at(ticket);
+    const RunState state = runs_.at(entry.request.run).last_state;
+    Unpark(ticket, entry);
+    entry.last_look = true;
+    // With a full pool the last look is left out: nothing was found so far, and the worker asks
+    // again.
+    if (!StartLook(ticket, 0).ok()) {
+      Take(ticket, ClaimResult{.unit = std::nullopt, .state = state}, answers);
+    }
+  }
+}
+
+void ClaimQueue::Advance(Run& run) {
+  while (run.open && run.looking < options_.max_looks_at_once && !run.parked.empty()) {
+    const Ticket ticket = *run.parked.begin();
+    // With a full pool the rest of the wave is left to the next signal or interval.
+    if (!StartLook(ticket, run.wave).ok()) {
+      run.open = false;
+      return;
+    }
+    ++run.looking;
+    Unpark(ticket, entries_.at(ticket));
+  }
+}
+
+absl::Status ClaimQueue::StartLook(Ticket ticket, int64_t wave) {
+  return pool_.Run([this, ticket, wave] { Look(ticket, wave); });
+}
+
+void ClaimQueue::Look(Ticket ticket, int64_t wave) {
+  ClaimRequest request;
+  bool cancelled = false;
+  {
+    MutexLock lock(mu_);
+    const Entry& entry = entries_.at(ticket);
+    request = entry.request;
+    cancelled = entry.cancelled;
+  }
+  FinishLook(ticket, wave,
+             cancelled ? absl::CancelledError("the caller is gone") : exchange_.Claim(request));
+}
+
+void ClaimQueue::FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimResult> result) {
+  Answers answers;
+  {
+    MutexLock lock(mu_);
+    Entry& entry = entries_.at(ticket);
+    const bool found_nothing = result.ok() && !result->unit.has_value();
+    // A run is only kept here once the database has answered for it: a peer cannot fill the map.
+    const RunId id = entry.request.run;
+    if (result.ok()) runs_[id].last_state = result->state;
+
+    const bool wait_on = found_nothing && !HasEnded(result->state) && !entry.last_look &&
+                         !entry.cancelled && !draining_ && entry.deadline > clock_.Steady();
+    if (wait_on) {
+      Park(ticket, entry);
+    } else {
+      Take(ticket, std::move(result), answers);
+    }
+
+    if (const auto run = runs_.find(id); run != runs_.end()) {
+      if (wave != 0) {
+        --run->second.looking;
+        // One that found nothing ends the wave, unless a newer signal came while it looked. That
+        // the run has ended is news for all of them.
+        if (wait_on && wave == run->second.wave) run->second.open = false;
+      }
+      Advance(run->second);
+    }
+  }
+  Give(std::move(answers));
+}
+
+void ClaimQueue::Park(Ticket ticket, Entry& entry) {
+  runs_.at(entry.request.run).parked.insert(ticket);
+  deadlines_.insert({entry.deadline, ticket});
+  parked_gauge_.Set(static_cast<double>(deadlines_.size()));
+  // The timer may be asleep for longer than this one waits.
+  cv_.NotifyAll();
+}
+
+void ClaimQueue::Unpark(Ticket ticket, const Entry& entry) {
+  runs_.at(entry.request.run).parked.erase(ticket);
+  deadlines_.erase({entry.deadline, ticket});
+  parked_gauge_.Set(static_cast<double>(deadlines_.size()));
+}
+
+void ClaimQueue::Take(Ticket ticket, absl::StatusOr<ClaimResult> result, Answers& answers) {
+  const auto entry = entries_.find(ticket);
+  answers.push_back({std::move(entry->second.done), std::move(result)});
+  entries_.erase(entry);
+}
+
+void ClaimQueue::Give(Answers answers) {
+  for (Answer& answer : answers) answer.done(std::move(answer.result));
+}
+
+}  // namespace gannet

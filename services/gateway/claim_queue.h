@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/base/typed_id.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/work_signal.h"
+#include "libs/telemetry/metrics.h"
+#include "services/gateway/task_pool.h"
+
+namespace gannet {
+
+struct ClaimQueueOptions {
+  int max_parked = 10'000;
+  // Looks of one run at the same time: the others wait their turn.
+  int max_looks_at_once = 2;
+  // Parked claims look again so often even when no signal came (signals are hints).
+  absl::Duration look_interval = absl::Seconds(1);
+};
+
+// Claims that wait for a unit without holding a thread or a database connection.
+//
+// A look is Exchange::Claim without a wait, on a thread of the pool. Each claim looks when it
+// enters and, when its wait is over, once more. In between it is parked. The signal (or the
+// interval) opens a wave for each run: parked claims look, longest waiting first, a few at the same
+// time, until one of them finds nothing; then there is nothing for the rest either. So two new
+// units cost about four looks, whether three claims are parked or three hundred.
+//
+//   worker A, B, C parked; a round of two units is published, the signal fires:
+//   A and B look, both get a unit; C looks, finds nothing: the wave is over, C is parked as before.
+//
+// Thread safety: all methods may be called from any thread; callbacks come from threads of the pool
+// or the queue's own, without a lock held. Ownership and lifetime: exchange, signal, pool and clock
+// must outlive it, and the pool must have stopped before it is destroyed.
+class ClaimQueue {
+ public:
+  using Done = std::function<void(absl::StatusOr<ClaimResult>)>;
+  using Ticket = int64_t;
+
+  ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, Clock& clock, Gauge& parked,
+             const ClaimQueueOptions& options);
+  ~ClaimQueue();
+  ClaimQueue(const ClaimQueue&) = delete;
+  ClaimQueue& operator=(const ClaimQueue&) = delete;
+
+  // Calls `done` once, with what Exchange::Claim answers, or RESOURCE_EXHAUSTED when too many are
+  // parked or the pool is full.
+  Ticket Enter(ClaimRequest request, Done done);
+
+  // The caller is gone: a parked claim is answered CANCELLED at once, so that it takes no unit. A
+  // look in progress is not stopped.
+  void Cancel(Ticket ticket);
+
+  // Answers every parked claim without a unit, and from here on those that find nothing. For
+  // shutdown.
+  void Drain();
+
+  // Drains and ends the threads. Idempotent.
+  void Stop();
+
+ private:
+  struct Entry {
+    ClaimRequest request;
+    Done done;
+    absl::Duration deadline;  // steady
+    bool last_look = false;   // the wait is over: whatever is found is the answer
+    bool cancelled = false;   // while it looks
+  };
+  // What is parked of a run, and the wave.
+  struct Run {
+    std::set<Ticket> parked;  // in order of arrival
+    int looking = 0;          // of the wave
+    int64_t wave = 1;         // counts signals and intervals
+    bool open = true;  // whether the wave goes on; at first, for a signal may have come before the
+                       // run was known
+    RunState last_state = RunState::kRunning;
+  };
+  // An answer to give once the lock is released.
+  struct Answer {
+    Done done;
+    absl::StatusOr<ClaimResult> result;
+  };
+  using Answers = std::vector<Answer>;
+
+  void WatchSignal();
+  void KeepTime();
+  void OpenWaves() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndWaits(Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Starts looks of the wave as far as allowed.
+  void Advance(Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Hands a look of `ticket` to the pool. `wave` is 0 for looks outside of a wave.
+  absl::Status StartLook(Ticket ticket, int64_t wave) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Look(Ticket ticket, int64_t wave);
+  void FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimResult> result);
+  void Park(Ticket ticket, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Unpark(Ticket ticket, const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Take(Ticket ticket, absl::StatusOr<ClaimResult> result, Answers& answers)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static void Give(Answers answers);
+
+  Exchange& exchange_;
+  WorkSignal& signal_;
+  TaskPool& pool_;
+  Clock& clock_;
+  Gauge& parked_gauge_;
+  const ClaimQueueOptions options_;
+
+  Mutex mu_;
+  CondVar cv_;
+  Ticket last_ticket_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<Ticket, Entry> entries_ ABSL_GUARDED_BY(mu_);
+  std::map<RunId, Run> runs_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<absl::Duration, Ticket>> deadlines_ ABSL_GUARDED_BY(mu_);  // of parked ones
+  bool signalled_ ABSL_GUARDED_BY(mu_) = false;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  Mutex join_mu_;
+  std::thread watcher_ ABSL_GUARDED_BY(join_mu_);
+  std::thread timer_ ABSL_GUARDED_BY(join_mu_);
+};
+
+}  // namespace gannet

@@ -1,0 +1,86 @@
+#include "services/gateway/gateway_metrics.h"
+
+#include "libs/base/check.h"
+
+namespace gannet {
+namespace {
+
+Counter& PayloadBytes(Metrics& metrics, const char* direction) {
+  return metrics.AddCounter("gannet_gateway_payload_bytes_total",
+                            "Bytes of gradients received (in) and weights sent (out).",
+                            {{"direction", direction}});
+}
+
+Counter& WeightsCache(Metrics& metrics, const char* result) {
+  return metrics.AddCounter("gannet_gateway_weights_cache_requests_total",
+                            "Requests for weights: from memory (hit), by a read somebody else had "
+                            "started (shared), from the database (miss).",
+                            {{"result", result}});
+}
+
+Counter& IdentityChecks(Metrics& metrics, const char* source) {
+  return metrics.AddCounter("gannet_gateway_identity_checks_total",
+                            "Identity checks ahead of a transfer, answered from memory or by the "
+                            "database.",
+                            {{"source", source}});
+}
+
+Counter& Submits(Metrics& metrics, const char* outcome) {
+  return metrics.AddCounter("gannet_gateway_submits_total",
+                            "Submissions by outcome; refused ones did not get that far.",
+                            {{"outcome", outcome}});
+}
+
+Gauge& TasksQueued(Metrics& metrics, const char* pool) {
+  return metrics.AddGauge("gannet_gateway_tasks_queued", "Tasks that wait for a thread.",
+                          {{"pool", pool}});
+}
+
+}  // namespace
+
+GatewayMetrics::GatewayMetrics(Metrics& metrics)
+    : database_up(
+          metrics.AddGauge("gannet_gateway_database_up", "1 while the database answers, else 0.")),
+      parked_claims(
+          metrics.AddGauge("gannet_gateway_parked_claims", "Claims that wait for a unit.")),
+      control_tasks_queued(TasksQueued(metrics, "control")),
+      bulk_tasks_queued(TasksQueued(metrics, "bulk")),
+      upload_bytes_in_progress(metrics.AddGauge("gannet_gateway_upload_in_progress_bytes",
+                                                "Bytes announced by submissions in progress.")),
+      payload_bytes_in(PayloadBytes(metrics, "in")),
+      payload_bytes_out(PayloadBytes(metrics, "out")),
+      weights_cache_hits(WeightsCache(metrics, "hit")),
+      weights_cache_shared(WeightsCache(metrics, "shared")),
+      weights_cache_misses(WeightsCache(metrics, "miss")),
+      identity_checks_remembered(IdentityChecks(metrics, "memory")),
+      identity_checks_asked(IdentityChecks(metrics, "database")),
+      submits_accepted(Submits(metrics, "accepted")),
+      submits_late(Submits(metrics, "late")),
+      submits_already_accepted(Submits(metrics, "already_accepted")),
+      submits_superseded(Submits(metrics, "superseded")),
+      submits_closed(Submits(metrics, "closed")),
+      submits_refused(Submits(metrics, "refused")),
+      submits_unchecked(metrics.AddCounter("gannet_gateway_submits_unchecked_total",
+                                           "Submissions passed on without checking names and "
+                                           "shapes, because the run's layout was not known.")),
+      uploads_stalled(metrics.AddCounter("gannet_gateway_uploads_stalled_total",
+                                         "Submissions given up because no chunk came in time.")) {}
+
+Counter& GatewayMetrics::SubmitOutcomeCounter(SubmitOutcome outcome) const {
+  switch (outcome) {
+    case SubmitOutcome::kAccepted:
+      return submits_accepted;
+    case SubmitOutcome::kLate:
+      return submits_late;
+    case SubmitOutcome::kAlreadyAccepted:
+      return submits_already_accepted;
+    case SubmitOutcome::kSuperseded:
+      return submits_superseded;
+    case SubmitOutcome::kClosed:
+      return submits_closed;
+  }
+  GANNET_CHECK(false);
+  return submits_refused;
+}
+
+}  // namespace gannet

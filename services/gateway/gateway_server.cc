@@ -1,0 +1,79 @@
+#include "services/gateway/gateway_server.h"
+
+#include <utility>
+
+#include "libs/base/backoff.h"
+#include "libs/base/status_macros.h"
+
+namespace gannet {
+
+absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(
+    const GatewayServerOptions& options, Clock& clock, Logger& log) {
+  auto server = std::unique_ptr<GatewayServer>(new GatewayServer(options, clock, log));
+  GANNET_ASSIGN_OR_RETURN(server->metrics_server_,
+                          MetricsServer::Start(server->metrics_, options.metrics_listen));
+  RpcServerOptions rpc = options.rpc;
+  rpc.metric_prefix = "gannet_gateway_rpc";
+  GANNET_ASSIGN_OR_RETURN(
+      server->rpc_server_,
+      RpcServer::Start(rpc, {{&server->grpc_service_, v1::ExchangeService::service_full_name()}},
+                       server->metrics_, clock));
+  return server;
+}
+
+GatewayServer::GatewayServer(const GatewayServerOptions& options, Clock& clock, Logger& log)
+    : options_(options),
+      clock_(clock),
+      log_(log),
+      gateway_metrics_(metrics_),
+      grpc_service_(gateway_metrics_) {}
+
+GatewayServer::~GatewayServer() { Stop(); }
+
+absl::Status GatewayServer::AwaitBackend(const Connect& connect, const Pause& pause) {
+  const absl::Duration start = clock_.Steady();
+  Backoff backoff({.initial = absl::Milliseconds(200), .max = absl::Seconds(5)});
+  while (true) {
+    absl::StatusOr<GatewayBackend> backend = connect(metrics_);
+    if (backend.ok()) {
+      Attach(*std::move(backend));
+      return absl::OkStatus();
+    }
+    if (!IsRetryable(backend.status())) return backend.status();
+    const absl::Duration wait = backoff.Next();
+    log_.Warning(
+        "waiting for the database, calls are refused until it answers",
+        {{"waited", clock_.Steady() - start}, {"again_in", wait}, {"status", backend.status()}});
+    if (!pause(wait)) return absl::CancelledError("gave up waiting for the database");
+  }
+}
+
+void GatewayServer::Attach(GatewayBackend backend) {
+  backend_ = std::move(backend);
+  service_ = std::make_unique<GatewayService>(*backend_.exchange, *backend_.signal, clock_,
+                                              gateway_metrics_, log_, options_.service);
+  grpc_service_.Attach(*service_);
+  watch_ = std::make_unique<DatabaseWatch>(
+      backend_.probe,
+      [this](bool up) {
+        gateway_metrics_.database_up.Set(up ? 1 : 0);
+        if (!up) service_->ForgetEverything();
+        rpc_server_->SetServing(up);
+      },
+      clock_, log_, options_.database);
+}
+
+void GatewayServer::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  if (watch_ != nullptr) watch_->Stop();  // so that it does not say SERVING again
+  if (rpc_server_ != nullptr) {
+    rpc_server_->SetServing(false);
+    if (service_ != nullptr) service_->DrainClaims();
+    rpc_server_->Stop(options_.drain_limit);
+  }
+  if (service_ != nullptr) service_->Stop();
+  if (metrics_server_ != nullptr) metrics_server_.reset();
+}
+
+}  // namespace gannet

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/base/clock.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/work_signal.h"
+#include "libs/rpc/server.h"
+#include "libs/telemetry/log.h"
+#include "libs/telemetry/metrics.h"
+#include "services/gateway/database_watch.h"
+#include "services/gateway/gateway_metrics.h"
+#include "services/gateway/gateway_service.h"
+#include "services/gateway/grpc_gateway_service.h"
+
+namespace gannet {
+
+struct GatewayServerOptions {
+  RpcServerOptions rpc = {};
+  std::string metrics_listen = "127.0.0.1:0";
+  absl::Duration drain_limit = absl::Seconds(10);
+  GatewayServiceOptions service = {};
+  DatabaseWatchOptions database = {};
+};
+
+// What the gateway stands in front of.
+struct GatewayBackend {
+  std::shared_ptr<void> owner;  // keeps the rest alive; may be null when somebody else does
+  Exchange* exchange = nullptr;
+  WorkSignal* signal = nullptr;
+  std::function<absl::Status()> probe;  // OK while the database answers
+};
+
+// The whole gateway but for its process: main and tests start the same one.
+//
+//   ASSIGN_OR_RETURN(server, GatewayServer::Start(options, clock, log));  // listens, NOT_SERVING,
+//   calls are UNAVAILABLE RETURN_IF_ERROR(server->AwaitBackend(connect, pause));                //
+//   SERVING from here on, while the database answers … server->Stop();
+//
+// Thread safety: AwaitBackend and Stop from one thread.
+// Ownership and lifetime: clock and log must outlive it. The destructor stops.
+class GatewayServer {
+ public:
+  // Is given the metrics of the gateway, for the backend to add its own.
+  using Connect = std::function<absl::StatusOr<GatewayBackend>(Metrics&)>;
+  // Waits; false when the wait, and the start of the gateway, are to be given up.
+  using Pause = std::function<bool(absl::Duration)>;
+
+  // Returns: INVALID_ARGUMENT, UNAVAILABLE - an address cannot be listened on.
+  static absl::StatusOr<std::unique_ptr<GatewayServer>> Start(const GatewayServerOptions& options,
+                                                              Clock& clock, Logger& log);
+  ~GatewayServer();
+  GatewayServer(const GatewayServer&) = delete;
+  GatewayServer& operator=(const GatewayServer&) = delete;
+
+  // Connects, again and again with growing pauses while the error is one that may pass, and says in
+  // the log what is awaited. Call once. Returns: CANCELLED - `pause` gave up; else the error that
+  // will not pass (for instance FAILED_PRECONDITION - another schema version).
+  absl::Status AwaitBackend(const Connect& connect, const Pause& pause);
+
+  // NOT_SERVING, parked claims answered without a unit, calls in progress ended within the drain
+  // limit, then everything stopped. Idempotent.
+  void Stop();
+
+  int port() const { return rpc_server_->bound_port(); }
+  int metrics_port() const { return metrics_server_->bound_port(); }
+
+ private:
+  GatewayServer(const GatewayServerOptions& options, Clock& clock, Logger& log);
+
+  void Attach(GatewayBackend backend);
+
+  const GatewayServerOptions options_;
+  Clock& clock_;
+  Logger& log_;
+  Metrics metrics_;
+  GatewayMetrics gateway_metrics_;
+  GatewayBackend backend_;
+  std::unique_ptr<GatewayService> service_;
+  GrpcGatewayService grpc_service_;
+  std::unique_ptr<MetricsServer> metrics_server_;
+  std::unique_ptr<RpcServer> rpc_server_;
+  std::unique_ptr<DatabaseWatch> watch_;
+  bool stopped_ = false;
+};
+
+}  // namespace gannet

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "libs/base/mutex.h"
+#include "libs/base/typed_id.h"
+#include "libs/exchange/exchange.h"
+#include "libs/tensor/tensor_bundle.h"
+
+namespace gannet {
+
+// What gradients of a run must look like, learnt from the answers to Join.
+//
+// Thread safety: all methods may be called from any thread.
+class RunDirectory {
+ public:
+  // Names and shapes of a gradient of the run, or null when the run is not known here.
+  std::shared_ptr<const BundleSpec> FindGradientSpec(RunId run);
+
+  // Takes note of a run that the database described. Keeps the 64 newest.
+  void Learn(const JoinResult& described);
+
+  // Forgets everything.
+  void Clear();
+
+ private:
+  Mutex mu_;
+  std::map<RunId, std::shared_ptr<const BundleSpec>> gradient_specs_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace gannet

@@ -1,0 +1,50 @@
+#include "services/gateway/testing/gateway_fixture.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
+#include "libs/telemetry/log.h"
+
+namespace gannet {
+
+GatewayServerOptions TestGatewayOptions() {
+  GatewayServerOptions options;
+  options.service.claims.look_interval = absl::Milliseconds(20);
+  return options;
+}
+
+std::unique_ptr<GrpcExchange> ConnectTo(const GatewayServer& gateway) {
+  GrpcExchangeOptions options;
+  options.channel.target = absl::StrCat("127.0.0.1:", gateway.port());
+  // A test that waits this long has failed.
+  options.call_limit = absl::Seconds(60);
+  auto client = GrpcExchange::Create(options);
+  GANNET_CHECK(client.ok());
+  return *std::move(client);
+}
+
+GatewayFixture::GatewayFixture(std::unique_ptr<BackendFixture> backend,
+                               const GatewayServerOptions& options)
+    : backend_(std::move(backend)) {
+  auto gateway = GatewayServer::Start(options, clock_, NullLogger());
+  GANNET_CHECK(gateway.ok());
+  gateway_ = *std::move(gateway);
+  const absl::Status ready = gateway_->AwaitBackend(
+      [this](Metrics&) {
+        return GatewayBackend{
+            .owner = nullptr, .exchange = &backend_->exchange(), .signal = &signal_, .probe = [] {
+              return absl::OkStatus();
+            }};
+      },
+      [](absl::Duration) { return false; });
+  GANNET_CHECK(ready.ok());
+  client_ = ConnectTo(*gateway_);
+}
+
+GatewayFixture::~GatewayFixture() {
+  client_.reset();
+  gateway_->Stop();
+}
+
+}  // namespace gannet
