@@ -1,0 +1,223 @@
+#include "libs/store/testing/pg_fixture.h"
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "libs/base/check.h"
+#include "libs/base/clock.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/pg/connection_params.h"
+#include "libs/store/sql_names.h"
+#include "libs/store/testing/test_postgres.h"
+#include "libs/telemetry/log.h"
+
+namespace gannet {
+namespace {
+
+constexpr char kStandingClock[] =
+    "CREATE TABLE gannet.test_clock (now timestamptz NOT NULL);"
+    "INSERT INTO gannet.test_clock VALUES ('2001-09-09 01:46:40+00');"
+    "CREATE OR REPLACE FUNCTION gannet.clock_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
+    "SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
+    "AS 'SELECT now FROM gannet.test_clock';";
+
+constexpr SqlStatement kAdvance = {
+    "advance_time",
+    "UPDATE gannet.test_clock SET now = now + $1::bigint * interval '1 microsecond'"};
+
+constexpr SqlStatement kDumpRun = {
+    "dump_run",
+    "SELECT r.config::text AS config, r.state::text AS state, r.state_reason, r.weights_version, "
+    "coalesce(r.leader_id, '') AS leader_id, r.leader_epoch, "
+    "coalesce(extract(epoch FROM r.leader_until - c.now) * 1000000, 0)::bigint AS leader_us, "
+    "a.sha256 AS adam_sha256 FROM gannet.run r "
+    "CROSS JOIN gannet.test_clock c LEFT JOIN gannet.adam_state a ON a.run_id = r.run_id "
+    "AND a.version = r.weights_version WHERE r.run_id = $1::bigint",
+    true};
+
+constexpr SqlStatement kDumpWeights = {
+    "dump_weights",
+    "SELECT version, sha256, keep FROM gannet.weights WHERE run_id = $1::bigint ORDER BY version",
+    true};
+
+constexpr SqlStatement kDumpUnits = {
+    "dump_units",
+    "SELECT u.round, u.slot, u.state::text AS state, u.attempt, coalesce(u.holder, '') AS holder, "
+    "u.failures, u.failure_reason, u.consumed, "
+    "coalesce(extract(epoch FROM u.lease_until - c.now) * 1000000, 0)::bigint AS lease_us, "
+    "coalesce(extract(epoch FROM c.now - u.progress_at) * 1000000, 0)::bigint AS progress_us, "
+    "u.micro_batches_done, g.attempt AS gradient_attempt, g.worker_id, g.image_count, "
+    "g.micro_batch_count, g.discriminator_loss, g.generator_loss, g.real_accuracy, "
+    "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256, g.has_bytes FROM gannet.work_unit u "
+    "CROSS JOIN gannet.test_clock c LEFT JOIN gannet.gradient g ON g.unit_id = u.unit_id "
+    "WHERE u.run_id = $1::bigint ORDER BY u.round, u.slot",
+    true};
+
+constexpr SqlStatement kDumpWorkers = {
+    "dump_workers",
+    "SELECT w.worker_id, w.incarnation, w.display_name, w.hardware, w.accepted_unit_count, "
+    "w.accepted_image_count, (extract(epoch FROM c.now - w.last_seen) * 1000000)::bigint AS "
+    "seen_us, w.signed_off FROM gannet.worker w CROSS JOIN gannet.test_clock c "
+    "WHERE w.run_id = $1::bigint ORDER BY w.worker_id",
+    true};
+
+constexpr SqlStatement kDumpRounds = {
+    "dump_rounds",
+    "SELECT round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, "
+    "real_accuracy, fake_accuracy, seconds FROM gannet.round_summary "
+    "WHERE run_id = $1::bigint ORDER BY round",
+    true};
+
+RealClock& ProcessClock() {
+  static RealClock clock;
+  return clock;
+}
+
+UnitState UnitStateFromName(const std::string& name) {
+  if (name == "ready") return UnitState::kReady;
+  if (name == "leased") return UnitState::kLeased;
+  if (name == "done") return UnitState::kDone;
+  if (name == "failed") return UnitState::kFailed;
+  return UnitState::kClosed;
+}
+
+UnitDump ReadUnit(SqlRow& row) {
+  UnitDump unit;
+  unit.round = Round(row.Int("round"));
+  unit.slot = Slot(static_cast<int32_t>(row.Int("slot")));
+  unit.state = UnitStateFromName(row.Text("state"));
+  unit.attempt = Attempt(static_cast<int32_t>(row.Int("attempt")));
+  unit.holder = WorkerId(row.Text("holder"));
+  unit.failures = static_cast<int>(row.Int("failures"));
+  unit.failure_reason = row.Text("failure_reason");
+  unit.consumed = row.Bool("consumed");
+  if (unit.state == UnitState::kLeased) {
+    unit.lease_remaining = absl::Microseconds(row.Int("lease_us"));
+    unit.since_progress = absl::Microseconds(row.Int("progress_us"));
+    unit.micro_batches_done = static_cast<int>(row.Int("micro_batches_done"));
+  }
+  if (!row.IsNull("gradient_attempt")) {
+    GradientDump& gradient = unit.gradient.emplace();
+    gradient.attempt = Attempt(static_cast<int32_t>(row.Int("gradient_attempt")));
+    gradient.worker = WorkerId(row.Text("worker_id"));
+    gradient.stats.image_count = static_cast<int>(row.Int("image_count"));
+    gradient.stats.micro_batch_count = static_cast<int>(row.Int("micro_batch_count"));
+    gradient.stats.discriminator_loss = row.Double("discriminator_loss");
+    gradient.stats.generator_loss = row.Double("generator_loss");
+    gradient.stats.real_accuracy = row.Double("real_accuracy");
+    gradient.stats.fake_accuracy = row.Double("fake_accuracy");
+    gradient.stats.compute_seconds = row.Double("compute_seconds");
+    gradient.codec = static_cast<Codec>(row.Int("codec"));
+    gradient.sha256 = row.Bytes("sha256");
+    gradient.has_bytes = row.Bool("has_bytes");
+  }
+  return unit;
+}
+
+RoundSummary ReadSummary(SqlRow& row) {
+  RoundSummary summary;
+  summary.round = Round(row.Int("round"));
+  summary.epoch = row.Int("epoch");
+  summary.gradient_count = static_cast<int>(row.Int("gradient_count"));
+  summary.image_count = static_cast<int>(row.Int("image_count"));
+  summary.discriminator_loss = row.Double("discriminator_loss");
+  summary.generator_loss = row.Double("generator_loss");
+  summary.real_accuracy = row.Double("real_accuracy");
+  summary.fake_accuracy = row.Double("fake_accuracy");
+  summary.seconds = row.Double("seconds");
+  return summary;
+}
+
+std::unique_ptr<PgBackend> MakeBackend(const std::string& url, Metrics& metrics) {
+  PgBackendOptions options;
+  options.url = url;
+  options.pool_size = 8;
+  absl::StatusOr<std::unique_ptr<PgBackend>> backend =
+      PgBackend::Create(options, NullLogger(), metrics);
+  EXPECT_TRUE(backend.ok()) << backend.status();
+  // A fixture without a backend is of no use to anybody.
+  GANNET_CHECK(backend.ok());
+  return *std::move(backend);
+}
+
+}  // namespace
+
+PgFixture::PgFixture(const std::string& sql) : url_(TestPostgres::Get().CreateDatabase()) {
+  const absl::Status prepared = TestPostgres::Get().Run(url_, kStandingClock + sql);
+  EXPECT_TRUE(prepared.ok()) << prepared;
+  PgConnectionOptions options;
+  options.url = url_;
+  absl::StatusOr<PgConnectionParams> params = MakeConnectionParams(options);
+  GANNET_CHECK(params.ok());
+  superuser_ = std::make_unique<PgPool>(*params, BoundedPoolOptions{"superuser", 1}, ProcessClock(),
+                                        metrics_);
+  coordinator_ = MakeBackend(TestPostgres::UrlAs(url_, "test_coordinator"), metrics_);
+  worker_ = MakeBackend(TestPostgres::UrlAs(url_, "test_worker"), metrics_);
+}
+
+PgFixture::~PgFixture() {
+  worker_.reset();
+  coordinator_.reset();
+  superuser_.reset();
+  TestPostgres::Get().DropDatabase(url_);
+}
+
+SqlRows PgFixture::Query(const SqlStatement& statement, const SqlParams& params) {
+  absl::StatusOr<SqlRows> rows = superuser_->Execute(statement, params);
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  return rows.ok() ? *std::move(rows) : SqlRows();
+}
+
+void PgFixture::AdvanceTime(absl::Duration by) {
+  SqlParams params;
+  params.Int(absl::ToInt64Microseconds(by));
+  Query(kAdvance, params);
+}
+
+RunDump PgFixture::Dump(RunId run) {
+  SqlParams params;
+  params.Int(run.value());
+  RunDump dump;
+  const auto for_each = [&](const SqlStatement& statement, auto read) {
+    const SqlRows rows = Query(statement, params);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      SqlRow row(rows, i);
+      read(row);
+      EXPECT_TRUE(row.status().ok()) << row.status();
+    }
+    return rows.size();
+  };
+  const size_t runs = for_each(kDumpRun, [&](SqlRow& row) {
+    absl::StatusOr<RunConfig> config = RunConfigFromJson(row.Text("config"));
+    EXPECT_TRUE(config.ok()) << config.status();
+    if (config.ok()) dump.config = *config;
+    absl::StatusOr<RunState> state = RunStateFromName(row.Text("state"));
+    EXPECT_TRUE(state.ok()) << state.status();
+    if (state.ok()) dump.state = *state;
+    dump.state_reason = row.Text("state_reason");
+    dump.weights_version = WeightsVersion(row.Int("weights_version"));
+    dump.leader = LeaderId(row.Text("leader_id"));
+    dump.leader_epoch = row.Int("leader_epoch");
+    if (!dump.leader.value().empty()) {
+      dump.leadership_remaining = absl::Microseconds(row.Int("leader_us"));
+    }
+    dump.adam_sha256 = row.Bytes("adam_sha256");
+  });
+  EXPECT_EQ(runs, 1u) << "no such run: " << run;
+  for_each(kDumpWeights, [&](SqlRow& row) {
+    dump.weights.push_back(
+        {WeightsVersion(row.Int("version")), row.Bytes("sha256"), row.Bool("keep")});
+  });
+  for_each(kDumpUnits, [&](SqlRow& row) { dump.units.push_back(ReadUnit(row)); });
+  for_each(kDumpWorkers, [&](SqlRow& row) {
+    dump.workers.push_back({WorkerId(row.Text("worker_id")), Incarnation(row.Int("incarnation")),
+                            row.Text("display_name"), row.Text("hardware"),
+                            row.Int("accepted_unit_count"), row.Int("accepted_image_count"),
+                            absl::Microseconds(row.Int("seen_us")), row.Bool("signed_off")});
+  });
+  for_each(kDumpRounds, [&](SqlRow& row) { dump.rounds.push_back(ReadSummary(row)); });
+  return dump;
+}
+
+std::unique_ptr<BackendFixture> MakePgFixture() { return std::make_unique<PgFixture>(); }
+
+}  // namespace gannet

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/pg/sql_values.h"
+
+namespace gannet {
+
+// A private PostgreSQL server for the tests of this process: made at first use in a directory of
+// its own below /tmp, reached by a socket there and by a free loopback port, without fsync. It is
+// stopped and removed when the process ends, however it ends: a guard process waits for that.
+//
+// A test without a server fails; it is never skipped. As root the server runs as user postgres.
+//
+//   const std::string url = TestPostgres::Get().CreateDatabase();
+//
+// Thread safety: all methods may be called from any thread, but for Stop and Start (one at a time).
+class TestPostgres {
+ public:
+  // Ends the process with the reason when no server can be started.
+  static TestPostgres& Get();
+  ~TestPostgres();
+  TestPostgres(const TestPostgres&) = delete;
+  TestPostgres& operator=(const TestPostgres&) = delete;
+
+  // A new database with the schema of this binary: its URL, for the superuser. Fails the test when
+  // it cannot be made.
+  std::string CreateDatabase();
+
+  // A new database without a schema.
+  std::string CreateEmptyDatabase();
+
+  // Drops a database that Create… made, ending its sessions.
+  void DropDatabase(const std::string& url);
+
+  // The same database over TCP, and for another role. test_worker and test_coordinator may log in;
+  // they are members of gannet_worker and of gannet_coordinator, and of nothing else.
+  std::string TcpUrl(const std::string& url) const;
+  static std::string UrlAs(const std::string& url, const std::string& role);
+
+  // Runs SQL (several statements, when there are no results to read) as the URL's role.
+  absl::StatusOr<SqlRows> Query(const std::string& url, const std::string& sql);
+  absl::Status Run(const std::string& url, const std::string& sql);
+
+  // Stops the server, cutting every connection; kImmediate is a crash. Start brings it back at the
+  // same places.
+  enum class StopMode { kFast, kImmediate };
+  void Stop(StopMode mode);
+  void Start();
+
+ private:
+  TestPostgres();
+  absl::Status Launch();
+  absl::Status Command(const std::string& command);
+  std::string NewDatabase(const std::string& from_template);
+  std::string UrlOf(const std::string& database) const;
+
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace gannet
