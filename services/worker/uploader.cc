@@ -1,0 +1,144 @@
+#include "services/worker/uploader.h"
+
+#include <utility>
+
+namespace gannet {
+
+Uploader::Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec,
+                   PatientCaller& caller, HeldUnits& held_units, Clock& clock, Logger& log,
+                   WorkerMetrics& metrics)
+    : exchange_(exchange),
+      identity_(identity),
+      codec_(codec),
+      caller_(caller),
+      held_units_(held_units),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      thread_([this] { Loop(); }) {}
+
+Uploader::~Uploader() { Finish().IgnoreError(); }
+
+absl::Status Uploader::Enqueue(Upload upload) {
+  MutexLock lock(mu_);
+  while ((busy_ || pending_.has_value()) && fatal_.ok()) cv_.Wait(mu_);
+  if (!fatal_.ok()) return fatal_;
+  pending_ = std::move(upload);
+  cv_.NotifyAll();
+  return absl::OkStatus();
+}
+
+absl::Status Uploader::Finish() {
+  {
+    MutexLock lock(mu_);
+    finishing_ = true;
+    cv_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+  MutexLock lock(mu_);
+  return fatal_;
+}
+
+Uploader::Totals Uploader::totals() {
+  MutexLock lock(mu_);
+  return totals_;
+}
+
+void Uploader::Loop() {
+  while (true) {
+    std::optional<Upload> upload;
+    {
+      MutexLock lock(mu_);
+      while (!pending_.has_value() && !finishing_) cv_.Wait(mu_);
+      if (!pending_.has_value() || !fatal_.ok()) return;
+      upload.swap(pending_);
+      busy_ = true;
+    }
+    absl::Status status = Send(*upload);
+    held_units_.Remove(upload->unit.unit);
+    MutexLock lock(mu_);
+    busy_ = false;
+    fatal_.Update(status);
+    cv_.NotifyAll();
+  }
+}
+
+absl::Status Uploader::Send(Upload& upload) {
+  const WorkUnit& unit = upload.unit;
+  const absl::Duration start = clock_.Steady();
+  absl::StatusOr<std::string> bytes = EncodeBundle(upload.gradient.gradient, codec_);
+  if (!bytes.ok()) return GiveUp(upload, std::string(bytes.status().message()));
+
+  SubmitRequest request;
+  request.worker = identity_;
+  request.run = unit.run;
+  request.unit = unit.unit;
+  request.attempt = unit.attempt;
+  request.stats.image_count = static_cast<int>(unit.image_indices.size());
+  request.stats.micro_batch_count = upload.gradient.micro_batch_count;
+  request.stats.discriminator_loss = upload.gradient.discriminator_loss;
+  request.stats.generator_loss = upload.gradient.generator_loss;
+  request.stats.real_accuracy = upload.gradient.real_accuracy;
+  request.stats.fake_accuracy = upload.gradient.fake_accuracy;
+  request.stats.compute_seconds = upload.gradient.compute_seconds;
+  request.payload = Payload::FromBytes(codec_, *std::move(bytes));
+
+  SubmitOutcome outcome = SubmitOutcome::kClosed;
+  const absl::Status status = caller_.Call(
+      "submit",
+      [&] {
+        absl::StatusOr<SubmitOutcome> answer = exchange_.Submit(request);
+        if (answer.ok()) outcome = *answer;
+        return answer.status();
+      },
+      // The bytes are kept here: a damaged transfer is worth another one.
+      [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
+  metrics_.submit_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      break;
+    case absl::StatusCode::kCancelled:
+      exchange_.Release(identity_, unit.run, unit.unit, unit.attempt).IgnoreError();
+      return absl::OkStatus();
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kFailedPrecondition:
+      return status;
+    default:
+      return GiveUp(upload, std::string(status.message()));
+  }
+
+  metrics_.CountOutcome(outcome);
+  const bool kept = outcome == SubmitOutcome::kAccepted || outcome == SubmitOutcome::kLate ||
+                    outcome == SubmitOutcome::kAlreadyAccepted;
+  if (!kept) {
+    log_.Info("gradient came too late, somebody else computed the unit",
+              {{"round", unit.round.value()}, {"slot", unit.slot.value()}});
+  }
+  MutexLock lock(mu_);
+  if (kept) {
+    ++totals_.units;
+    totals_.images += request.stats.image_count;
+    metrics_.images.Increment(request.stats.image_count);
+    metrics_.sent_bytes.Increment(static_cast<double>(request.payload.bytes->size()));
+  } else {
+    ++totals_.lost;
+  }
+  return absl::OkStatus();
+}
+
+// The gradient cannot be handed in: reports the unit, so that the run learns why.
+absl::Status Uploader::GiveUp(const Upload& upload, const std::string& reason) {
+  const WorkUnit& unit = upload.unit;
+  log_.Error("gradient was refused",
+             {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", reason}});
+  {
+    MutexLock lock(mu_);
+    ++totals_.lost;
+  }
+  const absl::Status status = caller_.Call("fail", [&] {
+    return exchange_.Fail(identity_, unit.run, unit.unit, unit.attempt, reason.substr(0, 500));
+  });
+  return status.code() == absl::StatusCode::kCancelled ? absl::OkStatus() : status;
+}
+
+}  // namespace gannet

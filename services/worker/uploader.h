@@ -1,0 +1,77 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/exchange/exchange.h"
+#include "libs/gan/gan.h"
+#include "libs/telemetry/log.h"
+#include "services/worker/held_units.h"
+#include "services/worker/patient_caller.h"
+#include "services/worker/worker_metrics.h"
+
+namespace gannet {
+
+// A finished gradient on its way.
+struct Upload {
+  WorkUnit unit;
+  UnitGradient gradient;
+  std::shared_ptr<HeldUnit> held;
+};
+
+// Encodes and submits gradients from a thread of its own, so that the next unit is computed
+// meanwhile. Holds one gradient at most: with the one being computed that makes the two leases a
+// worker may have.
+//
+// Thread safety: Enqueue and Finish from one thread; totals() from any.
+class Uploader {
+ public:
+  struct Totals {
+    int64_t units = 0;   // kept by the run
+    int64_t images = 0;  // in them
+    int64_t lost = 0;    // computed for nothing: superseded, closed or refused
+  };
+
+  Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec, PatientCaller& caller,
+           HeldUnits& held_units, Clock& clock, Logger& log, WorkerMetrics& metrics);
+  ~Uploader();
+
+  // Hands a gradient over; waits while the previous one is not done.
+  // Returns: the error that ended the uploads for good (the worker must end with it).
+  absl::Status Enqueue(Upload upload);
+
+  // Waits for the gradient in progress and ends. Idempotent.
+  // Returns: as Enqueue.
+  absl::Status Finish();
+
+  Totals totals();
+
+ private:
+  void Loop();
+  absl::Status Send(Upload& upload);
+  absl::Status GiveUp(const Upload& upload, const std::string& reason);
+
+  Exchange& exchange_;
+  const WorkerIdentity identity_;
+  const Codec codec_;
+  PatientCaller& caller_;
+  HeldUnits& held_units_;
+  Clock& clock_;
+  Logger& log_;
+  WorkerMetrics& metrics_;
+
+  Mutex mu_;
+  CondVar cv_;
+  std::optional<Upload> pending_ ABSL_GUARDED_BY(mu_);
+  bool busy_ ABSL_GUARDED_BY(mu_) = false;
+  bool finishing_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status fatal_ ABSL_GUARDED_BY(mu_);
+  Totals totals_ ABSL_GUARDED_BY(mu_);
+  std::thread thread_;
+};
+
+}  // namespace gannet

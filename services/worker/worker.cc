@@ -1,0 +1,314 @@
+#include "services/worker/worker.h"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hex.h"
+#include "libs/base/periodic_runner.h"
+#include "libs/base/status_macros.h"
+#include "services/worker/uploader.h"
+
+namespace gannet {
+namespace {
+
+// Progress lines of the log.
+constexpr absl::Duration kProgressInterval = absl::Seconds(10);
+
+DataFingerprint ToDomain(const DatasetFingerprint& fingerprint) {
+  return {fingerprint.kind, fingerprint.image_count, fingerprint.digest, fingerprint.description};
+}
+
+}  // namespace
+
+// One stay in a run, from the accepted Join to the end.
+class Worker::Session {
+ public:
+  Session(Worker& worker, PatientCaller& caller, JoinResult join, std::unique_ptr<Dataset> dataset,
+          std::unique_ptr<GradientComputer> computer)
+      : worker_(worker),
+        caller_(caller),
+        join_(std::move(join)),
+        dataset_(std::move(dataset)),
+        computer_(std::move(computer)),
+        rgb_(size_t{3} *
+             static_cast<size_t>(join_.config.model.image_size * join_.config.model.image_size)),
+        uploader_(worker.exchange_, worker.options_.identity,
+                  static_cast<Codec>(join_.config.gradient_codec), caller, worker.held_units_,
+                  worker.clock_, worker.log_, worker.metrics_),
+        heartbeat_(join_.heartbeat_interval, [this] { Heartbeat(); }) {}
+
+  absl::StatusOr<WorkerReport> Work();
+
+ private:
+  // The next unit; nothing when the run has ended or a stop was asked for.
+  absl::StatusOr<std::optional<WorkUnit>> Claim();
+
+  // Computes one unit and hands it over. Errors end the worker.
+  absl::Status Process(const WorkUnit& unit);
+
+  // Makes the computer hold the unit's weights. False: they are gone, and so is the unit.
+  absl::StatusOr<bool> EnsureWeights(const WorkUnit& unit);
+
+  absl::Status ReadImage(const WorkUnit& unit, int position, absl::Span<float> out);
+  absl::Status Fail(const WorkUnit& unit, const absl::Status& why);
+  absl::Status Release(const WorkUnit& unit);
+  void Heartbeat();
+  void LogProgress(const WorkUnit& unit, const UnitGradient& gradient);
+
+  Worker& worker_;
+  PatientCaller& caller_;
+  const JoinResult join_;
+  const std::unique_ptr<Dataset> dataset_;
+  const std::unique_ptr<GradientComputer> computer_;
+  std::vector<uint8_t> rgb_;
+  std::optional<WeightsVersion> weights_version_;
+  std::atomic<RunState> run_state_{RunState::kRunning};
+  absl::Duration last_progress_line_ = -kProgressInterval;
+  int64_t images_at_last_line_ = 0;
+  Uploader uploader_;
+  PeriodicRunner heartbeat_;  // last: it uses everything above
+};
+
+absl::StatusOr<WorkerReport> Worker::Session::Work() {
+  const absl::Duration start = worker_.clock_.Steady();
+  absl::Status status;
+  while (status.ok()) {
+    absl::StatusOr<std::optional<WorkUnit>> unit = Claim();
+    if (!unit.ok()) {
+      status = unit.status();
+    } else if (!unit->has_value()) {
+      break;
+    } else {
+      status = Process(**unit);
+    }
+  }
+  status.Update(uploader_.Finish());
+  heartbeat_.Stop();
+  if (status.code() == absl::StatusCode::kCancelled) status = absl::OkStatus();
+  // One try: when nobody answers, the lease runs out by itself.
+  worker_.exchange_.Leave(worker_.options_.identity, join_.run).IgnoreError();
+  GANNET_RETURN_IF_ERROR(status);
+
+  WorkerReport report;
+  const Uploader::Totals totals = uploader_.totals();
+  report.accepted_units = totals.units;
+  report.accepted_images = totals.images;
+  report.lost_units = totals.lost;
+  report.duration = worker_.clock_.Steady() - start;
+  switch (run_state_.load()) {
+    case RunState::kFinished:
+      report.end = WorkerReport::End::kRunFinished;
+      break;
+    case RunState::kStopped:
+      report.end = WorkerReport::End::kRunStopped;
+      break;
+    case RunState::kRunning:
+    case RunState::kPaused:
+      report.end = WorkerReport::End::kAskedToStop;
+      break;
+  }
+  return report;
+}
+
+absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
+  ClaimRequest request;
+  request.worker = worker_.options_.identity;
+  request.run = join_.run;
+  request.wait = worker_.options_.claim_wait;
+  while (!worker_.stop_.requested()) {
+    request.request_id = RandomHex(16);
+    ClaimResult result;
+    const absl::Duration start = worker_.clock_.Steady();
+    GANNET_RETURN_IF_ERROR(caller_.Call("claim", [&] {
+      absl::StatusOr<ClaimResult> answer = worker_.exchange_.Claim(request);
+      if (answer.ok()) result = *std::move(answer);
+      return answer.status();
+    }));
+    run_state_ = result.state;
+    if (result.unit.has_value()) {
+      worker_.metrics_.claim_seconds.Observe(
+          absl::ToDoubleSeconds(worker_.clock_.Steady() - start));
+      return std::move(result.unit);
+    }
+    if (HasEnded(result.state)) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+absl::Status Worker::Session::Process(const WorkUnit& unit) {
+  const std::shared_ptr<HeldUnit> held = worker_.held_units_.Add(unit.unit, unit.attempt);
+  // A stop that came between claim and Add has not seen this unit.
+  if (worker_.stop_.requested()) held->dropped = true;
+
+  GANNET_ASSIGN_OR_RETURN(const bool have_weights, EnsureWeights(unit));
+  if (!have_weights) return Release(unit);
+
+  UnitTask task;
+  task.round = unit.round.value();
+  task.slot = unit.slot.value();
+  task.seed = unit.seed;
+  task.micro_batch = unit.micro_batch;
+  task.real_label = join_.config.real_label;
+  task.image_count = static_cast<int>(unit.image_indices.size());
+  task.read_image = [&](int position, absl::Span<float> out) {
+    return ReadImage(unit, position, out);
+  };
+  task.on_progress = [&](int done) { held->micro_batches_done = done; };
+  task.cancelled = &held->dropped;
+  absl::StatusOr<UnitGradient> gradient = computer_->Compute(task);
+  if (gradient.status().code() == absl::StatusCode::kCancelled) return Release(unit);
+  if (!gradient.ok()) return Fail(unit, gradient.status());
+
+  worker_.metrics_.compute_seconds.Observe(gradient->compute_seconds);
+  worker_.metrics_.data_seconds.Observe(gradient->data_seconds);
+  LogProgress(unit, *gradient);
+  return uploader_.Enqueue({unit, *std::move(gradient), held});
+}
+
+absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
+  if (weights_version_ == unit.weights_version) return true;
+  const absl::Duration start = worker_.clock_.Steady();
+  Payload payload;
+  const absl::Status fetched = caller_.Call(
+      "fetch weights",
+      [&] {
+        absl::StatusOr<Payload> answer = worker_.exchange_.FetchWeights(
+            worker_.options_.identity, join_.run, unit.weights_version);
+        if (answer.ok()) payload = *std::move(answer);
+        return answer.status();
+      },
+      [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
+  if (fetched.code() == absl::StatusCode::kNotFound) return false;
+  GANNET_RETURN_IF_ERROR(fetched);
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, DecodeBundle(*payload.bytes, payload.codec));
+  weights_version_.reset();
+  GANNET_RETURN_IF_ERROR(computer_->SetWeights(weights));
+  weights_version_ = unit.weights_version;
+  worker_.metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(worker_.clock_.Steady() - start));
+  worker_.metrics_.received_bytes.Increment(static_cast<double>(payload.bytes->size()));
+  worker_.metrics_.weights_version.Set(static_cast<double>(unit.weights_version.value()));
+  return true;
+}
+
+absl::Status Worker::Session::ReadImage(const WorkUnit& unit, int position, absl::Span<float> out) {
+  GANNET_RETURN_IF_ERROR(
+      dataset_->ReadRgb(unit.image_indices[static_cast<size_t>(position)], absl::MakeSpan(rgb_)));
+  RgbToFloat(rgb_, out);
+  return absl::OkStatus();
+}
+
+absl::Status Worker::Session::Fail(const WorkUnit& unit, const absl::Status& why) {
+  worker_.log_.Error("unit cannot be computed here, reported to the run",
+                     {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", why}});
+  worker_.metrics_.failed_units.Increment();
+  const std::string reason(why.message().substr(0, 500));
+  const absl::Status status = caller_.Call("fail", [&] {
+    return worker_.exchange_.Fail(worker_.options_.identity, join_.run, unit.unit, unit.attempt,
+                                  reason);
+  });
+  worker_.held_units_.Remove(unit.unit);
+  return status;
+}
+
+absl::Status Worker::Session::Release(const WorkUnit& unit) {
+  // One try: the lease of a unit that cannot be given back runs out by itself.
+  const absl::Status status =
+      worker_.exchange_.Release(worker_.options_.identity, join_.run, unit.unit, unit.attempt);
+  worker_.held_units_.Remove(unit.unit);
+  return status.code() == absl::StatusCode::kFailedPrecondition ? status : absl::OkStatus();
+}
+
+void Worker::Session::Heartbeat() {
+  const absl::StatusOr<HeartbeatResult> result = worker_.exchange_.Heartbeat(
+      worker_.options_.identity, join_.run, worker_.held_units_.Progress());
+  if (result.ok()) {
+    worker_.held_units_.Drop(result->dropped);
+    return;
+  }
+  // A passing failure is repeated at the next beat. A refusal means that this process no longer
+  // counts: the next call of the working thread ends it with the same answer; here only the
+  // computation is cut short.
+  if (!IsRetryable(result.status())) worker_.held_units_.DropAll();
+}
+
+void Worker::Session::LogProgress(const WorkUnit& unit, const UnitGradient& gradient) {
+  const absl::Duration now = worker_.clock_.Steady();
+  const absl::Duration since = now - last_progress_line_;
+  if (since < kProgressInterval) return;
+  const Uploader::Totals totals = uploader_.totals();
+  worker_.log_.Info(
+      "working", {{"round", unit.round.value()},
+                  {"units", totals.units},
+                  {"images", totals.images},
+                  {"compute_images_per_second", static_cast<double>(unit.image_indices.size()) /
+                                                    std::max(1e-9, gradient.compute_seconds)},
+                  {"images_per_second", static_cast<double>(totals.images - images_at_last_line_) /
+                                            absl::ToDoubleSeconds(since)},
+                  {"discriminator_loss", gradient.discriminator_loss},
+                  {"generator_loss", gradient.generator_loss}});
+  last_progress_line_ = now;
+  images_at_last_line_ = totals.images;
+}
+
+Worker::Worker(WorkerOptions options, Exchange& exchange, OpenDatasetFunction open_dataset,
+               MakeComputerFunction make_computer, StopSignal& stop, Clock& clock, Logger& log,
+               Metrics& metrics)
+    : options_(std::move(options)),
+      exchange_(exchange),
+      open_dataset_(std::move(open_dataset)),
+      make_computer_(std::move(make_computer)),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      stop_(stop) {}
+
+void Worker::RequestStop() {
+  stop_.Request();
+  held_units_.DropAll();
+}
+
+absl::StatusOr<WorkerReport> Worker::Run() {
+  PatientCaller caller(options_.peer, clock_, stop_, log_, options_.backoff);
+  // Before the data set can be opened its image size must be known: the first Join only asks.
+  JoinRequest request;
+  request.worker = options_.identity;
+  request.run_name = options_.run_name;
+  request.display_name = options_.display_name;
+  request.hardware = options_.hardware;
+  JoinResult join;
+  const auto call_join = [&] {
+    absl::StatusOr<JoinResult> answer = exchange_.Join(request);
+    if (answer.ok()) join = *std::move(answer);
+    return answer.status();
+  };
+  // Students come early: no run yet is a reason to wait.
+  const auto no_run_yet = [](const absl::Status& s) {
+    return s.code() == absl::StatusCode::kNotFound;
+  };
+  absl::Status joined = caller.Call("join", call_join, no_run_yet);
+  if (joined.ok()) {
+    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                            open_dataset_(join.config.model.image_size));
+    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<GradientComputer> computer,
+                            make_computer_(join.config.model));
+    request.data = ToDomain(dataset->fingerprint());
+    joined = caller.Call("join", call_join, no_run_yet);
+    if (joined.ok()) {
+      log_.Info("joined", {{"run", join.config.name},
+                           {"worker", options_.identity.id.value()},
+                           {"name", options_.display_name},
+                           {"data", dataset->fingerprint().description},
+                           {"images", dataset->size()}});
+      Session session(*this, caller, join, std::move(dataset), std::move(computer));
+      return session.Work();
+    }
+  }
+  if (joined.code() == absl::StatusCode::kCancelled) return WorkerReport{};
+  return joined;
+}
+
+}  // namespace gannet

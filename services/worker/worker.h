@@ -1,0 +1,91 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/data/dataset.h"
+#include "libs/exchange/exchange.h"
+#include "libs/gan/gan.h"
+#include "libs/telemetry/log.h"
+#include "libs/telemetry/metrics.h"
+#include "services/worker/held_units.h"
+#include "services/worker/patient_caller.h"
+#include "services/worker/worker_metrics.h"
+
+namespace gannet {
+
+struct WorkerOptions {
+  WorkerIdentity identity;
+  std::string run_name;      // empty: the one run that has not ended
+  std::string display_name;  // for people
+  std::string hardware;      // for people
+  std::string peer;          // for people: whom the exchange talks to
+  absl::Duration claim_wait = absl::Seconds(20);
+  BackoffPolicy backoff;
+};
+
+// Why Run returned, and what was done.
+struct WorkerReport {
+  enum class End { kRunFinished, kRunStopped, kAskedToStop };
+  End end = End::kAskedToStop;
+  int64_t accepted_units = 0;
+  int64_t accepted_images = 0;
+  int64_t lost_units = 0;  // computed for nothing
+  absl::Duration duration;
+};
+
+// Lends this machine to a run: joins, then claims units, fetches the weights they name (only when
+// the version changed), computes their gradients and hands them in, until the run ends or a stop is
+// asked for.
+//
+//   this thread:      claim -> fetch weights -> compute -> hand over to the uploader -> claim …
+//   uploader:         encode -> submit (repeated until answered)
+//   heartbeat:        every heartbeat interval: progress of what is held; drops what the run wants
+//   dropped
+//
+// A gateway or database that goes away is waited for. On a stop the unit in work is given back at
+// once; a gradient that is being handed in may finish.
+//
+// Thread safety: RequestStop from any thread; the rest from one.
+// Ownership and lifetime: everything passed by reference outlives the worker.
+class Worker {
+ public:
+  using OpenDatasetFunction =
+      std::function<absl::StatusOr<std::unique_ptr<Dataset>>(int image_size)>;
+  using MakeComputerFunction =
+      std::function<absl::StatusOr<std::unique_ptr<GradientComputer>>(const ModelConfig&)>;
+
+  Worker(WorkerOptions options, Exchange& exchange, OpenDatasetFunction open_dataset,
+         MakeComputerFunction make_computer, StopSignal& stop, Clock& clock, Logger& log,
+         Metrics& metrics);
+
+  // Works until the run ends or a stop is asked for.
+  // Returns: FAILED_PRECONDITION - the data set differs from the run's, the protocol is too old, or
+  // another process with the same identity has taken over; UNAUTHENTICATED - the secret of the
+  // state file is not the registered one; INVALID_ARGUMENT, NOT_FOUND, DATA_LOSS - the data set
+  // cannot be opened, or the run asks for what this version cannot compute.
+  absl::StatusOr<WorkerReport> Run();
+
+  // Ends Run soon: within a micro-batch, plus one call. May be called before Run and more than
+  // once.
+  void RequestStop();
+
+ private:
+  class Session;
+
+  const WorkerOptions options_;
+  Exchange& exchange_;
+  const OpenDatasetFunction open_dataset_;
+  const MakeComputerFunction make_computer_;
+  Clock& clock_;
+  Logger& log_;
+  WorkerMetrics metrics_;
+  StopSignal& stop_;
+  HeldUnits held_units_;
+};
+
+}  // namespace gannet

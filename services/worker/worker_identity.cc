@@ -1,0 +1,133 @@
+#include "services/worker/worker_identity.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+
+namespace gannet {
+namespace {
+
+absl::Status FileError(absl::string_view what, const std::string& path, int error) {
+  const std::string message = absl::StrCat(what, " ", path, ": ", std::strerror(error),
+                                           "; choose another place with worker.state_file "
+                                           "(--worker.state_file, GANNET_WORKER_STATE_FILE)");
+  return error == EACCES || error == EPERM || error == EROFS ? absl::PermissionDeniedError(message)
+                                                             : absl::UnavailableError(message);
+}
+
+absl::StatusOr<WorkerIdentity> Parse(const std::string& text, const std::string& path) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  WorkerIdentity identity;
+  if (json.is_object() && json.contains("worker_id") && json["worker_id"].is_string() &&
+      json.contains("secret") && json["secret"].is_string()) {
+    identity.id = WorkerId(json["worker_id"].get<std::string>());
+    identity.secret = json["secret"].get<std::string>();
+  }
+  if (!IsHex(identity.id.value(), 32) || !IsHex(identity.secret, 64)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the worker's state file is not one that gannet-worker wrote; move it away to "
+                     "start as a new worker: ",
+                     path));
+  }
+  return identity;
+}
+
+// Writes a whole file, readable by its owner alone, under its name only when it is complete. When
+// two processes race, the first one's file stays.
+absl::Status WriteNew(const std::string& path, const std::string& text) {
+  const std::string temporary = absl::StrCat(path, ".", RandomHex(4));
+  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return FileError("cannot write the worker's state file", temporary, errno);
+  const ssize_t written = write(fd, text.data(), text.size());
+  const int write_error =
+      written == static_cast<ssize_t>(text.size()) && fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  // link refuses an existing name, rename would replace it.
+  const int link_error = write_error == 0 && link(temporary.c_str(), path.c_str()) != 0 ? errno : 0;
+  unlink(temporary.c_str());
+  if (write_error != 0)
+    return FileError("cannot write the worker's state file", temporary, write_error);
+  if (link_error != 0 && link_error != EEXIST) {
+    return FileError("cannot write the worker's state file", path, link_error);
+  }
+  return absl::OkStatus();
+}
+
+// The state file of worker number `number` of that name.
+std::string DefaultStateFile(const std::string& worker_name, int number) {
+  std::string file = "worker-";
+  for (const char c : worker_name) {
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+    file += plain ? c : '_';
+  }
+  if (number > 1) absl::StrAppend(&file, "-", number);
+  file += ".json";
+  const char* state_home = std::getenv("XDG_STATE_HOME");
+  if (state_home != nullptr && state_home[0] == '/') {
+    return absl::StrCat(state_home, "/gannet/", file);
+  }
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && home[0] == '/') return absl::StrCat(home, "/.local/state/gannet/", file);
+  return absl::StrCat(std::filesystem::temp_directory_path().string(), "/gannet-", getuid(), "/",
+                      file);
+}
+
+}  // namespace
+
+absl::StatusOr<OwnedIdentity> OwnIdentity(const std::string& state_file) {
+  if (!std::filesystem::exists(state_file)) {
+    const std::filesystem::path parent = std::filesystem::path(state_file).parent_path();
+    std::error_code error;
+    if (!parent.empty()) std::filesystem::create_directories(parent, error);
+    if (error) {
+      return FileError("cannot make the folder of the worker's state file", parent.string(),
+                       error.value());
+    }
+    const nlohmann::json json = {{"worker_id", RandomHex(16)}, {"secret", RandomHex(32)}};
+    GANNET_RETURN_IF_ERROR(WriteNew(state_file, json.dump(2) + "\n"));
+  }
+  const int fd = open(state_file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return FileError("cannot read the worker's state file", state_file, errno);
+  OwnedIdentity owned;
+  owned.state_file = state_file;
+  // The descriptor's end is the lock's end.
+  owned.lock = std::shared_ptr<void>(nullptr, [fd](void*) { close(fd); });
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("another worker on this machine uses this identity; give this one another "
+                     "file with worker.state_file: ",
+                     state_file));
+  }
+  std::ifstream in(state_file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  GANNET_ASSIGN_OR_RETURN(owned.worker, Parse(text.str(), state_file));
+  // 63 random bits, not zero: positive, as the protocol asks.
+  owned.worker.incarnation =
+      Incarnation(static_cast<int64_t>(std::strtoull(RandomHex(8).c_str(), nullptr, 16) >> 1 | 1));
+  return owned;
+}
+
+absl::StatusOr<OwnedIdentity> OwnDefaultIdentity(const std::string& worker_name) {
+  for (int number = 1; number <= 256; ++number) {
+    absl::StatusOr<OwnedIdentity> owned = OwnIdentity(DefaultStateFile(worker_name, number));
+    if (owned.status().code() != absl::StatusCode::kFailedPrecondition) return owned;
+  }
+  return absl::ResourceExhaustedError("256 workers of this name run on this machine already");
+}
+
+}  // namespace gannet

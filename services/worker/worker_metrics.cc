@@ -1,0 +1,59 @@
+#include "services/worker/worker_metrics.h"
+
+namespace gannet {
+namespace {
+
+Counter& OutcomeCounter(Metrics& metrics, const char* outcome) {
+  return metrics.AddCounter("gannet_worker_gradients_total", "Gradients handed in, by outcome.",
+                            {{"outcome", outcome}});
+}
+
+}  // namespace
+
+WorkerMetrics::WorkerMetrics(Metrics& metrics)
+    : images(metrics.AddCounter("gannet_worker_images_total",
+                                "Images in gradients the run has kept.")),
+      sent_bytes(metrics.AddCounter("gannet_worker_sent_bytes_total",
+                                    "Encoded bytes of gradients the run has kept.")),
+      received_bytes(metrics.AddCounter("gannet_worker_received_bytes_total",
+                                        "Encoded bytes of weights fetched.")),
+      failed_units(metrics.AddCounter("gannet_worker_failed_units_total",
+                                      "Units reported as not computable here.")),
+      compute_seconds(metrics.AddHistogram(
+          "gannet_worker_compute_seconds",
+          "Time to compute a unit, without waiting for its images.", DurationBounds())),
+      data_seconds(metrics.AddHistogram("gannet_worker_data_seconds",
+                                        "Time a unit waited for its images.", DurationBounds())),
+      fetch_seconds(metrics.AddHistogram("gannet_worker_fetch_seconds",
+                                         "Time to fetch and decode weights.", DurationBounds())),
+      submit_seconds(metrics.AddHistogram("gannet_worker_submit_seconds",
+                                          "Time to encode and hand in a gradient, waits included.",
+                                          DurationBounds())),
+      claim_seconds(metrics.AddHistogram("gannet_worker_claim_seconds", "Time waited for a unit.",
+                                         DurationBounds())),
+      weights_version(
+          metrics.AddGauge("gannet_worker_weights_version", "Version of the weights held.")),
+      reference_blas(metrics.AddGauge("gannet_worker_reference_blas",
+                                      "1 when LibTorch runs on the slow reference BLAS.")),
+      accepted_(OutcomeCounter(metrics, "accepted")),
+      late_(OutcomeCounter(metrics, "late")),
+      already_accepted_(OutcomeCounter(metrics, "already_accepted")),
+      superseded_(OutcomeCounter(metrics, "superseded")),
+      closed_(OutcomeCounter(metrics, "closed")) {}
+
+void WorkerMetrics::CountOutcome(SubmitOutcome outcome) {
+  switch (outcome) {
+    case SubmitOutcome::kAccepted:
+      return accepted_.Increment();
+    case SubmitOutcome::kLate:
+      return late_.Increment();
+    case SubmitOutcome::kAlreadyAccepted:
+      return already_accepted_.Increment();
+    case SubmitOutcome::kSuperseded:
+      return superseded_.Increment();
+    case SubmitOutcome::kClosed:
+      return closed_.Increment();
+  }
+}
+
+}  // namespace gannet

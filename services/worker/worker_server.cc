@@ -1,0 +1,175 @@
+#include "services/worker/worker_server.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/client/grpc_exchange.h"
+#include "libs/data/image_cache.h"
+#include "libs/gan/gan.h"
+#include "libs/store/pg_backend.h"
+#include "libs/telemetry/metrics.h"
+#include "services/worker/hardware.h"
+#include "services/worker/worker_identity.h"
+
+namespace gannet {
+namespace {
+
+// Decoded images kept in memory: 20,000 of 64x64.
+constexpr int64_t kImageCacheBytes = int64_t{256} << 20;
+
+// The way to the run: by a gateway, or straight to the database.
+struct Connection {
+  std::string peer;                      // for people
+  std::unique_ptr<PgBackend> backend;    // direct mode only
+  std::unique_ptr<GrpcExchange> client;  // otherwise
+  Exchange& exchange() { return backend != nullptr ? backend->exchange() : *client; }
+};
+
+bool IsDirect(const Config& config) {
+  return absl::StartsWith(config.worker.exchange, "postgres://") ||
+         absl::StartsWith(config.worker.exchange, "postgresql://");
+}
+
+absl::StatusOr<Connection> Connect(const Config& config, Clock& clock, StopSignal& stop,
+                                   Logger& log, Metrics& metrics) {
+  Connection connection;
+  if (!IsDirect(config)) {
+    connection.peer = absl::StrCat("the gateway at ", config.worker.exchange);
+    GrpcExchangeOptions options;
+    options.channel.target = config.worker.exchange;
+    GANNET_ASSIGN_OR_RETURN(connection.client, GrpcExchange::Create(options));
+    return connection;
+  }
+  connection.peer = "the database";
+  PgBackendOptions options;
+  options.url = config.worker.exchange;
+  options.password_file = config.database.password_file;
+  options.pool_size = 2;
+  options.application_name = "gannet-worker";
+  PatientCaller caller(connection.peer, clock, stop, log);
+  GANNET_RETURN_IF_ERROR(caller.Call("connect", [&] {
+    absl::StatusOr<std::unique_ptr<PgBackend>> backend = PgBackend::Create(options, log, metrics);
+    if (backend.ok()) connection.backend = *std::move(backend);
+    return backend.status();
+  }));
+  return connection;
+}
+
+// Metrics are served on another port when the wanted one is taken: a second worker on a machine is
+// no mistake.
+absl::StatusOr<std::unique_ptr<MetricsServer>> ServeMetrics(const Config& config, Logger& log,
+                                                            Metrics& metrics) {
+  absl::StatusOr<std::unique_ptr<MetricsServer>> server =
+      MetricsServer::Start(metrics, config.worker.metrics_listen);
+  if (server.status().code() != absl::StatusCode::kUnavailable) return server;
+  const std::string host =
+      config.worker.metrics_listen.substr(0, config.worker.metrics_listen.rfind(':'));
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<MetricsServer> other,
+                          MetricsServer::Start(metrics, absl::StrCat(host, ":0")));
+  log.Warning("port of the metrics is in use, took another one",
+              {{"wanted", config.worker.metrics_listen}, {"port", other->bound_port()}});
+  return other;
+}
+
+const char* EndName(WorkerReport::End end) {
+  switch (end) {
+    case WorkerReport::End::kRunFinished:
+      return "the run is finished";
+    case WorkerReport::End::kRunStopped:
+      return "the run was stopped";
+    case WorkerReport::End::kAskedToStop:
+      return "asked to stop";
+  }
+  return "";
+}
+
+void LogSummary(const WorkerReport& report, Logger& log) {
+  const double seconds = absl::ToDoubleSeconds(report.duration);
+  log.Info("done, thank you for the help",
+           {{"because", EndName(report.end)},
+            {"units", report.accepted_units},
+            {"images", report.accepted_images},
+            {"units_for_nothing", report.lost_units},
+            {"duration", report.duration},
+            {"images_per_second",
+             seconds > 0 ? static_cast<double>(report.accepted_images) / seconds : 0.0}});
+}
+
+void WarnOfReferenceBlas(Logger& log) {
+  log.Warning(
+      "LibTorch runs on the reference BLAS and is about six times slower than it could be; install "
+      "the package libopenblas0-pthread");
+}
+
+}  // namespace
+
+WorkerServer::WorkerServer(Config config, Clock& clock, Logger& log)
+    : config_(std::move(config)), clock_(clock), log_(log) {}
+
+absl::StatusOr<WorkerReport> WorkerServer::Run() {
+  const int threads = config_.worker.threads > 0 ? config_.worker.threads : AvailableCores();
+  ConfigureCompute(threads);
+  const ComputeDescription compute = DescribeCompute();
+  if (compute.reference_blas) WarnOfReferenceBlas(log_);
+  const std::string name = config_.worker.name.empty() ? HostName() : config_.worker.name;
+
+  Metrics metrics;
+  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsServer> metrics_server,
+                          ServeMetrics(config_, log_, metrics));
+  GANNET_ASSIGN_OR_RETURN(const OwnedIdentity identity,
+                          config_.worker.state_file.empty()
+                              ? OwnDefaultIdentity(name)
+                              : OwnIdentity(config_.worker.state_file));
+  log_.Info("started", {{"name", name},
+                        {"compute", compute.text},
+                        {"exchange", IsDirect(config_) ? "direct" : config_.worker.exchange},
+                        {"identity", identity.state_file},
+                        {"metrics_port", metrics_server->bound_port()}});
+
+  absl::StatusOr<Connection> connection = Connect(config_, clock_, stop_, log_, metrics);
+  if (connection.status().code() == absl::StatusCode::kCancelled) return WorkerReport{};
+  GANNET_RETURN_IF_ERROR(connection.status());
+
+  WorkerOptions options;
+  options.identity = identity.worker;
+  // The default name is nobody's choice: then the one run that has not ended is meant.
+  options.run_name = config_.run.name == Config().run.name ? "" : config_.run.name;
+  options.display_name = name.substr(0, 64);
+  options.hardware = DescribeHardware(threads);
+  options.peer = connection->peer;
+  const Worker::OpenDatasetFunction open_dataset =
+      [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
+    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                            OpenDataset({.kind = config_.data.kind,
+                                         .path = config_.data.path,
+                                         .image_size = image_size,
+                                         .seed = config_.data.seed,
+                                         .count = config_.data.count}));
+    return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
+  };
+  Worker worker(options, connection->exchange(), open_dataset, MakeGradientComputer, stop_, clock_,
+                log_, metrics);
+  {
+    MutexLock lock(mu_);
+    worker_ = &worker;
+  }
+  absl::StatusOr<WorkerReport> report = worker.Run();
+  {
+    MutexLock lock(mu_);
+    worker_ = nullptr;
+  }
+  if (report.ok()) LogSummary(*report, log_);
+  if (compute.reference_blas) WarnOfReferenceBlas(log_);
+  return report;
+}
+
+void WorkerServer::RequestStop() {
+  stop_.Request();
+  MutexLock lock(mu_);
+  if (worker_ != nullptr) worker_->RequestStop();
+}
+
+}  // namespace gannet

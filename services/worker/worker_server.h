@@ -1,0 +1,37 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/config/config.h"
+#include "libs/telemetry/log.h"
+#include "services/worker/patient_caller.h"
+#include "services/worker/worker.h"
+
+namespace gannet {
+
+// A worker as its process runs it: the parts that the settings ask for (metrics, identity, the way
+// to the run, images, computation), put together.
+//
+// Thread safety: RequestStop from any thread; Run once, from one.
+// Ownership and lifetime: clock and log outlive it.
+class WorkerServer {
+ public:
+  WorkerServer(Config config, Clock& clock, Logger& log);
+
+  // Works until the run ends or a stop is asked for, and logs a summary.
+  // Returns: as Worker::Run, OwnIdentity and the way to the run (an unusable address, a schema this
+  // binary does not know).
+  absl::StatusOr<WorkerReport> Run();
+
+  void RequestStop();
+
+ private:
+  const Config config_;
+  Clock& clock_;
+  Logger& log_;
+  StopSignal stop_;
+  Mutex mu_;
+  Worker* worker_ ABSL_GUARDED_BY(mu_) = nullptr;  // while it runs
+};
+
+}  // namespace gannet

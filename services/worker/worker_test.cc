@@ -1,0 +1,315 @@
+#include "services/worker/worker.h"
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/test_values.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+// An exchange whose answers a test can spoil: `before` may refuse a call, `after` may lose its
+// answer.
+class SpoiledExchange final : public Exchange {
+ public:
+  using Spoil = std::function<absl::Status(absl::string_view call)>;
+
+  explicit SpoiledExchange(Exchange& inner) : inner_(inner) {}
+
+  Spoil before = [](absl::string_view) { return absl::OkStatus(); };
+  Spoil after = [](absl::string_view) { return absl::OkStatus(); };
+  std::atomic<int> fetches{0};
+
+  absl::StatusOr<JoinResult> Join(const JoinRequest& r) override {
+    return Spoiled("join", [&] { return inner_.Join(r); });
+  }
+  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& r) override {
+    return Spoiled("claim", [&] { return inner_.Claim(r); });
+  }
+  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& w, RunId run,
+                                       WeightsVersion v) override {
+    ++fetches;
+    return Spoiled("fetch", [&] { return inner_.FetchWeights(w, run, v); });
+  }
+  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& r) override {
+    return Spoiled("submit", [&] { return inner_.Submit(r); });
+  }
+  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& w, RunId run,
+                                            const std::vector<UnitProgress>& held) override {
+    return inner_.Heartbeat(w, run, held);
+  }
+  absl::Status Release(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt) override {
+    return inner_.Release(w, run, unit, attempt);
+  }
+  absl::Status Fail(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt,
+                    const std::string& reason) override {
+    return inner_.Fail(w, run, unit, attempt, reason);
+  }
+  absl::Status Leave(const WorkerIdentity& w, RunId run) override { return inner_.Leave(w, run); }
+
+ private:
+  template <typename Call>
+  auto Spoiled(absl::string_view name, Call call) -> decltype(call()) {
+    if (absl::Status status = before(name); !status.ok()) return status;
+    auto answer = call();
+    if (absl::Status status = after(name); !status.ok()) return status;
+    return answer;
+  }
+
+  Exchange& inner_;
+};
+
+// The real images, but a test sees each read and may make it fail.
+class WatchedDataset final : public Dataset {
+ public:
+  WatchedDataset(std::unique_ptr<Dataset> inner, std::function<absl::Status(int64_t)> on_read)
+      : inner_(std::move(inner)), on_read_(std::move(on_read)) {}
+
+  int64_t size() const override { return inner_->size(); }
+  const DatasetFingerprint& fingerprint() const override { return inner_->fingerprint(); }
+  std::string NameOf(int64_t index) const override { return inner_->NameOf(index); }
+  absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
+    if (absl::Status status = on_read_(index); !status.ok()) return status;
+    return inner_->ReadRgb(index, out);
+  }
+
+ private:
+  const std::unique_ptr<Dataset> inner_;
+  const std::function<absl::Status(int64_t)> on_read_;
+};
+
+class WorkerTest : public ::testing::Test {
+ protected:
+  static constexpr int64_t kImageCount = 64;
+
+  void SetUp() override {
+    config_ = TinyRunConfig();
+    config_.model = {.image_size = 32, .latent_dim = 8, .base_width = 4};
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Dataset> dataset, OpenFaces(kImageCount));
+    const DatasetFingerprint& data = dataset->fingerprint();
+    config_.data = {data.kind, data.image_count, data.digest, data.description};
+    NewRun run = TestNewRun(config_);
+    run.weights = Payload::FromBytes(Codec::kFp32,
+                                     *EncodeBundle(InitialWeights(config_.model, 1), Codec::kFp32));
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(run));
+    ASSERT_OK_AND_ASSIGN(leadership_,
+                         backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
+  }
+
+  static absl::StatusOr<std::unique_ptr<Dataset>> OpenFaces(int64_t count) {
+    return OpenDataset(
+        {.kind = "procedural", .path = "", .image_size = 32, .seed = 1, .count = count});
+  }
+
+  // A worker over `exchange_`; its images are those `on_read_` lets pass.
+  std::unique_ptr<Worker> MakeWorker(int number, int64_t image_count = kImageCount) {
+    WorkerOptions options;
+    options.identity = TestWorker(number);
+    options.display_name = absl::StrCat("worker ", number);
+    options.peer = "the test";
+    options.claim_wait = absl::Milliseconds(50);
+    options.backoff = {.initial = absl::Microseconds(10), .max = absl::Milliseconds(1)};
+    stops_.push_back(std::make_unique<StopSignal>());
+    return std::make_unique<Worker>(
+        options, exchange_,
+        [this, image_count](int) -> absl::StatusOr<std::unique_ptr<Dataset>> {
+          auto faces = OpenFaces(image_count);
+          if (!faces.ok()) return faces.status();
+          return std::make_unique<WatchedDataset>(*std::move(faces), on_read_);
+        },
+        MakeGradientComputer, *stops_.back(), clock_, NullLogger(), metrics_);
+  }
+
+  // Waits until the round's state is as wanted.
+  RoundProgress AwaitRound(Round round, const std::function<bool(const RoundProgress&)>& wanted) {
+    while (true) {
+      absl::StatusOr<RoundProgress> progress = backend_.store().GetRoundProgress(run_, round);
+      EXPECT_OK(progress);
+      if (!progress.ok() || wanted(*progress)) return progress.value_or(RoundProgress{});
+      backend_.store().AwaitChange(run_, absl::Milliseconds(5));
+    }
+  }
+
+  RoundProgress AwaitGradients(Round round) {
+    return AwaitRound(round, [&](const RoundProgress& progress) {
+      return static_cast<int>(progress.gradients.size()) == config_.units_per_round;
+    });
+  }
+
+  // Publishes the round with the weights it had.
+  void Publish(Round round, bool finished) {
+    PublishRequest request =
+        TestPublish(config_, run_, leadership_, WeightsVersion(round.value() - 1));
+    request.weights = Payload::FromBytes(
+        Codec::kFp32, *EncodeBundle(InitialWeights(config_.model, 1), Codec::kFp32));
+    request.finished = finished;
+    if (finished) request.next_units.clear();
+    ASSERT_OK(backend_.store().PrepareRound(run_, leadership_, Round(round.value() + 1)));
+    ASSERT_OK(backend_.store().Publish(request));
+  }
+
+  std::vector<std::unique_ptr<StopSignal>> stops_;
+  RealClock clock_;
+  MemoryBackend backend_{clock_};
+  SpoiledExchange exchange_{backend_.exchange()};
+  std::function<absl::Status(int64_t)> on_read_ = [](int64_t) { return absl::OkStatus(); };
+  Metrics metrics_;
+  RunConfig config_;
+  RunId run_;
+  Leadership leadership_;
+};
+
+// Runs a worker in a thread of its own.
+class RunningWorker {
+ public:
+  explicit RunningWorker(Worker& worker)
+      : worker_(worker), thread_([this] { report_ = worker_.Run(); }) {}
+  ~RunningWorker() {
+    worker_.RequestStop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  absl::StatusOr<WorkerReport> Wait() {
+    thread_.join();
+    return report_;
+  }
+
+ private:
+  Worker& worker_;
+  absl::StatusOr<WorkerReport> report_ = absl::UnknownError("not run");
+  std::thread thread_;
+};
+
+TEST_F(WorkerTest, WorksUntilTheRunIsFinished) {
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  AwaitGradients(Round(1));
+  Publish(Round(1), false);
+  AwaitGradients(Round(2));
+  Publish(Round(2), true);
+
+  ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
+  EXPECT_EQ(report.end, WorkerReport::End::kRunFinished);
+  EXPECT_EQ(report.accepted_units, 2 * config_.units_per_round);
+  EXPECT_EQ(report.accepted_images, 2 * config_.units_per_round * config_.images_per_unit);
+  EXPECT_EQ(report.lost_units, 0);
+}
+
+TEST_F(WorkerTest, WeightsAreFetchedOncePerVersion) {
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  AwaitGradients(Round(1));
+  EXPECT_EQ(exchange_.fetches, 1);
+  Publish(Round(1), false);
+  AwaitGradients(Round(2));
+
+  EXPECT_EQ(exchange_.fetches, 2);
+}
+
+TEST_F(WorkerTest, AStopGivesTheUnitBackAtOnce) {
+  StopSignal reading;
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  on_read_ = [&](int64_t) {
+    reading.Request();
+    worker->RequestStop();
+    return absl::OkStatus();
+  };
+  RunningWorker running(*worker);
+
+  reading.AwaitFor(absl::InfiniteDuration());
+  ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
+
+  EXPECT_EQ(report.end, WorkerReport::End::kAskedToStop);
+  ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
+                       backend_.store().GetRoundProgress(run_, Round(1)));
+  EXPECT_EQ(progress.ready, config_.units_per_round);
+  EXPECT_EQ(progress.leased, 0);
+}
+
+TEST_F(WorkerTest, AnUnreadableImageIsReportedByName) {
+  on_read_ = [](int64_t) { return absl::DataLossError("cannot decode 000042.jpg"); };
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  const RoundProgress progress =
+      AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; });
+
+  EXPECT_THAT(progress.failure_reason, HasSubstr("000042.jpg"));
+  ASSERT_OK_AND_ASSIGN(const RunStatus status, backend_.store().GetRunStatus(run_));
+  EXPECT_EQ(status.state, RunState::kPaused);
+}
+
+TEST_F(WorkerTest, LostAnswersCostNothing) {
+  std::atomic<int> call{0};
+  exchange_.before = [&](absl::string_view) {
+    return ++call % 3 == 0 ? absl::UnavailableError("refused") : absl::OkStatus();
+  };
+  exchange_.after = [&](absl::string_view) {
+    return ++call % 2 == 0 ? absl::UnavailableError("answer lost") : absl::OkStatus();
+  };
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  const RoundProgress progress = AwaitGradients(Round(1));
+  Publish(Round(1), true);
+
+  ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
+  EXPECT_EQ(report.accepted_units, config_.units_per_round);
+  EXPECT_EQ(report.lost_units, 0);
+  for (const GradientInfo& gradient : progress.gradients) EXPECT_EQ(gradient.attempt, Attempt(1));
+}
+
+TEST_F(WorkerTest, AnotherDataSetIsRefusedWithTheDifference) {
+  const std::unique_ptr<Worker> worker = MakeWorker(1, kImageCount - 1);
+
+  EXPECT_THAT(worker->Run(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("63")));
+}
+
+TEST_F(WorkerTest, ANewIncarnationEndsTheOldOne) {
+  StopSignal reading;
+  StopSignal go_on;
+  on_read_ = [&](int64_t) {
+    reading.Request();
+    go_on.AwaitFor(absl::InfiniteDuration());
+    return absl::OkStatus();
+  };
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+  reading.AwaitFor(absl::InfiniteDuration());
+
+  ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(1, /*incarnation=*/2), config_)));
+  go_on.Request();
+
+  EXPECT_THAT(running.Wait(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
+                       backend_.store().GetRoundProgress(run_, Round(1)));
+  EXPECT_EQ(progress.gradients.size(), 0u);
+}
+
+TEST_F(WorkerTest, TwoWorkersShareARound) {
+  const std::unique_ptr<Worker> first = MakeWorker(1);
+  const std::unique_ptr<Worker> second = MakeWorker(2);
+  RunningWorker running_first(*first);
+  RunningWorker running_second(*second);
+
+  AwaitGradients(Round(1));
+  Publish(Round(1), true);
+
+  ASSERT_OK_AND_ASSIGN(const WorkerReport a, running_first.Wait());
+  ASSERT_OK_AND_ASSIGN(const WorkerReport b, running_second.Wait());
+  EXPECT_EQ(a.accepted_units + b.accepted_units, config_.units_per_round);
+  EXPECT_EQ(a.lost_units + b.lost_units, 0);
+}
+
+}  // namespace
+}  // namespace gannet
