@@ -7,11 +7,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <set>
-#include <sstream>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -112,24 +111,20 @@ class Loader {
   absl::Status ReadFile(const std::string& path) {
     GANNET_ASSIGN_OR_RETURN(const std::string text,
                             ReadSmallFile(path, kMaxFileBytes, "the configuration file"));
-    YamlContent content = ReadYaml(text, path);
-    mistakes_ = std::move(content.mistakes);
+    const YamlContent content = ReadYaml(text);
+    // Both lists are merged by line, so that the person can go through the file from top to bottom.
+    size_t next = 0;
+    const auto report_until = [&](int line) {
+      for (; next < content.mistakes.size() && content.mistakes[next].line <= line; ++next) {
+        Mistake(absl::StrCat(path, ":", content.mistakes[next].line, ": "),
+                content.mistakes[next].message);
+      }
+    };
     for (const YamlEntry& entry : content.entries) {
-      const std::string where = absl::StrCat(path, ":", entry.line, ": ");
-      const std::string name = absl::StrCat(entry.section, ".", entry.key);
-      const KeySpec* key = FindKey(name);
-      if (key == nullptr) {
-        Unknown(where, "key", name, NearestName(name, KeyNames()));
-        continue;
-      }
-      absl::StatusOr<std::string> value = Substitute(entry.value, environment_);
-      if (!value.ok()) {
-        failed_.insert(name);
-        Mistake(where, absl::StrCat(name, ": ", value.status().message()));
-        continue;
-      }
-      Set(where, *key, *value);
+      report_until(entry.line);
+      ReadEntry(absl::StrCat(path, ":", entry.line, ": "), entry);
     }
+    report_until(std::numeric_limits<int>::max());
     return absl::OkStatus();
   }
 
@@ -191,6 +186,22 @@ class Loader {
   }
 
  private:
+  void ReadEntry(const std::string& where, const YamlEntry& entry) {
+    const std::string name = absl::StrCat(entry.section, ".", entry.key);
+    const KeySpec* key = FindKey(name);
+    if (key == nullptr) {
+      Unknown(where, "key", name, NearestName(name, KeyNames()));
+      return;
+    }
+    const absl::StatusOr<std::string> value = Substitute(entry.value, environment_);
+    if (!value.ok()) {
+      failed_.insert(name);
+      Mistake(where, absl::StrCat(name, ": ", value.status().message()));
+      return;
+    }
+    Set(where, *key, *value);
+  }
+
   void Set(const std::string& where, const KeySpec& key, const std::string& value) {
     const absl::Status status = SetValue(key, value, config_);
     if (!status.ok()) {

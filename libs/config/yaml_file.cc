@@ -2,19 +2,45 @@
 
 #include <algorithm>
 #include <map>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/config/nearest_name.h"
 #include "libs/config/schema.h"
+#include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
 namespace gannet {
 namespace {
 
+// Whether the text at `mark` opens a quote that nothing closes. yaml-cpp takes everything up to the
+// end of the file as the value then, and the keys in it would be lost without a word.
+bool IsOpenQuote(const std::string& text, const YAML::Mark& mark) {
+  size_t at = 0;
+  for (int line = 0; line < mark.line; ++line) {
+    at = text.find('\n', at);
+    if (at == std::string::npos) return false;
+    ++at;
+  }
+  at += static_cast<size_t>(std::max(mark.column, 0));
+  if (at >= text.size() || (text[at] != '"' && text[at] != '\'')) return false;
+  const char quote = text[at];
+  for (++at; at < text.size(); ++at) {
+    if (quote == '"' && text[at] == '\\') {
+      ++at;
+    } else if (quote == '\'' && text.compare(at, 2, "''") == 0) {
+      ++at;
+    } else if (text[at] == quote) {
+      return false;
+    }
+  }
+  return true;
+}
+
 class Collector {
  public:
-  Collector(const std::string& file, YamlContent& content) : file_(file), content_(content) {}
+  Collector(const std::string& text, YamlContent& content) : text_(text), content_(content) {}
 
   void Document(const YAML::Node& root) {
     if (root.IsNull()) return;
@@ -58,7 +84,9 @@ class Collector {
       const std::string& key = item.first.Scalar();
       const std::string full = absl::StrCat(name, ".", key);
       if (IsDuplicate(seen, full, item.first, "key")) continue;
-      if (FindKey(full) != nullptr && item.second.IsNull()) {
+      if (item.second.IsScalar() && IsOpenQuote(text_, item.second.Mark())) {
+        Mistake(item.second, "not valid YAML: the quote is never closed");
+      } else if (FindKey(full) != nullptr && item.second.IsNull()) {
         Mistake(
             item.first,
             absl::StrCat(full, " has no value: give one (\"\" for an empty text) or remove it"));
@@ -107,29 +135,59 @@ class Collector {
   }
 
   void Mistake(const YAML::Node& at, const std::string& what) {
-    content_.mistakes.push_back(absl::StrCat(file_, ":", at.Mark().line + 1, ": ", what));
+    content_.mistakes.push_back({at.Mark().line + 1, what});
   }
 
-  const std::string& file_;
+  const std::string& text_;
   YamlContent& content_;
 };
 
+// Hears where a document begins, and nothing else.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  int line() const { return line_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { line_ = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  int line_ = 0;
+};
+
+// The line where something follows the first document, or 0. Asks for two documents and no more: a
+// text that begins with a comma makes yaml-cpp return empty documents without end, so its LoadAll
+// would take all memory.
+int LineOfSecondDocument(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStart first;
+  DocumentStart second;
+  return parser.HandleNextDocument(first) && parser.HandleNextDocument(second) ? second.line() : 0;
+}
+
 }  // namespace
 
-YamlContent ReadYaml(const std::string& text, const std::string& file) {
+YamlContent ReadYaml(const std::string& text) {
   YamlContent content;
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    Collector collector(file, content);
-    if (!documents.empty()) collector.Document(documents[0]);
-    if (documents.size() > 1) {
+    Collector(text, content).Document(YAML::Load(text));
+    if (const int line = LineOfSecondDocument(text); line > 0) {
       content.mistakes.push_back(
-          absl::StrCat(file, ":", documents[1].Mark().line + 1,
-                       ": the file must hold one document, found a second one"));
+          {line, "not valid YAML: the file must hold one document, and something follows it here"});
     }
   } catch (const YAML::Exception& e) {
     content.mistakes.push_back(
-        absl::StrCat(file, ":", std::max(e.mark.line, 0) + 1, ": not valid YAML: ", e.msg));
+        {std::max(e.mark.line, 0) + 1, absl::StrCat("not valid YAML: ", e.msg)});
   }
   return content;
 }

@@ -13,12 +13,18 @@ struct YamlEntry {
   int line = 0;  // of the key, from 1
 };
 
-struct YamlContent {
-  std::vector<YamlEntry> entries;     // in order; each section and key once
-  std::vector<std::string> mistakes;  // "FILE:LINE: …": syntax, nesting, duplicates, sections
+// Something wrong with the form of the file: syntax, nesting, duplicates, unknown sections.
+struct YamlMistake {
+  int line = 0;
+  std::string message;
 };
 
-// Reads sections of keys with plain values. `file` is named in the mistakes.
-YamlContent ReadYaml(const std::string& text, const std::string& file);
+struct YamlContent {
+  std::vector<YamlEntry> entries;  // in order; each section and key once
+  std::vector<YamlMistake> mistakes;
+};
+
+// Reads sections of keys with plain values.
+YamlContent ReadYaml(const std::string& text);
 
 }  // namespace gannet

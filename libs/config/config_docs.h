@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+namespace gannet {
+
+// docs/configuration.md: every key with type, range, default and meaning, and how values are found.
+std::string ConfigMarkdown();
+
+// The same keys as a table for a terminal.
+std::string ConfigTable();
+
+}  // namespace gannet

@@ -1,0 +1,268 @@
+#include "libs/config/schema.h"
+
+#include <set>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+int KeysOf(absl::string_view section) {
+  int count = 0;
+  for (const std::string& name : KeyNames()) {
+    if (absl::StartsWith(name, absl::StrCat(section, "."))) ++count;
+  }
+  return count;
+}
+
+absl::Status Set(absl::string_view name, absl::string_view text, Config& config) {
+  const KeySpec* key = FindKey(name);
+  return key == nullptr ? absl::NotFoundError(name) : SetValue(*key, text, config);
+}
+
+absl::Status Set(absl::string_view name, absl::string_view text) {
+  Config config;
+  return Set(name, text, config);
+}
+
+// A field added to Config breaks one of these lines: then it needs a row in the table too.
+TEST(SchemaTest, EveryFieldHasAKey) {
+  const Config config;
+  const auto& [run, model, training, data, database, coordinator, gateway, worker, log] = config;
+  EXPECT_EQ(SectionNames().size(), 9U);
+  {
+    [[maybe_unused]] const auto& [a, b, c] = run;
+    EXPECT_EQ(KeysOf("run"), 3);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b, c] = model;
+    EXPECT_EQ(KeysOf("model"), 3);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j] = training;
+    EXPECT_EQ(KeysOf("training"), 10);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b, c, d] = data;
+    EXPECT_EQ(KeysOf("data"), 4);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b, c] = database;
+    EXPECT_EQ(KeysOf("database"), 3);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i] = coordinator;
+    EXPECT_EQ(KeysOf("coordinator"), 9);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b, c, d, e] = gateway;
+    EXPECT_EQ(KeysOf("gateway"), 5);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b, c, d, e] = worker;
+    EXPECT_EQ(KeysOf("worker"), 5);
+  }
+  {
+    [[maybe_unused]] const auto& [a, b] = log;
+    EXPECT_EQ(KeysOf("log"), 2);
+  }
+}
+
+TEST(SchemaTest, NoTwoKeysShareAFieldANameOrAVariable) {
+  Config config;
+  std::set<const void*> fields;
+  std::set<std::string> names;
+  std::set<std::string> variables;
+  for (const KeySpec& key : Schema()) {
+    std::visit([&](auto field) { EXPECT_TRUE(fields.insert(&field(config)).second) << key.name; },
+               key.field);
+    EXPECT_TRUE(names.insert(key.name).second) << key.name;
+    EXPECT_TRUE(variables.insert(EnvironmentName(key)).second) << key.name;
+  }
+}
+
+TEST(SchemaTest, EveryDefaultIsAllowedAndReadsBackAsItself) {
+  for (const KeySpec& key : Schema()) {
+    const std::string text = ValueText(key, Config());
+    Config config;
+    EXPECT_OK(SetValue(key, text, config)) << key.name;
+    EXPECT_EQ(ValueText(key, config), text) << key.name;
+    EXPECT_FALSE(key.description.empty()) << key.name;
+  }
+}
+
+TEST(SchemaTest, VariablesAreUpperCaseWithUnderscores) {
+  EXPECT_EQ(EnvironmentName(*FindKey("training.learning_rate")), "GANNET_TRAINING_LEARNING_RATE");
+}
+
+TEST(SchemaTest, IntegersAreStrict) {
+  Config config;
+  ASSERT_OK(Set("run.rounds", "42", config));
+  EXPECT_EQ(config.run.rounds, 42);
+  for (const char* text : {"", " 1", "1 ", "+1", "1.0", "1e3", "0x10", "ten",
+                           "99999999999999999999", "-1", "0", "1000000001", "--1", "1\n"}) {
+    EXPECT_THAT(Set("run.rounds", text),
+                StatusIs(kInvalid, AllOf(HasSubstr("run.rounds must be an integer"),
+                                         HasSubstr("1 to 1000000000"))))
+        << text;
+  }
+}
+
+TEST(SchemaTest, SeedsFitTheDatabase) {
+  Config config;
+  ASSERT_OK(Set("run.seed", "9223372036854775807", config));
+  EXPECT_EQ(config.run.seed, 9223372036854775807U);
+  EXPECT_OK(Set("run.seed", "0"));
+  EXPECT_THAT(Set("run.seed", "9223372036854775808"), StatusIs(kInvalid));
+  EXPECT_THAT(Set("run.seed", "-1"), StatusIs(kInvalid, HasSubstr("0 to 9223372036854775807")));
+}
+
+TEST(SchemaTest, NumbersRespectOpenAndClosedLimits) {
+  EXPECT_OK(Set("training.learning_rate", "1"));
+  EXPECT_OK(Set("training.learning_rate", "2e-4"));
+  EXPECT_THAT(Set("training.learning_rate", "0"),
+              StatusIs(kInvalid, HasSubstr("more than 0, at most 1")));
+  EXPECT_OK(Set("training.beta1", "0"));
+  EXPECT_THAT(Set("training.beta1", "1"), StatusIs(kInvalid, HasSubstr("at least 0, less than 1")));
+  for (const char* text : {"", "nan", "inf", "1e999", "0.1x", "0,1", " 0.1", "0x1p-3"}) {
+    EXPECT_THAT(Set("training.beta1", text), StatusIs(kInvalid)) << text;
+  }
+}
+
+TEST(SchemaTest, NumbersKeepEveryBit) {
+  Config config;
+  config.training.learning_rate = 0.1 + 0.2;
+  const std::string text = ValueText(*FindKey("training.learning_rate"), config);
+
+  Config back;
+  ASSERT_OK(Set("training.learning_rate", text, back));
+
+  EXPECT_EQ(back.training.learning_rate, 0.1 + 0.2);
+}
+
+TEST(SchemaTest, DurationsNeedAUnit) {
+  Config config;
+  ASSERT_OK(Set("training.lease", "1h30m", config));
+  EXPECT_EQ(config.training.lease, absl::Minutes(90));
+  ASSERT_OK(Set("training.lease", "300s", config));
+  EXPECT_EQ(config.training.lease, absl::Minutes(5));
+  for (const char* text : {"", "300", "5 minutes", "-5m", "inf", "0", "500ms", "25h"}) {
+    EXPECT_THAT(Set("training.lease", text),
+                StatusIs(kInvalid, HasSubstr("a duration such as 300s or 5m, 1s to 24h")))
+        << text;
+  }
+}
+
+TEST(SchemaTest, SizesTakeBinaryUnits) {
+  Config config;
+  ASSERT_OK(Set("gateway.max_payload_bytes", "64MiB", config));
+  EXPECT_EQ(config.gateway.max_payload_bytes, 64 << 20);
+  ASSERT_OK(Set("gateway.max_payload_bytes", "4 GiB", config));
+  EXPECT_EQ(config.gateway.max_payload_bytes, int64_t{4} << 30);
+  ASSERT_OK(Set("gateway.max_payload_bytes", "1025", config));
+  EXPECT_EQ(ValueText(*FindKey("gateway.max_payload_bytes"), config), "1025B");
+  for (const char* text : {"", "MiB", "64MB", "64M", "64mib", "1.5GiB", "-1MiB", "5GiB", "1",
+                           "9223372036854775807TiB"}) {
+    EXPECT_THAT(Set("gateway.max_payload_bytes", text),
+                StatusIs(kInvalid, HasSubstr("1KiB to 4GiB")))
+        << text;
+  }
+}
+
+TEST(SchemaTest, ChoicesAreListedWhenNoneIsMet) {
+  EXPECT_OK(Set("model.image_size", "32"));
+  EXPECT_THAT(Set("model.image_size", "48"), StatusIs(kInvalid, HasSubstr("one of 32, 64")));
+  EXPECT_THAT(Set("log.level", "INFO"),
+              StatusIs(kInvalid, HasSubstr("one of debug, info, warning, error, got 'INFO'")));
+}
+
+TEST(SchemaTest, TextsHaveALimitAndNoControlCharacters) {
+  EXPECT_OK(Set("worker.name", "Gr\u00fcn's laptop"));
+  EXPECT_THAT(Set("worker.name", std::string(65, 'x')),
+              StatusIs(kInvalid, HasSubstr("at most 64")));
+  EXPECT_THAT(Set("worker.name", "a\nb"), StatusIs(kInvalid, Not(HasSubstr("\n"))));
+  EXPECT_THAT(Set("run.name", ""), StatusIs(kInvalid, HasSubstr("must not be empty")));
+}
+
+TEST(SchemaTest, ListenAddressesNeedHostAndPort) {
+  for (const char* text : {"127.0.0.1:0", "[::1]:9101", "0.0.0.0:65535", "localhost:1"}) {
+    EXPECT_OK(Set("gateway.listen", text)) << text;
+  }
+  for (const char* text : {"", "9101", ":9101", "::1:9101", "host:", "host:x", "host:65536",
+                           "host:-1", "http://host:80", "a b:1", "u@h:1"}) {
+    EXPECT_THAT(Set("gateway.listen", text), StatusIs(kInvalid, HasSubstr("HOST:PORT"))) << text;
+  }
+}
+
+TEST(SchemaTest, TheExchangeIsAGatewayOrADatabase) {
+  for (const char* text : {"gateway.example.org:50051", "postgres://alice@db/gannet",
+                           "postgresql:///gannet", "[::1]:50051"}) {
+    EXPECT_OK(Set("worker.exchange", text)) << text;
+  }
+  for (const char* text : {"", "gateway", "gateway:0", "http://gateway:80", "mysql://x"}) {
+    EXPECT_THAT(Set("worker.exchange", text), StatusIs(kInvalid)) << text;
+  }
+}
+
+TEST(SchemaTest, APasswordInAUrlIsRefusedAndNotShown) {
+  for (const char* key : {"database.url", "worker.exchange"}) {
+    EXPECT_THAT(Set(key, "postgres://alice:geheim@db/gannet"),
+                StatusIs(kInvalid, AllOf(HasSubstr("database.password_file"),
+                                         HasSubstr("PGPASSFILE"), Not(HasSubstr("geheim")))))
+        << key;
+  }
+  EXPECT_THAT(Set("database.url", "postgres://a:geheim@db/" + std::string(5000, 'x')),
+              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+  EXPECT_THAT(Set("database.url", "postgres://a:geheim\x01@db/x"),
+              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+}
+
+TEST(SchemaTest, LongAndStrangeValuesAreShownShortAndClean) {
+  EXPECT_EQ(Shown("a'\n\x01"), "'a\\'\\n\\001'");
+  EXPECT_THAT(Shown(std::string(1000, 'x')), HasSubstr("...' (1000 bytes)"));
+}
+
+TEST(SchemaTest, ValuesThatDoNotFitTogetherAreFound) {
+  EXPECT_TRUE(CrossCheck(Config()).empty());
+
+  Config config;
+  config.training.micro_batch = 64;
+  config.training.images_per_unit = 32;
+  config.data.kind = "folder";
+  config.coordinator.admin_listen = "0.0.0.0:50052";
+  config.gateway.max_inflight_bytes = 1024;
+  EXPECT_EQ(CrossCheck(config).size(), 4U);
+
+  config.training.micro_batch = 32;
+  config.data.path = "faces";
+  config.coordinator.admin_token_file = "/run/secrets/token";
+  config.gateway.max_inflight_bytes = config.gateway.max_payload_bytes;
+  EXPECT_TRUE(CrossCheck(config).empty());
+}
+
+TEST(SchemaTest, OnlyLoopbackIsSafeWithoutAToken) {
+  for (const char* listen : {"127.0.0.1:1", "127.8.9.1:1", "[::1]:1", "localhost:1"}) {
+    Config config;
+    config.coordinator.admin_listen = listen;
+    EXPECT_TRUE(CrossCheck(config).empty()) << listen;
+  }
+  for (const char* listen : {"0.0.0.0:1", "10.0.0.1:1", "[::]:1", "example.org:1"}) {
+    Config config;
+    config.coordinator.admin_listen = listen;
+    EXPECT_EQ(CrossCheck(config).size(), 1U) << listen;
+  }
+}
+
+}  // namespace
+}  // namespace gannet
