@@ -1,0 +1,73 @@
+#include "services/coordinator/leadership_keeper.h"
+
+#include "libs/base/testing/fake_clock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/test_values.h"
+#include "services/coordinator/testing/faulty_store.h"
+
+namespace gannet {
+namespace {
+
+constexpr absl::Duration kTtl = absl::Milliseconds(30);
+
+class LeadershipKeeperTest : public ::testing::Test {
+ protected:
+  LeadershipKeeperTest() {
+    run_ = *backend_.store().CreateRun(TestNewRun(TinyRunConfig()));
+    leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), kTtl);
+  }
+
+  FakeClock clock_;  // the database's
+  MemoryBackend backend_{clock_};
+  FaultyStore store_{backend_.store()};
+  RunId run_;
+  Leadership leadership_;
+};
+
+TEST_F(LeadershipKeeperTest, RenewsBeforeTheTimeRunsOut) {
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+
+  for (int i = 0; i < 5; ++i) {
+    // Two calls, because one may have been under way when the time moved.
+    const int seen = store_.calls("AcquireLeadership");
+    ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("AcquireLeadership") >= seen + 2; }));
+    clock_.Advance(kTtl - absl::Milliseconds(1));
+  }
+
+  EXPECT_FALSE(keeper.lost());
+  EXPECT_THAT(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(LeadershipKeeperTest, NoticesAnotherLeader) {
+  clock_.Advance(kTtl);
+  ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
+
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+
+  EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
+}
+
+TEST_F(LeadershipKeeperTest, NoticesAnotherLeaderThatHasGoneAgain) {
+  clock_.Advance(kTtl);
+  ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
+  clock_.Advance(kTtl);
+
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+
+  EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
+}
+
+TEST_F(LeadershipKeeperTest, ADatabaseThatIsAwayProvesNothing) {
+  store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 3);
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+
+  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("AcquireLeadership") >= 4; }));
+
+  EXPECT_EQ(store_.failures("AcquireLeadership"), 3);
+  EXPECT_FALSE(keeper.lost());
+}
+
+}  // namespace
+}  // namespace gannet

@@ -1,0 +1,191 @@
+#include "services/coordinator/round_collector.h"
+
+#include <cmath>
+
+#include "libs/base/testing/fake_clock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/test_values.h"
+#include "services/coordinator/testing/fake_workers.h"
+#include "services/coordinator/testing/faulty_store.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+RunConfig ConfigOf(int units_per_round) {
+  RunConfig config = TinyRunConfig();
+  config.units_per_round = units_per_round;
+  return config;
+}
+
+class RoundCollectorTest : public ::testing::Test {
+ protected:
+  explicit RoundCollectorTest(int units_per_round = 3) : config_(ConfigOf(units_per_round)) {
+    run_ = *backend_.store().CreateRun(TestNewRun(config_));
+    leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Minutes(1));
+    workers_.emplace(backend_.exchange(), config_);
+    collector_.emplace(store_, run_, config_, leadership_, patience_, clock_, NullLogger(),
+                       coordinator_metrics_);
+    collector_->Begin(Round(1));
+  }
+
+  absl::Status Look() {
+    const absl::StatusOr<RoundProgress> progress = store_.GetRoundProgress(run_, Round(1));
+    return collector_->Take(*progress);
+  }
+
+  const RunConfig config_;
+  FakeClock clock_;
+  MemoryBackend backend_{clock_};
+  FaultyStore store_{backend_.store()};
+  StopFlag stop_;
+  DatabasePatience patience_{
+      clock_, stop_, NullLogger(), {absl::Microseconds(10), absl::Microseconds(10), 1.0}};
+  Metrics metrics_;
+  CoordinatorMetrics coordinator_metrics_{metrics_};
+  RunId run_;
+  Leadership leadership_;
+  std::optional<FakeWorkers> workers_;
+  std::optional<RoundCollector> collector_;
+};
+
+TEST_F(RoundCollectorTest, IsCompleteWithTheLastSlot) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (const size_t slot : {2u, 0u}) {
+    ASSERT_OK(workers_->Submit(units[slot]));
+    ASSERT_OK(Look());
+    EXPECT_FALSE(collector_->complete());
+  }
+
+  ASSERT_OK(workers_->Submit(units[1]));
+  ASSERT_OK(Look());
+
+  ASSERT_TRUE(collector_->complete());
+  ASSERT_OK_AND_ASSIGN(const FoldedRound folded, collector_->Finish());
+  EXPECT_THAT(folded.consumed, ElementsAre(units[0].unit, units[1].unit, units[2].unit));
+  EXPECT_EQ(folded.micro_batch_count, 6);
+  EXPECT_EQ(folded.summary.round, Round(1));
+  EXPECT_EQ(folded.summary.gradient_count, 3);
+  EXPECT_EQ(folded.summary.image_count, 12);
+  EXPECT_DOUBLE_EQ(folded.summary.discriminator_loss, 1.25);
+  EXPECT_DOUBLE_EQ(folded.summary.fake_accuracy, 0.25);
+}
+
+TEST_F(RoundCollectorTest, TheMeanIsFoldedInSlotOrder) {
+  WeightedMean expected;
+  for (int slot = 0; slot < 3; ++slot) {
+    ASSERT_OK(expected.Add(FakeGradient(config_, Round(1), Slot(slot)), config_.images_per_unit));
+  }
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (const size_t slot : {1u, 2u, 0u}) {
+    ASSERT_OK(workers_->Submit(units[slot]));
+    ASSERT_OK(Look());
+  }
+
+  ASSERT_OK_AND_ASSIGN(const FoldedRound folded, collector_->Finish());
+
+  ASSERT_OK_AND_ASSIGN(const TensorBundle mean, expected.Finish());
+  for (size_t i = 0; i < mean.tensors().size(); ++i) {
+    EXPECT_EQ(folded.gradient.tensors()[i].bytes, mean.tensors()[i].bytes);
+  }
+}
+
+TEST_F(RoundCollectorTest, EachGradientIsFetchedOnce) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  ASSERT_OK(workers_->Submit(units[2]));
+  for (int i = 0; i < 3; ++i) ASSERT_OK(Look());
+  ASSERT_OK(workers_->Submit(units[0]));
+  for (int i = 0; i < 3; ++i) ASSERT_OK(Look());
+
+  EXPECT_EQ(store_.calls("FetchGradient"), 2);
+}
+
+TEST_F(RoundCollectorTest, AGradientWithANanIsRejectedAndItsUnitIsReady) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  TensorBundle gradient = FakeGradient(config_, Round(1), Slot(0));
+  gradient.mutable_tensors()[3].mutable_f32()[0] = std::nanf("");
+  ASSERT_OK(workers_->Submit(units[0], gradient));
+
+  ASSERT_OK(Look());
+
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  EXPECT_EQ(dump.units[0].state, UnitState::kReady);
+  EXPECT_EQ(dump.units[0].failures, 1);
+  EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("NaN"));
+  EXPECT_THAT(metrics_.Render(), HasSubstr("gannet_coordinator_rejected_gradients_total 1"));
+}
+
+TEST_F(RoundCollectorTest, BytesThatAreNoGradientAreRejected) {
+  TensorBundle other_layout;
+  other_layout.Add(Tensor::FromF32(std::string(2000, '\n'), {1}, {1.0F}));
+  ASSERT_OK_AND_ASSIGN(const std::string other, EncodeBundle(other_layout, Codec::kFp32));
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  ASSERT_OK(workers_->SubmitBytes(units[0], "no tensors at all"));
+  ASSERT_OK(workers_->SubmitBytes(units[1], other));
+
+  ASSERT_OK(Look());
+
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("safetensors"));
+  EXPECT_THAT(dump.units[1].failure_reason, HasSubstr("surplus"));
+  EXPECT_EQ(dump.units[1].state, UnitState::kReady);
+}
+
+TEST_F(RoundCollectorTest, ARejectionWhoseAnswerWasLostIsNoError) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  ASSERT_OK(workers_->SubmitBytes(units[0], "x"));
+  store_.LoseAnswer("RejectGradient", absl::UnknownError("in doubt"));
+
+  EXPECT_OK(Look());
+
+  EXPECT_EQ(store_.calls("RejectGradient"), 2);
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  EXPECT_EQ(dump.units[0].failures, 1);
+}
+
+TEST_F(RoundCollectorTest, ADeposedLeaderRejectsNothing) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  ASSERT_OK(workers_->SubmitBytes(units[0], "x"));
+  ASSERT_OK(backend_.store().ResignLeadership(run_, leadership_));
+
+  EXPECT_THAT(Look(), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(RoundCollectorTest, AProgressThatIsHistoryIsIgnored) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  ASSERT_OK(workers_->SubmitBytes(units[0], "x"));
+  ASSERT_OK_AND_ASSIGN(const RoundProgress old, store_.GetRoundProgress(run_, Round(1)));
+  ASSERT_OK(Look());  // rejects it
+
+  EXPECT_OK(collector_->Take(old));  // the gradient is gone
+
+  ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers_->ClaimOne());
+  ASSERT_OK(workers_->Submit(again));
+  EXPECT_OK(collector_->Take(old));  // another gradient is there
+
+  EXPECT_EQ(store_.calls("RejectGradient"), 1);
+}
+
+class WideRoundCollectorTest : public RoundCollectorTest {
+ protected:
+  WideRoundCollectorTest() : RoundCollectorTest(12) {}
+};
+
+TEST_F(WideRoundCollectorTest, FewGradientsAreHeldWhileALowerSlotIsMissing) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (size_t slot = 1; slot < units.size(); ++slot) ASSERT_OK(workers_->Submit(units[slot]));
+  ASSERT_OK(Look());
+  EXPECT_EQ(store_.calls("FetchGradient"), 7);  // slots 1 to 7
+
+  ASSERT_OK(workers_->Submit(units[0]));
+  ASSERT_OK(Look());
+
+  EXPECT_TRUE(collector_->complete());
+  EXPECT_EQ(store_.calls("FetchGradient"), 12);
+}
+
+}  // namespace
+}  // namespace gannet

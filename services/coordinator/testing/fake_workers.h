@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "libs/exchange/exchange.h"
+#include "libs/tensor/tensor_bundle.h"
+
+namespace gannet {
+
+// The gradient that FakeWorkers hand in for a slot of a round: a pure function of both.
+TensorBundle FakeGradient(const RunConfig& config, Round round, Slot slot);
+
+// Workers without a network to train: they claim the units of a round and hand in made-up
+// gradients.
+//
+// Thread safety: none.
+class FakeWorkers {
+ public:
+  // Joins as many workers as it takes to hold all units of a round. `config` is the run's.
+  FakeWorkers(Exchange& exchange, const RunConfig& config, int64_t incarnation = 1);
+
+  // Waits for the units of the next round and claims all of them; in slot order.
+  // Returns: DEADLINE_EXCEEDED - they did not come.
+  absl::StatusOr<std::vector<WorkUnit>> ClaimRound();
+
+  // Waits for one unit.
+  absl::StatusOr<WorkUnit> ClaimOne();
+
+  // Hands in FakeGradient, or other bytes.
+  absl::StatusOr<SubmitOutcome> Submit(const WorkUnit& unit);
+  absl::StatusOr<SubmitOutcome> Submit(const WorkUnit& unit, const TensorBundle& gradient);
+  absl::StatusOr<SubmitOutcome> SubmitBytes(const WorkUnit& unit, std::string bytes);
+
+  absl::Status Fail(const WorkUnit& unit, const std::string& reason);
+
+  // Plays so many whole rounds; gradients are handed in in the order of `order`, slots.
+  absl::Status PlayRounds(int count, const std::vector<int>& order);
+
+  RunId run() const { return run_; }
+
+ private:
+  struct Claimed {
+    UnitId unit;
+    size_t worker = 0;
+  };
+
+  const WorkerIdentity& HolderOf(const WorkUnit& unit) const;
+
+  Exchange& exchange_;
+  const RunConfig config_;
+  RunId run_;
+  std::vector<WorkerIdentity> workers_;
+  std::vector<Claimed> claimed_;
+  size_t next_worker_ = 0;
+  int next_request_ = 0;
+};
+
+}  // namespace gannet

@@ -1,0 +1,154 @@
+#include "services/coordinator/testing/faulty_store.h"
+
+#include <utility>
+
+#include "libs/base/clock.h"
+
+namespace gannet {
+namespace {
+
+const absl::Status& StatusOf(const absl::Status& status) { return status; }
+template <typename T>
+const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
+}  // namespace
+
+void FaultyStore::FailBefore(const std::string& method, absl::Status status, int times) {
+  MutexLock lock(mu_);
+  methods_[method].fail_with = std::move(status);
+  methods_[method].fail_times = times;
+}
+
+void FaultyStore::LoseAnswer(const std::string& method, absl::Status status) {
+  MutexLock lock(mu_);
+  methods_[method].lost = std::move(status);
+}
+
+int FaultyStore::calls(const std::string& method) {
+  MutexLock lock(mu_);
+  return methods_[method].calls;
+}
+
+int FaultyStore::failures(const std::string& method) {
+  MutexLock lock(mu_);
+  return methods_[method].failures;
+}
+
+bool FaultyStore::AwaitUntil(const std::function<bool()>& condition, absl::Duration limit) {
+  RealClock clock;
+  const absl::Duration end = clock.Steady() + limit;
+  while (!condition()) {
+    if (clock.Steady() >= end) return false;
+    MutexLock lock(mu_);
+    ended_.WaitFor(mu_, absl::Milliseconds(20));  // a call may have ended since the condition
+  }
+  return true;
+}
+
+absl::Status FaultyStore::Enter(const std::string& method) {
+  MutexLock lock(mu_);
+  Method& m = methods_[method];
+  if (m.fail_times == 0) return absl::OkStatus();
+  --m.fail_times;
+  return m.fail_with;
+}
+
+absl::Status FaultyStore::Leave(const std::string& method, bool ok) {
+  MutexLock lock(mu_);
+  Method& m = methods_[method];
+  const absl::Status lost = std::exchange(m.lost, absl::OkStatus());
+  ++m.calls;
+  if (!ok || !lost.ok()) ++m.failures;
+  ended_.NotifyAll();
+  return lost;
+}
+
+template <typename Result>
+Result FaultyStore::Pass(const std::string& method, const std::function<Result()>& call) {
+  const absl::Status refused = Enter(method);
+  Result result = refused.ok() ? call() : Result(refused);
+  if (absl::Status lost = Leave(method, StatusOf(result).ok()); !lost.ok()) return lost;
+  return result;
+}
+
+absl::StatusOr<RunStatus> FaultyStore::FindRun(const std::string& name) {
+  return Pass<absl::StatusOr<RunStatus>>("FindRun", [&] { return inner_.FindRun(name); });
+}
+
+absl::StatusOr<RunId> FaultyStore::CreateRun(const NewRun& run) {
+  return Pass<absl::StatusOr<RunId>>("CreateRun", [&] { return inner_.CreateRun(run); });
+}
+
+absl::StatusOr<Leadership> FaultyStore::AcquireLeadership(RunId run, const LeaderId& leader,
+                                                          absl::Duration ttl) {
+  return Pass<absl::StatusOr<Leadership>>(
+      "AcquireLeadership", [&] { return inner_.AcquireLeadership(run, leader, ttl); });
+}
+
+absl::Status FaultyStore::ResignLeadership(RunId run, const Leadership& leadership) {
+  return Pass<absl::Status>("ResignLeadership",
+                            [&] { return inner_.ResignLeadership(run, leadership); });
+}
+
+absl::StatusOr<RunStatus> FaultyStore::GetRunStatus(RunId run) {
+  return Pass<absl::StatusOr<RunStatus>>("GetRunStatus", [&] { return inner_.GetRunStatus(run); });
+}
+
+absl::StatusOr<Store::Snapshot> FaultyStore::LoadSnapshot(RunId run) {
+  return Pass<absl::StatusOr<Snapshot>>("LoadSnapshot", [&] { return inner_.LoadSnapshot(run); });
+}
+
+absl::StatusOr<RoundProgress> FaultyStore::GetRoundProgress(RunId run, Round round) {
+  return Pass<absl::StatusOr<RoundProgress>>("GetRoundProgress",
+                                             [&] { return inner_.GetRoundProgress(run, round); });
+}
+
+void FaultyStore::AwaitChange(RunId run, absl::Duration timeout) {
+  inner_.AwaitChange(run, timeout);
+}
+
+absl::StatusOr<Payload> FaultyStore::FetchGradient(RunId run, UnitId unit) {
+  return Pass<absl::StatusOr<Payload>>("FetchGradient",
+                                       [&] { return inner_.FetchGradient(run, unit); });
+}
+
+absl::Status FaultyStore::RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
+                                         const std::string& reason) {
+  return Pass<absl::Status>("RejectGradient",
+                            [&] { return inner_.RejectGradient(run, leadership, unit, reason); });
+}
+
+absl::Status FaultyStore::Publish(const PublishRequest& request) {
+  return Pass<absl::Status>("Publish", [&] { return inner_.Publish(request); });
+}
+
+absl::StatusOr<int> FaultyStore::ReapExpiredLeases(RunId run, const Leadership& leadership) {
+  return Pass<absl::StatusOr<int>>("ReapExpiredLeases",
+                                   [&] { return inner_.ReapExpiredLeases(run, leadership); });
+}
+
+absl::Status FaultyStore::PrepareRound(RunId run, const Leadership& leadership, Round round) {
+  return Pass<absl::Status>("PrepareRound",
+                            [&] { return inner_.PrepareRound(run, leadership, round); });
+}
+
+absl::Status FaultyStore::SetRunState(RunId run, RunState state, const std::string& reason) {
+  return Pass<absl::Status>("SetRunState", [&] { return inner_.SetRunState(run, state, reason); });
+}
+
+absl::StatusOr<std::vector<RoundSummary>> FaultyStore::ListRounds(RunId run, Round after,
+                                                                  int limit) {
+  return Pass<absl::StatusOr<std::vector<RoundSummary>>>(
+      "ListRounds", [&] { return inner_.ListRounds(run, after, limit); });
+}
+
+absl::StatusOr<std::vector<WorkerSummary>> FaultyStore::ListWorkers(RunId run,
+                                                                    const WorkerId& after,
+                                                                    int limit) {
+  return Pass<absl::StatusOr<std::vector<WorkerSummary>>>(
+      "ListWorkers", [&] { return inner_.ListWorkers(run, after, limit); });
+}
+
+}  // namespace gannet
