@@ -44,12 +44,14 @@ struct Claimed {
   size_t unit = 0;
   Attempt attempt;
   int worker = 0;
+  bool spent = false;  // handed in or given back: what comes later is late or a repeat
 };
 
 struct KnownRun {
   RunConfig config;
   RunId ids[2];
   int64_t incarnation[kWorkers] = {};  // joined last; 0 before
+  bool ended = false;                  // as far as the generator has seen
   std::vector<Leadership> leaderships;
   std::vector<Claimed> claimed;
 };
@@ -136,15 +138,26 @@ class Driver {
   const T& Any(const std::vector<T>& values) {
     return values[Below(values.size())];
   }
-  size_t AnyRun() { return Below(runs_.size()); }
+  // Mostly one that has not ended.
+  size_t AnyRun() {
+    size_t run = Below(runs_.size());
+    while (runs_[run].ended && Percent(90)) run = Below(runs_.size());
+    return run;
+  }
   int AnyWorker() { return static_cast<int>(Below(kWorkers)); }
+  int AnyJoinedWorker(const KnownRun& run) {
+    int worker = AnyWorker();
+    while (run.incarnation[worker] == 0 && Percent(90)) worker = AnyWorker();
+    return worker;
+  }
   double AnyNumber() { return static_cast<double>(Below(1000)) / 7.0; }
 
   size_t LiveRuns() {
     size_t live = 0;
-    for (const KnownRun& run : runs_) {
+    for (KnownRun& run : runs_) {
       const absl::StatusOr<RunStatus> status = sides_[0]->store().GetRunStatus(run.ids[0]);
-      if (status.ok() && !HasEnded(status->state)) ++live;
+      run.ended = status.ok() && HasEnded(status->state);
+      if (!run.ended) ++live;
     }
     return live;
   }
@@ -153,19 +166,28 @@ class Driver {
   // rubbish.
   WorkerIdentity Identity(const KnownRun& run, int worker) {
     WorkerIdentity identity = TestWorker(worker + 1, std::max<int64_t>(run.incarnation[worker], 1));
-    const uint64_t flaw = Below(40);
-    if (flaw == 0) identity.incarnation = Incarnation(static_cast<int64_t>(Below(4)) + 1);
-    if (flaw == 1) identity.secret = TestWorker(99).secret;
-    if (flaw == 2) identity.id = WorkerId("not an id");
-    if (flaw == 3) identity.incarnation = Incarnation(0);
+    const uint64_t flaw = Below(80);
+    if (flaw < 2) identity.incarnation = Incarnation(static_cast<int64_t>(Below(4)) + 1);
+    if (flaw == 2) identity.secret = TestWorker(99).secret;
+    if (flaw == 3) identity.id = WorkerId("not an id");
+    if (flaw == 4) identity.incarnation = Incarnation(0);
     return identity;
   }
 
-  // A unit somebody was given, mostly of late.
-  std::optional<Claimed> AnyClaimed(const KnownRun& run) {
-    if (run.claimed.empty()) return std::nullopt;
-    const size_t reach = Percent(80) ? std::min<size_t>(run.claimed.size(), 6) : run.claimed.size();
-    return run.claimed[run.claimed.size() - 1 - Below(reach)];
+  // The place of a claim in run.claimed: mostly one whose unit is still to be handed in, else
+  // mostly one of late.
+  std::optional<size_t> AnyClaimed(const KnownRun& run) {
+    const size_t count = run.claimed.size();
+    if (count == 0) return std::nullopt;
+    if (Percent(65)) {
+      std::vector<size_t> fresh;
+      for (size_t i = count - std::min<size_t>(count, 12); i < count; ++i) {
+        if (!run.claimed[i].spent) fresh.push_back(i);
+      }
+      if (!fresh.empty()) return Any(fresh);
+    }
+    const size_t reach = Percent(80) ? std::min<size_t>(count, 6) : count;
+    return count - 1 - Below(reach);
   }
 
   Leadership AnyLeadership(const KnownRun& run) {
@@ -237,24 +259,27 @@ class Driver {
 
   bool Choose() {
     const uint64_t dice = Below(1000);
-    if (dice < 60) return Join();
-    if (dice < 260) return Claim();
-    if (dice < 450) return Submit();
-    if (dice < 530) return Heartbeat();
-    if (dice < 570) return Release();
-    if (dice < 610) return Fail();
-    if (dice < 620) return Leave();
-    if (dice < 650) return FetchWeights();
-    if (dice < 690) return Look();
-    if (dice < 730) return AcquireLeadership();
+    if (dice < 70) return Join();
+    if (dice < 310) return Claim();
+    if (dice < 470) return Submit();
+    if (dice < 550) return Heartbeat();
+    if (dice < 575) return Release();
+    if (dice < 605) return Fail();
+    if (dice < 615) return Leave();
+    if (dice < 640) return FetchWeights();
+    if (dice < 680) return Look();
+    if (dice < 730) {
+      return AcquireLeadership(runs_[AnyRun()], TestLeader(static_cast<int>(Below(kLeaders))));
+    }
     if (dice < 735) return ResignLeadership();
     if (dice < 760) return Reject();
-    if (dice < 830) return Publish();
-    if (dice < 860) return Reap();
-    if (dice < 880) return PrepareRound();
-    if (dice < 900) return SetRunState();
-    if (dice < 905) return CreateRun();
-    if (dice < 960) return AdvanceTime();
+    if (dice < 815) return Publish();
+    if (dice < 835) return Reap(runs_[AnyRun()]);
+    if (dice < 845) return PrepareRound();
+    if (dice < 885) return SetRunState();
+    if (dice < 890) return CreateRun();
+    if (dice < 896) return FailAgainAndAgain();
+    if (dice < 950) return AdvanceTime();
     return Replay();
   }
 
@@ -319,7 +344,7 @@ class Driver {
 
   bool Claim() {
     const KnownRun& run = runs_[AnyRun()];
-    const int worker = AnyWorker();
+    const int worker = AnyJoinedWorker(run);
     const WorkerIdentity identity = Identity(run, worker);
     // A small set of request ids: a claim under a used one is a repeat, or a claim of its own when
     // the unit is gone.
@@ -345,6 +370,8 @@ class Driver {
 
   // What Submit, Release and Fail are called with: a claim of late, mostly by its own holder.
   struct Target {
+    size_t run = 0;
+    size_t claimed = 0;
     std::vector<RunId> runs;
     std::vector<UnitId> units;
     WorkerIdentity worker;
@@ -353,11 +380,15 @@ class Driver {
     std::string text;
   };
   std::optional<Target> AnyTarget() {
-    const KnownRun& run = runs_[AnyRun()];
-    const std::optional<Claimed> claimed = AnyClaimed(run);
-    if (!claimed.has_value()) return std::nullopt;
+    const size_t run_index = AnyRun();
+    const KnownRun& run = runs_[run_index];
+    const std::optional<size_t> place = AnyClaimed(run);
+    if (!place.has_value()) return std::nullopt;
+    const Claimed* claimed = &run.claimed[*place];
     const KnownUnit& unit = units_[claimed->unit];
     Target target;
+    target.run = run_index;
+    target.claimed = *place;
     target.runs = {run.ids[0], run.ids[1]};
     target.units = {unit.ids[0], unit.ids[1]};
     target.attempt = claimed->attempt;
@@ -379,9 +410,13 @@ class Driver {
     return target;
   }
 
+  // Whatever the answer, the next target is rather another one.
+  void MarkSpent(const Target& target) { runs_[target.run].claimed[target.claimed].spent = true; }
+
   bool Submit() {
     const std::optional<Target> target = AnyTarget();
     if (!target.has_value()) return Claim();
+    MarkSpent(*target);
     SubmitRequest request;
     request.worker = target->worker;
     request.attempt = target->attempt;
@@ -418,9 +453,14 @@ class Driver {
     std::vector<UnitProgress> held[2];
     std::string text;
     for (uint64_t i = Below(4); i > 0; --i) {
-      const std::optional<Claimed> claimed = AnyClaimed(run);
-      if (!claimed.has_value()) break;
+      const std::optional<size_t> place = AnyClaimed(run);
+      if (!place.has_value()) break;
+      const Claimed* claimed = &run.claimed[*place];
       if (Percent(70)) worker = claimed->worker;
+      const UnitId id = units_[claimed->unit].ids[0];
+      const bool named = std::any_of(held[0].begin(), held[0].end(),
+                                     [id](const UnitProgress& other) { return other.unit == id; });
+      if (named && Percent(95)) continue;  // refused
       const int done = static_cast<int>(Below(4)) - (Percent(1) ? 4 : 0);
       for (int side = 0; side < 2; ++side) {
         held[side].push_back({units_[claimed->unit].ids[side], claimed->attempt, done});
@@ -453,6 +493,7 @@ class Driver {
   bool Release() {
     const std::optional<Target> target = AnyTarget();
     if (!target.has_value()) return Claim();
+    MarkSpent(*target);
     return RunAndRemember(
         absl::StrCat("Release ", target->text), [target](BackendFixture& side, int index) {
           return Name(
@@ -464,6 +505,7 @@ class Driver {
   bool Fail() {
     const std::optional<Target> target = AnyTarget();
     if (!target.has_value()) return Claim();
+    MarkSpent(*target);
     const std::string reason =
         Percent(3) ? std::string("two\nlines") : absl::StrCat("image ", Below(3));
     return RunAndRemember(
@@ -472,6 +514,34 @@ class Driver {
                                            target->units[static_cast<size_t>(index)],
                                            target->attempt, reason));
         });
+  }
+
+  // Long enough that a unit fails for good: chance alone hardly ever gets there.
+  bool FailAgainAndAgain() {
+    const KnownRun& run = runs_[AnyRun()];
+    const int worker = AnyJoinedWorker(run);
+    const WorkerIdentity identity = Identity(run, worker);
+    for (int i = 0; i < kMaxUnitFailures; ++i) {
+      const std::string request_id = absl::StrFormat("%032x", random_());
+      std::optional<WorkUnit> held[2];
+      const bool same = Run(absl::StrCat("Claim ", run.config.name, " worker ", worker),
+                            [&](BackendFixture& side, int index) {
+                              const absl::StatusOr<ClaimResult> result = side.exchange().Claim(
+                                  {identity, run.ids[index], request_id, absl::ZeroDuration()});
+                              if (!result.ok()) return Name(result.status());
+                              held[index] = result->unit;
+                              return held[index].has_value() ? Text(*held[index]) : "none";
+                            });
+      if (!same || !held[0].has_value()) return same;
+      const bool failed =
+          Run(absl::StrCat("Fail ", run.config.name, " worker ", worker),
+              [&](BackendFixture& side, int index) {
+                return Name(side.exchange().Fail(identity, run.ids[index], held[index]->unit,
+                                                 held[index]->attempt, absl::StrCat("image ", i)));
+              });
+      if (!failed) return false;
+    }
+    return true;
   }
 
   bool Leave() {
@@ -560,9 +630,9 @@ class Driver {
         return ReadProgress(run, Round(status->weights_version.value() + 1 - back), progress);
       }
       case 3: {
-        const std::optional<Claimed> claimed = AnyClaimed(run);
-        if (!claimed.has_value()) return true;
-        const KnownUnit unit = units_[claimed->unit];
+        const std::optional<size_t> place = AnyClaimed(run);
+        if (!place.has_value()) return true;
+        const KnownUnit unit = units_[run.claimed[*place].unit];
         return Run(absl::StrCat("FetchGradient ", run.config.name, " r", unit.round.value(), " s",
                                 unit.slot.value()),
                    [&run, unit](BackendFixture& side, int index) {
@@ -609,10 +679,8 @@ class Driver {
     }
   }
 
-  bool AcquireLeadership() {
-    KnownRun& run = runs_[AnyRun()];
-    const LeaderId leader = TestLeader(static_cast<int>(Below(kLeaders)));
-    const absl::Duration ttl = absl::Seconds(static_cast<int64_t>(Below(90)));
+  bool AcquireLeadership(KnownRun& run, const LeaderId& leader) {
+    const absl::Duration ttl = absl::Seconds(static_cast<int64_t>(Below(300)));
     std::optional<Leadership> got;
     const bool same =
         Run(absl::StrCat("AcquireLeadership ", run.config.name, " leader ",
@@ -639,9 +707,19 @@ class Driver {
 
   bool Reject() {
     const KnownRun& run = runs_[AnyRun()];
-    const std::optional<Claimed> claimed = AnyClaimed(run);
-    if (!claimed.has_value()) return true;
-    const KnownUnit unit = units_[claimed->unit];
+    const std::optional<size_t> place = AnyClaimed(run);
+    if (!place.has_value()) return true;
+    KnownUnit unit = units_[run.claimed[*place].unit];
+    const std::optional<RunStatus> status = ReadStatus(run);
+    if (!status.has_value()) return false;
+    RoundProgress progress[2];
+    if (!ReadProgress(run, Round(status->weights_version.value() + 1), progress)) return false;
+    const std::vector<GradientInfo>& kept = progress[0].gradients;
+    if (!kept.empty() && Percent(50)) {
+      const size_t i = Below(kept.size());
+      unit.slot = kept[i].slot;
+      for (int side = 0; side < 2; ++side) unit.ids[side] = progress[side].gradients[i].unit;
+    }
     const Leadership leadership = AnyLeadership(run);
     return Run(absl::StrCat("RejectGradient ", run.config.name, " r", unit.round.value(), " s",
                             unit.slot.value(), " epoch ", leadership.epoch),
@@ -653,6 +731,10 @@ class Driver {
 
   bool Publish() {
     KnownRun& run = runs_[AnyRun()];
+    if (!run.leaderships.empty() && Percent(60)) {
+      const LeaderId last = run.leaderships.back().leader;
+      if (!AcquireLeadership(run, last)) return false;
+    }
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
     WeightsVersion expected = status->weights_version;
@@ -672,7 +754,7 @@ class Driver {
     request.summary.seconds = AnyNumber();
     request.next_units.resize(1 + Below(3));
     request.keep = Percent(15);
-    request.finished = Percent(2);
+    request.finished = Percent(1);
     if (request.finished) request.next_units.clear();
     if (Percent(2)) request.next_units.clear();
     std::vector<UnitId> consumed[2];
@@ -682,9 +764,10 @@ class Driver {
         consumed[side].push_back(progress[side].gradients[i].unit);
       }
     }
-    const std::optional<Claimed> stray = AnyClaimed(run);
+    const std::optional<size_t> stray = AnyClaimed(run);
     if (stray.has_value() && Percent(3)) {
-      for (int side = 0; side < 2; ++side) consumed[side].push_back(units_[stray->unit].ids[side]);
+      const KnownUnit& unit = units_[run.claimed[*stray].unit];
+      for (int side = 0; side < 2; ++side) consumed[side].push_back(unit.ids[side]);
     }
     return RunAndRemember(
         absl::StrCat("Publish ", run.config.name, " version ", expected.value() + 1, " epoch ",
@@ -700,8 +783,7 @@ class Driver {
         });
   }
 
-  bool Reap() {
-    const KnownRun& run = runs_[AnyRun()];
+  bool Reap(const KnownRun& run) {
     const Leadership leadership = AnyLeadership(run);
     return Run(absl::StrCat("ReapExpiredLeases ", run.config.name, " epoch ", leadership.epoch),
                [&run, leadership](BackendFixture& side, int index) {
@@ -728,8 +810,8 @@ class Driver {
 
   bool SetRunState() {
     const KnownRun& run = runs_[AnyRun()];
-    RunState state = Percent(75) ? RunState::kRunning : RunState::kPaused;
-    if (Percent(3)) state = RunState::kStopped;
+    RunState state = Percent(85) ? RunState::kRunning : RunState::kPaused;
+    if (Percent(1)) state = RunState::kStopped;
     if (Percent(2)) state = RunState::kFinished;
     const std::string reason = absl::StrCat("because ", Below(5));
     return Run(absl::StrCat("SetRunState ", run.config.name, " ", RunStateName(state)),
@@ -755,11 +837,12 @@ class Driver {
       }
     }
     if (by <= absl::ZeroDuration()) by = absl::Milliseconds(1);
-    return Run(absl::StrCat("AdvanceTime ", absl::FormatDuration(by)),
-               [by](BackendFixture& side, int) {
-                 side.AdvanceTime(by);
-                 return std::string("done");
-               });
+    const bool same = Run(absl::StrCat("AdvanceTime ", absl::FormatDuration(by)),
+                          [by](BackendFixture& side, int) {
+                            side.AdvanceTime(by);
+                            return std::string("done");
+                          });
+    return same && (Percent(50) || Reap(run));
   }
 
   BackendFixture* sides_[2];

@@ -1,0 +1,119 @@
+#include "libs/exchange/memory_backend.h"
+
+#include <memory>
+#include <thread>
+
+#include "libs/base/testing/fake_clock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/test_values.h"
+
+namespace gannet {
+namespace {
+
+// What any backend must do is in the contract suite; here is what is true of this one only.
+
+TEST(MemoryBackendTest, PayloadsAreSharedNotCopied) {
+  FakeClock clock;
+  MemoryBackend backend(clock);
+  const RunConfig config = TinyRunConfig();
+  const NewRun run = TestNewRun(config);
+  ASSERT_OK_AND_ASSIGN(const RunId id, backend.store().CreateRun(run));
+  ASSERT_OK(backend.exchange().Join(TestJoin(TestWorker(1), config)));
+
+  ASSERT_OK_AND_ASSIGN(const Payload weights,
+                       backend.exchange().FetchWeights(TestWorker(1), id, WeightsVersion(0)));
+
+  EXPECT_EQ(weights.bytes.get(), run.weights.bytes.get());
+}
+
+TEST(MemoryBackendTest, PreparingARoundGivesTheMemoryBack) {
+  FakeClock clock;
+  MemoryBackend backend(clock);
+  Store& store = backend.store();
+  const RunConfig config = TinyRunConfig();
+  NewRun run = TestNewRun(config);
+  const std::weak_ptr<const std::string> first = run.weights.bytes;
+  ASSERT_OK_AND_ASSIGN(const RunId id, store.CreateRun(run));
+  run = NewRun();
+  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
+                       store.AcquireLeadership(id, TestLeader(1), absl::Seconds(60)));
+  for (int version = 1; version < kBlobRing; ++version) {
+    ASSERT_OK(store.Publish(TestPublish(config, id, leadership, WeightsVersion(version - 1))));
+  }
+  ASSERT_FALSE(first.expired());
+
+  ASSERT_OK(store.PrepareRound(id, leadership, Round(kBlobRing)));
+
+  EXPECT_TRUE(first.expired());
+}
+
+TEST(MemoryBackendTest, AChangeBetweenTwoWaitsIsNotLost) {
+  FakeClock clock;
+  MemoryBackend backend(clock);
+  Store& store = backend.store();
+  ASSERT_OK_AND_ASSIGN(const RunId id, store.CreateRun(TestNewRun(TinyRunConfig())));
+  ASSERT_OK(store.SetRunState(id, RunState::kPaused, "lunch"));
+
+  store.AwaitChange(id, absl::InfiniteDuration());  // would wait for ever
+
+  ASSERT_OK(store.SetRunState(id, RunState::kRunning, ""));
+  store.AwaitChange(id, absl::InfiniteDuration());
+  store.AwaitChange(id, absl::ZeroDuration());
+}
+
+TEST(MemoryBackendTest, AUnitThatFailsForGoodIsAChange) {
+  FakeClock clock;
+  MemoryBackend backend(clock);
+  Store& store = backend.store();
+  Exchange& exchange = backend.exchange();
+  const RunConfig config = TinyRunConfig();
+  ASSERT_OK_AND_ASSIGN(const RunId id, store.CreateRun(TestNewRun(config)));
+  const WorkerIdentity worker = TestWorker(1);
+  ASSERT_OK(exchange.Join(TestJoin(worker, config)));
+
+  for (int i = 0; i < kMaxUnitFailures; ++i) {
+    ASSERT_OK_AND_ASSIGN(const ClaimResult claim,
+                         exchange.Claim({worker, id, std::string(32, 'a'), absl::ZeroDuration()}));
+    ASSERT_TRUE(claim.unit.has_value());
+    ASSERT_OK(exchange.Fail(worker, id, claim.unit->unit, claim.unit->attempt, "broken"));
+  }
+
+  store.AwaitChange(id, absl::InfiniteDuration());
+}
+
+TEST(MemoryBackendTest, AReapedLeaseWakesAWaitingClaim) {
+  FakeClock clock;
+  MemoryBackend backend(clock);
+  Store& store = backend.store();
+  Exchange& exchange = backend.exchange();
+  const RunConfig config = TinyRunConfig();
+  NewRun run = TestNewRun(config);
+  run.units.resize(1);
+  ASSERT_OK_AND_ASSIGN(const RunId id, store.CreateRun(run));
+  ASSERT_OK(exchange.Join(TestJoin(TestWorker(1), config)));
+  ASSERT_OK(exchange.Join(TestJoin(TestWorker(2), config)));
+  ASSERT_OK(exchange.Claim({TestWorker(1), id, std::string(32, 'a'), absl::ZeroDuration()}));
+  absl::StatusOr<ClaimResult> result;
+  std::thread waiter([&] {
+    result = exchange.Claim({TestWorker(2), id, std::string(32, 'b'), kMaxClaimWait});
+  });
+
+  clock.Advance(config.lease);
+  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
+                       store.AcquireLeadership(id, TestLeader(1), absl::Seconds(60)));
+  EXPECT_THAT(store.ReapExpiredLeases(id, leadership), IsOkAndHolds(1));
+  waiter.join();
+
+  ASSERT_OK(result);
+  ASSERT_TRUE(result->unit.has_value());
+  EXPECT_EQ(result->unit->attempt, Attempt(2));
+}
+
+TEST(MemoryBackendTest, DumpOfNoRunIsNotFound) {
+  FakeClock clock;
+  MemoryBackend backend(clock);
+  EXPECT_THAT(backend.Dump(RunId(1)), StatusIs(absl::StatusCode::kNotFound));
+}
+
+}  // namespace
+}  // namespace gannet
