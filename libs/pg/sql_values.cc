@@ -111,7 +111,8 @@ std::string SqlRow::Text(const char* column) { return NotNull(column); }
 
 std::string SqlRow::Bytes(const char* column) {
   const std::string& text = NotNull(column);
-  if (!absl::StartsWith(text, "\\x") || !IsHex(text.substr(2), text.size() - 2)) {
+  if (!absl::StartsWith(text, "\\x") || text.size() % 2 != 0 ||
+      !IsHex(text.substr(2), text.size() - 2)) {
     Fail(column, "a bytea");
     return "";
   }
