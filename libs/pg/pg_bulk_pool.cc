@@ -124,6 +124,9 @@ absl::StatusOr<std::unique_ptr<BulkSession>> BulkSession::Connect(
     return absl::UnavailableError(absl::StrCat("PostgreSQL cannot be reached at ",
                                                params.description, ": ", ErrorOf(connection)));
   }
+  // libpq would write notices to stderr.
+  PQsetNoticeReceiver(
+      connection, [](void*, const PGresult*) {}, nullptr);
   return session;
 }
 

@@ -114,6 +114,9 @@ std::string PgListener::ListenOnce(Backoff& backoff) {
   const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
       PQconnectStart(params_.conninfo.c_str()), &PQfinish);
   if (connection == nullptr) return "out of memory";
+  // libpq would write notices to stderr.
+  PQsetNoticeReceiver(
+      connection.get(), [](void*, const PGresult*) {}, nullptr);
   if (std::string reason = Connect(connection.get()); !reason.empty()) return reason;
   backoff.Reset();
   logger_.Debug("listening to PostgreSQL", {{"database", params_.description}});
