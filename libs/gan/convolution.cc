@@ -7,11 +7,19 @@
 #include <array>
 #include <tuple>
 
+#include "libs/gan/kernels.h"
+
 namespace gannet::gan {
 namespace {
 
 at::Tensor ToNhwc(const at::Tensor& tensor) {
   return tensor.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+// Of the shape that Convolve turns into that of `output`.
+at::Tensor EmptyNhwc(const at::Tensor& output, int64_t channels) {
+  return at::empty({output.size(0), channels, 2 * output.size(2), 2 * output.size(3)},
+                   output.options().memory_format(at::MemoryFormat::ChannelsLast));
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> ConvolveBackward(const at::Tensor& output_gradient,
@@ -20,6 +28,22 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> ConvolveBackward(const at::Tensor
                                                                 std::array<bool, 3> mask) {
   return at::convolution_backward(output_gradient, input, weight, at::OptionalIntArrayRef(), {2, 2},
                                   {1, 1}, {1, 1}, false, {0, 0}, 1, mask);
+}
+
+// oneDNN's gradient kernel pads the channels of an image to a vector and is six times slower there
+// than a matrix product.
+constexpr int64_t kFewChannels = 4;
+
+// As a matrix product of every pixel with the whole kernel, then the sum of what falls on the same
+// pixel.
+at::Tensor ConvolveTransposedToFewChannels(const at::Tensor& output, const at::Tensor& weight) {
+  const int64_t out = weight.size(0), in = weight.size(1), side = output.size(2);
+  const at::Tensor taps_of = weight.permute({2, 3, 1, 0}).reshape({16 * in, out, 1, 1});
+  const at::Tensor taps =
+      ToNhwc(at::convolution(output, taps_of, {}, {1, 1}, {0, 0}, {1, 1}, false, {0, 0}, 1));
+  at::Tensor result = EmptyNhwc(output, in);
+  AddTaps(taps.data_ptr<float>(), result.data_ptr<float>(), output.size(0), side, in);
+  return result;
 }
 
 }  // namespace
@@ -31,10 +55,11 @@ at::Tensor Convolve(const at::Tensor& input, const at::Tensor& weight) {
 // LibTorch 1.13 has no fast kernel for a transposed convolution; oneDNN has one for the gradient
 // that it is.
 at::Tensor ConvolveTransposed(const at::Tensor& output, const at::Tensor& weight) {
+  if (weight.size(1) <= kFewChannels && output.scalar_type() == at::kFloat) {
+    return ConvolveTransposedToFewChannels(output, weight);
+  }
   // Only shape and order of the input matter for its gradient: this memory is never touched.
-  const at::Tensor input =
-      at::empty({output.size(0), weight.size(1), 2 * output.size(2), 2 * output.size(3)},
-                output.options().memory_format(at::MemoryFormat::ChannelsLast));
+  const at::Tensor input = EmptyNhwc(output, weight.size(1));
   return ToNhwc(std::get<0>(ConvolveBackward(output, input, weight, {true, false, false})));
 }
 

@@ -8,6 +8,7 @@
 #include <ATen/ops/tanh.h>
 
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -132,6 +133,20 @@ std::vector<LayerGradient> MakeGradients(const std::vector<Layer>& layers, size_
     }
   }
   return gradients;
+}
+
+// Writes a weight in C order. The order of its own memory is oneDNN's choice.
+void CopyWeight(const at::Tensor& weight, absl::Span<float> out) {
+  if (weight.is_contiguous()) {
+    std::memcpy(out.data(), weight.data_ptr<float>(), out.size() * sizeof(float));
+    return;
+  }
+  const at::Tensor interleaved = weight.contiguous(at::MemoryFormat::ChannelsLast);
+  const int64_t row = weight.numel() / weight.size(0);
+  for (int64_t i = 0; i < weight.size(0); ++i) {
+    InterleavedToPlanar(interleaved.data_ptr<float>() + i * row, out.data() + i * row,
+                        weight.size(1), kKernel * kKernel);
+  }
 }
 
 void CopyVector(const std::vector<double>& values, double factor, absl::Span<float> out) {
@@ -411,7 +426,7 @@ TensorBundle Dcgan::ToGradient(const UnitSums& sums, int64_t unit_images) const 
   for (const auto& [name, gradient] : convolutions) {
     Tensor* tensor = bundle.Find(name);
     GANNET_CHECK(tensor != nullptr && gradient->sizes().vec() == tensor->spec.shape);
-    at::from_blob(tensor->mutable_f32().data(), tensor->spec.shape, at::kFloat).copy_(*gradient);
+    CopyWeight(*gradient, tensor->mutable_f32());
   }
   for (const Vector& vector : vectors) {
     CopyVector(*vector.values, vector.factor, bundle.Find(vector.name)->mutable_f32());

@@ -128,6 +128,28 @@ GANNET_TARGET_CLONES void PieceTanhBackward(const float* __restrict y, float* __
   for (int64_t i = 0; i < count; ++i) gradient[i] *= 1.0f - y[i] * y[i];
 }
 
+// Input pixel (y, x) reaches output rows 2y - 1 .. 2y + 2 and as many columns.
+GANNET_TARGET_CLONES void ImageAddTaps(const float* taps, float* out, int64_t side,
+                                       int64_t channels) {
+  const int64_t out_row = 2 * side * channels;
+  const int64_t tap_row = 4 * channels;
+  std::fill(out, out + 2 * side * out_row, 0.0f);
+  for (int64_t y = 0; y < side; ++y) {
+    for (int64_t ky = 0; ky < 4; ++ky) {
+      const int64_t row = 2 * y - 1 + ky;
+      if (row < 0 || row >= 2 * side) continue;
+      for (int64_t x = 0; x < side; ++x) {
+        const float* from = taps + ((y * side + x) * 4 + ky) * tap_row;
+        // The first and the last column of taps of the outermost pixels fall into the padding.
+        const int64_t begin = x == 0 ? channels : 0;
+        const int64_t end = x == side - 1 ? 3 * channels : tap_row;
+        float* to = out + row * out_row + (2 * x - 1) * channels;
+        for (int64_t i = begin; i < end; ++i) to[i] += from[i];
+      }
+    }
+  }
+}
+
 std::vector<float> Scales(const NormalizedActivation& layer) {
   std::vector<float> scale(static_cast<size_t>(layer.channels));
   for (size_t c = 0; c < scale.size(); ++c) scale[c] = layer.gamma[c] * layer.inverse_std[c];
@@ -239,6 +261,14 @@ void LeakyReluBackward(const float* y, float* gradient, int64_t count, float slo
 void TanhBackward(const float* y, float* gradient, int64_t count) {
   ForEachPiece(
       count, [&](int64_t begin, int64_t n) { PieceTanhBackward(y + begin, gradient + begin, n); });
+}
+
+void AddTaps(const float* taps, float* out, int64_t images, int64_t side, int64_t channels) {
+  const int64_t taps_per_image = side * side * 16 * channels;
+  const int64_t out_per_image = 4 * side * side * channels;
+  ForEachBlock(images, images * taps_per_image, [&](int64_t image) {
+    ImageAddTaps(taps + image * taps_per_image, out + image * out_per_image, side, channels);
+  });
 }
 
 void PlanarToInterleaved(const float* planar, float* interleaved, int64_t channels,

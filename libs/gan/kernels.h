@@ -46,6 +46,12 @@ void LeakyReluBackward(const float* y, float* gradient, int64_t count, float slo
 // gradient = gradient (1 - y^2), `y` being the result of tanh.
 void TanhBackward(const float* y, float* gradient, int64_t count);
 
+// The last step of a transposed convolution with kernel 4, stride 2, padding 1: adds up, for each
+// output pixel, the four input pixels that reach it. `taps` holds per image and input pixel (side x
+// side) the 4 x 4 x channels values it contributes; `out` is images x 2 side x 2 side x channels
+// and is overwritten.
+void AddTaps(const float* taps, float* out, int64_t images, int64_t side, int64_t channels);
+
 // One image from channels x pixels to pixels x channels, and back.
 void PlanarToInterleaved(const float* planar, float* interleaved, int64_t channels, int64_t pixels);
 void InterleavedToPlanar(const float* interleaved, float* planar, int64_t channels, int64_t pixels);

@@ -58,26 +58,52 @@ void SetI64Scalar(Tensor& tensor, int64_t value) {
   std::memcpy(tensor.bytes.data(), &value, sizeof value);
 }
 
-// r' = (1-m)^k r + (1-(1-m)^k) s, in double and rounded once: for k = 1 LibTorch's own expression.
+// r' = (1-m)^k r + (1-(1-m)^k) s, in double and rounded once.
 void FoldRunningAverage(int64_t micro_batches, absl::Span<const float> batch,
                         absl::Span<float> running) {
   const double keep = std::pow(1 - kMomentum, static_cast<double>(micro_batches));
-  const double take = micro_batches == 1 ? kMomentum : 1 - keep;
   for (size_t c = 0; c < running.size(); ++c) {
-    running[c] = static_cast<float>(take * batch[c] + keep * running[c]);
+    running[c] = static_cast<float>((1 - keep) * batch[c] + keep * running[c]);
+  }
+}
+
+// The same for k = 1 in the arithmetic of LibTorch's CPU kernel (1.13 and 2.6 agree), so that a
+// round of one micro-batch gives its bits: a momentum of float, the mean in float, the variance's
+// sum in double.
+void FoldRunningMeanOnce(absl::Span<const float> batch, absl::Span<float> running) {
+  const float take = static_cast<float>(kMomentum);
+  for (size_t c = 0; c < running.size(); ++c) {
+    running[c] = take * batch[c] + (1 - take) * running[c];
+  }
+}
+
+void FoldRunningVarianceOnce(absl::Span<const float> batch, absl::Span<float> running) {
+  const float take = static_cast<float>(kMomentum);
+  for (size_t c = 0; c < running.size(); ++c) {
+    const float kept = (1 - take) * running[c];
+    running[c] = static_cast<float>(static_cast<double>(take) * batch[c] + kept);
   }
 }
 
 void FoldBatchNorm(const BatchNormLayout& layout, const TensorBundle& round_gradient,
                    int64_t micro_batches, TensorBundle& weights) {
+  const absl::Span<float> running_mean =
+      weights.Find(absl::StrCat(layout.prefix, ".running_mean"))->mutable_f32();
+  const absl::Span<float> running_var =
+      weights.Find(absl::StrCat(layout.prefix, ".running_var"))->mutable_f32();
+  Tensor* counter = weights.Find(absl::StrCat(layout.prefix, ".num_batches_tracked"));
   for (const std::string& pass : layout.passes) {
-    for (const auto& [batch, running] :
-         {std::pair{".batch_mean.", ".running_mean"}, std::pair{".batch_var.", ".running_var"}}) {
-      const std::string statistic = absl::StrCat(layout.prefix, batch, pass);
-      FoldRunningAverage(micro_batches, round_gradient.Find(statistic)->f32(),
-                         weights.Find(absl::StrCat(layout.prefix, running))->mutable_f32());
+    const absl::Span<const float> mean =
+        round_gradient.Find(absl::StrCat(layout.prefix, ".batch_mean.", pass))->f32();
+    const absl::Span<const float> var =
+        round_gradient.Find(absl::StrCat(layout.prefix, ".batch_var.", pass))->f32();
+    if (micro_batches == 1) {
+      FoldRunningMeanOnce(mean, running_mean);
+      FoldRunningVarianceOnce(var, running_var);
+    } else {
+      FoldRunningAverage(micro_batches, mean, running_mean);
+      FoldRunningAverage(micro_batches, var, running_var);
     }
-    Tensor* counter = weights.Find(absl::StrCat(layout.prefix, ".num_batches_tracked"));
     SetI64Scalar(*counter, counter->i64_scalar() + micro_batches);
   }
 }

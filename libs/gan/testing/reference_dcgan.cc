@@ -58,7 +58,7 @@ struct Networks {
   Networks(const ModelConfig& model, const TensorBundle& weights, torch::ScalarType precision)
       : generator(MakeGenerator(model)), discriminator(MakeDiscriminator(model)) {
     for (auto [prefix, network] : {std::pair{"generator.main.", generator},
-                                          std::pair{"discriminator.main.", discriminator}}) {
+                                   std::pair{"discriminator.main.", discriminator}}) {
       network->to(precision);
       network->train();
       for (const auto& item : network->named_parameters()) {

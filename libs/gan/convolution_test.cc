@@ -1,0 +1,75 @@
+#include "libs/gan/convolution.h"
+
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/randn.h>
+
+#include <tuple>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace gannet::gan {
+namespace {
+
+constexpr double kTolerance = 1e-13;  // of double
+
+at::Tensor Random(at::IntArrayRef shape) {
+  return at::randn(shape, at::kDouble).contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+double RelativeDistance(const at::Tensor& got, const at::Tensor& expected) {
+  return got.sub(expected).norm().item().toDouble() / expected.norm().item().toDouble();
+}
+
+// LibTorch's own transposed convolution and its gradients by input and weight.
+at::Tensor StockTransposed(const at::Tensor& input, const at::Tensor& weight) {
+  return at::convolution(input, weight, {}, {2, 2}, {1, 1}, {1, 1}, true, {0, 0}, 1);
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> StockTransposedBackward(const at::Tensor& gradient,
+                                                                       const at::Tensor& input,
+                                                                       const at::Tensor& weight) {
+  return at::convolution_backward(gradient, input, weight, at::OptionalIntArrayRef(), {2, 2},
+                                  {1, 1}, {1, 1}, true, {0, 0}, 1, {true, true, false});
+}
+
+TEST(ConvolutionTest, ForwardOfATransposedConvolutionIsTheInputGradientOfAConvolution) {
+  const at::Tensor input = Random({3, 6, 4, 4}), weight = Random({6, 5, 4, 4});
+
+  EXPECT_LE(RelativeDistance(ConvolveTransposed(input, weight), StockTransposed(input, weight)),
+            kTolerance);
+}
+
+TEST(ConvolutionTest, GradientsOfATransposedConvolutionAreThoseOfAConvolutionWithRolesChanged) {
+  const at::Tensor input = Random({3, 6, 4, 4}), weight = Random({6, 5, 4, 4});
+  const at::Tensor gradient = Random({3, 5, 8, 8});
+
+  const at::Tensor input_gradient = Convolve(gradient, weight);
+  const at::Tensor weight_gradient = ConvolutionWeightGradient(input, gradient, weight);
+
+  const auto [expected_input, expected_weight, none] =
+      StockTransposedBackward(gradient, input, weight);
+  EXPECT_LE(RelativeDistance(input_gradient, expected_input), kTolerance);
+  EXPECT_LE(RelativeDistance(weight_gradient, expected_weight), kTolerance);
+}
+
+TEST(ConvolutionTest, TransposedConvolutionToAnImageIsLibTorchsInFloat) {
+  const at::Tensor input = Random({3, 21, 8, 8}).to(at::kFloat);
+  const at::Tensor weight = Random({21, 3, 4, 4}).to(at::kFloat);
+
+  EXPECT_LE(RelativeDistance(ConvolveTransposed(input, weight), StockTransposed(input, weight)),
+            1e-6);
+}
+
+TEST(ConvolutionTest, ResultsAreInChannelsLastOrder) {
+  const at::Tensor input = Random({2, 3, 8, 8}), weight = Random({4, 3, 4, 4});
+
+  const at::Tensor output = Convolve(input, weight);
+
+  EXPECT_TRUE(output.is_contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_TRUE(ConvolveTransposed(output, weight).is_contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+}  // namespace
+}  // namespace gannet::gan

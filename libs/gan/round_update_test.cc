@@ -1,0 +1,192 @@
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/philox.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/gan/gan.h"
+#include "libs/gan/kernels.h"
+#include "libs/gan/testing/reference_dcgan.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr ModelConfig kModel{.image_size = 32, .latent_dim = 20, .base_width = 8};
+
+// A gradient of the size that training gives, some values zero.
+TensorBundle MakeGradient(double factor = 1) {
+  TensorBundle gradient;
+  uint64_t index = 0;
+  for (const TensorSpec& spec : GradientSpec(kModel)) {
+    Tensor tensor = Tensor::Zeros(spec);
+    PhiloxStream stream(4, RandomPurpose::kNoise, index++, 0);
+    FillNormal(stream, tensor.mutable_f32());
+    for (float& value : tensor.mutable_f32()) value = static_cast<float>(0.01 * value * factor);
+    tensor.mutable_f32()[0] = 0;
+    gradient.Add(std::move(tensor));
+  }
+  return gradient;
+}
+
+TEST(ApplyRoundTest, AdamIsLibTorchsOverSeveralSteps) {
+  const TensorBundle start = InitialWeights(kModel, 1);
+  const AdamConfig adam{.learning_rate = 2e-3, .beta1 = 0.5, .beta2 = 0.999, .epsilon = 1e-8};
+  TensorBundle weights = start;
+  TensorBundle state = InitialAdamState(kModel);
+  const int steps = 5;
+
+  for (int step = 1; step <= steps; ++step) {
+    TensorBundle gradient = MakeGradient();
+    for (Tensor& tensor : gradient.mutable_tensors()) {
+      for (float& value : tensor.mutable_f32()) value /= static_cast<float>(step);
+    }
+    ASSERT_OK(ApplyRound(kModel, adam, gradient, 3, weights, state));
+  }
+
+  const TensorBundle expected = ReferenceAdam(kModel, adam, start, MakeGradient(), steps);
+  for (const TensorSpec& spec : ParameterSpec(kModel)) {
+    const auto before = start.Find(spec.name)->f32();
+    const auto got = weights.Find(spec.name)->f32();
+    const auto want = expected.Find(spec.name)->f32();
+    double squares = 0, moved = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      squares += std::pow(static_cast<double>(got[i]) - want[i], 2);
+      moved += std::pow(static_cast<double>(want[i]) - before[i], 2);
+    }
+    double norm = 0;
+    for (const float value : want) norm += static_cast<double>(value) * value;
+    EXPECT_GT(moved, 0) << spec.name;
+    EXPECT_LE(std::sqrt(squares / norm), 1e-6) << spec.name;
+  }
+  EXPECT_EQ(state.Find("step")->i64_scalar(), steps);
+}
+
+TEST(ApplyRoundTest, ZeroGradientMovesNothing) {
+  const TensorBundle start = InitialWeights(kModel, 1);
+  TensorBundle weights = start;
+  TensorBundle state = InitialAdamState(kModel);
+
+  ASSERT_OK(ApplyRound(kModel, AdamConfig{}, MakeGradient(0), 1, weights, state));
+
+  for (const TensorSpec& spec : ParameterSpec(kModel)) {
+    EXPECT_EQ(weights.Find(spec.name)->bytes, start.Find(spec.name)->bytes) << spec.name;
+  }
+}
+
+TEST(ApplyRoundTest, BatchNormBuffersFollowTheFormulaPassByPass) {
+  for (const int64_t k : {1, 2, 30}) {
+    const TensorBundle start = InitialWeights(kModel, 1);
+    const TensorBundle gradient = MakeGradient();
+    TensorBundle weights = start;
+    TensorBundle state = InitialAdamState(kModel);
+
+    ASSERT_OK(ApplyRound(kModel, AdamConfig{}, gradient, k, weights, state));
+
+    const double keep = std::pow(0.9, static_cast<double>(k));
+    for (const BatchNormLayout& layout : BatchNormLayouts(kModel)) {
+      for (const auto& [statistic, buffer] :
+           {std::pair{".batch_mean.", ".running_mean"}, {".batch_var.", ".running_var"}}) {
+        for (size_t c = 0; c < static_cast<size_t>(layout.channels); ++c) {
+          double expected = start.Find(layout.prefix + buffer)->f32()[c];
+          for (const std::string& pass : layout.passes) {
+            expected = keep * expected +
+                       (1 - keep) * gradient.Find(layout.prefix + statistic + pass)->f32()[c];
+          }
+          EXPECT_NEAR(weights.Find(layout.prefix + buffer)->f32()[c], expected, 2e-7);
+        }
+      }
+      EXPECT_EQ(weights.Find(layout.prefix + ".num_batches_tracked")->i64_scalar(),
+                k * static_cast<int64_t>(layout.passes.size()));
+    }
+  }
+}
+
+// LibTorch keeps batch statistics in double, a gradient carries them as float. Where they are exact
+// in float the buffers are equal bit for bit.
+TEST(ApplyRoundTest, BatchNormBuffersAreLibTorchsBitForBitWhereTheStatisticsAreExact) {
+  const BatchNormLayout layout = BatchNormLayouts(kModel).front();
+  const size_t channels = static_cast<size_t>(layout.channels);
+  // 65 rows that come in pairs of opposite sign around a zero: the mean is 0, the unbiased variance
+  // a multiple of 1/64. Then 64 rows for the mean alone.
+  for (const int64_t rows : {65, 64}) {
+    std::vector<float> input(static_cast<size_t>(rows) * channels);
+    PhiloxStream stream(8, RandomPurpose::kNoise, 0, 0);
+    for (size_t r = 0; r + 1 < static_cast<size_t>(rows); r += 2) {
+      for (size_t c = 0; c < channels; ++c) {
+        const float value = static_cast<float>(stream.NextBelow(64)) / 8;
+        input[r * channels + c] = value;
+        input[(r + 1) * channels + c] = rows == 65 ? -value : value + 1;
+      }
+    }
+    std::vector<float> mean(channels), inverse_std(channels), variance(channels);
+    gan::BatchStatistics(input.data(), rows, layout.channels, 1e-5, mean.data(), inverse_std.data(),
+                         variance.data());
+    TensorBundle weights = InitialWeights(kModel, 1);
+    std::vector<float> expected_mean(channels), expected_var(channels);
+    for (size_t c = 0; c < channels; ++c) {
+      expected_mean[c] = weights.Find(layout.prefix + ".running_mean")->mutable_f32()[c] =
+          0.37f * static_cast<float>(c) - 1;
+      expected_var[c] = weights.Find(layout.prefix + ".running_var")->mutable_f32()[c] =
+          0.53f * static_cast<float>(c) + 0.1f;
+    }
+    ReferenceBatchNorm(rows, layout.channels, input, expected_mean, expected_var);
+    TensorBundle gradient = MakeGradient();
+    for (size_t c = 0; c < channels; ++c) {
+      gradient.Find(layout.prefix + ".batch_mean.fake")->mutable_f32()[c] = mean[c];
+      gradient.Find(layout.prefix + ".batch_var.fake")->mutable_f32()[c] = variance[c];
+    }
+    TensorBundle state = InitialAdamState(kModel);
+
+    ASSERT_OK(ApplyRound(kModel, AdamConfig{}, gradient, 1, weights, state));
+
+    for (size_t c = 0; c < channels; ++c) {
+      EXPECT_EQ(weights.Find(layout.prefix + ".running_mean")->f32()[c], expected_mean[c]);
+      if (rows == 65) {
+        EXPECT_EQ(weights.Find(layout.prefix + ".running_var")->f32()[c], expected_var[c]);
+      } else {
+        EXPECT_FLOAT_EQ(weights.Find(layout.prefix + ".running_var")->f32()[c], expected_var[c]);
+      }
+    }
+  }
+}
+
+TEST(ApplyRoundTest, SavedAndReloadedStateContinuesWithTheSameBits) {
+  TensorBundle weights = InitialWeights(kModel, 1);
+  TensorBundle state = InitialAdamState(kModel);
+  ASSERT_OK(ApplyRound(kModel, AdamConfig{}, MakeGradient(), 2, weights, state));
+  TensorBundle copied_weights = weights, copied_state = state;
+
+  ASSERT_OK(ApplyRound(kModel, AdamConfig{}, MakeGradient(2), 2, weights, state));
+  ASSERT_OK(ApplyRound(kModel, AdamConfig{}, MakeGradient(2), 2, copied_weights, copied_state));
+
+  for (const TensorSpec& spec : WeightsSpec(kModel)) {
+    EXPECT_EQ(weights.Find(spec.name)->bytes, copied_weights.Find(spec.name)->bytes);
+  }
+}
+
+TEST(ApplyRoundTest, AnotherLayoutIsRefusedAndChangesNothing) {
+  const TensorBundle start = InitialWeights(kModel, 1);
+  TensorBundle weights = start;
+  TensorBundle state = InitialAdamState(kModel);
+  TensorBundle without_statistics;
+  for (const TensorSpec& spec : ParameterSpec(kModel)) without_statistics.Add(Tensor::Zeros(spec));
+
+  EXPECT_THAT(ApplyRound(kModel, AdamConfig{}, without_statistics, 1, weights, state),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("batch_")));
+  EXPECT_THAT(ApplyRound(kModel, AdamConfig{}, MakeGradient(), 0, weights, state),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("micro-batch")));
+  TensorBundle no_state;
+  EXPECT_THAT(ApplyRound(kModel, AdamConfig{}, MakeGradient(), 1, weights, no_state),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  for (const TensorSpec& spec : WeightsSpec(kModel)) {
+    EXPECT_EQ(weights.Find(spec.name)->bytes, start.Find(spec.name)->bytes);
+  }
+}
+
+}  // namespace
+}  // namespace gannet
