@@ -16,7 +16,8 @@ ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, C
       parked_gauge_(parked),
       options_(options) {
   MutexLock lock(join_mu_);
-  watcher_ = std::thread([this] { WatchSignal(); });
+  // Read here: a signal that comes before the thread runs must not be missed.
+  watcher_ = std::thread([this, seen = signal_.generation()] { WatchSignal(seen); });
   timer_ = std::thread([this] { KeepTime(); });
 }
 
@@ -91,8 +92,7 @@ void ClaimQueue::Stop() {
   if (timer_.joinable()) timer_.join();
 }
 
-void ClaimQueue::WatchSignal() {
-  uint64_t seen = signal_.generation();
+void ClaimQueue::WatchSignal(uint64_t seen) {
   while (true) {
     const uint64_t now = signal_.AwaitPast(seen, options_.look_interval);
     MutexLock lock(mu_);

@@ -33,9 +33,9 @@ struct ClaimQueueOptions {
 //
 // A look is Exchange::Claim without a wait, on a thread of the pool. Each claim looks when it
 // enters and, when its wait is over, once more. In between it is parked. The signal (or the
-// interval) opens a wave for each run: parked claims look, longest waiting first, a few at the same
-// time, until one of them finds nothing; then there is nothing for the rest either. So two new
-// units cost about four looks, whether three claims are parked or three hundred.
+// interval) opens a wave for each run: parked claims start to look, longest waiting first, a few at
+// the same time, until one of them finds nothing; then there is nothing for the rest either. So two
+// new units cost about four looks, whether three claims are parked or three hundred.
 //
 //   worker A, B, C parked; a round of two units is published, the signal fires:
 //   A and B look, both get a unit; C looks, finds nothing: the wave is over, C is parked as before.
@@ -93,7 +93,7 @@ class ClaimQueue {
   };
   using Answers = std::vector<Answer>;
 
-  void WatchSignal();
+  void WatchSignal(uint64_t seen);
   void KeepTime();
   void OpenWaves() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndWaits(Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

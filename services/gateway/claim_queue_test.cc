@@ -1,0 +1,264 @@
+#include "services/gateway/claim_queue.h"
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/test_values.h"
+#include "services/gateway/testing/forwarding_exchange.h"
+#include "services/gateway/testing/waiting.h"
+
+namespace gannet {
+namespace {
+
+// Counts looks, and how many there were at the same time.
+class CountingExchange final : public ForwardingExchange {
+ public:
+  using ForwardingExchange::ForwardingExchange;
+
+  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override {
+    EXPECT_EQ(request.wait, absl::ZeroDuration());
+    ++looks;
+    return ForwardingExchange::Claim(request);
+  }
+
+  std::atomic<int> looks = 0;
+};
+
+// A run of the memory backend with three units in round 1, and a queue before it.
+class ClaimQueueTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    run_ = backend_.store().CreateRun(TestNewRun(config_)).value();
+    leadership_ = backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)).value();
+  }
+
+  void TearDown() override {
+    if (queue_ != nullptr) queue_->Stop();
+    pool_.Stop();
+  }
+
+  void MakeQueue(ClaimQueueOptions options = {.look_interval = absl::Hours(1)}) {
+    queue_ = std::make_unique<ClaimQueue>(exchange_, signal_, pool_, clock_, parked_, options);
+  }
+
+  WorkerIdentity Join(int number, int64_t incarnation = 1) {
+    const WorkerIdentity worker = TestWorker(number, incarnation);
+    EXPECT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
+    return worker;
+  }
+
+  struct Pending {
+    ClaimQueue::Ticket ticket = 0;
+    std::future<absl::StatusOr<ClaimResult>> answer;
+  };
+
+  Pending Claim(const WorkerIdentity& worker, absl::Duration wait = kMaxClaimWait) {
+    auto promise = std::make_shared<std::promise<absl::StatusOr<ClaimResult>>>();
+    Pending pending;
+    pending.answer = promise->get_future();
+    pending.ticket = queue_->Enter(
+        {.worker = worker,
+         .run = run_,
+         .request_id = absl::StrFormat("%032x", ++last_request_),
+         .wait = wait},
+        [promise](absl::StatusOr<ClaimResult> result) { promise->set_value(std::move(result)); });
+    return pending;
+  }
+
+  // Takes the three units of the open round.
+  void TakeAllUnits() {
+    for (int i = 0; i < config_.units_per_round; ++i) {
+      const absl::StatusOr<ClaimResult> result = Claim(Join(1'000 + i)).answer.get();
+      ASSERT_OK(result);
+      ASSERT_TRUE(result->unit.has_value());
+    }
+  }
+
+  void Publish() {
+    ASSERT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, version_)));
+    version_ = WeightsVersion(version_.value() + 1);
+    signal_.Notify();
+  }
+
+  bool AwaitParked(int count) {
+    return AwaitTrue([&] { return parked_.value() == count; });
+  }
+
+  const RunConfig config_ = TinyRunConfig();
+  RealClock clock_;
+  MemoryBackend backend_{clock_};
+  RunId run_;
+  Leadership leadership_;
+  WeightsVersion version_{0};
+  CountingExchange exchange_{backend_.exchange()};
+  WorkSignal signal_;
+  ReadableGauge queued_;
+  ReadableGauge parked_;
+  TaskPool pool_{4, 1'000, queued_};
+  std::unique_ptr<ClaimQueue> queue_;
+  int last_request_ = 0;
+};
+
+TEST_F(ClaimQueueTest, AReadyUnitIsAnsweredAtOnce) {
+  MakeQueue();
+
+  ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(1)).answer.get());
+
+  EXPECT_TRUE(result.unit.has_value());
+}
+
+TEST_F(ClaimQueueTest, WithoutAWaitNothingIsParked) {
+  MakeQueue();
+  TakeAllUnits();
+
+  ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(1), absl::ZeroDuration()).answer.get());
+
+  EXPECT_FALSE(result.unit.has_value());
+}
+
+TEST_F(ClaimQueueTest, TheSignalWakesParkedClaimsInOrderOfArrival) {
+  // With more than one look at the same time the order is only nearly that.
+  MakeQueue({.max_looks_at_once = 1, .look_interval = absl::Hours(1)});
+  TakeAllUnits();
+  std::vector<Pending> pending;
+  for (int i = 1; i <= 5; ++i) {
+    pending.push_back(Claim(Join(i)));
+    ASSERT_TRUE(AwaitParked(i));
+  }
+
+  Publish();  // three units
+
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK_AND_ASSIGN(const ClaimResult result, pending[i].answer.get());
+    EXPECT_TRUE(result.unit.has_value()) << i;
+  }
+  EXPECT_TRUE(AwaitParked(2));
+}
+
+TEST_F(ClaimQueueTest, ThreeHundredParkedClaimsDoNotAllLookForThreeUnits) {
+  MakeQueue({.max_looks_at_once = 2, .look_interval = absl::Hours(1)});
+  TakeAllUnits();
+  std::vector<Pending> pending;
+  for (int i = 1; i <= 300; ++i) pending.push_back(Claim(Join(i)));
+  ASSERT_TRUE(AwaitParked(300));
+  const int before = exchange_.looks;
+
+  Publish();
+  ASSERT_TRUE(AwaitParked(297));
+
+  // Three that find a unit, and as many that find nothing as may look at the same time.
+  EXPECT_LE(exchange_.looks - before, 3 + 2);
+  queue_->Stop();
+  int with_unit = 0;
+  for (Pending& claim : pending) {
+    const absl::StatusOr<ClaimResult> result = claim.answer.get();
+    ASSERT_OK(result);
+    with_unit += result->unit.has_value() ? 1 : 0;
+  }
+  EXPECT_EQ(with_unit, 3);
+}
+
+TEST_F(ClaimQueueTest, WithoutASignalTheIntervalFindsTheUnit) {
+  MakeQueue({.look_interval = absl::Milliseconds(5)});
+  TakeAllUnits();
+  Pending pending = Claim(Join(1));
+  ASSERT_TRUE(AwaitParked(1));
+
+  ASSERT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, version_)));
+
+  ASSERT_OK_AND_ASSIGN(const ClaimResult result, pending.answer.get());
+  EXPECT_TRUE(result.unit.has_value());
+}
+
+TEST_F(ClaimQueueTest, TheEndOfTheWaitIsAnAnswerWithoutAUnit) {
+  MakeQueue();
+  TakeAllUnits();
+
+  ASSERT_OK_AND_ASSIGN(const ClaimResult result,
+                       Claim(Join(1), absl::Milliseconds(30)).answer.get());
+
+  EXPECT_FALSE(result.unit.has_value());
+  EXPECT_EQ(result.state, RunState::kRunning);
+}
+
+TEST_F(ClaimQueueTest, TheEndOfTheRunAnswersEveryParkedClaim) {
+  MakeQueue();
+  TakeAllUnits();
+  std::vector<Pending> pending;
+  for (int i = 1; i <= 20; ++i) pending.push_back(Claim(Join(i)));
+  ASSERT_TRUE(AwaitParked(20));
+
+  ASSERT_OK(backend_.store().SetRunState(run_, RunState::kStopped, "the lesson is over"));
+  signal_.Notify();
+
+  for (Pending& claim : pending) {
+    ASSERT_OK_AND_ASSIGN(const ClaimResult result, claim.answer.get());
+    EXPECT_EQ(result.state, RunState::kStopped);
+  }
+}
+
+TEST_F(ClaimQueueTest, AWorkerTakenOverWhileParkedGetsNoUnit) {
+  MakeQueue();
+  TakeAllUnits();
+  Pending stale = Claim(Join(1, 1));
+  ASSERT_TRUE(AwaitParked(1));
+  Join(1, 2);
+
+  Publish();
+
+  EXPECT_THAT(stale.answer.get(), StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(ClaimQueueTest, ACancelledClaimTakesNoUnit) {
+  MakeQueue();
+  TakeAllUnits();
+  Pending gone = Claim(Join(1));
+  ASSERT_TRUE(AwaitParked(1));
+
+  queue_->Cancel(gone.ticket);
+  EXPECT_THAT(gone.answer.get(), StatusIs(absl::StatusCode::kCancelled));
+  Publish();
+
+  for (int i = 2; i <= 4; ++i) {
+    ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(i)).answer.get());
+    EXPECT_TRUE(result.unit.has_value());
+  }
+}
+
+TEST_F(ClaimQueueTest, MoreThanTheLimitAreRefused) {
+  MakeQueue({.max_parked = 2, .look_interval = absl::Hours(1)});
+  TakeAllUnits();
+  Pending first = Claim(Join(1));
+  Pending second = Claim(Join(2));
+  ASSERT_TRUE(AwaitParked(2));
+
+  EXPECT_THAT(Claim(Join(3)).answer.get(), StatusIs(absl::StatusCode::kResourceExhausted));
+
+  queue_->Drain();
+  EXPECT_OK(first.answer.get());
+  EXPECT_OK(second.answer.get());
+}
+
+TEST_F(ClaimQueueTest, DrainingAnswersTheParkedAndParksNoMore) {
+  MakeQueue();
+  TakeAllUnits();
+  Pending parked = Claim(Join(1));
+  ASSERT_TRUE(AwaitParked(1));
+
+  queue_->Drain();
+
+  ASSERT_OK_AND_ASSIGN(const ClaimResult result, parked.answer.get());
+  EXPECT_FALSE(result.unit.has_value());
+  ASSERT_OK_AND_ASSIGN(const ClaimResult later, Claim(Join(2)).answer.get());
+  EXPECT_FALSE(later.unit.has_value());
+}
+
+}  // namespace
+}  // namespace gannet

@@ -1,0 +1,164 @@
+#include "services/gateway/weights_cache.h"
+
+#include <atomic>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/telemetry/metrics.h"
+
+namespace gannet {
+namespace {
+
+const RunId kRun(1);
+
+Payload PayloadOf(size_t bytes) {
+  return Payload::FromBytes(Codec::kFp32, std::string(bytes, 'w'));
+}
+
+class WeightsCacheTest : public ::testing::Test {
+ protected:
+  // One thread, so that a test can hold it.
+  Metrics registry_;
+  GatewayMetrics metrics_{registry_};
+  TaskPool pool_{1, 10, metrics_.bulk_tasks_queued};
+  WeightsCache cache_{pool_, 100, metrics_};
+
+  // Gets a version that weighs `bytes`, and counts the reads.
+  absl::StatusOr<Payload> Get(int64_t version, size_t bytes = 30) {
+    std::promise<absl::StatusOr<Payload>> answer;
+    cache_.Get(
+        kRun, WeightsVersion(version),
+        [this, bytes]() -> absl::StatusOr<Payload> {
+          ++reads_;
+          return PayloadOf(bytes);
+        },
+        [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
+    return answer.get_future().get();
+  }
+
+  std::atomic<int> reads_ = 0;
+};
+
+TEST_F(WeightsCacheTest, ASecondRequestReadsNothing) {
+  ASSERT_OK(Get(1));
+
+  ASSERT_OK_AND_ASSIGN(const Payload payload, Get(1));
+
+  EXPECT_EQ(payload.bytes->size(), 30u);
+  EXPECT_EQ(reads_, 1);
+}
+
+TEST_F(WeightsCacheTest, TheLeastRecentlyUsedMakesRoom) {
+  ASSERT_OK(Get(1));
+  ASSERT_OK(Get(2));
+  ASSERT_OK(Get(3));
+  ASSERT_OK(Get(1));
+  ASSERT_OK(Get(4));  // 120 bytes are too many: version 2 goes
+  ASSERT_EQ(reads_, 4);
+
+  ASSERT_OK(Get(1));
+  ASSERT_OK(Get(3));
+  ASSERT_OK(Get(4));
+  EXPECT_EQ(reads_, 4);
+  ASSERT_OK(Get(2));
+  EXPECT_EQ(reads_, 5);
+}
+
+TEST_F(WeightsCacheTest, WhatIsTooLargeIsPassedOnAndNotKept) {
+  ASSERT_OK(Get(1, 101));
+  ASSERT_OK(Get(1, 101));
+
+  EXPECT_EQ(reads_, 2);
+}
+
+TEST_F(WeightsCacheTest, AllWhoAskDuringAReadShareIt) {
+  std::promise<void> go;
+  std::shared_future<void> gone = go.get_future().share();
+  std::vector<std::promise<absl::StatusOr<Payload>>> answers(30);
+  for (auto& answer : answers) {
+    cache_.Get(
+        kRun, WeightsVersion(1),
+        [this, gone]() -> absl::StatusOr<Payload> {
+          ++reads_;
+          gone.wait();
+          return PayloadOf(30);
+        },
+        [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
+  }
+
+  go.set_value();
+
+  for (auto& answer : answers) EXPECT_OK(answer.get_future().get());
+  EXPECT_EQ(reads_, 1);
+}
+
+TEST_F(WeightsCacheTest, AnErrorAboutOneCallerDoesNotReachTheOthers) {
+  std::promise<void> go;
+  std::shared_future<void> gone = go.get_future().share();
+  std::vector<std::promise<absl::StatusOr<Payload>>> answers(3);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    cache_.Get(
+        kRun, WeightsVersion(1),
+        [i, gone]() -> absl::StatusOr<Payload> {
+          gone.wait();
+          if (i == 0) return absl::FailedPreconditionError("stale incarnation");
+          return PayloadOf(30);
+        },
+        [&answers, i](absl::StatusOr<Payload> payload) {
+          answers[i].set_value(std::move(payload));
+        });
+  }
+
+  go.set_value();
+
+  EXPECT_THAT(answers[0].get_future().get(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_OK(answers[1].get_future().get());
+  EXPECT_OK(answers[2].get_future().get());
+}
+
+TEST_F(WeightsCacheTest, AnErrorIsNotKept) {
+  std::promise<absl::StatusOr<Payload>> answer;
+  cache_.Get(
+      kRun, WeightsVersion(1),
+      []() -> absl::StatusOr<Payload> { return absl::NotFoundError("not kept"); },
+      [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
+  ASSERT_THAT(answer.get_future().get(), StatusIs(absl::StatusCode::kNotFound));
+
+  EXPECT_OK(Get(1));
+}
+
+TEST_F(WeightsCacheTest, ClearForgetsAndReadsInProgressAreNotKept) {
+  ASSERT_OK(Get(1));
+  std::promise<void> started;
+  std::promise<void> go;
+  std::promise<absl::StatusOr<Payload>> answer;
+  cache_.Get(
+      kRun, WeightsVersion(2),
+      [&]() -> absl::StatusOr<Payload> {
+        started.set_value();
+        go.get_future().wait();
+        return PayloadOf(30);
+      },
+      [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
+  started.get_future().wait();
+
+  cache_.Clear();
+  go.set_value();
+
+  ASSERT_OK(answer.get_future().get());
+  ASSERT_OK(Get(1));
+  ASSERT_OK(Get(2));
+  EXPECT_EQ(reads_, 3);
+}
+
+TEST_F(WeightsCacheTest, AStoppedPoolIsAnAnswer) {
+  pool_.Stop();
+
+  EXPECT_THAT(Get(1), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+}  // namespace
+}  // namespace gannet
