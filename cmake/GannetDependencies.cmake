@@ -25,6 +25,7 @@ if(GANNET_SERVICES)
   pkg_check_modules(libpqxx REQUIRED IMPORTED_TARGET libpqxx)
   pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)
   find_package(prometheus-cpp CONFIG REQUIRED)
+  pkg_check_modules(libmicrohttpd REQUIRED IMPORTED_TARGET libmicrohttpd)
   find_package(spdlog CONFIG REQUIRED)
   find_package(yaml-cpp CONFIG REQUIRED)
   # yaml-cpp 0.8 (Debian 13) renamed its target.

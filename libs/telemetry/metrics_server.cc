@@ -1,28 +1,25 @@
 #include <arpa/inet.h>
+#include <microhttpd.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <exception>
 #include <memory>
-#include <utility>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/periodic_runner.h"
+#include "libs/base/check.h"
 #include "libs/base/status_macros.h"
 #include "libs/telemetry/metrics.h"
-#include "libs/telemetry/metrics_state.h"
-#include "prometheus/exposer.h"
 
 namespace gannet {
 namespace {
 
 struct Address {
-  std::string for_civetweb;  // "1.2.3.4:80", "[::1]:80"
   sockaddr_storage socket{};
   socklen_t socket_bytes = 0;
 };
@@ -62,12 +59,11 @@ absl::StatusOr<Address> ParseAddress(const std::string& listen) {
     v4->sin_port = htons(static_cast<uint16_t>(port));
     address.socket_bytes = sizeof(sockaddr_in);
   }
-  address.for_civetweb = absl::StrCat(host, ":", port);
   return address;
 }
 
-// Says why a server cannot listen there. civetweb only says that it cannot, so the bind is tried
-// again here.
+// Says why a server cannot listen there. libmicrohttpd only says that it cannot, so the bind is
+// tried again here.
 absl::Status ExplainFailure(const Address& address, const std::string& listen, const char* what) {
   const int fd = socket(address.socket.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   int error = fd < 0 ? errno : 0;
@@ -97,47 +93,53 @@ absl::Status ExplainFailure(const Address& address, const std::string& listen, c
   }
 }
 
-// Connects and hangs up at once.
-void Knock(const Address& address) {
-  const int fd = socket(address.socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  // Whether it succeeds does not matter.
-  (void)connect(fd, reinterpret_cast<const sockaddr*>(&address.socket), address.socket_bytes);
-  close(fd);
+// Answers GET /metrics; anything else is not here.
+MHD_Result Answer(void* metrics, MHD_Connection* connection, const char* url, const char* method,
+                  const char*, const char*, size_t*, void**) {
+  const bool found = std::strcmp(url, "/metrics") == 0 && std::strcmp(method, "GET") == 0;
+  const std::string body =
+      found ? static_cast<const Metrics*>(metrics)->Render() : "the metrics are at /metrics\n";
+  MHD_Response* const response = MHD_create_response_from_buffer(
+      body.size(), const_cast<char*>(body.data()), MHD_RESPMEM_MUST_COPY);
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                          found ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain");
+  const MHD_Result queued =
+      MHD_queue_response(connection, found ? MHD_HTTP_OK : MHD_HTTP_NOT_FOUND, response);
+  MHD_destroy_response(response);
+  return queued;
 }
 
 }  // namespace
 
+// libmicrohttpd rather than prometheus-cpp's own server: that one's threads have stacks of 100 KiB,
+// which glibc refuses in a process whose libraries (LibTorch) want more thread-local storage.
 struct MetricsServer::State {
-  std::unique_ptr<prometheus::Exposer> exposer;
-  Address bound;
+  MHD_Daemon* daemon = nullptr;
 };
 
 MetricsServer::MetricsServer() : state_(std::make_unique<State>()) {}
 
 MetricsServer::~MetricsServer() {
-  if (state_->exposer == nullptr) return;
-  // civetweb notices that it shall stop only when somebody connects, or after two seconds.
-  PeriodicRunner knocker(absl::Milliseconds(20), [this] { Knock(state_->bound); });
-  state_->exposer.reset();
+  if (state_->daemon != nullptr) MHD_stop_daemon(state_->daemon);
 }
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(Metrics& metrics,
                                                                     const std::string& listen) {
   GANNET_ASSIGN_OR_RETURN(const Address address, ParseAddress(listen));
   std::unique_ptr<MetricsServer> server(new MetricsServer());
-  // civetweb throws when it cannot bind.
-  try {
-    server->state_->exposer = std::make_unique<prometheus::Exposer>(address.for_civetweb);
-    server->state_->exposer->RegisterCollectable(metrics.state_->registry);
-    for (const int port : server->state_->exposer->GetListeningPorts()) server->port_ = port;
-    server->state_->bound = address;
-    // sin_port and sin6_port lie at the same place.
-    reinterpret_cast<sockaddr_in*>(&server->state_->bound.socket)->sin_port =
-        htons(static_cast<uint16_t>(server->port_));
-  } catch (const std::exception& e) {
-    return ExplainFailure(address, listen, e.what());
+  unsigned int flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO;
+  if (address.socket.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
+  // A scraper or two at a time; a connection that says nothing for 10 s is dropped.
+  server->state_->daemon = MHD_start_daemon(
+      flags, 0, nullptr, nullptr, &Answer, &metrics, MHD_OPTION_SOCK_ADDR, &address.socket,
+      MHD_OPTION_CONNECTION_LIMIT, 32u, MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_END);
+  if (server->state_->daemon == nullptr) {
+    return ExplainFailure(address, listen, "the HTTP server did not start");
   }
+  const MHD_DaemonInfo* const info =
+      MHD_get_daemon_info(server->state_->daemon, MHD_DAEMON_INFO_BIND_PORT);
+  GANNET_CHECK(info != nullptr);
+  server->port_ = info->port;
   return server;
 }
 

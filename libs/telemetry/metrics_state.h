@@ -13,7 +13,7 @@
 
 namespace gannet {
 
-// Inside of Metrics, shared with MetricsServer. Not for other libraries.
+// Inside of Metrics. Not for other libraries.
 struct Metrics::State {
   enum class Kind { kCounter, kGauge, kHistogram };
 
@@ -34,7 +34,6 @@ struct Metrics::State {
     GANNET_CHECK(added || it->second == family);
   }
 
-  // Shared because the HTTP server holds a weak pointer to it.
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
   Mutex mu;
   std::map<std::string, Family> families ABSL_GUARDED_BY(mu);
