@@ -1,0 +1,56 @@
+// A class in which things break, against one in which nothing does.
+
+#include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/gan/gan.h"
+#include "libs/store/testing/test_postgres.h"
+#include "tests/cluster/test_cluster.h"
+
+namespace gannet {
+namespace {
+
+constexpr ModelConfig kModel = {.image_size = 32, .latent_dim = 16, .base_width = 4};
+
+std::string CalmRun(const RunConfig& config) {
+  TestCluster cluster(config);
+  cluster.StartGateway();
+  cluster.StartCoordinator();
+  cluster.AddWorker(WorkerPath::kGateway);
+  cluster.AwaitFinished();
+  return cluster.FinalWeightsSha();
+}
+
+TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
+  ConfigureCompute(1);
+  const RunConfig config = FacesRunConfig(kModel, 8, 4, 40);
+  const std::string calm = CalmRun(config);
+
+  TestCluster cluster(config);
+  cluster.StartGateway();
+  cluster.StartCoordinator();
+  const int first = cluster.AddWorker(WorkerPath::kGateway);
+  cluster.AddWorker(WorkerPath::kGateway);
+  cluster.AwaitRounds(5);
+  cluster.StopGateway();
+  cluster.StartGateway();
+  cluster.AwaitRounds(10);
+  EXPECT_OK(cluster.StopWorker(first));
+  cluster.AwaitRounds(15);
+  cluster.StopCoordinator();
+  cluster.AddWorker(WorkerPath::kDirect);
+  cluster.StartCoordinator();
+  cluster.AwaitRounds(20);
+  TestPostgres::Get().Stop(TestPostgres::StopMode::kImmediate);
+  TestPostgres::Get().Start();
+  cluster.AwaitRounds(25);
+  TestPostgres::Get().Stop(TestPostgres::StopMode::kFast);
+  cluster.StopGateway();
+  TestPostgres::Get().Start();
+  cluster.StartGateway();
+  cluster.AwaitFinished();
+
+  EXPECT_EQ(cluster.FinalWeightsSha(), calm);
+}
+
+}  // namespace
+}  // namespace gannet

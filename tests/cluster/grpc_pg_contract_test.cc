@@ -1,0 +1,32 @@
+// Everything that is promised of an exchange holds for PostgreSQL seen through a gateway: the way a
+// worker behind a firewall goes.
+#include <memory>
+
+#include "gtest/gtest.h"
+#include "libs/exchange/testing/exchange_contract.h"
+#include "libs/exchange/testing/memory_fixture.h"
+#include "libs/exchange/testing/random_operations.h"
+#include "libs/store/testing/pg_fixture.h"
+#include "services/gateway/testing/gateway_fixture.h"
+
+namespace gannet {
+namespace {
+
+std::unique_ptr<BackendFixture> MakeGatewayBeforePostgresFixture() {
+  return std::make_unique<GatewayFixture>(MakePgFixture());
+}
+
+GANNET_INSTANTIATE_EXCHANGE_CONTRACT(GatewayBeforePostgreSql, MakeGatewayBeforePostgresFixture);
+
+TEST(GatewayBeforePostgreSqlTest, MemoryAndPostgreSqlThroughAGatewayAnswerAlike) {
+  GatewayServerOptions options = TestGatewayOptions();
+  // Weights in memory outlive those in the database, which is the one difference that is meant.
+  options.service.weights_cache_bytes = 0;
+  MemoryFixture memory;
+  GatewayFixture gateway(MakePgFixture(), options);
+
+  EXPECT_TRUE(CompareRandomOperations(memory, gateway, 6, 2'000));
+}
+
+}  // namespace
+}  // namespace gannet

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/domain/run_config.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/store.h"
+#include "libs/store/pg_backend.h"
+#include "libs/telemetry/metrics.h"
+#include "services/coordinator/coordinator_server.h"
+#include "services/gateway/gateway_server.h"
+#include "services/worker/worker.h"
+
+namespace gannet {
+
+// How a worker reaches the run.
+enum class WorkerPath { kGateway, kDirect };
+
+// A whole class in one process: a database of its own on a real PostgreSQL, and the coordinator,
+// gateway and workers that the mains run, over real sockets.
+//
+//   TestCluster cluster(FacesRunConfig(...));
+//   cluster.StartGateway();
+//   cluster.StartCoordinator();
+//   cluster.AddWorker(WorkerPath::kGateway);
+//   cluster.AwaitFinished();
+//
+// Thread safety: none.
+class TestCluster {
+ public:
+  explicit TestCluster(RunConfig config);
+  ~TestCluster();
+
+  void StartGateway();
+  // The next gateway listens on the same port.
+  void StopGateway();
+
+  void StartCoordinator();
+  void StopCoordinator();
+
+  // Number of the worker; its identity is the number.
+  int AddWorker(WorkerPath path);
+  absl::StatusOr<WorkerReport> StopWorker(int number);
+
+  // Waits until so many rounds are published.
+  void AwaitRounds(int64_t rounds);
+  // Waits until the run is finished and every worker has ended, which each must do by itself.
+  void AwaitFinished();
+
+  Store& store() { return backend_->store(); }
+  Exchange& direct_exchange() { return backend_->exchange(); }
+  RunId run();
+  const RunConfig& config() const { return config_; }
+
+  // The published weights, which must be kept still.
+  Payload Weights(WeightsVersion version);
+  // SHA-256 of the last weights, as hexadecimal digits.
+  std::string FinalWeightsSha();
+
+ private:
+  struct RunningWorker;
+
+  RunConfig config_;
+  RealClock clock_;
+  Metrics metrics_;
+  std::string url_;
+  std::unique_ptr<PgBackend> backend_;
+  WorkerIdentity reader_;
+
+  std::unique_ptr<GatewayServer> gateway_;
+  int gateway_port_ = 0;
+  std::unique_ptr<CoordinatorServer> coordinator_;
+  std::thread coordinator_thread_;
+  std::vector<std::unique_ptr<RunningWorker>> workers_;
+};
+
+// A run on procedural faces, named "cluster": 2 units a round.
+RunConfig FacesRunConfig(const ModelConfig& model, int images_per_unit, int micro_batch,
+                         int64_t round_count);
+
+}  // namespace gannet
