@@ -2,10 +2,9 @@
 
 #include <torch/torch.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -215,19 +214,32 @@ void ReferenceBatchNorm(int64_t rows, int64_t channels, const std::vector<float>
               running_var.size() * sizeof(float));
 }
 
-double ReferenceImagesPerSecond(const ModelConfig& model, const TensorBundle& weights,
-                                int micro_batch, int repeats) {
-  Networks networks(model, weights, torch::kFloat32);
-  const torch::Tensor images = torch::randn({micro_batch, 3, model.image_size, model.image_size});
-  const torch::Tensor noise = torch::randn({micro_batch, model.latent_dim, 1, 1});
-  double best = 0;
-  for (int i = 0; i < repeats; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    Step(networks, images, noise, 1.0);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    best = std::max(best, micro_batch / seconds.count());
-  }
-  return best;
+struct StockTrainingStep::State {
+  Networks networks;
+  torch::Tensor images, noise;
+};
+
+StockTrainingStep::StockTrainingStep(const ModelConfig& model, const TensorBundle& weights,
+                                     int micro_batch)
+    : state_(std::make_unique<State>(
+          State{Networks(model, weights, torch::kFloat32),
+                torch::rand({micro_batch, 3, model.image_size, model.image_size}) * 2 - 1,
+                torch::randn({micro_batch, model.latent_dim, 1, 1})})) {}
+
+StockTrainingStep::~StockTrainingStep() = default;
+
+void StockTrainingStep::Run() {
+  const auto backward = [](const torch::Tensor& logits, double target) {
+    torch::binary_cross_entropy_with_logits(logits, torch::full_like(logits, target)).backward();
+  };
+  nn::Sequential& generator = state_->networks.generator;
+  nn::Sequential& discriminator = state_->networks.discriminator;
+  discriminator->zero_grad();
+  backward(discriminator->forward(state_->images), 1);
+  const torch::Tensor fake = generator->forward(state_->noise);
+  backward(discriminator->forward(fake.detach()), 0);
+  generator->zero_grad();
+  backward(discriminator->forward(fake), 1);
 }
 
 }  // namespace gannet

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "libs/domain/run_config.h"
@@ -41,9 +42,18 @@ TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
 void ReferenceBatchNorm(int64_t rows, int64_t channels, const std::vector<float>& input,
                         std::vector<float>& running_mean, std::vector<float>& running_var);
 
-// Images a second of the gradient computation with stock modules on random images, best of
-// `repeats` steps of one micro-batch.
-double ReferenceImagesPerSecond(const ModelConfig& model, const TensorBundle& weights,
-                                int micro_batch, int repeats);
+// The training step as the PyTorch example has it, on random images: backward() over D(real),
+// D(fake.detach()) and D(fake) in turn, at stock modules. Without the optimizer. For the benchmark.
+class StockTrainingStep {
+ public:
+  StockTrainingStep(const ModelConfig& model, const TensorBundle& weights, int micro_batch);
+  ~StockTrainingStep();
+
+  void Run();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace gannet

@@ -1,0 +1,157 @@
+// Compares the gradient computation with stock LibTorch modules in the same run: images a second
+// and their ratio.
+//
+//   gannet-bench-gan [--repeats N] [--json]
+//
+// Each figure is the best of N; ours and stock take turns, so that a noisy machine disturbs both.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/gan/gan.h"
+#include "libs/gan/testing/reference_dcgan.h"
+
+namespace gannet {
+namespace {
+
+struct Case {
+  const char* name;
+  ModelConfig model;
+  int micro_batch;
+  int micro_batches;  // in a unit; the demo's have one, and so pay for the export of the gradient
+                      // each time
+  int threads;
+};
+
+struct Rates {
+  double ours = 0;
+  double stock = 0;
+};
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const int micro_batch : {32, 64}) {
+    cases.push_back({"default", ModelConfig{}, micro_batch, 4, 2});
+  }
+  cases.push_back({"default", ModelConfig{}, 32, 4, 1});
+  for (const int threads : {1, 2}) {
+    for (const int width : {32, 40, 48}) {
+      for (const int micro_batch : {16, 32}) {
+        cases.push_back({"demo",
+                         {.image_size = 32, .latent_dim = 100, .base_width = width},
+                         micro_batch,
+                         1,
+                         threads});
+      }
+    }
+  }
+  return cases;
+}
+
+// Seconds of our computation of one unit; infinite when it fails, which ends the comparison
+// visibly.
+double OurSeconds(GradientComputer& computer, const Case& c) {
+  UnitTask task;
+  task.micro_batch = c.micro_batch;
+  task.image_count = c.micro_batch * c.micro_batches;
+  task.read_image = [](int position, absl::Span<float> out) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i] =
+          static_cast<float>((i * 37 + static_cast<size_t>(position) * 101) % 255) / 127.5f - 1;
+    }
+    return absl::OkStatus();
+  };
+  const absl::StatusOr<UnitGradient> unit = computer.Compute(task);
+  if (!unit.ok()) {
+    std::fprintf(stderr, "%s\n", unit.status().ToString().c_str());
+    std::exit(1);
+  }
+  return unit->compute_seconds;
+}
+
+double StockSeconds(StockTrainingStep& step) {
+  const auto start = std::chrono::steady_clock::now();
+  step.Run();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Rates Measure(const Case& c, int repeats) {
+  ConfigureCompute(c.threads);
+  const TensorBundle weights = InitialWeights(c.model, 1);
+  const std::unique_ptr<GradientComputer> computer = MakeGradientComputer(c.model).value();
+  if (const absl::Status status = computer->SetWeights(weights); !status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    std::exit(1);
+  }
+  StockTrainingStep stock(c.model, weights, c.micro_batch);
+  // The first step of each builds oneDNN's kernels.
+  OurSeconds(*computer, c);
+  StockSeconds(stock);
+  double ours = std::numeric_limits<double>::infinity(), theirs = ours;
+  for (int i = 0; i < repeats; ++i) {
+    ours = std::min(ours, OurSeconds(*computer, c) / c.micro_batches);
+    theirs = std::min(theirs, StockSeconds(stock));
+  }
+  return {.ours = c.micro_batch / ours, .stock = c.micro_batch / theirs};
+}
+
+void PrintText(const Case& c, const Rates& rates) {
+  std::printf(
+      "%-8s %dx%d width %2d  micro-batch %2d  %d threads  ours %7.1f img/s  stock %7.1f img/s  "
+      "ratio %.2f\n",
+      c.name, c.model.image_size, c.model.image_size, c.model.base_width, c.micro_batch, c.threads,
+      rates.ours, rates.stock, rates.ours / rates.stock);
+  std::fflush(stdout);
+}
+
+void PrintJson(const Case& c, const Rates& rates, bool first) {
+  std::printf(
+      "%s\n  {\"name\": \"%s\", \"image_size\": %d, \"base_width\": %d, \"micro_batch\": %d, "
+      "\"threads\": %d, "
+      "\"images_per_second\": %.1f, \"stock_images_per_second\": %.1f, \"ratio\": %.3f}",
+      first ? "" : ",", c.name, c.model.image_size, c.model.base_width, c.micro_batch, c.threads,
+      rates.ours, rates.stock, rates.ours / rates.stock);
+}
+
+int Main(int argc, char** argv) {
+  bool json = false;
+  int repeats = 5;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--json") == 0) {
+      json = true;
+    } else if (std::strcmp(argv[i], "--repeats") == 0 && i + 1 < argc &&
+               std::atoi(argv[i + 1]) > 0) {
+      repeats = std::atoi(argv[++i]);
+    } else {
+      std::fprintf(stderr, "usage: gannet-bench-gan [--repeats N] [--json]\n");
+      return 2;
+    }
+  }
+  ConfigureCompute(2);
+  const std::string compute = DescribeCompute().text;
+  std::printf(json ? "{\"compute\": \"%s\", \"results\": [" : "%s\n", compute.c_str());
+  bool first = true;
+  for (const Case& c : Cases()) {
+    const Rates rates = Measure(c, repeats);
+    if (json) {
+      PrintJson(c, rates, first);
+    } else {
+      PrintText(c, rates);
+    }
+    first = false;
+  }
+  if (json) std::printf("\n]}\n");
+  return 0;
+}
+
+}  // namespace
+}  // namespace gannet
+
+int main(int argc, char** argv) { return gannet::Main(argc, argv); }
