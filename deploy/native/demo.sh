@@ -1,0 +1,182 @@
+# shellcheck shell=bash
+# The whole of Gannet on one machine: PostgreSQL, coordinator, gateway and two workers. Sourced by `run`.
+#
+#   demo [--quick|--full] [--out DIR] [-- SETTINGS]     SETTINGS such as --run.rounds 500 go to every program
+#
+# Nothing is shared between two demos: the kernel picks the ports, PostgreSQL listens on a socket only, and everything else
+# lives in a folder of its own. Workers may die, the run goes on; anything else that dies ends the demo.
+#
+# shellcheck disable=SC2154  # root, caller_dir, guarded_pid, postgres_pid, database_url: set by the scripts that source this
+
+# What differs from demo.yaml.
+demo_quick=(--run.rounds 150 --coordinator.sample_every 25)
+demo_full=(--model.image_size 64 --model.base_width 64 --run.rounds 50000 --coordinator.sample_every 100)
+
+demo() {
+  local settings=() out=""
+  while (($# > 0)); do
+    case $1 in
+      --quick) settings=("${demo_quick[@]}") ;;
+      --full) settings=("${demo_full[@]}") ;;
+      --out)
+        out=${2:?--out needs a folder}
+        [[ $out == /* ]] || out=$caller_dir/$out
+        shift
+        ;;
+      --)
+        shift
+        settings+=("$@")
+        break
+        ;;
+      *) die "Unknown argument '$1'; ./run help." ;;
+    esac
+    shift
+  done
+  if [[ -z $out ]]; then
+    mkdir -p out
+    out=$(mktemp -d "$root/out/demo-$(date +%Y%m%d-%H%M%S)-XXX")
+    chmod 755 "$out"
+  fi
+  mkdir -p "$out/logs"
+  demo_out=$out
+  demo_logs=$out/logs
+
+  # Nothing of the caller's may reach the services: other databases, proxies, settings of `run`.
+  unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE PGOPTIONS
+  unset http_proxy https_proxy grpc_proxy HTTP_PROXY HTTPS_PROXY GRPC_PROXY
+  unset GANNET_SETUP GANNET_JOBS
+
+  demo_dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-demo.XXXXXX")
+  unset GANNET_TMPDIR
+  trap demo_end EXIT
+  trap 'say "stopping"; exit 130' INT
+  trap 'exit 143' TERM HUP
+  guard_begin "$demo_dir"
+
+  demo_need_space "$demo_dir" 3
+  demo_settings=(--config "$root/deploy/native/demo.yaml" "${settings[@]}")
+  demo_start
+  demo_follow
+  demo_show
+}
+
+# demo_need_space DIR GIB
+demo_need_space() {
+  local free_kib
+  free_kib=$(df --output=avail "$1" | tail -n 1)
+  ((free_kib >= $2 * 1024 * 1024)) ||
+    die "Too little disk space in $1: $((free_kib / 1024)) MiB are free, the demo needs $2 GiB." \
+      "Set GANNET_TMPDIR to a folder with more room."
+}
+
+# demo_service STAGE NAME PROGRAM SETTINGS...: its pid in $guarded_pid, its log in $service_log.
+demo_service() {
+  local stage=$1 name=$2 program=$3
+  shift 3
+  service_log=$demo_logs/$name.log
+  guarded "$stage" "$name" TERM "$root/build/dev/bin/$program" "${demo_settings[@]}" "$@" \
+    >>"$service_log" 2>&1 </dev/null
+  demo_pids[$guarded_pid]=$name
+}
+
+# demo_port KEY: the port that the service started last names in its log, in $port.
+demo_port() {
+  local key=$1 attempt line
+  for ((attempt = 0; attempt < 600; ++attempt)); do
+    line=$(grep -m 1 -oE "(^| )$key=[0-9]+" "$service_log" 2>/dev/null || true)
+    if [[ -n $line ]]; then
+      port=${line##*=}
+      return
+    fi
+    kill -0 "$guarded_pid" 2>/dev/null || die_with_log "$(basename "$service_log" .log) ended while it started." "$service_log"
+    sleep 0.05
+  done
+  die_with_log "$(basename "$service_log" .log) does not say its '$key' after 30 s." "$service_log"
+}
+
+demo_start() {
+  local worker gateway_port
+  declare -gA demo_pids=()
+  say "PostgreSQL, coordinator, gateway and two workers start; logs in $demo_logs"
+  postgres_start "$demo_dir"
+  demo_pids[$postgres_pid]=PostgreSQL
+  "$root/build/dev/bin/gannet" migrate --database.url "$database_url" >"$demo_logs/migrate.log" 2>&1 ||
+    die_with_log "The schema could not be installed." "$demo_logs/migrate.log"
+
+  demo_service 3 coordinator gannet-coordinator --database.url "$database_url" --coordinator.output_dir "$demo_out" \
+    --coordinator.admin_listen 127.0.0.1:0 --coordinator.metrics_listen 127.0.0.1:0
+  demo_port admin_port
+  demo_admin=127.0.0.1:$port
+  demo_service 2 gateway gannet-gateway --database.url "$database_url" \
+    --gateway.listen 127.0.0.1:0 --gateway.metrics_listen 127.0.0.1:0
+  demo_port port
+  gateway_port=$port
+  for worker in 1 2; do
+    demo_service 1 "worker-$worker" gannet-worker --worker.exchange "127.0.0.1:$gateway_port" \
+      --worker.name "worker $worker" --worker.state_file "$demo_dir/worker-$worker.json" \
+      --worker.metrics_listen 127.0.0.1:0
+  done
+}
+
+# Shows progress until the run is finished. Returns when it is; ends the demo when it cannot be.
+demo_follow() {
+  local ended name rc watch_pid coordinator_done="" workers=2
+  "$root/build/dev/bin/gannet" watch --address "$demo_admin" --patience 5s &
+  watch_pid=$!
+  echo "1 TERM $watch_pid $(guard_start_time "$watch_pid") watch" >>"$demo_dir/guard.pids"
+  demo_pids[$watch_pid]=watch
+  while true; do
+    rc=0
+    # Bash's own words about a killed child are not wanted.
+    { wait -n -p ended "${!demo_pids[@]}" || rc=$?; } 2>/dev/null
+    name=${demo_pids[$ended]}
+    unset "demo_pids[$ended]"
+    case $name in
+      watch)
+        [[ -n $coordinator_done ]] || ((rc == 0)) || die "The progress display ended with exit code $rc."
+        [[ -z $coordinator_done ]] || return 0
+        ;;
+      worker-*)
+        workers=$((workers - 1))
+        if ((rc != 0)); then
+          echo >&2
+          say "$name has ended (exit code $rc); its log: $demo_logs/$name.log"
+          ((workers > 0)) || die_with_log "No worker is left." "$demo_logs/$name.log"
+          say "the other one goes on with its units"
+        fi
+        ;;
+      coordinator)
+        if ((rc != 0)); then
+          echo >&2
+          die_with_log "The coordinator has ended (exit code $rc)." "$demo_logs/coordinator.log"
+        fi
+        # The display has seen the end, or will say within its patience that nobody answers any more.
+        coordinator_done=yes
+        [[ -n ${demo_pids[$watch_pid]:-} ]] || return 0
+        ;;
+      *)
+        echo >&2
+        [[ $name != PostgreSQL ]] || cp "$demo_dir/postgres.log" "$demo_logs/PostgreSQL.log"
+        die_with_log "The $name has ended (exit code $rc)." "$demo_logs/$name.log"
+        ;;
+    esac
+  done
+}
+
+# What has come of it.
+demo_show() {
+  local gannet=$root/build/dev/bin/gannet
+  cp "$demo_out/samples/latest.png" "$demo_out/samples.png"
+  "$gannet" gif --from "$demo_out/samples" --out "$demo_out/training.gif" >"$demo_logs/gif.log" 2>&1 ||
+    die_with_log "The GIF could not be made." "$demo_logs/gif.log"
+  say "samples  $demo_out/samples.png"
+  say "GIF      $demo_out/training.gif"
+  say "weights  $demo_out/weights.safetensors (generator.safetensors: as PyTorch's state_dict)"
+  say "losses   $demo_out/history.csv"
+  say "logs     $demo_logs"
+}
+
+demo_end() {
+  [[ ! -f $demo_dir/postgres.log ]] || cp "$demo_dir/postgres.log" "$demo_logs/PostgreSQL.log"
+  guard_end
+}
