@@ -15,8 +15,9 @@ enum class ConfigFlagsHelp { kListed, kHidden };
 // Adds --config and one flag for each key of the schema. `command_line` is filled by the parse.
 void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_line);
 
-// Judges the words that a parsed app with allow_extras() did not know.
-// Returns: INVALID_ARGUMENT - naming each, with the nearest flag, one per line.
-absl::Status CheckRemaining(const CLI::App& app);
+// Judges the words that a parsed app with allow_extras() did not know. Known are the flags of
+// `innermost`, the command that was chosen, and of the apps it belongs to. Returns:
+// INVALID_ARGUMENT - naming each, with the nearest flag, one per line.
+absl::Status CheckRemaining(const CLI::App& app, const CLI::App& innermost);
 
 }  // namespace gannet

@@ -66,9 +66,9 @@ void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_li
   }
 }
 
-absl::Status CheckRemaining(const CLI::App& app) {
+absl::Status CheckRemaining(const CLI::App& app, const CLI::App& innermost) {
   std::vector<std::string> known = {"--help", "--config"};
-  for (const CLI::App* level = &app; level != nullptr; level = level->get_parent()) {
+  for (const CLI::App* level = &innermost; level != nullptr; level = level->get_parent()) {
     for (const CLI::Option* option : level->get_options()) {
       for (const std::string& name : option->get_lnames()) {
         known.push_back(absl::StrCat("--", name));
@@ -106,7 +106,7 @@ absl::StatusOr<ServiceFlags> ParseServiceFlags(int argc, const char* const* argv
   } catch (const CLI::ParseError& e) {
     return absl::InvalidArgumentError(e.what());
   }
-  if (const absl::Status status = CheckRemaining(app); !status.ok()) return status;
+  if (const absl::Status status = CheckRemaining(app, app); !status.ok()) return status;
   return flags;
 }
 

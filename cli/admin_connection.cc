@@ -1,0 +1,71 @@
+#include "cli/admin_connection.h"
+
+#include "CLI/App.hpp"
+#include "absl/strings/str_cat.h"
+#include "cli/cli_state.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/address.h"
+
+namespace gannet {
+namespace {
+
+// An address to listen on as one to connect to.
+absl::StatusOr<std::string> TargetOf(const std::string& listen) {
+  GANNET_ASSIGN_OR_RETURN(Address address, ParseAddress(listen));
+  if (address.port == 0) {
+    return absl::InvalidArgumentError(
+        "coordinator.admin_listen has port 0, so the coordinator picked one: give it with "
+        "--address");
+  }
+  if (address.host == "0.0.0.0") return absl::StrCat("127.0.0.1:", address.port);
+  if (address.host == "::") return absl::StrCat("[::1]:", address.port);
+  return listen;
+}
+
+}  // namespace
+
+void AddAdminOptions(CLI::App& command, AdminOptions* options) {
+  command
+      .add_option("--address", options->address,
+                  "The coordinator's admin service; default: coordinator.admin_listen")
+      ->type_name("HOST:PORT");
+  command
+      .add_option("--token-file", options->token_file,
+                  "File with the admin token; default: coordinator.admin_token_file")
+      ->type_name("FILE");
+}
+
+absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const AdminOptions& options) {
+  AdminConnection connection;
+  connection.address = options.address;
+  if (connection.address.empty()) {
+    GANNET_ASSIGN_OR_RETURN(connection.address, TargetOf(config.coordinator.admin_listen));
+  }
+  const std::string& token_file =
+      options.token_file.empty() ? config.coordinator.admin_token_file : options.token_file;
+  AdminClientOptions client;
+  client.channel.target = connection.address;
+  if (!token_file.empty()) {
+    GANNET_ASSIGN_OR_RETURN(client.token, ReadSecretFile(token_file));
+  }
+  GANNET_ASSIGN_OR_RETURN(connection.client, AdminClient::Create(client));
+  return connection;
+}
+
+int FailAdmin(const absl::Status& status, const std::string& address) {
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+    return Fail(status, absl::StrCat("Is the coordinator running, and does it listen at ", address,
+                                     " (coordinator.admin_listen, or --address)?"));
+  }
+  if (absl::IsUnauthenticated(status)) {
+    return Fail(status,
+                "Name the file with the coordinator's token: --token-file FILE, or "
+                "coordinator.admin_token_file.");
+  }
+  if (absl::IsFailedPrecondition(status)) {
+    return Fail(status, "See where the run stands: gannet status.");
+  }
+  return Fail(status, "See the coordinator's log for more.");
+}
+
+}  // namespace gannet

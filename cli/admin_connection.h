@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/client/admin_client.h"
+#include "libs/config/config.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace gannet {
+
+// Where the coordinator is, when not where the settings say.
+struct AdminOptions {
+  std::string address;
+  std::string token_file;
+};
+
+// Adds --address and --token-file.
+void AddAdminOptions(CLI::App& command, AdminOptions* options);
+
+// A client of the coordinator, and its address for messages.
+struct AdminConnection {
+  std::unique_ptr<AdminClient> client;
+  std::string address;
+};
+
+// Makes a client for coordinator.admin_listen (a wildcard address is reached by loopback) or
+// --address. Returns: INVALID_ARGUMENT - no usable address; as ReadSecretFile.
+absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const AdminOptions& options);
+
+// Writes why a call to the coordinator failed and what to do. Returns the exit code.
+int FailAdmin(const absl::Status& status, const std::string& address);
+
+}  // namespace gannet

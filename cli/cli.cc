@@ -1,0 +1,127 @@
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "CLI/Config.hpp"
+#include "CLI/Formatter.hpp"
+#include "absl/strings/str_cat.h"
+#include "cli/cli_state.h"
+#include "cli/printable.h"
+#include "libs/config/config_flags.h"
+#include "libs/config/nearest_name.h"
+#include "libs/config/version.h"
+
+namespace gannet {
+namespace {
+
+constexpr const char* kFooter =
+    "Settings come from --config FILE, the environment and flags such as --database.url URL "
+    "(gannet config "
+    "keys lists them); they may stand before or after the command.\n"
+    "Exit codes: 0 ok, 1 failure, 2 command line or configuration. gannet watch: also 3 the run "
+    "was "
+    "stopped, 4 the coordinator was lost.";
+
+int FailParse(absl::string_view message) {
+  std::cerr << "gannet: " << message << "\nNothing was done. Try: gannet --help\n";
+  return kExitUsage;
+}
+
+// The command that was chosen, innermost first.
+const CLI::App& Innermost(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : Innermost(*chosen.front());
+}
+
+std::vector<std::string> CommandNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+// "unknown command 'stauts', did you mean 'status'?", or nothing when a command was chosen. A word
+// that no command knows may have been left with `level` or with the apps it belongs to.
+std::string MissingCommand(const CLI::App& level) {
+  const std::vector<std::string> names = CommandNames(level);
+  if (names.empty()) return "";
+  for (const CLI::App* at = &level; at != nullptr; at = at->get_parent()) {
+    for (const std::string& word : at->remaining()) {
+      if (word.empty() || word[0] == '-') continue;
+      const std::string near = NearestName(word, names);
+      return absl::StrCat("unknown command '", Printable(word), "'",
+                          near.empty() ? "" : absl::StrCat(", did you mean '", near, "'?"));
+    }
+  }
+  return absl::StrCat("a command must follow '", level.get_name(), "'");
+}
+
+}  // namespace
+
+int RunCli(int argc, const char* const* argv) {
+  CliState cli;
+  CLI::App app("Steers Gannet: the database, a running training, data, settings and results.",
+               "gannet");
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.set_version_flag("--version", absl::StrCat("gannet ", GannetVersion()),
+                       "Print the version and exit");
+  AddConfigFlags(app, ConfigFlagsHelp::kHidden, &cli.command_line);
+  app.footer(kFooter);
+  // Unknown words are collected, so that all of them can be named with what was probably meant. New
+  // commands inherit this, and that flags they do not know go to their parent.
+  app.allow_extras();
+  app.fallthrough();
+  AddMigrateCommand(app, cli);
+  AddStatusCommand(app, cli);
+  AddWatchCommand(app, cli);
+  AddWorkersCommand(app, cli);
+  AddRoundsCommand(app, cli);
+  AddSteerCommands(app, cli);
+  AddDataCommand(app, cli);
+  AddConfigCommand(app, cli);
+  AddSampleCommand(app, cli);
+  AddQualityCommand(app, cli);
+  AddGifCommand(app, cli);
+  AddVersionCommand(app, cli);
+
+  if (argc <= 1) {
+    std::cerr << app.help();
+    return kExitUsage;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help();
+    return kExitOk;
+  } catch (const CLI::CallForVersion& version) {
+    std::cout << version.what() << "\n";
+    return kExitOk;
+  } catch (const CLI::ParseError& e) {
+    return FailParse(e.what());
+  }
+  const CLI::App& level = Innermost(app);
+  if (const std::string missing = MissingCommand(level); !missing.empty()) {
+    return FailParse(missing);
+  }
+  for (const CLI::App* at = &level; at != nullptr; at = at->get_parent()) {
+    if (const absl::Status known = CheckRemaining(*at, level); !known.ok()) {
+      return FailParse(known.message());
+    }
+  }
+  return cli.action();
+}
+
+int Fail(const absl::Status& status, absl::string_view advice) {
+  std::cerr << "gannet: " << status.message() << "\n" << advice << "\n";
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
+}
+
+int FailConfig(const absl::Status& status) {
+  std::cerr << status.message() << "\n"
+            << "Correct these; gannet config keys lists every key with its meaning.\n";
+  return kExitUsage;
+}
+
+}  // namespace gannet

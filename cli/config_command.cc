@@ -1,0 +1,49 @@
+#include <iostream>
+#include <memory>
+
+#include "CLI/App.hpp"
+#include "cli/cli_state.h"
+#include "libs/config/config.h"
+#include "libs/config/config_docs.h"
+
+namespace gannet {
+namespace {
+
+int Check(const CliState& cli) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  std::cout << "The configuration is valid.\n";
+  return kExitOk;
+}
+
+int Show(const CliState& cli) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  std::cout << DumpConfig(*config);
+  return kExitOk;
+}
+
+int PrintKeys(bool markdown) {
+  std::cout << (markdown ? ConfigMarkdown() : ConfigTable());
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddConfigCommand(CLI::App& app, CliState& cli) {
+  CLI::App* group = app.add_subcommand("config", "Check, show and explain settings");
+
+  CLI::App* check =
+      group->add_subcommand("check", "Report every mistake in file, environment and flags at once");
+  check->callback([&cli] { cli.action = [&cli] { return Check(cli); }; });
+
+  CLI::App* show = group->add_subcommand("show", "Print the settings in effect as YAML");
+  show->callback([&cli] { cli.action = [&cli] { return Show(cli); }; });
+
+  CLI::App* keys = group->add_subcommand("keys", "List every key with meaning, range and default");
+  const auto markdown = std::make_shared<bool>(false);
+  keys->add_flag("--markdown", *markdown, "As docs/configuration.md");
+  keys->callback([&cli, markdown] { cli.action = [markdown] { return PrintKeys(*markdown); }; });
+}
+
+}  // namespace gannet

@@ -1,0 +1,107 @@
+#include "cli/printable.h"
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace gannet {
+namespace {
+
+// Bytes of the UTF-8 character at `at`, or 0 when there is none or it steers the terminal.
+size_t PlainLength(absl::string_view text, size_t at) {
+  const auto first = static_cast<unsigned char>(text[at]);
+  if (first >= 0x20 && first < 0x7f) return 1;
+  const size_t length = first >= 0xf0 && first <= 0xf4  ? 4
+                        : first >= 0xe0 && first < 0xf0 ? 3
+                        : first >= 0xc2 && first < 0xe0 ? 2
+                                                        : 0;
+  if (length == 0 || at + length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((static_cast<unsigned char>(text[at + i]) & 0xc0U) != 0x80U) return 0;
+  }
+  // U+0080 to U+009F are controls.
+  if (first == 0xc2 && static_cast<unsigned char>(text[at + 1]) < 0xa0) return 0;
+  return length;
+}
+
+bool IsNumber(const std::string& cell) {
+  double value = 0;
+  return absl::SimpleAtod(cell, &value);
+}
+
+}  // namespace
+
+std::string Printable(absl::string_view text) {
+  std::string shown;
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = PlainLength(text, at);
+    if (length == 0) {
+      shown.push_back('?');
+      ++at;
+    } else {
+      shown.append(text.data() + at, length);
+      at += length;
+    }
+  }
+  return shown;
+}
+
+int DisplayWidth(absl::string_view text) {
+  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+  }));
+}
+
+std::string ShortDuration(absl::Duration duration) {
+  const int64_t seconds = std::max<int64_t>(0, absl::ToInt64Seconds(duration));
+  if (seconds < 60) return absl::StrCat(seconds, " s");
+  if (seconds < 3600) return absl::StrCat(seconds / 60, " min ", seconds % 60, " s");
+  return absl::StrCat(seconds / 3600, " h ", seconds / 60 % 60, " min");
+}
+
+std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::vector<std::string>> cells;
+  std::vector<int> widths;
+  for (const auto& row : rows) {
+    auto& shown = cells.emplace_back();
+    for (size_t i = 0; i < row.size(); ++i) {
+      shown.push_back(Printable(row[i]));
+      if (i >= widths.size()) widths.push_back(0);
+      widths[i] = std::max(widths[i], DisplayWidth(shown.back()));
+    }
+  }
+  // A column is one of numbers when its first value is one; its heading follows it.
+  const auto right = [&](size_t column) {
+    return cells.size() > 1 && column < cells[1].size() && IsNumber(cells[1][column]);
+  };
+  std::string table;
+  for (const auto& row : cells) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string padding(static_cast<size_t>(widths[i] - DisplayWidth(row[i])), ' ');
+      absl::StrAppend(&line, i == 0 ? "" : "  ", right(i) ? padding : "", row[i],
+                      right(i) ? "" : padding);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    absl::StrAppend(&table, line, "\n");
+  }
+  return table;
+}
+
+std::string CsvLine(const std::vector<std::string>& cells) {
+  std::string line;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) line.push_back(',');
+    if (cells[i].find_first_of(",\"\r\n") == std::string::npos) {
+      line.append(cells[i]);
+    } else {
+      absl::StrAppend(&line, "\"", absl::StrReplaceAll(cells[i], {{"\"", "\"\""}}), "\"");
+    }
+  }
+  line.push_back('\n');
+  return line;
+}
+
+}  // namespace gannet

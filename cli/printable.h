@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace gannet {
+
+// Text of somebody else (names, reasons, paths) as it may be shown on a terminal: bytes that steer
+// one and bytes that are not UTF-8 become "?".
+std::string Printable(absl::string_view text);
+
+// Characters that `text` occupies in a terminal, when each has the width of one.
+int DisplayWidth(absl::string_view text);
+
+// "3 min 20 s", "2 h 5 min", "45 s".
+std::string ShortDuration(absl::Duration duration);
+
+// Rows in columns, two spaces apart; `rows[0]` is the heading. Texts are aligned to the left,
+// numbers to the right; every cell is made printable.
+std::string TextTable(const std::vector<std::vector<std::string>>& rows);
+
+// A line of CSV with its line end (RFC 4180: cells are quoted where needed).
+std::string CsvLine(const std::vector<std::string>& cells);
+
+}  // namespace gannet

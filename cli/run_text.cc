@@ -1,0 +1,152 @@
+#include "cli/run_text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cli/printable.h"
+#include "nlohmann/json.hpp"
+
+namespace gannet {
+namespace {
+
+constexpr int kBarMin = 8;
+constexpr int kBarMax = 40;
+
+double ShareDone(const RunReport& report) {
+  if (report.config.round_count <= 0) return 0;
+  return std::clamp(static_cast<double>(report.weights_version.value()) /
+                        static_cast<double>(report.config.round_count),
+                    0.0, 1.0);
+}
+
+std::string RateText(const RunReport& report) {
+  return report.images_per_second > 0 ? absl::StrFormat("%.0f img/s", report.images_per_second)
+                                      : std::string("- img/s");
+}
+
+std::string WorkersText(const RunReport& report) {
+  return absl::StrCat(report.worker_count, report.worker_count == 1 ? " worker" : " workers");
+}
+
+std::string LossesText(const RunReport& report) {
+  if (!report.last_round.has_value()) return "D - G -";
+  return absl::StrFormat("D %.2f G %.2f", report.last_round->discriminator_loss,
+                         report.last_round->generator_loss);
+}
+
+std::string LeftText(const RunReport& report) {
+  if (report.state != RunState::kRunning) return RunStateName(report.state);
+  const absl::Duration left = TimeLeft(report);
+  return left == absl::InfiniteDuration() ? "- left" : absl::StrCat(ShortDuration(left), " left");
+}
+
+// Everything behind the bar.
+std::vector<std::string> ProgressParts(const RunReport& report) {
+  return {absl::StrCat(report.weights_version.value(), "/", report.config.round_count),
+          absl::StrFormat("%.0f %%", std::floor(100 * ShareDone(report))),
+          RateText(report),
+          LossesText(report),
+          WorkersText(report),
+          LeftText(report)};
+}
+
+nlohmann::ordered_json RoundJson(const RoundSummary& round) {
+  return {{"round", round.round.value()},
+          {"epoch", round.epoch},
+          {"gradient_count", round.gradient_count},
+          {"image_count", round.image_count},
+          {"discriminator_loss", round.discriminator_loss},
+          {"generator_loss", round.generator_loss},
+          {"real_accuracy", round.real_accuracy},
+          {"fake_accuracy", round.fake_accuracy},
+          {"seconds", round.seconds}};
+}
+
+}  // namespace
+
+absl::Duration TimeLeft(const RunReport& report) {
+  const int64_t rounds = report.config.round_count - report.weights_version.value();
+  if (rounds <= 0) return absl::ZeroDuration();
+  if (!(report.images_per_second > 0)) return absl::InfiniteDuration();
+  const double images =
+      static_cast<double>(rounds) * report.config.images_per_unit * report.config.units_per_round;
+  return absl::Seconds(images / report.images_per_second);
+}
+
+std::string StatusText(const RunReport& report) {
+  const RunConfig& config = report.config;
+  std::string text = absl::StrCat("run      ", Printable(config.name), " (id ", report.run.value(),
+                                  ")\nstate    ", RunStateName(report.state));
+  if (!report.state_reason.empty()) {
+    absl::StrAppend(&text, ": ", Printable(report.state_reason));
+  }
+  absl::StrAppend(&text, "\nround    ", report.weights_version.value(), " of ", config.round_count,
+                  absl::StrFormat(" (%.1f %%)", 100 * ShareDone(report)));
+  if (report.last_round.has_value()) absl::StrAppend(&text, ", epoch ", report.last_round->epoch);
+  absl::StrAppend(&text, "\nspeed    ", RateText(report));
+  if (report.state == RunState::kRunning) absl::StrAppend(&text, ", ", LeftText(report));
+  if (report.last_round.has_value()) {
+    const RoundSummary& round = *report.last_round;
+    absl::StrAppendFormat(
+        &text,
+        "\nlosses   discriminator %.3f, generator %.3f"
+        "\nverdicts %.0f %% of real images called real, %.0f %% of generated ones "
+        "called generated",
+        round.discriminator_loss, round.generator_loss, 100 * round.real_accuracy,
+        100 * round.fake_accuracy);
+  }
+  absl::StrAppend(&text, "\nworkers  ", report.worker_count, " heard from within 30 s\nunits    ",
+                  config.units_per_round, " a round, ", config.images_per_unit,
+                  " images each\ndata     ", Printable(config.data.description), ", ",
+                  config.data.image_count, " images");
+  if (!report.latest_sample_path.empty()) {
+    absl::StrAppend(&text, "\nsamples  ", Printable(report.latest_sample_path));
+  }
+  return absl::StrCat(text, "\n");
+}
+
+std::string StatusJson(const RunReport& report) {
+  const absl::Duration left = TimeLeft(report);
+  nlohmann::ordered_json json = {
+      {"run_id", report.run.value()},
+      {"name", report.config.name},
+      {"state", RunStateName(report.state)},
+      {"state_reason", report.state_reason},
+      {"rounds_done", report.weights_version.value()},
+      {"round_count", report.config.round_count},
+      {"images_per_second", report.images_per_second},
+      {"seconds_left", nullptr},
+      {"worker_count", report.worker_count},
+      {"last_round", nullptr},
+      {"latest_sample_path", report.latest_sample_path},
+      {"data",
+       {{"kind", report.config.data.kind},
+        {"image_count", report.config.data.image_count},
+        {"digest", report.config.data.digest}}},
+  };
+  if (left != absl::InfiniteDuration()) json["seconds_left"] = absl::ToDoubleSeconds(left);
+  if (report.last_round.has_value()) json["last_round"] = RoundJson(*report.last_round);
+  // Text that is not UTF-8 must not end the program.
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string ProgressLine(const RunReport& report, int width) {
+  const std::string rest = absl::StrJoin(ProgressParts(report), "  ");
+  const int room = std::min(kBarMax, width - DisplayWidth(rest) - 4);  // brackets and two spaces
+  if (room < kBarMin) return rest.substr(0, static_cast<size_t>(std::max(width, 0)));
+  const int filled = static_cast<int>(ShareDone(report) * room);
+  std::string bar(static_cast<size_t>(filled), '=');
+  if (filled < room) bar.push_back('>');
+  bar.resize(static_cast<size_t>(room), ' ');
+  return absl::StrCat("[", bar, "]  ", rest);
+}
+
+std::string PlainProgressLine(const RunReport& report) {
+  return absl::StrCat("round ", absl::StrJoin(ProgressParts(report), "  "));
+}
+
+}  // namespace gannet

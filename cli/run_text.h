@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "libs/client/admin_client.h"
+
+namespace gannet {
+
+// What remains at the present speed; InfiniteDuration while nothing is known of it.
+absl::Duration TimeLeft(const RunReport& report);
+
+// Several lines for people.
+std::string StatusText(const RunReport& report);
+
+// One JSON object with a line end; sizes in bytes, times in seconds. What is not known is null.
+std::string StatusJson(const RunReport& report);
+
+// One line without a line end: bar, round, share, speed, losses, workers, time left. The bar takes
+// what is left of `width` characters; where there is no room for one, it is left out and the rest
+// is cut.
+std::string ProgressLine(const RunReport& report, int width);
+
+// The same without a bar, for a log.
+std::string PlainProgressLine(const RunReport& report);
+
+}  // namespace gannet

@@ -1,0 +1,39 @@
+#include <iostream>
+#include <memory>
+
+#include "CLI/App.hpp"
+#include "cli/admin_connection.h"
+#include "cli/cli_state.h"
+#include "cli/run_text.h"
+
+namespace gannet {
+namespace {
+
+struct Options {
+  AdminOptions admin;
+  bool json = false;
+};
+
+int ShowStatus(const CliState& cli, const Options& options) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
+  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
+  const absl::StatusOr<RunReport> report = admin->client->GetRun();
+  if (!report.ok()) return FailAdmin(report.status(), admin->address);
+  std::cout << (options.json ? StatusJson(*report) : StatusText(*report));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app, CliState& cli) {
+  CLI::App* command = app.add_subcommand("status", "Show how the run stands");
+  const auto options = std::make_shared<Options>();
+  AddAdminOptions(*command, &options->admin);
+  command->add_flag("--json", options->json, "One JSON object");
+  command->callback(
+      [&cli, options] { cli.action = [&cli, options] { return ShowStatus(cli, *options); }; });
+}
+
+}  // namespace gannet

@@ -1,0 +1,70 @@
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "CLI/App.hpp"
+#include "cli/admin_connection.h"
+#include "cli/cli_state.h"
+
+namespace gannet {
+namespace {
+
+struct Options {
+  AdminOptions admin;
+  std::string reason;
+  bool yes = false;
+};
+
+// A stopped run cannot be resumed, so a person is asked. False: no, or nobody can answer.
+bool ConfirmStop(const Options& options) {
+  if (options.yes) return true;
+  if (isatty(STDIN_FILENO) == 0) return false;
+  std::cout << "A stopped run cannot be resumed (gannet pause can). Type yes to stop it: "
+            << std::flush;
+  std::string answer;
+  return std::getline(std::cin, answer) && answer == "yes";
+}
+
+int Steer(const CliState& cli, const Options& options, RunState state) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  if (state == RunState::kStopped && !ConfirmStop(options)) {
+    return Fail(absl::InvalidArgumentError("the run was not stopped: nobody confirmed it"),
+                "To stop it for good: gannet stop --yes. To interrupt it: gannet pause.");
+  }
+  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
+  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
+  const absl::Status done = admin->client->SetRunState(state, options.reason);
+  if (!done.ok()) return FailAdmin(done, admin->address);
+  std::cout << "The run is " << RunStateName(state) << ".\n";
+  return kExitOk;
+}
+
+void AddSteerCommand(CLI::App& app, CliState& cli, const char* name, const char* description,
+                     RunState state) {
+  CLI::App* command = app.add_subcommand(name, description);
+  const auto options = std::make_shared<Options>();
+  AddAdminOptions(*command, &options->admin);
+  command->add_option("--reason", options->reason, "Why; shown to everybody who looks at the run")
+      ->type_name("TEXT");
+  if (state == RunState::kStopped) {
+    command->add_flag("--yes", options->yes, "Do not ask for confirmation");
+  }
+  command->callback([&cli, options, state] {
+    cli.action = [&cli, options, state] { return Steer(cli, *options, state); };
+  });
+}
+
+}  // namespace
+
+void AddSteerCommands(CLI::App& app, CliState& cli) {
+  AddSteerCommand(app, cli, "pause", "Hand out no more work until gannet resume",
+                  RunState::kPaused);
+  AddSteerCommand(app, cli, "resume", "Go on with a paused run", RunState::kRunning);
+  AddSteerCommand(app, cli, "stop", "End the run for good before its last round",
+                  RunState::kStopped);
+}
+
+}  // namespace gannet

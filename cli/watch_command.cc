@@ -1,0 +1,91 @@
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+
+#include "CLI/App.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/admin_connection.h"
+#include "cli/cli_state.h"
+#include "cli/duration_option.h"
+#include "cli/printable.h"
+#include "cli/watch_loop.h"
+#include "libs/base/clock.h"
+
+namespace gannet {
+namespace {
+
+constexpr int kUsualWidth = 80;
+
+struct Options {
+  AdminOptions admin;
+  WatchOptions watch;
+};
+
+// Unset when stdout is no terminal that can be written over.
+std::optional<int> TerminalWidth() {
+  const char* kind = getenv("TERM");
+  if (isatty(STDOUT_FILENO) == 0 || kind == nullptr || std::string(kind) == "dumb") return {};
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kUsualWidth;
+  return size.ws_col;
+}
+
+int ReportLoss(const WatchLoop::Result& result, const AdminConnection& admin) {
+  const bool lost = absl::IsUnavailable(result.status) || absl::IsDeadlineExceeded(result.status);
+  if (!lost) return FailAdmin(result.status, admin.address);
+  FailAdmin(result.last.has_value()
+                ? absl::UnavailableError(absl::StrCat(
+                      "lost the coordinator after round ", result.last->weights_version.value(),
+                      " of ", result.last->config.round_count, ": ", result.status.message()))
+                : result.status,
+            admin.address);
+  return kExitLost;
+}
+
+int RunWatch(const CliState& cli, const Options& options) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
+  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
+
+  WatchOptions watch = options.watch;
+  watch.terminal_width = TerminalWidth();
+  RealClock clock;
+  WatchLoop loop(
+      watch, [&] { return admin->client->GetRun(); }, clock, absl::SleepFor, std::cout);
+  const WatchLoop::Result result = loop.Run();
+  if (!result.status.ok()) return ReportLoss(result, *admin);
+
+  const RunReport& last = *result.last;
+  if (last.state == RunState::kStopped) {
+    std::cout << "The run was stopped after round " << last.weights_version.value() << " of "
+              << last.config.round_count
+              << (last.state_reason.empty() ? "" : absl::StrCat(": ", Printable(last.state_reason)))
+              << "\n";
+    return kExitStopped;
+  }
+  std::cout << "The run is finished after " << last.weights_version.value() << " rounds.\n";
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddWatchCommand(CLI::App& app, CliState& cli) {
+  CLI::App* command = app.add_subcommand(
+      "watch", "Follow the run until it has ended: round, speed, losses, time left");
+  const auto options = std::make_shared<Options>();
+  AddAdminOptions(*command, &options->admin);
+  AddDurationOption(*command, "--interval", &options->watch.interval,
+                    "Time between two looks; default 500ms");
+  AddDurationOption(*command, "--patience", &options->watch.patience,
+                    "How long the coordinator may be unreachable; default 30s");
+  command->footer("Exit codes: 0 finished, 3 stopped, 4 the coordinator was lost.");
+  command->callback(
+      [&cli, options] { cli.action = [&cli, options] { return RunWatch(cli, *options); }; });
+}
+
+}  // namespace gannet

@@ -1,0 +1,86 @@
+#include "cli/watch_loop.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "cli/printable.h"
+#include "cli/run_text.h"
+
+namespace gannet {
+namespace {
+
+// The coordinator ends soon after the run: near the end it is asked more often, so that the end is
+// seen.
+constexpr absl::Duration kFinishIsNear = absl::Seconds(3);
+constexpr absl::Duration kFinishInterval = absl::Milliseconds(100);
+
+// Back to the first column, and erase up to the end of the line.
+constexpr const char* kOverwrite = "\r\x1b[K";
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+WatchLoop::Result WatchLoop::Run() {
+  Result result;
+  absl::Duration heard_at = clock_.Steady();
+  while (true) {
+    absl::StatusOr<RunReport> report = get_run_();
+    const absl::Duration now = clock_.Steady();
+    if (report.ok()) {
+      heard_at = now;
+      lost_shown_ = false;
+      result.last = *report;
+      Show(*report);
+      if (HasEnded(report->state)) {
+        EndLine();
+        return result;
+      }
+    } else if (!MayPass(report.status()) || now - heard_at >= options_.patience) {
+      EndLine();
+      result.status = report.status();
+      return result;
+    } else {
+      ShowLost(report.status());
+    }
+    sleep_(NextPause(result.last));
+  }
+}
+
+absl::Duration WatchLoop::NextPause(const std::optional<RunReport>& last) const {
+  const bool near =
+      last.has_value() && last->state == RunState::kRunning && TimeLeft(*last) <= kFinishIsNear;
+  return near ? std::min(kFinishInterval, options_.interval) : options_.interval;
+}
+
+void WatchLoop::Show(const RunReport& report) {
+  if (options_.terminal_width.has_value()) {
+    // The last column stays free: some terminals break the line after it.
+    out_ << kOverwrite << ProgressLine(report, *options_.terminal_width - 1) << std::flush;
+    line_open_ = true;
+    return;
+  }
+  const absl::Duration now = clock_.Steady();
+  if (shown_state_ == report.state && now - shown_at_ < options_.plain_interval) return;
+  shown_state_ = report.state;
+  shown_at_ = now;
+  out_ << PlainProgressLine(report) << std::endl;
+}
+
+void WatchLoop::ShowLost(const absl::Status& status) {
+  if (lost_shown_) return;
+  lost_shown_ = true;
+  EndLine();
+  shown_state_.reset();
+  out_ << "waiting up to " << ShortDuration(options_.patience)
+       << " for the coordinator: " << Printable(std::string(status.message())) << std::endl;
+}
+
+void WatchLoop::EndLine() {
+  if (line_open_) out_ << std::endl;
+  line_open_ = false;
+}
+
+}  // namespace gannet
