@@ -50,9 +50,13 @@ inline PqxxFailure CurrentPqxxFailure() {
                 absl::StrCat("the connection to PostgreSQL was lost: ", PrimaryMessage(e.what()))),
             false, true};
 #if PQXX_VERSION_MAJOR < 7
+    // Version 6 forgets the SQLSTATE of these.
+  } catch (const pqxx::statement_completion_unknown& e) {
+    return {StatusFromSqlState("40003", PrimaryMessage(e.what())), false, false};
   } catch (const pqxx::transaction_rollback& e) {
-    // Version 6 knows no SQLSTATE here; all of class 40 that can happen to us is rerunnable.
     return {StatusFromSqlState("40001", PrimaryMessage(e.what())), true, false};
+  } catch (const pqxx::insufficient_privilege& e) {
+    return {StatusFromSqlState("42501", PrimaryMessage(e.what())), false, false};
 #endif
   } catch (const pqxx::sql_error& e) {
     return {StatusFromSqlState(e.sqlstate(), PrimaryMessage(e.what())), IsRerunnable(e.sqlstate()),

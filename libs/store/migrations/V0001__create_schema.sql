@@ -198,19 +198,15 @@ CREATE TABLE gannet.adam_blob (
   data bytea NOT NULL
 ) PARTITION BY LIST (run_id);
 
--- Weights that are kept for good leave the ring for this table.
-CREATE TABLE gannet.weights_kept_blob (
-  run_id bigint NOT NULL,
-  version bigint NOT NULL,
-  seq integer NOT NULL,
-  data bytea NOT NULL,
-  PRIMARY KEY (run_id, version, seq)
-);
-
 ALTER TABLE gannet.gradient_blob ALTER COLUMN data SET STORAGE PLAIN;
 ALTER TABLE gannet.weights_blob ALTER COLUMN data SET STORAGE PLAIN;
 ALTER TABLE gannet.adam_blob ALTER COLUMN data SET STORAGE PLAIN;
-ALTER TABLE gannet.weights_kept_blob ALTER COLUMN data SET STORAGE PLAIN;
+
+-- Weights that are kept for good leave the ring for this table.
+CREATE TABLE gannet.weights_kept_blob (
+  LIKE gannet.weights_blob INCLUDING STORAGE,
+  PRIMARY KEY (run_id, version, seq)
+);
 
 REVOKE ALL ON ALL TABLES IN SCHEMA gannet FROM PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA gannet TO gannet_coordinator;

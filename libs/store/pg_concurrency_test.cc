@@ -1,0 +1,179 @@
+#include <atomic>
+#include <map>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/hex.h"
+#include "libs/base/mutex.h"
+#include "libs/base/philox.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/store/testing/pg_fixture.h"
+
+namespace gannet {
+namespace {
+
+constexpr int kWorkers = 8;
+constexpr int kRounds = 12;
+constexpr int kUnitsPerRound = 10;
+
+// Workers that die, come back under a new incarnation, hand units in late, twice or under a lease
+// that was taken from them, while a coordinator reaps and publishes. Some gradients are large
+// enough to be sent in pieces.
+class Storm {
+ public:
+  explicit Storm(uint64_t seed) : seed_(seed) {
+    config_.units_per_round = kUnitsPerRound;
+    config_.images_per_unit = 2;
+  }
+
+  void Run() {
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
+    ASSERT_OK_AND_ASSIGN(leadership_,
+                         backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
+    std::vector<std::thread> workers;
+    for (int i = 0; i < kWorkers; ++i) workers.emplace_back([this, i] { Work(i); });
+    Coordinate();
+    done_ = true;
+    for (std::thread& worker : workers) worker.join();
+  }
+
+  // Of every slot, how often a gradient was received with an outcome that keeps it.
+  std::map<std::pair<Round, Slot>, int> kept() {
+    MutexLock lock(mu_);
+    return kept_;
+  }
+
+  RunDump Dump() { return backend_.Dump(run_); }
+
+ private:
+  void Coordinate() {
+    Store& store = backend_.store();
+    for (int64_t version = 0; version < kRounds; ++version) {
+      const Round round(version + 1);
+      EXPECT_OK(store.PrepareRound(run_, leadership_, Round(version + 2)));
+      while (true) {
+        absl::StatusOr<RoundProgress> progress = store.GetRoundProgress(run_, round);
+        ASSERT_OK(progress);
+        if (progress->gradients.size() == static_cast<size_t>(kUnitsPerRound)) {
+          PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(version));
+          for (const GradientInfo& gradient : progress->gradients) {
+            absl::StatusOr<Payload> payload = store.FetchGradient(run_, gradient.unit);
+            EXPECT_OK(payload);
+            request.consumed.push_back(gradient.unit);
+          }
+          request.finished = version + 1 == kRounds;
+          if (request.finished) request.next_units.clear();
+          ASSERT_OK(store.Publish(request));
+          break;
+        }
+        // Leases run out in the middle of everything.
+        backend_.AdvanceTime(config_.lease / 4);
+        EXPECT_OK(store.ReapExpiredLeases(run_, leadership_));
+        store.AwaitChange(run_, absl::Milliseconds(20));
+      }
+    }
+  }
+
+  void Work(int index) {
+    PhiloxStream random(seed_, RandomPurpose::kDataOrder, 1, static_cast<uint64_t>(index));
+    Exchange& exchange = backend_.exchange();
+    WorkerIdentity self = TestWorker(index + 1);
+    ASSERT_OK(exchange.Join(TestJoin(self, config_)));
+    while (!done_) {
+      const absl::StatusOr<ClaimResult> claimed =
+          exchange.Claim({self, run_, RandomHex(16), absl::Milliseconds(50)});
+      if (absl::IsFailedPrecondition(claimed.status())) {
+        // Two leases of units forgotten below are held: start anew, as a worker that crashed does.
+        self.incarnation = Incarnation(self.incarnation.value() + 1);
+        EXPECT_OK(exchange.Join(TestJoin(self, config_)));
+        continue;
+      }
+      ASSERT_OK(claimed);
+      if (HasEnded(claimed->state)) return;
+      if (!claimed->unit.has_value()) continue;
+      const WorkUnit& unit = *claimed->unit;
+      const std::pair<Round, Slot> place(unit.round, unit.slot);
+      SubmitRequest submission = TestSubmit(config_, self, unit, 1.0f);
+      if (random.NextBelow(4) == 0) {
+        submission.payload = Payload::FromBytes(Codec::kFp32, std::string(300'000, 'x'));
+      }
+      switch (random.NextBelow(8)) {
+        case 0:  // forgets the unit
+          break;
+        case 1:
+          EXPECT_OK(exchange.Release(self, run_, unit.unit, unit.attempt));
+          if (random.NextBelow(2) == 0) Submit(submission, place);
+          break;
+        case 2:
+          EXPECT_OK(exchange.Heartbeat(self, run_, {{unit.unit, unit.attempt, 1}}));
+          Submit(submission, place);
+          Submit(submission, place);
+          break;
+        case 3:  // everybody's time runs out first
+          backend_.AdvanceTime(config_.lease);
+          Submit(submission, place);
+          break;
+        default:
+          Submit(submission, place);
+      }
+    }
+  }
+
+  void Submit(const SubmitRequest& submission, const std::pair<Round, Slot>& place) {
+    const absl::StatusOr<SubmitOutcome> outcome = backend_.exchange().Submit(submission);
+    ASSERT_OK(outcome);
+    if (*outcome != SubmitOutcome::kAccepted && *outcome != SubmitOutcome::kLate) return;
+    MutexLock lock(mu_);
+    ++kept_[place];
+  }
+
+  const uint64_t seed_;
+  PgFixture backend_;
+  RunConfig config_ = TinyRunConfig();
+  RunId run_;
+  Leadership leadership_;
+  std::atomic<bool> done_{false};
+  Mutex mu_;
+  std::map<std::pair<Round, Slot>, int> kept_ ABSL_GUARDED_BY(mu_);
+};
+
+// The contract suite is linked by accident, but not instantiated here.
+}  // namespace
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ExchangeContractTest);
+namespace {
+
+class PgConcurrencyTest : public ::testing::TestWithParam<uint64_t> {};
+
+TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {
+  Storm storm(GetParam());
+
+  storm.Run();
+
+  const std::map<std::pair<Round, Slot>, int> kept = storm.kept();
+  EXPECT_EQ(kept.size(), static_cast<size_t>(kRounds * kUnitsPerRound));
+  for (const auto& [place, count] : kept) {
+    EXPECT_EQ(count, 1) << "round " << place.first << " slot " << place.second;
+  }
+  const RunDump dump = storm.Dump();
+  EXPECT_EQ(dump.state, RunState::kFinished);
+  ASSERT_EQ(dump.units.size(), static_cast<size_t>(kRounds * kUnitsPerRound));
+  std::map<WorkerId, int64_t> credit;
+  for (const UnitDump& unit : dump.units) {
+    ASSERT_EQ(unit.state, UnitState::kDone);
+    EXPECT_TRUE(unit.consumed);
+    ++credit[unit.gradient->worker];
+  }
+  for (const WorkerDump& worker : dump.workers) {
+    EXPECT_EQ(worker.accepted_unit_count, credit[worker.worker]) << worker.worker;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, PgConcurrencyTest, ::testing::Values(1, 2));
+
+}  // namespace
+}  // namespace gannet

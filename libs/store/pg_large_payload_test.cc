@@ -1,0 +1,155 @@
+#include <memory>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/hex.h"
+#include "libs/base/sha256.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/store/testing/pg_fixture.h"
+#include "libs/store/testing/test_postgres.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Bytes(size_t size, char salt = 0) {
+  std::string bytes(size, '\0');
+  uint32_t state = 12345;
+  for (char& byte : bytes) {
+    state = state * 1664525u + 1013904223u;
+    byte = static_cast<char>((state >> 24) ^ static_cast<unsigned char>(salt));
+  }
+  return bytes;
+}
+
+// Gradients above 256,000 bytes are sent in pieces ahead of the accept; the rules are the same.
+class PgLargePayloadTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
+    ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
+    ASSERT_OK(backend_.exchange().Join(TestJoin(bob_, config_)));
+  }
+
+  WorkUnit Claim(const WorkerIdentity& worker) {
+    absl::StatusOr<ClaimResult> result =
+        backend_.exchange().Claim({worker, run_, RandomHex(16), absl::ZeroDuration()});
+    EXPECT_OK(result);
+    EXPECT_TRUE(result.ok() && result->unit.has_value());
+    return result.ok() && result->unit.has_value() ? *result->unit : WorkUnit();
+  }
+
+  SubmitRequest Submission(const WorkerIdentity& worker, const WorkUnit& unit, std::string bytes) {
+    SubmitRequest request = TestSubmit(config_, worker, unit);
+    request.payload = Payload::FromBytes(Codec::kFp16, std::move(bytes));
+    return request;
+  }
+
+  std::string Ledger() {
+    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(
+        backend_.url(),
+        "SELECT coalesce(string_agg(outcome::text, ' ' ORDER BY ctid), '') "
+        "FROM gannet.submission");
+    EXPECT_OK(rows);
+    return rows.ok() ? rows->rows[0][0].value_or("") : "";
+  }
+
+  PgFixture backend_;
+  const RunConfig config_ = [] {
+    RunConfig config = TinyRunConfig();
+    config.units_per_round = 10;
+    return config;
+  }();
+  const WorkerIdentity ada_ = TestWorker(1);
+  const WorkerIdentity bob_ = TestWorker(2);
+  RunId run_;
+};
+
+TEST_F(PgLargePayloadTest, BytesComeBackWhateverTheirNumber) {
+  for (const size_t size :
+       {size_t{1}, size_t{7'999}, size_t{8'000}, size_t{8'001}, size_t{255'999}, size_t{256'000},
+        size_t{256'001}, size_t{512'000}, size_t{512'001}, size_t{5'000'000}}) {
+    const WorkUnit unit = Claim(ada_);
+    const std::string bytes = Bytes(size);
+
+    EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, bytes)),
+                IsOkAndHolds(SubmitOutcome::kAccepted));
+
+    ASSERT_OK_AND_ASSIGN(const Payload read, backend_.store().FetchGradient(run_, unit.unit));
+    EXPECT_TRUE(*read.bytes == bytes) << size;
+    EXPECT_EQ(read.sha256, Sha256(bytes));
+    EXPECT_EQ(read.codec, Codec::kFp16);
+    EXPECT_TRUE(read.IsIntact());
+  }
+}
+
+TEST_F(PgLargePayloadTest, ARepeatIsKnownAndOtherBytesAreAnError) {
+  const WorkUnit unit = Claim(ada_);
+  const SubmitRequest submission = Submission(ada_, unit, Bytes(600'000));
+
+  EXPECT_THAT(backend_.exchange().Submit(submission), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(backend_.exchange().Submit(submission),
+              IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000, 1))),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+
+  EXPECT_EQ(Ledger(), "1 3");
+}
+
+TEST_F(PgLargePayloadTest, AZombieIsSupersededBeforeItsBytesAreSent) {
+  const WorkUnit unit = Claim(ada_);
+  ASSERT_OK(backend_.exchange().Release(ada_, run_, unit.unit, unit.attempt));
+  const WorkUnit again = Claim(bob_);
+  ASSERT_EQ(again.unit, unit.unit);
+
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000))),
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, again, Bytes(700'000))),
+              IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  ASSERT_OK_AND_ASSIGN(const Payload read, backend_.store().FetchGradient(run_, unit.unit));
+  EXPECT_TRUE(*read.bytes == Bytes(700'000));
+  EXPECT_EQ(Ledger(), "4 1");
+}
+
+TEST_F(PgLargePayloadTest, ALateOneIsKept) {
+  const WorkUnit unit = Claim(ada_);
+  backend_.AdvanceTime(config_.lease);
+
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000))),
+              IsOkAndHolds(SubmitOutcome::kLate));
+}
+
+TEST_F(PgLargePayloadTest, AForeignAttemptAndOneNeverIssuedAreErrors) {
+  const WorkUnit unit = Claim(ada_);
+  WorkUnit next = unit;
+  next.attempt = Attempt(2);
+
+  EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, unit, Bytes(600'000))),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, next, Bytes(600'000))),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("never issued")));
+}
+
+TEST_F(PgLargePayloadTest, BytesThatWereDamagedInTheDatabaseAreFound) {
+  const WorkUnit unit = Claim(ada_);
+  ASSERT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000))),
+              IsOkAndHolds(SubmitOutcome::kAccepted));
+  ASSERT_OK(TestPostgres::Get().Run(backend_.url(),
+                                    "UPDATE gannet.gradient_blob SET data = set_byte(data, 17, "
+                                    "(get_byte(data, 17) + 1) % 256) WHERE seq = 3"));
+
+  EXPECT_THAT(backend_.store().FetchGradient(run_, unit.unit),
+              StatusIs(absl::StatusCode::kDataLoss));
+
+  ASSERT_OK(
+      TestPostgres::Get().Run(backend_.url(), "DELETE FROM gannet.gradient_blob WHERE seq = 3"));
+  EXPECT_THAT(backend_.store().FetchGradient(run_, unit.unit),
+              StatusIs(absl::StatusCode::kDataLoss));
+}
+
+}  // namespace
+}  // namespace gannet
