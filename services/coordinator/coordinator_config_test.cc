@@ -1,0 +1,121 @@
+#include "services/coordinator/coordinator_config.h"
+
+#include <cstdio>
+#include <fstream>
+
+#include "libs/base/hex.h"
+#include "libs/base/testing/status_matchers.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+Config SmallConfig() {
+  Config config;
+  config.data.count = 100;
+  config.coordinator.output_dir = ::testing::TempDir();
+  return config;
+}
+
+TEST(CoordinatorConfigTest, SettingsBecomeTheRun) {
+  Config config = SmallConfig();
+  config.run = {"class", 9, 77};
+  config.model = {32, 50, 48};
+  config.training.learning_rate = 1e-3;
+  config.training.beta1 = 0.1;
+  config.training.beta2 = 0.2;
+  config.training.epsilon = 1e-6;
+  config.training.real_label = 0.9;
+  config.training.images_per_unit = 16;
+  config.training.units_per_round = 5;
+  config.training.micro_batch = 8;
+  config.training.lease = absl::Seconds(7);
+  config.training.gradient_codec = "fp16";
+  const DatasetFingerprint data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
+
+  ASSERT_OK_AND_ASSIGN(const RunConfig run, MakeRunConfig(config, data));
+
+  RunConfig expected;
+  expected.name = "class";
+  expected.seed = 9;
+  expected.model = {32, 50, 48};
+  expected.adam = {1e-3, 0.1, 0.2, 1e-6};
+  expected.real_label = 0.9;
+  expected.images_per_unit = 16;
+  expected.units_per_round = 5;
+  expected.micro_batch = 8;
+  expected.round_count = 77;
+  expected.lease = absl::Seconds(7);
+  expected.gradient_codec = 2;
+  expected.data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
+  EXPECT_EQ(run, expected);
+  EXPECT_EQ(run.data.description, "folder of cats");
+}
+
+TEST(CoordinatorConfigTest, DefaultsAreValidAndNameTheDataSet) {
+  ASSERT_OK_AND_ASSIGN(const CoordinatorServerOptions options,
+                       MakeCoordinatorServerOptions(SmallConfig()));
+
+  EXPECT_OK(ValidateRunConfig(options.coordinator.run));
+  EXPECT_EQ(options.coordinator.run.data.kind, "procedural");
+  EXPECT_EQ(options.coordinator.run.data.image_count, 100);
+  EXPECT_EQ(options.coordinator.run.gradient_codec, 1);
+  EXPECT_EQ(options.coordinator.term.leadership_ttl, absl::Seconds(15));
+  EXPECT_EQ(options.coordinator.output->sample_count, 64);
+}
+
+TEST(CoordinatorConfigTest, EveryStartDrawsAnotherLeaderId) {
+  ASSERT_OK_AND_ASSIGN(const auto one, MakeCoordinatorServerOptions(SmallConfig()));
+  ASSERT_OK_AND_ASSIGN(const auto two, MakeCoordinatorServerOptions(SmallConfig()));
+
+  EXPECT_TRUE(IsHex(one.coordinator.leader.value(), 32));
+  EXPECT_NE(one.coordinator.leader, two.coordinator.leader);
+}
+
+TEST(CoordinatorConfigTest, ADataSetThatIsNotThereIsAnError) {
+  Config config = SmallConfig();
+  config.data.kind = "folder";
+  config.data.path = "/not/there";
+
+  EXPECT_THAT(MakeCoordinatorServerOptions(config),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/not/there")));
+}
+
+TEST(CoordinatorConfigTest, AnAdminServiceForOtherMachinesNeedsAToken) {
+  for (const char* listen : {"0.0.0.0:50052", "[::]:50052", "192.168.1.5:1", "myhost:50052"}) {
+    Config config = SmallConfig();
+    config.coordinator.admin_listen = listen;
+
+    EXPECT_THAT(MakeCoordinatorServerOptions(config),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("coordinator.admin_token_file"), HasSubstr(listen))));
+  }
+}
+
+TEST(CoordinatorConfigTest, WithATokenTheAdminServiceMayBeReachedFromElsewhere) {
+  const std::string path = ::testing::TempDir() + "/admin_token";
+  std::ofstream(path) << "sesame\n";
+  Config config = SmallConfig();
+  config.coordinator.admin_listen = "0.0.0.0:50052";
+  config.coordinator.admin_token_file = path;
+
+  const absl::StatusOr<CoordinatorServerOptions> options = MakeCoordinatorServerOptions(config);
+  std::remove(path.c_str());
+
+  ASSERT_OK(options);
+  EXPECT_EQ(options->admin_token, "sesame");
+}
+
+TEST(CoordinatorConfigTest, LoopbackIsThisMachineOnly) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.8.9.1", "::1"}) {
+    EXPECT_TRUE(IsLoopback(host)) << host;
+  }
+  for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "localhost.example", ""}) {
+    EXPECT_FALSE(IsLoopback(host)) << host;
+  }
+}
+
+}  // namespace
+}  // namespace gannet

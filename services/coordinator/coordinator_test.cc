@@ -1,0 +1,625 @@
+#include "services/coordinator/coordinator.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "absl/strings/str_split.h"
+#include "libs/base/testing/fake_clock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/tensor/safetensors.h"
+#include "services/coordinator/testing/fake_workers.h"
+#include "services/coordinator/testing/faulty_store.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+constexpr int kRounds = 4;
+const std::vector<int> kInOrder = {0, 1, 2};
+
+RunConfig SmallRun() {
+  RunConfig config = TinyRunConfig();
+  config.round_count = kRounds;
+  return config;
+}
+
+CoordinatorOptions QuickOptions(int leader) {
+  CoordinatorOptions options;
+  options.run = SmallRun();
+  options.leader = TestLeader(leader);
+  options.standby_interval = absl::Milliseconds(2);
+  options.term.change_wait_max = absl::Milliseconds(20);
+  options.term.reap_interval = absl::Milliseconds(5);
+  options.term.status_interval = absl::Milliseconds(5);
+  options.term.progress_interval = absl::Milliseconds(50);
+  options.term.backoff = {absl::Milliseconds(1), absl::Milliseconds(5), 2.0};
+  return options;
+}
+
+// A coordinator in a thread of its own.
+class RunningCoordinator {
+ public:
+  RunningCoordinator(const CoordinatorOptions& options, Store& store) {
+    coordinator_ = *Coordinator::Create(options, store, clock_, NullLogger(), metrics_);
+    thread_ = std::thread([this] { report_ = coordinator_->Run(); });
+  }
+  ~RunningCoordinator() {
+    if (!thread_.joinable()) return;
+    coordinator_->RequestStop();
+    thread_.join();
+  }
+
+  // Waits for its own end.
+  absl::StatusOr<CoordinatorReport> Join() {
+    thread_.join();
+    return report_;
+  }
+  absl::StatusOr<CoordinatorReport> Stop() {
+    coordinator_->RequestStop();
+    return Join();
+  }
+
+  CoordinatorView view() { return coordinator_->view(); }
+  std::string Metric(const std::string& name) {
+    for (absl::string_view line : absl::StrSplit(metrics_.Render(), '\n')) {
+      const std::vector<std::string> words = absl::StrSplit(line, ' ');
+      if (words[0] == name) return words[1];
+    }
+    return "";
+  }
+
+ private:
+  RealClock clock_;
+  Metrics metrics_;
+  std::unique_ptr<Coordinator> coordinator_;
+  absl::StatusOr<CoordinatorReport> report_ = absl::UnknownError("not run");
+  std::thread thread_;
+};
+
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  // Starts one and waits until its run exists.
+  std::unique_ptr<RunningCoordinator> Start(int leader = 1) { return Start(QuickOptions(leader)); }
+  std::unique_ptr<RunningCoordinator> Start(const CoordinatorOptions& options) {
+    auto coordinator = std::make_unique<RunningCoordinator>(options, store_);
+    EXPECT_TRUE(store_.AwaitUntil([&] { return coordinator->view().run.has_value(); }));
+    return coordinator;
+  }
+
+  void AwaitVersion(int64_t version) {
+    EXPECT_TRUE(store_.AwaitUntil([&] { return Dump().weights_version.value() >= version; }));
+  }
+
+  RunDump Dump() {
+    const absl::StatusOr<RunStatus> status = backend_.store().FindRun(SmallRun().name);
+    EXPECT_OK(status);
+    return *backend_.Dump(status->run);
+  }
+
+  // The checksums of what was published last.
+  std::pair<std::string, std::string> Checksums() {
+    const RunDump dump = Dump();
+    return {dump.weights.back().sha256, dump.adam_sha256};
+  }
+
+  FakeClock clock_;  // the database's
+  MemoryBackend backend_{clock_};
+  FaultyStore store_{backend_.store()};
+};
+
+// What a run without any incident ends with.
+std::pair<std::string, std::string> CalmChecksums() {
+  RealClock clock;
+  MemoryBackend backend(clock);
+  FaultyStore store(backend.store());
+  RunningCoordinator coordinator(QuickOptions(1), store);
+  EXPECT_TRUE(store.AwaitUntil([&] { return coordinator.view().run.has_value(); }));
+  FakeWorkers workers(backend.exchange(), SmallRun());
+  EXPECT_OK(workers.PlayRounds(kRounds, kInOrder));
+  EXPECT_OK(coordinator.Join());
+  const RunDump dump = *backend.Dump(workers.run());
+  return {dump.weights.back().sha256, dump.adam_sha256};
+}
+
+TEST_F(CoordinatorTest, RoundsArePublishedUntilTheRunIsFinished) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
+
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
+  EXPECT_EQ(report.rounds_published, kRounds);
+  EXPECT_EQ(report.weights_version, WeightsVersion(kRounds));
+  const RunDump dump = Dump();
+  EXPECT_EQ(dump.state, RunState::kFinished);
+  EXPECT_EQ(dump.leader, LeaderId());  // resigned
+  ASSERT_EQ(dump.rounds.size(), static_cast<size_t>(kRounds));
+  for (int i = 0; i < kRounds; ++i) {
+    const RoundSummary& round = dump.rounds[static_cast<size_t>(i)];
+    EXPECT_EQ(round.round, Round(i + 1));
+    EXPECT_EQ(round.gradient_count, 3);
+    EXPECT_EQ(round.image_count, 12);
+    EXPECT_DOUBLE_EQ(round.discriminator_loss, 1.25);
+    EXPECT_DOUBLE_EQ(round.generator_loss, i + 1);
+  }
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_rounds_total"), "4");
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_images_total"), "48");
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_weights_version"), "4");
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_leader"), "0");
+}
+
+TEST_F(CoordinatorTest, UnitsOfEachRoundAreThoseOfThePlan) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  RoundPlanner planner(SmallRun());
+
+  for (int round = 1; round <= kRounds; ++round) {
+    ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+    const std::vector<PlannedUnit> plan = planner.Plan(Round(round));
+    for (size_t i = 0; i < units.size(); ++i) {
+      EXPECT_EQ(units[i].round, Round(round));
+      EXPECT_EQ(units[i].weights_version, WeightsVersion(round - 1));
+      EXPECT_EQ(units[i].image_indices, plan[i].image_indices);
+      ASSERT_OK(workers.Submit(units[i]));
+    }
+  }
+  EXPECT_OK(coordinator->Join());
+}
+
+TEST_F(CoordinatorTest, TheOrderOfArrivalChangesNoBit) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(1, {2, 1, 0}));
+  ASSERT_OK(workers.PlayRounds(1, {1, 2, 0}));
+  ASSERT_OK(workers.PlayRounds(2, {2, 0, 1}));
+  ASSERT_OK(coordinator->Join());
+
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AnotherGradientChangesTheWeights) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK(workers.Submit(units[0]));
+  ASSERT_OK(workers.Submit(units[1]));
+  ASSERT_OK(workers.Submit(units[2], FakeGradient(SmallRun(), Round(9), Slot(2))));
+  ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
+  ASSERT_OK(coordinator->Join());
+
+  EXPECT_NE(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AGradientWithANanIsRejectedAndItsUnitHandedOutAgain) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  TensorBundle gradient = FakeGradient(SmallRun(), Round(1), Slot(1));
+  gradient.mutable_tensors()[0].mutable_f32()[5] = std::numeric_limits<float>::quiet_NaN();
+  ASSERT_OK(workers.Submit(units[0]));
+  ASSERT_OK(workers.Submit(units[1], gradient));
+  ASSERT_OK(workers.Submit(units[2]));
+
+  ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers.ClaimOne());
+  EXPECT_EQ(again.unit, units[1].unit);
+  EXPECT_EQ(again.attempt, Attempt(2));
+  ASSERT_OK(workers.Submit(again));
+  ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
+
+  ASSERT_OK(coordinator->Join());
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_rejected_gradients_total"), "1");
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AnExpiredLeaseIsGivenToAnotherWorker) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK_AND_ASSIGN(const WorkUnit lost, workers.ClaimOne());
+
+  clock_.Advance(SmallRun().lease);
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+
+  EXPECT_EQ(units[0].unit, lost.unit);
+  EXPECT_EQ(units[0].attempt, Attempt(2));
+  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+  AwaitVersion(1);
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_reaped_leases_total"), "1");
+}
+
+TEST_F(CoordinatorTest, ADeposedLeaderPublishesNothingUntilItLeadsAgain) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+  AwaitVersion(1);
+  // Its own renewal may come in between.
+  absl::StatusOr<Leadership> other = absl::UnknownError("");
+  while (!other.ok()) {
+    clock_.Advance(absl::Seconds(15));
+    other = backend_.store().AcquireLeadership(workers.run(), TestLeader(2), absl::Minutes(10));
+  }
+
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+  const int refused = store_.failures("AcquireLeadership");
+  ASSERT_TRUE(
+      store_.AwaitUntil([&] { return store_.failures("AcquireLeadership") > refused + 2; }));
+  EXPECT_EQ(Dump().weights_version, WeightsVersion(1));
+  EXPECT_EQ(Dump().leader, TestLeader(2));
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_leader"), "0");
+
+  ASSERT_OK(backend_.store().ResignLeadership(workers.run(), *other));
+  ASSERT_OK(workers.PlayRounds(kRounds - 2, kInOrder));
+  ASSERT_OK(coordinator->Join());
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AStandbyTakesOverWhenTheLeaderStops) {
+  const auto leader = Start(1);
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+  const auto standby = Start(2);
+  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.failures("AcquireLeadership") > 0; }));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport stopped, leader->Stop());
+  EXPECT_EQ(stopped.end, CoordinatorReport::End::kAskedToStop);
+  ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, standby->Join());
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
+  EXPECT_EQ(stopped.rounds_published + report.rounds_published, kRounds);
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AStandbyEndsWithTheRun) {
+  const auto leader = Start(1);
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  const auto standby = Start(2);
+  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.failures("AcquireLeadership") > 0; }));
+
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, standby->Join());
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
+  EXPECT_EQ(report.rounds_published, 0);
+  EXPECT_OK(leader->Join());
+}
+
+TEST_F(CoordinatorTest, ARestartGoesOnBitForBit) {
+  auto coordinator = Start(1);
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(2, kInOrder));
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK(workers.Submit(units[1]));
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport stopped, coordinator->Stop());
+  EXPECT_EQ(stopped.end, CoordinatorReport::End::kAskedToStop);
+  EXPECT_EQ(Dump().leader, LeaderId());
+
+  coordinator = Start(2);
+  ASSERT_OK(workers.Submit(units[2]));
+  ASSERT_OK(workers.Submit(units[0]));
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
+  EXPECT_EQ(report.rounds_published, 2);
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AUnitThatFailsForGoodPausesTheRun) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  for (int i = 0; i < kMaxUnitFailures; ++i) {
+    ASSERT_OK_AND_ASSIGN(const WorkUnit unit, workers.ClaimOne());
+    ASSERT_OK(workers.Fail(unit, "cannot read cat.jpg"));
+  }
+  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
+  EXPECT_THAT(Dump().state_reason, HasSubstr("cannot read cat.jpg"));
+
+  // Resuming does not help while the unit is what it is.
+  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kRunning, ""));
+  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
+  EXPECT_THAT(Dump().state_reason,
+              AllOf(HasSubstr("failed for good"), HasSubstr("cannot read cat.jpg")));
+  EXPECT_EQ(Dump().weights_version, WeightsVersion(0));
+}
+
+TEST_F(CoordinatorTest, AStoppedRunEnds) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+  AwaitVersion(1);
+
+  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kStopped, "enough"));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunStopped);
+  EXPECT_EQ(report.weights_version, WeightsVersion(1));
+}
+
+TEST_F(CoordinatorTest, APausedRunStillPublishesWhatIsComplete) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kPaused, "lunch"));
+  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+
+  AwaitVersion(1);
+
+  EXPECT_EQ(Dump().state, RunState::kPaused);
+  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kRunning, ""));
+  ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
+  EXPECT_OK(coordinator->Join());
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AnotherConfigOfTheSameNameIsRefused) {
+  Start()->Stop().IgnoreError();
+  CoordinatorOptions options = QuickOptions(2);
+  options.run.seed = 8;
+  options.run.micro_batch = 4;
+  RunningCoordinator coordinator(options, store_);
+
+  EXPECT_THAT(coordinator.Join(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("seed 7 -> 8"), HasSubstr("micro_batch 2 -> 4"))));
+}
+
+TEST_F(CoordinatorTest, AConfigOutOfRangeIsRefused) {
+  CoordinatorOptions options = QuickOptions(1);
+  options.run.micro_batch = 0;
+  RealClock clock;
+  Metrics metrics;
+
+  EXPECT_THAT(Coordinator::Create(options, store_, clock, NullLogger(), metrics),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("micro_batch")));
+}
+
+TEST_F(CoordinatorTest, ADatabaseThatIsAwayAtTheStartIsWaitedFor) {
+  store_.FailBefore("FindRun", absl::UnavailableError("connection refused"), 3);
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  EXPECT_OK(coordinator->Join());
+  EXPECT_EQ(store_.failures("FindRun"), 4);  // and one that found nothing
+}
+
+TEST_F(CoordinatorTest, AStopEndsTheWaitForTheDatabase) {
+  store_.FailBefore("FindRun", absl::UnavailableError("connection refused"), 1'000'000);
+  RunningCoordinator coordinator(QuickOptions(1), store_);
+  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.failures("FindRun") > 2; }));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator.Stop());
+
+  EXPECT_EQ(report.end, CoordinatorReport::End::kAskedToStop);
+}
+
+TEST_F(CoordinatorTest, ACreationWhoseAnswerWasLostIsFound) {
+  store_.LoseAnswer("CreateRun", absl::UnknownError("commit in doubt"));
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  EXPECT_OK(coordinator->Join());
+  EXPECT_EQ(store_.calls("CreateRun"), 1);
+}
+
+TEST_F(CoordinatorTest, APublicationWhoseAnswerWasLostIsNotRepeated) {
+  store_.LoseAnswer("Publish", absl::UnknownError("commit in doubt"));
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
+  EXPECT_EQ(report.rounds_published, kRounds);
+  EXPECT_EQ(store_.calls("Publish"), kRounds);
+  EXPECT_EQ(store_.calls("LoadSnapshot"), 1);
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, APublicationThatNeverArrivedIsRepeated) {
+  store_.FailBefore("Publish", absl::UnavailableError("connection lost"), 2);
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  ASSERT_OK(coordinator->Join());
+  EXPECT_EQ(store_.calls("Publish"), kRounds + 2);
+  EXPECT_EQ(store_.calls("LoadSnapshot"), 1);
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, AnAbortedPublicationLoadsAnew) {
+  store_.FailBefore("Publish", absl::AbortedError("another version is published"), 1);
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  ASSERT_OK(coordinator->Join());
+  EXPECT_EQ(store_.calls("LoadSnapshot"), 2);
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, FailuresOfEveryCallChangeNoBit) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  for (const char* method : {"GetRunStatus", "GetRoundProgress", "FetchGradient", "Publish",
+                             "ReapExpiredLeases", "PrepareRound", "AcquireLeadership"}) {
+    store_.FailBefore(method, absl::UnavailableError("gone"), 3);
+  }
+  ASSERT_OK(workers.PlayRounds(2, {1, 2, 0}));
+  for (const char* method : {"GetRunStatus", "GetRoundProgress", "FetchGradient", "Publish",
+                             "ReapExpiredLeases", "PrepareRound"}) {
+    store_.LoseAnswer(method, absl::UnknownError("lost"));
+  }
+  ASSERT_OK(workers.PlayRounds(kRounds - 2, {2, 1, 0}));
+
+  ASSERT_OK(coordinator->Join());
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, ADivergedTrainingIsPausedAndNotPublished) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  for (const WorkUnit& unit : units) {
+    TensorBundle gradient = FakeGradient(SmallRun(), unit.round, unit.slot);
+    for (float& value : gradient.mutable_tensors()[0].mutable_f32()) value = 1e30F;
+    ASSERT_OK(workers.Submit(unit, gradient));
+  }
+
+  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
+
+  EXPECT_THAT(Dump().state_reason, HasSubstr("diverged"));
+  EXPECT_EQ(Dump().weights_version, WeightsVersion(0));
+  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kStopped, "diverged"));
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunStopped);
+}
+
+TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {
+  CoordinatorOptions options = QuickOptions(1);
+  options.term.keep_every = 3;
+  const auto coordinator = Start(options);
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+  ASSERT_OK(coordinator->Join());
+
+  std::vector<std::pair<int64_t, bool>> kept;
+  for (const WeightsDump& weights : Dump().weights) {
+    kept.emplace_back(weights.version.value(), weights.keep);
+  }
+  EXPECT_THAT(kept, ElementsAre(Pair(0, false), Pair(1, false), Pair(2, false), Pair(3, true),
+                                Pair(4, true)));
+}
+
+TEST_F(CoordinatorTest, GradientsOfRoundsLongGoneMakeRoom) {
+  CoordinatorOptions options = QuickOptions(1);
+  options.run.round_count = 2 * kBlobRing;
+  const auto coordinator = Start(options);
+  FakeWorkers workers(backend_.exchange(), options.run);
+  ASSERT_OK(workers.PlayRounds(2 * kBlobRing, kInOrder));
+  ASSERT_OK(coordinator->Join());
+
+  for (const UnitDump& unit : Dump().units) {
+    ASSERT_TRUE(unit.gradient.has_value());
+    EXPECT_EQ(unit.gradient->has_bytes, unit.round.value() > kBlobRing) << unit.round;
+    EXPECT_TRUE(unit.consumed);
+  }
+}
+
+class CoordinatorOutputTest : public CoordinatorTest {
+ protected:
+  CoordinatorOutputTest()
+      : folder_(::testing::TempDir() + "/coordinator_output_" +
+                ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::filesystem::remove_all(folder_);
+  }
+  ~CoordinatorOutputTest() override { std::filesystem::remove_all(folder_); }
+
+  CoordinatorOptions OptionsWithOutput(int leader) {
+    CoordinatorOptions options = QuickOptions(leader);
+    options.output = RunOutputOptions{folder_, 2, 4};
+    return options;
+  }
+
+  std::string Contents(const std::string& name) {
+    std::ifstream file(folder_ + "/" + name, std::ios::binary);
+    std::stringstream bytes;
+    bytes << file.rdbuf();
+    return bytes.str();
+  }
+
+  const std::string folder_;
+};
+
+TEST_F(CoordinatorOutputTest, AFinishedRunLeavesWeightsHistoryAndSamples) {
+  const auto coordinator = Start(OptionsWithOutput(1));
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+  ASSERT_OK(coordinator->Join());
+
+  ASSERT_OK_AND_ASSIGN(const TensorBundle weights,
+                       DecodeSafetensors(Contents("weights.safetensors")));
+  EXPECT_OK(weights.CheckSpec(WeightsSpec(SmallRun().model)));
+  ASSERT_OK_AND_ASSIGN(const TensorBundle generator,
+                       DecodeSafetensors(Contents("generator.safetensors")));
+  EXPECT_NE(generator.Find("main.0.weight"), nullptr);
+  EXPECT_NE(generator.Find("main.1.running_mean"), nullptr);
+  EXPECT_EQ(generator.Find("main.0.weight")->bytes, weights.Find("generator.main.0.weight")->bytes);
+  for (const Tensor& tensor : generator.tensors()) {
+    EXPECT_THAT(tensor.spec.name, ::testing::StartsWith("main."));
+  }
+  const std::vector<std::string> lines = absl::StrSplit(Contents("history.csv"), '\n');
+  ASSERT_EQ(lines.size(), static_cast<size_t>(kRounds) + 2);
+  EXPECT_THAT(lines[1], ::testing::StartsWith("1,0,3,12,1.25,1,"));
+  EXPECT_THAT(lines[4], ::testing::StartsWith("4,0,3,12,1.25,4,"));
+  EXPECT_THAT(Contents("samples/round_000000.png"), ::testing::StartsWith("\x89PNG"));
+  EXPECT_THAT(Contents("samples/round_000004.png"), ::testing::StartsWith("\x89PNG"));
+  EXPECT_EQ(Contents("samples/latest.png"), Contents("samples/round_000004.png"));
+  EXPECT_NE(Contents("samples/round_000000.png"), Contents("samples/round_000004.png"));
+  EXPECT_THAT(coordinator->view().latest_sample_path, ::testing::EndsWith("round_000004.png"));
+}
+
+TEST_F(CoordinatorOutputTest, ARestartAfterTheEndWritesTheResultsAgain) {
+  auto coordinator = Start(1);  // without output, as if it had died before writing
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+  ASSERT_OK(coordinator->Join());
+
+  RunningCoordinator again(OptionsWithOutput(2), store_);
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, again.Join());
+
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
+  EXPECT_EQ(report.rounds_published, 0);
+  EXPECT_OK(DecodeSafetensors(Contents("weights.safetensors")));
+  const std::vector<std::string> lines = absl::StrSplit(Contents("history.csv"), '\n');
+  EXPECT_EQ(lines.size(), static_cast<size_t>(kRounds) + 2);
+  EXPECT_THAT(Contents("samples/latest.png"), ::testing::StartsWith("\x89PNG"));
+}
+
+TEST_F(CoordinatorOutputTest, AHistoryIsCompleteAfterARestart) {
+  auto coordinator = Start(OptionsWithOutput(1));
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(2, kInOrder));
+  AwaitVersion(2);
+  ASSERT_OK(coordinator->Stop());
+  coordinator = Start(OptionsWithOutput(2));
+  ASSERT_OK(workers.PlayRounds(2, kInOrder));
+  ASSERT_OK(coordinator->Join());
+
+  std::vector<std::string> rounds;
+  for (const auto line : absl::StrSplit(Contents("history.csv"), '\n')) {
+    rounds.push_back(std::vector<std::string>(absl::StrSplit(line, ','))[0]);
+  }
+  EXPECT_THAT(rounds, ElementsAre("round", "1", "2", "3", "4", ""));
+}
+
+TEST_F(CoordinatorOutputTest, AFolderThatCannotBeMadeIsRefused) {
+  CoordinatorOptions options = OptionsWithOutput(1);
+  options.output->directory = "/proc/nothing/here";
+  RealClock clock;
+  Metrics metrics;
+
+  EXPECT_THAT(Coordinator::Create(options, store_, clock, NullLogger(), metrics),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("output_dir")));
+}
+
+}  // namespace
+}  // namespace gannet
