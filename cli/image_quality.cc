@@ -1,11 +1,9 @@
 #include "cli/image_quality.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "cli/dataset_source.h"
-#include "libs/base/check.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/dataset.h"
 
@@ -39,25 +37,6 @@ std::vector<float> Flattened(const ImageBatch& batch) {
     pixels.insert(pixels.end(), image.begin(), image.end());
   }
   return pixels;
-}
-
-double PixelSpread(absl::Span<const float> pixels, int64_t count) {
-  GANNET_CHECK(count > 0);
-  const size_t images = static_cast<size_t>(count);
-  const size_t values = pixels.size() / images;
-  double sum_of_deviations = 0;
-  for (size_t v = 0; v < values; ++v) {
-    double mean = 0;
-    for (size_t i = 0; i < images; ++i) mean += static_cast<double>(pixels[i * values + v]);
-    mean /= static_cast<double>(images);
-    double squares = 0;
-    for (size_t i = 0; i < images; ++i) {
-      const double difference = static_cast<double>(pixels[i * values + v]) - mean;
-      squares += difference * difference;
-    }
-    sum_of_deviations += std::sqrt(squares / static_cast<double>(images));
-  }
-  return values == 0 ? 0 : sum_of_deviations / static_cast<double>(values);
 }
 
 }  // namespace gannet

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "libs/config/config.h"
 #include "libs/gan/gan.h"
 
@@ -27,10 +26,5 @@ absl::StatusOr<RealImages> ReadRealImages(const Config& config, int image_size, 
 
 // The images of a batch, one after the other.
 std::vector<float> Flattened(const ImageBatch& batch);
-
-// How much images differ from each other: the standard deviation of each value over the images,
-// averaged over all values. 0 when all are equal, as after a collapse. `pixels` holds `count` > 0
-// images.
-double PixelSpread(absl::Span<const float> pixels, int64_t count);
 
 }  // namespace gannet

@@ -53,8 +53,9 @@ absl::StatusOr<Judged> Judge(const std::string& name, const WeightsFile& file, u
   Judged judged;
   judged.name = name;
   GANNET_ASSIGN_OR_RETURN(judged.distance,
-                          SlicedWassersteinDistance(pixels, real.pixels, real.count));
-  judged.spread_share = real_spread > 0 ? PixelSpread(pixels, real.count) / real_spread : 0;
+                          ImageSetDistance(pixels, real.pixels, file.model.image_size));
+  GANNET_ASSIGN_OR_RETURN(const double spread, PixelSpread(pixels, file.model.image_size));
+  judged.spread_share = real_spread > 0 ? spread / real_spread : 0;
   return judged;
 }
 
@@ -79,9 +80,9 @@ absl::StatusOr<Report> Measure(const Config& config, const Options& options) {
   Report report;
   report.image_count = real.count;
   report.held_out = real.held_out;
-  report.real_spread = PixelSpread(real.pixels, real.count);
+  GANNET_ASSIGN_OR_RETURN(report.real_spread, PixelSpread(real.pixels, model.image_size));
   GANNET_ASSIGN_OR_RETURN(report.real_distance,
-                          SlicedWassersteinDistance(others.pixels, real.pixels, real.count));
+                          ImageSetDistance(others.pixels, real.pixels, model.image_size));
   if (options.initial) {
     const WeightsFile untrained{model, InitialWeights(model, config.run.seed)};
     GANNET_ASSIGN_OR_RETURN(
@@ -108,7 +109,8 @@ std::string ReportText(const Report& report) {
   rows.push_back(
       {"real images among themselves", absl::StrFormat("%.4f", report.real_distance), "", "1.00"});
   return absl::StrCat(
-      TextTable(rows), "\ndistance: sliced Wasserstein distance to ", report.image_count,
+      TextTable(rows), "\ndistance: sliced Wasserstein distance (whole images and patches) to ",
+      report.image_count,
       report.held_out ? " real images that nobody trained on"
                       : " real images of the training set (this kind of data has no others)",
       "\nspread: standard deviation of a pixel over the images, as a share of the real images'\n");

@@ -17,7 +17,8 @@ struct WatchOptions {
   absl::Duration patience = absl::Seconds(30);
   // Without a terminal: a line when the state changes, and at most one this often in between.
   absl::Duration plain_interval = absl::Seconds(5);
-  std::optional<int> terminal_width;  // one line that is written over again; unset: plain lines
+  std::optional<int> terminal_width =
+      {};  // one line that is written over again; unset: plain lines
 };
 
 // Follows a run until it has ended, and writes how far it is to `out`. Where the coordinator cannot

@@ -84,15 +84,16 @@ absl::StatusOr<PgConnectionParams> MakeConnectionParams(const PgConnectionOption
       {"connect_timeout", absl::StrCat(absl::ToInt64Seconds(options.connect_timeout))},
       {"application_name", options.application_name},
       {"client_encoding", "UTF8"},
-      {"keepalives_idle", "10"},
-      {"keepalives_interval", "5"},
+      {"keepalives_idle", "5"},
+      {"keepalives_interval", "3"},
       {"keepalives_count", "3"},
-      {"tcp_user_timeout", "25000"},
+      {"tcp_user_timeout", "15000"},
   };
-  std::string session_options = absl::StrCat("-c client_min_messages=warning -c statement_timeout=",
-                                             Milliseconds(options.statement_timeout),
-                                             " -c idle_in_transaction_session_timeout=",
-                                             Milliseconds(options.idle_in_transaction_timeout));
+  std::string session_options = absl::StrCat(
+      "-c client_min_messages=warning -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c "
+      "tcp_keepalives_count=3 -c statement_timeout=",
+      Milliseconds(options.statement_timeout), " -c idle_in_transaction_session_timeout=",
+      Milliseconds(options.idle_in_transaction_timeout));
   for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
     if (option->val == nullptr) continue;
     // Later settings win, so whoever wrote the URL has the last word.

@@ -34,8 +34,14 @@ constexpr SqlStatement kSchemaState = {
     "SELECT version, coalesce(functions, '') AS functions FROM gannet.schema_state()", true};
 constexpr SqlStatement kPing = {"ping", "SELECT 1", true};
 
-absl::StatusOr<PgConnectionParams> ParamsOf(const PgBackendOptions& options) {
+// A payload may cross a slow link while its statement runs.
+constexpr absl::Duration kBulkStatementTimeout = absl::Minutes(5);
+
+absl::StatusOr<PgConnectionParams> ParamsOf(
+    const PgBackendOptions& options,
+    absl::Duration statement_timeout = PgConnectionOptions().statement_timeout) {
   PgConnectionOptions connection;
+  connection.statement_timeout = statement_timeout;
   connection.url = options.url;
   connection.password_file = options.password_file;
   connection.application_name = options.application_name;
@@ -105,9 +111,10 @@ BoundedPoolOptions PoolOptions(const std::string& name, int size) {
 }  // namespace
 
 struct PgBackend::State {
-  State(const PgConnectionParams& params, int pool_size, Metrics& metrics)
+  State(const PgConnectionParams& params, const PgConnectionParams& bulk_params, int pool_size,
+        Metrics& metrics)
       : pool(params, PoolOptions("ordinary", pool_size), clock, metrics),
-        bulk_pool(params, PoolOptions("bulk", std::max(2, pool_size / 2)), clock, metrics),
+        bulk_pool(bulk_params, PoolOptions("bulk", std::max(2, pool_size / 2)), clock, metrics),
         store(pool, bulk_pool, run_signals),
         exchange(pool, bulk_pool, work_signal) {}
 
@@ -131,8 +138,10 @@ absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOpti
         absl::StrCat("pool_size must be at least 1, got ", options.pool_size));
   }
   GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, ParamsOf(options));
+  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams bulk_params,
+                          ParamsOf(options, kBulkStatementTimeout));
   std::unique_ptr<PgBackend> backend(new PgBackend());
-  backend->state_ = std::make_unique<State>(params, options.pool_size, metrics);
+  backend->state_ = std::make_unique<State>(params, bulk_params, options.pool_size, metrics);
   State& state = *backend->state_;
   GANNET_RETURN_IF_ERROR(CheckSchema(state.pool, logger));
 

@@ -17,8 +17,9 @@ namespace gannet {
 struct PgBackendOptions {
   std::string url;            // "postgres://USER@HOST:PORT/DATABASE", without a password
   std::string password_file;  // else PGPASSWORD, PGPASSFILE, ~/.pgpass
-  int pool_size =
-      8;  // connections for ordinary statements; half as many (at least 2) for bulk ones
+  // Connections for ordinary statements; half as many (at least 2) for bulk ones. A worker in
+  // direct mode does with 2, and a class of them with the server's max_connections.
+  int pool_size = 8;
   std::string application_name = "gannet";  // as pg_stat_activity shows it
 };
 

@@ -42,17 +42,6 @@ void Must(const absl::Status& status) {
   if (!status.ok()) throw std::runtime_error(status.ToString());
 }
 
-// Runs `wait` in a thread and `act` in this one; expects that `wait` ends because of it, well
-// before its own limit (at least 30 s).
-void ExpectWoken(const std::function<void()>& wait, const std::function<void()>& act) {
-  RealClock clock;
-  const absl::Duration start = clock.Steady();
-  std::thread waiter(wait);
-  act();
-  waiter.join();
-  EXPECT_LT(clock.Steady() - start, absl::Seconds(20)) << "nothing woke the waiter";
-}
-
 }  // namespace
 
 ExchangeContractParam MakeExchangeContractParam(const std::string& name,
@@ -63,6 +52,24 @@ ExchangeContractParam MakeExchangeContractParam(const std::string& name,
 void ExchangeContractTest::SetUp() {
   backend_ = GetParam().make();
   ASSERT_NE(backend_, nullptr);
+}
+
+void ExchangeContractTest::ExpectWoken(const std::function<void()>& wait,
+                                       const std::function<void()>& act) {
+  RealClock clock;
+  const absl::Duration start = clock.Steady();
+  std::thread waiter(wait);
+  // A claim that comes later and has waited in vain: by then the waiter waits, too.
+  ClaimRequest bystander = NewClaim(TestWorker(99));
+  bystander.wait = absl::Milliseconds(100);
+  const absl::Status joined = exchange().Join(TestJoin(bystander.worker, config_)).status();
+  const absl::StatusOr<ClaimResult> nothing = exchange().Claim(bystander);
+  act();
+  waiter.join();
+  EXPECT_LT(clock.Steady() - start, absl::Seconds(20)) << "nothing woke the waiter";
+  EXPECT_OK(joined);
+  ASSERT_OK(nothing);
+  EXPECT_FALSE(nothing->unit.has_value());
 }
 
 void ExchangeContractTest::StartRun(int unit_count) {
@@ -1462,6 +1469,8 @@ TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
   expect_refused(expired);
   expect_refused(forged);
   expect_refused(Leadership{TestLeader(1), second.epoch});
+  expect_refused(Leadership{TestLeader(2), second.epoch - 1});
+  expect_refused(Leadership{TestLeader(2), second.epoch + 1});
   expect_refused(Leadership());
 
   EXPECT_EQ(Status().weights_version, WeightsVersion(0));
@@ -1839,7 +1848,9 @@ TEST_P(ExchangeContractTest, TheAcceptThatCompletesARoundIsAChange) {
 }
 
 TEST_P(ExchangeContractTest, ControlIsAChange) {
-  StartRun();
+  StartRun(1);
+  Join(TestWorker(1));
+  ClaimUnit(TestWorker(1));
   const auto wait = [&] {
     RealClock clock;
     const absl::Duration end = clock.Steady() + absl::Seconds(40);
@@ -1852,7 +1863,9 @@ TEST_P(ExchangeContractTest, ControlIsAChange) {
 }
 
 TEST_P(ExchangeContractTest, WaitingForChangesOfNoRunReturns) {
-  StartRun();
+  StartRun(1);
+  Join(TestWorker(1));
+  ClaimUnit(TestWorker(1));
   ExpectWoken([&] { store().AwaitChange(kNoSuchRun, absl::Seconds(40)); }, [] {});
 }
 

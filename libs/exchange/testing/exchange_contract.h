@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -58,6 +59,10 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
   void Finish();
   // Lets the worker fail the unit it holds, and claim it again, until it has failed for good.
   void FailForGood(const WorkerIdentity& worker, const std::string& reason);
+
+  // Runs `wait` in a thread and then `act` in this one; expects that `wait` ends because of it,
+  // well before its own limit (at least 30 s). There must be no unit to claim before `act`.
+  void ExpectWoken(const std::function<void()>& wait, const std::function<void()>& act);
 
   RunStatus Status();
   RoundProgress Progress(int64_t round);

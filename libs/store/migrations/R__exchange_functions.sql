@@ -275,6 +275,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  IF p_first_seq < 0 OR p_first_seq + octet_length(p_bytes) / 8000 > 134217 THEN
+    RAISE EXCEPTION 'a gradient has at most 1 GiB' USING ERRCODE = 'GN008';
+  END IF;
   INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
   SELECT p_run, u.round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * 8000 FOR 8000)
     FROM gannet.work_unit u, generate_series(0, (octet_length(p_bytes) - 1) / 8000) AS n

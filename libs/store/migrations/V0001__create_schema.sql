@@ -173,7 +173,7 @@ CREATE TABLE gannet.adam_state (
 );
 
 -- Bytes of payloads, in rows of 8,000 bytes that fill a page each and are never toasted: on PostgreSQL 15 that writes four times
--- and reads twice as fast as one large value (docs/adr/0010-blobs-in-page-sized-rows.md). One partition per run, below it a ring of leaves by
+-- and reads twice as fast as one large value (docs/adr/0003-blobs-in-page-sized-rows.md). One partition per run, below it a ring of leaves by
 -- round modulo 8 (4 for Adam's state), which create_run makes; a leaf is freed by TRUNCATE.
 CREATE TABLE gannet.gradient_blob (
   run_id bigint NOT NULL,

@@ -1,0 +1,362 @@
+// Runs the real program, without any server.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/data/image_io.h"
+#include "libs/gan/gan.h"
+#include "libs/tensor/safetensors.h"
+#include "nlohmann/json.hpp"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Outcome {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+std::string Contents(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+std::string LastLine(const std::string& text) {
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  return lines.empty() ? "" : lines.back();
+}
+
+class CliTest : public ::testing::Test {
+ protected:
+  CliTest() {
+    // With a space, which nothing may stumble over.
+    std::string name = ::testing::TempDir() + "/gannet cli_XXXXXX";
+    folder_ = mkdtemp(name.data());
+  }
+  ~CliTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string PathOf(const std::string& name) const { return folder_ + "/" + name; }
+
+  std::string Write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(PathOf(name), std::ios::binary) << bytes;
+    return PathOf(name);
+  }
+
+  // Starts the program with nothing but PATH and `environment`, and waits for its end.
+  Outcome Run(std::vector<std::string> arguments, std::vector<std::string> environment = {}) const {
+    arguments.insert(arguments.begin(), GANNET_BINARY);
+    environment.push_back("PATH=/usr/bin:/bin");
+    const std::string out = PathOf("stdout");
+    const std::string err = PathOf("stderr");
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out.c_str(),
+                                     O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err.c_str(),
+                                     O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    pid_t pid = 0;
+    const int error = posix_spawn(&pid, GANNET_BINARY, &files, nullptr, Pointers(arguments).data(),
+                                  Pointers(environment).data());
+    posix_spawn_file_actions_destroy(&files);
+    EXPECT_EQ(error, 0) << "cannot start " << GANNET_BINARY;
+    if (error != 0) return {};
+    int status = 0;
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    EXPECT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
+    return {WEXITSTATUS(status), Contents(out), Contents(err)};
+  }
+
+  std::string WriteWeights(const std::string& name, uint64_t seed) const {
+    return Write(name, EncodeSafetensors(InitialWeights({32, 16, 4}, seed)));
+  }
+
+ private:
+  static std::vector<char*> Pointers(std::vector<std::string>& words) {
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    return pointers;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(CliTest, HelpNamesEveryCommandAndTheExitCodes) {
+  const Outcome help = Run({"--help"});
+
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* command : {"migrate", "status", "watch", "workers", "rounds", "pause", "resume",
+                              "stop", "data", "config", "sample", "quality", "gif", "version"}) {
+    EXPECT_THAT(help.out, HasSubstr(absl::StrCat("\n  ", command, " "))) << command;
+    const Outcome own = Run({command, "--help"});
+    EXPECT_EQ(own.exit_code, 0) << command;
+    EXPECT_THAT(own.out, HasSubstr("Usage: ")) << command;
+  }
+  EXPECT_THAT(help.out, HasSubstr("Exit codes: 0 ok, 1 failure, 2"));
+}
+
+TEST_F(CliTest, WithoutACommandItExplainsItself) {
+  const Outcome nothing = Run({});
+
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_THAT(nothing.err, HasSubstr("Usage: gannet"));
+}
+
+TEST_F(CliTest, MistypedCommandsAndFlagsAreNamedWithTheNearest) {
+  const Outcome command = Run({"stauts"});
+  EXPECT_EQ(command.exit_code, 2);
+  EXPECT_THAT(command.err, HasSubstr("unknown command 'stauts', did you mean 'status'?"));
+
+  const Outcome nested = Run({"data", "chek"});
+  EXPECT_EQ(nested.exit_code, 2);
+  EXPECT_THAT(nested.err, HasSubstr("unknown command 'chek', did you mean 'check'?"));
+
+  const Outcome flag = Run({"status", "--jsn"});
+  EXPECT_EQ(flag.exit_code, 2);
+  EXPECT_THAT(flag.err, HasSubstr("unknown flag '--jsn', did you mean '--json'?"));
+
+  const Outcome key = Run({"config", "check", "--trainning.lease", "5m"});
+  EXPECT_EQ(key.exit_code, 2);
+  EXPECT_THAT(key.err, HasSubstr("did you mean '--training.lease'?"));
+}
+
+TEST_F(CliTest, VersionNamesProgramProtocolAndCompute) {
+  const Outcome version = Run({"version"});
+
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_THAT(version.out,
+              AllOf(StartsWith("gannet "), HasSubstr("protocol 1"), HasSubstr("LibTorch")));
+}
+
+TEST_F(CliTest, AValidConfigurationIsConfirmed) {
+  const std::string file = Write("c.yaml", "training:\n  lease: 5m\n");
+
+  EXPECT_EQ(Run({"config", "check", "--config", file}).exit_code, 0);
+  EXPECT_EQ(Run({"--config", file, "config", "check"}).exit_code, 0);
+  EXPECT_EQ(Run({"config", "check", "--config", "deploy/native/demo.yaml"}).exit_code, 2)
+      << "a file that does not exist";
+}
+
+TEST_F(CliTest, EveryMistakeOfAConfigurationIsReportedWithItsPlace) {
+  const std::string file = Write("c.yaml", "trainning:\n  lease: 5m\nrun:\n  rounds: many\n");
+
+  const Outcome check =
+      Run({"config", "check", "--config", file, "--run.seed", "x"}, {"GANNET_LOG_LEVEL=loud"});
+
+  EXPECT_EQ(check.exit_code, 2);
+  EXPECT_THAT(check.err,
+              AllOf(HasSubstr(file + ":2: unknown key 'trainning.lease', did you mean "
+                                     "'training.lease'?"),
+                    HasSubstr(file + ":4: run.rounds must be an integer"),
+                    HasSubstr("environment GANNET_LOG_LEVEL"), HasSubstr("flag --run.seed")));
+  EXPECT_THAT(LastLine(check.err), HasSubstr("gannet config keys"));
+}
+
+TEST_F(CliTest, ShowPrintsWhatIsInEffectWithoutSecrets) {
+  const std::string file = Write("c.yaml", "run:\n  name: from-file\n");
+
+  const Outcome show =
+      Run({"config", "show", "--config", file, "--run.seed", "9"}, {"GANNET_RUN_ROUNDS=7"});
+
+  EXPECT_EQ(show.exit_code, 0);
+  EXPECT_THAT(show.out, AllOf(HasSubstr("name: \"from-file\""), HasSubstr("seed: 9"),
+                              HasSubstr("rounds: 7")));
+
+  const Outcome password = Run({"config", "show", "--database.url", "postgres://a:geheim@h/d"});
+  EXPECT_EQ(password.exit_code, 2);
+  EXPECT_THAT(password.out + password.err, Not(HasSubstr("geheim")));
+}
+
+TEST_F(CliTest, WhatShowPrintsCanBeLoaded) {
+  const std::string file = Write("shown.yaml", Run({"config", "show"}).out);
+
+  EXPECT_EQ(Run({"config", "show", "--config", file}).out, Contents(file));
+}
+
+TEST_F(CliTest, KeysAreTheCommittedDocumentation) {
+  EXPECT_EQ(Run({"config", "keys", "--markdown"}).out,
+            Contents(GANNET_SOURCE_DIR "/docs/configuration.md"));
+  EXPECT_THAT(Run({"config", "keys"}).out, HasSubstr("GANNET_TRAINING_LEARNING_RATE"));
+}
+
+TEST_F(CliTest, ProceduralDataIsAlwaysFine) {
+  const Outcome check = Run({"data", "check", "--data.count", "20", "--model.image_size", "32"});
+
+  EXPECT_EQ(check.exit_code, 0) << check.err;
+  EXPECT_THAT(check.out,
+              AllOf(HasSubstr("20 images can be used, 0 cannot."), HasSubstr("fingerprint ")));
+}
+
+TEST_F(CliTest, UnusableImagesAreNamedAndCanBeLeftOut) {
+  ASSERT_EQ(mkdir(PathOf("images").c_str(), 0700), 0);
+  const std::vector<uint8_t> grey(3 * 40 * 40, 128);
+  for (const char* name : {"images/a.png", "images/b.png", "images/c.png"}) {
+    ASSERT_TRUE(WritePngRgb(PathOf(name), 40, 40, grey).ok());
+  }
+  // Its header is fine, so only decoding finds it.
+  const std::string whole = Contents(PathOf("images/b.png"));
+  Write("images/b.png", whole.substr(0, whole.size() - 30));
+  const std::vector<std::string> data = {"--data.kind", "folder", "--data.path", PathOf("images")};
+  const auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), data.begin(), data.end());
+    return arguments;
+  };
+
+  const Outcome check = Run(with({"data", "check"}));
+  EXPECT_EQ(check.exit_code, 1);
+  EXPECT_THAT(check.out,
+              AllOf(HasSubstr("unusable b.png: "), HasSubstr("2 images can be used, 1 cannot.")));
+  EXPECT_THAT(LastLine(check.err), HasSubstr("--exclude"));
+
+  const Outcome exclude = Run(with({"data", "check", "--exclude"}));
+  EXPECT_EQ(exclude.exit_code, 0) << exclude.err;
+  EXPECT_EQ(Run(with({"data", "check"})).exit_code, 0) << "it is left out from now on";
+}
+
+TEST_F(CliTest, AMissingDataSetSaysWhatToCheck) {
+  const Outcome check =
+      Run({"data", "check", "--data.kind", "folder", "--data.path", PathOf("none")});
+
+  EXPECT_EQ(check.exit_code, 1);
+  EXPECT_THAT(check.err, HasSubstr("none"));
+  EXPECT_THAT(LastLine(check.err), HasSubstr("data.path"));
+}
+
+TEST_F(CliTest, APreviewIsAGridOfImages) {
+  const Outcome preview = Run({"data", "preview", "--data.count", "8", "--model.image_size", "32",
+                               "--out", PathOf("p.png"), "--columns", "4", "--scale", "1"});
+
+  EXPECT_EQ(preview.exit_code, 0) << preview.err;
+  const auto image = ReadPng(Contents(PathOf("p.png")));
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_EQ(image->width, 4 * 32 + 5 * 2);
+  EXPECT_EQ(image->height, 2 * 32 + 3 * 2);
+
+  const Outcome beyond = Run({"data", "preview", "--data.count", "8", "--first", "8"});
+  EXPECT_EQ(beyond.exit_code, 2);
+  EXPECT_THAT(beyond.err, HasSubstr("--first must be below the 8 images"));
+}
+
+TEST_F(CliTest, SamplesFollowFromWeightsAndSeed) {
+  const std::string weights = WriteWeights("w.safetensors", 1);
+  const auto sample = [&](const std::string& out, const std::string& seed) {
+    const Outcome outcome = Run({"sample", "--weights", weights, "--out", PathOf(out), "--count",
+                                 "4", "--columns", "2", "--seed", seed});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return Contents(PathOf(out));
+  };
+
+  const std::string first = sample("a.png", "1");
+
+  EXPECT_TRUE(ReadPng(first).ok());
+  EXPECT_EQ(sample("b.png", "1"), first);
+  EXPECT_NE(sample("c.png", "2"), first);
+}
+
+TEST_F(CliTest, WrongWeightsAreExplained) {
+  const Outcome none = Run({"sample", "--weights", PathOf("none")});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(LastLine(none.err), HasSubstr("weights.safetensors"));
+
+  const Outcome other = Run({"sample", "--weights", Write("x", "something else, long enough")});
+  EXPECT_EQ(other.exit_code, 2);
+
+  EXPECT_EQ(Run({"sample"}).exit_code, 2) << "--weights is required";
+}
+
+TEST_F(CliTest, QualityComparesWithTheFirstWeights) {
+  const std::string weights = WriteWeights("w.safetensors", 1);
+
+  const Outcome quality =
+      Run({"quality", "--weights", weights, "--initial", "--count", "16", "--json"});
+
+  ASSERT_EQ(quality.exit_code, 0) << quality.err;
+  const nlohmann::json json = nlohmann::json::parse(quality.out);
+  EXPECT_TRUE(json["held_out"]);
+  EXPECT_EQ(json["image_count"], 16);
+  ASSERT_EQ(json["weights"].size(), 2U);
+  // The file holds the same untrained weights.
+  EXPECT_EQ(json["weights"][1]["ratio"], 1.0);
+  EXPECT_GT(json["weights"][0]["distance"], json["real_distance"]);
+}
+
+TEST_F(CliTest, QualityFailsWhenWhatIsAskedForIsMissed) {
+  const std::string weights = WriteWeights("w.safetensors", 1);
+  const std::vector<std::string> base = {"quality", "--weights", weights, "--count", "16"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = base;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Run(arguments);
+  };
+
+  EXPECT_EQ(with({"--initial", "--max-ratio", "1.01"}).exit_code, 0);
+  const Outcome ratio = with({"--initial", "--max-ratio", "0.5"});
+  EXPECT_EQ(ratio.exit_code, 1);
+  EXPECT_THAT(ratio.err, HasSubstr("the distance is 1.00 of the first one's, at most 0.50"));
+  EXPECT_EQ(with({"--min-spread", "0.5"}).exit_code, 1) << "untrained images are all grey";
+  EXPECT_EQ(with({"--max-ratio", "0.5"}).exit_code, 2) << "nothing to compare with";
+}
+
+TEST_F(CliTest, SampleGridsBecomeAGif) {
+  ASSERT_EQ(mkdir(PathOf("samples").c_str(), 0700), 0);
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<uint8_t> shade(3 * 8 * 8, static_cast<uint8_t>(80 * i));
+    ASSERT_TRUE(WritePngRgb(PathOf(absl::StrCat("samples/round_00", i, ".png")), 8, 8, shade).ok());
+  }
+  Write("samples/latest.png", "must not be read");
+
+  const Outcome gif = Run({"gif", "--from", PathOf("samples"), "--out", PathOf("t.gif")});
+
+  EXPECT_EQ(gif.exit_code, 0) << gif.err;
+  EXPECT_THAT(Contents(PathOf("t.gif")), StartsWith("GIF89a"));
+  EXPECT_THAT(gif.out, HasSubstr("3 frames of 3"));
+  EXPECT_EQ(Run({"gif", "--from", PathOf("none")}).exit_code, 1);
+}
+
+TEST_F(CliTest, WithoutACoordinatorEveryCallSaysWhereItLooked) {
+  // Nothing listens at port 1.
+  for (const char* command : {"status", "workers", "rounds", "pause", "resume"}) {
+    const Outcome outcome = Run({command, "--address", "127.0.0.1:1"});
+    EXPECT_EQ(outcome.exit_code, 1) << command;
+    EXPECT_THAT(LastLine(outcome.err), HasSubstr("127.0.0.1:1 (coordinator.admin_listen"))
+        << command;
+  }
+  const Outcome watch = Run({"watch", "--address", "127.0.0.1:1", "--patience", "0s"});
+  EXPECT_EQ(watch.exit_code, 4);
+}
+
+TEST_F(CliTest, StoppingNeedsConfirmation) {
+  const Outcome stop = Run({"stop", "--address", "127.0.0.1:1"});
+
+  EXPECT_EQ(stop.exit_code, 2);
+  EXPECT_THAT(LastLine(stop.err), HasSubstr("--yes"));
+}
+
+TEST_F(CliTest, MigrateSaysThatTheDatabaseIsNotThere) {
+  const Outcome migrate = Run({"migrate", "--database.url", "postgres://nobody@127.0.0.1:1/none"});
+
+  EXPECT_EQ(migrate.exit_code, 1);
+  EXPECT_THAT(LastLine(migrate.err), HasSubstr("Is PostgreSQL running"));
+}
+
+}  // namespace
+}  // namespace gannet

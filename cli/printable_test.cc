@@ -1,0 +1,50 @@
+#include "cli/printable.h"
+
+#include "gtest/gtest.h"
+
+namespace gannet {
+namespace {
+
+TEST(PrintableTest, TextOfOthersCannotSteerTheTerminal) {
+  EXPECT_EQ(Printable("Ada's laptop"), "Ada's laptop");
+  EXPECT_EQ(Printable("Gr\u00fcn \U0001f600"), "Gr\u00fcn \U0001f600");
+  EXPECT_EQ(Printable("a\x1b[2Jb\nc\x7f"), "a?[2Jb?c?");
+  EXPECT_EQ(Printable("\u009b2J"), "??2J");
+  EXPECT_EQ(Printable("\xff\xc3"), "??");
+}
+
+TEST(PrintableTest, WidthCountsCharactersNotBytes) {
+  EXPECT_EQ(DisplayWidth("Gr\u00fcn"), 4);
+  EXPECT_EQ(DisplayWidth(""), 0);
+}
+
+TEST(PrintableTest, DurationsHaveTwoUnitsAtMost) {
+  EXPECT_EQ(ShortDuration(absl::ZeroDuration()), "0 s");
+  EXPECT_EQ(ShortDuration(absl::Seconds(-5)), "0 s");
+  EXPECT_EQ(ShortDuration(absl::Milliseconds(59'900)), "59 s");
+  EXPECT_EQ(ShortDuration(absl::Seconds(60)), "1 min 0 s");
+  EXPECT_EQ(ShortDuration(absl::Seconds(3599)), "59 min 59 s");
+  EXPECT_EQ(ShortDuration(absl::Minutes(125)), "2 h 5 min");
+}
+
+TEST(PrintableTest, TablesAlignNumbersToTheRight) {
+  EXPECT_EQ(TextTable({{"name", "units", "id"}, {"Gr\u00fcn", "7", "x1"}, {"Bob", "123", "x2"}}),
+            "name  units  id\n"
+            "Gr\u00fcn      7  x1\n"
+            "Bob     123  x2\n");
+}
+
+TEST(PrintableTest, ATableMayHaveNoRowsOrShortOnes) {
+  EXPECT_EQ(TextTable({{"a", "b"}}), "a  b\n");
+  EXPECT_EQ(TextTable({{"a", "b"}, {"1"}}), "a  b\n1\n");
+  EXPECT_EQ(TextTable({}), "");
+}
+
+TEST(PrintableTest, CsvQuotesWhatNeedsIt) {
+  EXPECT_EQ(CsvLine({"a", "1.5", ""}), "a,1.5,\n");
+  EXPECT_EQ(CsvLine({"a,b", "say \"hi\"", "two\nlines"}),
+            "\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\"\n");
+}
+
+}  // namespace
+}  // namespace gannet
