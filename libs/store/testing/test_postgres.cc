@@ -41,9 +41,9 @@ namespace {
 // "failed"; when stdin ends, the test process has ended: stop the server and remove everything.
 constexpr char kGuard[] = R"sh(
 bin=$1 dir=$2
-trap '' INT TERM HUP
+trap '' INT TERM HUP PIPE
 cd "$dir" || exit 1
-answer() { if [ "$1" -eq 0 ]; then echo ok; else echo failed; fi; }
+answer() { if [ "$1" -eq 0 ]; then echo ok; else echo failed; fi 2>/dev/null; }
 while read -r command argument; do
   case $command in
     init) "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$dir/init.log" 2>&1 ;;
