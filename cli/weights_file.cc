@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -58,6 +59,11 @@ absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights) {
 absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path) {
   errno = 0;
   std::ifstream in(path, std::ios::binary);
+  // Reading a folder would throw.
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return absl::NotFoundError(absl::StrCat("cannot read the weights, this is a folder: ", path));
+  }
   std::string bytes;
   if (in) bytes.assign(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
   if (!in || bytes.empty()) {
