@@ -79,7 +79,7 @@ demo_service() {
   local stage=$1 name=$2 program=$3
   shift 3
   service_log=$demo_logs/$name.log
-  guarded "$stage" "$name" TERM "$root/build/dev/bin/$program" "${demo_settings[@]}" "$@" \
+  guarded "$stage" "$name" TERM "${binaries:-$root/build/dev/bin}/$program" "${demo_settings[@]}" "$@" \
     >>"$service_log" 2>&1 </dev/null
   demo_pids[$guarded_pid]=$name
 }

@@ -1,0 +1,104 @@
+# shellcheck shell=bash
+# Measures an optimised build and prints the figures of docs/benchmarks.md. Sourced by `run`, after demo.sh.
+#
+#   bench [gan|class] [--rounds N]
+#
+#   gan    the gradient computation alone, against stock modules in the same run
+#   class  the default settings (64x64) with one worker: what coordinator, gateway and PostgreSQL cost beside the computation
+#
+# shellcheck disable=SC2154  # root, guarded_pid, database_url, port, demo_*: set by the scripts that source this
+
+bench() {
+  local what="gan class" rounds=4
+  while (($# > 0)); do
+    case $1 in
+      gan | class) what=$1 ;;
+      --rounds)
+        rounds=${2:?--rounds needs a number}
+        shift
+        ;;
+      *) die "Unknown argument '$1'; ./run help." ;;
+    esac
+    shift
+  done
+  binaries=$root/build/release/bin
+  [[ $what != *gan* ]] || "$binaries/gannet-bench-gan"
+  [[ $what != *class* ]] || bench_class "$rounds"
+}
+
+# bench_scrape PORT NAME: the value of a metric without labels, 0 when there is none.
+bench_scrape() {
+  local line value=0
+  exec 9<>"/dev/tcp/127.0.0.1/$1"
+  printf 'GET /metrics HTTP/1.0\r\n\r\n' >&9
+  while read -r line <&9; do
+    [[ $line != "$2 "* ]] || value=${line##* }
+  done
+  exec 9>&- 9<&-
+  echo "${value//$'\r'/}"
+}
+
+# bench_mean PORT NAME: mean of a histogram in milliseconds.
+bench_mean() {
+  awk -v sum="$(bench_scrape "$1" "$2_sum")" -v n="$(bench_scrape "$1" "$2_count")" \
+    'BEGIN { printf n > 0 ? "%.0f" : "-", 1000 * sum / n }'
+}
+
+bench_class() {
+  local rounds=$1 coordinator_port worker_port gateway_port done_rounds=0 name
+  demo_dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-bench.XXXXXX")
+  demo_out=$demo_dir/out demo_logs=$demo_dir/logs
+  mkdir -p "$demo_out" "$demo_logs"
+  unset PGHOST PGPORT PGUSER PGDATABASE PGPASSWORD http_proxy https_proxy grpc_proxy GANNET_SETUP GANNET_JOBS GANNET_TMPDIR
+  trap guard_end EXIT
+  trap 'exit 130' INT TERM HUP
+  guard_begin "$demo_dir"
+  demo_settings=(--run.name bench --run.rounds 1000000)
+  declare -gA demo_pids=()
+  postgres_start "$demo_dir"
+  "$binaries/gannet" migrate --database.url "$database_url" >"$demo_logs/migrate.log" 2>&1 ||
+    die_with_log "The schema could not be installed." "$demo_logs/migrate.log"
+  demo_service 3 coordinator gannet-coordinator --database.url "$database_url" --coordinator.output_dir "$demo_out" \
+    --coordinator.admin_listen 127.0.0.1:0 --coordinator.metrics_listen 127.0.0.1:0
+  demo_port metrics_port
+  coordinator_port=$port
+  demo_service 2 gateway gannet-gateway --database.url "$database_url" \
+    --gateway.listen 127.0.0.1:0 --gateway.metrics_listen 127.0.0.1:0
+  demo_port port
+  gateway_port=$port
+  demo_service 1 worker gannet-worker --worker.exchange "127.0.0.1:$gateway_port" \
+    --worker.state_file "$demo_dir/worker.json" --worker.metrics_listen 127.0.0.1:0
+  demo_port metrics_port
+  worker_port=$port
+  # The first round waits for the start of everything, so it is not counted.
+  while ((done_rounds <= rounds)); do
+    sleep 1
+    for name in "${!demo_pids[@]}"; do
+      kill -0 "$name" 2>/dev/null || die_with_log "${demo_pids[$name]} has ended." "$demo_logs/${demo_pids[$name]}.log"
+    done
+    [[ ! -f $demo_out/history.csv ]] || done_rounds=$(($(wc -l <"$demo_out/history.csv") - 1))
+  done
+  local images seconds
+  images=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { n += $c["image_count"] } END { print n }' "$demo_out/history.csv")
+  seconds=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { s += $c["seconds"] } END { print s }' "$demo_out/history.csv")
+  echo "default settings, one worker, $((done_rounds - 1)) rounds of 960 images:"
+  awk -v images="$images" -v seconds="$seconds" \
+    -v units="$(bench_scrape "$worker_port" gannet_worker_compute_seconds_count)" \
+    -v compute="$(bench_scrape "$worker_port" gannet_worker_compute_seconds_sum)" 'BEGIN {
+      bare = units * 320 / compute
+      rate = images / seconds
+      rounds = images / 960
+      printf "  end to end          %8.1f img/s\n", rate
+      printf "  computation alone   %8.1f img/s (the same units)\n", bare
+      printf "  ratio               %8.3f (goal 0.85)\n", rate / bare
+      printf "  not computing       %8.3f s a round\n", seconds / rounds - 960 / bare
+    }'
+  echo "  fetch weights       $(bench_mean "$worker_port" gannet_worker_fetch_seconds) ms (worker)"
+  echo "  submit              $(bench_mean "$worker_port" gannet_worker_submit_seconds) ms (worker, beside the next unit)"
+  echo "  wait for images     $(bench_mean "$worker_port" gannet_worker_data_seconds) ms a unit"
+  echo "  fetch gradient      $(bench_mean "$coordinator_port" gannet_coordinator_fetch_seconds) ms (coordinator)"
+  echo "  fold                $(bench_mean "$coordinator_port" gannet_coordinator_aggregate_seconds) ms"
+  echo "  optimizer step      $(bench_mean "$coordinator_port" gannet_coordinator_step_seconds) ms"
+  echo "  encode              $(bench_mean "$coordinator_port" gannet_coordinator_encode_seconds) ms"
+  echo "  publish             $(bench_mean "$coordinator_port" gannet_coordinator_publish_seconds) ms"
+}
