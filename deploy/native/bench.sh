@@ -6,7 +6,7 @@
 #   gan    the gradient computation alone, against stock modules in the same run
 #   class  the default settings (64x64) with one worker: what coordinator, gateway and PostgreSQL cost beside the computation
 #
-# shellcheck disable=SC2154  # root, guarded_pid, database_url, port, demo_*: set by the scripts that source this
+# shellcheck disable=SC2154,SC2034  # root, guarded_pid, database_url, port, demo_*: set by the scripts that source this
 
 bench() {
   local what="gan class" rounds=4
@@ -79,7 +79,7 @@ bench_class() {
     [[ ! -f $demo_out/history.csv ]] || done_rounds=$(($(wc -l <"$demo_out/history.csv") - 1))
   done
   local images seconds
-  images=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { n += $c["image_count"] } END { print n }' "$demo_out/history.csv")
+  images=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { n += $c["images"] } END { print n }' "$demo_out/history.csv")
   seconds=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { s += $c["seconds"] } END { print s }' "$demo_out/history.csv")
   echo "default settings, one worker, $((done_rounds - 1)) rounds of 960 images:"
   awk -v images="$images" -v seconds="$seconds" \
