@@ -62,6 +62,15 @@ TEST(ConvolutionTest, TransposedConvolutionToAnImageIsLibTorchsInFloat) {
             1e-6);
 }
 
+TEST(ConvolutionTest, LargeConvolutionToFourPixelsIsLibTorchsInFloat) {
+  const at::Tensor input = Random({3, 256, 8, 8}), weight = Random({256, 256, 4, 4});
+
+  const at::Tensor output = Convolve(input.to(at::kFloat), weight.to(at::kFloat));
+
+  EXPECT_LE(RelativeDistance(output.to(at::kDouble), Convolve(input, weight)), 1e-6);
+  EXPECT_TRUE(output.is_contiguous(at::MemoryFormat::ChannelsLast));
+}
+
 TEST(ConvolutionTest, ResultsAreInChannelsLastOrder) {
   const at::Tensor input = Random({2, 3, 8, 8}), weight = Random({4, 3, 4, 4});
 

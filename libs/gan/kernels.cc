@@ -65,7 +65,7 @@ GANNET_TARGET_CLONES void BlockNormalizeActivate(const float* x, float* y, int64
   for (int64_t r = 0; r < rows; ++r) {
     const float* in = x + r * channels;
     float* out = y + r * channels;
-#pragma GCC ivdep
+    GANNET_INDEPENDENT_ITERATIONS
     for (int64_t c = 0; c < channels; ++c) {
       const float value = (in[c] - mean[c]) * scale[c] + beta[c];
       out[c] = value > 0 ? value : slope * value;
@@ -103,7 +103,7 @@ GANNET_TARGET_CLONES void BlockBackward(const float* x, float* gradient, int64_t
   for (int64_t r = 0; r < rows; ++r) {
     const float* in = x + r * channels;
     float* out = gradient + r * channels;
-#pragma GCC ivdep
+    GANNET_INDEPENDENT_ITERATIONS
     for (int64_t c = 0; c < channels; ++c) {
       const float centred = in[c] - mean[c];
       const float value = centred * scale[c] + beta[c];
@@ -268,6 +268,31 @@ void AddTaps(const float* taps, float* out, int64_t images, int64_t side, int64_
   const int64_t out_per_image = 4 * side * side * channels;
   ForEachBlock(images, images * taps_per_image, [&](int64_t image) {
     ImageAddTaps(taps + image * taps_per_image, out + image * out_per_image, side, channels);
+  });
+}
+
+// Output pixel (y, x) reads input rows 2y - 1 .. 2y + 2 and as many columns.
+void GatherPatches(const float* x, float* patches, int64_t images, int64_t side, int64_t channels) {
+  const int64_t in_row = 2 * side * channels;
+  const int64_t patch_row = 4 * channels;
+  ForEachBlock(images * side, images * side * side * 4 * patch_row, [&](int64_t image_and_y) {
+    const float* image = x + image_and_y / side * 2 * side * in_row;
+    float* out = patches + image_and_y * side * 4 * patch_row;
+    for (int64_t column = 0; column < side; ++column) {
+      for (int64_t ky = 0; ky < 4; ++ky, out += patch_row) {
+        const int64_t row = 2 * (image_and_y % side) - 1 + ky;
+        if (row < 0 || row >= 2 * side) {
+          std::fill(out, out + patch_row, 0.0f);
+          continue;
+        }
+        const int64_t left = column == 0 ? channels : 0;
+        const int64_t right = column == side - 1 ? channels : 0;
+        const float* from = image + row * in_row + (2 * column - 1) * channels;
+        std::fill(out, out + left, 0.0f);
+        std::copy(from + left, from + patch_row - right, out + left);
+        std::fill(out + patch_row - right, out + patch_row, 0.0f);
+      }
+    }
   });
 }
 

@@ -9,3 +9,13 @@
 #else
 #define GANNET_TARGET_CLONES
 #endif
+
+// GANNET_INDEPENDENT_ITERATIONS before a loop: its arrays may be the same but do not overlap
+// otherwise, so it may be vectorised.
+#if defined(__clang__)
+#define GANNET_INDEPENDENT_ITERATIONS _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define GANNET_INDEPENDENT_ITERATIONS _Pragma("GCC ivdep")
+#else
+#define GANNET_INDEPENDENT_ITERATIONS
+#endif
