@@ -125,47 +125,46 @@ demo_start() {
 
 # Shows progress until the run is finished. Returns when it is; ends the demo when it cannot be.
 demo_follow() {
-  local ended name rc watch_pid coordinator_done="" workers=2
-  "$root/build/dev/bin/gannet" watch --address "$demo_admin" --patience 5s &
-  watch_pid=$!
-  echo "1 TERM $watch_pid $(guard_start_time "$watch_pid") watch" >>"$demo_dir/guard.pids"
+  local pid rc watch_pid
+  demo_workers=2
+  demo_finished=""
+  guarded 1 watch TERM "$root/build/dev/bin/gannet" watch --address "$demo_admin" --patience 5s
+  watch_pid=$guarded_pid
   demo_pids[$watch_pid]=watch
-  while true; do
-    rc=0
-    # Bash's own words about a killed child are not wanted.
-    { wait -n -p ended "${!demo_pids[@]}" || rc=$?; } 2>/dev/null
-    name=${demo_pids[$ended]}
-    unset "demo_pids[$ended]"
-    case $name in
-      watch)
-        [[ -n $coordinator_done ]] || ((rc == 0)) || die "The progress display ended with exit code $rc."
-        [[ -z $coordinator_done ]] || return 0
-        ;;
-      worker-*)
-        workers=$((workers - 1))
-        if ((rc != 0)); then
-          echo >&2
-          say "$name has ended (exit code $rc); its log: $demo_logs/$name.log"
-          ((workers > 0)) || die_with_log "No worker is left." "$demo_logs/$name.log"
-          say "the other one goes on with its units"
-        fi
-        ;;
-      coordinator)
-        if ((rc != 0)); then
-          echo >&2
-          die_with_log "The coordinator has ended (exit code $rc)." "$demo_logs/coordinator.log"
-        fi
-        # The display has seen the end, or will say within its patience that nobody answers any more.
-        coordinator_done=yes
-        [[ -n ${demo_pids[$watch_pid]:-} ]] || return 0
-        ;;
-      *)
-        echo >&2
-        [[ $name != PostgreSQL ]] || cp "$demo_dir/postgres.log" "$demo_logs/PostgreSQL.log"
-        die_with_log "The $name has ended (exit code $rc)." "$demo_logs/$name.log"
-        ;;
-    esac
+  # `wait -n` forgets the second of two children that end together, so everybody is looked at. Bash's own words about a
+  # killed child are not wanted.
+  while [[ -z $demo_finished || -n ${demo_pids[$watch_pid]:-} ]]; do
+    { sleep 0.2; } 2>/dev/null
+    for pid in "${!demo_pids[@]}"; do
+      if ! kill -0 "$pid" 2>/dev/null; then
+        rc=0
+        { wait "$pid" || rc=$?; } 2>/dev/null
+        demo_ended "${demo_pids[$pid]}" "$rc"
+        unset "demo_pids[$pid]"
+      fi
+    done
   done
+}
+
+# demo_ended NAME EXIT_CODE: decides what the end of a process means.
+demo_ended() {
+  case $1:$2 in
+    worker-*:0 | watch:0) ;;
+    # The coordinator ends with the run. The display has seen it, or gives up within its patience.
+    coordinator:0) demo_finished=yes ;;
+    watch:*) [[ -n $demo_finished ]] || die "The progress display has ended (exit code $2)." ;;
+    worker-*)
+      demo_workers=$((demo_workers - 1))
+      echo >&2
+      ((demo_workers > 0)) || die_with_log "$1 has ended too (exit code $2): no worker is left." "$demo_logs/$1.log"
+      say "$1 has ended (exit code $2), see $demo_logs/$1.log. The other one goes on and takes over its units."
+      ;;
+    *)
+      echo >&2
+      [[ $1 != PostgreSQL ]] || cp "$demo_dir/postgres.log" "$demo_logs/PostgreSQL.log"
+      die_with_log "The $1 has ended (exit code $2)." "$demo_logs/$1.log"
+      ;;
+  esac
 }
 
 # What has come of it.

@@ -48,20 +48,12 @@ guard_start_time() {
 }
 
 guard_clean() {
-  local dir=$1 stage signal pid started name deadline left
+  local dir=$1 stage signal left
   for stage in 1 2 3 4; do
-    for deadline in 100 0; do
-      while read -r _ signal pid started name; do
-        [[ -n $started && $(guard_start_time "$pid") == "$started" ]] || continue
-        ((deadline > 0)) || signal=KILL
-        kill -s "$signal" "$pid" 2>/dev/null || true
-      done < <(grep "^$stage " "$dir/guard.pids")
-      # At most 5 s for a decent end, then as long again for the kernel to finish a killed one.
-      for ((left = 100; left > 0; --left)); do
-        guard_any_alive "$dir" "$stage" || break 2
-        sleep 0.05
-      done
-    done
+    # Everybody has 5 s for a decent end, and what was killed as long to be gone.
+    guard_signal "$dir" "$stage" "" || continue
+    ! guard_await "$dir" "$stage" || continue
+    ! guard_signal "$dir" "$stage" KILL || guard_await "$dir" "$stage" || true
   done
   # A PostgreSQL that was killed leaves the small segment that guards its data directory; the seventh line of its pid
   # file names it.
@@ -74,12 +66,25 @@ guard_clean() {
   done
 }
 
-guard_any_alive() {
-  local pid started
-  while read -r _ _ pid started _; do
-    [[ -z $started || $(guard_start_time "$pid") != "$started" ]] || return 0
-  done < <(grep "^$2 " "$1/guard.pids")
-  return 1
+# guard_signal DIR STAGE SIGNAL: sends it, or to each its own, to those of the stage that live. Fails when none does.
+guard_signal() {
+  local stage own pid started _ found=1
+  while read -r stage own pid started _; do
+    if [[ $stage == "$2" && -n $started && $(guard_start_time "$pid") == "$started" ]]; then
+      kill -s "${3:-$own}" "$pid" 2>/dev/null || true
+      found=0
+    fi
+  done <"$1/guard.pids"
+  return "$found"
+}
+
+# guard_await DIR STAGE: whether all of the stage have ended within 5 s.
+guard_await() {
+  local deadline=$((SECONDS + 5))
+  while guard_signal "$1" "$2" 0; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.05
+  done
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
