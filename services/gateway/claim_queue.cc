@@ -201,6 +201,8 @@ void ClaimQueue::FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimRes
                          !entry.cancelled && !draining_ && entry.deadline > clock_.Steady();
     if (wait_on) {
       Park(ticket, entry);
+    } else if (found_nothing && entry.cancelled) {
+      Take(ticket, absl::CancelledError("the caller is gone"), answers);
     } else {
       Take(ticket, std::move(result), answers);
     }

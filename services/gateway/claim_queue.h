@@ -59,7 +59,7 @@ class ClaimQueue {
   Ticket Enter(ClaimRequest request, Done done);
 
   // The caller is gone: a parked claim is answered CANCELLED at once, so that it takes no unit. A
-  // look in progress is not stopped.
+  // look in progress is not stopped; when it finds nothing the answer is CANCELLED, too.
   void Cancel(Ticket ticket);
 
   // Answers every parked claim without a unit, and from here on those that find nothing. For
