@@ -86,7 +86,8 @@ TEST(ProceduralFacesTest, EveryAttributeOccursAndNoneIsEverywhere) {
   for (uint64_t i = 0; i < kFaces; ++i) {
     const int64_t labels = FaceLabels(1, i);
     EXPECT_LT(labels, int64_t{1} << 20);
-    for (size_t bit = 0; bit < counts.size(); ++bit) counts[bit] += labels >> bit & 1;
+    for (size_t bit = 0; bit < counts.size(); ++bit)
+      counts[bit] += static_cast<int>(labels >> bit & 1);
   }
 
   for (size_t bit = 0; bit < counts.size(); ++bit) {

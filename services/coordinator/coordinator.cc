@@ -67,7 +67,8 @@ Coordinator::Coordinator(CoordinatorOptions options, Store& store, Clock& clock,
       log_(log),
       metrics_(metrics),
       on_database_change_(std::move(on_database_change)),
-      patience_(clock, stop_, log, options_.term.backoff, [this](bool up) { SetDatabaseUp(up); }) {}
+      patience_("the database", clock, stop_, log, options_.term.backoff,
+                [this](bool up) { SetDatabaseUp(up); }) {}
 
 void Coordinator::SetDatabaseUp(bool up) {
   metrics_.database_up.Set(up ? 1 : 0);
@@ -118,7 +119,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
     }
     // Another coordinator may have created it, or the answer was lost: look again.
     const bool look_again =
-        absl::IsAlreadyExists(created.status()) || DatabasePatience::IsPassing(created.status());
+        absl::IsAlreadyExists(created.status()) || PatientCaller::IsPassing(created.status());
     if (!look_again) return created.status();
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
   }

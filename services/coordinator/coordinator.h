@@ -13,8 +13,8 @@
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
+#include "libs/telemetry/patient_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
-#include "services/coordinator/database_patience.h"
 #include "services/coordinator/leader_term.h"
 #include "services/coordinator/run_admin.h"
 #include "services/coordinator/run_output.h"
@@ -73,7 +73,7 @@ class Coordinator {
   absl::StatusOr<CoordinatorReport> Run();
 
   // Ends Run soon: after a publication in progress, and after what is being drawn.
-  void RequestStop() { stop_.Raise(); }
+  void RequestStop() { stop_.Request(); }
 
   CoordinatorView view();
 
@@ -97,8 +97,8 @@ class Coordinator {
   Logger& log_;
   CoordinatorMetrics metrics_;
   const std::function<void(bool up)> on_database_change_;
-  StopFlag stop_;
-  DatabasePatience patience_;
+  StopSignal stop_;
+  PatientCaller patience_;
   std::unique_ptr<RunOutput> output_;  // null: no files are written
   RateMeter rate_;
   LeaderTermTotals totals_;

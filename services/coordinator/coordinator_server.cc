@@ -36,7 +36,7 @@ CoordinatorServer::~CoordinatorServer() {
 }
 
 absl::StatusOr<CoordinatorReport> CoordinatorServer::Run(const Connect& connect) {
-  DatabasePatience patience(clock_, stop_, log_, options_.coordinator.term.backoff);
+  PatientCaller patience("the database", clock_, stop_, log_, options_.coordinator.term.backoff);
   absl::StatusOr<CoordinatorBackend> backend =
       patience.CallFor("connect", [&] { return connect(metrics_); });
   if (absl::IsCancelled(backend.status())) return CoordinatorReport();
@@ -58,7 +58,7 @@ absl::StatusOr<CoordinatorReport> CoordinatorServer::Coordinate(Store& store) {
     MutexLock lock(mu_);
     running_ = coordinator_.get();
   }
-  if (stop_.raised()) coordinator_->RequestStop();
+  if (stop_.requested()) coordinator_->RequestStop();
   absl::StatusOr<CoordinatorReport> report = coordinator_->Run();
   MutexLock lock(mu_);
   running_ = nullptr;
@@ -66,7 +66,7 @@ absl::StatusOr<CoordinatorReport> CoordinatorServer::Coordinate(Store& store) {
 }
 
 void CoordinatorServer::RequestStop() {
-  stop_.Raise();
+  stop_.Request();
   MutexLock lock(mu_);
   if (running_ != nullptr) running_->RequestStop();
 }

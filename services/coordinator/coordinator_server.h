@@ -73,7 +73,7 @@ class CoordinatorServer {
   Clock& clock_;
   Logger& log_;
   Metrics metrics_;
-  StopFlag stop_;
+  StopSignal stop_;
   CoordinatorBackend backend_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<RunAdmin> admin_;

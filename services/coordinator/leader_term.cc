@@ -48,7 +48,7 @@ std::string DescribeEta(int64_t rounds_left, double rounds_per_second) {
 }  // namespace
 
 LeaderTerm::LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
-                       const Leadership& leadership, DatabasePatience& patience, StopFlag& stop,
+                       const Leadership& leadership, PatientCaller& patience, StopSignal& stop,
                        Clock& clock, Logger& log, CoordinatorMetrics& metrics, RateMeter& rate,
                        RunOutput* output, LeaderTermTotals& totals)
     : options_(options),
@@ -144,7 +144,7 @@ absl::Status LeaderTerm::RunRound() {
   next_units_.clear();
   failure_told_ = false;
   while (true) {
-    if (stop_.raised()) return absl::CancelledError("asked to stop");
+    if (stop_.requested()) return absl::CancelledError("asked to stop");
     if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
     GANNET_ASSIGN_OR_RETURN(const RoundProgress progress,
                             patience_.CallFor("look at the round", [&] {
@@ -172,7 +172,7 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
   const auto prepare = [&] { return store_.PrepareRound(run_, leadership_, round); };
   const absl::Status status =
       wait ? patience_.Call("make room for the next round", prepare) : prepare();
-  if (!wait && DatabasePatience::IsPassing(status)) return absl::OkStatus();
+  if (!wait && PatientCaller::IsPassing(status)) return absl::OkStatus();
   GANNET_RETURN_IF_ERROR(status);
   next_units_ = planner_->Plan(round);
   next_prepared_ = true;
@@ -272,7 +272,7 @@ absl::Status LeaderTerm::Publish(const PublishRequest& request) {
   Backoff backoff(options_.backoff);
   while (true) {
     const absl::Status status = store_.Publish(request);
-    const bool in_doubt = DatabasePatience::IsPassing(status) && !absl::IsAborted(status);
+    const bool in_doubt = PatientCaller::IsPassing(status) && !absl::IsAborted(status);
     if (!in_doubt) return status;
     log_.Warning("publication is in doubt, looking up what became of it",
                  {{"round", request.summary.round.value()}, {"reason", status}});
@@ -307,7 +307,7 @@ absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
   GANNET_RETURN_IF_ERROR(patience_.Call(
       "pause the run", [&] { return store_.SetRunState(run_, RunState::kPaused, text); }));
   do {
-    if (stop_.raised()) return absl::CancelledError("asked to stop");
+    if (stop_.requested()) return absl::CancelledError("asked to stop");
     if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
     store_.AwaitChange(run_, options_.change_wait_max);
     GANNET_RETURN_IF_ERROR(RefreshStatus());

@@ -12,8 +12,8 @@
 #include "libs/domain/round_plan.h"
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
+#include "libs/telemetry/patient_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
-#include "services/coordinator/database_patience.h"
 #include "services/coordinator/leadership_keeper.h"
 #include "services/coordinator/rate_meter.h"
 #include "services/coordinator/round_collector.h"
@@ -40,12 +40,12 @@ struct LeaderTermTotals {
 // One term of a leader: from the election until the run ends or the leadership is lost. Everything
 // it knows is loaded from the store at its beginning and forgotten at its end.
 //
-// Thread safety: none, but StopFlag may be raised from any thread.
+// Thread safety: none, but a stop may be requested from any thread.
 // Ownership and lifetime: everything passed by reference outlives it. `output` may be null.
 class LeaderTerm {
  public:
   LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
-             const Leadership& leadership, DatabasePatience& patience, StopFlag& stop, Clock& clock,
+             const Leadership& leadership, PatientCaller& patience, StopSignal& stop, Clock& clock,
              Logger& log, CoordinatorMetrics& metrics, RateMeter& rate, RunOutput* output,
              LeaderTermTotals& totals);
   ~LeaderTerm();
@@ -89,8 +89,8 @@ class LeaderTerm {
   Store& store_;
   const RunId run_;
   const Leadership leadership_;
-  DatabasePatience& patience_;
-  StopFlag& stop_;
+  PatientCaller& patience_;
+  StopSignal& stop_;
   Clock& clock_;
   Logger& log_;
   CoordinatorMetrics& metrics_;

@@ -2,14 +2,10 @@
 // publishes, until the run ends or Ctrl-C.
 //
 //   gannet-coordinator --config class.yaml
-#include <pthread.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <iostream>
-#include <thread>
 
 #include "libs/base/clock.h"
+#include "libs/base/process_signals.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
@@ -20,14 +16,7 @@
 #include "services/coordinator/pg_connection.h"
 
 int main(int argc, char** argv) {
-  // Before any other thread exists, so that all inherit the mask and only sigwait sees the signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGUSR1);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
+  gannet::ProcessSignals signals;
   const auto flags = gannet::ParseServiceFlags(argc, argv, "gannet-coordinator",
                                                "Leads a run from its first round to its last.");
   if (!flags.ok()) return gannet::FailUsage(flags.status());
@@ -59,19 +48,12 @@ int main(int argc, char** argv) {
   log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
 
   absl::StatusOr<gannet::CoordinatorReport> report = absl::UnknownError("not run");
-  std::thread runner([&, main_thread = pthread_self()] {
-    report = (*server)->Run(gannet::ConnectToDatabase(*config, log));
-    pthread_kill(main_thread, SIGUSR1);  // it waits for a signal
-  });
-  int signal = 0;
-  sigwait(&signals, &signal);
-  if (signal != SIGUSR1) {
-    log.Info("stopping after what is in progress; once more ends at once", {{"signal", signal}});
-    (*server)->RequestStop();
-    sigwait(&signals, &signal);
-    if (signal != SIGUSR1) _exit(128 + signal);
-  }
-  runner.join();
+  signals.RunUntilDone([&] { report = (*server)->Run(gannet::ConnectToDatabase(*config, log)); },
+                       [&](int signal) {
+                         log.Info("stopping after what is in progress; once more ends at once",
+                                  {{"signal", signal}});
+                         (*server)->RequestStop();
+                       });
   if (report.ok()) return gannet::kExitOk;
   log.Error("ended", {{"reason", report.status()}});
   return absl::IsInvalidArgument(report.status()) ? gannet::kExitUsage : gannet::kExitFailure;

@@ -25,8 +25,8 @@ std::string ReasonOf(const absl::Status& status) {
 }  // namespace
 
 RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
-                               const Leadership& leadership, DatabasePatience& patience,
-                               Clock& clock, Logger& log, CoordinatorMetrics& metrics)
+                               const Leadership& leadership, PatientCaller& patience, Clock& clock,
+                               Logger& log, CoordinatorMetrics& metrics)
     : store_(store),
       run_(run),
       spec_(GradientSpec(config.model)),

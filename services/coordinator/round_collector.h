@@ -9,8 +9,8 @@
 #include "libs/base/clock.h"
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
+#include "libs/telemetry/patient_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
-#include "services/coordinator/database_patience.h"
 
 namespace gannet {
 
@@ -34,8 +34,7 @@ struct FoldedRound {
 class RoundCollector {
  public:
   RoundCollector(Store& store, RunId run, const RunConfig& config, const Leadership& leadership,
-                 DatabasePatience& patience, Clock& clock, Logger& log,
-                 CoordinatorMetrics& metrics);
+                 PatientCaller& patience, Clock& clock, Logger& log, CoordinatorMetrics& metrics);
 
   // Starts a round and forgets the one before.
   void Begin(Round round);
@@ -67,7 +66,7 @@ class RoundCollector {
   const BundleSpec spec_;
   const int units_per_round_;
   const Leadership leadership_;
-  DatabasePatience& patience_;
+  PatientCaller& patience_;
   Clock& clock_;
   Logger& log_;
   CoordinatorMetrics& metrics_;

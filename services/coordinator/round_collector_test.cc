@@ -41,9 +41,12 @@ class RoundCollectorTest : public ::testing::Test {
   FakeClock clock_;
   MemoryBackend backend_{clock_};
   FaultyStore store_{backend_.store()};
-  StopFlag stop_;
-  DatabasePatience patience_{
-      clock_, stop_, NullLogger(), {absl::Microseconds(10), absl::Microseconds(10), 1.0}};
+  StopSignal stop_;
+  PatientCaller patience_{"the database",
+                          clock_,
+                          stop_,
+                          NullLogger(),
+                          {absl::Microseconds(10), absl::Microseconds(10), 1.0}};
   Metrics metrics_;
   CoordinatorMetrics coordinator_metrics_{metrics_};
   RunId run_;

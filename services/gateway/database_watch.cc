@@ -17,10 +17,7 @@ DatabaseWatch::DatabaseWatch(std::function<absl::Status()> probe,
       judge_(options.probe_interval / 4, [this] { Judge(); }),
       prober_(options.probe_interval, [this] { Probe(); }) {}
 
-void DatabaseWatch::Stop() {
-  judge_.Stop();
-  prober_.Stop();
-}
+void DatabaseWatch::Stop() { judge_.Stop(); }
 
 void DatabaseWatch::Probe() {
   absl::Status answer = probe_();

@@ -30,7 +30,7 @@ class DatabaseWatch {
   DatabaseWatch(std::function<absl::Status()> probe, std::function<void(bool up)> on_change,
                 Clock& clock, Logger& log, const DatabaseWatchOptions& options);
 
-  // No call of `on_change` after this. Idempotent.
+  // No call of `on_change` after this, even while a probe hangs. Idempotent.
   void Stop();
 
  private:

@@ -68,5 +68,24 @@ TEST(DatabaseWatchTest, AProbeThatHangsIsADatabaseThatIsGone) {
   EXPECT_TRUE(AwaitTrue([&] { return up.load(); }));
 }
 
+TEST(DatabaseWatchTest, StopDoesNotWaitForAProbeThatHangs) {
+  RealClock clock;
+  std::promise<void> started;
+  std::promise<void> release;
+  DatabaseWatch watch(
+      [&] {
+        started.set_value();
+        release.get_future().wait();
+        return absl::OkStatus();
+      },
+      [](bool) { ADD_FAILURE() << "a change after Stop"; }, clock, NullLogger(),
+      {.probe_interval = absl::Hours(1), .silence_limit = absl::Hours(1)});
+  started.get_future().wait();
+
+  watch.Stop();
+
+  release.set_value();
+}
+
 }  // namespace
 }  // namespace gannet

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "libs/base/backoff.h"
 #include "libs/base/status_macros.h"
+#include "libs/telemetry/patient_caller.h"
 
 namespace gannet {
 
@@ -30,22 +30,19 @@ GatewayServer::GatewayServer(const GatewayServerOptions& options, Clock& clock, 
 
 GatewayServer::~GatewayServer() { Stop(); }
 
-absl::Status GatewayServer::AwaitBackend(const Connect& connect, const Pause& pause) {
-  const absl::Duration start = clock_.Steady();
-  Backoff backoff({.initial = absl::Milliseconds(200), .max = absl::Seconds(5)});
-  while (true) {
-    absl::StatusOr<GatewayBackend> backend = connect(metrics_);
-    if (backend.ok()) {
-      Attach(*std::move(backend));
-      return absl::OkStatus();
-    }
-    if (!IsRetryable(backend.status())) return backend.status();
-    const absl::Duration wait = backoff.Next();
-    log_.Warning(
-        "waiting for the database, calls are refused until it answers",
-        {{"waited", clock_.Steady() - start}, {"again_in", wait}, {"status", backend.status()}});
-    if (!pause(wait)) return absl::CancelledError("gave up waiting for the database");
-  }
+absl::Status GatewayServer::Run(const Connect& connect) {
+  const absl::Status ready = AwaitBackend(connect);
+  if (ready.ok()) stop_.Await();
+  Stop();
+  return absl::IsCancelled(ready) ? absl::OkStatus() : ready;
+}
+
+absl::Status GatewayServer::AwaitBackend(const Connect& connect) {
+  PatientCaller caller("the database", clock_, stop_, log_, options_.backoff);
+  GANNET_ASSIGN_OR_RETURN(GatewayBackend backend,
+                          caller.CallFor("connect", [&] { return connect(metrics_); }));
+  Attach(std::move(backend));
+  return absl::OkStatus();
 }
 
 void GatewayServer::Attach(GatewayBackend backend) {
@@ -73,6 +70,7 @@ void GatewayServer::Stop() {
     rpc_server_->Stop(options_.drain_limit);
   }
   if (service_ != nullptr) service_->Stop();
+  watch_.reset();
   if (metrics_server_ != nullptr) metrics_server_.reset();
 }
 

@@ -7,7 +7,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "libs/base/backoff.h"
 #include "libs/base/clock.h"
+#include "libs/base/stop_signal.h"
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/work_signal.h"
 #include "libs/rpc/server.h"
@@ -26,6 +28,8 @@ struct GatewayServerOptions {
   absl::Duration drain_limit = absl::Seconds(10);
   GatewayServiceOptions service = {};
   DatabaseWatchOptions database = {};
+  BackoffPolicy backoff = {.initial = absl::Milliseconds(200),
+                           .max = absl::Seconds(5)};  // of the first connection
 };
 
 // What the gateway stands in front of.
@@ -38,18 +42,17 @@ struct GatewayBackend {
 
 // The whole gateway but for its process: main and tests start the same one.
 //
-//   ASSIGN_OR_RETURN(server, GatewayServer::Start(options, clock, log));  // listens, NOT_SERVING,
-//   calls are UNAVAILABLE RETURN_IF_ERROR(server->AwaitBackend(connect, pause));                //
-//   SERVING from here on, while the database answers … server->Stop();
+//   // Listens; NOT_SERVING, calls are UNAVAILABLE.
+//   ASSIGN_OR_RETURN(server, GatewayServer::Start(options, clock, log));
+//   // SERVING while the database answers, until RequestStop.
+//   RETURN_IF_ERROR(server->Run(connect));
 //
-// Thread safety: AwaitBackend and Stop from one thread.
+// Thread safety: RequestStop and the ports from any thread; the rest from one.
 // Ownership and lifetime: clock and log must outlive it. The destructor stops.
 class GatewayServer {
  public:
   // Is given the metrics of the gateway, for the backend to add its own.
   using Connect = std::function<absl::StatusOr<GatewayBackend>(Metrics&)>;
-  // Waits; false when the wait, and the start of the gateway, are to be given up.
-  using Pause = std::function<bool(absl::Duration)>;
 
   // Returns: INVALID_ARGUMENT, UNAVAILABLE - an address cannot be listened on.
   static absl::StatusOr<std::unique_ptr<GatewayServer>> Start(const GatewayServerOptions& options,
@@ -58,10 +61,16 @@ class GatewayServer {
   GatewayServer(const GatewayServer&) = delete;
   GatewayServer& operator=(const GatewayServer&) = delete;
 
+  // AwaitBackend, serves until RequestStop, and stops. Asked to stop is OK, whenever that was.
+  absl::Status Run(const Connect& connect);
+
+  // Ends Run and AwaitBackend soon.
+  void RequestStop() { stop_.Request(); }
+
   // Connects, again and again with growing pauses while the error is one that may pass, and says in
-  // the log what is awaited. Call once. Returns: CANCELLED - `pause` gave up; else the error that
+  // the log what is awaited. Call once. Returns: CANCELLED - asked to stop; else the error that
   // will not pass (for instance FAILED_PRECONDITION - another schema version).
-  absl::Status AwaitBackend(const Connect& connect, const Pause& pause);
+  absl::Status AwaitBackend(const Connect& connect);
 
   // NOT_SERVING, parked claims answered without a unit, calls in progress ended within the drain
   // limit, then everything stopped. Idempotent.
@@ -78,6 +87,7 @@ class GatewayServer {
   const GatewayServerOptions options_;
   Clock& clock_;
   Logger& log_;
+  StopSignal stop_;
   Metrics metrics_;
   GatewayMetrics gateway_metrics_;
   GatewayBackend backend_;

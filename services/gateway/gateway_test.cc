@@ -87,8 +87,7 @@ class GatewayTest : public ::testing::Test {
 
   void Start(const GatewayServerOptions& options = TestGatewayOptions()) {
     Listen(options);
-    ASSERT_OK(gateway_->AwaitBackend([this](Metrics&) { return Backend(); },
-                                     [](absl::Duration) { return false; }));
+    ASSERT_OK(gateway_->AwaitBackend([this](Metrics&) { return Backend(); }));
   }
 
   bool AwaitServing(bool serving) {
@@ -661,24 +660,16 @@ TEST_F(GatewayTest, WithoutADatabaseCallsAreUnavailableAndHealthSaysSo) {
   EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), IsOkAndHolds(false));
 }
 
-TEST_F(GatewayTest, TheDatabaseIsAwaitedWithGrowingPauses) {
+TEST_F(GatewayTest, TheDatabaseIsAwaited) {
   Listen();
   int tries = 0;
-  std::vector<absl::Duration> pauses;
 
-  ASSERT_OK(gateway_->AwaitBackend(
-      [&](Metrics&) -> absl::StatusOr<GatewayBackend> {
-        if (++tries < 4) return absl::UnavailableError("connection refused");
-        return Backend();
-      },
-      [&](absl::Duration pause) {
-        pauses.push_back(pause);
-        return true;
-      }));
+  ASSERT_OK(gateway_->AwaitBackend([&](Metrics&) -> absl::StatusOr<GatewayBackend> {
+    if (++tries < 4) return absl::UnavailableError("connection refused");
+    return Backend();
+  }));
 
-  ASSERT_EQ(pauses.size(), 3u);
-  EXPECT_LT(pauses[0], pauses[1]);
-  EXPECT_LT(pauses[1], pauses[2]);
+  EXPECT_EQ(tries, 4);
   EXPECT_TRUE(AwaitServing(true));
   EXPECT_OK(client_->Join(TestJoin(TestWorker(1), config_)));
 }
@@ -686,26 +677,32 @@ TEST_F(GatewayTest, TheDatabaseIsAwaitedWithGrowingPauses) {
 TEST_F(GatewayTest, AnErrorThatWillNotPassEndsTheStart) {
   Listen();
 
-  EXPECT_THAT(gateway_->AwaitBackend(
-                  [](Metrics&) -> absl::StatusOr<GatewayBackend> {
-                    return absl::FailedPreconditionError("run: gannet migrate");
-                  },
-                  [](absl::Duration) -> bool {
-                    ADD_FAILURE();
-                    return false;
-                  }),
+  EXPECT_THAT(gateway_->AwaitBackend([](Metrics&) -> absl::StatusOr<GatewayBackend> {
+    return absl::FailedPreconditionError("run: gannet migrate");
+  }),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gannet migrate")));
 }
 
 TEST_F(GatewayTest, TheWaitForADatabaseCanBeGivenUp) {
   Listen();
 
-  EXPECT_THAT(gateway_->AwaitBackend(
-                  [](Metrics&) -> absl::StatusOr<GatewayBackend> {
-                    return absl::UnavailableError("connection refused");
-                  },
-                  [](absl::Duration) { return false; }),
+  EXPECT_THAT(gateway_->AwaitBackend([this](Metrics&) -> absl::StatusOr<GatewayBackend> {
+    gateway_->RequestStop();
+    return absl::UnavailableError("connection refused");
+  }),
               StatusIs(absl::StatusCode::kCancelled));
+}
+
+TEST_F(GatewayTest, ServesUntilAskedToStop) {
+  Listen();
+  std::thread server([&] { EXPECT_OK(gateway_->Run([this](Metrics&) { return Backend(); })); });
+  EXPECT_TRUE(AwaitServing(true));
+
+  gateway_->RequestStop();
+
+  server.join();
+  EXPECT_THAT(client_->Join(TestJoin(TestWorker(1), config_)),
+              StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST_F(GatewayTest, ATakenPortIsAClearError) {

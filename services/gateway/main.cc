@@ -3,16 +3,12 @@
 //
 //   gannet-gateway --database.url postgres://gannet@db.example/gannet --gateway.listen
 //   0.0.0.0:50051
-#include <pthread.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include "libs/base/clock.h"
+#include "libs/base/process_signals.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
@@ -22,13 +18,7 @@
 #include "services/gateway/gateway_server.h"
 
 int main(int argc, char** argv) {
-  // Before any other thread exists, so that all inherit the mask and only this one sees the
-  // signals.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  gannet::ProcessSignals signals;
   // What gRPC would write to stderr by itself comes as a status as well, and better said.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 
@@ -67,28 +57,15 @@ int main(int argc, char** argv) {
                                   .signal = &backend->work_signal(),
                                   .probe = [raw = backend.get()] { return raw->Ping(); }};
   };
-  // A signal while the database is awaited ends the wait.
-  const auto pause = [&signals](absl::Duration wait) {
-    const timespec limit = absl::ToTimespec(wait);
-    return sigtimedwait(&signals, nullptr, &limit) == -1;
-  };
-  int exit_code = gannet::kExitOk;
-  if (const absl::Status ready = (*server)->AwaitBackend(connect, pause); ready.ok()) {
-    int signal = 0;
-    sigwait(&signals, &signal);
-    log.Info("stopping, calls in progress may end; once more ends at once", {{"signal", signal}});
-  } else if (!absl::IsCancelled(ready)) {
-    log.Error("cannot start", {{"status", ready}});
-    exit_code = gannet::kExitFailure;
-  }
-
-  std::thread([&signals] {
-    int again = 0;
-    sigwait(&signals, &again);
-    _exit(128 + again);
-  }).detach();
-  (*server)->Stop();
+  absl::Status status;
+  signals.RunUntilDone([&] { status = (*server)->Run(connect); },
+                       [&](int signal) {
+                         log.Info("stopping, calls in progress may end; once more ends at once",
+                                  {{"signal", signal}});
+                         (*server)->RequestStop();
+                       });
+  if (!status.ok()) log.Error("ended", {{"status", status}});
   log.Info("stopped");
   log.Flush();
-  return exit_code;
+  return status.ok() ? gannet::kExitOk : gannet::kExitFailure;
 }

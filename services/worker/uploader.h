@@ -10,8 +10,8 @@
 #include "libs/exchange/exchange.h"
 #include "libs/gan/gan.h"
 #include "libs/telemetry/log.h"
+#include "libs/telemetry/patient_caller.h"
 #include "services/worker/held_units.h"
-#include "services/worker/patient_caller.h"
 #include "services/worker/worker_metrics.h"
 
 namespace gannet {

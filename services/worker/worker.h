@@ -12,8 +12,8 @@
 #include "libs/gan/gan.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
+#include "libs/telemetry/patient_caller.h"
 #include "services/worker/held_units.h"
-#include "services/worker/patient_caller.h"
 #include "services/worker/worker_metrics.h"
 
 namespace gannet {

@@ -4,7 +4,7 @@
 #include "libs/base/clock.h"
 #include "libs/config/config.h"
 #include "libs/telemetry/log.h"
-#include "services/worker/patient_caller.h"
+#include "libs/telemetry/patient_caller.h"
 #include "services/worker/worker.h"
 
 namespace gannet {

@@ -94,19 +94,17 @@ void TestCluster::StartGateway() {
   ASSERT_OK(server);
   gateway_ = *std::move(server);
   gateway_port_ = gateway_->port();
-  ASSERT_OK(gateway_->AwaitBackend(
-      [this](Metrics& metrics) -> absl::StatusOr<GatewayBackend> {
-        auto created = PgBackend::Create(OptionsAs(url_, "test_worker"), NullLogger(), metrics);
-        if (!created.ok()) return created.status();
-        std::shared_ptr<PgBackend> backend = *std::move(created);
-        GatewayBackend result;
-        result.owner = backend;
-        result.exchange = &backend->exchange();
-        result.signal = &backend->work_signal();
-        result.probe = [raw = backend.get()] { return raw->Ping(); };
-        return result;
-      },
-      [](absl::Duration) { return true; }));
+  ASSERT_OK(gateway_->AwaitBackend([this](Metrics& metrics) -> absl::StatusOr<GatewayBackend> {
+    auto created = PgBackend::Create(OptionsAs(url_, "test_worker"), NullLogger(), metrics);
+    if (!created.ok()) return created.status();
+    std::shared_ptr<PgBackend> backend = *std::move(created);
+    GatewayBackend result;
+    result.owner = backend;
+    result.exchange = &backend->exchange();
+    result.signal = &backend->work_signal();
+    result.probe = [raw = backend.get()] { return raw->Ping(); };
+    return result;
+  }));
 }
 
 void TestCluster::StopGateway() {

@@ -30,14 +30,12 @@ GatewayFixture::GatewayFixture(std::unique_ptr<BackendFixture> backend,
   auto gateway = GatewayServer::Start(options, clock_, NullLogger());
   GANNET_CHECK(gateway.ok());
   gateway_ = *std::move(gateway);
-  const absl::Status ready = gateway_->AwaitBackend(
-      [this](Metrics&) {
-        return GatewayBackend{
-            .owner = nullptr, .exchange = &backend_->exchange(), .signal = &signal_, .probe = [] {
-              return absl::OkStatus();
-            }};
-      },
-      [](absl::Duration) { return false; });
+  const absl::Status ready = gateway_->AwaitBackend([this](Metrics&) {
+    return GatewayBackend{
+        .owner = nullptr, .exchange = &backend_->exchange(), .signal = &signal_, .probe = [] {
+          return absl::OkStatus();
+        }};
+  });
   GANNET_CHECK(ready.ok());
   client_ = ConnectTo(*gateway_);
 }

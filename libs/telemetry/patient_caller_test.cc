@@ -1,0 +1,109 @@
+#include "libs/telemetry/patient_caller.h"
+
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/testing/fake_clock.h"
+#include "libs/base/testing/status_matchers.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr BackoffPolicy kQuick = {absl::Microseconds(10), absl::Microseconds(10), 1.0};
+
+class PatientCallerTest : public ::testing::Test {
+ protected:
+  FakeClock clock_;
+  StopSignal stop_;
+  std::vector<bool> changes_;
+  PatientCaller caller_{"the test",   clock_, stop_,
+                        NullLogger(), kQuick, [this](bool up) { changes_.push_back(up); }};
+};
+
+TEST_F(PatientCallerTest, RepeatsUntilThePeerAnswers) {
+  std::vector<absl::Status> answers = {absl::OkStatus(), absl::UnknownError("in doubt"),
+                                       absl::AbortedError("serialization"),
+                                       absl::UnavailableError("gone")};
+  const absl::Status status = caller_.Call("ask", [&] {
+    const absl::Status answer = answers.back();
+    answers.pop_back();
+    return answer;
+  });
+
+  EXPECT_OK(status);
+  EXPECT_TRUE(answers.empty());
+  EXPECT_THAT(changes_, ElementsAre(false, true));
+}
+
+TEST_F(PatientCallerTest, AnAnswerAtOnceIsNoChange) {
+  EXPECT_OK(caller_.Call("ask", [] { return absl::OkStatus(); }));
+  EXPECT_TRUE(changes_.empty());
+}
+
+TEST_F(PatientCallerTest, ErrorsThatStayAreReturned) {
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kFailedPrecondition, absl::StatusCode::kNotFound,
+        absl::StatusCode::kInvalidArgument, absl::StatusCode::kInternal,
+        absl::StatusCode::kDataLoss, absl::StatusCode::kAlreadyExists,
+        absl::StatusCode::kPermissionDenied}) {
+    int calls = 0;
+    EXPECT_THAT(caller_.Call("ask",
+                             [&] {
+                               ++calls;
+                               return absl::Status(code, "no");
+                             }),
+                StatusIs(code));
+    EXPECT_EQ(calls, 1);
+  }
+  EXPECT_TRUE(changes_.empty());
+}
+
+TEST_F(PatientCallerTest, AnErrorThatStaysAfterAWaitIsAnAnswer) {
+  int calls = 0;
+  EXPECT_THAT(caller_.Call("ask",
+                           [&] {
+                             return ++calls == 1 ? absl::UnavailableError("gone")
+                                                 : absl::NotFoundError("no such run");
+                           }),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(changes_, ElementsAre(false, true));
+}
+
+TEST_F(PatientCallerTest, AlsoRetryAddsReasons) {
+  int calls = 0;
+
+  EXPECT_OK(caller_.Call(
+      "ask", [&] { return ++calls < 3 ? absl::NotFoundError("no run yet") : absl::OkStatus(); },
+      [](const absl::Status& status) { return status.code() == absl::StatusCode::kNotFound; }));
+
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_F(PatientCallerTest, AStopEndsTheWait) {
+  PatientCaller slow("the test", clock_, stop_, NullLogger(),
+                     {.initial = absl::Hours(1), .max = absl::Hours(1)});
+  std::thread stopper([&] { stop_.Request(); });
+
+  EXPECT_THAT(slow.Call("ask", [] { return absl::UnavailableError("down"); }),
+              StatusIs(absl::StatusCode::kCancelled, HasSubstr("the test")));
+
+  stopper.join();
+}
+
+TEST_F(PatientCallerTest, GivesTheResultOfTheCallThatWorked) {
+  int calls = 0;
+  EXPECT_THAT(caller_.CallFor("ask",
+                              [&]() -> absl::StatusOr<int> {
+                                if (++calls < 3) return absl::UnavailableError("gone");
+                                return calls;
+                              }),
+              IsOkAndHolds(3));
+}
+
+}  // namespace
+}  // namespace gannet
