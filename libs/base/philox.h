@@ -20,7 +20,9 @@ enum class RandomPurpose : uint32_t {
   kNoise = 3,
   kSampleNoise = 4,
   kFaces = 5,
-  kAugment = 6,
+  // Of the sliced Wasserstein distance. Changing a number changes every distance on record.
+  kProjections = 0x5357,
+  kPatchPlaces = 0x5358,
 };
 
 // A sequence of random numbers named by (seed, purpose, a, b). Reading it never depends on how much

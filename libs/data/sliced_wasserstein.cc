@@ -13,10 +13,6 @@
 namespace gannet {
 namespace {
 
-// Purposes of their own ("SW", "SX"): judging shares no bits with any stream of the training.
-constexpr auto kDirections = static_cast<RandomPurpose>(0x5357);
-constexpr auto kPatchPlaces = static_cast<RandomPurpose>(0x5358);
-
 constexpr size_t kPatchSide = 7;
 constexpr uint64_t kPatchesPerImage = 8;
 // Images of this side and above are halved.
@@ -81,7 +77,7 @@ std::vector<float> TakePatches(const ImageSet& set, uint64_t seed) {
   std::vector<float> out;
   out.reserve(count * kPatchesPerImage * 3 * kPatchSide * kPatchSide);
   for (size_t i = 0; i < count; ++i) {
-    PhiloxStream stream(seed, kPatchPlaces, i, set.side);
+    PhiloxStream stream(seed, RandomPurpose::kPatchPlaces, i, set.side);
     for (uint64_t patch = 0; patch < kPatchesPerImage; ++patch) {
       const size_t left = stream.NextBelow(places);
       const size_t top = stream.NextBelow(places);
@@ -134,7 +130,7 @@ absl::StatusOr<double> SlicedWassersteinDistance(absl::Span<const float> a,
   double total = 0;
   for (int p = 0; p < options.projections; ++p) {
     // Normal components make directions uniform on the sphere.
-    PhiloxStream stream(options.seed, kDirections, static_cast<uint64_t>(p), 0);
+    PhiloxStream stream(options.seed, RandomPurpose::kProjections, static_cast<uint64_t>(p), 0);
     FillNormal(stream, absl::MakeSpan(direction));
     const double length = std::sqrt(Dot(direction, direction));
     const std::vector<double> left = Project(a, vectors, direction);

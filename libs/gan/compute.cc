@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <c10/util/Exception.h>
 #include <dlfcn.h>
-#include <malloc.h>
 #include <torch/version.h>
 
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
+#include "libs/base/malloc_tuning.h"
 #include "libs/gan/gan.h"
 
 namespace gannet {
@@ -52,17 +52,8 @@ void ConfigureCompute(int threads) {
       set != nullptr) {
     set(threads);
   }
-#if defined(__GLIBC__)
-  // Activations are megabytes, allocated and freed at each step. By default malloc would map and
-  // unmap each of them, and every step would fault all its pages in again. 32 MiB is the largest
-  // threshold malloc accepts.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 2'000'000'000);
-  mallopt(M_TOP_PAD, 64 << 20);
-  // Other arenas cannot grow past 64 MiB: a compute thread that is not the main one would fall back
-  // to mapping.
-  mallopt(M_ARENA_MAX, 1);
-#endif
+  // Activations are megabytes, allocated and freed at each step.
+  TuneMalloc();
 }
 
 ComputeDescription DescribeCompute() {

@@ -17,7 +17,7 @@
 namespace gannet {
 
 // Sets the threads of OpenMP and of BLAS for this process, both (they oversubscribe each other
-// otherwise), and malloc's thresholds. Call first in main.
+// otherwise), and malloc (TuneMalloc). Call first in main.
 void ConfigureCompute(int threads);
 
 // "LibTorch 1.13.1, OpenBLAS, 2 threads", for logs; and whether the BLAS is the slow reference one.

@@ -142,11 +142,6 @@ class Storm {
   std::map<std::pair<Round, Slot>, int> kept_ ABSL_GUARDED_BY(mu_);
 };
 
-// The contract suite is linked by accident, but not instantiated here.
-}  // namespace
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ExchangeContractTest);
-namespace {
-
 class PgConcurrencyTest : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {

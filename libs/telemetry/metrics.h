@@ -56,7 +56,6 @@ class Metrics {
   std::string Render() const;
 
  private:
-  friend class MetricsServer;
   struct State;
   std::unique_ptr<State> state_;
 };

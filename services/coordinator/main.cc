@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "libs/base/clock.h"
+#include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
@@ -16,6 +17,7 @@
 #include "services/coordinator/pg_connection.h"
 
 int main(int argc, char** argv) {
+  gannet::TuneMalloc();
   gannet::ProcessSignals signals;
   const auto flags = gannet::ParseServiceFlags(argc, argv, "gannet-coordinator",
                                                "Leads a run from its first round to its last.");

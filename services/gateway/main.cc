@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "libs/base/clock.h"
+#include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
@@ -18,6 +19,7 @@
 #include "services/gateway/gateway_server.h"
 
 int main(int argc, char** argv) {
+  gannet::TuneMalloc();
   gannet::ProcessSignals signals;
   // What gRPC would write to stderr by itself comes as a status as well, and better said.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);

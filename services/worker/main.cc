@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "libs/base/clock.h"
+#include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
@@ -11,6 +12,7 @@
 #include "services/worker/worker_server.h"
 
 int main(int argc, char** argv) {
+  gannet::TuneMalloc();
   gannet::ProcessSignals signals;
   const absl::StatusOr<gannet::ServiceFlags> flags =
       gannet::ParseServiceFlags(argc, argv, "gannet-worker", "Computes gradients for a run.");
