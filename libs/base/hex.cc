@@ -26,6 +26,16 @@ bool IsHex(absl::string_view text, size_t digits) {
   return true;
 }
 
+std::string HexDecode(absl::string_view digits) {
+  GANNET_CHECK(digits.size() % 2 == 0 && IsHex(digits, digits.size()));
+  const auto value = [](char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; };
+  std::string bytes(digits.size() / 2, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<char>(value(digits[2 * i]) << 4 | value(digits[2 * i + 1]));
+  }
+  return bytes;
+}
+
 std::string RandomHex(size_t byte_count) {
   std::string bytes(byte_count, '\0');
   // getrandom never returns less than asked for up to 256 bytes.

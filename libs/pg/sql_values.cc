@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -116,7 +115,7 @@ std::string SqlRow::Bytes(const char* column) {
     Fail(column, "a bytea");
     return "";
   }
-  return absl::HexStringToBytes(text.substr(2));
+  return HexDecode(absl::string_view(text).substr(2));
 }
 
 std::vector<int64_t> SqlRow::IntArray(const char* column) {
