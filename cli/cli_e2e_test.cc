@@ -1,13 +1,9 @@
 // Runs the real program, without any server.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -15,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/testing/child_process.h"
 #include "libs/data/image_io.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/safetensors.h"
@@ -33,11 +30,6 @@ struct Outcome {
   std::string out;
   std::string err;
 };
-
-std::string Contents(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
 
 std::string LastLine(const std::string& text) {
   const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
@@ -64,25 +56,10 @@ class CliTest : public ::testing::Test {
   Outcome Run(std::vector<std::string> arguments, std::vector<std::string> environment = {}) const {
     arguments.insert(arguments.begin(), GANNET_BINARY);
     environment.push_back("PATH=/usr/bin:/bin");
-    const std::string out = PathOf("stdout");
-    const std::string err = PathOf("stderr");
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out.c_str(),
-                                     O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err.c_str(),
-                                     O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    pid_t pid = 0;
-    const int error = posix_spawn(&pid, GANNET_BINARY, &files, nullptr, Pointers(arguments).data(),
-                                  Pointers(environment).data());
-    posix_spawn_file_actions_destroy(&files);
-    EXPECT_EQ(error, 0) << "cannot start " << GANNET_BINARY;
-    if (error != 0) return {};
-    int status = 0;
-    EXPECT_EQ(waitpid(pid, &status, 0), pid);
-    EXPECT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
-    return {WEXITSTATUS(status), Contents(out), Contents(err)};
+    ChildProcess gannet(
+        {.argv = arguments, .environment = environment, .output_prefix = PathOf("gannet")});
+    const int exit_code = gannet.AwaitExit();
+    return {exit_code, gannet.out(), gannet.err()};
   }
 
   std::string WriteWeights(const std::string& name, uint64_t seed) const {
@@ -90,13 +67,6 @@ class CliTest : public ::testing::Test {
   }
 
  private:
-  static std::vector<char*> Pointers(std::vector<std::string>& words) {
-    std::vector<char*> pointers;
-    for (std::string& word : words) pointers.push_back(word.data());
-    pointers.push_back(nullptr);
-    return pointers;
-  }
-
   std::string folder_;
 };
 
@@ -189,12 +159,12 @@ TEST_F(CliTest, ShowPrintsWhatIsInEffectWithoutSecrets) {
 TEST_F(CliTest, WhatShowPrintsCanBeLoaded) {
   const std::string file = Write("shown.yaml", Run({"config", "show"}).out);
 
-  EXPECT_EQ(Run({"config", "show", "--config", file}).out, Contents(file));
+  EXPECT_EQ(Run({"config", "show", "--config", file}).out, FileContents(file));
 }
 
 TEST_F(CliTest, KeysAreTheCommittedDocumentation) {
   EXPECT_EQ(Run({"config", "keys", "--markdown"}).out,
-            Contents(GANNET_SOURCE_DIR "/docs/configuration.md"));
+            FileContents(GANNET_SOURCE_DIR "/docs/configuration.md"));
   EXPECT_THAT(Run({"config", "keys"}).out, HasSubstr("GANNET_TRAINING_LEARNING_RATE"));
 }
 
@@ -213,7 +183,7 @@ TEST_F(CliTest, UnusableImagesAreNamedAndCanBeLeftOut) {
     ASSERT_TRUE(WritePngRgb(PathOf(name), 40, 40, grey).ok());
   }
   // Its header is fine, so only decoding finds it.
-  const std::string whole = Contents(PathOf("images/b.png"));
+  const std::string whole = FileContents(PathOf("images/b.png"));
   Write("images/b.png", whole.substr(0, whole.size() - 30));
   const std::vector<std::string> data = {"--data.kind", "folder", "--data.path", PathOf("images")};
   const auto with = [&](std::vector<std::string> arguments) {
@@ -246,7 +216,7 @@ TEST_F(CliTest, APreviewIsAGridOfImages) {
                                "--out", PathOf("p.png"), "--columns", "4", "--scale", "1"});
 
   EXPECT_EQ(preview.exit_code, 0) << preview.err;
-  const auto image = ReadPng(Contents(PathOf("p.png")));
+  const auto image = ReadPng(FileContents(PathOf("p.png")));
   ASSERT_TRUE(image.ok()) << image.status();
   EXPECT_EQ(image->width, 4 * 32 + 5 * 2);
   EXPECT_EQ(image->height, 2 * 32 + 3 * 2);
@@ -262,7 +232,7 @@ TEST_F(CliTest, SamplesFollowFromWeightsAndSeed) {
     const Outcome outcome = Run({"sample", "--weights", weights, "--out", PathOf(out), "--count",
                                  "4", "--columns", "2", "--seed", seed});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    return Contents(PathOf(out));
+    return FileContents(PathOf(out));
   };
 
   const std::string first = sample("a.png", "1");
@@ -327,7 +297,7 @@ TEST_F(CliTest, SampleGridsBecomeAGif) {
   const Outcome gif = Run({"gif", "--from", PathOf("samples"), "--out", PathOf("t.gif")});
 
   EXPECT_EQ(gif.exit_code, 0) << gif.err;
-  EXPECT_THAT(Contents(PathOf("t.gif")), StartsWith("GIF89a"));
+  EXPECT_THAT(FileContents(PathOf("t.gif")), StartsWith("GIF89a"));
   EXPECT_THAT(gif.out, HasSubstr("3 frames of 3"));
   EXPECT_EQ(Run({"gif", "--from", PathOf("none")}).exit_code, 1);
 }
