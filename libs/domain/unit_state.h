@@ -11,18 +11,21 @@ namespace gannet {
 
 // The life of a work unit. The SQL of libs/store and the in-memory backend follow this one table:
 //
-//   kReady  -- claim ----------------------> kLeased   attempt + 1, lease starts
-//   kLeased -- submit, release, fail, ------> see below
-//              expire, take-over
-//   kLeased -- submit by the holder --------> kDone     ACCEPTED, or LATE when the lease has run
-//   out by the database's clock kReady  -- submit by the last holder ---> kDone     LATE: nobody
-//   claimed it since kLeased -- release, expire, take-over --> kReady    attempt stays; the holder
-//   is remembered until the next claim kLeased -- fail ------------------------> kReady    failures
-//   + 1; kFailed when that reaches kMaxUnitFailures kDone   -- reject (by the coordinator) ->
-//   kReady    its gradient was unusable; the gradient is deleted, failures + 1 as above and the
-//   holder is forgotten kReady, kLeased -- round published, run ended --> kClosed
+//   kReady  -- claim --------------------------> kLeased   attempt + 1, lease starts
+//   kLeased -- submit by the holder -----------> kDone     ACCEPTED, or LATE when the lease has run
+//                                                          out by the database's clock
+//   kReady  -- submit by the last holder ------> kDone     LATE: nobody claimed it since
+//   kLeased -- release, expire, take-over -----> kReady    attempt stays; the holder is remembered
+//                                                          until the next claim
+//   kLeased -- fail ---------------------------> kReady    failures + 1; kFailed when that reaches
+//                                                          kMaxUnitFailures
+//   kDone   -- reject (by the coordinator) ----> kReady    its gradient was unusable; the gradient
+//                                                          is deleted, failures + 1 as above and
+//                                                          the holder is forgotten
+//   kFailed -- the run is resumed -------------> kReady    failures start at zero
+//   kReady, kLeased -- round published, ended -> kClosed
 //
-// kFailed, kClosed have no way out; a failed unit pauses the run.
+// A failed unit pauses the run, so a run that goes on has none. kClosed has no way out.
 enum class UnitState { kReady, kLeased, kDone, kFailed, kClosed };
 
 inline constexpr int kMaxUnitFailures = 5;

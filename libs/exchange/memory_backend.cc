@@ -220,6 +220,14 @@ struct MemoryBackend::State {
     });
   }
 
+  void ReopenFailedUnits(Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    run.ForEachUnit(run.open_round(), [](Unit& unit) {
+      if (unit.state != UnitState::kFailed) return;
+      unit.state = UnitState::kReady;
+      unit.failures = 0;
+    });
+  }
+
   void AddUnits(Run& run, Round round, const std::vector<PlannedUnit>& planned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     for (const PlannedUnit& plan : planned) {
@@ -710,6 +718,7 @@ class MemoryBackend::MemoryStore final : public Store {
     GANNET_RETURN_IF_ERROR(CheckRunTransition(run->state, to));
     if (run->state == to) return absl::OkStatus();
     if (to == RunState::kStopped) state_.CloseOpenUnits(*run);
+    if (to == RunState::kRunning) state_.ReopenFailedUnits(*run);
     state_.SetState(*run, to, to == RunState::kRunning ? "" : reason);
     return absl::OkStatus();
   }

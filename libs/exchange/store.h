@@ -190,8 +190,9 @@ class Store {
   // after the fence); UNAVAILABLE - a long reader holds the place: wait and warn.
   virtual absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) = 0;
 
-  // Pauses, resumes or stops (kStopped closes all open units). Idempotent: asking for the current
-  // state changes nothing, not even the reason. The reason of a running run is empty.
+  // Pauses, resumes (failed units are ready again, without failures) or stops (all open units are
+  // closed). Idempotent: asking for the current state changes nothing, not even the reason. The
+  // reason of a running run is empty.
   // Returns: as CheckRunTransition.
   virtual absl::Status SetRunState(RunId run, RunState state, const std::string& reason) = 0;
 

@@ -152,7 +152,7 @@ absl::Status LeaderTerm::RunRound() {
                             }));
     GANNET_RETURN_IF_ERROR(collector_->Take(progress));
     if (collector_->complete()) break;
-    if (progress.failed > 0) GANNET_RETURN_IF_ERROR(HandleFailedUnit(progress));
+    TellOfFailedUnit(progress);
     GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/false));
     GANNET_RETURN_IF_ERROR(DoWhatIsDue());
     if (HasEnded(status_.state)) return absl::OkStatus();
@@ -179,28 +179,16 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
   return absl::OkStatus();
 }
 
-absl::Status LeaderTerm::HandleFailedUnit(const RoundProgress& progress) {
-  if (!failure_told_) {
-    failure_told_ = true;
-    log_.Error(
-        "a unit has failed for good, the run is paused: mend the cause and start a new run, or "
-        "stop "
-        "this one",
-        {{"round", next_round().value()},
-         {"failed_units", progress.failed},
-         {"reason", progress.failure_reason}});
+void LeaderTerm::TellOfFailedUnit(const RoundProgress& progress) {
+  const bool failed = progress.failed > 0;
+  if (failed && !failure_told_) {
+    status_due_ = clock_.Steady();
+    log_.Error("a unit has failed for good, the run is paused: mend the cause and resume it",
+               {{"round", next_round().value()},
+                {"failed_units", progress.failed},
+                {"reason", progress.failure_reason}});
   }
-  if (status_.state != RunState::kRunning) return absl::OkStatus();
-  // Usually the store has paused the run already; somebody may have resumed it.
-  GANNET_RETURN_IF_ERROR(RefreshStatus());
-  if (status_.state != RunState::kRunning) return absl::OkStatus();
-  const std::string reason =
-      absl::StrCat("round ", next_round().value(),
-                   " has a unit that failed for good, last: ", progress.failure_reason)
-          .substr(0, kMaxReasonBytes);
-  GANNET_RETURN_IF_ERROR(patience_.Call(
-      "pause the run", [&] { return store_.SetRunState(run_, RunState::kPaused, reason); }));
-  return RefreshStatus();
+  failure_told_ = failed;
 }
 
 absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {

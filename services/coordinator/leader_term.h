@@ -70,7 +70,9 @@ class LeaderTerm {
   // Collects and publishes the next round. Returns OK also when the run has ended meanwhile.
   absl::Status RunRound();
   absl::Status PrepareNextRound(bool wait);
-  absl::Status HandleFailedUnit(const RoundProgress& progress);
+  // Says once that a unit has failed for good: the store has paused the run, and hands the unit out
+  // again when somebody resumes it.
+  void TellOfFailedUnit(const RoundProgress& progress);
   absl::Status PublishFolded(FoldedRound folded);
   absl::StatusOr<NewWeights> EncodeState() const;
   // Publishes, and looks up what became of it when the answer was lost.

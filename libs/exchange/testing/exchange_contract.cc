@@ -1131,7 +1131,7 @@ TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
   EXPECT_THAT(Submit(TestWorker(1), last), IsOkAndHolds(SubmitOutcome::kClosed));
 }
 
-TEST_P(ExchangeContractTest, AFailedUnitStaysFailedWhenTheRunResumes) {
+TEST_P(ExchangeContractTest, AFailedUnitHasAllItsTriesAgainWhenTheRunResumes) {
   StartRun(1);
   Join(TestWorker(1));
   FailForGood(TestWorker(1), "broken image");
@@ -1140,8 +1140,17 @@ TEST_P(ExchangeContractTest, AFailedUnitStaysFailedWhenTheRunResumes) {
 
   EXPECT_EQ(Status().state, RunState::kRunning);
   EXPECT_EQ(Status().state_reason, "");
-  ExpectNothingToClaim(TestWorker(1));
-  EXPECT_EQ(Progress(1).failed, 1);
+  EXPECT_EQ(Progress(1).failed, 0);
+  EXPECT_EQ(Progress(1).failure_reason, "");
+  FailForGood(TestWorker(1), "broken still");
+  EXPECT_EQ(Status().state, RunState::kPaused);
+  EXPECT_EQ(Status().state_reason,
+            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, "broken still"));
+
+  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "repaired"));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(unit.attempt, Attempt(2 * kMaxUnitFailures + 1));
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, AUnitFailingForGoodKeepsTheReasonOfAPausedRun) {
@@ -1164,14 +1173,15 @@ TEST_P(ExchangeContractTest, TheFailureReasonIsThatOfTheLowestSlot) {
   StartRun(2);
   Join(TestWorker(1));
   Join(TestWorker(2));
-  const WorkUnit first = ClaimUnit(TestWorker(1));
-  FailForGood(TestWorker(2), "the second image");
-  ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
-  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, ""));
+  WorkUnit first = ClaimUnit(TestWorker(1));
   for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
-    const WorkUnit unit = ClaimUnit(TestWorker(1));
-    ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "the first image"));
+    ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
+    first = ClaimUnit(TestWorker(1));
   }
+  FailForGood(TestWorker(2), "the second image");
+  EXPECT_EQ(Progress(1).failure_reason, "the second image");
+
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
 
   EXPECT_EQ(Progress(1).failed, 2);
   EXPECT_EQ(Progress(1).failure_reason, "the first image");

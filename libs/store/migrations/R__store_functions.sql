@@ -343,6 +343,9 @@ BEGIN
   IF p_to = 'stopped' THEN
     UPDATE gannet.work_unit u SET state = 'closed'
      WHERE u.run_id = p_run AND u.round = v_version + 1 AND u.state IN ('ready', 'leased');
+  ELSIF p_to = 'running' THEN
+    UPDATE gannet.work_unit u SET state = 'ready', failures = 0
+     WHERE u.run_id = p_run AND u.round = v_version + 1 AND u.state = 'failed';
   END IF;
   PERFORM pg_notify('gannet_round', p_run::text);
   PERFORM pg_notify('gannet_work', p_run::text);
