@@ -24,7 +24,8 @@ struct WorkerOptions {
   std::string display_name;  // for people
   std::string hardware;      // for people
   std::string peer;          // for people: whom the exchange talks to
-  absl::Duration claim_wait = absl::Seconds(20);
+  // Short, because a stop waits for its end.
+  absl::Duration claim_wait = absl::Seconds(2);
   BackoffPolicy backoff;
 };
 

@@ -161,6 +161,11 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
     MutexLock lock(mu_);
     worker_ = nullptr;
   }
+  if (absl::IsUnauthenticated(report.status())) {
+    return absl::UnauthenticatedError(absl::StrCat(report.status().message(),
+                                                   "; its identity is in ", identity.state_file,
+                                                   ", move that away to start as a new worker"));
+  }
   if (report.ok()) LogSummary(*report, log_);
   if (compute.reference_blas) WarnOfReferenceBlas(log_);
   return report;
