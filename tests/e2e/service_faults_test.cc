@@ -1,0 +1,133 @@
+// Services that die and come back. Whatever they do, the weights are those of a calm run.
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/rpc/channel.h"
+#include "libs/rpc/testing/health_probe.h"
+#include "libs/store/testing/test_postgres.h"
+#include "tests/e2e/e2e_class.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+constexpr int kRounds = 60;
+
+ProgramSettings Settings() {
+  return {{"run.rounds", absl::StrCat(kRounds)}, {"coordinator.leadership_ttl", "2s"}};
+}
+
+// What all runs here must end with.
+const std::string& CalmWeights() {
+  static const std::string weights = [] {
+    E2eClass calm(Settings());
+    ChildProcess& worker = calm.StartDirectWorker("calm");
+    ChildProcess& coordinator = calm.StartCoordinator();
+    calm.ExpectEnd({&worker, &coordinator});
+    EXPECT_THAT(calm.FinalWeights(), Not(IsEmpty()));
+    return calm.FinalWeights();
+  }();
+  return weights;
+}
+
+// A run that is under way: the fault comes now.
+class ServiceFaultsTest : public ::testing::Test {
+ protected:
+  ServiceFaultsTest()
+      : monday_(Settings()),
+        gateway_(&monday_.StartGateway()),
+        worker_(monday_.StartWorker("ada")),
+        coordinator_(&monday_.StartCoordinator()) {}
+
+  void SetUp() override { ASSERT_TRUE(monday_.AwaitRounds(3)); }
+
+  void ExpectCalmEnd() {
+    monday_.ExpectEnd({&worker_, coordinator_});
+    monday_.ExpectEveryGradientCountedOnce();
+    EXPECT_TRUE(monday_.FinalWeights() == CalmWeights());
+  }
+
+  void ExpectUnderWay() {
+    EXPECT_EQ(monday_.Text("SELECT state FROM gannet.run"), "running")
+        << "the run was to be under way when the fault came";
+  }
+
+  E2eClass monday_;
+  ChildProcess* gateway_;
+  ChildProcess& worker_;
+  ChildProcess* coordinator_;
+};
+
+TEST_F(ServiceFaultsTest, AKilledGatewayIsAwaitedAndComesBackOnItsPort) {
+  const std::string gateway =
+      absl::StrCat("peer=\"the gateway at ", monday_.gateway_address(), "\"");
+  const size_t before = worker_.err().size();
+  EXPECT_EQ(gateway_->Kill(), 128 + SIGKILL);
+  ExpectUnderWay();
+  ASSERT_TRUE(worker_.AwaitError("waiting, will try again " + gateway, before));
+
+  gateway_ = &monday_.StartGateway();
+  ASSERT_TRUE(worker_.AwaitError("answers again " + gateway, before));
+  ExpectCalmEnd();
+}
+
+TEST_F(ServiceFaultsTest, AKilledCoordinatorIsSucceededByTheNext) {
+  EXPECT_EQ(coordinator_->Kill(), 128 + SIGKILL);
+  ExpectUnderWay();
+
+  coordinator_ = &monday_.StartCoordinator();
+  ExpectCalmEnd();
+  EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=monday epoch=2"));
+  const std::vector<std::string> history =
+      absl::StrSplit(FileContents(monday_.OutputPath("history.csv")), '\n', absl::SkipEmpty());
+  EXPECT_THAT(history, SizeIs(1 + kRounds)) << "the rounds of the dead one are in it too";
+}
+
+TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
+  const auto channel = MakeChannel({.target = monday_.gateway_address()}, ChannelUse::kControl);
+  ASSERT_OK(channel);
+  const auto serving = [&] {
+    const absl::StatusOr<bool> answer =
+        ProbeHealth(*channel, "gannet.v1.ExchangeService", absl::Seconds(10));
+    EXPECT_OK(answer) << "the gateway itself is there";
+    return answer.ok() && *answer;
+  };
+  EXPECT_TRUE(serving());
+
+  ExpectUnderWay();
+  const size_t before = worker_.err().size();
+  TestPostgres::Get().Stop(TestPostgres::StopMode::kImmediate);
+  RealClock clock;
+  const absl::Duration start = clock.Steady();
+  ASSERT_TRUE(AwaitUntil([&] { return !serving(); }));
+  const absl::Duration noticed = clock.Steady() - start;
+  RecordProperty("not_serving_after", absl::FormatDuration(noticed));
+  // 5 s are promised; three times that is for a machine that is busy.
+  EXPECT_LT(noticed, absl::Seconds(15));
+  ASSERT_TRUE(worker_.AwaitError("waiting, will try again", before));
+  ASSERT_TRUE(coordinator_->AwaitError("waiting, will try again peer=\"the database\""));
+  ASSERT_TRUE(gateway_->AwaitError("this gateway is not serving until it does"));
+
+  TestPostgres::Get().Start();
+  ASSERT_TRUE(AwaitUntil(serving));
+  ASSERT_TRUE(worker_.AwaitError("answers again", before));
+  ExpectCalmEnd();
+}
+
+}  // namespace
+}  // namespace gannet

@@ -1,0 +1,136 @@
+// Workers that leave, sleep and die. Whatever they do, the weights are those of a calm run.
+#include <signal.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "tests/e2e/e2e_class.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+std::string CalmWeights(const ProgramSettings& settings) {
+  E2eClass calm(settings);
+  ChildProcess& worker = calm.StartDirectWorker("calm");
+  ChildProcess& coordinator = calm.StartCoordinator();
+  calm.ExpectEnd({&worker, &coordinator});
+  EXPECT_THAT(calm.FinalWeights(), Not(IsEmpty()));
+  return calm.FinalWeights();
+}
+
+std::string IdOf(const E2eClass& monday, const std::string& worker) {
+  return monday.Text(
+      absl::StrFormat("SELECT worker_id FROM gannet.worker WHERE display_name = '%s'", worker));
+}
+
+// A unit takes longer than kFreshClaim on any machine, so whoever has claimed one since then
+// computes.
+constexpr char kUnitImages[] = "1600";
+constexpr char kFreshClaim[] = "200 ms";
+
+struct Lease {
+  int64_t unit = -1;
+  int64_t attempt = -1;
+};
+
+// Stops a worker (it may be continued, or killed) in the middle of a unit.
+Lease FreezeInMidUnit(const E2eClass& monday, ChildProcess& worker, const std::string& name) {
+  const std::string fresh = absl::StrFormat(
+      "FROM gannet.work_unit WHERE state = 'leased' AND holder = '%s' AND micro_batches_done = 0 "
+      "AND clock_timestamp() - progress_at < interval '%s'",
+      IdOf(monday, name), kFreshClaim);
+  Lease lease;
+  const bool frozen = AwaitUntil([&] {
+    if (!worker.running()) return false;
+    worker.Signal(SIGSTOP);
+    lease.unit = monday.Number(absl::StrCat("SELECT max(unit_id) ", fresh));
+    if (lease.unit > 0) return true;
+    worker.Signal(SIGCONT);
+    return false;
+  });
+  EXPECT_TRUE(frozen) << name << " never claims a unit";
+  lease.attempt = monday.Number(
+      absl::StrCat("SELECT attempt FROM gannet.work_unit WHERE unit_id = ", lease.unit));
+  return lease;
+}
+
+bool AwaitTakenOver(const E2eClass& monday, const Lease& lease) {
+  return AwaitUntil([&] {
+    return monday.Number(absl::StrCat("SELECT attempt FROM gannet.work_unit WHERE unit_id = ",
+                                      lease.unit)) > lease.attempt;
+  });
+}
+
+TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
+  // One unit that takes seconds, and a lease that nobody wants to wait for.
+  E2eClass monday({{"run.rounds", "1"},
+                   {"training.units_per_round", "1"},
+                   {"training.images_per_unit", kUnitImages},
+                   {"data.count", kUnitImages},
+                   {"training.lease", "10m"}});
+  monday.StartGateway();
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ChildProcess& ada = monday.StartWorker("ada");
+  ASSERT_TRUE(AwaitUntil([&] {
+    return monday.Number("SELECT count(*) FROM gannet.work_unit WHERE state = 'leased'") == 1;
+  }));
+
+  RealClock clock;
+  const absl::Duration start = clock.Steady();
+  ada.Signal(SIGINT);
+  EXPECT_EQ(ada.AwaitExit(), 0);
+  EXPECT_LT(clock.Steady() - start, absl::Seconds(30)) << "it takes a micro-batch and a call";
+  EXPECT_THAT(ada.err(), HasSubstr("the unit in work is given back"));
+  EXPECT_THAT(ada.err(), HasSubstr("because=\"asked to stop\""));
+  EXPECT_EQ(monday.Text("SELECT concat_ws(' ', state, attempt, lease_until IS NULL) "
+                        "FROM gannet.work_unit"),
+            "ready 1 t");
+  EXPECT_EQ(monday.Text("SELECT signed_off FROM gannet.worker"), "t");
+
+  ChildProcess& bob = monday.StartWorker("bob");
+  monday.ExpectEnd({&coordinator, &bob});
+  EXPECT_EQ(monday.Text("SELECT concat_ws(' ', attempt, w.display_name) FROM gannet.gradient g "
+                        "JOIN gannet.worker w USING (worker_id)"),
+            "2 bob");
+  monday.ExpectEveryGradientCountedOnce();
+}
+
+TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
+  const ProgramSettings settings = {
+      {"run.rounds", "4"}, {"training.images_per_unit", kUnitImages}, {"data.count", kUnitImages}};
+  const std::string calm = CalmWeights(settings);
+
+  ProgramSettings short_lease = settings;
+  short_lease["training.lease"] = "2s";
+  E2eClass monday(short_lease);
+  monday.StartGateway();
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ChildProcess& ada = monday.StartWorker("ada");
+  ChildProcess& bob = monday.StartWorker("bob");
+  ASSERT_TRUE(ada.AwaitError("joined"));
+  ASSERT_TRUE(bob.AwaitError("joined"));
+
+  // Ada's lid closes, and opens when somebody else has her unit.
+  const Lease slept_over = FreezeInMidUnit(monday, ada, "ada");
+  EXPECT_TRUE(AwaitTakenOver(monday, slept_over));
+  ada.Signal(SIGCONT);
+  const Lease orphaned = FreezeInMidUnit(monday, bob, "bob");
+  EXPECT_EQ(bob.Kill(), 128 + SIGKILL);
+  EXPECT_TRUE(AwaitTakenOver(monday, orphaned));
+
+  monday.ExpectEnd({&coordinator, &ada});
+  EXPECT_THAT(coordinator.err(), HasSubstr("leases ran out, their units are handed out again"));
+  monday.ExpectEveryGradientCountedOnce();
+  EXPECT_TRUE(monday.FinalWeights() == calm);
+}
+
+}  // namespace
+}  // namespace gannet
