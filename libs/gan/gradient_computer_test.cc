@@ -58,13 +58,19 @@ double RelativeDistance(const Tensor& got, const Tensor& expected) {
   return std::sqrt(squares / norm);
 }
 
-// Compares every tensor of a unit's gradient, losses and accuracies with the naive reference.
-void ExpectParity(const ModelConfig& model, const UnitTask& task) {
-  const TensorBundle weights = InitialWeights(model, 11);
+// Rounding moves an activation's input by at most a third of this share of its layer's size: with a
+// nearer one, gradients were seen to differ by 1e-3.
+constexpr double kKinkDistanceMin = 1e-6;
+
+// Compares every tensor of a unit's gradient, losses and accuracies with the naive reference. The
+// seeds are such that no activation's input is so close to 0 that the derivative is up to rounding.
+void ExpectParity(const ModelConfig& model, const UnitTask& task, uint64_t weights_seed = 11) {
+  const TensorBundle weights = InitialWeights(model, weights_seed);
 
   ASSERT_OK_AND_ASSIGN(const UnitGradient got, ComputeAt(model, weights, task));
 
   const ReferenceUnit expected = ReferenceGradient(model, weights, task);
+  ASSERT_GE(expected.kink_distance, kKinkDistanceMin) << "choose another seed";
   for (const TensorSpec& spec : ParameterSpec(model)) {
     EXPECT_LE(RelativeDistance(*got.gradient.Find(spec.name), *expected.gradient.Find(spec.name)),
               1e-5)
@@ -90,11 +96,17 @@ TEST(GradientComputerTest, EqualsAutogradOfStockModulesAt32) {
 }
 
 TEST(GradientComputerTest, EqualsAutogradOfStockModulesAt64) {
-  ExpectParity({.image_size = 64, .latent_dim = 100, .base_width = 12}, MakeTask(12, 12));
+  UnitTask task = MakeTask(12, 12);
+  task.seed = 6;
+
+  ExpectParity({.image_size = 64, .latent_dim = 100, .base_width = 12}, task);
 }
 
 TEST(GradientComputerTest, EqualsAutogradOfStockModulesAtTheDefaultWidth) {
-  ExpectParity(ModelConfig{}, MakeTask(8, 8));
+  UnitTask task = MakeTask(4, 4);
+  task.seed = 1;
+
+  ExpectParity(ModelConfig{}, task, /*weights_seed=*/6);
 }
 
 TEST(GradientComputerTest, EqualsAutogradOfStockModulesAtAWidthThatIsNoMultipleOfAVector) {

@@ -2,7 +2,9 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -113,9 +115,28 @@ torch::Tensor DrawNoise(const ModelConfig& model, const UnitTask& task, int firs
   return noise;
 }
 
+// The smallest absolute value as a share of the root mean square.
+double KinkDistance(const torch::Tensor& x) {
+  const torch::Tensor size = x.detach().abs();
+  return size.min().item<double>() / size.square().mean().sqrt().item<double>();
+}
+
+// network->forward(x). Lowers `kink_distance` to that of the nearest activation.
+torch::Tensor Forward(nn::Sequential& network, torch::Tensor x, double& kink_distance) {
+  for (nn::AnyModule& layer : *network) {
+    const nn::Module& module = *layer.ptr();
+    if (module.as<nn::ReLU>() != nullptr || module.as<nn::LeakyReLU>() != nullptr) {
+      kink_distance = std::min(kink_distance, KinkDistance(x));
+    }
+    x = layer.forward(x);
+  }
+  return x;
+}
+
 struct MicroBatchResult {
   std::vector<torch::Tensor> gradients;  // generator first
   torch::Tensor real_logits, fake_logits, discriminator_loss, generator_loss;
+  double kink_distance = std::numeric_limits<double>::infinity();
 };
 
 MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const torch::Tensor& noise,
@@ -124,9 +145,9 @@ MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const tor
     return torch::binary_cross_entropy_with_logits(logits, torch::full_like(logits, target));
   };
   MicroBatchResult result;
-  const torch::Tensor fake = networks.generator->forward(noise);
-  result.real_logits = networks.discriminator->forward(images);
-  result.fake_logits = networks.discriminator->forward(fake);
+  const torch::Tensor fake = Forward(networks.generator, noise, result.kink_distance);
+  result.real_logits = Forward(networks.discriminator, images, result.kink_distance);
+  result.fake_logits = Forward(networks.discriminator, fake, result.kink_distance);
   result.discriminator_loss = loss(result.real_logits, real_label) + loss(result.fake_logits, 0);
   result.generator_loss = loss(result.fake_logits, 1);
   result.gradients = torch::autograd::grad(
@@ -141,9 +162,8 @@ MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const tor
 }  // namespace
 
 ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& weights,
-                                const UnitTask& task, ReferencePrecision precision) {
-  const auto dtype = precision == ReferencePrecision::kDouble ? torch::kFloat64 : torch::kFloat32;
-  Networks networks(model, weights, dtype);
+                                const UnitTask& task) {
+  Networks networks(model, weights, torch::kFloat64);
   ReferenceUnit unit;
   std::vector<torch::Tensor> sums;
   for (const auto& [name, parameter] : networks.parameters)
@@ -151,8 +171,8 @@ ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& we
   int first = 0;
   for (const int count : MicroBatchSizes(task.image_count, task.micro_batch)) {
     const MicroBatchResult result =
-        Step(networks, ReadImages(model, task, first, count).to(dtype),
-             DrawNoise(model, task, first, count).to(dtype), task.real_label);
+        Step(networks, ReadImages(model, task, first, count).to(torch::kFloat64),
+             DrawNoise(model, task, first, count).to(torch::kFloat64), task.real_label);
     const double share = static_cast<double>(count) / task.image_count;
     const torch::NoGradGuard no_grad;
     for (size_t i = 0; i < sums.size(); ++i) sums[i] += share * result.gradients[i];
@@ -162,6 +182,7 @@ ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& we
         share * (result.real_logits > 0).to(torch::kFloat64).mean().item<double>();
     unit.fake_accuracy +=
         share * (result.fake_logits < 0).to(torch::kFloat64).mean().item<double>();
+    unit.kink_distance = std::min(unit.kink_distance, result.kink_distance);
     first += count;
   }
   for (size_t i = 0; i < sums.size(); ++i) {

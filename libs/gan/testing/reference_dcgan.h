@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -14,8 +15,6 @@
 
 namespace gannet {
 
-enum class ReferencePrecision { kFloat, kDouble };
-
 struct ReferenceUnit {
   TensorBundle gradient;  // layout ParameterSpec
   TensorBundle weights;   // the weights given, with the buffers as LibTorch's modules left them
@@ -23,14 +22,21 @@ struct ReferenceUnit {
   double generator_loss = 0;
   double real_accuracy = 0;
   double fake_accuracy = 0;
+  // The smallest absolute input of a ReLU or LeakyReLU, as a share of the root mean square of its
+  // layer's. There the derivative jumps: where another order of additions may round an input to the
+  // other side of 0, gradients do not agree to rounding.
+  double kink_distance = std::numeric_limits<double>::infinity();
 };
 
 // The image-weighted mean gradient of the task's micro-batches at `weights`, by stock modules and
 // autograd. The buffers start from those in `weights` and go through every micro-batch.
 // `read_image` must not fail.
+//
+// Computed in double and rounded at the end, without oneDNN. In float these modules are wrong on
+// Debian 13: in NCHW, which is their order, oneDNN 3.7 leaves a part of a convolution's result
+// unwritten for some numbers of channels, 20, 24, 48 and the 100 of a latent vector among them.
 ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& weights,
-                                const UnitTask& task,
-                                ReferencePrecision precision = ReferencePrecision::kFloat);
+                                const UnitTask& task);
 
 // Runs `steps` updates of torch::optim::Adam, a fresh one, at constant `gradient` factors 1, 1/2,
 // 1/3, … and returns the parameters (layout ParameterSpec).
