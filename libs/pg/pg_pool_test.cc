@@ -142,7 +142,7 @@ TEST_F(PgPoolTest, AFailureHasOneLineAndItsCode) {
   for (const absl::Status& status : {pool_.Execute(kInsert, Value(1)).status(),
                                      bulk_pool_.Execute(kInsert, Value(1)).status()}) {
     EXPECT_THAT(status, StatusIs(absl::StatusCode::kAlreadyExists,
-                                 AllOf(HasSubstr("duplicate key"), HasSubstr("23505"),
+                                 AllOf(HasSubstr("PostgreSQL: duplicate key"), HasSubstr("23505"),
                                        Not(HasSubstr("\n")))));
   }
 }

@@ -28,12 +28,16 @@ struct PqxxFailure {
   bool connection_lost = false;
 };
 
-// The first line of a message of PostgreSQL, without its "ERROR:".
+// The first line of a message of PostgreSQL, without its "ERROR:" and without the name of the
+// statement that version 7.10 puts before it.
 inline std::string PrimaryMessage(const char* what) {
   std::string line = what;
   line.resize(std::min(line.find('\n'), line.size()));
-  for (const char* prefix : {"ERROR:", "FATAL:"}) {
-    if (absl::StartsWith(line, prefix)) line.erase(0, std::char_traits<char>::length(prefix));
+  for (const std::string prefix : {"ERROR:", "FATAL:"}) {
+    const size_t at = line.find(prefix);
+    if (at == 0 || (at != std::string::npos && absl::StartsWith(line, "Failure during '"))) {
+      line.erase(0, at + prefix.size());
+    }
   }
   absl::StripAsciiWhitespace(&line);
   return line;
@@ -55,9 +59,10 @@ inline PqxxFailure CurrentPqxxFailure() {
     return {StatusFromSqlState("40003", PrimaryMessage(e.what())), false, false};
   } catch (const pqxx::transaction_rollback& e) {
     return {StatusFromSqlState("40001", PrimaryMessage(e.what())), true, false};
+#endif
+    // Version 7.10 still forgets it of this one.
   } catch (const pqxx::insufficient_privilege& e) {
     return {StatusFromSqlState("42501", PrimaryMessage(e.what())), false, false};
-#endif
   } catch (const pqxx::sql_error& e) {
     return {StatusFromSqlState(e.sqlstate(), PrimaryMessage(e.what())), IsRerunnable(e.sqlstate()),
             false};
