@@ -274,9 +274,9 @@ absl::Status TestPostgres::Run(const std::string& url, const std::string& sql) {
 std::string TestPostgres::NewDatabase(const std::string& from_template) {
   const std::string name = absl::StrCat("test_", ++state_->last_database);
   // Without fsync this is eight times faster than writing every page to the log.
-  const absl::StatusOr<SqlRows> made =
-      Query(UrlOf("postgres"), absl::StrCat("CREATE DATABASE ", name, " TEMPLATE ", from_template,
-                                            " STRATEGY file_copy"));
+  const absl::StatusOr<SqlRows> made = Query(
+      UrlOf("postgres"),
+      absl::StrCat("CREATE DATABASE ", name, " TEMPLATE ", from_template, " STRATEGY file_copy"));
   EXPECT_TRUE(made.ok()) << made.status();
   return UrlOf(name);
 }
