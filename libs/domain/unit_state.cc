@@ -1,5 +1,7 @@
 #include "libs/domain/unit_state.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace gannet {
@@ -42,6 +44,12 @@ RenewDecision DecideRenewal(const UnitView& unit, const WorkerId& worker, Attemp
                          ", got ", absl::FormatDuration(since_progress))};
   }
   return {true, ""};
+}
+
+absl::Duration HeartbeatInterval(absl::Duration lease) {
+  // More often than this tells nobody anything.
+  constexpr absl::Duration kLongest = absl::Seconds(5);
+  return std::min(kLongest, lease / 3);
 }
 
 absl::Duration StallLimit(absl::Duration lease) { return 3 * lease; }

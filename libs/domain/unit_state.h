@@ -74,6 +74,9 @@ struct RenewDecision {
 RenewDecision DecideRenewal(const UnitView& unit, const WorkerId& worker, Attempt attempt,
                             absl::Duration since_progress, absl::Duration stall_limit);
 
+// How often a worker renews its leases: often enough that two beats may be lost.
+absl::Duration HeartbeatInterval(absl::Duration lease);
+
 // A lease is not renewed after this long without a finished micro-batch: three leases.
 absl::Duration StallLimit(absl::Duration lease);
 

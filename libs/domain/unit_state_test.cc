@@ -155,6 +155,12 @@ TEST(DecideRenewalTest, AnExpiredLeaseNobodyTookIsRenewed) {
       DecideRenewal(unit, kHolder, Attempt(2), absl::ZeroDuration(), absl::Seconds(30)).renew);
 }
 
+TEST(HeartbeatIntervalTest, IsAThirdOfAShortLease) {
+  EXPECT_EQ(HeartbeatInterval(absl::Minutes(5)), absl::Seconds(5));
+  EXPECT_EQ(HeartbeatInterval(absl::Seconds(15)), absl::Seconds(5));
+  EXPECT_EQ(HeartbeatInterval(absl::Seconds(3)), absl::Seconds(1));
+}
+
 TEST(StallLimitTest, IsThreeLeases) { EXPECT_EQ(StallLimit(absl::Seconds(10)), absl::Seconds(30)); }
 
 TEST(DecideReturnTest, OnlyFailuresAndRejectionsCount) {

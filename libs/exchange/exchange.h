@@ -40,7 +40,7 @@ struct JoinResult {
   RunId run;
   RunConfig config;
   RunState state = RunState::kRunning;
-  absl::Duration heartbeat_interval = absl::Seconds(5);
+  absl::Duration heartbeat_interval = absl::Seconds(5);  // as HeartbeatInterval says
 };
 
 struct WorkUnit {

@@ -381,6 +381,7 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     result.run = run->id;
     result.config = run->config;
     result.state = run->state;
+    result.heartbeat_interval = HeartbeatInterval(run->config.lease);
     return result;
   }
 

@@ -142,6 +142,7 @@ absl::StatusOr<JoinResult> PgExchange::Join(const JoinRequest& request) {
   GANNET_RETURN_IF_ERROR(row.status());
   GANNET_ASSIGN_OR_RETURN(result.config, RunConfigFromJson(config));
   GANNET_ASSIGN_OR_RETURN(result.state, RunStateFromName(state));
+  result.heartbeat_interval = HeartbeatInterval(result.config.lease);
   if (!data_matches) {
     GANNET_RETURN_IF_ERROR(CheckFingerprint(result.config.data, *request.data));
     return absl::InternalError("the run's config and its data columns differ");

@@ -175,7 +175,17 @@ TEST_P(ExchangeContractTest, JoinDescribesTheRun) {
   EXPECT_EQ(result.config, config_);
   EXPECT_EQ(result.config.data.description, config_.data.description);
   EXPECT_EQ(result.state, RunState::kRunning);
-  EXPECT_GT(result.heartbeat_interval, absl::ZeroDuration());
+  EXPECT_EQ(result.heartbeat_interval, HeartbeatInterval(config_.lease));
+}
+
+TEST_P(ExchangeContractTest, AShortLeaseAsksForMoreHeartbeats) {
+  RunConfig config = config_;
+  config.lease = absl::Seconds(3);
+  Must(store().CreateRun(TestNewRun(config)).status());
+
+  const JoinResult result = Must(exchange().Join(TestJoin(TestWorker(1), config)));
+
+  EXPECT_EQ(result.heartbeat_interval, absl::Seconds(1));
 }
 
 TEST_P(ExchangeContractTest, JoiningAgainChangesNamesOnly) {
