@@ -33,7 +33,7 @@ std::string IdOf(const E2eClass& monday, const std::string& worker) {
 
 // A unit takes longer than kFreshClaim on any machine, so whoever has claimed one since then
 // computes.
-constexpr char kUnitImages[] = "1600";
+constexpr char kUnitImages[] = "1000";
 constexpr char kFreshClaim[] = "200 ms";
 
 struct Lease {
@@ -105,11 +105,11 @@ TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
 
 TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
   const ProgramSettings settings = {
-      {"run.rounds", "4"}, {"training.images_per_unit", kUnitImages}, {"data.count", kUnitImages}};
+      {"run.rounds", "3"}, {"training.images_per_unit", kUnitImages}, {"data.count", kUnitImages}};
   const std::string calm = CalmWeights(settings);
 
   ProgramSettings short_lease = settings;
-  short_lease["training.lease"] = "2s";
+  short_lease["training.lease"] = "4s";
   E2eClass monday(short_lease);
   monday.StartGateway();
   ChildProcess& coordinator = monday.StartCoordinator();
