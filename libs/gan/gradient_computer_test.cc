@@ -58,10 +58,6 @@ double RelativeDistance(const Tensor& got, const Tensor& expected) {
   return std::sqrt(squares / norm);
 }
 
-// Rounding moves an activation's input by at most a third of this share of its layer's size: with a
-// nearer one, gradients were seen to differ by 1e-3.
-constexpr double kKinkDistanceMin = 1e-6;
-
 // Compares every tensor of a unit's gradient, losses and accuracies with the naive reference. The
 // seeds are such that no activation's input is so close to 0 that the derivative is up to rounding.
 void ExpectParity(const ModelConfig& model, const UnitTask& task, uint64_t weights_seed = 11) {

@@ -92,15 +92,19 @@ std::vector<TensorBundle> KeptGradients(TestCluster& cluster, Round round) {
   return gradients;
 }
 
+// Except those that are not defined to rounding: nobody can choose the seed of every round's
+// weights.
 TEST_F(TrainingParityTest, GradientsEqualTheReferenceInEveryRound) {
-  for (const ModelConfig& model : {kSmall64, kSmall32}) {
-    // 10 images in micro-batches of 4: the last one has 6.
-    const RunConfig config = FacesRunConfig(model, 10, 4, 3);
+  for (ModelConfig model : {kSmall64, kSmall32}) {
+    model.base_width = 4;
+    // 5 images in micro-batches of 2: the last one has 3.
+    const RunConfig config = FacesRunConfig(model, 5, 2, 3);
     TestCluster cluster(config);
     RunToTheEnd(cluster, {WorkerPath::kGateway});
 
     const std::unique_ptr<Dataset> faces = OpenFaces(config);
     RoundPlanner planner(config);
+    int compared = 0;
     for (int64_t r = 1; r <= config.round_count; ++r) {
       const TensorBundle weights = Decode(cluster.Weights(WeightsVersion(r - 1)));
       const std::vector<TensorBundle> kept = KeptGradients(cluster, Round(r));
@@ -109,6 +113,8 @@ TEST_F(TrainingParityTest, GradientsEqualTheReferenceInEveryRound) {
       for (size_t slot = 0; slot < units.size(); ++slot) {
         const ReferenceUnit reference =
             ReferenceGradient(model, weights, TaskOf(config, *faces, Round(r), units[slot]));
+        if (reference.kink_distance < kKinkDistanceMin) continue;
+        ++compared;
         for (const Tensor& expected : reference.gradient.tensors()) {
           const Tensor* got = kept[slot].Find(expected.spec.name);
           ASSERT_NE(got, nullptr) << expected.spec.name;
@@ -117,6 +123,8 @@ TEST_F(TrainingParityTest, GradientsEqualTheReferenceInEveryRound) {
         }
       }
     }
+    RecordProperty(absl::StrCat("compared_", model.image_size), compared);
+    EXPECT_GE(2 * compared, config.round_count * config.units_per_round);
   }
 }
 
