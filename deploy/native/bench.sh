@@ -41,7 +41,7 @@ bench_scrape() {
 # bench_mean PORT NAME: mean of a histogram in milliseconds.
 bench_mean() {
   awk -v sum="$(bench_scrape "$1" "$2_sum")" -v n="$(bench_scrape "$1" "$2_count")" \
-    'BEGIN { printf n > 0 ? "%.0f" : "-", 1000 * sum / n }'
+    'BEGIN { if (n > 0) printf "%.0f", 1000 * sum / n; else printf "-" }'
 }
 
 bench_class() {
@@ -84,6 +84,7 @@ bench_class() {
   echo "default settings, one worker, $((done_rounds - 1)) rounds of 960 images:"
   awk -v images="$images" -v seconds="$seconds" \
     -v units="$(bench_scrape "$worker_port" gannet_worker_compute_seconds_count)" \
+    -v data="$(bench_scrape "$worker_port" gannet_worker_data_seconds_sum)" \
     -v compute="$(bench_scrape "$worker_port" gannet_worker_compute_seconds_sum)" 'BEGIN {
       bare = units * 320 / compute
       rate = images / seconds
@@ -92,6 +93,7 @@ bench_class() {
       printf "  computation alone   %8.1f img/s (the same units)\n", bare
       printf "  ratio               %8.3f (goal 0.85)\n", rate / bare
       printf "  not computing       %8.3f s a round\n", seconds / rounds - 960 / bare
+      printf "  of that, images     %8.3f s a round (drawn or read; kept from the second epoch on)\n", 3 * data / units
     }'
   echo "  fetch weights       $(bench_mean "$worker_port" gannet_worker_fetch_seconds) ms (worker)"
   echo "  submit              $(bench_mean "$worker_port" gannet_worker_submit_seconds) ms (worker, beside the next unit)"
