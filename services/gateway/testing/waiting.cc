@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <thread>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -13,18 +12,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "libs/base/clock.h"
+#include "libs/base/testing/child_process.h"
 
 namespace gannet {
 
 bool AwaitTrue(const std::function<bool()>& condition) {
-  RealClock clock;
-  const absl::Duration start = clock.Steady();
-  while (!condition()) {
-    if (clock.Steady() - start > absl::Seconds(30)) return false;
-    std::this_thread::yield();
-  }
-  return true;
+  return AwaitUntil(condition, absl::Seconds(30));
 }
 
 std::string Scrape(int port) {
