@@ -52,6 +52,7 @@ void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_li
   CLI::Option* file =
       app.add_option("--config", command_line->config_path, "YAML file with the settings");
   file->type_name("FILE");
+  file->take_last();
   for (const KeySpec& key : Schema()) {
     const std::string name = key.name;
     CLI::Option* option = app.add_option_function<std::string>(
@@ -61,6 +62,7 @@ void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_li
         },
         HelpText(key));
     option->type_name("VALUE");
+    option->take_last();
     // An option of the group "" is not listed.
     option->group(help == ConfigFlagsHelp::kListed ? name.substr(0, name.find('.')) : "");
   }

@@ -41,6 +41,14 @@ TEST(FlagsTest, FileAndKeysAreTaken) {
   EXPECT_THAT(flags.command_line.overrides, ElementsAre("run.name=a=b c", "training.beta1=-1"));
 }
 
+TEST(FlagsTest, TheLastOfAFlagCounts) {
+  ASSERT_OK_AND_ASSIGN(const ServiceFlags flags, Parse({"--config", "a.yaml", "--run.name", "first",
+                                                        "--config=b.yaml", "--run.name=second"}));
+
+  EXPECT_EQ(flags.command_line.config_path, "b.yaml");
+  EXPECT_THAT(flags.command_line.overrides, ElementsAre("run.name=second"));
+}
+
 TEST(FlagsTest, AnEmptyValueCanBeGiven) {
   ASSERT_OK_AND_ASSIGN(const ServiceFlags flags, Parse({"--worker.name", ""}));
 

@@ -51,7 +51,7 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
       options.path, ", from ", entries.front().name, " to ", entries.back().name);
   if (!source.left_out().empty()) {
     absl::StrAppend(&fingerprint.description, " (", source.left_out().size(),
-                    " unreadable ones left out)");
+                    " unreadable ones left out, `gannet data check` names them)");
   }
   return fingerprint;
 }

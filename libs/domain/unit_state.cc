@@ -21,7 +21,9 @@ absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerI
   if (unit.state == UnitState::kClosed || unit.state == UnitState::kFailed) {
     return SubmitOutcome::kClosed;
   }
-  if (attempt < unit.attempt || unit.state == UnitState::kDone) return SubmitOutcome::kSuperseded;
+  if (attempt < unit.attempt || unit.state == UnitState::kDone || unit.holder.value().empty()) {
+    return SubmitOutcome::kSuperseded;
+  }
   if (unit.holder != worker) {
     return absl::FailedPreconditionError(
         absl::StrCat("the attempt belongs to another worker: attempt ", attempt.value()));

@@ -57,7 +57,8 @@ struct UnitView {
 //   2. gradient present, same attempt, same holder: same sha256 -> kAlreadyAccepted, else
 //   ALREADY_EXISTS
 //   3. state closed or failed: kClosed
-//   4. attempt < unit.attempt, or state done: kSuperseded
+//   4. attempt < unit.attempt, state done, or holder forgotten (its gradient was rejected):
+//   kSuperseded
 //   5. holder is not `worker`: FAILED_PRECONDITION
 //   6. leased and not expired -> kAccepted; else kLate
 // (Rule 2 compares the worker too: a foreign worker falls to 3 and on.)

@@ -103,12 +103,12 @@ TEST(ClassifySubmitTest, AnAttemptOfAnotherWorkerIsRefused) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another worker")));
 }
 
-TEST(ClassifySubmitTest, AForgottenHolderIsRefused) {
+TEST(ClassifySubmitTest, ARejectedGradientThatComesAgainIsSuperseded) {
   UnitView unit = Unit(UnitState::kReady, 2);
   unit.holder = WorkerId();
 
   EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(DecideRenewalTest, AHolderWithProgressIsRenewed) {

@@ -121,8 +121,7 @@ absl::StatusOr<std::unique_ptr<BulkSession>> BulkSession::Connect(
   PGconn* connection = PQconnectdb(params.conninfo.c_str());
   std::unique_ptr<BulkSession> session(new BulkSession(connection));
   if (PQstatus(connection) != CONNECTION_OK) {
-    return absl::UnavailableError(absl::StrCat("PostgreSQL cannot be reached at ",
-                                               params.description, ": ", ErrorOf(connection)));
+    return ConnectFailure(params.description, ErrorOf(connection));
   }
   // libpq would write notices to stderr.
   PQsetNoticeReceiver(

@@ -10,9 +10,7 @@ BoundedPool<PgSession>::Factory SessionFactory(const PgConnectionParams& params)
     try {
       return std::make_unique<PgSession>(params.conninfo);
     } catch (...) {
-      return absl::UnavailableError(absl::StrCat("PostgreSQL cannot be reached at ",
-                                                 params.description, ": ",
-                                                 CurrentPqxxFailure().status.message()));
+      return ConnectFailure(params.description, CurrentPqxxFailure().status.message());
     }
   };
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -27,6 +28,8 @@ constexpr std::pair<const char*, absl::StatusCode> kCodes[] = {
     {"57P", absl::StatusCode::kUnavailable},  // shutting down, starting up
 };
 
+constexpr absl::string_view kLoginRefused = "gannet/login-refused";
+
 }  // namespace
 
 absl::Status StatusFromSqlState(absl::string_view sqlstate, absl::string_view message) {
@@ -41,6 +44,26 @@ absl::Status StatusFromSqlState(absl::string_view sqlstate, absl::string_view me
     }
   }
   return absl::InternalError(absl::StrCat("PostgreSQL: ", message, " (", sqlstate, ")"));
+}
+
+absl::Status ConnectFailure(absl::string_view description, absl::string_view reason) {
+  absl::Status status = absl::UnavailableError(
+      absl::StrCat("PostgreSQL cannot be reached at ", description, ": ", reason));
+  // libpq gives no SQLSTATE for a connection that was not made. A server that speaks another
+  // language than English is waited for instead.
+  for (const char* refusal :
+       {"password authentication failed", "no password supplied", "no pg_hba.conf entry",
+        "authentication failed for user", "\" does not exist"}) {
+    if (absl::StrContains(reason, refusal)) {
+      status.SetPayload(kLoginRefused, absl::Cord());
+      break;
+    }
+  }
+  return status;
+}
+
+bool IsLoginRefused(const absl::Status& status) {
+  return status.GetPayload(kLoginRefused).has_value();
 }
 
 bool IsRerunnable(absl::string_view sqlstate) { return sqlstate == "40001" || sqlstate == "40P01"; }

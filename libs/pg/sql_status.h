@@ -19,4 +19,13 @@ bool IsRerunnable(absl::string_view sqlstate);
 // whether it was.
 absl::Status InDoubt(absl::string_view operation, absl::string_view reason);
 
+// UNAVAILABLE: no connection could be made, for the reason libpq gives. `description` names the
+// server without secrets.
+absl::Status ConnectFailure(absl::string_view description, absl::string_view reason);
+
+// Whether a ConnectFailure (its message, payloads and all) is the server's refusal of user,
+// password or database: waiting will not mend it. A service that has been let in before waits all
+// the same, because somebody may be changing the password.
+bool IsLoginRefused(const absl::Status& status);
+
 }  // namespace gannet

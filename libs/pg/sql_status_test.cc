@@ -53,6 +53,23 @@ TEST(SqlStatusTest, OnlySerializationFailuresAndDeadlocksAreRerun) {
   EXPECT_FALSE(IsRerunnable("GN010"));
 }
 
+TEST(SqlStatusTest, ARefusedLoginIsToldFromAServerThatIsAway) {
+  for (const char* reason :
+       {"connection to server at \"::1\", port 1 failed: FATAL:  password authentication failed "
+        "for user \"ada\"",
+        "FATAL:  database \"gannet\" does not exist", "FATAL:  role \"ada\" does not exist",
+        "fe_sendauth: no password supplied"}) {
+    const absl::Status status = ConnectFailure("ada@db/gannet", reason);
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("ada@db/gannet")));
+    EXPECT_TRUE(IsLoginRefused(status)) << reason;
+  }
+  for (const char* reason :
+       {"Connection refused", "FATAL:  the database system is starting up",
+        "could not translate host name \"db\" to address: Name or service not known"}) {
+    EXPECT_FALSE(IsLoginRefused(ConnectFailure("ada@db/gannet", reason))) << reason;
+  }
+}
+
 TEST(SqlStatusTest, InDoubtIsUnknown) {
   EXPECT_THAT(InDoubt("publish", "gone"),
               StatusIs(absl::StatusCode::kUnknown, HasSubstr("publish")));

@@ -14,6 +14,7 @@
 #include "libs/pg/pg_bulk_pool.h"
 #include "libs/pg/pg_listener.h"
 #include "libs/pg/pg_pool.h"
+#include "libs/pg/sql_status.h"
 #include "libs/store/embedded_migrations.h"
 #include "libs/store/pg_exchange.h"
 #include "libs/store/pg_store.h"
@@ -62,8 +63,18 @@ std::string KnownFunctions() {
   return absl::StrJoin(lines, "\n");
 }
 
+// At the first connection a refusal is a mistake of whoever wrote the settings.
+absl::Status ExplainRefusal(const absl::Status& status) {
+  if (!IsLoginRefused(status)) return status;
+  return absl::PermissionDeniedError(
+      absl::StrCat(status.message(),
+                   "; check user and database of the URL, and the password: it comes from "
+                   "database.password_file, else PGPASSWORD, else ~/.pgpass"));
+}
+
 absl::Status CheckSchema(PgPool& pool, Logger& logger) {
   const auto explain = [](absl::Status status) {
+    if (IsLoginRefused(status)) return ExplainRefusal(status);
     if (!absl::IsPermissionDenied(status)) return status;
     return absl::PermissionDeniedError(absl::StrCat(
         "the role may not use the schema, let its owner GRANT gannet_worker (a worker, "
@@ -176,11 +187,12 @@ absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger) {
   RealClock clock;
   Metrics metrics;
   PgPool pool(params, PoolOptions("migrate", 1), clock, metrics);
-  GANNET_ASSIGN_OR_RETURN(const std::vector<std::string> applied, migrator.Apply(pool));
+  const absl::StatusOr<std::vector<std::string>> applied = migrator.Apply(pool);
+  if (!applied.ok()) return ExplainRefusal(applied.status());
   logger.Info("schema is up to date",
               {{"database", params.description},
                {"version", migrator.version()},
-               {"applied", applied.empty() ? "nothing" : absl::StrJoin(applied, " ")}});
+               {"applied", applied->empty() ? "nothing" : absl::StrJoin(*applied, " ")}});
   return migrator.version();
 }
 

@@ -40,8 +40,8 @@ class PgBackend {
  public:
   // Returns: INVALID_ARGUMENT - the URL is none, or has a password in it; UNAVAILABLE - the
   // database cannot be reached: repeat with back-off; FAILED_PRECONDITION - the schema is not the
-  // one this binary knows (the message names what to run); PERMISSION_DENIED - the role lacks
-  // gannet_worker.
+  // one this binary knows (the message names what to run); PERMISSION_DENIED - the server
+  // refuses user, password or database, or the role lacks gannet_worker.
   static absl::StatusOr<std::unique_ptr<PgBackend>> Create(const PgBackendOptions& options,
                                                            Logger& logger, Metrics& metrics);
   ~PgBackend();

@@ -101,19 +101,28 @@ TEST(MistakesTest, WhatCannotBeReachedIsNamedAndAwaitedUntilASignalComes) {
   E2eClass monday;
   const std::string nowhere = "postgres://ada@127.0.0.1:1/gannet";
   const std::string database = "PostgreSQL cannot be reached at ada@127.0.0.1:1/gannet";
-  monday.Write("wrong", "battery-horse");
   const std::vector<std::pair<ChildProcess*, std::string>> programs = {
       {&monday.StartGateway({{"database.url", nowhere}}), database},
       {&monday.StartCoordinator({{"database.url", nowhere}}), database},
       {&monday.StartDirectWorker("direct", {{"worker.exchange", nowhere}}), database},
-      {&monday.StartDirectWorker("wrong", {{"database.password_file", monday.PathOf("wrong")}}),
-       "password authentication failed for user"},
       {&monday.StartWorker("remote", {{"worker.exchange", "127.0.0.1:1"}}),
        "peer=\"the gateway at 127.0.0.1:1\""}};
   for (const auto& [program, reason] : programs) {
     ASSERT_TRUE(program->AwaitError(" waited="));
     EXPECT_THAT(program->err(), AllOf(HasSubstr("waiting"), HasSubstr(reason)));
     EXPECT_LT(TimeToEnd(*program), kPromptly);
+  }
+}
+
+TEST(MistakesTest, APasswordThatIsRefusedEndsAtOnce) {
+  E2eClass monday;
+  monday.Write("wrong", "battery-horse");
+  const ProgramSettings wrong = {{"database.password_file", monday.PathOf("wrong")}};
+  for (ChildProcess* program : {&monday.StartGateway(wrong), &monday.StartCoordinator(wrong),
+                                &monday.StartDirectWorker("wrong", wrong)}) {
+    EXPECT_EQ(program->AwaitExit(), 1);
+    EXPECT_THAT(program->err(), AllOf(HasSubstr("password authentication failed for user"),
+                                      HasSubstr("database.password_file")));
   }
 }
 

@@ -1702,7 +1702,7 @@ TEST_P(ExchangeContractTest, ARejectedGradientReturnsItsUnit) {
   EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, 0);
   EXPECT_EQ(Status().accepted_image_count, 0);
   EXPECT_THAT(store().RejectGradient(run_, leadership_, unit.unit, "again"), StatusIs(kNotFound));
-  EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kFailedPrecondition))
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kSuperseded))
       << "the bytes that were rejected do not come back";
   const WorkUnit again = ClaimUnit(TestWorker(1));
   EXPECT_EQ(again.attempt, Attempt(2));

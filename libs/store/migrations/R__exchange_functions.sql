@@ -239,7 +239,7 @@ BEGIN
     v_outcome := 3;  -- already accepted
   ELSIF v_unit.state IN ('closed', 'failed') THEN
     v_outcome := 5;  -- closed
-  ELSIF p_attempt < v_unit.attempt OR v_unit.state = 'done' THEN
+  ELSIF p_attempt < v_unit.attempt OR v_unit.state = 'done' OR v_unit.holder IS NULL THEN
     v_outcome := 4;  -- superseded
   ELSIF v_unit.holder IS DISTINCT FROM p_worker THEN
     RAISE EXCEPTION 'the attempt belongs to another worker: attempt %', p_attempt USING ERRCODE = 'GN009';
