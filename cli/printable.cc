@@ -9,44 +9,12 @@
 namespace gannet {
 namespace {
 
-// Bytes of the UTF-8 character at `at`, or 0 when there is none or it steers the terminal.
-size_t PlainLength(absl::string_view text, size_t at) {
-  const auto first = static_cast<unsigned char>(text[at]);
-  if (first >= 0x20 && first < 0x7f) return 1;
-  const size_t length = first >= 0xf0 && first <= 0xf4  ? 4
-                        : first >= 0xe0 && first < 0xf0 ? 3
-                        : first >= 0xc2 && first < 0xe0 ? 2
-                                                        : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[at + i]) & 0xc0U) != 0x80U) return 0;
-  }
-  // U+0080 to U+009F are controls.
-  if (first == 0xc2 && static_cast<unsigned char>(text[at + 1]) < 0xa0) return 0;
-  return length;
-}
-
 bool IsNumber(const std::string& cell) {
   double value = 0;
   return absl::SimpleAtod(cell, &value);
 }
 
 }  // namespace
-
-std::string Printable(absl::string_view text) {
-  std::string shown;
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = PlainLength(text, at);
-    if (length == 0) {
-      shown.push_back('?');
-      ++at;
-    } else {
-      shown.append(text.data() + at, length);
-      at += length;
-    }
-  }
-  return shown;
-}
 
 int DisplayWidth(absl::string_view text) {
   return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {

@@ -5,12 +5,9 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/base/printable.h"
 
 namespace gannet {
-
-// Text of somebody else (names, reasons, paths) as it may be shown on a terminal: bytes that steer
-// one and bytes that are not UTF-8 become "?".
-std::string Printable(absl::string_view text);
 
 // Characters that `text` occupies in a terminal, when each has the width of one.
 int DisplayWidth(absl::string_view text);

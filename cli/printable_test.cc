@@ -5,20 +5,12 @@
 namespace gannet {
 namespace {
 
-TEST(PrintableTest, TextOfOthersCannotSteerTheTerminal) {
-  EXPECT_EQ(Printable("Ada's laptop"), "Ada's laptop");
-  EXPECT_EQ(Printable("Gr\u00fcn \U0001f600"), "Gr\u00fcn \U0001f600");
-  EXPECT_EQ(Printable("a\x1b[2Jb\nc\x7f"), "a?[2Jb?c?");
-  EXPECT_EQ(Printable("\u009b2J"), "??2J");
-  EXPECT_EQ(Printable("\xff\xc3"), "??");
-}
-
-TEST(PrintableTest, WidthCountsCharactersNotBytes) {
+TEST(PrintableTextTest, WidthCountsCharactersNotBytes) {
   EXPECT_EQ(DisplayWidth("Gr\u00fcn"), 4);
   EXPECT_EQ(DisplayWidth(""), 0);
 }
 
-TEST(PrintableTest, DurationsHaveTwoUnitsAtMost) {
+TEST(PrintableTextTest, DurationsHaveTwoUnitsAtMost) {
   EXPECT_EQ(ShortDuration(absl::ZeroDuration()), "0 s");
   EXPECT_EQ(ShortDuration(absl::Seconds(-5)), "0 s");
   EXPECT_EQ(ShortDuration(absl::Milliseconds(59'900)), "59 s");
@@ -27,20 +19,20 @@ TEST(PrintableTest, DurationsHaveTwoUnitsAtMost) {
   EXPECT_EQ(ShortDuration(absl::Minutes(125)), "2 h 5 min");
 }
 
-TEST(PrintableTest, TablesAlignNumbersToTheRight) {
+TEST(PrintableTextTest, TablesAlignNumbersToTheRight) {
   EXPECT_EQ(TextTable({{"name", "units", "id"}, {"Gr\u00fcn", "7", "x1"}, {"Bob", "123", "x2"}}),
             "name  units  id\n"
             "Gr\u00fcn      7  x1\n"
             "Bob     123  x2\n");
 }
 
-TEST(PrintableTest, ATableMayHaveNoRowsOrShortOnes) {
+TEST(PrintableTextTest, ATableMayHaveNoRowsOrShortOnes) {
   EXPECT_EQ(TextTable({{"a", "b"}}), "a  b\n");
   EXPECT_EQ(TextTable({{"a", "b"}, {"1"}}), "a  b\n1\n");
   EXPECT_EQ(TextTable({}), "");
 }
 
-TEST(PrintableTest, CsvQuotesWhatNeedsIt) {
+TEST(PrintableTextTest, CsvQuotesWhatNeedsIt) {
   EXPECT_EQ(CsvLine({"a", "1.5", ""}), "a,1.5,\n");
   EXPECT_EQ(CsvLine({"a,b", "say \"hi\"", "two\nlines"}),
             "\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\"\n");

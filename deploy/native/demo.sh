@@ -49,10 +49,9 @@ demo() {
   # Nothing of the caller's may reach the services: other databases, proxies, settings of `run`.
   unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE PGOPTIONS
   unset http_proxy https_proxy grpc_proxy HTTP_PROXY HTTPS_PROXY GRPC_PROXY
-  unset GANNET_SETUP GANNET_JOBS
 
   demo_dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-demo.XXXXXX")
-  unset GANNET_TMPDIR
+  forget_settings
   trap demo_end EXIT
   trap 'say "stopping"; exit 130' INT
   trap 'exit 143' TERM HUP
@@ -63,6 +62,12 @@ demo() {
   demo_start
   demo_follow
   demo_show
+}
+
+# The caller's GANNET_… variables are settings of services, or of `run`: neither is meant here.
+forget_settings() {
+  local name
+  for name in "${!GANNET_@}"; do unset "$name"; done
 }
 
 # demo_need_space DIR GIB

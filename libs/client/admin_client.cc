@@ -8,6 +8,7 @@
 #include "libs/client/call_status.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
+#include "libs/rpc/bearer_token.h"
 
 namespace gannet {
 namespace {
@@ -62,9 +63,7 @@ AdminClient::~AdminClient() = default;
 
 void AdminClient::Prepare(grpc::ClientContext& context) const {
   SetDeadline(context, options_.call_limit);
-  if (!options_.token.empty()) {
-    context.AddMetadata("authorization", absl::StrCat("Bearer ", options_.token));
-  }
+  AddBearerToken(context, options_.token);
 }
 
 absl::Status AdminClient::ToStatus(const grpc::Status& status) const {

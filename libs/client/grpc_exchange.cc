@@ -10,6 +10,7 @@
 #include "libs/client/call_status.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
+#include "libs/rpc/bearer_token.h"
 
 namespace gannet {
 namespace {
@@ -48,6 +49,7 @@ absl::StatusOr<JoinResult> GrpcExchange::Join(const JoinRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateJoin(request));
   grpc::ClientContext context;
   SetDeadline(context, options_.call_limit);
+  AddBearerToken(context, options_.class_code);
   v1::JoinResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Join(&context, ToProto(request), &response)));
   return Received(FromProto(response));
@@ -89,9 +91,9 @@ absl::StatusOr<Payload> GrpcExchange::FetchWeights(const WorkerIdentity& worker,
   const absl::StatusOr<PayloadAnnouncement> header = Received(FromProto(message.header()));
   if (!header.ok()) return abandon(header.status());
   if (header->total_bytes > options_.max_weights_bytes) {
-    return abandon(absl::ResourceExhaustedError(absl::StrCat("weights too large: at most ",
-                                                             options_.max_weights_bytes,
-                                                             " bytes, got ", header->total_bytes)));
+    return abandon(absl::OutOfRangeError(absl::StrCat("weights too large: at most ",
+                                                      options_.max_weights_bytes, " bytes, got ",
+                                                      header->total_bytes)));
   }
   const auto total_bytes = static_cast<size_t>(header->total_bytes);
   std::string bytes;

@@ -15,13 +15,14 @@ namespace gannet {
 
 struct GrpcExchangeOptions {
   ChannelOptions channel = {};  // target: the gateway's "HOST:PORT"
+  std::string class_code;       // shown at Join; empty: the gateway asks for none
 
   // Of a call without a payload. Claim gets its wait in addition.
   absl::Duration call_limit = absl::Seconds(10);
   // Of a call that carries weights or a gradient: 30 MB at 0.5 Mbit/s take 8 minutes.
   absl::Duration transfer_limit = absl::Minutes(10);
 
-  int64_t max_weights_bytes = int64_t{256} << 20;
+  int64_t max_weights_bytes = int64_t{1} << 30;
 };
 
 // The exchange by way of a gateway (gannet.v1.ExchangeService). Payloads travel in chunks of 512
@@ -32,8 +33,9 @@ struct GrpcExchangeOptions {
 //
 // Thread safety: all methods may be called from any thread.
 // Errors beyond those of Exchange: DEADLINE_EXCEEDED - a limit of the options passed; DATA_LOSS -
-// the weights were cut off or do not match their checksum; RESOURCE_EXHAUSTED - a limit of the
-// gateway, or weights larger than max_weights_bytes (refused before any byte of them is stored).
+// the weights were cut off or do not match their checksum; RESOURCE_EXHAUSTED - the gateway is
+// busy, repeat later; OUT_OF_RANGE - a gradient larger than the gateway ever takes, or weights
+// larger than max_weights_bytes (both refused before any byte of them is stored).
 class GrpcExchange final : public Exchange {
  public:
   // Connects with the first call, not here.

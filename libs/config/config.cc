@@ -286,6 +286,8 @@ std::string DumpConfig(const Config& config) {
       absl::StrAppend(&yaml, section, ":\n");
     }
     std::string value = ValueText(key, config);
+    // An effective setting may be a secret from the environment: whoever loads this sets it again.
+    if (key.secret) value.clear();
     if (IsFreeText(key)) {
       value = absl::StrReplaceAll(MaskPassword(value), {{"${", "$${"}});
       value =
@@ -294,6 +296,10 @@ std::string DumpConfig(const Config& config) {
     absl::StrAppend(&yaml, "  ", key.name.substr(dot + 1), ": ", value, "\n");
   }
   return yaml;
+}
+
+absl::StatusOr<std::string> ReadNamedFile(absl::string_view key, const std::string& path) {
+  return ReadSmallFile(path, kMaxFileBytes, absl::StrCat("the file of ", key));
 }
 
 absl::StatusOr<std::string> ReadSecretFile(const std::string& path) {

@@ -70,6 +70,11 @@ struct Config {
   struct Gateway {
     std::string listen = "127.0.0.1:50051";
     std::string metrics_listen = "127.0.0.1:9102";
+    std::string tls_cert_file;  // PEM; with tls_key_file: TLS
+    std::string tls_key_file;
+    std::string class_code_file;            // required when listen can be reached from elsewhere
+    std::string allow_plaintext = "false";  // false or true
+    std::string health_listen;              // empty: none
     int64_t max_payload_bytes = 256 << 20;  // of one gradient
     int64_t max_inflight_bytes = 1 << 30;   // of all gradients being received
     absl::Duration drain_limit = absl::Seconds(10);
@@ -78,8 +83,13 @@ struct Config {
   struct Worker {
     // HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode.
     std::string exchange = "127.0.0.1:50051";
-    std::string name;        // default: the host's name
-    std::string state_file;  // identity; default: $XDG_STATE_HOME/gannet/worker.json
+    std::string class_code;                 // or class_code_file
+    std::string class_code_file;            // or class_code
+    std::string ca_file;                    // PEM; or ca; else what the operating system trusts
+    std::string ca;                         // base64 of DER
+    std::string allow_plaintext = "false";  // false or true
+    std::string name;                       // default: the host's name
+    std::string state_file;                 // identity; default: $XDG_STATE_HOME/gannet/worker.json
     std::string metrics_listen = "127.0.0.1:9103";
     int threads = 0;  // 0: all cores
   } worker;
@@ -129,6 +139,14 @@ absl::StatusOr<Config> LoadConfig(const CommandLine& command_line, const Environ
 // The effective settings as YAML, with passwords that a URL may carry masked. Loading it gives the
 // same settings.
 std::string DumpConfig(const Config& config);
+
+// Reads what a key of the configuration names: a certificate, for instance.
+// Returns: NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT - naming the key, the file and what to
+// do.
+absl::StatusOr<std::string> ReadNamedFile(absl::string_view key, const std::string& path);
+
+// Whether only programs of this machine can reach HOST:PORT.
+bool IsLoopbackAddress(absl::string_view address);
 
 // Reads a secret from a file (a trailing newline is dropped).
 // Returns: NOT_FOUND, PERMISSION_DENIED - naming the file and what to do; INVALID_ARGUMENT - it is

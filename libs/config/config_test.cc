@@ -312,14 +312,14 @@ TEST_F(ConfigTest, ARefusedValueIsNotBlamedTwice) {
 
 TEST_F(ConfigTest, TheDumpLoadsBackToTheSameSettings) {
   Config config;
-  config.run.name = "odd: \"name\" # \\ with ${X} and 'quotes'";
+  config.run.name = "0.10";
   config.run.seed = 9223372036854775807U;
   config.training.learning_rate = 1.0 / 3;
   config.training.lease = absl::Milliseconds(90'500);
   config.data.kind = "folder";
   config.data.path = "/gr\u00fcn/x y";
   config.gateway.max_inflight_bytes = (1 << 30) + 1;
-  config.worker.name = "yes";
+  config.worker.name = "odd: \"name\" # \\ with ${X} and 'quotes'";
   config.log.level = "debug";
 
   const std::string dump = DumpConfig(config);
@@ -327,6 +327,7 @@ TEST_F(ConfigTest, TheDumpLoadsBackToTheSameSettings) {
 
   EXPECT_EQ(DumpConfig(back), dump);
   EXPECT_EQ(back.run.name, config.run.name);
+  EXPECT_EQ(back.worker.name, config.worker.name);
   EXPECT_EQ(back.training.learning_rate, config.training.learning_rate);
   EXPECT_EQ(back.training.lease, config.training.lease);
 }

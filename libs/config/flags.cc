@@ -54,6 +54,7 @@ void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_li
   file->type_name("FILE");
   file->take_last();
   for (const KeySpec& key : Schema()) {
+    if (key.secret) continue;  // other users of the machine see command lines
     const std::string name = key.name;
     CLI::Option* option = app.add_option_function<std::string>(
         absl::StrCat("--", name),
@@ -84,12 +85,17 @@ absl::Status CheckRemaining(const CLI::App& app, const CLI::App& innermost) {
 
 absl::StatusOr<ServiceFlags> ParseServiceFlags(int argc, const char* const* argv,
                                                const std::string& program,
-                                               const std::string& description) {
+                                               const std::string& description, HealthFlag health) {
   ServiceFlags flags;
   CLI::App app(description, program);
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.set_version_flag("--version", absl::StrCat(program, " ", GannetVersion()),
                        "Print the version and exit");
+  if (health == HealthFlag::kOffered) {
+    app.add_flag("--health", flags.health,
+                 "Start nothing: ask the service that runs with these settings whether it is "
+                 "serving; exit code 0 or 1");
+  }
   AddConfigFlags(app, ConfigFlagsHelp::kListed, &flags.command_line);
   app.allow_extras();
   app.footer(

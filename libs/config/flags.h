@@ -17,12 +17,15 @@ inline constexpr int kExitUsage = 2;  // command line or configuration
 // What the command line of a service asks for.
 struct ServiceFlags {
   CommandLine command_line;
-  std::string print;  // not empty (--help, --version): print this and exit with kExitOk
+  bool health = false;  // --health: only ask the service that runs with these settings
+  std::string print;    // not empty (--help, --version): print this and exit with kExitOk
 };
 
-// Parses the command line of a service: --config FILE, --version, --help, and --section.key VALUE
-// (or
-// --section.key=VALUE) for every key of the schema. `program` is shown in help and version
+enum class HealthFlag { kOffered, kNone };
+
+// Parses the command line of a service: --config FILE, --version, --help, --health when offered,
+// and --section.key VALUE (or --section.key=VALUE) for every key of the schema but secrets.
+// `program` is shown in help and version
 // ("gannet_worker"), `description` says in a sentence what it does.
 //
 // Example:
@@ -36,7 +39,8 @@ struct ServiceFlags {
 // one per line.
 absl::StatusOr<ServiceFlags> ParseServiceFlags(int argc, const char* const* argv,
                                                const std::string& program,
-                                               const std::string& description);
+                                               const std::string& description,
+                                               HealthFlag health = HealthFlag::kNone);
 
 // Writes what is wrong and where to look to stderr. Returns kExitUsage.
 int FailUsage(const absl::Status& status);

@@ -43,11 +43,13 @@ bool SplitHostPort(absl::string_view text, absl::string_view* host, int* port) {
   return host->find_first_of(" /@\t") == absl::string_view::npos;
 }
 
-bool IsLoopback(absl::string_view listen) {
-  absl::string_view host;
-  int port = 0;
-  if (!SplitHostPort(listen, &host, &port)) return false;
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+std::string CheckRunName(absl::string_view text) {
+  for (const char c : text) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_' && c != '-') {
+      return "must have letters, digits, dots, dashes and underscores only";
+    }
+  }
+  return "";
 }
 
 std::string CheckListen(absl::string_view text) {
@@ -55,6 +57,10 @@ std::string CheckListen(absl::string_view text) {
   int port = 0;
   if (SplitHostPort(text, &host, &port)) return "";
   return "must be HOST:PORT, such as 127.0.0.1:9101 or [::1]:9101 (port 0 picks a free one)";
+}
+
+std::string CheckOptionalListen(absl::string_view text) {
+  return text.empty() ? "" : CheckListen(text);
 }
 
 bool LooksLikePostgres(absl::string_view text) {
@@ -93,8 +99,13 @@ using Accessor = T& (*)(Config&);
 
 std::vector<KeySpec> MakeSchema() {
   return {
-      {"run.name", GANNET_FIELD(std::string, run.name), TextBetween(1, 64),
-       "Name of the training; a coordinator continues the run of this name or creates it."},
+      {"run.name",
+       GANNET_FIELD(std::string, run.name),
+       TextBetween(1, 64),
+       "Name of the training; a coordinator continues the run of this name or creates it.",
+       ConfigUnit::kNone,
+       {},
+       &CheckRunName},
       {"run.seed", GANNET_FIELD(uint64_t, run.seed), AnySeed(),
        "Decides initial weights, order of the data and noise."},
       {"run.rounds", GANNET_FIELD(int64_t, run.rounds), Between(1, 1e9),
@@ -106,9 +117,9 @@ std::vector<KeySpec> MakeSchema() {
        "Side of the images in pixels.",
        ConfigUnit::kNone,
        {"32", "64"}},
-      {"model.latent_dim", GANNET_FIELD(int, model.latent_dim), Between(1, 4096),
+      {"model.latent_dim", GANNET_FIELD(int, model.latent_dim), Between(1, 1024),
        "Length of the noise vector a picture is made from."},
-      {"model.base_width", GANNET_FIELD(int, model.base_width), Between(1, 1024),
+      {"model.base_width", GANNET_FIELD(int, model.base_width), Between(1, 512),
        "Channels at half the image's resolution; doubled at each further halving."},
 
       {"training.learning_rate", GANNET_FIELD(double, training.learning_rate), AboveUpTo(0, 1),
@@ -209,6 +220,32 @@ std::vector<KeySpec> MakeSchema() {
        ConfigUnit::kNone,
        {},
        &CheckListen},
+      {"gateway.tls_cert_file", GANNET_FIELD(std::string, gateway.tls_cert_file),
+       TextUpTo(kMaxTextBytes),
+       "File with the gateway's certificate and those between it and its authority, in PEM; with "
+       "it "
+       "the gateway speaks TLS."},
+      {"gateway.tls_key_file", GANNET_FIELD(std::string, gateway.tls_key_file),
+       TextUpTo(kMaxTextBytes), "File with the private key of that certificate, in PEM."},
+      {"gateway.class_code_file", GANNET_FIELD(std::string, gateway.class_code_file),
+       TextUpTo(kMaxTextBytes),
+       "File with the code that workers must know to join; required when gateway.listen is not a "
+       "loopback address."},
+      {"gateway.allow_plaintext",
+       GANNET_FIELD(std::string, gateway.allow_plaintext),
+       TextUpTo(kMaxTextBytes),
+       "Whether other machines may reach the gateway without TLS: anybody between can then read "
+       "class code and weights.",
+       ConfigUnit::kNone,
+       {"false", "true"}},
+      {"gateway.health_listen",
+       GANNET_FIELD(std::string, gateway.health_listen),
+       TextUpTo(kMaxTextBytes),
+       "Address where grpc.health.v1 alone is served, without TLS, for probes that know none; "
+       "empty: nowhere.",
+       ConfigUnit::kNone,
+       {},
+       &CheckOptionalListen},
       {"gateway.max_payload_bytes", GANNET_FIELD(int64_t, gateway.max_payload_bytes),
        Between(kKiB, 4 * kGiB), "Largest gradient that is received.", ConfigUnit::kBytes},
       {"gateway.max_inflight_bytes", GANNET_FIELD(int64_t, gateway.max_inflight_bytes),
@@ -225,6 +262,28 @@ std::vector<KeySpec> MakeSchema() {
        ConfigUnit::kNone,
        {},
        &CheckExchange},
+      {"worker.class_code",
+       GANNET_FIELD(std::string, worker.class_code),
+       TextUpTo(256),
+       "The code the gateway asks for. A secret: no flag, but environment or file.",
+       ConfigUnit::kNone,
+       {},
+       nullptr,
+       /*secret=*/true},
+      {"worker.class_code_file", GANNET_FIELD(std::string, worker.class_code_file),
+       TextUpTo(kMaxTextBytes), "File with the class code, instead of worker.class_code."},
+      {"worker.ca_file", GANNET_FIELD(std::string, worker.ca_file), TextUpTo(kMaxTextBytes),
+       "File with the certificate authority of the gateway, in PEM; without it those that the "
+       "operating system trusts."},
+      {"worker.ca", GANNET_FIELD(std::string, worker.ca), TextUpTo(kMaxTextBytes),
+       "The same as text, instead of worker.ca_file: base64 of the certificate's DER."},
+      {"worker.allow_plaintext",
+       GANNET_FIELD(std::string, worker.allow_plaintext),
+       TextUpTo(kMaxTextBytes),
+       "Whether to talk to a gateway on another machine without TLS: anybody between can then read "
+       "class code and weights.",
+       ConfigUnit::kNone,
+       {"false", "true"}},
       {"worker.name", GANNET_FIELD(std::string, worker.name), TextUpTo(64),
        "Name shown to people; without it the host's name."},
       {"worker.state_file", GANNET_FIELD(std::string, worker.state_file), TextUpTo(kMaxTextBytes),
@@ -345,7 +404,7 @@ std::string MustBe(const KeySpec& key, absl::string_view type) {
 
 absl::Status SetText(const KeySpec& key, absl::string_view text, std::string& value) {
   // A value that may carry a password is never shown.
-  const std::string shown = MaskPassword(text);
+  const std::string shown = key.secret ? "***" : MaskPassword(text);
   const auto size = static_cast<double>(text.size());
   if (size < key.range.low) return Wrong(key, "must not be empty", shown);
   if (size > key.range.high) {
@@ -438,7 +497,44 @@ struct Reader {
   std::string operator()(Accessor<std::string> field) const { return field(config); }
 };
 
+// A gateway that others can reach proves who it is, and wants to know who comes.
+void CheckGatewaySecrets(const Config::Gateway& gateway, std::vector<CrossMistake>& mistakes) {
+  const bool has_certificate = !gateway.tls_cert_file.empty();
+  if (has_certificate != !gateway.tls_key_file.empty()) {
+    mistakes.push_back(
+        {has_certificate ? "gateway.tls_cert_file" : "gateway.tls_key_file",
+         {has_certificate ? "gateway.tls_key_file" : "gateway.tls_cert_file"},
+         "gateway.tls_cert_file and gateway.tls_key_file belong together, set both or none"});
+    return;
+  }
+  if (IsLoopbackAddress(gateway.listen)) return;
+  if (!has_certificate && gateway.allow_plaintext != "true") {
+    mistakes.push_back(
+        {"gateway.listen",
+         {"gateway.tls_cert_file", "gateway.allow_plaintext"},
+         absl::StrCat("gateway.tls_cert_file and gateway.tls_key_file must name a certificate and "
+                      "its key when other machines can reach gateway.listen (or "
+                      "gateway.allow_plaintext be true, where nobody else is on the network), got ",
+                      Shown(gateway.listen))});
+  }
+  if (gateway.class_code_file.empty()) {
+    mistakes.push_back(
+        {"gateway.listen",
+         {"gateway.class_code_file"},
+         absl::StrCat("gateway.class_code_file must name a file with a class code when other "
+                      "machines can reach gateway.listen, got ",
+                      Shown(gateway.listen))});
+  }
+}
+
 }  // namespace
+
+bool IsLoopbackAddress(absl::string_view listen) {
+  absl::string_view host;
+  int port = 0;
+  if (!SplitHostPort(listen, &host, &port)) return false;
+  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+}
 
 const std::vector<KeySpec>& Schema() {
   static const auto& schema = *new std::vector<KeySpec>(MakeSchema());
@@ -551,7 +647,8 @@ std::vector<CrossMistake> CrossCheck(const Config& config) {
                         absl::StrCat("data.path must name the ", config.data.kind,
                                      " of images when data.kind is ", config.data.kind)});
   }
-  if (!IsLoopback(config.coordinator.admin_listen) && config.coordinator.admin_token_file.empty()) {
+  if (!IsLoopbackAddress(config.coordinator.admin_listen) &&
+      config.coordinator.admin_token_file.empty()) {
     mistakes.push_back(
         {"coordinator.admin_listen",
          {"coordinator.admin_token_file"},
@@ -559,6 +656,16 @@ std::vector<CrossMistake> CrossCheck(const Config& config) {
              "coordinator.admin_token_file must name a file with a token when other machines can "
              "reach coordinator.admin_listen, got ",
              Shown(config.coordinator.admin_listen))});
+  }
+  CheckGatewaySecrets(config.gateway, mistakes);
+  if (!config.worker.class_code.empty() && !config.worker.class_code_file.empty()) {
+    mistakes.push_back({"worker.class_code_file",
+                        {"worker.class_code"},
+                        "worker.class_code and worker.class_code_file are both set, remove one"});
+  }
+  if (!config.worker.ca.empty() && !config.worker.ca_file.empty()) {
+    mistakes.push_back(
+        {"worker.ca_file", {"worker.ca"}, "worker.ca and worker.ca_file are both set, remove one"});
   }
   if (config.gateway.max_payload_bytes > config.gateway.max_inflight_bytes) {
     mistakes.push_back(

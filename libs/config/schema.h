@@ -38,6 +38,7 @@ struct KeySpec {
   std::vector<std::string> choices = {};  // the allowed values; empty: any in the range
   // Says what is wrong with a text ("must be HOST:PORT"), or nothing. Null: anything goes.
   std::string (*check)(absl::string_view) = nullptr;
+  bool secret = false;  // has no flag, and is never shown
 };
 
 // The table.

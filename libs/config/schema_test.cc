@@ -66,12 +66,12 @@ TEST(SchemaTest, EveryFieldHasAKey) {
     EXPECT_EQ(KeysOf("coordinator"), 9);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d, e] = gateway;
-    EXPECT_EQ(KeysOf("gateway"), 5);
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j] = gateway;
+    EXPECT_EQ(KeysOf("gateway"), 10);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d, e] = worker;
-    EXPECT_EQ(KeysOf("worker"), 5);
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j] = worker;
+    EXPECT_EQ(KeysOf("worker"), 10);
   }
   {
     [[maybe_unused]] const auto& [a, b] = log;

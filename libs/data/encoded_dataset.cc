@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/hex.h"
+#include "libs/base/printable.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_io.h"
@@ -16,6 +17,9 @@
 
 namespace gannet {
 namespace {
+
+// Of a name in a description, which is one line for people.
+constexpr size_t kShownNameChars = 100;
 
 // Length of the folders that all names share, so that it does not matter at which level of nested
 // folders somebody unpacked or pointed at the data.
@@ -46,9 +50,11 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
   fingerprint.kind = options.kind;
   fingerprint.image_count = static_cast<int64_t>(entries.size());
   fingerprint.digest = HexEncode(hasher.Finish());
-  fingerprint.description = absl::StrCat(
-      entries.size(), " images in the ", options.kind == "zip" ? "archive " : "folder ",
-      options.path, ", from ", entries.front().name, " to ", entries.back().name);
+  fingerprint.description = absl::StrCat(entries.size(), " images in the ",
+                                         options.kind == "zip" ? "archive " : "folder ",
+                                         Printable(options.path, kShownNameChars), ", from ",
+                                         Printable(entries.front().name, kShownNameChars), " to ",
+                                         Printable(entries.back().name, kShownNameChars));
   if (!source.left_out().empty()) {
     absl::StrAppend(&fingerprint.description, " (", source.left_out().size(),
                     " unreadable ones left out, `gannet data check` names them)");

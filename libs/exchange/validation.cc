@@ -7,40 +7,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/hex.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/round_plan.h"
 
 namespace gannet {
 namespace {
 
-// The number of code points of well-formed UTF-8 without control characters; nothing when it is
-// anything else.
-std::optional<int> CountPrintableChars(const std::string& text) {
+// The number of characters of printable text; nothing when it is anything else.
+std::optional<int> CountPrintableChars(absl::string_view text) {
   int count = 0;
-  for (size_t i = 0; i < text.size(); ++count) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    size_t length = 1;
-    uint32_t code_point = lead;
-    uint32_t smallest = 0;
-    if (lead >= 0xF0 && lead <= 0xF4) {
-      length = 4, code_point = lead & 0x07u, smallest = 0x10000;
-    } else if (lead >= 0xE0 && lead < 0xF0) {
-      length = 3, code_point = lead & 0x0Fu, smallest = 0x800;
-    } else if (lead >= 0xC2 && lead < 0xE0) {
-      length = 2, code_point = lead & 0x1Fu, smallest = 0x80;
-    } else if (lead >= 0x80) {
-      return std::nullopt;
-    }
-    if (i + length > text.size()) return std::nullopt;
-    for (size_t k = 1; k < length; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xC0u) != 0x80u) return std::nullopt;
-      code_point = (code_point << 6) | (next & 0x3Fu);
-    }
-    const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
-    const bool control = code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0);
-    if (code_point < smallest || code_point > 0x10FFFF || surrogate || control) return std::nullopt;
-    i += length;
+  for (; !text.empty(); ++count) {
+    const size_t length = PrintableCharBytes(text);
+    if (length == 0) return std::nullopt;
+    text.remove_prefix(length);
   }
   return count;
 }
@@ -307,7 +287,9 @@ absl::Status ValidatePayload(const char* field, const Payload& payload) {
 absl::Status CheckFingerprint(const DataFingerprint& expected, const DataFingerprint& got) {
   if (expected == got) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("the worker sees another data set: ", DescribeDifference(expected, got)));
+      absl::StrCat("the worker sees another data set than the run; give it the run's by data.kind, "
+                   "data.path, data.seed and data.count: ",
+                   DescribeDifference(expected, got)));
 }
 
 absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, int micro_batch) {

@@ -18,8 +18,8 @@ enum class ChannelUse { kControl, kBulk };
 
 // How to reach a server.
 struct ChannelOptions {
-  std::string target;  // "HOST:PORT"
-  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  std::string target;                                               // "HOST:PORT"
+  std::shared_ptr<grpc::ChannelCredentials> credentials = nullptr;  // null: plaintext; see tls.h
 
   // A connection that goes silent is found dead after interval + timeout, calls in progress or not
   // (routers forget idle ones).

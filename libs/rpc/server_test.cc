@@ -15,7 +15,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/grpc_status.h"
-#include "libs/rpc/testing/health_probe.h"
+#include "libs/rpc/health_probe.h"
 
 namespace gannet {
 namespace {

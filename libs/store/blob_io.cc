@@ -22,7 +22,7 @@ absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row) {
   record.payload_bytes = row.Int("payload_bytes");
   GANNET_RETURN_IF_ERROR(row.status());
   if (record.payload_bytes < 1 || record.payload_bytes > kMaxPayloadBytes) {
-    return absl::InternalError(
+    return absl::DataLossError(
         absl::StrCat("the record of a payload is damaged: bytes ", record.payload_bytes));
   }
   return record;

@@ -21,7 +21,7 @@ struct PayloadRecord {
 };
 
 // The columns codec, sha256 and payload_bytes.
-// Returns: INTERNAL - they are not as expected.
+// Returns: DATA_LOSS - no payload has so many bytes; INTERNAL - they are not as expected.
 absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row);
 
 // The payload whose rows, in order, `statement` yields. Its checksum is computed while the bytes

@@ -72,7 +72,7 @@ absl::Status ExplainRefusal(const absl::Status& status) {
                    "database.password_file, else PGPASSWORD, else ~/.pgpass"));
 }
 
-absl::Status CheckSchema(PgPool& pool, Logger& logger) {
+absl::Status CheckSchema(PgPool& pool) {
   const auto explain = [](absl::Status status) {
     if (IsLoginRefused(status)) return ExplainRefusal(status);
     if (!absl::IsPermissionDenied(status)) return status;
@@ -105,9 +105,9 @@ absl::Status CheckSchema(PgPool& pool, Logger& logger) {
                      migrator.version(), ", got ", version));
   }
   if (functions != KnownFunctions()) {
-    logger.Warning(
+    return absl::FailedPreconditionError(
         "the functions in the database are those of another build: run `gannet migrate` of the "
-        "newest one");
+        "newest one, and use its programs");
   }
   return absl::OkStatus();
 }
@@ -154,7 +154,7 @@ absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOpti
   std::unique_ptr<PgBackend> backend(new PgBackend());
   backend->state_ = std::make_unique<State>(params, bulk_params, options.pool_size, metrics);
   State& state = *backend->state_;
-  GANNET_RETURN_IF_ERROR(CheckSchema(state.pool, logger));
+  GANNET_RETURN_IF_ERROR(CheckSchema(state.pool));
 
   PgListener::Callbacks callbacks;
   callbacks.on_notification = [&state](const std::string& channel, const std::string& payload) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/dcgan_layout.h"
 #include "libs/rpc/address.h"
 
 namespace gannet {
@@ -21,6 +22,36 @@ absl::Status CheckAdminAccess(const std::string& listen, const std::string& toke
       "in coordinator.admin_token_file, or listen on a loopback address; got "
       "coordinator.admin_listen ",
       listen));
+}
+
+// What the store and the gateway's clients take at most.
+constexpr int64_t kMaxPayloadBytes = int64_t{1} << 30;
+
+int64_t ElementsOf(const BundleSpec& spec) {
+  int64_t elements = 0;
+  for (const TensorSpec& tensor : spec) elements += tensor.element_count();
+  return elements;
+}
+
+// A run whose gradients nobody would take is refused before it is created.
+absl::Status CheckSizes(const Config& config, const RunConfig& run) {
+  const int64_t weights_bytes = 4 * ElementsOf(WeightsSpec(run.model));
+  if (weights_bytes > kMaxPayloadBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the network has ", weights_bytes >> 20, " MiB of weights, at most ",
+                     kMaxPayloadBytes >> 20, " MiB can be sent: make model.base_width smaller"));
+  }
+  const int bytes_each = run.gradient_codec == static_cast<int>(Codec::kFp16) ? 2 : 4;
+  const int64_t gradient_bytes = bytes_each * ElementsOf(GradientSpec(run.model));
+  // Names and shapes come on top.
+  constexpr int64_t kHeaderBytes = 64 << 10;
+  if (gradient_bytes + kHeaderBytes > config.gateway.max_payload_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a gradient of this network has ", gradient_bytes,
+                     " bytes, more than a gateway takes (", config.gateway.max_payload_bytes,
+                     "): raise gateway.max_payload_bytes, or make model.base_width smaller"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -67,6 +98,7 @@ absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Conf
                                        .count = config.data.count}));
   CoordinatorOptions& coordinator = options.coordinator;
   GANNET_ASSIGN_OR_RETURN(coordinator.run, MakeRunConfig(config, dataset->fingerprint()));
+  GANNET_RETURN_IF_ERROR(CheckSizes(config, coordinator.run));
   coordinator.leader = LeaderId(RandomHex(kLeaderIdBytes));
   coordinator.output =
       RunOutputOptions{settings.output_dir, settings.sample_every, settings.sample_count};

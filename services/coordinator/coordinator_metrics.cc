@@ -1,6 +1,14 @@
 #include "services/coordinator/coordinator_metrics.h"
 
 namespace gannet {
+namespace {
+
+Gauge& Units(Metrics& metrics, const char* state) {
+  return metrics.AddGauge("gannet_coordinator_units", "Work units of the open round, by state.",
+                          {{"state", state}});
+}
+
+}  // namespace
 
 CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
     : rounds(metrics.AddCounter("gannet_coordinator_rounds_total",
@@ -20,10 +28,16 @@ CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
       database_up(metrics.AddGauge("gannet_coordinator_database_up",
                                    "1 while the database answers, 0 while it is awaited.")),
       run_paused(metrics.AddGauge("gannet_coordinator_run_paused", "1 while the run is paused.")),
+      units_ready(Units(metrics, "ready")),
+      units_leased(Units(metrics, "leased")),
+      units_done(Units(metrics, "done")),
+      units_failed(Units(metrics, "failed")),
       workers(metrics.AddGauge("gannet_coordinator_workers",
                                "Workers heard from within the last 30 s.")),
       weights_version(metrics.AddGauge("gannet_coordinator_weights_version",
                                        "Weights version published last: rounds done.")),
+      run_rounds(metrics.AddGauge("gannet_coordinator_run_rounds",
+                                  "Rounds after which the run is finished.")),
       images_per_second(metrics.AddGauge("gannet_coordinator_images_per_second",
                                          "Images a second over the last minute.")),
       discriminator_loss(metrics.AddGauge("gannet_coordinator_discriminator_loss",

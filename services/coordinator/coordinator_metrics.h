@@ -16,8 +16,13 @@ struct CoordinatorMetrics {
   Gauge& leader;
   Gauge& database_up;
   Gauge& run_paused;
+  Gauge& units_ready;
+  Gauge& units_leased;
+  Gauge& units_done;
+  Gauge& units_failed;
   Gauge& workers;
   Gauge& weights_version;
+  Gauge& run_rounds;
   Gauge& images_per_second;
   Gauge& discriminator_loss;
   Gauge& generator_loss;

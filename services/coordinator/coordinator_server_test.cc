@@ -9,7 +9,7 @@
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/rpc/channel.h"
-#include "libs/rpc/testing/health_probe.h"
+#include "libs/rpc/health_probe.h"
 #include "services/coordinator/testing/fake_workers.h"
 #include "services/coordinator/testing/faulty_store.h"
 

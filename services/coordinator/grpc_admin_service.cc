@@ -6,20 +6,11 @@
 #include "absl/strings/string_view.h"
 #include "libs/base/status_macros.h"
 #include "libs/exchange/proto_conversion.h"
+#include "libs/rpc/bearer_token.h"
 #include "libs/rpc/grpc_status.h"
 
 namespace gannet {
 namespace {
-
-// Takes the same time wherever the texts differ.
-bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
-  if (a.size() != b.size()) return false;
-  unsigned char difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  }
-  return difference == 0;
-}
 
 absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
   GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin.GetRun());
@@ -70,16 +61,14 @@ void GrpcAdminService::Attach(RunAdmin& admin) {
 
 absl::StatusOr<RunAdmin*> GrpcAdminService::Admit(const grpc::ServerContext& context) {
   if (!token_.empty()) {
-    const auto found = context.client_metadata().find("authorization");
-    const bool present = found != context.client_metadata().end();
-    const absl::string_view value =
-        present ? absl::string_view(found->second.data(), found->second.size())
-                : absl::string_view();
-    if (!EqualInConstantTime(value, absl::StrCat("Bearer ", token_))) {
-      return absl::UnauthenticatedError(
-          present ? "the admin token is wrong"
-                  : "the admin token is missing: send it as metadata \"authorization: Bearer "
-                    "TOKEN\"");
+    switch (CheckBearerToken(context.client_metadata(), token_)) {
+      case BearerToken::kRight:
+        break;
+      case BearerToken::kWrong:
+        return absl::UnauthenticatedError("the admin token is wrong");
+      case BearerToken::kMissing:
+        return absl::UnauthenticatedError(
+            "the admin token is missing: send it as metadata \"authorization: Bearer TOKEN\"");
     }
   }
   MutexLock lock(mu_);

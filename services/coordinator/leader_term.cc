@@ -98,6 +98,7 @@ absl::Status LeaderTerm::Load() {
   reap_due_ = now + options_.reap_interval;
   progress_due_ = now + options_.progress_interval;
   metrics_.weights_version.Set(static_cast<double>(version_.value()));
+  metrics_.run_rounds.Set(static_cast<double>(status_.config.round_count));
   log_.Info("leading the run", {{"run", status_.config.name},
                                 {"epoch", leadership_.epoch},
                                 {"rounds_done", version_.value()},
@@ -150,6 +151,10 @@ absl::Status LeaderTerm::RunRound() {
                             patience_.CallFor("look at the round", [&] {
                               return store_.GetRoundProgress(run_, round);
                             }));
+    metrics_.units_ready.Set(progress.ready);
+    metrics_.units_leased.Set(progress.leased);
+    metrics_.units_done.Set(static_cast<double>(progress.gradients.size()));
+    metrics_.units_failed.Set(progress.failed);
     GANNET_RETURN_IF_ERROR(collector_->Take(progress));
     if (collector_->complete()) break;
     TellOfFailedUnit(progress);

@@ -2,6 +2,7 @@
 // publishes, until the run ends or Ctrl-C.
 //
 //   gannet-coordinator --config class.yaml
+#include <cstdlib>
 #include <iostream>
 
 #include "libs/base/clock.h"
@@ -11,6 +12,7 @@
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
 #include "libs/gan/gan.h"
+#include "libs/rpc/health_probe.h"
 #include "libs/telemetry/log.h"
 #include "services/coordinator/coordinator_config.h"
 #include "services/coordinator/coordinator_server.h"
@@ -19,8 +21,11 @@
 int main(int argc, char** argv) {
   gannet::TuneMalloc();
   gannet::ProcessSignals signals;
+  // What gRPC would write to stderr by itself comes as a status as well, and better said.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const auto flags = gannet::ParseServiceFlags(argc, argv, "gannet-coordinator",
-                                               "Leads a run from its first round to its last.");
+                                               "Leads a run from its first round to its last.",
+                                               gannet::HealthFlag::kOffered);
   if (!flags.ok()) return gannet::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
@@ -28,6 +33,9 @@ int main(int argc, char** argv) {
   }
   const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
   if (!config.ok()) return gannet::FailUsage(config.status());
+  if (flags->health) {
+    return gannet::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen);
+  }
   gannet::ConfigureCompute(config->coordinator.threads);
   const auto options = gannet::MakeCoordinatorServerOptions(*config);
   if (!options.ok()) return gannet::FailUsage(options.status());

@@ -2,25 +2,19 @@
 
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/hex.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/dcgan_layout.h"
+#include "libs/exchange/validation.h"
 
 namespace gannet {
 namespace {
 
 // Decoded gradients that wait for a lower slot; each has the size of the weights.
 constexpr int kMaxHeld = 8;
-
-// Reasons are for people and limited by the store; a peer's words may be in them.
-constexpr size_t kMaxReasonBytes = 480;
-
-std::string ReasonOf(const absl::Status& status) {
-  return absl::CHexEscape(status.message()).substr(0, kMaxReasonBytes);
-}
 
 }  // namespace
 
@@ -66,10 +60,15 @@ absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
       patience_.CallFor("fetch a gradient", [&] { return store_.FetchGradient(run_, info.unit); });
   // What the progress said may be history by now: the next look tells.
   if (payload.status().code() == absl::StatusCode::kNotFound) return false;
+  // A worker in direct mode writes to the database itself: what it wrote may be no payload at all.
+  if (payload.status().code() == absl::StatusCode::kDataLoss) {
+    GANNET_RETURN_IF_ERROR(Reject(info, payload.status()));
+    return false;
+  }
   GANNET_RETURN_IF_ERROR(payload.status());
   if (payload->sha256 != info.sha256) return false;
 
-  absl::StatusOr<TensorBundle> gradient = Decode(*payload);
+  absl::StatusOr<TensorBundle> gradient = Decode(info, *payload);
   metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
   if (!gradient.ok()) {
     GANNET_RETURN_IF_ERROR(Reject(info, gradient.status()));
@@ -79,7 +78,9 @@ absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
   return true;
 }
 
-absl::StatusOr<TensorBundle> RoundCollector::Decode(const Payload& payload) const {
+absl::StatusOr<TensorBundle> RoundCollector::Decode(const GradientInfo& info,
+                                                    const Payload& payload) const {
+  GANNET_RETURN_IF_ERROR(ValidateStats(info.stats));
   if (!payload.IsIntact()) return absl::DataLossError("the bytes do not match their checksum");
   GANNET_ASSIGN_OR_RETURN(TensorBundle gradient, DecodeBundle(*payload.bytes, payload.codec));
   GANNET_RETURN_IF_ERROR(gradient.CheckSpec(spec_));
@@ -95,7 +96,8 @@ absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status
                 {"worker", info.worker.value()},
                 {"reason", reason}});
   const absl::Status status = patience_.Call("reject a gradient", [&] {
-    return store_.RejectGradient(run_, leadership_, info.unit, ReasonOf(reason));
+    return store_.RejectGradient(run_, leadership_, info.unit,
+                                 Printable(reason.message(), kMaxReasonChars));
   });
   // A repeat of a rejection whose answer was lost finds nothing.
   if (!status.ok() && status.code() != absl::StatusCode::kNotFound) return status;

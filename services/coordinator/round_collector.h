@@ -57,7 +57,7 @@ class RoundCollector {
 
   // Fetches and checks a gradient. False when it is of no use, and rejected if it is still there.
   absl::StatusOr<bool> Fetch(const GradientInfo& info);
-  absl::StatusOr<TensorBundle> Decode(const Payload& payload) const;
+  absl::StatusOr<TensorBundle> Decode(const GradientInfo& info, const Payload& payload) const;
   absl::Status Reject(const GradientInfo& info, const absl::Status& reason);
   absl::Status FoldWhatIsNext();
 

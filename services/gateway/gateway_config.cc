@@ -1,11 +1,37 @@
 #include "services/gateway/gateway_config.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/tls.h"
 
 namespace gannet {
 
-GatewayServerOptions GatewayOptionsFrom(const Config& config) {
+namespace {
+
+absl::StatusOr<PemText> ReadPem(const std::string& key, const std::string& path) {
+  GANNET_ASSIGN_OR_RETURN(std::string text, ReadNamedFile(key, path));
+  return PemText{std::move(text), absl::StrCat(key, " '", path, "'")};
+}
+
+}  // namespace
+
+absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const Config& config, absl::Time now) {
   GatewayServerOptions options;
+  if (!config.gateway.tls_cert_file.empty()) {
+    GANNET_ASSIGN_OR_RETURN(const PemText certificate,
+                            ReadPem("gateway.tls_cert_file", config.gateway.tls_cert_file));
+    GANNET_ASSIGN_OR_RETURN(const PemText key,
+                            ReadPem("gateway.tls_key_file", config.gateway.tls_key_file));
+    GANNET_ASSIGN_OR_RETURN(options.rpc.credentials, MakeServerTls(certificate, key, now));
+  }
+  if (!config.gateway.class_code_file.empty()) {
+    GANNET_ASSIGN_OR_RETURN(options.class_code, ReadSecretFile(config.gateway.class_code_file));
+  }
+  options.health_listen = config.gateway.health_listen;
   options.rpc.listen = config.gateway.listen;
   options.metrics_listen = config.gateway.metrics_listen;
   options.drain_limit = config.gateway.drain_limit;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "libs/config/config.h"
 #include "services/gateway/gateway_server.h"
 
@@ -7,7 +9,10 @@ namespace gannet {
 
 // What the settings say about a gateway. The database's connections are shared between short calls
 // and transfers, half each, so that uploads never hold up heartbeats. `config` has passed
-// LoadConfig, which names everything that does not fit together.
-GatewayServerOptions GatewayOptionsFrom(const Config& config);
+// LoadConfig, which names everything that does not fit together. Reads the files of certificate,
+// key and class code; `now` is what the certificate's time is compared with. Returns: NOT_FOUND,
+// PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION - one of them cannot be used, naming
+// key, file and what to do.
+absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const Config& config, absl::Time now);
 
 }  // namespace gannet

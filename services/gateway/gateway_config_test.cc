@@ -1,6 +1,10 @@
 #include "services/gateway/gateway_config.h"
 
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/rpc/testing/certificates.h"
 
 namespace gannet {
 namespace {
@@ -11,7 +15,7 @@ TEST(GatewayConfigTest, TakesOverWhatIsConfigured) {
   config.gateway.drain_limit = absl::Seconds(3);
   config.database.pool_size = 7;
 
-  const GatewayServerOptions options = GatewayOptionsFrom(config);
+  ASSERT_OK_AND_ASSIGN(const GatewayServerOptions options, GatewayOptionsFrom(config, absl::Now()));
 
   EXPECT_EQ(options.rpc.listen, "0.0.0.0:1234");
   EXPECT_EQ(options.drain_limit, absl::Seconds(3));
@@ -23,7 +27,7 @@ TEST(GatewayConfigTest, OneConnectionIsEnough) {
   Config config;
   config.database.pool_size = 1;
 
-  const GatewayServerOptions options = GatewayOptionsFrom(config);
+  ASSERT_OK_AND_ASSIGN(const GatewayServerOptions options, GatewayOptionsFrom(config, absl::Now()));
 
   EXPECT_EQ(options.service.control_threads, 1);
   EXPECT_EQ(options.service.bulk_threads, 1);

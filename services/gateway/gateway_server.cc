@@ -18,6 +18,13 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(
       server->rpc_server_,
       RpcServer::Start(rpc, {{&server->grpc_service_, v1::ExchangeService::service_full_name()}},
                        server->metrics_, clock));
+  if (!options.health_listen.empty()) {
+    RpcServerOptions health;
+    health.listen = options.health_listen;
+    health.metric_prefix = "gannet_gateway_health_rpc";
+    GANNET_ASSIGN_OR_RETURN(server->health_server_,
+                            RpcServer::Start(health, {}, server->metrics_, clock));
+  }
   return server;
 }
 
@@ -26,7 +33,7 @@ GatewayServer::GatewayServer(const GatewayServerOptions& options, Clock& clock, 
       clock_(clock),
       log_(log),
       gateway_metrics_(metrics_),
-      grpc_service_(gateway_metrics_) {}
+      grpc_service_(gateway_metrics_, options.class_code) {}
 
 GatewayServer::~GatewayServer() { Stop(); }
 
@@ -55,9 +62,14 @@ void GatewayServer::Attach(GatewayBackend backend) {
       [this](bool up) {
         gateway_metrics_.database_up.Set(up ? 1 : 0);
         if (!up) service_->ForgetEverything();
-        rpc_server_->SetServing(up);
+        SetServing(up);
       },
       clock_, log_, options_.database);
+}
+
+void GatewayServer::SetServing(bool serving) {
+  rpc_server_->SetServing(serving);
+  if (health_server_ != nullptr) health_server_->SetServing(serving);
 }
 
 void GatewayServer::Stop() {
@@ -65,7 +77,7 @@ void GatewayServer::Stop() {
   stopped_ = true;
   if (watch_ != nullptr) watch_->Stop();  // so that it does not say SERVING again
   if (rpc_server_ != nullptr) {
-    rpc_server_->SetServing(false);
+    SetServing(false);
     if (service_ != nullptr) service_->DrainClaims();
     rpc_server_->Stop(options_.drain_limit);
   }

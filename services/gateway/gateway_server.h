@@ -24,6 +24,8 @@ namespace gannet {
 
 struct GatewayServerOptions {
   RpcServerOptions rpc = {};
+  std::string class_code;     // that workers must show at Join; empty: none is asked for
+  std::string health_listen;  // of a server with nothing but health, without TLS; empty: none
   std::string metrics_listen = "127.0.0.1:0";
   absl::Duration drain_limit = absl::Seconds(10);
   GatewayServiceOptions service = {};
@@ -77,12 +79,14 @@ class GatewayServer {
   void Stop();
 
   int port() const { return rpc_server_->bound_port(); }
+  int health_port() const { return health_server_ == nullptr ? 0 : health_server_->bound_port(); }
   int metrics_port() const { return metrics_server_->bound_port(); }
 
  private:
   GatewayServer(const GatewayServerOptions& options, Clock& clock, Logger& log);
 
   void Attach(GatewayBackend backend);
+  void SetServing(bool serving);
 
   const GatewayServerOptions options_;
   Clock& clock_;
@@ -95,6 +99,7 @@ class GatewayServer {
   GrpcGatewayService grpc_service_;
   std::unique_ptr<MetricsServer> metrics_server_;
   std::unique_ptr<RpcServer> rpc_server_;
+  std::unique_ptr<RpcServer> health_server_;  // may be null
   std::unique_ptr<DatabaseWatch> watch_;
   bool stopped_ = false;
 };

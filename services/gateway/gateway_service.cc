@@ -161,9 +161,9 @@ void GatewayService::OpenUpload(SubmitAnnouncement announced, Wanted wanted,
     done(std::move(upload));
   };
   if (announced.payload.total_bytes > options_.max_payload_bytes) {
-    done(absl::ResourceExhaustedError(absl::StrCat("gradient too large for this gateway: at most ",
-                                                   options_.max_payload_bytes, " bytes, got ",
-                                                   announced.payload.total_bytes)));
+    done(absl::OutOfRangeError(absl::StrCat("gradient too large for this gateway: at most ",
+                                            options_.max_payload_bytes, " bytes, got ",
+                                            announced.payload.total_bytes)));
     return;
   }
   OnControlPool<absl::StatusOr<std::shared_ptr<Upload>>>(

@@ -116,9 +116,9 @@ class GatewayService {
   void FetchWeights(FetchWeightsCall call, Wanted wanted, Done<Payload> done);
 
   // Opens a submission, or refuses it before its first byte is sent.
-  // Returns: INVALID_ARGUMENT - the header is malformed; RESOURCE_EXHAUSTED - announced bytes
-  // beyond the limit of one gradient, or of all in progress; NOT_FOUND, UNAUTHENTICATED,
-  // FAILED_PRECONDITION - as Exchange says of run and worker.
+  // Returns: INVALID_ARGUMENT - the header is malformed; OUT_OF_RANGE - announced bytes beyond the
+  // limit of one gradient; RESOURCE_EXHAUSTED - beyond that of all in progress: repeat later;
+  // NOT_FOUND, UNAUTHENTICATED, FAILED_PRECONDITION - as Exchange says of run and worker.
   void OpenUpload(SubmitAnnouncement announced, Wanted wanted, Done<std::shared_ptr<Upload>> done);
 
   // Checks what was received, and submits it. Call once.

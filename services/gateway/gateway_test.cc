@@ -20,7 +20,7 @@
 #include "libs/exchange/testing/test_values.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/grpc_status.h"
-#include "libs/rpc/testing/health_probe.h"
+#include "libs/rpc/health_probe.h"
 #include "libs/tensor/codec.h"
 #include "services/gateway/gateway_server.h"
 #include "services/gateway/testing/forwarding_exchange.h"
@@ -295,7 +295,7 @@ TEST_F(GatewayTest, AnAnnouncedSizeBeyondTheLimitIsRefusedBeforeTheBody) {
   // A million times the memory of this machine: were it allocated, the process would end here.
   header.mutable_payload()->set_total_bytes(int64_t{1} << 60);
 
-  EXPECT_THAT(SubmitRaw(header, {}), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(SubmitRaw(header, {}), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 TEST_F(GatewayTest, AMalformedHeaderIsRefusedBeforeTheBody) {
@@ -529,7 +529,7 @@ TEST_F(GatewayTest, TheClientRefusesWeightsBeyondItsLimit) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<GrpcExchange> small, GrpcExchange::Create(options));
 
   EXPECT_THAT(small->FetchWeights(Join(1), run_, version_),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+              StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 // ---- Claims

@@ -5,6 +5,7 @@
 
 #include "libs/base/status_macros.h"
 #include "libs/exchange/proto_conversion.h"
+#include "libs/rpc/bearer_token.h"
 #include "libs/rpc/grpc_status.h"
 
 namespace gannet {
@@ -199,10 +200,30 @@ absl::StatusOr<GatewayService*> GrpcGatewayService::service() {
   return service_;
 }
 
+absl::Status GrpcGatewayService::CheckClassCode(const grpc::CallbackServerContext& context) {
+  if (class_code_.empty()) return absl::OkStatus();
+  switch (CheckBearerToken(context.client_metadata(), class_code_)) {
+    case BearerToken::kRight:
+      return absl::OkStatus();
+    case BearerToken::kMissing:
+      metrics_.joins_refused.Increment();
+      return absl::UnauthenticatedError(
+          "this class asks for a class code: give it in GANNET_WORKER_CLASS_CODE, or in a file "
+          "named by worker.class_code_file");
+    case BearerToken::kWrong:
+      break;
+  }
+  metrics_.joins_refused.Increment();
+  return absl::UnauthenticatedError(
+      "the class code is wrong: ask whoever runs the class for the current one (it is in "
+      "GANNET_WORKER_CLASS_CODE or the file of worker.class_code_file)");
+}
+
 grpc::ServerUnaryReactor* GrpcGatewayService::Join(grpc::CallbackServerContext* context,
                                                    const v1::JoinRequest* request,
                                                    v1::JoinResponse* response) {
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
+    GANNET_RETURN_IF_ERROR(CheckClassCode(*context));
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(JoinRequest call, FromProto(*request));
     gateway->Join(std::move(call), WantedBy(context), Answer<JoinResult>(reactor, response));

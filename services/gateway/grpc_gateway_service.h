@@ -17,7 +17,10 @@ namespace gannet {
 // so stop the server first.
 class GrpcGatewayService final : public v1::ExchangeService::CallbackService {
  public:
-  explicit GrpcGatewayService(GatewayMetrics& metrics) : metrics_(metrics) {}
+  // Asks for "authorization: Bearer CODE" at Join, unless `class_code` is empty. Only Join: later
+  // calls carry the identity that it registered.
+  GrpcGatewayService(GatewayMetrics& metrics, std::string class_code)
+      : metrics_(metrics), class_code_(std::move(class_code)) {}
 
   // Passes calls on to `service` from now on. Until then each is answered UNAVAILABLE: the database
   // is awaited.
@@ -50,7 +53,11 @@ class GrpcGatewayService final : public v1::ExchangeService::CallbackService {
   // The attached service, or UNAVAILABLE.
   absl::StatusOr<GatewayService*> service();
 
+  // UNAUTHENTICATED when the caller has not shown the class code.
+  absl::Status CheckClassCode(const grpc::CallbackServerContext& context);
+
   GatewayMetrics& metrics_;
+  const std::string class_code_;
   Mutex mu_;
   GatewayService* service_ ABSL_GUARDED_BY(mu_) = nullptr;
 };

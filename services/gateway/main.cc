@@ -7,12 +7,14 @@
 #include <iostream>
 #include <memory>
 
+#include "absl/time/clock.h"
 #include "libs/base/clock.h"
 #include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
+#include "libs/rpc/health_probe.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/log.h"
 #include "services/gateway/gateway_config.h"
@@ -25,7 +27,8 @@ int main(int argc, char** argv) {
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 
   const absl::StatusOr<gannet::ServiceFlags> flags = gannet::ParseServiceFlags(
-      argc, argv, "gannet-gateway", "Lets workers reach a run by gRPC, in front of PostgreSQL.");
+      argc, argv, "gannet-gateway", "Lets workers reach a run by gRPC, in front of PostgreSQL.",
+      gannet::HealthFlag::kOffered);
   if (!flags.ok()) return gannet::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
@@ -33,18 +36,37 @@ int main(int argc, char** argv) {
   }
   const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
   if (!config.ok()) return gannet::FailUsage(config.status());
+  if (flags->health) {
+    return gannet::AnswerHealth("gateway.health_listen", config->gateway.health_listen);
+  }
 
   gannet::RealClock clock;
   gannet::Logger log("gateway",
                      gannet::LogOptions::FromWords(config->log.level, config->log.format));
-  log.Info("starting",
-           {{"version", gannet::GannetVersion()}, {"config", gannet::DumpConfig(*config)}});
-  auto server = gannet::GatewayServer::Start(gannet::GatewayOptionsFrom(*config), clock, log);
+  log.Info("starting", {{"version", gannet::GannetVersion()}});
+  log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
+  const auto options = gannet::GatewayOptionsFrom(*config, absl::Now());
+  if (!options.ok()) {
+    log.Error("cannot start", {{"reason", options.status()}});
+    return gannet::kExitUsage;
+  }
+  auto server = gannet::GatewayServer::Start(*options, clock, log);
   if (!server.ok()) {
-    log.Error("cannot start", {{"status", server.status()}});
+    log.Error("cannot start", {{"reason", server.status()}});
     return gannet::kExitFailure;
   }
-  log.Info("listening", {{"port", (*server)->port()}, {"metrics_port", (*server)->metrics_port()}});
+  const bool tls = !config->gateway.tls_cert_file.empty();
+  if (!tls && !gannet::IsLoopbackAddress(config->gateway.listen)) {
+    log.Warning(
+        "plaintext: anybody on the way can read class code and weights; set gateway.tls_cert_file "
+        "and gateway.tls_key_file");
+  }
+  log.Info("listening",
+           {{"port", (*server)->port()},
+            {"tls", tls ? "yes" : "no"},
+            {"class_code", options->class_code.empty() ? "not asked for" : "asked for"},
+            {"health_port", (*server)->health_port()},
+            {"metrics_port", (*server)->metrics_port()}});
 
   const auto connect = [&](gannet::Metrics& metrics) -> absl::StatusOr<gannet::GatewayBackend> {
     auto created = gannet::PgBackend::Create({.url = config->database.url,
@@ -66,8 +88,9 @@ int main(int argc, char** argv) {
                                   {{"signal", signal}});
                          (*server)->RequestStop();
                        });
-  if (!status.ok()) log.Error("ended", {{"status", status}});
+  if (!status.ok()) log.Error("ended", {{"reason", status}});
   log.Info("stopped");
   log.Flush();
-  return status.ok() ? gannet::kExitOk : gannet::kExitFailure;
+  if (status.ok()) return gannet::kExitOk;
+  return absl::IsInvalidArgument(status) ? gannet::kExitUsage : gannet::kExitFailure;
 }

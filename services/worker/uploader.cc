@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "libs/base/printable.h"
+#include "libs/exchange/validation.h"
+
 namespace gannet {
 
 Uploader::Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec,
@@ -136,7 +139,8 @@ absl::Status Uploader::GiveUp(const Upload& upload, const std::string& reason) {
     ++totals_.lost;
   }
   const absl::Status status = caller_.Call("fail", [&] {
-    return exchange_.Fail(identity_, unit.run, unit.unit, unit.attempt, reason.substr(0, 500));
+    return exchange_.Fail(identity_, unit.run, unit.unit, unit.attempt,
+                          Printable(reason, kMaxReasonChars));
   });
   return status.code() == absl::StatusCode::kCancelled ? absl::OkStatus() : status;
 }

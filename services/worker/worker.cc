@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/hex.h"
 #include "libs/base/periodic_runner.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
+#include "libs/exchange/validation.h"
 #include "services/worker/uploader.h"
 
 namespace gannet {
@@ -36,6 +38,7 @@ class Worker::Session {
         computer_(std::move(computer)),
         rgb_(size_t{3} *
              static_cast<size_t>(join_.config.model.image_size * join_.config.model.image_size)),
+        failure_pause_(worker.options_.failure_pause),
         uploader_(worker.exchange_, worker.options_.identity,
                   static_cast<Codec>(join_.config.gradient_codec), caller, worker.held_units_,
                   worker.clock_, worker.log_, worker.metrics_),
@@ -69,6 +72,7 @@ class Worker::Session {
   std::atomic<RunState> run_state_{RunState::kRunning};
   absl::Duration last_progress_line_ = -kProgressInterval;
   int64_t images_at_last_line_ = 0;
+  Backoff failure_pause_;
   Uploader uploader_;
   PeriodicRunner heartbeat_;  // last: it uses everything above
 };
@@ -163,6 +167,7 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   if (gradient.status().code() == absl::StatusCode::kCancelled) return Release(unit);
   if (!gradient.ok()) return Fail(unit, gradient.status());
 
+  failure_pause_.Reset();
   worker_.metrics_.compute_seconds.Observe(gradient->compute_seconds);
   worker_.metrics_.data_seconds.Observe(gradient->data_seconds);
   LogProgress(unit, *gradient);
@@ -205,12 +210,15 @@ absl::Status Worker::Session::Fail(const WorkUnit& unit, const absl::Status& why
   worker_.log_.Error("unit cannot be computed here, reported to the run",
                      {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", why}});
   worker_.metrics_.failed_units.Increment();
-  const std::string reason(why.message().substr(0, 500));
+  const std::string reason = Printable(why.message(), kMaxReasonChars);
   const absl::Status status = caller_.Call("fail", [&] {
     return worker_.exchange_.Fail(worker_.options_.identity, join_.run, unit.unit, unit.attempt,
                                   reason);
   });
   worker_.held_units_.Remove(unit.unit);
+  // Whoever else is there shall have the unit first: what cannot be computed here (a damaged file)
+  // may be computed elsewhere, and five failures pause the run.
+  worker_.stop_.AwaitFor(failure_pause_.Next());
   return status;
 }
 

@@ -27,6 +27,8 @@ struct WorkerOptions {
   // Short, because a stop waits for its end.
   absl::Duration claim_wait = absl::Seconds(2);
   BackoffPolicy backoff;
+  // After a unit that could not be computed here.
+  BackoffPolicy failure_pause = {.initial = absl::Seconds(1), .max = absl::Seconds(30)};
 };
 
 // Why Run returned, and what was done.

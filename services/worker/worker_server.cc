@@ -5,12 +5,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
 #include "libs/client/grpc_exchange.h"
 #include "libs/data/image_cache.h"
 #include "libs/gan/gan.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/metrics.h"
+#include "services/worker/gateway_connection.h"
 #include "services/worker/hardware.h"
 #include "services/worker/worker_identity.h"
 
@@ -38,8 +40,8 @@ absl::StatusOr<Connection> Connect(const Config& config, Clock& clock, StopSigna
   Connection connection;
   if (!IsDirect(config)) {
     connection.peer = absl::StrCat("the gateway at ", config.worker.exchange);
-    GrpcExchangeOptions options;
-    options.channel.target = config.worker.exchange;
+    GANNET_ASSIGN_OR_RETURN(const GrpcExchangeOptions options,
+                            GatewayConnectionFrom(config, absl::Now(), log));
     GANNET_ASSIGN_OR_RETURN(connection.client, GrpcExchange::Create(options));
     return connection;
   }

@@ -117,6 +117,7 @@ class WorkerTest : public ::testing::Test {
     options.peer = "the test";
     options.claim_wait = absl::Milliseconds(50);
     options.backoff = {.initial = absl::Microseconds(10), .max = absl::Milliseconds(1)};
+    options.failure_pause = options.backoff;
     stops_.push_back(std::make_unique<StopSignal>());
     return std::make_unique<Worker>(
         options, exchange_,

@@ -12,7 +12,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/rpc/channel.h"
-#include "libs/rpc/testing/health_probe.h"
+#include "libs/rpc/health_probe.h"
 #include "libs/store/testing/test_postgres.h"
 #include "tests/e2e/e2e_class.h"
 

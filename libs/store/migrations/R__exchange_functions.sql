@@ -2,13 +2,38 @@
 -- reaches the database directly has the same rights as one behind the gateway.
 --
 -- Errors have the class GN and the number of their status code (libs/pg/sql_status.h). What is malformed has been refused before
--- (libs/exchange/validation.h); what gets here malformed nevertheless harms nobody but its sender.
+-- (libs/exchange/validation.h); a worker that calls these functions by itself has passed no such check, so whatever could harm others is
+-- refused here again. Nulls above all: a comparison with null is neither true nor false, hence IS DISTINCT FROM and IS NOT TRUE.
 --
 -- Locks are taken in the order unit, worker (claim, which takes the worker first, never waits for a unit) and run before unit.
 
 -- A signature is never changed here: a numbered migration drops the old one first.
 
--- NOT_FOUND, UNAUTHENTICATED or FAILED_PRECONDITION, as the comment of Exchange orders them.
+-- INVALID_ARGUMENT when these are no identity.
+CREATE OR REPLACE FUNCTION gannet.require_identity(p_worker text, p_secret text, p_incarnation bigint)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF (p_worker ~ '^[0-9a-f]{32}$' AND p_secret ~ '^[0-9a-f]{64}$' AND p_incarnation >= 1) IS NOT TRUE THEN
+    RAISE EXCEPTION 'a worker is 32 hexadecimal digits, its secret 64, its incarnation at least 1' USING ERRCODE = 'GN003';
+  END IF;
+END
+$$;
+
+-- INVALID_ARGUMENT when the text is none for people, or too long.
+CREATE OR REPLACE FUNCTION gannet.require_text(p_field text, p_text text, p_max_chars integer)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF (char_length(p_text) <= p_max_chars AND p_text !~ '[[:cntrl:]]') IS NOT TRUE THEN
+    RAISE EXCEPTION '% must have at most % characters and no control characters', p_field, p_max_chars USING ERRCODE = 'GN003';
+  END IF;
+END
+$$;
+
+-- INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED or FAILED_PRECONDITION, as the comment of Exchange orders them.
 CREATE OR REPLACE FUNCTION gannet.require_worker(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -17,6 +42,7 @@ DECLARE
   v_secret_sha256 bytea;
   v_incarnation bigint;
 BEGIN
+  PERFORM gannet.require_identity(p_worker, p_secret, p_incarnation);
   SELECT w.secret_sha256, w.incarnation INTO v_secret_sha256, v_incarnation
     FROM gannet.worker w WHERE w.run_id = p_run AND w.worker_id = p_worker;
   IF NOT FOUND THEN
@@ -25,10 +51,10 @@ BEGIN
     END IF;
     RAISE EXCEPTION 'the worker is unknown in this run, join it first: %', p_worker USING ERRCODE = 'GN016';
   END IF;
-  IF v_secret_sha256 <> sha256(convert_to(p_secret, 'UTF8')) THEN
+  IF v_secret_sha256 IS DISTINCT FROM sha256(convert_to(p_secret, 'UTF8')) THEN
     RAISE EXCEPTION 'the secret is not this worker''s: %', p_worker USING ERRCODE = 'GN016';
   END IF;
-  IF v_incarnation <> p_incarnation THEN
+  IF v_incarnation IS DISTINCT FROM p_incarnation THEN
     RAISE EXCEPTION 'a newer start of this worker has taken over, end this one: current %, got %',
       v_incarnation, p_incarnation USING ERRCODE = 'GN009';
   END IF;
@@ -49,6 +75,10 @@ DECLARE
   v_known gannet.worker;
   v_returned integer := 0;
 BEGIN
+  PERFORM gannet.require_identity(p_worker, p_secret, p_incarnation);
+  PERFORM gannet.require_text('run_name', p_run_name, 64);
+  PERFORM gannet.require_text('display_name', p_display_name, 64);
+  PERFORM gannet.require_text('hardware', p_hardware, 200);
   IF p_run_name = '' THEN
     SELECT * INTO v_run FROM gannet.run r WHERE r.state IN ('running', 'paused') ORDER BY r.run_id DESC LIMIT 1;
     IF NOT FOUND THEN
@@ -61,7 +91,7 @@ BEGIN
     END IF;
   END IF;
   SELECT * INTO v_known FROM gannet.worker w WHERE w.run_id = v_run.run_id AND w.worker_id = p_worker;
-  IF FOUND AND v_known.secret_sha256 <> v_secret_sha256 THEN
+  IF FOUND AND v_known.secret_sha256 IS DISTINCT FROM v_secret_sha256 THEN
     RAISE EXCEPTION 'the worker is known with another secret: %', p_worker USING ERRCODE = 'GN016';
   END IF;
 
@@ -70,8 +100,8 @@ BEGIN
   run_state := v_run.state::text;
   data_matches := true;
   IF p_data_kind IS NOT NULL THEN
-    data_matches := p_data_kind = v_run.data_kind AND p_data_image_count = v_run.data_image_count
-                    AND p_data_digest = v_run.data_digest;
+    data_matches := (p_data_kind = v_run.data_kind AND p_data_image_count = v_run.data_image_count
+                     AND p_data_digest = v_run.data_digest) IS TRUE;
     IF data_matches THEN
       IF v_known.incarnation <> p_incarnation THEN
         UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL
@@ -117,6 +147,9 @@ DECLARE
   v_unit gannet.work_unit;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  IF (p_request ~ '^[0-9a-f]{32}$') IS NOT TRUE THEN
+    RAISE EXCEPTION 'request_id must be 32 hexadecimal digits' USING ERRCODE = 'GN003';
+  END IF;
   SELECT r.state, r.lease, r.micro_batch, r.seed INTO v_state, v_lease, v_micro_batch, v_seed
     FROM gannet.run r WHERE r.run_id = p_run;
   run_state := v_state::text;
@@ -132,7 +165,7 @@ BEGIN
   -- One claim of a worker at a time, and none of an incarnation that has just been taken over.
   SELECT w.incarnation INTO v_incarnation FROM gannet.worker w
    WHERE w.run_id = p_run AND w.worker_id = p_worker FOR NO KEY UPDATE;
-  IF v_incarnation <> p_incarnation THEN
+  IF v_incarnation IS DISTINCT FROM p_incarnation THEN
     RAISE EXCEPTION 'a newer start of this worker has taken over, end this one: current %, got %',
       v_incarnation, p_incarnation USING ERRCODE = 'GN009';
   END IF;
@@ -218,22 +251,22 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such unit: %', p_unit USING ERRCODE = 'GN005';
   END IF;
-  IF p_image_count <> v_unit.image_count THEN
+  IF p_image_count IS DISTINCT FROM v_unit.image_count THEN
     RAISE EXCEPTION 'stats.image_count is not the unit''s: expected %, got %', v_unit.image_count, p_image_count
       USING ERRCODE = 'GN003';
   END IF;
   SELECT greatest(1, v_unit.image_count / r.micro_batch) INTO v_micro_batches FROM gannet.run r WHERE r.run_id = p_run;
-  IF p_micro_batch_count <> v_micro_batches THEN
+  IF p_micro_batch_count IS DISTINCT FROM v_micro_batches THEN
     RAISE EXCEPTION 'stats.micro_batch_count is not the unit''s: expected %, got %', v_micro_batches, p_micro_batch_count
       USING ERRCODE = 'GN003';
   END IF;
-  IF p_attempt < 1 OR p_attempt > v_unit.attempt THEN
+  IF (p_attempt BETWEEN 1 AND v_unit.attempt) IS NOT TRUE THEN
     RAISE EXCEPTION 'attempt was never issued: the unit''s last one is %, got %', v_unit.attempt, p_attempt
       USING ERRCODE = 'GN003';
   END IF;
   SELECT * INTO v_gradient FROM gannet.gradient g WHERE g.unit_id = p_unit;
   IF FOUND AND v_gradient.attempt = p_attempt AND v_unit.holder = p_worker THEN
-    IF v_gradient.sha256 <> p_sha256 THEN
+    IF v_gradient.sha256 IS DISTINCT FROM p_sha256 THEN
       RAISE EXCEPTION 'the same attempt was accepted with other bytes: attempt %', p_attempt USING ERRCODE = 'GN006';
     END IF;
     v_outcome := 3;  -- already accepted
@@ -275,7 +308,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  IF p_first_seq < 0 OR p_first_seq + octet_length(p_bytes) / 8000 > 134217 THEN
+  IF (p_first_seq BETWEEN 0 AND 134217 AND p_first_seq + octet_length(p_bytes) / 8000 <= 134217) IS NOT TRUE THEN
     RAISE EXCEPTION 'a gradient has at most 1 GiB' USING ERRCODE = 'GN008';
   END IF;
   INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
@@ -307,6 +340,16 @@ DECLARE
   v_outcome smallint;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  -- Whether staged rows and checksum are right is seen by the coordinator, which reads the bytes anyway and rejects the gradient.
+  IF (p_codec IN (1, 2) AND octet_length(p_sha256) = 32 AND octet_length(p_bytes) > 0 AND p_first_seq BETWEEN 0 AND 134217
+      AND p_payload_bytes = p_first_seq * 8000::bigint + octet_length(p_bytes)) IS NOT TRUE THEN
+    RAISE EXCEPTION 'the payload must have a known codec, 32 bytes of sha256, and as many bytes as it says' USING ERRCODE = 'GN003';
+  END IF;
+  -- Not a number is more than infinity here.
+  IF (abs(p_discriminator_loss) < 'infinity' AND abs(p_generator_loss) < 'infinity' AND abs(p_real_accuracy) < 'infinity'
+      AND abs(p_fake_accuracy) < 'infinity' AND abs(p_compute_seconds) < 'infinity') IS NOT TRUE THEN
+    RAISE EXCEPTION 'stats must be finite' USING ERRCODE = 'GN003';
+  END IF;
   SELECT r.micro_batch INTO v_micro_batch FROM gannet.run r WHERE r.run_id = p_run;
 
   WITH accepted AS (
@@ -369,6 +412,10 @@ DECLARE
   v_lease interval;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  IF (cardinality(p_units) <= 64 AND cardinality(p_attempts) = cardinality(p_units)  -- kMaxHeldUnits
+      AND cardinality(p_micro_batches_done) = cardinality(p_units)) IS NOT TRUE THEN
+    RAISE EXCEPTION 'progress must be three lists of the same length, at most 64' USING ERRCODE = 'GN003';
+  END IF;
   SELECT r.state::text, r.lease INTO run_state, v_lease FROM gannet.run r WHERE r.run_id = p_run;
   WITH held AS (
     SELECT h.unit_id, h.attempt, h.done FROM unnest(p_units, p_attempts, p_micro_batches_done) AS h(unit_id, attempt, done)
@@ -442,6 +489,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  PERFORM gannet.require_text('reason', p_reason, 500);
   PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
   UPDATE gannet.work_unit u
      SET state = gannet.state_after_failure(u.failures + 1), lease_until = NULL, failures = u.failures + 1,
@@ -470,6 +518,8 @@ $$;
 
 -- Everybody may execute a function unless told otherwise. Those without a GRANT here are called by the others only.
 REVOKE ALL ON FUNCTION
+  gannet.require_identity(text, text, bigint),
+  gannet.require_text(text, text, integer),
   gannet.require_worker(text, text, bigint, bigint),
   gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
   gannet.claim_unit(text, text, bigint, bigint, text),

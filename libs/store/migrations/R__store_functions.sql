@@ -31,7 +31,7 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
   END IF;
-  IF v_run.leader_id IS DISTINCT FROM p_leader OR v_run.leader_epoch <> p_epoch OR v_run.leader_until <= gannet.clock_now() THEN
+  IF v_run.leader_id IS DISTINCT FROM p_leader OR v_run.leader_epoch IS DISTINCT FROM p_epoch OR v_run.leader_until <= gannet.clock_now() THEN
     RAISE EXCEPTION 'not the leader (any more), stop coordinating: current epoch %, got %', v_run.leader_epoch, p_epoch
       USING ERRCODE = 'GN009';
   END IF;

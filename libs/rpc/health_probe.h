@@ -15,4 +15,9 @@ namespace gannet {
 absl::StatusOr<bool> ProbeHealth(const std::shared_ptr<grpc::Channel>& channel,
                                  const std::string& service, absl::Duration limit);
 
+// What a program answers to --health: asks the server that listens at `listen`, the value of the
+// setting `key`, writes the answer to stdout and returns the exit code, 0 when it is serving and 1
+// when not.
+int AnswerHealth(const std::string& key, const std::string& listen);
+
 }  // namespace gannet

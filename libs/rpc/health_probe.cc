@@ -1,7 +1,12 @@
-#include "libs/rpc/testing/health_probe.h"
+#include "libs/rpc/health_probe.h"
 
 #include <future>
+#include <iostream>
+#include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
@@ -28,6 +33,31 @@ absl::StatusOr<bool> ProbeHealth(const std::shared_ptr<grpc::Channel>& channel,
   GANNET_RETURN_IF_ERROR(FromGrpcStatus(done.get_future().get()));
   constexpr int kServing = 1;
   return response.value() == kServing;
+}
+
+int AnswerHealth(const std::string& key, const std::string& listen) {
+  if (listen.empty()) {
+    std::cout << "not known: " << key << " names no address to ask\n";
+    return 1;
+  }
+  ChannelOptions options;
+  options.target = listen;
+  // A server that listens everywhere listens here.
+  for (const auto& [everywhere, here] :
+       {std::pair("0.0.0.0:", "127.0.0.1:"), std::pair("[::]:", "[::1]:")}) {
+    if (absl::StartsWith(listen, everywhere)) {
+      options.target = absl::StrCat(here, absl::StripPrefix(listen, everywhere));
+    }
+  }
+  const auto channel = MakeChannel(options, ChannelUse::kControl);
+  const absl::StatusOr<bool> serving =
+      channel.ok() ? ProbeHealth(*channel, "", absl::Seconds(3)) : channel.status();
+  if (!serving.ok()) {
+    std::cout << "no answer from " << options.target << ": " << serving.status().message() << "\n";
+    return 1;
+  }
+  std::cout << (*serving ? "serving\n" : "not serving\n");
+  return *serving ? 0 : 1;
 }
 
 }  // namespace gannet

@@ -1,0 +1,172 @@
+// What a worker in direct mode may do with the SQL functions by itself, past every check of our own
+// programs.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "libs/base/hex.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/pg/connection_params.h"
+#include "libs/store/testing/pg_fixture.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kNullIdentity[] = "NULL, NULL";
+
+class PgHostileWorkerTest : public testing::Test {
+ protected:
+  PgHostileWorkerTest() {
+    run_ = *backend_.store().CreateRun(TestNewRun(config_));
+    leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1));
+    worker_ = TestWorker(1);
+    EXPECT_OK(backend_.exchange().Join(TestJoin(worker_, config_)));
+    const absl::StatusOr<ClaimResult> claim =
+        backend_.exchange().Claim({.worker = worker_,
+                                   .run = run_,
+                                   .request_id = RandomHex(16),
+                                   .wait = absl::ZeroDuration()});
+    unit_ = *claim->unit;
+    PgConnectionOptions connection;
+    connection.url = backend_.url();
+    const absl::StatusOr<PgConnectionParams> params = MakeConnectionParams(connection);
+    BoundedPoolOptions options;
+    options.name = "hostile";
+    options.size = 1;
+    pool_ = std::make_unique<PgPool>(*params, options, clock_, metrics_);
+  }
+
+  std::string Quoted(const std::string& text) { return absl::StrCat("'", text, "'"); }
+
+  // "'ID', 'SECRET', INCARNATION" of the victim.
+  std::string Identity() {
+    return absl::StrCat(Quoted(worker_.id.value()), ", ", Quoted(worker_.secret), ", ",
+                        worker_.incarnation.value());
+  }
+
+  // The same worker, but neither its secret nor its incarnation.
+  std::string Impostor() { return absl::StrCat(Quoted(worker_.id.value()), ", ", kNullIdentity); }
+
+  absl::Status Call(const std::string& sql) {
+    const std::string name = absl::StrCat("call_", ++calls_);
+    return pool_->Execute({name.c_str(), sql.c_str()}, SqlParams()).status();
+  }
+
+  // gannet.submit_gradient with one of its arguments replaced. Arguments as in the function.
+  absl::Status Submit(const std::string& name, const std::string& value) {
+    std::string sql =
+        "SELECT gannet.submit_gradient({identity}, {run}, {unit}, {attempt}, {images}, {batches}, "
+        "{loss}, 0.7, 0.5, 0.5, 1, {codec}::smallint, {sha}, {size}, {seq}, {bytes})";
+    for (const auto& [key, ordinary] : std::vector<std::pair<std::string, std::string>>{
+             {"identity", Identity()},
+             {"run", absl::StrCat(run_.value())},
+             {"unit", absl::StrCat(unit_.unit.value())},
+             {"attempt", absl::StrCat(unit_.attempt.value())},
+             {"images", absl::StrCat(config_.images_per_unit)},
+             {"batches", absl::StrCat(config_.images_per_unit / config_.micro_batch)},
+             {"loss", "0.7"},
+             {"codec", "1"},
+             {"sha", "sha256('abc')"},
+             {"size", "3"},
+             {"seq", "0"},
+             {"bytes", "'abc'"}}) {
+      sql =
+          absl::StrReplaceAll(sql, {{absl::StrCat("{", key, "}"), key == name ? value : ordinary}});
+    }
+    return Call(sql);
+  }
+
+  RealClock clock_;
+  Metrics metrics_;
+  PgFixture backend_;
+  RunConfig config_ = TinyRunConfig();
+  RunId run_;
+  Leadership leadership_;
+  WorkerIdentity worker_;
+  WorkUnit unit_;
+  std::unique_ptr<PgPool> pool_;
+  int calls_ = 0;
+};
+
+TEST_F(PgHostileWorkerTest, NobodyActsForAnotherWorkerByLeavingTheSecretOut) {
+  const std::string run = absl::StrCat(run_.value());
+  const std::string unit = absl::StrCat(unit_.unit.value());
+  for (const std::string& call : std::vector<std::string>{
+           absl::StrCat("leave_run(", Impostor(), ", ", run, ")"),
+           absl::StrCat("release_unit(", Impostor(), ", ", run, ", ", unit, ", 1)"),
+           absl::StrCat("fail_unit(", Impostor(), ", ", run, ", ", unit, ", 1, 'x')"),
+           absl::StrCat("heartbeat(", Impostor(), ", ", run, ", '{}', '{}', '{}')"),
+           absl::StrCat("claim_unit(", Impostor(), ", ", run, ", repeat('a', 32))"),
+           absl::StrCat("open_weights(", Impostor(), ", ", run, ", 0)"),
+           absl::StrCat("check_submission(", Impostor(), ", ", run, ", ", unit,
+                        ", 1, 4, 2, sha256('abc'))"),
+           absl::StrCat("stage_gradient(", Impostor(), ", ", run, ", ", unit, ", 1, 0, 'abc')"),
+           absl::StrCat("join_run(", Impostor(), ", '', 'x', 'x', NULL, NULL, NULL)")}) {
+    EXPECT_THAT(Call(absl::StrCat("SELECT gannet.", call)),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("secret")))
+        << call;
+  }
+  EXPECT_THAT(Submit("identity", Impostor()), StatusIs(absl::StatusCode::kInvalidArgument));
+
+  const RunDump dump = backend_.Dump(run_);
+  EXPECT_EQ(dump.units.front().state, UnitState::kLeased);
+  EXPECT_EQ(dump.units.front().failures, 0);
+}
+
+TEST_F(PgHostileWorkerTest, ASubmissionThatContradictsItselfIsRefused) {
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+           {"images", "NULL"},      {"images", "1"},        {"batches", "NULL"},
+           {"attempt", "NULL"},     {"attempt", "7"},       {"codec", "NULL"},
+           {"codec", "9"},          {"sha", "NULL"},        {"sha", "'abc'"},
+           {"size", "NULL"},        {"size", "5000000000"}, {"size", "2"},
+           {"seq", "NULL"},         {"seq", "-1"},          {"seq", "1"},
+           {"bytes", "NULL"},       {"bytes", "''"},        {"loss", "'NaN'"},
+           {"loss", "'-Infinity'"}, {"loss", "NULL"}}) {
+    EXPECT_THAT(Submit(name, value), StatusIs(absl::StatusCode::kInvalidArgument))
+        << name << " = " << value;
+  }
+  EXPECT_EQ(backend_.Dump(run_).units.front().state, UnitState::kLeased);
+  EXPECT_THAT(Submit("unit", "NULL"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST_F(PgHostileWorkerTest, BytesThatAreNotThoseOfTheChecksumAreSeenByWhoeverReadsThem) {
+  ASSERT_OK(Submit("sha", "sha256('other')"));
+
+  EXPECT_THAT(backend_.store().FetchGradient(run_, unit_.unit),
+              StatusIs(absl::StatusCode::kDataLoss));
+  ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, unit_.unit, "damaged"));
+  EXPECT_EQ(backend_.Dump(run_).units.front().state, UnitState::kReady);
+}
+
+TEST_F(PgHostileWorkerTest, TextsForPeopleAreShortAndPlain) {
+  const std::string fail = absl::StrCat("SELECT gannet.fail_unit(", Identity(), ", ", run_.value(),
+                                        ", ", unit_.unit.value(), ", 1, ");
+  for (const char* reason : {"repeat('x', 501)", "E'a\\nb'", "NULL"}) {
+    EXPECT_THAT(Call(absl::StrCat(fail, reason, ")")),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reason")));
+  }
+  EXPECT_THAT(Call(absl::StrCat("SELECT gannet.join_run(", Identity(),
+                                ", '', repeat('x', 65), 'x', NULL, NULL, NULL)")),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("display_name")));
+}
+
+TEST_F(PgHostileWorkerTest, ProgressIsThreeListsOfOneLength) {
+  for (const char* lists : {"NULL, NULL, NULL", "'{1,2}', '{1}', '{0}'",
+                            "array_fill(1::bigint, '{65}'), array_fill(1, '{65}'), "
+                            "array_fill(1, '{65}')"}) {
+    EXPECT_THAT(Call(absl::StrCat("SELECT gannet.heartbeat(", Identity(), ", ", run_.value(), ", ",
+                                  lists, ")")),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("progress")))
+        << lists;
+  }
+}
+
+}  // namespace
+}  // namespace gannet

@@ -1,0 +1,54 @@
+#include "services/worker/gateway_connection.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/tls.h"
+
+namespace gannet {
+namespace {
+
+// The authorities to trust; an empty text means those of the operating system.
+absl::StatusOr<PemText> ReadAuthorities(const Config::Worker& worker) {
+  PemText authorities;
+  if (!worker.ca_file.empty()) {
+    authorities.source = absl::StrCat("worker.ca_file '", worker.ca_file, "'");
+    GANNET_ASSIGN_OR_RETURN(authorities.text, ReadNamedFile("worker.ca_file", worker.ca_file));
+  } else if (!worker.ca.empty()) {
+    authorities.source = "worker.ca";
+    absl::StatusOr<std::string> pem = PemFromCompact(worker.ca);
+    if (!pem.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("worker.ca is ", pem.status().message()));
+    }
+    authorities.text = *std::move(pem);
+  }
+  return authorities;
+}
+
+}  // namespace
+
+absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, absl::Time now,
+                                                          Logger& log) {
+  const Config::Worker& worker = config.worker;
+  GrpcExchangeOptions options;
+  options.channel.target = worker.exchange;
+  options.class_code = worker.class_code;
+  if (!worker.class_code_file.empty()) {
+    GANNET_ASSIGN_OR_RETURN(options.class_code, ReadSecretFile(worker.class_code_file));
+  }
+  GANNET_ASSIGN_OR_RETURN(const PemText authorities, ReadAuthorities(worker));
+  const bool loopback = IsLoopbackAddress(worker.exchange);
+  if (authorities.text.empty() && (loopback || worker.allow_plaintext == "true")) {
+    if (!loopback) {
+      log.Warning(
+          "plaintext: anybody on the way to the gateway can read class code and weights; set "
+          "worker.ca_file");
+    }
+    return options;
+  }
+  GANNET_ASSIGN_OR_RETURN(options.channel.credentials, MakeChannelTls(authorities, now));
+  return options;
+}
+
+}  // namespace gannet

@@ -1,0 +1,165 @@
+// A gateway with certificate and class code, as other machines reach it.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/rpc/testing/certificates.h"
+#include "tests/e2e/e2e_class.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kCode[] = "otter-and-walrus";
+
+// The class, its secrets in files.
+class TlsTest : public testing::Test {
+ protected:
+  explicit TlsTest(const std::string& rounds = "6")
+      : monday_(ProgramSettings{{"run.rounds", rounds}}) {
+    const TestCertificate gateway = authority_.Issue("IP:127.0.0.1,DNS:localhost");
+    monday_.Write("ca.crt", authority_.certificate());
+    monday_.Write("gateway.crt", gateway.certificate);
+    monday_.Write("gateway.key", gateway.key);
+    monday_.Write("code", absl::StrCat(kCode, "\n"));
+    gateway_settings_ = {{"gateway.listen", "0.0.0.0:0"},
+                         {"gateway.tls_cert_file", monday_.PathOf("gateway.crt")},
+                         {"gateway.tls_key_file", monday_.PathOf("gateway.key")},
+                         {"gateway.class_code_file", monday_.PathOf("code")}};
+    worker_settings_ = {{"worker.ca_file", monday_.PathOf("ca.crt")},
+                        {"worker.class_code_file", monday_.PathOf("code")}};
+  }
+
+  ProgramSettings GatewayWith(const std::string& key, const std::string& value) const {
+    ProgramSettings settings = gateway_settings_;
+    settings[key] = value;
+    return settings;
+  }
+
+  ProgramSettings WorkerWith(const std::string& key, const std::string& value) const {
+    ProgramSettings settings = worker_settings_;
+    settings[key] = value;
+    return settings;
+  }
+
+  const TestAuthority authority_;
+  E2eClass monday_;
+  ProgramSettings gateway_settings_;
+  ProgramSettings worker_settings_;
+};
+
+TEST_F(TlsTest, AClassTrainsByTlsAndNobodySeesItsCode) {
+  ChildProcess& coordinator = monday_.StartCoordinator();
+  ChildProcess& gateway = monday_.StartGateway(gateway_settings_);
+  // The certificate as a student is given it: in one piece, on a command line.
+  const std::string ca = absl::StrReplaceAll(
+      authority_.certificate(),
+      {{"-----BEGIN CERTIFICATE-----", ""}, {"-----END CERTIFICATE-----", ""}, {"\n", ""}});
+  ChildProcess& ada = monday_.StartWorker("ada", worker_settings_);
+  ChildProcess& bob = monday_.StartWorker(
+      "bob", {{"worker.ca", ca}, {"worker.class_code_file", monday_.PathOf("code")}});
+
+  monday_.ExpectEnd({&coordinator, &ada, &bob});
+  monday_.ExpectEveryGradientCountedOnce();
+  for (const ChildProcess* program : {&coordinator, &gateway, &ada, &bob}) {
+    EXPECT_THAT(program->err(), Not(HasSubstr(kCode)));
+  }
+}
+
+TEST_F(TlsTest, WhoeverDoesNotBelongIsToldWhy) {
+  monday_.StartCoordinator();
+  monday_.StartGateway(gateway_settings_);
+  monday_.Write("wrong", "walrus-and-otter");
+  monday_.Write("other.crt", TestAuthority().certificate());
+  const std::string port =
+      absl::StrCat(":", monday_.gateway_address().substr(monday_.gateway_address().rfind(':') + 1));
+  const std::vector<std::pair<ChildProcess*, std::string>> refused = {
+      {&monday_.StartWorker("no-code", {{"worker.ca_file", monday_.PathOf("ca.crt")}}),
+       "this class asks for a class code"},
+      {&monday_.StartWorker("wrong-code",
+                            WorkerWith("worker.class_code_file", monday_.PathOf("wrong"))),
+       "the class code is wrong"},
+      {&monday_.StartWorker("other-ca", WorkerWith("worker.ca_file", monday_.PathOf("other.crt"))),
+       "not signed by the certificate authority given here"},
+      {&monday_.StartWorker("other-name",
+                            WorkerWith("worker.exchange", absl::StrCat("127.0.0.2", port))),
+       "for another host name"},
+      {&monday_.StartWorker("no-file", WorkerWith("worker.ca_file", monday_.PathOf("nothing"))),
+       "cannot read the file of worker.ca_file"},
+      {&monday_.StartWorker("no-ca", WorkerWith("worker.ca_file", monday_.PathOf("code"))),
+       "no certificate in it"}};
+  for (const auto& [worker, reason] : refused) {
+    EXPECT_EQ(worker->AwaitExit(), 1);
+    EXPECT_THAT(worker->err(), HasSubstr(reason));
+  }
+  ChildProcess& plain =
+      monday_.StartWorker("plain", {{"worker.class_code_file", monday_.PathOf("code")}});
+  EXPECT_TRUE(plain.AwaitError("the server may want TLS"));
+  EXPECT_EQ(monday_.Number("SELECT count(*) FROM gannet.worker"), 0);
+}
+
+TEST_F(TlsTest, AGatewayThatCannotBeTrustedDoesNotStart) {
+  const TestCertificate old = authority_.Issue(
+      "IP:127.0.0.1",
+      {.from = absl::Now() - absl::Hours(2), .until = absl::Now() - absl::Hours(1)});
+  monday_.Write("old.crt", old.certificate);
+  monday_.Write("old.key", old.key);
+  monday_.Write("empty", "");
+  ProgramSettings expired = GatewayWith("gateway.tls_cert_file", monday_.PathOf("old.crt"));
+  expired["gateway.tls_key_file"] = monday_.PathOf("old.key");
+  ProgramSettings open = gateway_settings_;
+  open.erase("gateway.tls_cert_file");
+  open.erase("gateway.tls_key_file");
+  ProgramSettings nameless = gateway_settings_;
+  nameless.erase("gateway.class_code_file");
+  const std::vector<std::pair<ChildProcess*, std::string>> programs = {
+      {&monday_.Start("expired", "gannet-gateway", expired), "the certificate expired at"},
+      {&monday_.Start("mixed", "gannet-gateway",
+                      GatewayWith("gateway.tls_key_file", monday_.PathOf("old.key"))),
+       "the private key is not the certificate's"},
+      {&monday_.Start("missing", "gannet-gateway",
+                      GatewayWith("gateway.tls_cert_file", monday_.PathOf("nothing"))),
+       "cannot read the file of gateway.tls_cert_file"},
+      {&monday_.Start("empty-code", "gannet-gateway",
+                      GatewayWith("gateway.class_code_file", monday_.PathOf("empty"))),
+       "is empty: write the secret into it"},
+      {&monday_.Start("open", "gannet-gateway", open),
+       "gateway.tls_cert_file and gateway.tls_key_file must name a certificate and its key"},
+      {&monday_.Start("nameless", "gannet-gateway", nameless),
+       "gateway.class_code_file must name a file with a class code"}};
+  for (const auto& [program, reason] : programs) {
+    EXPECT_EQ(program->AwaitExit(), 2);
+    EXPECT_THAT(program->err(), HasSubstr(reason));
+  }
+}
+
+TEST_F(TlsTest, HealthIsAskedWithoutTls) {
+  ChildProcess& gateway = monday_.StartGateway(GatewayWith("gateway.health_listen", "127.0.0.1:0"));
+  const std::string address = absl::StrCat("127.0.0.1:", E2eClass::PortOf(gateway, "health_port"));
+  ASSERT_TRUE(gateway.AwaitError("the database answers"));
+
+  // As a container's health check asks.
+  ASSERT_TRUE(AwaitUntil([&] {
+    ChildProcess asked({.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
+                        .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
+                        .output_prefix = monday_.PathOf("health")});
+    return asked.AwaitExit() == 0 && asked.out() == "serving\n";
+  }));
+  gateway.Kill();
+  ChildProcess asked({.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
+                      .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
+                      .output_prefix = monday_.PathOf("health")});
+  EXPECT_EQ(asked.AwaitExit(), 1);
+  EXPECT_THAT(asked.out(), AllOf(HasSubstr("no answer from"), HasSubstr(address)));
+}
+
+}  // namespace
+}  // namespace gannet
