@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Measures an optimised build and prints the figures of docs/benchmarks.md. Sourced by `run`, after demo.sh.
 #
-#   bench [gan|class] [--rounds N]
+#   bench [gan|class|tls] [--rounds N]
 #
 #   gan    the gradient computation alone, against stock modules in the same run
 #   class  the default settings (64x64) with one worker: what coordinator, gateway and PostgreSQL cost beside the computation
+#   tls    the same without and with TLS between gateway and worker, in turns
 #
 # shellcheck disable=SC2154,SC2034  # root, guarded_pid, database_url, port, demo_*: set by the scripts that source this
 
@@ -12,7 +13,7 @@ bench() {
   local what="gan class" rounds=4
   while (($# > 0)); do
     case $1 in
-      gan | class) what=$1 ;;
+      gan | class | tls) what=$1 ;;
       --rounds)
         rounds=${2:?--rounds needs a number}
         shift
@@ -24,6 +25,37 @@ bench() {
   binaries=$root/build/release/bin
   [[ $what != *gan* ]] || "$binaries/gannet-bench-gan"
   [[ $what != *class* ]] || bench_class "$rounds"
+  [[ $what != *tls* ]] || bench_tls "$rounds"
+}
+
+# Takes turns, so that a machine that becomes slower meanwhile harms both alike.
+bench_tls() {
+  local rounds=$1 turn how dir
+  dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-tls.XXXXXX")
+  bench_certificates "$dir"
+  for turn in 1 2; do
+    for how in plain tls; do
+      # In a shell of its own: each class ends its services with it.
+      (bench_class "$rounds" "$([[ $how == plain ]] || echo "$dir")") >"$dir/$how-$turn"
+      sed -n 's/^  end to end *\([0-9.]*\).*/\1/p' "$dir/$how-$turn" >>"$dir/$how"
+      say "$how, turn $turn: $(tail -n 1 "$dir/$how") img/s"
+    done
+  done
+  awk 'FNR == 1 { ++file } { sum[file] += $1 } END {
+    printf "TLS: %.1f img/s end to end, without %.1f: ratio %.3f (goal 0.95)\n", sum[2] / 2, sum[1] / 2, sum[2] / sum[1] }' \
+    "$dir/plain" "$dir/tls"
+  rm -rf -- "$dir"
+}
+
+# bench_certificates DIR: an authority and a certificate for 127.0.0.1.
+bench_certificates() {
+  local dir=$1
+  {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj "/CN=bench" -keyout "$dir/ca.key" -out "$dir/ca.crt"
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=gateway" -keyout "$dir/key" -out "$dir/request"
+    openssl x509 -req -in "$dir/request" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial -days 1 \
+      -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$dir/crt"
+  } >"$dir/log" 2>&1 || die_with_log "openssl failed." "$dir/log"
 }
 
 # bench_scrape PORT NAME: the value of a metric without labels, 0 when there is none.
@@ -44,8 +76,9 @@ bench_mean() {
     'BEGIN { if (n > 0) printf "%.0f", 1000 * sum / n; else printf "-" }'
 }
 
+# bench_class ROUNDS [DIR]: with TLS when DIR holds certificates.
 bench_class() {
-  local rounds=$1 coordinator_port worker_port gateway_port done_rounds=0 name
+  local rounds=$1 certificates=${2:-} gateway_tls=() worker_tls=() coordinator_port worker_port gateway_port done_rounds=0 name
   demo_dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-bench.XXXXXX")
   demo_out=$demo_dir/out demo_logs=$demo_dir/logs
   mkdir -p "$demo_out" "$demo_logs"
@@ -54,6 +87,10 @@ bench_class() {
   trap guard_end EXIT
   trap 'exit 130' INT TERM HUP
   guard_begin "$demo_dir"
+  if [[ -n $certificates ]]; then
+    gateway_tls=(--gateway.tls_cert_file "$certificates/crt" --gateway.tls_key_file "$certificates/key")
+    worker_tls=(--worker.ca_file "$certificates/ca.crt")
+  fi
   demo_settings=(--run.name bench --run.rounds 1000000)
   declare -gA demo_pids=()
   postgres_start "$demo_dir"
@@ -64,11 +101,11 @@ bench_class() {
   demo_port metrics_port
   coordinator_port=$port
   demo_service 2 gateway gannet-gateway --database.url "$database_url" \
-    --gateway.listen 127.0.0.1:0 --gateway.metrics_listen 127.0.0.1:0
+    --gateway.listen 127.0.0.1:0 --gateway.metrics_listen 127.0.0.1:0 "${gateway_tls[@]}"
   demo_port port
   gateway_port=$port
   demo_service 1 worker gannet-worker --worker.exchange "127.0.0.1:$gateway_port" \
-    --worker.state_file "$demo_dir/worker.json" --worker.metrics_listen 127.0.0.1:0
+    --worker.state_file "$demo_dir/worker.json" --worker.metrics_listen 127.0.0.1:0 "${worker_tls[@]}"
   demo_port metrics_port
   worker_port=$port
   # The first round waits for the start of everything, so it is not counted.

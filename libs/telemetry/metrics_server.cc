@@ -15,6 +15,7 @@
 #include "libs/base/check.h"
 #include "libs/base/status_macros.h"
 #include "libs/telemetry/metrics.h"
+#include "libs/telemetry/process_metrics.h"
 
 namespace gannet {
 namespace {
@@ -98,7 +99,8 @@ MHD_Result Answer(void* metrics, MHD_Connection* connection, const char* url, co
                   const char*, const char*, size_t*, void**) {
   const bool found = std::strcmp(url, "/metrics") == 0 && std::strcmp(method, "GET") == 0;
   const std::string body =
-      found ? static_cast<const Metrics*>(metrics)->Render() : "the metrics are at /metrics\n";
+      found ? static_cast<const Metrics*>(metrics)->Render() + RenderProcessMetrics()
+            : "the metrics are at /metrics\n";
   MHD_Response* const response = MHD_create_response_from_buffer(
       body.size(), const_cast<char*>(body.data()), MHD_RESPMEM_MUST_COPY);
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
