@@ -46,7 +46,8 @@ struct UnitTask {
   double real_label = 1.0;
   int image_count = 0;
   // Writes image `position` (0 .. image_count-1 of the unit) as 3 x size x size floats in [-1, 1].
-  // An error ends the computation with that status.
+  // An error ends the computation with that status. Called in order, one call at a time, from a
+  // thread that reads a micro-batch ahead.
   std::function<absl::Status(int position, absl::Span<float> out)> read_image;
   // Called after each micro-batch with the number done. May be empty.
   std::function<void(int done)> on_progress;
@@ -61,8 +62,8 @@ struct UnitGradient {
   double generator_loss = 0;
   double real_accuracy = 0;
   double fake_accuracy = 0;
-  double compute_seconds = 0;  // without the time in read_image
-  double data_seconds = 0;     // in read_image
+  double compute_seconds = 0;  // without data_seconds
+  double data_seconds = 0;     // waiting for read_image
 };
 
 // Computes gradients of both networks for one unit, at given weights (docs: "Training, exactly" in

@@ -2,8 +2,10 @@
 #include <c10/core/InferenceMode.h>
 
 #include <chrono>
+#include <future>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/philox.h"
@@ -57,6 +59,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+// Real images in the first half of `images`, once `read` says so; the second is for the generated
+// ones. Destroying it waits for the reading.
+struct MicroBatch {
+  at::Tensor images;
+  std::future<absl::Status> read;
+};
+
 class CpuGradientComputer final : public GradientComputer {
  public:
   explicit CpuGradientComputer(const ModelConfig& model)
@@ -96,18 +105,20 @@ class CpuGradientComputer final : public GradientComputer {
     const Stopwatch total;
     UnitGradient result;
     gan::UnitSums sums = networks_->MakeSums();
+    const std::vector<int> counts = MicroBatchSizes(task.image_count, task.micro_batch);
     int position = 0;
-    for (const int count : MicroBatchSizes(task.image_count, task.micro_batch)) {
+    MicroBatch next = StartReading(task, position, counts.front());
+    for (size_t i = 0; i < counts.size(); ++i) {
       if (task.cancelled != nullptr && task.cancelled->load(std::memory_order_relaxed)) {
         return absl::CancelledError(
             absl::StrCat("cancelled after ", result.micro_batch_count, " micro-batches"));
       }
-      at::Tensor images =
-          at::empty({2 * count, 3, model_.image_size, model_.image_size},
-                    at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
-      const Stopwatch reading;
-      GANNET_RETURN_IF_ERROR(ReadImages(task, position, count, images.data_ptr<float>()));
-      result.data_seconds += reading.Seconds();
+      const int count = counts[i];
+      const Stopwatch waiting;
+      GANNET_RETURN_IF_ERROR(next.read.get());
+      result.data_seconds += waiting.Seconds();
+      at::Tensor images = std::move(next.images);
+      if (i + 1 < counts.size()) next = StartReading(task, position + count, counts[i + 1]);
       networks_->AddGradient(DrawNoise(task, position, count), task.real_label, task.image_count,
                              images, sums);
       position += count;
@@ -127,6 +138,20 @@ class CpuGradientComputer final : public GradientComputer {
     result.fake_accuracy = static_cast<double>(sums.fake_correct) / images;
     result.compute_seconds = total.Seconds() - result.data_seconds;
     return result;
+  }
+
+  // Reads a micro-batch from a thread of its own, so that it is there when the one before has been
+  // computed. One at a time.
+  MicroBatch StartReading(const UnitTask& task, int position, int count) {
+    MicroBatch batch;
+    batch.images =
+        at::empty({2 * count, 3, model_.image_size, model_.image_size},
+                  at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
+    float* const out = batch.images.data_ptr<float>();
+    batch.read = std::async(std::launch::async, [this, &task, position, count, out] {
+      return ReadImages(task, position, count, out);
+    });
+    return batch;
   }
 
   absl::Status ReadImages(const UnitTask& task, int position, int count, float* interleaved) {

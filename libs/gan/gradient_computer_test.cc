@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/philox.h"
@@ -270,6 +272,22 @@ TEST(GradientComputerTest, ErrorOfReadImageEndsTheUnitUnchanged) {
 
   EXPECT_THAT(ComputeAt(kSmall32, InitialWeights(kSmall32, 1), task),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("broken.jpg")));
+}
+
+TEST(GradientComputerTest, AMicroBatchIsReadWhileTheOneBeforeIsComputed) {
+  UnitTask task = MakeTask(8, 4);
+  absl::Notification second_is_read;
+  task.read_image = [&](int position, absl::Span<float> out) {
+    if (position == 7) second_is_read.Notify();
+    return ReadNoiseImage(position, out);
+  };
+  task.on_progress = [&](int done) {
+    // Nobody has asked for the second one yet.
+    if (done != 1) return;
+    EXPECT_TRUE(second_is_read.WaitForNotificationWithTimeout(absl::Minutes(2)));
+  };
+
+  EXPECT_OK(ComputeAt(kSmall32, InitialWeights(kSmall32, 1), task));
 }
 
 TEST(GradientComputerTest, ComputingWithoutWeightsIsRefused) {

@@ -137,6 +137,18 @@ TEST_F(RoundCollectorTest, BytesThatAreNoGradientAreRejected) {
   EXPECT_EQ(dump.units[1].state, UnitState::kReady);
 }
 
+TEST_F(RoundCollectorTest, BytesThatAreNotThoseOfTheChecksumAreRejected) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  ASSERT_OK(workers_->Submit(units[0]));
+  store_.FailBefore("FetchGradient", absl::DataLossError("stored bytes are not those sent"));
+
+  EXPECT_OK(Look());
+
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  EXPECT_EQ(dump.units[0].state, UnitState::kReady);
+  EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("stored bytes"));
+}
+
 TEST_F(RoundCollectorTest, ARejectionWhoseAnswerWasLostIsNoError) {
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
   ASSERT_OK(workers_->SubmitBytes(units[0], "x"));

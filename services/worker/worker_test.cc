@@ -250,6 +250,30 @@ TEST_F(WorkerTest, AnUnreadableImageIsReportedByName) {
   EXPECT_EQ(status.state, RunState::kPaused);
 }
 
+TEST_F(WorkerTest, AFileNameThatIsNoTextIsReportedAllTheSame) {
+  on_read_ = [](int64_t) { return absl::DataLossError("cannot decode 02b\xff\nx.png"); };
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  const RoundProgress progress =
+      AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; });
+
+  EXPECT_THAT(progress.failure_reason, HasSubstr("02b??x.png"));
+}
+
+TEST_F(WorkerTest, AGradientThatIsTooLargeFailsItsUnit) {
+  exchange_.before = [](absl::string_view method) {
+    return method == "submit" ? absl::OutOfRangeError("too large") : absl::OkStatus();
+  };
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  const RoundProgress progress =
+      AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; });
+
+  EXPECT_THAT(progress.failure_reason, HasSubstr("too large"));
+}
+
 TEST_F(WorkerTest, LostAnswersCostNothing) {
   std::atomic<int> call{0};
   exchange_.before = [&](absl::string_view) {
