@@ -145,7 +145,8 @@ docker_rounds_at_least() {
 # Rounds go on being published.
 docker_goes_on() {
   local rounds
-  rounds=$(docker_rounds)
+  docker_await 180 "the coordinator's answer $1" docker_rounds_at_least 0
+  rounds=$(docker_rounds) || rounds=0
   docker_await 180 "another round $1" docker_rounds_at_least $((rounds + 2))
   docker_say "rounds go on $1"
 }
@@ -153,7 +154,7 @@ docker_goes_on() {
 # The line that a student is given, as it is printed.
 docker_student() {
   local line
-  line=$(docker_compose run --rm --no-deps setup join 2>/dev/null | grep '^docker run') || docker_fail "setup prints no line for students"
+  line=$(docker_compose run --rm -T --no-deps setup join 2>/dev/null | grep '^docker run') || docker_fail "setup prints no line for students"
   line=${line%$'\r'}
   # Host network only because this student sits on the same machine, where the gateway keeps to loopback.
   line=${line/#docker run/$docker run --detach --network host --read-only --tmpfs /tmp --name $docker_project-student}
@@ -221,7 +222,7 @@ docker_metrics() {
 docker_results() {
   docker_await 120 "the first sample grid" docker_sample
   docker_say "sample grid fetched: $(stat --format %s "$docker_work/sample.png") bytes"
-  if docker_compose logs 2>/dev/null | grep -v "^[^|]*setup" | grep -qF "$(docker_compose run --rm --no-deps --entrypoint cat setup /run/gannet/class/code 2>/dev/null)"; then
+  if docker_compose logs 2>/dev/null | grep -v "^[^|]*setup" | grep -qF "$(docker_compose run --rm -T --no-deps --entrypoint cat setup /run/gannet/class/code 2>/dev/null)"; then
     docker_fail "the class code is in a log"
   fi
 }

@@ -30,6 +30,9 @@ struct ChannelOptions {
   // most restarts of a server.
   absl::Duration max_reconnect_pause = absl::Seconds(5);
 
+  // How long an attempt to connect, TLS included, may take.
+  absl::Duration connect_limit = absl::Seconds(5);
+
   int max_receive_message_bytes = 4 << 20;
 };
 
