@@ -85,9 +85,9 @@ docker_checks() {
   mkdir "$docker_work/schemas" "$docker_work/npm"
   cp "$root"/tests/deploy/kubernetes_schemas/* "$root"/tests/deploy/kubernetes_schemas/.npmrc "$docker_work/npm"
   # The authorities that this machine trusts: some networks sign again what passes.
-  "$docker" run --rm --network host --volume "$docker_work:/work" --workdir /work/npm \
+  "$docker" run --rm --network host --volume "$docker_work:/scratch" --workdir /scratch/npm \
     --volume /etc/ssl/certs/ca-certificates.crt:/etc/host-authorities.crt:ro --env NODE_EXTRA_CA_CERTS=/etc/host-authorities.crt \
-    "gannet/check:$docker_tag" sh -c 'npm ci --no-audit --no-fund && node dump.mjs /work/schemas' >"$docker_work/npm.log" 2>&1 || {
+    "gannet/check:$docker_tag" sh -c 'npm ci --no-audit --no-fund && node dump.mjs /scratch/schemas' >"$docker_work/npm.log" 2>&1 || {
     docker_say "******** KUBERNETES' SCHEMAS CANNOT BE FETCHED, THE MANIFESTS ARE NOT CHECKED AGAINST THEM: $(tail -n 1 "$docker_work/npm.log")"
     schemas=(--without-schemas)
   }
