@@ -17,9 +17,7 @@ absl::StatusOr<std::string> TargetOf(const std::string& listen) {
         "coordinator.admin_listen has port 0, so the coordinator picked one: give it with "
         "--address");
   }
-  if (address.host == "0.0.0.0") return absl::StrCat("127.0.0.1:", address.port);
-  if (address.host == "::") return absl::StrCat("[::1]:", address.port);
-  return listen;
+  return LocalTarget(address);
 }
 
 }  // namespace

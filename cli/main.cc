@@ -1,12 +1,11 @@
 // gannet steers a training from the command line.
 //
 //   gannet watch --config class.yaml
-#include <cstdlib>
 
 #include "cli/cli_state.h"
+#include "libs/rpc/grpc_log.h"
 
 int main(int argc, char** argv) {
-  // What gRPC would write to stderr by itself comes as a status as well, and better said.
-  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  gannet::SilenceGrpcLog();
   return gannet::RunCli(argc, argv);
 }

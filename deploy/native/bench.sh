@@ -82,7 +82,6 @@ bench_class() {
   demo_dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-bench.XXXXXX")
   demo_out=$demo_dir/out demo_logs=$demo_dir/logs
   mkdir -p "$demo_out" "$demo_logs"
-  unset PGHOST PGPORT PGUSER PGDATABASE PGPASSWORD http_proxy https_proxy grpc_proxy
   forget_settings
   trap guard_end EXIT
   trap 'exit 130' INT TERM HUP

@@ -46,10 +46,6 @@ demo() {
   demo_out=$out
   demo_logs=$out/logs
 
-  # Nothing of the caller's may reach the services: other databases, proxies, settings of `run`.
-  unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE PGOPTIONS
-  unset http_proxy https_proxy grpc_proxy HTTP_PROXY HTTPS_PROXY GRPC_PROXY
-
   demo_dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-demo.XXXXXX")
   forget_settings
   trap demo_end EXIT
@@ -64,9 +60,11 @@ demo() {
   demo_show
 }
 
-# The caller's GANNET_… variables are settings of services, or of `run`: neither is meant here.
+# Nothing of the caller's may reach the services: other databases, proxies, settings of services or of `run`.
 forget_settings() {
   local name
+  unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE PGOPTIONS
+  unset http_proxy https_proxy grpc_proxy HTTP_PROXY HTTPS_PROXY GRPC_PROXY
   for name in "${!GANNET_@}"; do unset "$name"; done
 }
 

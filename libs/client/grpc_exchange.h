@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/support/status.h"
 #include "libs/exchange/exchange.h"
+#include "libs/exchange/validation.h"
 #include "libs/rpc/channel.h"
 
 namespace gannet {
@@ -22,7 +23,7 @@ struct GrpcExchangeOptions {
   // Of a call that carries weights or a gradient: 30 MB at 0.5 Mbit/s take 8 minutes.
   absl::Duration transfer_limit = absl::Minutes(10);
 
-  int64_t max_weights_bytes = int64_t{1} << 30;
+  int64_t max_weights_bytes = kMaxPayloadBytes;
 };
 
 // The exchange by way of a gateway (gannet.v1.ExchangeService). Payloads travel in chunks of 512

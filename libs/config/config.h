@@ -137,7 +137,7 @@ absl::StatusOr<Config> LoadConfig(const CommandLine& command_line);
 absl::StatusOr<Config> LoadConfig(const CommandLine& command_line, const Environment& environment);
 
 // The effective settings as YAML, with passwords that a URL may carry masked. Loading it gives the
-// same settings.
+// same settings, but for secrets, which are left out.
 std::string DumpConfig(const Config& config);
 
 // Reads what a key of the configuration names: a certificate, for instance.
@@ -145,7 +145,7 @@ std::string DumpConfig(const Config& config);
 // do.
 absl::StatusOr<std::string> ReadNamedFile(absl::string_view key, const std::string& path);
 
-// Whether only programs of this machine can reach HOST:PORT.
+// Whether only programs of this machine can reach HOST:PORT: "localhost", 127.0.0.0/8 or ::1.
 bool IsLoopbackAddress(absl::string_view address);
 
 // Reads a secret from a file (a trailing newline is dropped).

@@ -381,5 +381,15 @@ TEST_F(ConfigTest, TheCommittedDocumentationIsUpToDate) {
       << "run: gannet config keys --markdown > docs/configuration.md";
 }
 
+TEST(LoopbackTest, LoopbackIsThisMachineOnly) {
+  for (const char* address : {"localhost:1", "127.0.0.1:0", "127.8.9.1:1", "[::1]:1"}) {
+    EXPECT_TRUE(IsLoopbackAddress(address)) << address;
+  }
+  for (const char* address : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "128.0.0.1:1",
+                              "localhost.example:1", ":1", "127.0.0.1", ""}) {
+    EXPECT_FALSE(IsLoopbackAddress(address)) << address;
+  }
+}
+
 }  // namespace
 }  // namespace gannet

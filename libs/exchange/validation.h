@@ -24,6 +24,8 @@ inline constexpr int kMaxDisplayNameChars = 64;
 inline constexpr int kMaxHardwareChars = 200;
 inline constexpr int kMaxReasonChars = 500;
 inline constexpr int kMaxHeldUnits = 64;
+// Of weights or a gradient; the SQL functions know it too.
+inline constexpr int64_t kMaxPayloadBytes = int64_t{1} << 30;
 inline constexpr absl::Duration kMaxLeadershipTtl = absl::Hours(1);
 
 absl::Status ValidateText(const char* field, const std::string& text, int max_chars);

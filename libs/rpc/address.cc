@@ -34,4 +34,12 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text) {
   return address;
 }
 
+std::string LocalTarget(const Address& address) {
+  const std::string host = address.host == "0.0.0.0" ? "127.0.0.1"
+                           : address.host == "::"    ? "::1"
+                                                     : address.host;
+  return absl::StrContains(host, ":") ? absl::StrCat("[", host, "]:", address.port)
+                                      : absl::StrCat(host, ":", address.port);
+}
+
 }  // namespace gannet

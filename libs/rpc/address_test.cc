@@ -32,5 +32,12 @@ TEST(AddressTest, AnythingElseIsRefusedWithAnExample) {
   }
 }
 
+TEST(AddressTest, AServerThatListensEverywhereIsReachedByLoopback) {
+  EXPECT_EQ(LocalTarget({"0.0.0.0", 50051}), "127.0.0.1:50051");
+  EXPECT_EQ(LocalTarget({"::", 50051}), "[::1]:50051");
+  EXPECT_EQ(LocalTarget({"::1", 1}), "[::1]:1");
+  EXPECT_EQ(LocalTarget({"gateway.example", 1}), "gateway.example:1");
+}
+
 }  // namespace
 }  // namespace gannet

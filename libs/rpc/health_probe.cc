@@ -2,15 +2,12 @@
 
 #include <future>
 #include <iostream>
-#include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "libs/base/status_macros.h"
+#include "libs/rpc/address.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/grpc_status.h"
 
@@ -40,15 +37,13 @@ int AnswerHealth(const std::string& key, const std::string& listen) {
     std::cout << "not known: " << key << " names no address to ask\n";
     return 1;
   }
-  ChannelOptions options;
-  options.target = listen;
-  // A server that listens everywhere listens here.
-  for (const auto& [everywhere, here] :
-       {std::pair("0.0.0.0:", "127.0.0.1:"), std::pair("[::]:", "[::1]:")}) {
-    if (absl::StartsWith(listen, everywhere)) {
-      options.target = absl::StrCat(here, absl::StripPrefix(listen, everywhere));
-    }
+  const absl::StatusOr<Address> address = ParseAddress(listen);
+  if (!address.ok()) {
+    std::cout << key << ": " << address.status().message() << "\n";
+    return 1;
   }
+  ChannelOptions options;
+  options.target = LocalTarget(*address);
   const auto channel = MakeChannel(options, ChannelUse::kControl);
   const absl::StatusOr<bool> serving =
       channel.ok() ? ProbeHealth(*channel, "", absl::Seconds(3)) : channel.status();

@@ -136,34 +136,37 @@ absl::StatusOr<std::string> PemFromCompact(const std::string& text) {
 }
 
 HandshakeAdvice AdviseOnHandshake(absl::string_view message) {
-  // The second is what OpenSSL says when another authority of the same name has signed.
-  if (absl::StrContains(message, "certificate verify failed") ||
-      absl::StrContains(message, "asn1 encoding routines::EVP lib") ||
-      absl::StrContains(message, "CERTIFICATE_VERIFY_FAILED")) {
-    return {
-        "the server's certificate is not signed by the certificate authority given here, or it "
-        "has expired: get the current one from whoever runs the server",
-        true};
-  }
-  if (absl::StrContains(message, "Hostname Verification Check failed") ||
-      absl::StrContains(message, "is not in peer certificate")) {
-    return {
-        "the server's certificate is for another host name: call it by a name that is in the "
-        "certificate, or have this name added to it",
-        true};
-  }
-  if (absl::StrContains(message, "WRONG_VERSION_NUMBER") ||
-      absl::StrContains(message, "wrong version number")) {
-    return {
-        "there is a server, but it does not speak TLS: is it another port, or is the server "
-        "started without a certificate?",
-        true};
-  }
-  // What a server that wants TLS does to a client that does not speak it; but a server that is
-  // going down does the same.
-  if (absl::StrContains(message, "Socket closed") ||
-      absl::StrContains(message, "Connection reset by peer")) {
-    return {"if this lasts, the server may want TLS, or this may not be its port", false};
+  static constexpr char kOtherAuthority[] =
+      "the server's certificate is not signed by the certificate authority given here, or it has "
+      "expired: get the current one from whoever runs the server";
+  static constexpr char kOtherName[] =
+      "the server's certificate is for another host name: call it by a name that is in the "
+      "certificate, or have this name added to it";
+  static constexpr char kNoTls[] =
+      "there is a server, but it does not speak TLS: is it another port, or is the server started "
+      "without a certificate?";
+  static constexpr char kPerhapsTls[] =
+      "if this lasts, the server may want TLS, or this may not be its port";
+  static constexpr struct {
+    const char* words;
+    const char* advice;
+    bool certain;
+  } kKnown[] = {
+      {"CERTIFICATE_VERIFY_FAILED", kOtherAuthority, true},
+      {"certificate verify failed", kOtherAuthority, true},
+      // OpenSSL, when another authority of the same name has signed.
+      {"asn1 encoding routines::EVP lib", kOtherAuthority, true},
+      {"Hostname Verification Check failed", kOtherName, true},
+      {"is not in peer certificate", kOtherName, true},
+      {"WRONG_VERSION_NUMBER", kNoTls, true},
+      {"wrong version number", kNoTls, true},
+      // What a server that wants TLS does to a client that does not speak it; but a server that is
+      // going down does the same.
+      {"Socket closed", kPerhapsTls, false},
+      {"Connection reset by peer", kPerhapsTls, false},
+  };
+  for (const auto& known : kKnown) {
+    if (absl::StrContains(message, known.words)) return {known.advice, known.certain};
   }
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -37,14 +38,22 @@ class PatientCaller {
   absl::Status Call(absl::string_view what, const std::function<absl::Status()>& call,
                     const std::function<bool(const absl::Status&)>& also_retry);
 
-  // The first for a call with a result.
+  // The same for a call with a result.
   template <typename Function>
   auto CallFor(absl::string_view what, Function call) -> decltype(call()) {
+    return CallFor(what, std::move(call), [](const absl::Status&) { return false; });
+  }
+  template <typename Function>
+  auto CallFor(absl::string_view what, Function call,
+               const std::function<bool(const absl::Status&)>& also_retry) -> decltype(call()) {
     decltype(call()) result = absl::UnknownError("not called");
-    const absl::Status status = Call(what, [&] {
-      result = call();
-      return result.status();
-    });
+    absl::Status status = Call(
+        what,
+        [&] {
+          result = call();
+          return result.status();
+        },
+        also_retry);
     if (!status.ok()) return status;
     return result;
   }

@@ -7,6 +7,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/dcgan_layout.h"
+#include "libs/exchange/validation.h"
 #include "libs/rpc/address.h"
 
 namespace gannet {
@@ -15,17 +16,14 @@ namespace {
 constexpr size_t kLeaderIdBytes = 16;
 
 absl::Status CheckAdminAccess(const std::string& listen, const std::string& token) {
-  GANNET_ASSIGN_OR_RETURN(const Address address, ParseAddress(listen));
-  if (IsLoopback(address.host) || !token.empty()) return absl::OkStatus();
+  GANNET_RETURN_IF_ERROR(ParseAddress(listen).status());
+  if (IsLoopbackAddress(listen) || !token.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "the admin service would let anybody on the network steer the run: name a file with a token "
       "in coordinator.admin_token_file, or listen on a loopback address; got "
       "coordinator.admin_listen ",
       listen));
 }
-
-// What the store and the gateway's clients take at most.
-constexpr int64_t kMaxPayloadBytes = int64_t{1} << 30;
 
 int64_t ElementsOf(const BundleSpec& spec) {
   int64_t elements = 0;
@@ -55,10 +53,6 @@ absl::Status CheckSizes(const Config& config, const RunConfig& run) {
 }
 
 }  // namespace
-
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
-}
 
 absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFingerprint& data) {
   RunConfig run;

@@ -21,7 +21,4 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
 // machines without a token; what OpenDataset and ReadSecretFile return.
 absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Config& config);
 
-// Whether only this machine can reach the address: "localhost", 127.0.0.0/8 or ::1.
-bool IsLoopback(const std::string& host);
-
 }  // namespace gannet

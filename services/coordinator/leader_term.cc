@@ -130,7 +130,7 @@ absl::Status LeaderTerm::EndRun() {
                                   {"state", RunStateName(status_.state)},
                                   {"rounds_done", version_.value()}});
   if (output_ == nullptr) return absl::OkStatus();
-  const absl::Status written = output_->End(version_, encoded_weights_, weights_);
+  absl::Status written = output_->End(version_, encoded_weights_, weights_);
   if (!written.ok()) {
     log_.Error("results could not be written; start the coordinator again to repeat it",
                {{"reason", written}});
@@ -264,7 +264,7 @@ absl::StatusOr<LeaderTerm::NewWeights> LeaderTerm::EncodeState() const {
 absl::Status LeaderTerm::Publish(const PublishRequest& request) {
   Backoff backoff(options_.backoff);
   while (true) {
-    const absl::Status status = store_.Publish(request);
+    absl::Status status = store_.Publish(request);
     const bool in_doubt = PatientCaller::IsPassing(status) && !absl::IsAborted(status);
     if (!in_doubt) return status;
     log_.Warning("publication is in doubt, looking up what became of it",

@@ -2,7 +2,6 @@
 // publishes, until the run ends or Ctrl-C.
 //
 //   gannet-coordinator --config class.yaml
-#include <cstdlib>
 #include <iostream>
 
 #include "libs/base/clock.h"
@@ -12,6 +11,7 @@
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
 #include "libs/gan/gan.h"
+#include "libs/rpc/grpc_log.h"
 #include "libs/rpc/health_probe.h"
 #include "libs/telemetry/log.h"
 #include "services/coordinator/coordinator_config.h"
@@ -21,8 +21,7 @@
 int main(int argc, char** argv) {
   gannet::TuneMalloc();
   gannet::ProcessSignals signals;
-  // What gRPC would write to stderr by itself comes as a status as well, and better said.
-  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  gannet::SilenceGrpcLog();
   const auto flags = gannet::ParseServiceFlags(argc, argv, "gannet-coordinator",
                                                "Leads a run from its first round to its last.",
                                                gannet::HealthFlag::kOffered);

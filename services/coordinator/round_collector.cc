@@ -95,7 +95,7 @@ absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status
                 {"attempt", info.attempt.value()},
                 {"worker", info.worker.value()},
                 {"reason", reason}});
-  const absl::Status status = patience_.Call("reject a gradient", [&] {
+  absl::Status status = patience_.Call("reject a gradient", [&] {
     return store_.RejectGradient(run_, leadership_, info.unit,
                                  Printable(reason.message(), kMaxReasonChars));
   });

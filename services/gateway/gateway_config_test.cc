@@ -1,10 +1,8 @@
 #include "services/gateway/gateway_config.h"
 
 #include "absl/time/clock.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/rpc/testing/certificates.h"
 
 namespace gannet {
 namespace {

@@ -131,7 +131,8 @@ ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, Done<ClaimResult>
 
 void GatewayService::CancelClaim(ClaimQueue::Ticket ticket) { claims_.Cancel(ticket); }
 
-void GatewayService::FetchWeights(FetchWeightsCall call, Wanted wanted, Done<Payload> done) {
+void GatewayService::FetchWeights(const FetchWeightsCall& call, Wanted wanted,
+                                  const Done<Payload>& done) {
   auto get = [this, call, done] {
     weights_.Get(
         call.run, call.version,

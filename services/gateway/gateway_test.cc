@@ -102,7 +102,7 @@ class GatewayTest : public ::testing::Test {
   }
 
   WorkerIdentity Join(int number, int64_t incarnation = 1) {
-    const WorkerIdentity worker = TestWorker(number, incarnation);
+    WorkerIdentity worker = TestWorker(number, incarnation);
     EXPECT_OK(client_->Join(TestJoin(worker, config_)));
     return worker;
   }

@@ -3,7 +3,6 @@
 //
 //   gannet-gateway --database.url postgres://gannet@db.example/gannet --gateway.listen
 //   0.0.0.0:50051
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 
@@ -14,6 +13,7 @@
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
+#include "libs/rpc/grpc_log.h"
 #include "libs/rpc/health_probe.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/log.h"
@@ -23,8 +23,7 @@
 int main(int argc, char** argv) {
   gannet::TuneMalloc();
   gannet::ProcessSignals signals;
-  // What gRPC would write to stderr by itself comes as a status as well, and better said.
-  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  gannet::SilenceGrpcLog();
 
   const absl::StatusOr<gannet::ServiceFlags> flags = gannet::ParseServiceFlags(
       argc, argv, "gannet-gateway", "Lets workers reach a run by gRPC, in front of PostgreSQL.",

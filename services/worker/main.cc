@@ -1,7 +1,6 @@
 // gannet-worker lends this machine to a run: it computes gradients until the run ends or Ctrl-C.
 //
 //   gannet-worker --worker.exchange gateway.example:50051 --worker.name "Ada's laptop"
-#include <cstdlib>
 #include <iostream>
 
 #include "libs/base/clock.h"
@@ -9,14 +8,14 @@
 #include "libs/base/process_signals.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
+#include "libs/rpc/grpc_log.h"
 #include "libs/telemetry/log.h"
 #include "services/worker/worker_server.h"
 
 int main(int argc, char** argv) {
   gannet::TuneMalloc();
   gannet::ProcessSignals signals;
-  // What gRPC would write to stderr by itself comes as a status as well, and better said.
-  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  gannet::SilenceGrpcLog();
   const absl::StatusOr<gannet::ServiceFlags> flags =
       gannet::ParseServiceFlags(argc, argv, "gannet-worker", "Computes gradients for a run.");
   if (!flags.ok()) return gannet::FailUsage(flags.status());

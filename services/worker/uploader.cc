@@ -86,18 +86,12 @@ absl::Status Uploader::Send(Upload& upload) {
   request.stats.compute_seconds = upload.gradient.compute_seconds;
   request.payload = Payload::FromBytes(codec_, *std::move(bytes));
 
-  SubmitOutcome outcome = SubmitOutcome::kClosed;
-  const absl::Status status = caller_.Call(
-      "submit",
-      [&] {
-        absl::StatusOr<SubmitOutcome> answer = exchange_.Submit(request);
-        if (answer.ok()) outcome = *answer;
-        return answer.status();
-      },
+  const absl::StatusOr<SubmitOutcome> outcome = caller_.CallFor(
+      "submit", [&] { return exchange_.Submit(request); },
       // The bytes are kept here: a damaged transfer is worth another one.
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
   metrics_.submit_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
-  switch (status.code()) {
+  switch (outcome.status().code()) {
     case absl::StatusCode::kOk:
       break;
     case absl::StatusCode::kCancelled:
@@ -105,14 +99,14 @@ absl::Status Uploader::Send(Upload& upload) {
       return absl::OkStatus();
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kFailedPrecondition:
-      return status;
+      return outcome.status();
     default:
-      return GiveUp(upload, std::string(status.message()));
+      return GiveUp(upload, std::string(outcome.status().message()));
   }
 
-  metrics_.CountOutcome(outcome);
-  const bool kept = outcome == SubmitOutcome::kAccepted || outcome == SubmitOutcome::kLate ||
-                    outcome == SubmitOutcome::kAlreadyAccepted;
+  metrics_.CountOutcome(*outcome);
+  const bool kept = *outcome == SubmitOutcome::kAccepted || *outcome == SubmitOutcome::kLate ||
+                    *outcome == SubmitOutcome::kAlreadyAccepted;
   if (!kept) {
     log_.Info("gradient came too late, somebody else computed the unit",
               {{"round", unit.round.value()}, {"slot", unit.slot.value()}});

@@ -125,12 +125,9 @@ absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
   request.wait = worker_.options_.claim_wait;
   while (!worker_.stop_.requested()) {
     request.request_id = RandomHex(16);
-    ClaimResult result;
     const absl::Duration start = worker_.clock_.Steady();
-    GANNET_RETURN_IF_ERROR(caller_.Call("claim", [&] {
-      absl::StatusOr<ClaimResult> answer = worker_.exchange_.Claim(request);
-      if (answer.ok()) result = *std::move(answer);
-      return answer.status();
+    GANNET_ASSIGN_OR_RETURN(ClaimResult result, caller_.CallFor("claim", [&] {
+      return worker_.exchange_.Claim(request);
     }));
     run_state_ = result.state;
     if (result.unit.has_value()) {
@@ -177,24 +174,22 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
 absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
   if (weights_version_ == unit.weights_version) return true;
   const absl::Duration start = worker_.clock_.Steady();
-  Payload payload;
-  const absl::Status fetched = caller_.Call(
+  const absl::StatusOr<Payload> payload = caller_.CallFor(
       "fetch weights",
       [&] {
-        absl::StatusOr<Payload> answer = worker_.exchange_.FetchWeights(
-            worker_.options_.identity, join_.run, unit.weights_version);
-        if (answer.ok()) payload = *std::move(answer);
-        return answer.status();
+        return worker_.exchange_.FetchWeights(worker_.options_.identity, join_.run,
+                                              unit.weights_version);
       },
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
-  if (fetched.code() == absl::StatusCode::kNotFound) return false;
-  GANNET_RETURN_IF_ERROR(fetched);
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, DecodeBundle(*payload.bytes, payload.codec));
+  if (payload.status().code() == absl::StatusCode::kNotFound) return false;
+  GANNET_RETURN_IF_ERROR(payload.status());
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
+                          DecodeBundle(*payload->bytes, payload->codec));
   weights_version_.reset();
   GANNET_RETURN_IF_ERROR(computer_->SetWeights(weights));
   weights_version_ = unit.weights_version;
   worker_.metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(worker_.clock_.Steady() - start));
-  worker_.metrics_.received_bytes.Increment(static_cast<double>(payload.bytes->size()));
+  worker_.metrics_.received_bytes.Increment(static_cast<double>(payload->bytes->size()));
   worker_.metrics_.weights_version.Set(static_cast<double>(unit.weights_version.value()));
   return true;
 }
@@ -211,7 +206,7 @@ absl::Status Worker::Session::Fail(const WorkUnit& unit, const absl::Status& why
                      {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", why}});
   worker_.metrics_.failed_units.Increment();
   const std::string reason = Printable(why.message(), kMaxReasonChars);
-  const absl::Status status = caller_.Call("fail", [&] {
+  absl::Status status = caller_.Call("fail", [&] {
     return worker_.exchange_.Fail(worker_.options_.identity, join_.run, unit.unit, unit.attempt,
                                   reason);
   });
@@ -287,36 +282,31 @@ absl::StatusOr<WorkerReport> Worker::Run() {
   request.run_name = options_.run_name;
   request.display_name = options_.display_name;
   request.hardware = options_.hardware;
-  JoinResult join;
-  const auto call_join = [&] {
-    absl::StatusOr<JoinResult> answer = exchange_.Join(request);
-    if (answer.ok()) join = *std::move(answer);
-    return answer.status();
-  };
+  const auto call_join = [&] { return exchange_.Join(request); };
   // Students come early: no run yet is a reason to wait.
   const auto no_run_yet = [](const absl::Status& s) {
     return s.code() == absl::StatusCode::kNotFound;
   };
-  absl::Status joined = caller.Call("join", call_join, no_run_yet);
-  if (joined.ok()) {
+  absl::StatusOr<JoinResult> join = caller.CallFor("join", call_join, no_run_yet);
+  if (join.ok()) {
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                            open_dataset_(join.config.model.image_size));
+                            open_dataset_(join->config.model.image_size));
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<GradientComputer> computer,
-                            make_computer_(join.config.model));
+                            make_computer_(join->config.model));
     request.data = ToDomain(dataset->fingerprint());
-    joined = caller.Call("join", call_join, no_run_yet);
-    if (joined.ok()) {
-      log_.Info("joined", {{"run", join.config.name},
+    join = caller.CallFor("join", call_join, no_run_yet);
+    if (join.ok()) {
+      log_.Info("joined", {{"run", join->config.name},
                            {"worker", options_.identity.id.value()},
                            {"name", options_.display_name},
                            {"data", dataset->fingerprint().description},
                            {"images", dataset->size()}});
-      Session session(*this, caller, join, std::move(dataset), std::move(computer));
+      Session session(*this, caller, *join, std::move(dataset), std::move(computer));
       return session.Work();
     }
   }
-  if (joined.code() == absl::StatusCode::kCancelled) return WorkerReport{};
-  return joined;
+  if (join.status().code() == absl::StatusCode::kCancelled) return WorkerReport{};
+  return join.status();
 }
 
 }  // namespace gannet

@@ -52,10 +52,8 @@ absl::StatusOr<Connection> Connect(const Config& config, Clock& clock, StopSigna
   options.pool_size = 2;
   options.application_name = "gannet-worker";
   PatientCaller caller(connection.peer, clock, stop, log);
-  GANNET_RETURN_IF_ERROR(caller.Call("connect", [&] {
-    absl::StatusOr<std::unique_ptr<PgBackend>> backend = PgBackend::Create(options, log, metrics);
-    if (backend.ok()) connection.backend = *std::move(backend);
-    return backend.status();
+  GANNET_ASSIGN_OR_RETURN(connection.backend, caller.CallFor("connect", [&] {
+    return PgBackend::Create(options, log, metrics);
   }));
   return connection;
 }

@@ -145,6 +145,9 @@ class WorkerTest : public ::testing::Test {
     });
   }
 
+  // Lets a worker work until a unit has failed for good. Returns the reason that the run was given.
+  std::string WhyAUnitFails();
+
   // Publishes the round with the weights it had.
   void Publish(Round round, bool finished) {
     PublishRequest request =
@@ -188,6 +191,12 @@ class RunningWorker {
   absl::StatusOr<WorkerReport> report_ = absl::UnknownError("not run");
   std::thread thread_;
 };
+
+std::string WorkerTest::WhyAUnitFails() {
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+  return AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; }).failure_reason;
+}
 
 TEST_F(WorkerTest, WorksUntilTheRunIsFinished) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
@@ -239,39 +248,24 @@ TEST_F(WorkerTest, AStopGivesTheUnitBackAtOnce) {
 
 TEST_F(WorkerTest, AnUnreadableImageIsReportedByName) {
   on_read_ = [](int64_t) { return absl::DataLossError("cannot decode 000042.jpg"); };
-  const std::unique_ptr<Worker> worker = MakeWorker(1);
-  RunningWorker running(*worker);
 
-  const RoundProgress progress =
-      AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; });
-
-  EXPECT_THAT(progress.failure_reason, HasSubstr("000042.jpg"));
+  EXPECT_THAT(WhyAUnitFails(), HasSubstr("000042.jpg"));
   ASSERT_OK_AND_ASSIGN(const RunStatus status, backend_.store().GetRunStatus(run_));
   EXPECT_EQ(status.state, RunState::kPaused);
 }
 
 TEST_F(WorkerTest, AFileNameThatIsNoTextIsReportedAllTheSame) {
   on_read_ = [](int64_t) { return absl::DataLossError("cannot decode 02b\xff\nx.png"); };
-  const std::unique_ptr<Worker> worker = MakeWorker(1);
-  RunningWorker running(*worker);
 
-  const RoundProgress progress =
-      AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; });
-
-  EXPECT_THAT(progress.failure_reason, HasSubstr("02b??x.png"));
+  EXPECT_THAT(WhyAUnitFails(), HasSubstr("02b??x.png"));
 }
 
 TEST_F(WorkerTest, AGradientThatIsTooLargeFailsItsUnit) {
   exchange_.before = [](absl::string_view method) {
     return method == "submit" ? absl::OutOfRangeError("too large") : absl::OkStatus();
   };
-  const std::unique_ptr<Worker> worker = MakeWorker(1);
-  RunningWorker running(*worker);
 
-  const RoundProgress progress =
-      AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; });
-
-  EXPECT_THAT(progress.failure_reason, HasSubstr("too large"));
+  EXPECT_THAT(WhyAUnitFails(), HasSubstr("too large"));
 }
 
 TEST_F(WorkerTest, LostAnswersCostNothing) {
