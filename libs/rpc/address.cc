@@ -25,7 +25,8 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text) {
     return malformed();
   }
   if (host.empty() || absl::StrContains(host, "/") || port.empty() || port.size() > 5 ||
-      !std::all_of(port.begin(), port.end(), [](char c) { return absl::ascii_isdigit(c); })) {
+      !std::all_of(port.begin(), port.end(),
+                   [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); })) {
     return malformed();
   }
   Address address;

@@ -10,14 +10,15 @@
 #include <system_error>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace gannet {
 namespace {
 
 void Add(std::string& text, const char* name, const char* type, const char* help, double value) {
-  absl::StrAppend(&text, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n", name, " ",
-                  absl::StrCat(value), "\n");
+  // StrCat would give six digits of it, too few for a time since 1970.
+  absl::StrAppendFormat(&text, "# HELP %s %s\n# TYPE %s %s\n%s %.17g\n", name, help, name, type,
+                        name, value);
 }
 
 // Number `field` of /proc/self/stat, counted from 1 as in proc(5); -1 when it cannot be read.
@@ -44,6 +45,15 @@ double BootTime() {
   return -1;
 }
 
+// When this process started, in seconds since 1970; -1 when it cannot be read.
+double StartTime() {
+  constexpr int kStartTime = 22;
+  const double ticks = StatField(kStartTime);
+  const double boot = BootTime();
+  if (ticks < 0 || boot < 0) return -1;
+  return boot + ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 }  // namespace
 
 std::string RenderProcessMetrics() {
@@ -57,18 +67,16 @@ std::string RenderProcessMetrics() {
         "Total user and system CPU time spent in seconds.",
         seconds(usage.ru_utime) + seconds(usage.ru_stime));
   }
-  constexpr int kStartTime = 22;
   constexpr int kResidentPages = 24;
   if (const double pages = StatField(kResidentPages); pages >= 0) {
     Add(text, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
         pages * static_cast<double>(sysconf(_SC_PAGESIZE)));
   }
-  const double ticks = StatField(kStartTime);
-  const double boot = BootTime();
-  if (ticks >= 0 && boot >= 0) {
+  // Read once: the machine's own start moves when its clock is set.
+  static const double start = StartTime();
+  if (start >= 0) {
     Add(text, "process_start_time_seconds", "gauge",
-        "Start time of the process since unix epoch in seconds.",
-        boot + ticks / static_cast<double>(sysconf(_SC_CLK_TCK)));
+        "Start time of the process since unix epoch in seconds.", start);
   }
   std::error_code error;
   std::filesystem::directory_iterator descriptors("/proc/self/fd", error);
