@@ -9,6 +9,7 @@
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
 #include "libs/rpc/bearer_token.h"
+#include "libs/rpc/reconnector.h"
 
 namespace gannet {
 namespace {
@@ -45,6 +46,7 @@ absl::StatusOr<Page<T>> PageFromProto(const Repeated& items, const std::string& 
 
 struct AdminClient::Stub {
   std::unique_ptr<v1::AdminService::Stub> service;
+  std::unique_ptr<Reconnector> reconnector;
 };
 
 absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Create(
@@ -53,6 +55,7 @@ absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Create(
                           MakeChannel(options.channel, ChannelUse::kControl));
   auto stub = std::make_unique<Stub>();
   stub->service = v1::AdminService::NewStub(channel);
+  stub->reconnector = std::make_unique<Reconnector>(std::vector{channel});
   return std::unique_ptr<AdminClient>(new AdminClient(options, std::move(stub)));
 }
 
@@ -67,6 +70,7 @@ void AdminClient::Prepare(grpc::ClientContext& context) const {
 }
 
 absl::Status AdminClient::ToStatus(const grpc::Status& status) const {
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) stub_->reconnector->Reconnect();
   return CallStatus(status, "coordinator", options_.channel.target);
 }
 

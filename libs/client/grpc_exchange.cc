@@ -11,6 +11,7 @@
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
 #include "libs/rpc/bearer_token.h"
+#include "libs/rpc/reconnector.h"
 
 namespace gannet {
 namespace {
@@ -22,6 +23,7 @@ constexpr size_t kChunkBytes = 512 << 10;
 struct GrpcExchange::Stubs {
   std::unique_ptr<v1::ExchangeService::Stub> control;
   std::unique_ptr<v1::ExchangeService::Stub> bulk;
+  std::unique_ptr<Reconnector> reconnector;
 };
 
 absl::StatusOr<std::unique_ptr<GrpcExchange>> GrpcExchange::Create(
@@ -33,6 +35,7 @@ absl::StatusOr<std::unique_ptr<GrpcExchange>> GrpcExchange::Create(
                           MakeChannel(options.channel, ChannelUse::kBulk));
   stubs->control = v1::ExchangeService::NewStub(control);
   stubs->bulk = v1::ExchangeService::NewStub(bulk);
+  stubs->reconnector = std::make_unique<Reconnector>(std::vector{control, bulk});
   return std::unique_ptr<GrpcExchange>(new GrpcExchange(options, std::move(stubs)));
 }
 
@@ -42,6 +45,7 @@ GrpcExchange::GrpcExchange(const GrpcExchangeOptions& options, std::unique_ptr<S
 GrpcExchange::~GrpcExchange() = default;
 
 absl::Status GrpcExchange::ToStatus(const grpc::Status& status) const {
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) stubs_->reconnector->Reconnect();
   return CallStatus(status, "gateway", options_.channel.target);
 }
 

@@ -30,7 +30,8 @@ struct GrpcExchangeOptions {
 // KiB, header first, and are verified on arrival. Claims, heartbeats and the like have a connection
 // of their own, beside that of the payloads.
 //
-// Each call makes one attempt: the caller repeats, with back-off; every call is idempotent.
+// Each call makes one attempt: the caller repeats, with back-off; every call is idempotent. A lost
+// connection is sought again in the background from the first call that misses it.
 //
 // Thread safety: all methods may be called from any thread.
 // Errors beyond those of Exchange: DEADLINE_EXCEEDED - a limit of the options passed; DATA_LOSS -

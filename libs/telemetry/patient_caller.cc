@@ -1,6 +1,7 @@
 #include "libs/telemetry/patient_caller.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,7 @@ PatientCaller::PatientCaller(std::string peer, Clock& clock, StopSignal& stop, L
       stop_(stop),
       log_(log),
       policy_(policy),
+      seed_(std::random_device{}()),
       on_change_(std::move(on_change)) {}
 
 bool PatientCaller::IsPassing(const absl::Status& status) {
@@ -34,7 +36,7 @@ absl::Status PatientCaller::Call(absl::string_view what,
 
 absl::Status PatientCaller::Call(absl::string_view what, const std::function<absl::Status()>& call,
                                  const std::function<bool(const absl::Status&)>& also_retry) {
-  Backoff backoff(policy_);
+  Backoff backoff(policy_, seed_);
   const absl::Duration start = clock_.Steady();
   absl::Duration next_line = absl::ZeroDuration();
   absl::Duration line_interval = kFirstLineInterval;

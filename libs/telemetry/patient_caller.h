@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -68,6 +69,7 @@ class PatientCaller {
   StopSignal& stop_;
   Logger& log_;
   const BackoffPolicy policy_;
+  const uint64_t seed_;  // each process its own: a class does not come back in step
   const std::function<void(bool up)> on_change_;
 };
 

@@ -50,6 +50,12 @@ class TlsTest : public testing::Test {
     return settings;
   }
 
+  // Of the gateway, once it has started.
+  std::string Port() const {
+    const std::string& address = monday_.gateway_address();
+    return address.substr(address.rfind(':') + 1);
+  }
+
   const TestAuthority authority_;
   E2eClass monday_;
   ProgramSettings gateway_settings_;
@@ -74,13 +80,36 @@ TEST_F(TlsTest, AClassTrainsByTlsAndNobodySeesItsCode) {
   }
 }
 
+class LongTlsTest : public TlsTest {
+ protected:
+  LongTlsTest() : TlsTest("60") {}
+};
+
+// By now the worker asks so seldom that a handshake has to go on between its calls.
+TEST_F(LongTlsTest, AGatewayThatWasAwayForLongIsFoundAgain) {
+  ChildProcess& coordinator = monday_.StartCoordinator();
+  ChildProcess& gateway = monday_.StartGateway(gateway_settings_);
+  ChildProcess& ada = monday_.StartWorker("ada", worker_settings_);
+  ASSERT_TRUE(monday_.AwaitRounds(3));
+  const std::string peer = absl::StrCat("peer=\"the gateway at ", monday_.gateway_address(), "\"");
+  const std::string waiting = absl::StrCat("waiting, will try again ", peer);
+  gateway.Kill();
+  ASSERT_EQ(monday_.Text("SELECT state FROM gannet.run"), "running");
+  ASSERT_TRUE(ada.AwaitError(waiting));
+  const size_t first = ada.err().find(waiting);
+  ASSERT_TRUE(ada.AwaitError(waiting, first + 1)) << "the line after 10 s";
+
+  monday_.StartGateway(GatewayWith("gateway.listen", absl::StrCat("0.0.0.0:", Port())));
+  ASSERT_TRUE(ada.AwaitError(absl::StrCat("answers again ", peer), first));
+  monday_.ExpectEnd({&coordinator, &ada});
+  monday_.ExpectEveryGradientCountedOnce();
+}
+
 TEST_F(TlsTest, WhoeverDoesNotBelongIsToldWhy) {
   monday_.StartCoordinator();
   monday_.StartGateway(gateway_settings_);
   monday_.Write("wrong", "walrus-and-otter");
   monday_.Write("other.crt", TestAuthority().certificate());
-  const std::string port =
-      absl::StrCat(":", monday_.gateway_address().substr(monday_.gateway_address().rfind(':') + 1));
   const std::vector<std::pair<ChildProcess*, std::string>> refused = {
       {&monday_.StartWorker("no-code", {{"worker.ca_file", monday_.PathOf("ca.crt")}}),
        "this class asks for a class code"},
@@ -90,7 +119,7 @@ TEST_F(TlsTest, WhoeverDoesNotBelongIsToldWhy) {
       {&monday_.StartWorker("other-ca", WorkerWith("worker.ca_file", monday_.PathOf("other.crt"))),
        "not signed by the certificate authority given here"},
       {&monday_.StartWorker("other-name",
-                            WorkerWith("worker.exchange", absl::StrCat("127.0.0.2", port))),
+                            WorkerWith("worker.exchange", absl::StrCat("127.0.0.2:", Port()))),
        "for another host name"},
       {&monday_.StartWorker("no-file", WorkerWith("worker.ca_file", monday_.PathOf("nothing"))),
        "cannot read the file of worker.ca_file"},
