@@ -39,12 +39,15 @@ absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const Admin
   if (connection.address.empty()) {
     GANNET_ASSIGN_OR_RETURN(connection.address, TargetOf(config.coordinator.admin_listen));
   }
+  const bool by_option = !options.token_file.empty();
   const std::string& token_file =
-      options.token_file.empty() ? config.coordinator.admin_token_file : options.token_file;
+      by_option ? options.token_file : config.coordinator.admin_token_file;
   AdminClientOptions client;
   client.channel.target = connection.address;
   if (!token_file.empty()) {
-    GANNET_ASSIGN_OR_RETURN(client.token, ReadSecretFile(token_file));
+    GANNET_ASSIGN_OR_RETURN(
+        client.token,
+        ReadTokenFile(by_option ? "--token-file" : "coordinator.admin_token_file", token_file));
   }
   GANNET_ASSIGN_OR_RETURN(connection.client, AdminClient::Create(client));
   return connection;

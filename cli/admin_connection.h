@@ -30,7 +30,7 @@ struct AdminConnection {
 };
 
 // Makes a client for coordinator.admin_listen (a wildcard address is reached by loopback) or
-// --address. Returns: INVALID_ARGUMENT - no usable address; as ReadSecretFile.
+// --address. Returns: INVALID_ARGUMENT - no usable address; as ReadTokenFile.
 absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const AdminOptions& options);
 
 // Writes why a call to the coordinator failed and what to do. Returns the exit code.

@@ -9,9 +9,11 @@
 namespace gannet {
 namespace {
 
-int Check(const CliState& cli) {
+int Check(const CliState& cli, bool files) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
+  const absl::Status named = files ? CheckNamedFiles(*config) : absl::OkStatus();
+  if (!named.ok()) return FailConfig(named);
   std::cout << "The configuration is valid.\n";
   return kExitOk;
 }
@@ -35,7 +37,9 @@ void AddConfigCommand(CLI::App& app, CliState& cli) {
 
   CLI::App* check =
       group->add_subcommand("check", "Report every mistake in file, environment and flags at once");
-  check->callback([&cli] { cli.action = [&cli] { return Check(cli); }; });
+  const auto files = std::make_shared<bool>(false);
+  check->add_flag("--files", *files, "Try to read the certificates and secrets it names, too");
+  check->callback([&cli, files] { cli.action = [&cli, files] { return Check(cli, *files); }; });
 
   CLI::App* show = group->add_subcommand("show", "Print the settings in effect as YAML");
   show->callback([&cli] { cli.action = [&cli] { return Show(cli); }; });

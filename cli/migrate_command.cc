@@ -32,6 +32,8 @@ const char* AdviceFor(const absl::Status& status) {
 int RunMigrate(const CliState& cli, absl::Duration patience) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
+  const absl::Status files = CheckNamedFiles(*config, {"database.password_file"});
+  if (!files.ok()) return FailConfig(files);
   Logger log("migrate", LogOptions::FromWords(config->log.level, config->log.format));
   const PgBackendOptions options{.url = config->database.url,
                                  .password_file = config->database.password_file,

@@ -8,11 +8,12 @@
 #
 # GANNET_PUBLIC_HOST   names and addresses by which students reach this machine, separated by commas; the first one is printed
 # GANNET_GATEWAY_PORT  the port they reach it at
+# GANNET_SECRETS_DIR   where everything is kept; default: /run/gannet
 set -eu
 
-dir=/run/gannet
+dir=${GANNET_SECRETS_DIR:-/run/gannet}
 authority=$dir/authority tls=$dir/tls class=$dir/class
-hosts=${GANNET_PUBLIC_HOST:-}
+hosts=$(printf %s "${GANNET_PUBLIC_HOST:-}" | tr -d ' \t\r')
 port=${GANNET_GATEWAY_PORT:-50051}
 month=$((30 * 24 * 3600))
 
@@ -67,19 +68,30 @@ names() {
   done
 }
 
+check_hosts() {
+  printf '%s' "$hosts" | tr ',' '\n' | while read -r host || [ -n "$host" ]; do
+    case $host in
+      *//* | *[!A-Za-z0-9.:-]*) false ;;
+      *:*:*) ;;
+      *:*) false ;;
+    esac || die "GANNET_PUBLIC_HOST: '$host' is neither a host's name nor an address; give it without scheme and port, for example lab.example.org"
+  done
+}
+
 make_certificate() {
   if [ -s "$tls/gateway.crt" ] && [ -s "$tls/gateway.key" ] && [ "$(cat "$tls/names" 2>/dev/null)" = "$(names)" ] &&
     openssl x509 -in "$tls/gateway.crt" -checkend $month >/dev/null &&
     openssl verify -CAfile "$authority/ca.crt" "$tls/gateway.crt" >/dev/null 2>&1; then
     return 0
   fi
+  [ ! -s "$tls/gateway.crt" ] || renewed=yes
   work=$(mktemp -d)
   openssl ecparam -name prime256v1 -genkey -noout >"$work/key"
   openssl req -new -key "$work/key" -subj "/CN=Gannet gateway" >"$work/request"
   printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$(names)" >"$work/extensions"
   openssl x509 -req -in "$work/request" -CA "$authority/ca.crt" -CAkey "$authority/ca.key" -sha256 -days 397 \
     -set_serial "0x$(openssl rand -hex 16)" -extfile "$work/extensions" >"$work/crt" 2>"$work/log" ||
-    die "the certificate could not be made for '$(names)': is GANNET_PUBLIC_HOST a list of host names and addresses? $(cat "$work/log")"
+    die "$(tr '\n' ' ' <"$work/log"); the certificate could not be made for '$(names)': is GANNET_PUBLIC_HOST a list of host names and addresses?"
   install_file "$tls/gateway.key" 400 <"$work/key"
   install_file "$tls/gateway.crt" 444 <"$work/crt"
   names | install_file "$tls/names" 444
@@ -93,17 +105,21 @@ print_join() {
   ca=$(openssl x509 -in "$class/ca.crt" -outform DER | base64 -w 0)
   echo "A student joins with this line:"
   echo
-  echo "docker run --rm --init --env GANNET_WORKER_EXCHANGE=$address:$port --env GANNET_WORKER_CLASS_CODE=$(cat "$class/code") --env GANNET_WORKER_CA=$ca gannet/worker:${GANNET_TAG:-0.1.0}"
+  echo "docker run --rm --init --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --volume gannet-worker:/var/lib/gannet --env GANNET_WORKER_EXCHANGE=$address:$port --env GANNET_WORKER_CLASS_CODE=$(cat "$class/code") --env GANNET_WORKER_CA=$ca gannet/worker:${GANNET_TAG:-0.1.0}"
   echo
+  [ -z "$renewed" ] || say "a new certificate was made: a gateway that runs shows the old one until it is restarted (docker-compose restart gateway)"
   [ -n "$hosts" ] || say "THIS-MACHINE stands for the name students reach this machine by: set GANNET_PUBLIC_HOST to it in .env"
 }
 
+renewed=""
+check_hosts
 if [ "${1:-}" = join ]; then
   [ -s "$class/code" ] || die "there are no secrets yet: start the class first"
   print_join
   exit
 fi
 for volume in "$authority" "$dir/database" "$dir/admin" "$tls" "$class"; do
+  [ -d "$volume" ] || mkdir -p "$volume"
   [ -w "$volume" ] || die "$volume cannot be written by user $(id -u): its volume belongs to somebody else; remove it (docker volume rm) and start again"
 done
 make_secret "$dir/database/password" 'A-Za-z0-9' 32

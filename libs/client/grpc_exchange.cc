@@ -1,6 +1,7 @@
 #include "libs/client/grpc_exchange.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,7 @@ struct GrpcExchange::Stubs {
   std::unique_ptr<v1::ExchangeService::Stub> control;
   std::unique_ptr<v1::ExchangeService::Stub> bulk;
   std::unique_ptr<Reconnector> reconnector;
+  std::atomic<bool> reached = false;
 };
 
 absl::StatusOr<std::unique_ptr<GrpcExchange>> GrpcExchange::Create(
@@ -45,8 +47,13 @@ GrpcExchange::GrpcExchange(const GrpcExchangeOptions& options, std::unique_ptr<S
 GrpcExchange::~GrpcExchange() = default;
 
 absl::Status GrpcExchange::ToStatus(const grpc::Status& status) const {
+  if (status.ok()) stubs_->reached = true;
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) stubs_->reconnector->Reconnect();
-  return CallStatus(status, "gateway", options_.channel.target);
+  absl::Status converted = CallStatus(status, "gateway", options_.channel.target);
+  const bool stranger = absl::IsFailedPrecondition(converted) &&
+                        status.error_code() != grpc::StatusCode::FAILED_PRECONDITION;
+  if (stranger && stubs_->reached) return absl::UnavailableError(converted.message());
+  return converted;
 }
 
 absl::StatusOr<JoinResult> GrpcExchange::Join(const JoinRequest& request) {

@@ -31,7 +31,10 @@ struct GrpcExchangeOptions {
 // of their own, beside that of the payloads.
 //
 // Each call makes one attempt: the caller repeats, with back-off; every call is idempotent. A lost
-// connection is sought again in the background from the first call that misses it.
+// connection is sought again in the background from the first call that misses it. Somebody else
+// who answers at the target (a wrong certificate, no gateway) is FAILED_PRECONDITION at first, and
+// UNAVAILABLE once the gateway has been reached: then it is the sign-in page of a network, which
+// passes.
 //
 // Thread safety: all methods may be called from any thread.
 // Errors beyond those of Exchange: DEADLINE_EXCEEDED - a limit of the options passed; DATA_LOSS -

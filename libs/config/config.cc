@@ -302,16 +302,36 @@ absl::StatusOr<std::string> ReadNamedFile(absl::string_view key, const std::stri
   return ReadSmallFile(path, kMaxFileBytes, absl::StrCat("the file of ", key));
 }
 
-absl::StatusOr<std::string> ReadSecretFile(const std::string& path) {
-  GANNET_ASSIGN_OR_RETURN(std::string secret,
-                          ReadSmallFile(path, kMaxSecretBytes, "the secret file"));
-  if (absl::EndsWith(secret, "\n")) secret.pop_back();
-  if (absl::EndsWith(secret, "\r")) secret.pop_back();
-  if (secret.empty()) {
+absl::StatusOr<std::string> ReadTokenFile(absl::string_view key, const std::string& path) {
+  const std::string what = absl::StrCat("the file of ", key);
+  GANNET_ASSIGN_OR_RETURN(std::string token, ReadSmallFile(path, kMaxSecretBytes, what));
+  if (absl::EndsWith(token, "\n")) token.pop_back();
+  if (absl::EndsWith(token, "\r")) token.pop_back();
+  if (token.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the secret file ", Shown(path), " is empty: write the secret into it"));
+        absl::StrCat(what, " ", Shown(path), " is empty: write the secret into it"));
   }
-  return secret;
+  const std::string mistake = CheckToken(token);
+  if (mistake.empty()) return token;
+  return absl::InvalidArgumentError(absl::StrCat(what, " ", Shown(path), " ", mistake));
+}
+
+absl::Status CheckNamedFiles(const Config& config, const std::vector<absl::string_view>& keys) {
+  for (const absl::string_view key : keys) {
+    const std::string path = ValueText(*FindKey(key), config);
+    if (path.empty()) continue;
+    const bool is_token = absl::EndsWith(key, "code_file") || absl::EndsWith(key, "token_file");
+    GANNET_RETURN_IF_ERROR(
+        (is_token ? ReadTokenFile(key, path) : ReadNamedFile(key, path)).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNamedFiles(const Config& config) {
+  return CheckNamedFiles(
+      config, {"database.password_file", "coordinator.admin_token_file", "gateway.tls_cert_file",
+               "gateway.tls_key_file", "gateway.class_code_file", "worker.class_code_file",
+               "worker.ca_file"});
 }
 
 }  // namespace gannet

@@ -148,9 +148,18 @@ absl::StatusOr<std::string> ReadNamedFile(absl::string_view key, const std::stri
 // Whether only programs of this machine can reach HOST:PORT: "localhost", 127.0.0.0/8 or ::1.
 bool IsLoopbackAddress(absl::string_view address);
 
-// Reads a secret from a file (a trailing newline is dropped).
-// Returns: NOT_FOUND, PERMISSION_DENIED - naming the file and what to do; INVALID_ARGUMENT - it is
-// empty.
-absl::StatusOr<std::string> ReadSecretFile(const std::string& path);
+// Reads a class code or token from the file that a key, or a flag, names (a trailing newline is
+// dropped).
+// Returns: as ReadNamedFile; INVALID_ARGUMENT - it is empty, or cannot be shown in a header of
+// gRPC, which takes printable ASCII only.
+absl::StatusOr<std::string> ReadTokenFile(absl::string_view key, const std::string& path);
+
+// Whether the files that these keys name can be read and hold what they should; a key that is not
+// set names none.
+// Returns: the first mistake, as ReadNamedFile and ReadTokenFile.
+absl::Status CheckNamedFiles(const Config& config, const std::vector<absl::string_view>& keys);
+
+// The same for every key that names a secret or a certificate.
+absl::Status CheckNamedFiles(const Config& config);
 
 }  // namespace gannet

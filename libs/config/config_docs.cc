@@ -37,7 +37,7 @@ How a value is found, strongest first:
 - **Sizes** are bytes, or carry `KiB`, `MiB` or `GiB`: `256MiB`.
 - **`${NAME}`** in the file is replaced by the environment variable `NAME`; one that is not set is a mistake. `$${` stands for the text `${`.
 - **Paths** are relative to the working directory of the program.
-- **Secrets** never stand in the file, in a flag or in a URL: the password of the database comes from `database.password_file`, `PGPASSWORD`, `PGPASSFILE` or `~/.pgpass`, the token of the admin service from `coordinator.admin_token_file`.
+- **Secrets** never stand in a flag or in a URL, and best in files of their own: the password of the database comes from `database.password_file`, `PGPASSWORD`, `PGPASSFILE` or `~/.pgpass`, the token of the admin service from `coordinator.admin_token_file`, the class code from `gateway.class_code_file` and `worker.class_code_file` (or `worker.class_code` in file or environment), the key of the certificate from `gateway.tls_key_file`. `gannet config check --files` tries them.
 - **An environment variable** called `GANNET_…` that looks like a key but is none is a mistake. Ignored are `GANNET_TEST_…` and what Kubernetes and Docker set for a service called `gannet-…` (`…_SERVICE_HOST`, `…_SERVICE_PORT…`, `…_PORT`, `…_PORT_50051_TCP…`).
 )";
 

@@ -341,17 +341,45 @@ TEST_F(ConfigTest, TheDumpMasksPasswords) {
 }
 
 TEST_F(ConfigTest, ASecretIsReadWithoutItsLineEnd) {
-  EXPECT_THAT(ReadSecretFile(Write("s", "geheim\n")), IsOkAndHolds("geheim"));
-  EXPECT_THAT(ReadSecretFile(Write("s", "geheim\r\n")), IsOkAndHolds("geheim"));
-  EXPECT_THAT(ReadSecretFile(Write("s", " two words ")), IsOkAndHolds(" two words "));
-  EXPECT_THAT(ReadSecretFile(Write("s", "a\n\n")), IsOkAndHolds("a\n"));
+  EXPECT_THAT(ReadTokenFile("key", Write("s", "geheim\n")), IsOkAndHolds("geheim"));
+  EXPECT_THAT(ReadTokenFile("key", Write("s", "geheim\r\n")), IsOkAndHolds("geheim"));
+  EXPECT_THAT(ReadTokenFile("key", Write("s", "!~09azAZ")), IsOkAndHolds("!~09azAZ"));
+}
+
+TEST_F(ConfigTest, ASecretThatNoHeaderCarriesIsRefusedAndNotRepeated) {
+  for (const char* secret : {"two words", " geheim", "geheim\n\n", "a\ngeheim",
+                             "\xc3\x9c"
+                             "bung geheim",
+                             "geheim\x7f", "geheim\t"}) {
+    EXPECT_THAT(ReadTokenFile("gateway.class_code_file", Write("s", secret)),
+                StatusIs(kInvalid, AllOf(HasSubstr("gateway.class_code_file"),
+                                         HasSubstr("printable ASCII"), Not(HasSubstr("geheim")))))
+        << secret;
+  }
+  EXPECT_THAT(LoadConfig({}, {{"GANNET_WORKER_CLASS_CODE", "ge heim"}}),
+              StatusIs(kInvalid, AllOf(HasSubstr("worker.class_code"), HasSubstr("printable ASCII"),
+                                       Not(HasSubstr("ge heim")))));
+}
+
+TEST_F(ConfigTest, FilesThatKeysNameAreTried) {
+  Config config;
+  EXPECT_OK(CheckNamedFiles(config));
+  config.database.password_file = Write("password", "any thing\n");
+  config.gateway.class_code_file = Write("code", "otter");
+  EXPECT_OK(CheckNamedFiles(config));
+  config.gateway.class_code_file = Write("code", "two otters");
+  EXPECT_OK(CheckNamedFiles(config, {"database.password_file"}));
+  EXPECT_THAT(CheckNamedFiles(config), StatusIs(kInvalid, HasSubstr("gateway.class_code_file")));
+  config.database.password_file = PathOf("none");
+  EXPECT_THAT(CheckNamedFiles(config),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("database.password_file")));
 }
 
 TEST_F(ConfigTest, AnUnusableSecretFileIsNamed) {
-  EXPECT_THAT(ReadSecretFile(PathOf("none")),
+  EXPECT_THAT(ReadTokenFile("key", PathOf("none")),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
-  EXPECT_THAT(ReadSecretFile(Write("s", "\n")), StatusIs(kInvalid, HasSubstr("is empty")));
-  EXPECT_THAT(ReadSecretFile(PathOf("")), StatusIs(kInvalid, HasSubstr("directory")));
+  EXPECT_THAT(ReadTokenFile("key", Write("s", "\n")), StatusIs(kInvalid, HasSubstr("is empty")));
+  EXPECT_THAT(ReadTokenFile("key", PathOf("")), StatusIs(kInvalid, HasSubstr("directory")));
 }
 
 TEST_F(ConfigTest, ASecretThatMayNotBeReadIsPermissionDenied) {
@@ -359,7 +387,8 @@ TEST_F(ConfigTest, ASecretThatMayNotBeReadIsPermissionDenied) {
   const std::string path = Write("s", "geheim");
   chmod(path.c_str(), 0);
 
-  EXPECT_THAT(ReadSecretFile(path), StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr(path)));
+  EXPECT_THAT(ReadTokenFile("key", path),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr(path)));
 }
 
 TEST_F(ConfigTest, KeysCarryEverythingDocumentationNeeds) {
@@ -386,7 +415,7 @@ TEST(LoopbackTest, LoopbackIsThisMachineOnly) {
     EXPECT_TRUE(IsLoopbackAddress(address)) << address;
   }
   for (const char* address : {"0.0.0.0:1", "[::]:1", "10.0.0.1:1", "128.0.0.1:1",
-                              "localhost.example:1", ":1", "127.0.0.1", ""}) {
+                              "localhost.example:1", "127.example.org:1", ":1", "127.0.0.1", ""}) {
     EXPECT_FALSE(IsLoopbackAddress(address)) << address;
   }
 }

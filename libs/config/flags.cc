@@ -119,8 +119,9 @@ absl::StatusOr<ServiceFlags> ParseServiceFlags(int argc, const char* const* argv
 }
 
 int FailUsage(const absl::Status& status) {
-  std::cerr << status.message() << "\n"
-            << "Nothing was started. All keys with their meaning: gannet config keys, or --help.\n";
+  // The reason last: that is the line people look at.
+  std::cerr << "Nothing was started. All keys with their meaning: gannet config keys, or --help.\n"
+            << status.message() << "\n";
   return kExitUsage;
 }
 

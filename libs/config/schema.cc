@@ -59,6 +59,11 @@ std::string CheckListen(absl::string_view text) {
   return "must be HOST:PORT, such as 127.0.0.1:9101 or [::1]:9101 (port 0 picks a free one)";
 }
 
+// As the value of "worker.class_code", which may be empty.
+std::string CheckOptionalToken(absl::string_view text) {
+  return text.empty() ? "" : CheckToken(text);
+}
+
 std::string CheckOptionalListen(absl::string_view text) {
   return text.empty() ? "" : CheckListen(text);
 }
@@ -268,7 +273,7 @@ std::vector<KeySpec> MakeSchema() {
        "The code the gateway asks for. A secret: no flag, but environment or file.",
        ConfigUnit::kNone,
        {},
-       nullptr,
+       &CheckOptionalToken,
        /*secret=*/true},
       {"worker.class_code_file", GANNET_FIELD(std::string, worker.class_code_file),
        TextUpTo(kMaxTextBytes), "File with the class code, instead of worker.class_code."},
@@ -533,7 +538,19 @@ bool IsLoopbackAddress(absl::string_view listen) {
   absl::string_view host;
   int port = 0;
   if (!SplitHostPort(listen, &host, &port)) return false;
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
+  // Not "127.example.org".
+  const bool is_number = host.find_first_not_of("0123456789.") == absl::string_view::npos;
+  return host == "localhost" || host == "[::1]" || (is_number && absl::StartsWith(host, "127."));
+}
+
+std::string CheckToken(absl::string_view text) {
+  for (const char c : text) {
+    if (c <= ' ' || c > '~') {
+      return "must be one line of printable ASCII without blanks, as gRPC carries nothing else; "
+             "choose another one";
+    }
+  }
+  return "";
 }
 
 const std::vector<KeySpec>& Schema() {

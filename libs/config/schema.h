@@ -73,6 +73,9 @@ bool IsFreeText(const KeySpec& key);
 // `text` as it may be shown in a message: quoted, short, without control characters.
 std::string Shown(absl::string_view text);
 
+// What is wrong with a class code or token, to follow its name; empty: nothing.
+std::string CheckToken(absl::string_view text);
+
 // What is wrong with the values together, each with the key it is best reported at.
 struct CrossMistake {
   std::string key;

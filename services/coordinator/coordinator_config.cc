@@ -80,7 +80,8 @@ absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Conf
   options.admin_listen = settings.admin_listen;
   options.metrics_listen = settings.metrics_listen;
   if (!settings.admin_token_file.empty()) {
-    GANNET_ASSIGN_OR_RETURN(options.admin_token, ReadSecretFile(settings.admin_token_file));
+    GANNET_ASSIGN_OR_RETURN(options.admin_token, ReadTokenFile("coordinator.admin_token_file",
+                                                               settings.admin_token_file));
   }
   GANNET_RETURN_IF_ERROR(CheckAdminAccess(options.admin_listen, options.admin_token));
 

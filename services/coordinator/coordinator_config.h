@@ -18,7 +18,7 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
 // Everything that a coordinator needs to know, from the settings: opens the data set for its size
 // and fingerprint, reads the token of the admin service, draws a leader id.
 // Returns: INVALID_ARGUMENT - a value is out of range, or the admin service would be open to other
-// machines without a token; what OpenDataset and ReadSecretFile return.
+// machines without a token; what OpenDataset and ReadTokenFile return.
 absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Config& config);
 
 }  // namespace gannet

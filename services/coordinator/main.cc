@@ -35,6 +35,8 @@ int main(int argc, char** argv) {
   if (flags->health) {
     return gannet::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen);
   }
+  const absl::Status files = gannet::CheckNamedFiles(*config, {"database.password_file"});
+  if (!files.ok()) return gannet::FailUsage(files);
   gannet::ConfigureCompute(config->coordinator.threads);
   const auto options = gannet::MakeCoordinatorServerOptions(*config);
   if (!options.ok()) return gannet::FailUsage(options.status());

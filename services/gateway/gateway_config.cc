@@ -29,7 +29,8 @@ absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const Config& config, ab
     GANNET_ASSIGN_OR_RETURN(options.rpc.credentials, MakeServerTls(certificate, key, now));
   }
   if (!config.gateway.class_code_file.empty()) {
-    GANNET_ASSIGN_OR_RETURN(options.class_code, ReadSecretFile(config.gateway.class_code_file));
+    GANNET_ASSIGN_OR_RETURN(options.class_code, ReadTokenFile("gateway.class_code_file",
+                                                              config.gateway.class_code_file));
   }
   options.health_listen = config.gateway.health_listen;
   options.rpc.listen = config.gateway.listen;

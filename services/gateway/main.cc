@@ -38,6 +38,8 @@ int main(int argc, char** argv) {
   if (flags->health) {
     return gannet::AnswerHealth("gateway.health_listen", config->gateway.health_listen);
   }
+  const absl::Status files = gannet::CheckNamedFiles(*config, {"database.password_file"});
+  if (!files.ok()) return gannet::FailUsage(files);
 
   gannet::RealClock clock;
   gannet::Logger log("gateway",
@@ -87,8 +89,11 @@ int main(int argc, char** argv) {
                                   {{"signal", signal}});
                          (*server)->RequestStop();
                        });
-  if (!status.ok()) log.Error("ended", {{"reason", status}});
-  log.Info("stopped");
+  if (status.ok()) {
+    log.Info("stopped");
+  } else {
+    log.Error("ended", {{"reason", status}});
+  }
   log.Flush();
   if (status.ok()) return gannet::kExitOk;
   return absl::IsInvalidArgument(status) ? gannet::kExitUsage : gannet::kExitFailure;

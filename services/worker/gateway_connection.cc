@@ -28,25 +28,18 @@ absl::StatusOr<PemText> ReadAuthorities(const Config::Worker& worker) {
 
 }  // namespace
 
-absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, absl::Time now,
-                                                          Logger& log) {
+absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, absl::Time now) {
   const Config::Worker& worker = config.worker;
   GrpcExchangeOptions options;
   options.channel.target = worker.exchange;
   options.class_code = worker.class_code;
   if (!worker.class_code_file.empty()) {
-    GANNET_ASSIGN_OR_RETURN(options.class_code, ReadSecretFile(worker.class_code_file));
+    GANNET_ASSIGN_OR_RETURN(options.class_code,
+                            ReadTokenFile("worker.class_code_file", worker.class_code_file));
   }
   GANNET_ASSIGN_OR_RETURN(const PemText authorities, ReadAuthorities(worker));
   const bool loopback = IsLoopbackAddress(worker.exchange);
-  if (authorities.text.empty() && (loopback || worker.allow_plaintext == "true")) {
-    if (!loopback) {
-      log.Warning(
-          "plaintext: anybody on the way to the gateway can read class code and weights; set "
-          "worker.ca_file");
-    }
-    return options;
-  }
+  if (authorities.text.empty() && (loopback || worker.allow_plaintext == "true")) return options;
   GANNET_ASSIGN_OR_RETURN(options.channel.credentials, MakeChannelTls(authorities, now));
   return options;
 }

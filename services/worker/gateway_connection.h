@@ -6,7 +6,6 @@
 #include "absl/time/time.h"
 #include "libs/client/grpc_exchange.h"
 #include "libs/config/config.h"
-#include "libs/telemetry/log.h"
 
 namespace gannet {
 
@@ -14,13 +13,12 @@ namespace gannet {
 //
 //   ca or ca_file given             TLS, trusting that authority only
 //   a loopback address              plaintext
-//   worker.allow_plaintext is true  plaintext, with a warning in the log
+//   worker.allow_plaintext is true  plaintext
 //   else                            TLS, trusting what the operating system trusts
 //
 // The class code is only shown to a gateway that is reached that way. Returns: NOT_FOUND,
 // PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION - a file cannot be used, naming its key
 // and what to do.
-absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, absl::Time now,
-                                                          Logger& log);
+absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, absl::Time now);
 
 }  // namespace gannet

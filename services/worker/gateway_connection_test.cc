@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 class GatewayConnectionTest : public testing::Test {
  protected:
   absl::StatusOr<GrpcExchangeOptions> Connection() {
-    return GatewayConnectionFrom(config_, absl::Now(), NullLogger());
+    return GatewayConnectionFrom(config_, absl::Now());
   }
 
   static bool IsPlaintext(const GrpcExchangeOptions& options) {

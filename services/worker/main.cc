@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
   }
   const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
   if (!config.ok()) return gannet::FailUsage(config.status());
+  const absl::Status files = gannet::CheckWorkerFiles(*config);
+  if (!files.ok()) return gannet::FailUsage(files);
 
   gannet::RealClock clock;
   gannet::Logger log("worker",

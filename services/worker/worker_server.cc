@@ -41,7 +41,12 @@ absl::StatusOr<Connection> Connect(const Config& config, Clock& clock, StopSigna
   if (!IsDirect(config)) {
     connection.peer = absl::StrCat("the gateway at ", config.worker.exchange);
     GANNET_ASSIGN_OR_RETURN(const GrpcExchangeOptions options,
-                            GatewayConnectionFrom(config, absl::Now(), log));
+                            GatewayConnectionFrom(config, absl::Now()));
+    if (options.channel.credentials == nullptr && !IsLoopbackAddress(config.worker.exchange)) {
+      log.Warning(
+          "plaintext: anybody on the way to the gateway can read class code and weights; set "
+          "worker.ca_file");
+    }
     GANNET_ASSIGN_OR_RETURN(connection.client, GrpcExchange::Create(options));
     return connection;
   }
@@ -105,6 +110,11 @@ void WarnOfReferenceBlas(Logger& log) {
 }
 
 }  // namespace
+
+absl::Status CheckWorkerFiles(const Config& config) {
+  GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
+  return IsDirect(config) ? absl::OkStatus() : GatewayConnectionFrom(config, absl::Now()).status();
+}
 
 WorkerServer::WorkerServer(Config config, Clock& clock, Logger& log)
     : config_(std::move(config)), clock_(clock), log_(log) {}

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/config/config.h"
@@ -8,6 +9,10 @@
 #include "services/worker/worker.h"
 
 namespace gannet {
+
+// Whether the certificate and the secrets that the settings name can be used; for main, which ends
+// with another code when not. Returns: as GatewayConnectionFrom and CheckNamedFiles.
+absl::Status CheckWorkerFiles(const Config& config);
 
 // A worker as its process runs it: the parts that the settings ask for (metrics, identity, the way
 // to the run, images, computation), put together.

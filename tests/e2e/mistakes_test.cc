@@ -126,6 +126,17 @@ TEST(MistakesTest, APasswordThatIsRefusedEndsAtOnce) {
   }
 }
 
+TEST(MistakesTest, AFileThatIsMissingIsAMistakeOfTheSettings) {
+  E2eClass monday;
+  const ProgramSettings wrong = {{"database.password_file", monday.PathOf("nothing")}};
+  for (ChildProcess* program : {&monday.Start("gateway", "gannet-gateway", wrong),
+                                &monday.Start("coordinator", "gannet-coordinator", wrong),
+                                &monday.Start("worker", "gannet-worker", wrong)}) {
+    EXPECT_EQ(program->AwaitExit(), 2);
+    EXPECT_THAT(program->err(), HasSubstr("cannot read the file of database.password_file"));
+  }
+}
+
 TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
   E2eClass monday(ProgramSettings{{"run.rounds", "100000"}});
   monday.StartGateway();
