@@ -19,9 +19,8 @@ constexpr const char* kFooter =
     "Settings come from --config FILE, the environment and flags such as --database.url URL "
     "(gannet config "
     "keys lists them); they may stand before or after the command.\n"
-    "Exit codes: 0 ok, 1 failure, 2 command line or configuration. gannet watch: also 3 the run "
-    "was "
-    "stopped, 4 the coordinator was lost.";
+    "Exit codes: 0 ok, 1 failure, 2 command line or configuration. gannet watch and gannet "
+    "train-local: also 3 the run was stopped; gannet watch: 4 the coordinator was lost.";
 
 int FailParse(absl::string_view message) {
   std::cerr << "gannet: " << message << "\nNothing was done. Try: gannet --help\n";
@@ -81,6 +80,7 @@ int RunCli(int argc, const char* const* argv) {
   AddSteerCommands(app, cli);
   AddDataCommand(app, cli);
   AddConfigCommand(app, cli);
+  AddTrainLocalCommand(app, cli);
   AddSampleCommand(app, cli);
   AddQualityCommand(app, cli);
   AddGifCommand(app, cli);

@@ -1,6 +1,8 @@
 // Runs the real program, without any server.
+#include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -74,8 +76,9 @@ TEST_F(CliTest, HelpNamesEveryCommandAndTheExitCodes) {
   const Outcome help = Run({"--help"});
 
   EXPECT_EQ(help.exit_code, 0);
-  for (const char* command : {"migrate", "status", "watch", "workers", "rounds", "pause", "resume",
-                              "stop", "data", "config", "sample", "quality", "gif", "version"}) {
+  for (const char* command :
+       {"migrate", "status", "watch", "workers", "rounds", "pause", "resume", "stop", "data",
+        "config", "train-local", "sample", "quality", "gif", "version"}) {
     EXPECT_THAT(help.out, HasSubstr(absl::StrCat("\n  ", command, " "))) << command;
     const Outcome own = Run({command, "--help"});
     EXPECT_EQ(own.exit_code, 0) << command;
@@ -178,7 +181,7 @@ TEST_F(CliTest, ProceduralDataIsAlwaysFine) {
 
 TEST_F(CliTest, UnusableImagesAreNamedAndCanBeLeftOut) {
   ASSERT_EQ(mkdir(PathOf("images").c_str(), 0700), 0);
-  const std::vector<uint8_t> grey(3 * 40 * 40, 128);
+  const std::vector<uint8_t> grey(size_t{3} * 40 * 40, 128);
   for (const char* name : {"images/a.png", "images/b.png", "images/c.png"}) {
     ASSERT_TRUE(WritePngRgb(PathOf(name), 40, 40, grey).ok());
   }
@@ -289,7 +292,7 @@ TEST_F(CliTest, QualityFailsWhenWhatIsAskedForIsMissed) {
 TEST_F(CliTest, SampleGridsBecomeAGif) {
   ASSERT_EQ(mkdir(PathOf("samples").c_str(), 0700), 0);
   for (int i = 0; i < 3; ++i) {
-    const std::vector<uint8_t> shade(3 * 8 * 8, static_cast<uint8_t>(80 * i));
+    const std::vector<uint8_t> shade(size_t{3} * 8 * 8, static_cast<uint8_t>(80 * i));
     ASSERT_TRUE(WritePngRgb(PathOf(absl::StrCat("samples/round_00", i, ".png")), 8, 8, shade).ok());
   }
   Write("samples/latest.png", "must not be read");
@@ -326,6 +329,83 @@ TEST_F(CliTest, MigrateSaysThatTheDatabaseIsNotThere) {
 
   EXPECT_EQ(migrate.exit_code, 1);
   EXPECT_THAT(LastLine(migrate.err), HasSubstr("Is PostgreSQL running"));
+}
+
+// Small enough to be over in a moment.
+std::vector<std::string> TrainLocal(const std::string& out) {
+  return {"train-local",
+          "--out",
+          out,
+          "--model.image_size",
+          "32",
+          "--model.base_width",
+          "8",
+          "--data.count",
+          "64",
+          "--batch-size",
+          "16",
+          "--coordinator.sample_every",
+          "2",
+          "--worker.threads",
+          "1"};
+}
+
+TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
+  std::vector<std::string> arguments = TrainLocal(PathOf("first"));
+  arguments.insert(arguments.end(), {"--epochs", "2"});
+  const Outcome first = Run(arguments);
+  ASSERT_EQ(first.exit_code, 0) << first.out << first.err;
+  EXPECT_THAT(first.out,
+              AllOf(HasSubstr("8 updates of 16 images"), HasSubstr("Finished after 8 of 8")));
+  EXPECT_EQ(first.err, "");
+  for (const char* file : {"samples/round_000000.png", "samples/round_000008.png",
+                           "samples/latest.png", "progress.gif", "generator.safetensors"}) {
+    EXPECT_TRUE(std::filesystem::exists(PathOf("first/") + file)) << file;
+  }
+  const std::vector<std::string> history =
+      absl::StrSplit(FileContents(PathOf("first/history.csv")), '\n', absl::SkipEmpty());
+  EXPECT_EQ(history.size(), 9U);
+
+  // Once more, elsewhere: to the bit.
+  arguments[2] = PathOf("second");
+  ASSERT_EQ(Run(arguments).exit_code, 0);
+  const std::string weights = FileContents(PathOf("first/weights.safetensors"));
+  EXPECT_FALSE(weights.empty());
+  EXPECT_TRUE(weights == FileContents(PathOf("second/weights.safetensors")));
+
+  // What is there is not written over.
+  const Outcome again = Run(arguments);
+  EXPECT_EQ(again.exit_code, 1);
+  EXPECT_THAT(again.err, AllOf(HasSubstr("there is something in"), HasSubstr("--out DIR")));
+}
+
+TEST_F(CliTest, TrainLocalKeepsTheResultsWhenItIsInterrupted) {
+  std::vector<std::string> arguments = TrainLocal(PathOf("out"));
+  arguments.insert(arguments.begin(), GANNET_BINARY);
+  arguments.insert(arguments.end(), {"--run.rounds", "1000000"});
+  ChildProcess gannet({.argv = arguments,
+                       .environment = {"PATH=/usr/bin:/bin"},
+                       .output_prefix = PathOf("gannet")});
+  const auto updates = [&] {
+    const std::string history = FileContents(PathOf("out/history.csv"));
+    return std::count(history.begin(), history.end(), '\n') - 1;
+  };
+  ASSERT_TRUE(AwaitUntil([&] { return !gannet.running() || updates() >= 2; }));
+  gannet.Signal(SIGINT);
+  EXPECT_EQ(gannet.AwaitExit(), 3);
+  EXPECT_THAT(gannet.out(), HasSubstr("Stopped after"));
+  EXPECT_TRUE(std::filesystem::exists(PathOf("out/weights.safetensors")));
+  EXPECT_TRUE(std::filesystem::exists(PathOf("out/progress.gif")));
+}
+
+TEST_F(CliTest, TrainLocalSaysWhatCannotBe) {
+  const Outcome no_images = Run({"train-local", "--data.kind", "folder", "--data.path",
+                                 PathOf("none"), "--out", PathOf("o")});
+  EXPECT_NE(no_images.exit_code, 0);
+  EXPECT_THAT(no_images.err, HasSubstr("none"));
+  const Outcome size = Run({"train-local", "--model.image_size", "48", "--out", PathOf("o")});
+  EXPECT_EQ(size.exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(PathOf("o")));
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ void AddConfigCommand(CLI::App& app, CliState& cli);
 void AddSampleCommand(CLI::App& app, CliState& cli);
 void AddQualityCommand(CLI::App& app, CliState& cli);
 void AddGifCommand(CLI::App& app, CliState& cli);
+void AddTrainLocalCommand(CLI::App& app, CliState& cli);
 void AddVersionCommand(CLI::App& app, CliState& cli);
 
 // The whole program: parses, runs, returns the exit code.

@@ -1,7 +1,3 @@
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 
@@ -12,27 +8,17 @@
 #include "cli/cli_state.h"
 #include "cli/duration_option.h"
 #include "cli/printable.h"
+#include "cli/terminal.h"
 #include "cli/watch_loop.h"
 #include "libs/base/clock.h"
 
 namespace gannet {
 namespace {
 
-constexpr int kUsualWidth = 80;
-
 struct Options {
   AdminOptions admin;
   WatchOptions watch;
 };
-
-// Unset when stdout is no terminal that can be written over.
-std::optional<int> TerminalWidth() {
-  const char* kind = getenv("TERM");
-  if (isatty(STDOUT_FILENO) == 0 || kind == nullptr || std::string(kind) == "dumb") return {};
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kUsualWidth;
-  return size.ws_col;
-}
 
 int ReportLoss(const WatchLoop::Result& result, const AdminConnection& admin) {
   const bool lost = absl::IsUnavailable(result.status) || absl::IsDeadlineExceeded(result.status);

@@ -23,6 +23,7 @@ docker_test() {
   trap 'exit 143' TERM HUP
   docker_work=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-docker-test.XXXXXX")
   docker_project=gannet-test-$$
+  : >"$docker_work/empty.env"  # instead of an .env that lies there
   engine_base_image
   docker_build_all
   docker_say "images are built after $((SECONDS - began)) s"
@@ -120,7 +121,7 @@ docker_check_tool() {
 }
 
 docker_compose() {
-  (cd "$root/deploy/docker" && PATH=$(dirname -- "$docker"):$PATH "${compose[@]}" --env-file /dev/null --project-name "$docker_project" --file docker-compose.yml "$@")
+  (cd "$root/deploy/docker" && PATH=$(dirname -- "$docker"):$PATH "${compose[@]}" --env-file "$docker_work/empty.env" --project-name "$docker_project" --file docker-compose.yml "$@")
 }
 
 docker_free_port() {

@@ -1,0 +1,119 @@
+#include "cli/local_training.h"
+
+#include <thread>
+#include <utility>
+
+#include "cli/dataset_source.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+#include "libs/data/image_cache.h"
+#include "libs/gan/gan.h"
+#include "services/coordinator/coordinator_config.h"
+
+namespace gannet {
+namespace {
+
+constexpr size_t kIdBytes = 16;
+constexpr size_t kSecretBytes = 32;
+// Decoded images kept in memory: 80,000 of 64x64.
+constexpr int64_t kImageCacheBytes = int64_t{1} << 30;
+constexpr absl::Duration kLook = absl::Milliseconds(5);
+
+WorkerOptions OptionsOfTheWorker(const Config& config) {
+  WorkerOptions options;
+  options.identity = {WorkerId(RandomHex(kIdBytes)), RandomHex(kSecretBytes), Incarnation(1)};
+  options.run_name = config.run.name;
+  options.display_name = "this machine";
+  options.hardware = DescribeCompute().text;
+  options.peer = "the run";
+  return options;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(const Config& config,
+                                                                     Clock& clock, Logger& log) {
+  GANNET_ASSIGN_OR_RETURN(CoordinatorServerOptions options, MakeCoordinatorServerOptions(config));
+  std::unique_ptr<LocalTraining> training(new LocalTraining(config, clock, log));
+  GANNET_RETURN_IF_ERROR(training->Begin(std::move(options.coordinator)));
+  return training;
+}
+
+LocalTraining::LocalTraining(const Config& config, Clock& clock, Logger& log)
+    : config_(config), clock_(clock), log_(log), backend_(clock) {}
+
+absl::Status LocalTraining::Begin(CoordinatorOptions options) {
+  GANNET_ASSIGN_OR_RETURN(coordinator_, Coordinator::Create(std::move(options), backend_.store(),
+                                                            clock_, log_, metrics_));
+  admin_ = std::make_unique<RunAdmin>(backend_.store(), [this] { return coordinator_->view(); });
+  const Worker::OpenDatasetFunction open_dataset =
+      [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
+    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                            OpenDataset(DatasetOptionsFrom(config_)));
+    return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
+  };
+  worker_ = std::make_unique<Worker>(OptionsOfTheWorker(config_), backend_.exchange(), open_dataset,
+                                     MakeGradientComputer, worker_stop_, clock_, log_, metrics_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CoordinatorReport> LocalTraining::Run() {
+  std::thread working([this] {
+    const absl::Status status = RunWorker();
+    if (status.ok()) return;
+    {
+      MutexLock lock(mu_);
+      failure_ = status;
+    }
+    coordinator_->RequestStop();
+  });
+  absl::StatusOr<CoordinatorReport> report = coordinator_->Run();
+  // A regular end has reached the worker by itself.
+  if (!report.ok()) {
+    stop_.Request();
+    worker_->RequestStop();
+  }
+  working.join();
+  MutexLock lock(mu_);
+  if (!failure_.ok()) return failure_;
+  if (!report.ok()) failure_ = report.status();
+  return report;
+}
+
+absl::Status LocalTraining::RunWorker() {
+  // Joining a run that does not exist yet would be waited out with growing pauses.
+  while (!coordinator_->view().run.has_value()) {
+    if (stop_.AwaitFor(kLook)) return absl::OkStatus();
+  }
+  return worker_->Run().status();
+}
+
+absl::StatusOr<RunReport> LocalTraining::GetRun() {
+  {
+    MutexLock lock(mu_);
+    if (!failure_.ok()) return failure_;
+  }
+  GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin_->GetRun());
+  RunReport report;
+  report.run = overview.status.run;
+  report.config = overview.status.config;
+  report.state = overview.status.state;
+  report.state_reason = overview.status.state_reason;
+  report.weights_version = overview.status.weights_version;
+  report.last_round = overview.status.last_round;
+  report.images_per_second = overview.view.images_per_second;
+  report.worker_count = overview.status.worker_count;
+  report.latest_sample_path = overview.view.latest_sample_path;
+  return report;
+}
+
+void LocalTraining::RequestStop() {
+  const absl::Status stopped = admin_->SetRunState(RunState::kStopped, "asked to stop");
+  if (stopped.ok()) return;
+  // The run has not begun, or has ended: then there is nothing to write.
+  stop_.Request();
+  worker_->RequestStop();
+  coordinator_->RequestStop();
+}
+
+}  // namespace gannet

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/base/stop_signal.h"
+#include "libs/client/admin_client.h"
+#include "libs/config/config.h"
+#include "libs/exchange/memory_backend.h"
+#include "libs/telemetry/log.h"
+#include "libs/telemetry/metrics.h"
+#include "services/coordinator/coordinator.h"
+#include "services/coordinator/run_admin.h"
+#include "services/worker/worker.h"
+
+namespace gannet {
+
+// A whole class in one process: the same coordinator and worker as the services', over memory
+// instead of a database. The weights are those that a class with these settings ends with.
+//
+// Thread safety: GetRun and RequestStop from any thread; Run once, from one.
+// Ownership and lifetime: clock and log outlive it.
+class LocalTraining {
+ public:
+  // Opens the data set and makes the folder for results (coordinator.output_dir).
+  // Returns: as OpenDataset; INVALID_ARGUMENT - a setting is out of range, or the folder cannot be
+  // made.
+  static absl::StatusOr<std::unique_ptr<LocalTraining>> Create(const Config& config, Clock& clock,
+                                                               Logger& log);
+
+  // Trains until the run ends, and writes the results.
+  // Returns: what ended the coordinator or the worker, whichever gave up first.
+  absl::StatusOr<CoordinatorReport> Run();
+
+  // The run so far; what `gannet watch` shows.
+  // Returns: UNAVAILABLE - it has not begun; what ended Run, once it has failed.
+  absl::StatusOr<RunReport> GetRun();
+
+  // Ends the run after the round in progress. The results are written as at a regular end.
+  void RequestStop();
+
+ private:
+  LocalTraining(const Config& config, Clock& clock, Logger& log);
+
+  absl::Status Begin(CoordinatorOptions options);
+  absl::Status RunWorker();
+
+  const Config config_;
+  Clock& clock_;
+  Logger& log_;
+  StopSignal stop_;         // of this object: somebody asked for the end
+  StopSignal worker_stop_;  // of the worker's waits
+  Metrics metrics_;
+  MemoryBackend backend_;
+  std::unique_ptr<Coordinator> coordinator_;
+  std::unique_ptr<RunAdmin> admin_;
+  std::unique_ptr<Worker> worker_;
+  Mutex mu_;
+  absl::Status failure_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace gannet

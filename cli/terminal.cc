@@ -1,0 +1,24 @@
+#include "cli/terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace gannet {
+namespace {
+
+constexpr int kUsualWidth = 80;
+
+}  // namespace
+
+std::optional<int> TerminalWidth() {
+  const char* kind = getenv("TERM");
+  if (isatty(STDOUT_FILENO) == 0 || kind == nullptr || std::string(kind) == "dumb") return {};
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kUsualWidth;
+  return size.ws_col;
+}
+
+}  // namespace gannet
