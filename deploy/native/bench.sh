@@ -1,16 +1,16 @@
 # shellcheck shell=bash
 # Measures an optimised build and prints the figures of docs/benchmarks.md. Sourced by `run`, after demo.sh.
 #
-#   bench [gan|class|tls] [--rounds N]
+#   bench [gan|class|tls] [--rounds N] [--json]
 #
-#   gan    the gradient computation alone, against stock modules in the same run
+#   gan    the gradient computation alone, against stock modules and the machine's best in the same run; --json for machines
 #   class  the default settings (64x64) with one worker: what coordinator, gateway and PostgreSQL cost beside the computation
 #   tls    the same without and with TLS between gateway and worker, in turns
 #
 # shellcheck disable=SC2154,SC2034  # root, guarded_pid, database_url, port, demo_*: set by the scripts that source this
 
 bench() {
-  local what="gan class" rounds=4
+  local what="gan class" rounds=4 gan_options=()
   while (($# > 0)); do
     case $1 in
       gan | class | tls) what=$1 ;;
@@ -18,12 +18,17 @@ bench() {
         rounds=${2:?--rounds needs a number}
         shift
         ;;
+      --json) gan_options+=(--json) ;;
       *) die "Unknown argument '$1'; ./run help." ;;
     esac
     shift
   done
+  if ((${#gan_options[@]} > 0)); then
+    [[ $what == gan* ]] || die "--json is for 'bench gan' alone."
+    what=gan
+  fi
   binaries=$root/build/release/bin
-  [[ $what != *gan* ]] || "$binaries/gannet-bench-gan"
+  [[ $what != *gan* ]] || "$binaries/gannet-bench-gan" "${gan_options[@]}"
   [[ $what != *class* ]] || bench_class "$rounds"
   [[ $what != *tls* ]] || bench_tls "$rounds"
 }

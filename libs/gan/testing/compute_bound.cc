@@ -1,0 +1,113 @@
+#include "libs/gan/testing/compute_bound.h"
+
+#include <ATen/ops/mm.h>
+#include <ATen/ops/rand.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <limits>
+#include <vector>
+
+#include "libs/gan/compute.h"
+#include "libs/gan/convolution.h"
+#include "libs/gan/dcgan.h"
+
+namespace gannet {
+namespace {
+
+constexpr double kKernelArea = 16;
+constexpr int64_t kProductSide = 2048;
+
+// Of one application of the layer to one image, in either direction or for the gradient.
+double LayerFlops(const gan::Layer& layer) {
+  // The side with the fewer pixels has one 4 x 4 window per pixel.
+  const double windows = static_cast<double>(std::min(layer.in_side, layer.out_side)) *
+                         static_cast<double>(std::min(layer.in_side, layer.out_side));
+  return 2 * windows * kKernelArea * static_cast<double>(layer.in_channels) *
+         static_cast<double>(layer.out_channels);
+}
+
+double BestSeconds(int repeats, const std::function<void()>& compute) {
+  compute();  // builds oneDNN's kernels
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    compute();
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+at::Tensor RandomNhwc(int64_t count, int64_t channels, int64_t side) {
+  return at::rand({count, channels, side, side}, at::kFloat)
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+class Race {
+ public:
+  Race(int images, int repeats) : images_(images), repeats_(repeats) {}
+
+  void Enter(const char* name, double flops, const std::function<void()>& compute) {
+    const double rate = flops / BestSeconds(repeats_, compute);
+    if (rate > fastest_.flops_per_second) fastest_ = {rate, name};
+  }
+
+  // The three computations of a convolution that halves `side`.
+  void EnterLayer(const gan::Layer& layer, int64_t wide_channels, int64_t narrow_channels,
+                  int64_t side) {
+    const at::Tensor wide = RandomNhwc(images_, wide_channels, side);
+    const at::Tensor narrow = RandomNhwc(images_, narrow_channels, side / 2);
+    const at::Tensor weight = RandomNhwc(narrow_channels, wide_channels, 4);
+    const double flops = LayerFlops(layer) * images_;
+    Enter("convolution", flops, [&] { gan::Convolve(wide, weight); });
+    Enter("transposed convolution", flops, [&] { gan::ConvolveTransposed(narrow, weight); });
+    Enter("gradient by a weight", flops,
+          [&] { gan::ConvolutionWeightGradient(narrow, wide, weight); });
+  }
+
+  ComputeRate fastest() const { return fastest_; }
+
+ private:
+  const int images_;
+  const int repeats_;
+  ComputeRate fastest_;
+};
+
+}  // namespace
+
+double StepFlopsPerImage(const ModelConfig& model) {
+  double flops = 0;
+  const std::vector<gan::Layer> generator = gan::GeneratorLayers(model);
+  for (size_t i = 0; i < generator.size(); ++i) {
+    // Forward, gradient by the weight, and by the input where that is no latent vector.
+    flops += (i == 0 ? 2 : 3) * LayerFlops(generator[i]);
+  }
+  const std::vector<gan::Layer> discriminator = gan::DiscriminatorLayers(model);
+  for (size_t i = 0; i < discriminator.size(); ++i) {
+    // Forward and gradient by the weight for real and fake; by the input for three losses, of
+    // which only the generator's needs that by the images.
+    flops += (i == 0 ? 5 : 7) * LayerFlops(discriminator[i]);
+  }
+  return flops;
+}
+
+ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats) {
+  gan::PrepareComputeThread();
+  Race race(2 * micro_batch, repeats);
+  {
+    const at::Tensor a = at::rand({kProductSide, kProductSide}, at::kFloat);
+    const at::Tensor b = at::rand({kProductSide, kProductSide}, at::kFloat);
+    const double side = static_cast<double>(kProductSide);
+    race.Enter("product", 2 * side * side * side, [&] { at::mm(a, b); });
+  }
+  // The generator's are the same convolutions with the roles changed, but for its last layer's.
+  for (const gan::Layer& layer : gan::DiscriminatorLayers(model)) {
+    if (layer.out_side == 1) continue;
+    race.EnterLayer(layer, layer.in_channels, layer.out_channels, layer.in_side);
+  }
+  return race.fastest();
+}
+
+}  // namespace gannet

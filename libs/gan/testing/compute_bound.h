@@ -1,0 +1,27 @@
+#pragma once
+
+#include "libs/domain/run_config.h"
+
+// How fast a training step could be on this machine: the floating-point operations it cannot do
+// without, at the fastest rate that anything like them reaches here. For the benchmark.
+
+namespace gannet {
+
+// Floating-point operations (a multiplication and an addition are two) of one training step per
+// real image, in its convolutions alone. Counted with everything shared that can be: one generator
+// pass, D(real) and D(fake) once, the input gradient of three losses through the discriminator, no
+// gradient by the real images. 2.09e9 for the default model.
+double StepFlopsPerImage(const ModelConfig& model);
+
+// Which computation was the fastest, and its rate.
+struct ComputeRate {
+  double flops_per_second = 0;
+  const char* name = "";  // "product" or a part of the network
+};
+
+// The fastest rate seen of a 2048 x 2048 product and of each strided convolution of the networks
+// (forward, transposed, gradient by the weight) run alone on `micro_batch` images, the best of
+// `repeats` each. With the threads of ConfigureCompute.
+ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats);
+
+}  // namespace gannet
