@@ -1,9 +1,11 @@
 // Compares the gradient computation in the same run with stock LibTorch modules and with what this
 // machine could do at best (libs/gan/testing/compute_bound.h): images a second and their ratios.
 //
-//   gannet-bench-gan [--repeats N] [--json]
+//   gannet-bench-gan [--repeats N] [--json | --profile]
 //
 // Each figure is the best of N; ours and stock take turns, so that a noisy machine disturbs both.
+
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "libs/gan/gan.h"
+#include "libs/gan/profile.h"
 #include "libs/gan/testing/compute_bound.h"
 #include "libs/gan/testing/reference_dcgan.h"
 
@@ -79,6 +82,12 @@ double OurSeconds(GradientComputer& computer, const Case& c) {
   return unit->compute_seconds;
 }
 
+int64_t PageFaults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
 double StockSeconds(StockTrainingStep& step) {
   const auto start = std::chrono::steady_clock::now();
   step.Run();
@@ -94,7 +103,7 @@ Rates Measure(const Case& c, int repeats) {
     std::exit(1);
   }
   StockTrainingStep stock(c.model, weights, c.micro_batch);
-  // The first step of each builds oneDNN's kernels.
+  // The first step of each arranges weights and builds oneDNN's kernels.
   OurSeconds(*computer, c);
   StockSeconds(stock);
   double ours = std::numeric_limits<double>::infinity(), theirs = ours;
@@ -103,7 +112,7 @@ Rates Measure(const Case& c, int repeats) {
     theirs = std::min(theirs, StockSeconds(stock));
   }
   // After them: a machine that became faster meanwhile makes the ratio worse, not better.
-  const ComputeRate fastest = FastestComputation(c.model, c.micro_batch, repeats);
+  const ComputeRate fastest = FastestComputation(c.model, c.micro_batch, repeats, ours);
   return {.ours = c.micro_batch / ours,
           .stock = c.micro_batch / theirs,
           .bound = fastest.flops_per_second / StepFlopsPerImage(c.model),
@@ -132,19 +141,65 @@ void PrintJson(const Case& c, const Rates& rates, bool first) {
       rates.fastest.flops_per_second / 1e9, rates.ours / rates.stock, rates.ours / rates.bound);
 }
 
+// Where the time of a unit goes, the largest part first; not only whole convolutions of the
+// networks but all that is not in them too.
+void PrintProfile(const Case& c, int repeats) {
+  ConfigureCompute(c.threads);
+  const std::unique_ptr<GradientComputer> computer = MakeGradientComputer(c.model).value();
+  if (const absl::Status status = computer->SetWeights(InitialWeights(c.model, 1)); !status.ok()) {
+    std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    std::exit(1);
+  }
+  OurSeconds(*computer, c);
+  double seconds = 0;
+  const gan::Profile profile;
+  const double faults_before = static_cast<double>(PageFaults());
+  for (int i = 0; i < repeats; ++i) seconds += OurSeconds(*computer, c);
+  const double steps = static_cast<double>(repeats) * c.micro_batches;
+  std::printf("%s %dx%d, micro-batch %d, %d threads: %.2f ms a step, %.0f page faults a step\n",
+              c.name, c.model.image_size, c.model.image_size, c.micro_batch, c.threads,
+              1e3 * seconds / steps, (static_cast<double>(PageFaults()) - faults_before) / steps);
+  std::vector<std::pair<std::string, gan::ProfileEntry>> entries(profile.entries().begin(),
+                                                                 profile.entries().end());
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  double rest = seconds;
+  for (const auto& [name, entry] : entries) {
+    rest -= entry.seconds;
+    std::printf("  %-44s %7.3f ms %5.1f %%", name.c_str(), 1e3 * entry.seconds / steps,
+                100 * entry.seconds / seconds);
+    if (entry.flops > 0) std::printf(" %6.0f GFLOP/s", entry.flops / entry.seconds / 1e9);
+    std::printf("\n");
+  }
+  std::printf("  %-44s %7.3f ms %5.1f %%\n", "all the rest", 1e3 * rest / steps,
+              100 * rest / seconds);
+}
+
 int Main(int argc, char** argv) {
   bool json = false;
+  bool profile = false;
   int repeats = 5;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) {
       json = true;
+    } else if (std::strcmp(argv[i], "--profile") == 0) {
+      profile = true;
     } else if (std::strcmp(argv[i], "--repeats") == 0 && i + 1 < argc &&
                std::atoi(argv[i + 1]) > 0) {
       repeats = std::atoi(argv[++i]);
     } else {
-      std::fprintf(stderr, "usage: gannet-bench-gan [--repeats N] [--json]\n");
+      std::fprintf(stderr, "usage: gannet-bench-gan [--repeats N] [--json | --profile]\n");
       return 2;
     }
+  }
+  if (profile) {
+    for (const Case& c : Cases()) {
+      // One of the demo's is enough.
+      if (c.model.image_size == 64 || (c.model.base_width == 32 && c.micro_batch == 32)) {
+        PrintProfile(c, repeats);
+      }
+    }
+    return 0;
   }
   ConfigureCompute(2);
   const std::string compute = DescribeCompute().text;

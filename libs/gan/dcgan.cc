@@ -14,7 +14,6 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/domain/dcgan_layout.h"
-#include "libs/gan/convolution.h"
 #include "libs/gan/kernels.h"
 
 namespace gannet::gan {
@@ -98,8 +97,8 @@ LayerWeights ReadLayer(const TensorBundle& bundle, const Layer& layer) {
   const Tensor* tensor = bundle.Find(layer.weight_name);
   // from_blob takes a mutable pointer; the copy below only reads it.
   void* data = const_cast<float*>(tensor->f32().data());
-  weights.convolution =
-      at::from_blob(data, tensor->spec.shape, at::kFloat).clone(at::MemoryFormat::ChannelsLast);
+  weights.convolution = ConvolutionWeight(
+      at::from_blob(data, tensor->spec.shape, at::kFloat).clone(at::MemoryFormat::ChannelsLast));
   if (layer.batch_norm_prefix.empty()) return weights;
   weights.gamma = ReadVector(bundle, absl::StrCat(layer.batch_norm_prefix, ".weight"));
   weights.beta = ReadVector(bundle, absl::StrCat(layer.batch_norm_prefix, ".bias"));
@@ -135,7 +134,7 @@ std::vector<LayerGradient> MakeGradients(const std::vector<Layer>& layers, size_
   return gradients;
 }
 
-// Writes a weight in C order. The order of its own memory is oneDNN's choice.
+// Writes a weight in C order. Its own memory may be in that or in channels-last order.
 void CopyWeight(const at::Tensor& weight, absl::Span<float> out) {
   if (weight.is_contiguous()) {
     std::memcpy(out.data(), weight.data_ptr<float>(), out.size() * sizeof(float));
@@ -227,7 +226,8 @@ at::Tensor Generator::Run(const at::Tensor& latent, Statistics statistics,
     const LayerWeights& weights = weights_[i];
     if (i == 0) {
       // A transposed convolution of a single pixel is a matrix product.
-      x = FromMatrix(at::mm(latent, AsMatrix(weights.convolution)), layers_[i].out_channels);
+      x = FromMatrix(at::mm(latent, AsMatrix(weights.convolution.tensor())),
+                     layers_[i].out_channels);
     } else {
       x = ConvolveTransposed(x, weights.convolution);
     }
@@ -269,7 +269,8 @@ void Dcgan::AddGradient(const at::Tensor& latent, double real_label, int64_t uni
   std::vector<Trace> generated = GenerateInto(latent, images);
   std::vector<Trace> judged = Judge(images, sums);
   const at::Tensor features = Flatten(judged.back().after);
-  const at::Tensor logits = at::mv(features, AsMatrix(weights_.back().convolution).view({-1}));
+  const at::Tensor logits =
+      at::mv(features, AsMatrix(weights_.back().convolution.tensor()).view({-1}));
   const at::Tensor logit_gradients = LogitGradients(logits, real_label, unit_images, sums);
   GeneratorBackward(latent, DiscriminatorBackward(logit_gradients, images, judged, sums), generated,
                     sums);
@@ -339,9 +340,9 @@ at::Tensor Dcgan::DiscriminatorBackward(const at::Tensor& logit_gradients, const
                      .view({1, -1}),
                  layers_[last].in_channels),
       sums.discriminator[last].convolution);
-  at::Tensor d =
-      FromMatrix(at::outer(logit_gradients, AsMatrix(weights_[last].convolution).view({-1})),
-                 layers_[last].in_channels);
+  at::Tensor d = FromMatrix(
+      at::outer(logit_gradients, AsMatrix(weights_[last].convolution.tensor()).view({-1})),
+      layers_[last].in_channels);
   for (size_t i = last - 1; i > 0; --i) {
     LayerGradient& sum = sums.discriminator[i];
     for (int64_t part = 0; part < 3; ++part) {

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "libs/domain/run_config.h"
+#include "libs/gan/convolution.h"
 #include "libs/tensor/tensor_bundle.h"
 
 // The networks and the gradient of one micro-batch, written out by hand over LibTorch's
@@ -40,8 +41,8 @@ struct BatchNormStatistics {
 
 // The parameters of a layer as the loops read them.
 struct LayerWeights {
-  // Convolution: (out, in, 4, 4) in channels-last order; of a ConvTranspose2d (in, out, 4, 4).
-  at::Tensor convolution;
+  // Convolution: (out, in, 4, 4); of a ConvTranspose2d (in, out, 4, 4).
+  ConvolutionWeight convolution;
   std::vector<float> gamma, beta;
   BatchNormStatistics running;  // the buffers
 };

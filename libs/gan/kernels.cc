@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "libs/base/check.h"
+#include "libs/gan/profile.h"
 #include "libs/gan/target_clones.h"
 
 namespace gannet::gan {
@@ -160,6 +161,7 @@ std::vector<float> Scales(const NormalizedActivation& layer) {
 
 void BatchStatistics(const float* x, int64_t rows, int64_t channels, double epsilon, float* mean,
                      float* inverse_std, float* unbiased_variance) {
+  const ProfileScope scope("batch statistics", {.images = rows, .channels_in = channels}, 0);
   GANNET_CHECK(rows >= 2);
   const int64_t rows_per_block = RowsPerBlock(channels);
   const int64_t blocks = BlockCount(rows, rows_per_block);
@@ -196,6 +198,7 @@ void BatchStatistics(const float* x, int64_t rows, int64_t channels, double epsi
 }
 
 void NormalizeActivate(const NormalizedActivation& layer, const float* x, float* y, int64_t rows) {
+  const ProfileScope scope("normalize", {.images = rows, .channels_in = layer.channels}, 0);
   const int64_t rows_per_block = RowsPerBlock(layer.channels);
   const std::vector<float> scale = Scales(layer);
   ForEachBlock(BlockCount(rows, rows_per_block), rows * layer.channels, [&](int64_t block) {
@@ -208,6 +211,8 @@ void NormalizeActivate(const NormalizedActivation& layer, const float* x, float*
 
 void NormalizeActivateBackward(const NormalizedActivation& layer, const float* x, float* gradient,
                                int64_t rows, double* gamma_gradient, double* beta_gradient) {
+  const ProfileScope scope("normalize backward", {.images = rows, .channels_in = layer.channels},
+                           0);
   const int64_t channels = layer.channels;
   const int64_t rows_per_block = RowsPerBlock(channels);
   const int64_t blocks = BlockCount(rows, rows_per_block);
@@ -249,16 +254,19 @@ void NormalizeActivateBackward(const NormalizedActivation& layer, const float* x
 }
 
 void LeakyRelu(float* x, int64_t count, float slope) {
+  const ProfileScope scope("leaky relu", {.images = count, .channels_in = 1}, 0);
   ForEachPiece(count, [&](int64_t begin, int64_t n) { PieceLeakyRelu(x + begin, n, slope); });
 }
 
 void LeakyReluBackward(const float* y, float* gradient, int64_t count, float slope) {
+  const ProfileScope scope("leaky relu backward", {.images = count, .channels_in = 1}, 0);
   ForEachPiece(count, [&](int64_t begin, int64_t n) {
     PieceLeakyReluBackward(y + begin, gradient + begin, n, slope);
   });
 }
 
 void TanhBackward(const float* y, float* gradient, int64_t count) {
+  const ProfileScope scope("tanh backward", {.images = count, .channels_in = 1}, 0);
   ForEachPiece(
       count, [&](int64_t begin, int64_t n) { PieceTanhBackward(y + begin, gradient + begin, n); });
 }
@@ -268,31 +276,6 @@ void AddTaps(const float* taps, float* out, int64_t images, int64_t side, int64_
   const int64_t out_per_image = 4 * side * side * channels;
   ForEachBlock(images, images * taps_per_image, [&](int64_t image) {
     ImageAddTaps(taps + image * taps_per_image, out + image * out_per_image, side, channels);
-  });
-}
-
-// Output pixel (y, x) reads input rows 2y - 1 .. 2y + 2 and as many columns.
-void GatherPatches(const float* x, float* patches, int64_t images, int64_t side, int64_t channels) {
-  const int64_t in_row = 2 * side * channels;
-  const int64_t patch_row = 4 * channels;
-  ForEachBlock(images * side, images * side * side * 4 * patch_row, [&](int64_t image_and_y) {
-    const float* image = x + image_and_y / side * 2 * side * in_row;
-    float* out = patches + image_and_y * side * 4 * patch_row;
-    for (int64_t column = 0; column < side; ++column) {
-      for (int64_t ky = 0; ky < 4; ++ky, out += patch_row) {
-        const int64_t row = 2 * (image_and_y % side) - 1 + ky;
-        if (row < 0 || row >= 2 * side) {
-          std::fill(out, out + patch_row, 0.0f);
-          continue;
-        }
-        const int64_t left = column == 0 ? channels : 0;
-        const int64_t right = column == side - 1 ? channels : 0;
-        const float* from = image + row * in_row + (2 * column - 1) * channels;
-        std::fill(out, out + left, 0.0f);
-        std::copy(from + left, from + patch_row - right, out + left);
-        std::fill(out + patch_row - right, out + patch_row, 0.0f);
-      }
-    }
   });
 }
 

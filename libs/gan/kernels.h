@@ -52,10 +52,6 @@ void TanhBackward(const float* y, float* gradient, int64_t count);
 // and is overwritten.
 void AddTaps(const float* taps, float* out, int64_t images, int64_t side, int64_t channels);
 
-// The patch of each output pixel of a convolution with kernel 4, stride 2, padding 1: `x` is images
-// x 2 side x 2 side x channels, `patches` is images x side x side x (4 x 4 x channels).
-void GatherPatches(const float* x, float* patches, int64_t images, int64_t side, int64_t channels);
-
 // One image from channels x pixels to pixels x channels, and back.
 void PlanarToInterleaved(const float* planar, float* interleaved, int64_t channels, int64_t pixels);
 void InterleavedToPlanar(const float* interleaved, float* planar, int64_t channels, int64_t pixels);

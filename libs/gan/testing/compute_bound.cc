@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -28,14 +29,21 @@ double LayerFlops(const gan::Layer& layer) {
          static_cast<double>(layer.out_channels);
 }
 
-double BestSeconds(int repeats, const std::function<void()>& compute) {
-  compute();  // builds oneDNN's kernels
+double Seconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Of one call, the best of `repeats` measurements that last `sample_seconds`.
+double BestSeconds(int repeats, double sample_seconds, const std::function<void()>& compute) {
+  compute();  // arranges weights, builds oneDNN's kernels
+  const int calls = std::max(1, static_cast<int>(std::lround(sample_seconds / Seconds(compute))));
   double best = std::numeric_limits<double>::infinity();
   for (int i = 0; i < repeats; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    compute();
-    best = std::min(
-        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, Seconds([&] {
+                            for (int call = 0; call < calls; ++call) compute();
+                          }) / calls);
   }
   return best;
 }
@@ -47,10 +55,11 @@ at::Tensor RandomNhwc(int64_t count, int64_t channels, int64_t side) {
 
 class Race {
  public:
-  Race(int images, int repeats) : images_(images), repeats_(repeats) {}
+  Race(int images, int repeats, double sample_seconds)
+      : images_(images), repeats_(repeats), sample_seconds_(sample_seconds) {}
 
   void Enter(const char* name, double flops, const std::function<void()>& compute) {
-    const double rate = flops / BestSeconds(repeats_, compute);
+    const double rate = flops / BestSeconds(repeats_, sample_seconds_, compute);
     if (rate > fastest_.flops_per_second) fastest_ = {rate, name};
   }
 
@@ -59,7 +68,7 @@ class Race {
                   int64_t side) {
     const at::Tensor wide = RandomNhwc(images_, wide_channels, side);
     const at::Tensor narrow = RandomNhwc(images_, narrow_channels, side / 2);
-    const at::Tensor weight = RandomNhwc(narrow_channels, wide_channels, 4);
+    const gan::ConvolutionWeight weight(RandomNhwc(narrow_channels, wide_channels, 4));
     const double flops = LayerFlops(layer) * images_;
     Enter("convolution", flops, [&] { gan::Convolve(wide, weight); });
     Enter("transposed convolution", flops, [&] { gan::ConvolveTransposed(narrow, weight); });
@@ -72,6 +81,7 @@ class Race {
  private:
   const int images_;
   const int repeats_;
+  const double sample_seconds_;
   ComputeRate fastest_;
 };
 
@@ -93,9 +103,10 @@ double StepFlopsPerImage(const ModelConfig& model) {
   return flops;
 }
 
-ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats) {
+ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats,
+                               double sample_seconds) {
   gan::PrepareComputeThread();
-  Race race(2 * micro_batch, repeats);
+  Race race(2 * micro_batch, repeats, sample_seconds);
   {
     const at::Tensor a = at::rand({kProductSide, kProductSide}, at::kFloat);
     const at::Tensor b = at::rand({kProductSide, kProductSide}, at::kFloat);

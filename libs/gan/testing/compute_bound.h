@@ -21,7 +21,9 @@ struct ComputeRate {
 
 // The fastest rate seen of a 2048 x 2048 product and of each strided convolution of the networks
 // (forward, transposed, gradient by the weight) run alone on `micro_batch` images, the best of
-// `repeats` each. With the threads of ConfigureCompute.
-ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats);
+// `repeats` measurements each, which last `sample_seconds`: as long as a training step, since a
+// processor is faster for an instant than for long. With the threads of ConfigureCompute.
+ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats,
+                               double sample_seconds);
 
 }  // namespace gannet
