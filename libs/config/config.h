@@ -31,6 +31,8 @@ struct Config {
 
   struct Training {
     double learning_rate = 2e-4;
+    double learning_rate_generator = 0;      // 0: learning_rate
+    double learning_rate_discriminator = 0;  // 0: learning_rate
     double beta1 = 0.5;
     double beta2 = 0.999;
     double epsilon = 1e-8;

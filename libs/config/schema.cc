@@ -128,7 +128,12 @@ std::vector<KeySpec> MakeSchema() {
        "Channels at half the image's resolution; doubled at each further halving."},
 
       {"training.learning_rate", GANNET_FIELD(double, training.learning_rate), AboveUpTo(0, 1),
-       "Adam's step size, for both networks."},
+       "Adam's step size, for a network that has none of its own."},
+      {"training.learning_rate_generator", GANNET_FIELD(double, training.learning_rate_generator),
+       Between(0, 1), "Adam's step size for the generator; 0 means training.learning_rate."},
+      {"training.learning_rate_discriminator",
+       GANNET_FIELD(double, training.learning_rate_discriminator), Between(0, 1),
+       "Adam's step size for the discriminator; 0 means training.learning_rate."},
       {"training.beta1", GANNET_FIELD(double, training.beta1), FromBelow(0, 1),
        "Adam's decay of the first moment."},
       {"training.beta2", GANNET_FIELD(double, training.beta2), FromBelow(0, 1),

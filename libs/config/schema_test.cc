@@ -50,8 +50,8 @@ TEST(SchemaTest, EveryFieldHasAKey) {
     EXPECT_EQ(KeysOf("model"), 3);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j] = training;
-    EXPECT_EQ(KeysOf("training"), 10);
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = training;
+    EXPECT_EQ(KeysOf("training"), 12);
   }
   {
     [[maybe_unused]] const auto& [a, b, c, d] = data;
@@ -133,6 +133,13 @@ TEST(SchemaTest, NumbersRespectOpenAndClosedLimits) {
   EXPECT_OK(Set("training.learning_rate", "2e-4"));
   EXPECT_THAT(Set("training.learning_rate", "0"),
               StatusIs(kInvalid, HasSubstr("more than 0, at most 1")));
+  for (const char* own :
+       {"training.learning_rate_generator", "training.learning_rate_discriminator"}) {
+    EXPECT_OK(Set(own, "0"));
+    EXPECT_OK(Set(own, "1"));
+    EXPECT_THAT(Set(own, "-1e-9"), StatusIs(kInvalid, HasSubstr("0 to 1")));
+    EXPECT_THAT(Set(own, "1.01"), StatusIs(kInvalid, HasSubstr("0 to 1")));
+  }
   EXPECT_OK(Set("training.beta1", "0"));
   EXPECT_THAT(Set("training.beta1", "1"), StatusIs(kInvalid, HasSubstr("at least 0, less than 1")));
   for (const char* text : {"", "nan", "inf", "1e999", "0.1x", "0,1", " 0.1", "0x1p-3"}) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -117,6 +118,12 @@ absl::Status ValidateRunConfig(const RunConfig& config) {
   const AdamConfig& adam = config.adam;
   problems.CheckNumber("learning_rate", adam.learning_rate,
                        adam.learning_rate > 0 && adam.learning_rate <= 1, "above 0 and at most 1");
+  for (const auto& [name, rate] :
+       {std::pair{"learning_rate_generator", adam.learning_rate_generator},
+        {"learning_rate_discriminator", adam.learning_rate_discriminator}}) {
+    problems.CheckNumber(name, rate, rate >= 0 && rate <= 1,
+                         "at least 0 (0 means learning_rate) and at most 1");
+  }
   problems.CheckNumber("beta1", adam.beta1, adam.beta1 >= 0 && adam.beta1 < 1,
                        "at least 0 and below 1");
   problems.CheckNumber("beta2", adam.beta2, adam.beta2 >= 0 && adam.beta2 < 1,
@@ -151,6 +158,10 @@ std::string DescribeDifference(const RunConfig& a, const RunConfig& b) {
   differences.Compare("latent_dim", a.model.latent_dim, b.model.latent_dim);
   differences.Compare("base_width", a.model.base_width, b.model.base_width);
   differences.Compare("learning_rate", a.adam.learning_rate, b.adam.learning_rate);
+  differences.Compare("learning_rate_generator", a.adam.learning_rate_generator,
+                      b.adam.learning_rate_generator);
+  differences.Compare("learning_rate_discriminator", a.adam.learning_rate_discriminator,
+                      b.adam.learning_rate_discriminator);
   differences.Compare("beta1", a.adam.beta1, b.adam.beta1);
   differences.Compare("beta2", a.adam.beta2, b.adam.beta2);
   differences.Compare("epsilon", a.adam.epsilon, b.adam.epsilon);

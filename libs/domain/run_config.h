@@ -17,12 +17,23 @@ struct ModelConfig {
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
-// Adam (Kingma and Ba 2014), the same for both networks.
+// Adam (Kingma and Ba 2014): one configuration for both networks, but for the step size, which may
+// differ (the two time-scale rule, Heusel et al. 2017).
 struct AdamConfig {
   double learning_rate = 2e-4;
   double beta1 = 0.5;
   double beta2 = 0.999;
   double epsilon = 1e-8;
+  double learning_rate_generator = 0;      // 0: learning_rate
+  double learning_rate_discriminator = 0;  // 0: learning_rate
+
+  // Step sizes in force.
+  double GeneratorRate() const {
+    return learning_rate_generator != 0 ? learning_rate_generator : learning_rate;
+  }
+  double DiscriminatorRate() const {
+    return learning_rate_discriminator != 0 ? learning_rate_discriminator : learning_rate;
+  }
 
   friend bool operator==(const AdamConfig&, const AdamConfig&) = default;
 };

@@ -38,6 +38,8 @@ TEST(ValidateRunConfigTest, ValuesAtTheirLimitsAreValid) {
       [](RunConfig& c) {
         c.adam = {1.0, 0.0, 0.0, 1.0};
       },
+      [](RunConfig& c) { c.adam.learning_rate_generator = 1.0; },
+      [](RunConfig& c) { c.adam.learning_rate_discriminator = 1e-12; },
       [](RunConfig& c) { c.real_label = 1.0; },
       [](RunConfig& c) { c.images_per_unit = c.units_per_round = c.micro_batch = 1; },
       [](RunConfig& c) { c.images_per_unit = 1 << 20; },
@@ -72,6 +74,17 @@ TEST(ValidateRunConfigTest, ValuesBeyondTheirLimitsAreNamed) {
       {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = 0; }},
       {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = 1.0001; }},
       {"learning_rate", [nan](RunConfig& c) { c.adam.learning_rate = nan; }},
+      {"learning_rate_generator must",
+       [](RunConfig& c) { c.adam.learning_rate_generator = -1e-9; }},
+      {"learning_rate_generator must", [](RunConfig& c) { c.adam.learning_rate_generator = 1.01; }},
+      {"learning_rate_generator must",
+       [nan](RunConfig& c) { c.adam.learning_rate_generator = nan; }},
+      {"learning_rate_discriminator must",
+       [](RunConfig& c) { c.adam.learning_rate_discriminator = -1e-9; }},
+      {"learning_rate_discriminator must",
+       [](RunConfig& c) { c.adam.learning_rate_discriminator = 1.01; }},
+      {"learning_rate_discriminator must",
+       [nan](RunConfig& c) { c.adam.learning_rate_discriminator = nan; }},
       {"beta1", [](RunConfig& c) { c.adam.beta1 = 1; }},
       {"beta1", [](RunConfig& c) { c.adam.beta1 = -0.1; }},
       {"beta1", [nan](RunConfig& c) { c.adam.beta1 = nan; }},
@@ -120,6 +133,17 @@ TEST(ValidateRunConfigTest, AllMistakesAreNamedAtOnce) {
                              HasSubstr("beta1 must be at least 0 and below 1, got 1.5"))));
 }
 
+TEST(AdamConfigTest, ARateOfZeroIsTheSharedOne) {
+  const AdamConfig shared{.learning_rate = 1e-3};
+  EXPECT_EQ(shared.GeneratorRate(), 1e-3);
+  EXPECT_EQ(shared.DiscriminatorRate(), 1e-3);
+
+  const AdamConfig own{
+      .learning_rate = 1e-3, .learning_rate_generator = 1e-4, .learning_rate_discriminator = 4e-4};
+  EXPECT_EQ(own.GeneratorRate(), 1e-4);
+  EXPECT_EQ(own.DiscriminatorRate(), 4e-4);
+}
+
 TEST(DescribeRunDifferenceTest, EqualConfigsDoNotDiffer) {
   EXPECT_EQ(DescribeDifference(ValidConfig(), ValidConfig()), "");
 }
@@ -140,6 +164,10 @@ TEST(DescribeRunDifferenceTest, EveryFieldIsNamedWhenItDiffers) {
       {"latent_dim 100 -> 10", [](RunConfig& c) { c.model.latent_dim = 10; }},
       {"base_width 64 -> 8", [](RunConfig& c) { c.model.base_width = 8; }},
       {"learning_rate 2e-04 -> 0.1", [](RunConfig& c) { c.adam.learning_rate = 0.1; }},
+      {"learning_rate_generator 0 -> 0.1",
+       [](RunConfig& c) { c.adam.learning_rate_generator = 0.1; }},
+      {"learning_rate_discriminator 0 -> 0.1",
+       [](RunConfig& c) { c.adam.learning_rate_discriminator = 0.1; }},
       {"beta1 0.5 -> 0.4", [](RunConfig& c) { c.adam.beta1 = 0.4; }},
       {"beta2 0.999 -> 0.9990000000000001",
        [](RunConfig& c) { c.adam.beta2 = std::nextafter(0.999, 1.0); }},

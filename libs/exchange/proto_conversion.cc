@@ -125,6 +125,8 @@ v1::RunConfig ToProto(const RunConfig& config) {
   proto.mutable_model()->set_latent_dim(config.model.latent_dim);
   proto.mutable_model()->set_base_width(config.model.base_width);
   proto.set_learning_rate(config.adam.learning_rate);
+  proto.set_learning_rate_generator(config.adam.learning_rate_generator);
+  proto.set_learning_rate_discriminator(config.adam.learning_rate_discriminator);
   proto.set_beta1(config.adam.beta1);
   proto.set_beta2(config.adam.beta2);
   proto.set_epsilon(config.adam.epsilon);
@@ -148,6 +150,8 @@ absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
   config.model.latent_dim = proto.model().latent_dim();
   config.model.base_width = proto.model().base_width();
   config.adam.learning_rate = proto.learning_rate();
+  config.adam.learning_rate_generator = proto.learning_rate_generator();
+  config.adam.learning_rate_discriminator = proto.learning_rate_discriminator();
   config.adam.beta1 = proto.beta1();
   config.adam.beta2 = proto.beta2();
   config.adam.epsilon = proto.epsilon();

@@ -46,6 +46,8 @@ RunConfig UnusualConfig() {
   RunConfig config = TinyRunConfig("unusual-1.0_x");
   config.seed = std::numeric_limits<uint64_t>::max();
   config.adam.learning_rate = 1.0 / 3.0;
+  config.adam.learning_rate_generator = 1.0 / 7.0;
+  config.adam.learning_rate_discriminator = 1.0 / 11.0;
   config.adam.epsilon = 1e-300;
   config.real_label = 0.1 + 0.2;
   config.round_count = 1'000'000'000;
@@ -125,6 +127,22 @@ TEST(ProtoConversionTest, ConfigsComeBackFromJsonAsTheyWere) {
   }
 }
 
+// As the store has them from before the networks could have rates of their own.
+TEST(ProtoConversionTest, AConfigWithoutRatesOfItsNetworksKeepsTheSharedOne) {
+  std::string json = RunConfigToJson(TinyRunConfig());
+  for (const char* key : {",\"learning_rate_generator\":0", ",\"learning_rate_discriminator\":0"}) {
+    const size_t at = json.find(key);
+    ASSERT_NE(at, std::string::npos) << json;
+    json.erase(at, std::string(key).size());
+  }
+
+  ASSERT_OK_AND_ASSIGN(const RunConfig back, RunConfigFromJson(json));
+
+  EXPECT_EQ(back, TinyRunConfig());
+  EXPECT_EQ(back.adam.GeneratorRate(), TinyRunConfig().adam.learning_rate);
+  EXPECT_EQ(back.adam.DiscriminatorRate(), TinyRunConfig().adam.learning_rate);
+}
+
 TEST(ProtoConversionTest, JsonNamesItsKeysAsTheProtoDoes) {
   const std::string json = RunConfigToJson(TinyRunConfig());
   EXPECT_THAT(json, HasSubstr("\"images_per_unit\":4"));
@@ -146,6 +164,9 @@ TEST(ProtoConversionTest, FlawsOfAConfigAreNamed) {
           {"name", [](auto& p) { p.set_name("two\nlines"); }},
           {"image_size", [](auto& p) { p.clear_model(); }},
           {"learning_rate", [](auto& p) { p.set_learning_rate(std::nan("")); }},
+          {"learning_rate_generator must", [](auto& p) { p.set_learning_rate_generator(-1); }},
+          {"learning_rate_discriminator must",
+           [](auto& p) { p.set_learning_rate_discriminator(HUGE_VAL); }},
           {"lease", [](auto& p) { p.set_lease_seconds(std::nan("")); }},
           {"lease", [](auto& p) { p.set_lease_seconds(-1); }},
           {"lease", [](auto& p) { p.set_lease_seconds(HUGE_VAL); }},

@@ -92,8 +92,8 @@ absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const Mod
 // One optimizer update, in place, given the round's gradient (layout GradientSpec, means already
 // image-weighted over the round) and the round's micro-batches k: BatchNorm buffers pass by pass r'
 // = (1-m)^k r + (1-(1-m)^k) s with m = 0.1, the counter adds k per pass; then Adam as PyTorch
-// computes it (torch.optim.Adam, amsgrad off, no weight decay). Deterministic: no thread count
-// changes a bit.
+// computes it (torch.optim.Adam, amsgrad off, no weight decay), each network at its own learning
+// rate. Deterministic: no thread count changes a bit.
 //
 // Returns: INVALID_ARGUMENT - a layout differs, or k < 1; then nothing has changed.
 absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/status_macros.h"
@@ -40,7 +41,7 @@ GANNET_TARGET_CLONES void AdamLoop(const AdamFactors& f, int64_t count,
   }
 }
 
-AdamFactors MakeAdamFactors(const AdamConfig& adam, int64_t step) {
+AdamFactors MakeAdamFactors(const AdamConfig& adam, double learning_rate, int64_t step) {
   const double t = static_cast<double>(step);
   const double bias_correction1 = 1 - std::pow(adam.beta1, t);
   const double bias_correction2 = 1 - std::pow(adam.beta2, t);
@@ -50,7 +51,7 @@ AdamFactors MakeAdamFactors(const AdamConfig& adam, int64_t step) {
           .one_minus_beta2 = static_cast<float>(1 - adam.beta2),
           .sqrt_bias_correction2 = static_cast<float>(std::sqrt(bias_correction2)),
           .epsilon = static_cast<float>(adam.epsilon),
-          .negative_step = static_cast<float>(-(adam.learning_rate / bias_correction1))};
+          .negative_step = static_cast<float>(-(learning_rate / bias_correction1))};
 }
 
 void SetI64Scalar(Tensor& tensor, int64_t value) {
@@ -127,9 +128,12 @@ absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
 
   Tensor* step = adam_state.Find("step");
   SetI64Scalar(*step, step->i64_scalar() + 1);
-  const AdamFactors factors = MakeAdamFactors(adam, step->i64_scalar());
+  const AdamFactors generator = MakeAdamFactors(adam, adam.GeneratorRate(), step->i64_scalar());
+  const AdamFactors discriminator =
+      MakeAdamFactors(adam, adam.DiscriminatorRate(), step->i64_scalar());
   for (const TensorSpec& spec : ParameterSpec(model)) {
-    AdamLoop(factors, spec.element_count(), round_gradient.Find(spec.name)->f32().data(),
+    AdamLoop(absl::StartsWith(spec.name, "generator.") ? generator : discriminator,
+             spec.element_count(), round_gradient.Find(spec.name)->f32().data(),
              weights.Find(spec.name)->mutable_f32().data(),
              adam_state.Find(absl::StrCat(spec.name, ".exp_avg"))->mutable_f32().data(),
              adam_state.Find(absl::StrCat(spec.name, ".exp_avg_sq"))->mutable_f32().data());

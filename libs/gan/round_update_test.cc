@@ -33,9 +33,8 @@ TensorBundle MakeGradient(double factor = 1) {
   return gradient;
 }
 
-TEST(ApplyRoundTest, AdamIsLibTorchsOverSeveralSteps) {
+void ExpectLibTorchsAdam(const AdamConfig& adam) {
   const TensorBundle start = InitialWeights(kModel, 1);
-  const AdamConfig adam{.learning_rate = 2e-3, .beta1 = 0.5, .beta2 = 0.999, .epsilon = 1e-8};
   TensorBundle weights = start;
   TensorBundle state = InitialAdamState(kModel);
   const int steps = 5;
@@ -64,6 +63,33 @@ TEST(ApplyRoundTest, AdamIsLibTorchsOverSeveralSteps) {
     EXPECT_LE(std::sqrt(squares / norm), 1e-6) << spec.name;
   }
   EXPECT_EQ(state.Find("step")->i64_scalar(), steps);
+}
+
+TEST(ApplyRoundTest, AdamIsLibTorchsOverSeveralSteps) {
+  ExpectLibTorchsAdam({.learning_rate = 2e-3, .beta1 = 0.5, .beta2 = 0.999, .epsilon = 1e-8});
+}
+
+TEST(ApplyRoundTest, NetworksWithRatesOfTheirOwnHaveAnAdamOfLibTorchEach) {
+  ExpectLibTorchsAdam({.learning_rate = 2e-3, .learning_rate_generator = 5e-4});
+  ExpectLibTorchsAdam({.learning_rate = 2e-3, .learning_rate_discriminator = 8e-3});
+  ExpectLibTorchsAdam(
+      {.learning_rate = 0.5, .learning_rate_generator = 1e-4, .learning_rate_discriminator = 4e-4});
+}
+
+TEST(ApplyRoundTest, RatesOfTheirOwnEqualToTheSharedOneChangeNoBit) {
+  TensorBundle shared = InitialWeights(kModel, 1), own = shared;
+  TensorBundle shared_state = InitialAdamState(kModel), own_state = shared_state;
+  const AdamConfig adam{.learning_rate = 2e-3};
+  AdamConfig spelled_out = adam;
+  spelled_out.learning_rate = 0.5;
+  spelled_out.learning_rate_generator = spelled_out.learning_rate_discriminator = 2e-3;
+
+  ASSERT_OK(ApplyRound(kModel, adam, MakeGradient(), 2, shared, shared_state));
+  ASSERT_OK(ApplyRound(kModel, spelled_out, MakeGradient(), 2, own, own_state));
+
+  for (const TensorSpec& spec : WeightsSpec(kModel)) {
+    EXPECT_EQ(shared.Find(spec.name)->bytes, own.Find(spec.name)->bytes) << spec.name;
+  }
 }
 
 TEST(ApplyRoundTest, ZeroGradientMovesNothing) {

@@ -59,8 +59,12 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
   run.name = config.run.name;
   run.seed = config.run.seed;
   run.model = {config.model.image_size, config.model.latent_dim, config.model.base_width};
-  run.adam = {config.training.learning_rate, config.training.beta1, config.training.beta2,
-              config.training.epsilon};
+  run.adam = {.learning_rate = config.training.learning_rate,
+              .beta1 = config.training.beta1,
+              .beta2 = config.training.beta2,
+              .epsilon = config.training.epsilon,
+              .learning_rate_generator = config.training.learning_rate_generator,
+              .learning_rate_discriminator = config.training.learning_rate_discriminator};
   run.real_label = config.training.real_label;
   run.images_per_unit = config.training.images_per_unit;
   run.units_per_round = config.training.units_per_round;

@@ -24,6 +24,8 @@ TEST(CoordinatorConfigTest, SettingsBecomeTheRun) {
   config.run = {"class", 9, 77};
   config.model = {32, 50, 48};
   config.training.learning_rate = 1e-3;
+  config.training.learning_rate_generator = 2e-3;
+  config.training.learning_rate_discriminator = 3e-3;
   config.training.beta1 = 0.1;
   config.training.beta2 = 0.2;
   config.training.epsilon = 1e-6;
@@ -41,7 +43,7 @@ TEST(CoordinatorConfigTest, SettingsBecomeTheRun) {
   expected.name = "class";
   expected.seed = 9;
   expected.model = {32, 50, 48};
-  expected.adam = {1e-3, 0.1, 0.2, 1e-6};
+  expected.adam = {1e-3, 0.1, 0.2, 1e-6, 2e-3, 3e-3};
   expected.real_label = 0.9;
   expected.images_per_unit = 16;
   expected.units_per_round = 5;

@@ -198,11 +198,17 @@ ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& we
 TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
                            const TensorBundle& weights, const TensorBundle& gradient, int steps) {
   Networks networks(model, weights, torch::kFloat32);
-  std::vector<torch::Tensor> parameters;
-  for (const auto& [name, parameter] : networks.parameters) parameters.push_back(parameter);
-  torch::optim::Adam optimizer(parameters, torch::optim::AdamOptions(adam.learning_rate)
-                                               .betas({adam.beta1, adam.beta2})
-                                               .eps(adam.epsilon));
+  const auto optimizer_of = [&](const std::string& prefix, double learning_rate) {
+    std::vector<torch::Tensor> parameters;
+    for (const auto& [name, parameter] : networks.parameters) {
+      if (name.rfind(prefix, 0) == 0) parameters.push_back(parameter);
+    }
+    return torch::optim::Adam(
+        parameters,
+        torch::optim::AdamOptions(learning_rate).betas({adam.beta1, adam.beta2}).eps(adam.epsilon));
+  };
+  torch::optim::Adam generator = optimizer_of("generator.", adam.GeneratorRate());
+  torch::optim::Adam discriminator = optimizer_of("discriminator.", adam.DiscriminatorRate());
   for (int step = 1; step <= steps; ++step) {
     for (auto& [name, parameter] : networks.parameters) {
       const gannet::Tensor* source = gradient.Find(name);
@@ -210,7 +216,8 @@ TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
       parameter.mutable_grad() =
           torch::from_blob(data, source->spec.shape, torch::kFloat32) / static_cast<double>(step);
     }
-    optimizer.step();
+    generator.step();
+    discriminator.step();
   }
   TensorBundle result;
   for (const auto& [name, parameter] : networks.parameters) {

@@ -42,8 +42,8 @@ struct ReferenceUnit {
 ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& weights,
                                 const UnitTask& task);
 
-// Runs `steps` updates of torch::optim::Adam, a fresh one, at constant `gradient` factors 1, 1/2,
-// 1/3, … and returns the parameters (layout ParameterSpec).
+// Runs `steps` updates of torch::optim::Adam, a fresh one for each network, at constant `gradient`
+// factors 1, 1/2, 1/3, … and returns the parameters (layout ParameterSpec).
 TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
                            const TensorBundle& weights, const TensorBundle& gradient, int steps);
 
