@@ -2,7 +2,6 @@
 
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
-#include "cli/cli_state.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/address.h"
 
@@ -51,6 +50,15 @@ absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const Admin
   }
   GANNET_ASSIGN_OR_RETURN(connection.client, AdminClient::Create(client));
   return connection;
+}
+
+int WithAdmin(const CliState& cli, const AdminOptions& options,
+              const std::function<int(const AdminConnection&)>& action) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options);
+  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
+  return action(*admin);
 }
 
 int FailAdmin(const absl::Status& status, const std::string& address) {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cli/cli_state.h"
 #include "libs/client/admin_client.h"
 #include "libs/config/config.h"
 
@@ -32,6 +34,11 @@ struct AdminConnection {
 // Makes a client for coordinator.admin_listen (a wildcard address is reached by loopback) or
 // --address. Returns: INVALID_ARGUMENT - no usable address; as ReadTokenFile.
 absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const AdminOptions& options);
+
+// What every command does that asks the coordinator: loads the settings, connects, and calls
+// `action`. What fails before is told. Returns the exit code.
+int WithAdmin(const CliState& cli, const AdminOptions& options,
+              const std::function<int(const AdminConnection&)>& action);
 
 // Writes why a call to the coordinator failed and what to do. Returns the exit code.
 int FailAdmin(const absl::Status& status, const std::string& address);

@@ -78,11 +78,13 @@ int RunCli(int argc, const char* const* argv) {
   AddWorkersCommand(app, cli);
   AddRoundsCommand(app, cli);
   AddSteerCommands(app, cli);
+  AddSetCommand(app, cli);
   AddDataCommand(app, cli);
   AddConfigCommand(app, cli);
   AddTrainLocalCommand(app, cli);
+  AddArchiveCommands(app, cli);
   AddSampleCommand(app, cli);
-  AddQualityCommand(app, cli);
+  AddEvaluateCommand(app, cli);
   AddGifCommand(app, cli);
   AddVersionCommand(app, cli);
 

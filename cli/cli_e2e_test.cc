@@ -64,6 +64,15 @@ class CliTest : public ::testing::Test {
     return {exit_code, gannet.out(), gannet.err()};
   }
 
+  // metrics.csv of a training, but for how long rounds took.
+  std::string MetricsWithoutTimes(const std::string& training) const {
+    std::string text;
+    for (const auto line : absl::StrSplit(FileContents(PathOf(training + "/metrics.csv")), '\n')) {
+      text += absl::StrCat(line.substr(0, line.rfind(',')), "\n");
+    }
+    return text;
+  }
+
   std::string WriteWeights(const std::string& name, uint64_t seed) const {
     return Write(name, EncodeSafetensors(InitialWeights({32, 16, 4}, seed)));
   }
@@ -78,7 +87,7 @@ TEST_F(CliTest, HelpNamesEveryCommandAndTheExitCodes) {
   EXPECT_EQ(help.exit_code, 0);
   for (const char* command :
        {"migrate", "status", "watch", "workers", "rounds", "pause", "resume", "stop", "data",
-        "config", "train-local", "sample", "quality", "gif", "version"}) {
+        "config", "train-local", "sample", "evaluate", "gif", "version"}) {
     EXPECT_THAT(help.out, HasSubstr(absl::StrCat("\n  ", command, " "))) << command;
     const Outcome own = Run({command, "--help"});
     EXPECT_EQ(own.exit_code, 0) << command;
@@ -229,6 +238,30 @@ TEST_F(CliTest, APreviewIsAGridOfImages) {
   EXPECT_THAT(beyond.err, HasSubstr("--first must be below the 8 images"));
 }
 
+TEST_F(CliTest, APackedDataSetIsTheSameDataSet) {
+  const Outcome pack = Run({"data", "pack", "--data.count", "20", "--model.image_size", "32",
+                            "--out", PathOf("faces.packed")});
+  ASSERT_EQ(pack.exit_code, 0) << pack.err;
+  EXPECT_THAT(pack.out, AllOf(HasSubstr("20 images of 32x32"), HasSubstr("--data.kind packed")));
+
+  const auto check = [&](std::vector<std::string> data) {
+    data.insert(data.begin(), {"data", "check", "--model.image_size", "32"});
+    const Outcome outcome = Run(data);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.out;
+  };
+  const std::string packed =
+      check({"--data.kind", "packed", "--data.path", PathOf("faces.packed")});
+  EXPECT_EQ(packed, check({"--data.count", "20"}));
+  EXPECT_THAT(packed, HasSubstr("attributes: smiling, "));
+
+  const Outcome size =
+      Run({"data", "check", "--data.kind", "packed", "--data.path", PathOf("faces.packed")});
+  EXPECT_EQ(size.exit_code, 1);
+  EXPECT_THAT(size.err, HasSubstr("--model.image_size 64"));
+  EXPECT_NE(Run({"data", "pack", "--out", PathOf("no/such/folder")}).exit_code, 0);
+}
+
 TEST_F(CliTest, SamplesFollowFromWeightsAndSeed) {
   const std::string weights = WriteWeights("w.safetensors", 1);
   const auto sample = [&](const std::string& out, const std::string& seed) {
@@ -243,6 +276,31 @@ TEST_F(CliTest, SamplesFollowFromWeightsAndSeed) {
   EXPECT_TRUE(ReadPng(first).ok());
   EXPECT_EQ(sample("b.png", "1"), first);
   EXPECT_NE(sample("c.png", "2"), first);
+}
+
+TEST_F(CliTest, SamplesComeAsSinglesAndInMotion) {
+  const std::string weights = WriteWeights("w.safetensors", 1);
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"sample", "--weights", weights});
+    return Run(more);
+  };
+
+  const Outcome singles = run(
+      {"--singles", PathOf("singles"), "--seeds", "3,7-8", "--scale", "1", "--truncation", "0.7"});
+  ASSERT_EQ(singles.exit_code, 0) << singles.err;
+  for (const char* name : {"seed0003.png", "seed0007.png", "seed0008.png"}) {
+    const absl::StatusOr<RgbImage> image =
+        ReadPng(FileContents(PathOf(absl::StrCat("singles/", name))));
+    ASSERT_TRUE(image.ok()) << name;
+    EXPECT_EQ(image->width, 32);
+  }
+  const Outcome morph =
+      run({"--morph", "--count", "4", "--keys", "2", "--steps", "3", "--out", PathOf("m.gif")});
+  ASSERT_EQ(morph.exit_code, 0) << morph.err;
+  EXPECT_THAT(morph.out, HasSubstr("6 frames"));
+  EXPECT_THAT(FileContents(PathOf("m.gif")), StartsWith("GIF89a"));
+  EXPECT_THAT(run({"--seeds", "9-2"}).err, HasSubstr("not a list of seeds"));
+  EXPECT_EQ(run({"--morph", "--singles", PathOf("x")}).exit_code, 2);
 }
 
 TEST_F(CliTest, WrongWeightsAreExplained) {
@@ -260,7 +318,7 @@ TEST_F(CliTest, QualityComparesWithTheFirstWeights) {
   const std::string weights = WriteWeights("w.safetensors", 1);
 
   const Outcome quality =
-      Run({"quality", "--weights", weights, "--initial", "--count", "16", "--json"});
+      Run({"evaluate", "--weights", weights, "--initial", "--count", "16", "--json"});
 
   ASSERT_EQ(quality.exit_code, 0) << quality.err;
   const nlohmann::json json = nlohmann::json::parse(quality.out);
@@ -270,11 +328,20 @@ TEST_F(CliTest, QualityComparesWithTheFirstWeights) {
   // The file holds the same untrained weights.
   EXPECT_EQ(json["weights"][1]["ratio"], 1.0);
   EXPECT_GT(json["weights"][0]["distance"], json["real_distance"]);
+  EXPECT_GT(json["weights"][0]["distances"]["frechet_random_features"],
+            json["real_distances"]["frechet_random_features"]);
+  EXPECT_GT(json["weights"][0]["modes"]["real_modes"], 50);
+  EXPECT_LT(json["weights"][0]["modes"]["covered"], json["weights"][0]["modes"]["real_modes"]);
+  EXPECT_TRUE(json["weights"][0]["modes"]["attributes"].contains("smiling"));
+  EXPECT_FALSE(json["weights"][0]["distances"].contains("frechet_own_network"));
+  const Outcome network = Run({"evaluate", "--weights", weights, "--network", PathOf("none")});
+  EXPECT_EQ(network.exit_code, 1);
+  EXPECT_THAT(network.err, HasSubstr("no such feature network"));
 }
 
 TEST_F(CliTest, QualityFailsWhenWhatIsAskedForIsMissed) {
   const std::string weights = WriteWeights("w.safetensors", 1);
-  const std::vector<std::string> base = {"quality", "--weights", weights, "--count", "16"};
+  const std::vector<std::string> base = {"evaluate", "--weights", weights, "--count", "16"};
   const auto with = [&](const std::vector<std::string>& more) {
     std::vector<std::string> arguments = base;
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -333,21 +400,9 @@ TEST_F(CliTest, MigrateSaysThatTheDatabaseIsNotThere) {
 
 // Small enough to be over in a moment.
 std::vector<std::string> TrainLocal(const std::string& out) {
-  return {"train-local",
-          "--out",
-          out,
-          "--model.image_size",
-          "32",
-          "--model.base_width",
-          "8",
-          "--data.count",
-          "64",
-          "--batch-size",
-          "16",
-          "--coordinator.sample_every",
-          "2",
-          "--worker.threads",
-          "1"};
+  return {"train-local", "--out",          out,  "--image-size", "32", "--model.base_width",
+          "8",           "--data.count",   "64", "--batch-size", "16", "--lr-d",
+          "1e-4",        "--sample-every", "2",  "--threads",    "1"};
 }
 
 TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
@@ -363,7 +418,7 @@ TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
     EXPECT_TRUE(std::filesystem::exists(PathOf("first/") + file)) << file;
   }
   const std::vector<std::string> history =
-      absl::StrSplit(FileContents(PathOf("first/history.csv")), '\n', absl::SkipEmpty());
+      absl::StrSplit(FileContents(PathOf("first/metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_EQ(history.size(), 9U);
 
   // Once more, elsewhere: to the bit.
@@ -379,6 +434,71 @@ TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
   EXPECT_THAT(again.err, AllOf(HasSubstr("there is something in"), HasSubstr("--out DIR")));
 }
 
+TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
+  std::vector<std::string> through = TrainLocal(PathOf("through"));
+  through.insert(through.end(), {"--ema", "0.9", "--augment", "color,translation,cutout", "--loss",
+                                 "lsgan", "--num-workers", "2", "--training.flip", "true"});
+  std::vector<std::string> halves = through;
+  halves[2] = PathOf("halves");
+  through.insert(through.end(), {"--run.rounds", "6", "--checkpoint-every", "2"});
+  halves.insert(halves.end(), {"--run.rounds", "3"});
+  ASSERT_EQ(Run(through).exit_code, 0);
+  ASSERT_EQ(Run(halves).exit_code, 0);
+
+  const Outcome resumed = Run({"train-local", "--resume", PathOf("halves"), "--run.rounds", "6"});
+
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.out << resumed.err;
+  EXPECT_THAT(resumed.out, AllOf(HasSubstr("round_000003.safetensors, 3 updates behind it"),
+                                 HasSubstr("round_count 3 -> 6"), HasSubstr("Finished after 6")));
+  const std::string weights = FileContents(PathOf("through/weights.safetensors"));
+  EXPECT_FALSE(weights.empty());
+  EXPECT_TRUE(weights == FileContents(PathOf("halves/weights.safetensors")));
+  EXPECT_EQ(MetricsWithoutTimes("through"), MetricsWithoutTimes("halves"));
+  EXPECT_TRUE(std::filesystem::exists(PathOf("through/checkpoints/round_000004.safetensors")));
+  EXPECT_THAT(FileContents(PathOf("through/curves.svg")), HasSubstr("</svg>"));
+
+  // Weights, generator and last checkpoint draw the same.
+  std::vector<std::string> drawn;
+  for (const char* file :
+       {"weights.safetensors", "generator.safetensors", "checkpoints/round_000006.safetensors"}) {
+    const Outcome sample = Run({"sample", "--count", "2", "--out", PathOf("s.png"), "--weights",
+                                PathOf("through/") + file});
+    EXPECT_EQ(sample.exit_code, 0) << sample.err;
+    drawn.push_back(FileContents(PathOf("s.png")));
+  }
+  EXPECT_TRUE(drawn[0] == drawn[1] && drawn[1] == drawn[2]);
+
+  // From a checkpoint in the middle, into another folder.
+  const Outcome third =
+      Run({"train-local", "--resume", PathOf("through/checkpoints/round_000004.safetensors"),
+           "--out", PathOf("third")});
+  ASSERT_EQ(third.exit_code, 0) << third.out << third.err;
+  EXPECT_TRUE(weights == FileContents(PathOf("third/weights.safetensors")));
+  EXPECT_EQ(MetricsWithoutTimes("third"), MetricsWithoutTimes("through"));
+}
+
+TEST_F(CliTest, TrainLocalSaysWhyItCannotGoOn) {
+  std::vector<std::string> arguments = TrainLocal(PathOf("out"));
+  arguments.insert(arguments.end(), {"--run.rounds", "2"});
+  ASSERT_EQ(Run(arguments).exit_code, 0);
+  const auto resume = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"train-local", "--resume"});
+    const Outcome outcome = Run(more);
+    EXPECT_NE(outcome.exit_code, 0);
+    return outcome.err;
+  };
+
+  EXPECT_THAT(resume({PathOf("out")}), HasSubstr("has 2 updates behind it, ask for more"));
+  EXPECT_THAT(resume({PathOf("none")}), HasSubstr("none"));
+  EXPECT_THAT(resume({PathOf("out/weights.safetensors")}), HasSubstr("weights alone"));
+  EXPECT_THAT(resume({PathOf("out"), "--run.rounds", "9", "--latent-dim", "7"}),
+              AllOf(HasSubstr("another architecture"), HasSubstr("generator.main.0.weight")));
+  EXPECT_THAT(resume({PathOf("out"), "--run.rounds", "9", "--data.seed", "7"}),
+              HasSubstr("trained on other data"));
+  Write("out/checkpoints/round_000009.safetensors", "cut short");
+  EXPECT_THAT(resume({PathOf("out"), "--run.rounds", "9"}), HasSubstr("round_000009.safetensors"));
+}
+
 TEST_F(CliTest, TrainLocalKeepsTheResultsWhenItIsInterrupted) {
   std::vector<std::string> arguments = TrainLocal(PathOf("out"));
   arguments.insert(arguments.begin(), GANNET_BINARY);
@@ -387,7 +507,7 @@ TEST_F(CliTest, TrainLocalKeepsTheResultsWhenItIsInterrupted) {
                        .environment = {"PATH=/usr/bin:/bin"},
                        .output_prefix = PathOf("gannet")});
   const auto updates = [&] {
-    const std::string history = FileContents(PathOf("out/history.csv"));
+    const std::string history = FileContents(PathOf("out/metrics.csv"));
     return std::count(history.begin(), history.end(), '\n') - 1;
   };
   ASSERT_TRUE(AwaitUntil([&] { return !gannet.running() || updates() >= 2; }));
@@ -403,8 +523,14 @@ TEST_F(CliTest, TrainLocalSaysWhatCannotBe) {
                                  PathOf("none"), "--out", PathOf("o")});
   EXPECT_NE(no_images.exit_code, 0);
   EXPECT_THAT(no_images.err, HasSubstr("none"));
-  const Outcome size = Run({"train-local", "--model.image_size", "48", "--out", PathOf("o")});
-  EXPECT_EQ(size.exit_code, 2);
+  for (const char* flag : {"--model.image_size", "--image-size"}) {
+    const Outcome size = Run({"train-local", flag, "48", "--out", PathOf("o")});
+    EXPECT_EQ(size.exit_code, 2);
+    EXPECT_THAT(size.err, HasSubstr("model.image_size"));
+  }
+  const Outcome rate = Run({"train-local", "--lr-g", "much", "--out", PathOf("o")});
+  EXPECT_EQ(rate.exit_code, 2);
+  EXPECT_THAT(rate.err, HasSubstr("training.learning_rate_generator"));
   EXPECT_FALSE(std::filesystem::exists(PathOf("o")));
 }
 

@@ -1,18 +1,28 @@
+#include <atomic>
+#include <filesystem>
 #include <iostream>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "CLI/App.hpp"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/cli_state.h"
 #include "cli/dataset_source.h"
+#include "cli/fetch.h"
 #include "cli/printable.h"
+#include "cli/terminal.h"
+#include "libs/base/hex.h"
+#include "libs/base/process_signals.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
 #include "libs/data/image_grid.h"
 #include "libs/data/image_io.h"
+#include "libs/data/packed_dataset.h"
 
 namespace gannet {
 namespace {
@@ -21,6 +31,17 @@ constexpr const char* kDataAdvice = "Check data.kind and data.path (gannet confi
 
 // As many as a person reads; the rest is counted.
 constexpr size_t kShownBadImages = 20;
+
+std::string LabelsText(const Dataset& dataset) {
+  if (!dataset.has_labels()) return "none";
+  const std::vector<std::string> bits = dataset.label_bits();
+  if (!bits.empty()) {
+    return absl::StrCat(bits.size(), " attributes: ", Printable(absl::StrJoin(bits, ", ")));
+  }
+  std::set<int64_t> classes;
+  for (int64_t i = 0; i < dataset.size(); ++i) classes.insert(dataset.LabelOf(i));
+  return absl::StrCat(classes.size(), " classes");
+}
 
 int Check(const CliState& cli, bool exclude) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
@@ -50,13 +71,84 @@ int Check(const CliState& cli, bool exclude) {
   const DatasetFingerprint& fingerprint = (*dataset)->fingerprint();
   std::cout << "data set    " << Printable(fingerprint.description) << "\n"
             << "images      " << fingerprint.image_count << "\n"
-            << "fingerprint " << fingerprint.digest << "\n";
+            << "fingerprint " << fingerprint.digest << "\n"
+            << "labels      " << LabelsText(**dataset) << "\n";
   if (fingerprint.image_count <= report->good_count) return kExitOk;
   return Fail(absl::FailedPreconditionError(absl::StrCat(
                   fingerprint.image_count - report->good_count,
                   " images of the data set cannot be read, and a worker that meets one "
                   "fails its unit")),
               "Repair or remove them, or leave them out with: gannet data check --exclude");
+}
+
+int FetchFile(FetchOptions options) {
+  if (options.out.empty()) {
+    const size_t slash = options.url.find_last_of('/');
+    const std::string name = options.url.substr(slash + 1);
+    options.out = name.substr(0, name.find_first_of("?#"));
+    if (options.out.empty()) {
+      return Fail(absl::InvalidArgumentError("the address ends without the name of a file"),
+                  "Name one with --out.");
+    }
+  }
+  if (std::filesystem::exists(options.out)) {
+    return Fail(
+        absl::FailedPreconditionError(absl::StrCat("there is a file ", options.out, " already")),
+        "Remove it, or choose another --out.");
+  }
+  ProcessSignals signals;
+  std::atomic<bool> stopped = false;
+  const bool terminal = TerminalWidth().has_value();
+  options.on_progress = [&](int64_t done, int64_t total) {
+    if (terminal) {
+      std::cout << "\r" << done / 1'000'000 << " of "
+                << (total > 0 ? absl::StrCat(total / 1'000'000) : "?") << " MB " << std::flush;
+    }
+    return !stopped.load();
+  };
+  absl::Status status;
+  signals.RunUntilDone([&] { status = Fetch(options); }, [&](int) { stopped = true; });
+  if (terminal) std::cout << "\r";
+  if (absl::IsCancelled(status)) {
+    std::cout << "What has arrived stays; the same command goes on from there.\n";
+    return kExitStopped;
+  }
+  if (absl::IsDataLoss(status)) return Fail(status, "Nothing was kept.");
+  if (!status.ok())
+    return Fail(status, "What has arrived stays; the same command goes on from there.");
+  std::cout << options.out << ": "
+            << (options.sha256.empty()
+                    ? "arrived; without --sha256 nobody knows whether it is intact"
+                    : "arrived, checksum as expected")
+            << "\n";
+  return kExitOk;
+}
+
+struct PackOptions {
+  std::string out;
+};
+
+int Pack(const CliState& cli, const PackOptions& options) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(DatasetOptionsFrom(*config));
+  if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
+  const int64_t total = (*dataset)->size();
+  const bool terminal = TerminalWidth().has_value();
+  const auto progress = [&](int64_t done) {
+    if (terminal) std::cout << "\rpacking " << 100 * done / total << " %" << std::flush;
+  };
+  const absl::Status written =
+      WritePackedDataset(**dataset, config->model.image_size, options.out, progress);
+  if (terminal) std::cout << "\r";
+  if (absl::IsDataLoss(written))
+    return Fail(written, "Find all such images with: gannet data check");
+  if (!written.ok()) return Fail(written, "Choose another --out.");
+  std::cout << options.out << ": " << total << " images of " << config->model.image_size << "x"
+            << config->model.image_size << " pixels\n"
+            << "Use it, here and on other machines, with: --data.kind packed --data.path "
+            << options.out << "\n";
+  return kExitOk;
 }
 
 struct PreviewOptions {
@@ -102,7 +194,7 @@ int Preview(const CliState& cli, const PreviewOptions& options) {
 }  // namespace
 
 void AddDataCommand(CLI::App& app, CliState& cli) {
-  CLI::App* group = app.add_subcommand("data", "Check and look at the data set");
+  CLI::App* group = app.add_subcommand("data", "Fetch, check, look at and pack the data set");
 
   CLI::App* check = group->add_subcommand(
       "check", "Read every image; name those that cannot be used, and print the fingerprint");
@@ -110,6 +202,33 @@ void AddDataCommand(CLI::App& app, CliState& cli) {
   check->add_flag("--exclude", *exclude, "Leave unusable images out of the data set from now on");
   check->callback(
       [&cli, exclude] { cli.action = [&cli, exclude] { return Check(cli, *exclude); }; });
+
+  CLI::App* fetch =
+      group->add_subcommand("fetch", "Download a file; go on where an earlier attempt ended");
+  const auto fetch_options = std::make_shared<FetchOptions>();
+  fetch->add_option("url", fetch_options->url, "Its address, http or https")
+      ->required()
+      ->type_name("URL");
+  fetch->add_option("--out", fetch_options->out, "File to write; default: the name in the address")
+      ->type_name("FILE");
+  fetch->add_option("--sha256", fetch_options->sha256, "Its checksum, 64 hexadecimal digits")
+      ->check([](const std::string& text) {
+        return IsHex(absl::AsciiStrToLower(text), 64) ? "" : "must be 64 hexadecimal digits";
+      })
+      ->type_name("HEX");
+  fetch->callback([&cli, fetch_options] {
+    cli.action = [fetch_options] { return FetchFile(*fetch_options); };
+  });
+
+  CLI::App* pack = group->add_subcommand(
+      "pack",
+      "Decode and scale every image once, into one file that trains as fast as memory; it joins a "
+      "run as what it was made of");
+  const auto pack_options = std::make_shared<PackOptions>();
+  pack->add_option("--out", pack_options->out, "File to write")->required()->type_name("FILE");
+  pack->callback([&cli, pack_options] {
+    cli.action = [&cli, pack_options] { return Pack(cli, *pack_options); };
+  });
 
   CLI::App* preview = group->add_subcommand("preview", "Write some images as a grid");
   const auto options = std::make_shared<PreviewOptions>();

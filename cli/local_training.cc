@@ -3,6 +3,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "cli/dataset_source.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
@@ -26,23 +27,36 @@ WorkerOptions OptionsOfTheWorker(const Config& config) {
   options.display_name = "this machine";
   options.hardware = DescribeCompute().text;
   options.peer = "the run";
+  options.data_threads = config.worker.data_threads;
   return options;
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(const Config& config,
-                                                                     Clock& clock, Logger& log) {
+absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
+    const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log) {
   GANNET_ASSIGN_OR_RETURN(CoordinatorServerOptions options, MakeCoordinatorServerOptions(config));
   std::unique_ptr<LocalTraining> training(new LocalTraining(config, clock, log));
-  GANNET_RETURN_IF_ERROR(training->Begin(std::move(options.coordinator)));
+  GANNET_RETURN_IF_ERROR(training->Begin(std::move(options.coordinator), checkpoint));
   return training;
 }
 
 LocalTraining::LocalTraining(const Config& config, Clock& clock, Logger& log)
     : config_(config), clock_(clock), log_(log), backend_(clock) {}
 
-absl::Status LocalTraining::Begin(CoordinatorOptions options) {
+absl::Status LocalTraining::Begin(CoordinatorOptions options,
+                                  const std::optional<Checkpoint>& checkpoint) {
+  if (checkpoint.has_value()) {
+    const std::string other_data = DescribeDifference(checkpoint->config.data, options.run.data);
+    if (!other_data.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the checkpoint was trained on other data: ", other_data));
+    }
+    // Where the sequence of images stands is no setting of anybody's.
+    options.run.plan_origin = checkpoint->config.plan_origin;
+    GANNET_ASSIGN_OR_RETURN(const NewRun run, RunFromCheckpoint(*checkpoint, options.run));
+    GANNET_RETURN_IF_ERROR(backend_.store().CreateRun(run).status());
+  }
   GANNET_ASSIGN_OR_RETURN(coordinator_, Coordinator::Create(std::move(options), backend_.store(),
                                                             clock_, log_, metrics_));
   admin_ = std::make_unique<RunAdmin>(backend_.store(), [this] { return coordinator_->view(); });
@@ -50,10 +64,14 @@ absl::Status LocalTraining::Begin(CoordinatorOptions options) {
       [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                             OpenDataset(DatasetOptionsFrom(config_)));
+    if (dataset->is_decoded()) return dataset;
     return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
   };
+  const Worker::MakeComputerFunction make_computer = [this](const ModelConfig& model) {
+    return MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
+  };
   worker_ = std::make_unique<Worker>(OptionsOfTheWorker(config_), backend_.exchange(), open_dataset,
-                                     MakeGradientComputer, worker_stop_, clock_, log_, metrics_);
+                                     make_computer, worker_stop_, clock_, log_, metrics_);
   return absl::OkStatus();
 }
 
@@ -105,6 +123,19 @@ absl::StatusOr<RunReport> LocalTraining::GetRun() {
   report.worker_count = overview.status.worker_count;
   report.latest_sample_path = overview.view.latest_sample_path;
   return report;
+}
+
+absl::StatusOr<std::vector<RoundSummary>> LocalTraining::History() {
+  GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin_->GetRun());
+  std::vector<RoundSummary> history;
+  while (true) {
+    GANNET_ASSIGN_OR_RETURN(
+        const std::vector<RoundSummary> page,
+        backend_.store().ListRounds(overview.status.run,
+                                    history.empty() ? Round(0) : history.back().round, kMaxPage));
+    history.insert(history.end(), page.begin(), page.end());
+    if (page.size() < static_cast<size_t>(kMaxPage)) return history;
+  }
 }
 
 void LocalTraining::RequestStop() {

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/base/stop_signal.h"
+#include "libs/checkpoint/checkpoint.h"
 #include "libs/client/admin_client.h"
 #include "libs/config/config.h"
 #include "libs/exchange/memory_backend.h"
@@ -23,11 +26,12 @@ namespace gannet {
 // Ownership and lifetime: clock and log outlive it.
 class LocalTraining {
  public:
-  // Opens the data set and makes the folder for results (coordinator.output_dir).
-  // Returns: as OpenDataset; INVALID_ARGUMENT - a setting is out of range, or the folder cannot be
-  // made.
-  static absl::StatusOr<std::unique_ptr<LocalTraining>> Create(const Config& config, Clock& clock,
-                                                               Logger& log);
+  // Opens the data set and makes the folder for results (coordinator.output_dir). Begins anew, or
+  // where `checkpoint` ended.
+  // Returns: as OpenDataset; INVALID_ARGUMENT - a setting is out of range, the folder cannot be
+  // made, or the checkpoint is of other networks or data, or has no update left to do.
+  static absl::StatusOr<std::unique_ptr<LocalTraining>> Create(
+      const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log);
 
   // Trains until the run ends, and writes the results.
   // Returns: what ended the coordinator or the worker, whichever gave up first.
@@ -37,13 +41,16 @@ class LocalTraining {
   // Returns: UNAVAILABLE - it has not begun; what ended Run, once it has failed.
   absl::StatusOr<RunReport> GetRun();
 
+  // Every update so far, oldest first.
+  absl::StatusOr<std::vector<RoundSummary>> History();
+
   // Ends the run after the round in progress. The results are written as at a regular end.
   void RequestStop();
 
  private:
   LocalTraining(const Config& config, Clock& clock, Logger& log);
 
-  absl::Status Begin(CoordinatorOptions options);
+  absl::Status Begin(CoordinatorOptions options, const std::optional<Checkpoint>& checkpoint);
   absl::Status RunWorker();
 
   const Config config_;

@@ -45,12 +45,7 @@ std::vector<std::string> TableCells(const RoundSummary& round) {
           absl::StrFormat("%.3f", round.seconds)};
 }
 
-int RunRounds(const CliState& cli, const Options& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
-  if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
-  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
-
+int RunRounds(const AdminConnection& admin, const Options& options) {
   if (options.csv) {
     std::cout << CsvLine({"round", "epoch", "gradient_count", "image_count", "discriminator_loss",
                           "generator_loss", "real_accuracy", "fake_accuracy", "seconds"});
@@ -58,9 +53,8 @@ int RunRounds(const CliState& cli, const Options& options) {
   std::deque<RoundSummary> last;
   std::string page_token;
   do {
-    const absl::StatusOr<Page<RoundSummary>> page =
-        admin->client->ListRounds(kPageSize, page_token);
-    if (!page.ok()) return FailAdmin(page.status(), admin->address);
+    const absl::StatusOr<Page<RoundSummary>> page = admin.client->ListRounds(kPageSize, page_token);
+    if (!page.ok()) return FailAdmin(page.status(), admin.address);
     for (const RoundSummary& round : page->items) {
       if (options.csv) {
         std::cout << CsvLine(CsvCells(round));
@@ -93,8 +87,12 @@ void AddRoundsCommand(CLI::App& app, CliState& cli) {
   command->add_option("--last", options->last, "How many rounds the table shows; default 20")
       ->check(CLI::Range(1, 100'000))
       ->type_name("N");
-  command->callback(
-      [&cli, options] { cli.action = [&cli, options] { return RunRounds(cli, *options); }; });
+  command->callback([&cli, options] {
+    cli.action = [&cli, options] {
+      return WithAdmin(cli, options->admin,
+                       [&](const AdminConnection& admin) { return RunRounds(admin, *options); });
+    };
+  });
 }
 
 }  // namespace gannet

@@ -87,6 +87,9 @@ std::string StatusText(const RunReport& report) {
   absl::StrAppend(&text, "\nround    ", report.weights_version.value(), " of ", config.round_count,
                   absl::StrFormat(" (%.1f %%)", 100 * ShareDone(report)));
   if (report.last_round.has_value()) absl::StrAppend(&text, ", epoch ", report.last_round->epoch);
+  if (!report.waiting_for.empty()) {
+    absl::StrAppend(&text, "\nopen     ", Printable(report.waiting_for));
+  }
   absl::StrAppend(&text, "\nspeed    ", RateText(report));
   if (report.state == RunState::kRunning) absl::StrAppend(&text, ", ", LeftText(report));
   if (report.last_round.has_value()) {
@@ -103,6 +106,15 @@ std::string StatusText(const RunReport& report) {
                   config.units_per_round, " a round, ", config.images_per_unit,
                   " images each\ndata     ", Printable(config.data.description), ", ",
                   config.data.image_count, " images");
+  if (report.wasted_image_count > 0) {
+    absl::StrAppend(&text, "\nwasted   ", report.wasted_image_count,
+                    " images in gradients that came for nothing");
+  }
+  for (const ReportedChange& change : report.changes) {
+    absl::StrAppend(&text, "\nchanged  from round ", change.round.value(), ": ",
+                    Printable(change.difference));
+    if (!change.reason.empty()) absl::StrAppend(&text, " (", Printable(change.reason), ")");
+  }
   if (!report.latest_sample_path.empty()) {
     absl::StrAppend(&text, "\nsamples  ", Printable(report.latest_sample_path));
   }
@@ -123,12 +135,18 @@ std::string StatusJson(const RunReport& report) {
       {"worker_count", report.worker_count},
       {"last_round", nullptr},
       {"latest_sample_path", report.latest_sample_path},
+      {"waiting_for", report.waiting_for},
+      {"wasted_image_count", report.wasted_image_count},
+      {"changed_in_rounds", nlohmann::json::array()},
       {"data",
        {{"kind", report.config.data.kind},
         {"image_count", report.config.data.image_count},
         {"digest", report.config.data.digest}}},
   };
   if (left != absl::InfiniteDuration()) json["seconds_left"] = absl::ToDoubleSeconds(left);
+  for (const ReportedChange& change : report.changes) {
+    json["changed_in_rounds"].push_back(change.round.value());
+  }
   if (report.last_round.has_value()) json["last_round"] = RoundJson(*report.last_round);
   // Text that is not UTF-8 must not end the program.
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";

@@ -1,79 +1,275 @@
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "CLI/App.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "cli/cli_state.h"
-#include "cli/image_quality.h"
+#include "cli/latent_path.h"
+#include "cli/seed_list.h"
 #include "cli/weights_file.h"
+#include "libs/base/atomic_file.h"
+#include "libs/base/status_macros.h"
+#include "libs/data/gif_writer.h"
 #include "libs/data/image_grid.h"
 #include "libs/data/image_io.h"
 #include "libs/gan/gan.h"
+#include "libs/tensor/safetensors.h"
+#include "libs/tensor/tensor_bundle.h"
 
 namespace gannet {
 namespace {
 
 struct Options {
   std::string weights;
-  std::string out = "sample.png";
-  int64_t seed = -1;  // -1: run.seed
-  int count = 64;
-  int columns = 8;
+  std::string out;      // empty: sample.png, or morph.gif
+  std::string singles;  // folder; empty: a grid
+  std::string tensors;  // safetensors; empty: none
+  int64_t seed = -1;    // -1: run.seed
+  std::string seeds;    // "1,5,10-19"; empty: `count` images of `seed`
+  int count = 0;        // 0: 64, or 16 in motion
+  int columns = 0;      // 0: 8, or what makes a square in motion
   int scale = 2;
+  double truncation = 0;  // 0: none
+  bool morph = false;
+  int keys = 4;
+  int steps = 12;
   bool batch_statistics = false;
 };
 
-int RunSample(const CliState& cli, const Options& options) {
+constexpr int kStillCount = 64;
+constexpr int kMorphCount = 16;
+constexpr int kStillColumns = 8;
+
+// A point and what to call it.
+struct NamedLatent {
+  std::string name;
+  Latent latent;
+};
+
+absl::StatusOr<std::vector<NamedLatent>> ChooseLatents(const Options& options,
+                                                       const ModelConfig& model, uint64_t seed) {
+  std::vector<NamedLatent> chosen;
+  if (!options.seeds.empty()) {
+    GANNET_ASSIGN_OR_RETURN(const std::vector<uint64_t> seeds, ParseSeedList(options.seeds));
+    for (const uint64_t one : seeds) {
+      chosen.push_back({absl::StrFormat("seed%04d", one), SampleLatent(model, one, 0)});
+    }
+  } else {
+    const int count = options.count > 0 ? options.count : options.morph ? kMorphCount : kStillCount;
+    for (int i = 0; i < count; ++i) {
+      chosen.push_back({absl::StrFormat("seed%04d_%04d", seed, i),
+                        SampleLatent(model, seed, static_cast<uint64_t>(i))});
+    }
+  }
+  if (options.truncation > 0) {
+    for (NamedLatent& one : chosen) TruncateLatent(options.truncation, one.latent);
+  }
+  return chosen;
+}
+
+absl::StatusOr<ImageBatch> Draw(const WeightsFile& file, const std::vector<Latent>& latents,
+                                const Options& options) {
+  return GenerateImages(
+      file.model, file.weights, latents,
+      options.batch_statistics ? SampleMode::kBatchStatistics : SampleMode::kEval);
+}
+
+absl::StatusOr<RgbImage> MakeGrid(const ImageBatch& batch, int columns, int scale) {
+  const std::vector<float> pixels = Flattened(batch);
+  return MakeImageGrid(absl::MakeConstSpan(pixels), batch.image_size,
+                       {.columns = columns, .scale = scale});
+}
+
+absl::Status WriteSingles(const ImageBatch& batch, const std::vector<NamedLatent>& chosen,
+                          const Options& options) {
+  std::error_code error;
+  std::filesystem::create_directories(options.singles, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("folder cannot be made: ", error.message(), ": ", options.singles));
+  }
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    GANNET_ASSIGN_OR_RETURN(const RgbImage image,
+                            MakeImageGrid(absl::MakeConstSpan(batch.images[i]), batch.image_size,
+                                          {.columns = 1, .padding = 0, .scale = options.scale}));
+    GANNET_RETURN_IF_ERROR(
+        WritePngRgb(absl::StrCat(options.singles, "/", chosen[i].name, ".png"), image));
+  }
+  return absl::OkStatus();
+}
+
+// Points and images as numbers, for other programs.
+absl::Status WriteTensors(const ImageBatch& batch, const std::vector<Latent>& latents,
+                          const std::string& path) {
+  const auto count = static_cast<int64_t>(latents.size());
+  std::vector<float> points;
+  for (const Latent& latent : latents) points.insert(points.end(), latent.begin(), latent.end());
+  TensorBundle bundle;
+  bundle.Add(
+      Tensor::FromF32("latents", {count, static_cast<int64_t>(latents.front().size())}, points));
+  bundle.Add(
+      Tensor::FromF32("images", {count, 3, batch.image_size, batch.image_size}, Flattened(batch)));
+  return WriteFileAtomically(path, EncodeSafetensors(bundle, {{"format", "pt"}}));
+}
+
+// Every image of the grid goes through points of its own and back to its first.
+absl::StatusOr<size_t> WriteMorph(const WeightsFile& file, const std::vector<NamedLatent>& chosen,
+                                  const Options& options, const std::string& out) {
+  const size_t cells = options.seeds.empty() ? chosen.size() : 1;
+  std::vector<std::vector<Latent>> paths;
+  for (size_t cell = 0; cell < cells; ++cell) {
+    std::vector<Latent> keys;
+    if (!options.seeds.empty()) {
+      for (const NamedLatent& one : chosen) keys.push_back(one.latent);
+    } else {
+      const uint64_t seed = static_cast<uint64_t>(options.seed);
+      for (int key = 0; key < options.keys; ++key) {
+        keys.push_back(
+            SampleLatent(file.model, seed, cell + static_cast<size_t>(key) * chosen.size()));
+        if (options.truncation > 0) TruncateLatent(options.truncation, keys.back());
+      }
+    }
+    paths.push_back(ClosedPath(keys, options.steps));
+  }
+  int columns = options.columns;
+  if (columns == 0) columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(cells))));
+  std::vector<RgbImage> frames;
+  for (size_t frame = 0; frame < paths.front().size(); ++frame) {
+    std::vector<Latent> latents;
+    latents.reserve(paths.size());
+    for (const std::vector<Latent>& path : paths) latents.push_back(path[frame]);
+    GANNET_ASSIGN_OR_RETURN(const ImageBatch batch, Draw(file, latents, options));
+    GANNET_ASSIGN_OR_RETURN(frames.emplace_back(), MakeGrid(batch, columns, 1));
+  }
+  GANNET_RETURN_IF_ERROR(
+      WriteGif(out, frames,
+               {.delay_centiseconds = 8, .last_delay_centiseconds = 8, .scale = options.scale}));
+  return frames.size();
+}
+
+int RunSample(const CliState& cli, Options options) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<WeightsFile> file = ReadWeightsFile(options.weights);
   if (!file.ok()) {
     return Fail(file.status(),
-                "A coordinator writes weights.safetensors into coordinator.output_dir.");
+                "A coordinator writes weights.safetensors into coordinator.output_dir; "
+                "checkpoints and generator.safetensors serve too.");
   }
   ConfigureCompute(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-  const uint64_t seed = options.seed < 0 ? config->run.seed : static_cast<uint64_t>(options.seed);
-  const absl::StatusOr<ImageBatch> batch =
-      GenerateImages(file->model, file->weights, seed, options.count,
-                     options.batch_statistics ? SampleMode::kBatchStatistics : SampleMode::kEval);
+  if (options.seed < 0) options.seed = static_cast<int64_t>(config->run.seed);
+  const absl::StatusOr<std::vector<NamedLatent>> chosen =
+      ChooseLatents(options, file->model, static_cast<uint64_t>(options.seed));
+  if (!chosen.ok()) return Fail(chosen.status(), "Name seeds as in --seeds 1,5,10-19.");
+  const std::string what = options.seeds.empty() ? absl::StrCat("seed ", options.seed)
+                                                 : absl::StrCat("seeds ", options.seeds);
+
+  if (options.morph) {
+    const std::string out = options.out.empty() ? "morph.gif" : options.out;
+    const absl::StatusOr<size_t> frames = WriteMorph(*file, *chosen, options, out);
+    if (!frames.ok()) return Fail(frames.status(), "Check --out, --steps and --scale.");
+    std::cout << out << ": " << *frames << " frames of " << file->model.image_size << "x"
+              << file->model.image_size << " pixels, " << what << "\n";
+    return kExitOk;
+  }
+  std::vector<Latent> latents;
+  for (const NamedLatent& one : *chosen) latents.push_back(one.latent);
+  const absl::StatusOr<ImageBatch> batch = Draw(*file, latents, options);
   if (!batch.ok()) return Fail(batch.status(), "Are the weights those of this version?");
-  const std::vector<float> pixels = Flattened(*batch);
+  const std::string size = absl::StrCat(batch->images.size(), " images of ", batch->image_size, "x",
+                                        batch->image_size, " pixels, ", what);
+  if (!options.tensors.empty()) {
+    if (const absl::Status written = WriteTensors(*batch, latents, options.tensors);
+        !written.ok()) {
+      return Fail(written, "Choose another --tensors.");
+    }
+  }
+  if (!options.singles.empty()) {
+    if (const absl::Status written = WriteSingles(*batch, *chosen, options); !written.ok()) {
+      return Fail(written, "Choose another --singles.");
+    }
+    std::cout << options.singles << ": " << size << "\n";
+    return kExitOk;
+  }
+  const std::string out = options.out.empty() ? "sample.png" : options.out;
   const absl::StatusOr<RgbImage> grid =
-      MakeImageGrid(absl::MakeConstSpan(pixels), batch->image_size,
-                    {.columns = options.columns, .scale = options.scale});
+      MakeGrid(*batch, options.columns > 0 ? options.columns : kStillColumns, options.scale);
   if (!grid.ok()) return Fail(grid.status(), "Check --columns and --scale.");
-  if (const absl::Status written = WritePngRgb(options.out, *grid); !written.ok()) {
+  if (const absl::Status written = WritePngRgb(out, *grid); !written.ok()) {
     return Fail(written, "Choose another --out.");
   }
-  std::cout << options.out << ": " << batch->images.size() << " images of " << batch->image_size
-            << "x" << batch->image_size << " pixels, seed " << seed << "\n";
+  std::cout << out << ": " << size << "\n";
   return kExitOk;
 }
 
 }  // namespace
 
 void AddSampleCommand(CLI::App& app, CliState& cli) {
-  CLI::App* command =
-      app.add_subcommand("sample", "Draw images from trained weights and write them as a grid");
+  CLI::App* command = app.add_subcommand(
+      "sample", "Draw images from trained weights: a grid, single files, or a GIF in motion");
   const auto options = std::make_shared<Options>();
-  command->add_option("--weights", options->weights, "weights.safetensors of a run")
+  command
+      ->add_option("--weights", options->weights,
+                   "weights.safetensors of a run, its generator.safetensors, or a checkpoint")
       ->required()
       ->type_name("FILE");
-  command->add_option("--out", options->out, "PNG to write; default sample.png")->type_name("FILE");
+  command
+      ->add_option("--out", options->out,
+                   "PNG or GIF to write; default sample.png, with --morph morph.gif")
+      ->type_name("FILE");
+  CLI::Option* singles =
+      command
+          ->add_option("--singles", options->singles,
+                       "Write every image as a PNG of its own into this folder, instead of a grid")
+          ->type_name("DIR");
+  command
+      ->add_option(
+          "--tensors", options->tensors,
+          "Also write latents (n, dimensions) and images (n, 3, side, side) as safetensors")
+      ->type_name("FILE");
   command->add_option("--seed", options->seed, "Which images; default: run.seed")
       ->check(CLI::Range(int64_t{0}, INT64_MAX))
       ->type_name("N");
-  command->add_option("--count", options->count, "How many images; default 64")
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N");
+  CLI::Option* count =
+      command->add_option("--count", options->count, "How many images; default 64, in motion 16")
+          ->check(CLI::Range(1, 4096))
+          ->type_name("N");
+  command
+      ->add_option("--seeds", options->seeds,
+                   "One image of each of these seeds, such as 1,5,10-19; with --morph the points "
+                   "that one image goes through")
+      ->excludes(count)
+      ->type_name("LIST");
   command->add_option("--columns", options->columns, "Images in a row; default 8")
       ->check(CLI::Range(1, 256))
       ->type_name("N");
   command->add_option("--scale", options->scale, "Enlargement; default 2")
       ->check(CLI::Range(1, 16))
+      ->type_name("N");
+  command
+      ->add_option("--truncation", options->truncation,
+                   "Keep the numbers of a point within this distance of 0 (Brock et al. 2019): "
+                   "below 1 images grow more typical and less varied")
+      ->check(CLI::Range(0.01, 10.0))
+      ->type_name("T");
+  command
+      ->add_flag("--morph", options->morph, "A GIF in which each image turns into others and back")
+      ->excludes(singles);
+  command->add_option("--keys", options->keys, "Images that each one turns into; default 4")
+      ->check(CLI::Range(2, 64))
+      ->type_name("N");
+  command->add_option("--steps", options->steps, "Frames from one to the next; default 12")
+      ->check(CLI::Range(1, 240))
       ->type_name("N");
   command->add_flag("--batch-statistics", options->batch_statistics,
                     "BatchNorm by the statistics of these images instead of the running averages");

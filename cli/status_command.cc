@@ -14,13 +14,9 @@ struct Options {
   bool json = false;
 };
 
-int ShowStatus(const CliState& cli, const Options& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
-  if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
-  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
-  const absl::StatusOr<RunReport> report = admin->client->GetRun();
-  if (!report.ok()) return FailAdmin(report.status(), admin->address);
+int ShowStatus(const AdminConnection& admin, const Options& options) {
+  const absl::StatusOr<RunReport> report = admin.client->GetRun();
+  if (!report.ok()) return FailAdmin(report.status(), admin.address);
   std::cout << (options.json ? StatusJson(*report) : StatusText(*report));
   return kExitOk;
 }
@@ -32,8 +28,12 @@ void AddStatusCommand(CLI::App& app, CliState& cli) {
   const auto options = std::make_shared<Options>();
   AddAdminOptions(*command, &options->admin);
   command->add_flag("--json", options->json, "One JSON object");
-  command->callback(
-      [&cli, options] { cli.action = [&cli, options] { return ShowStatus(cli, *options); }; });
+  command->callback([&cli, options] {
+    cli.action = [&cli, options] {
+      return WithAdmin(cli, options->admin,
+                       [&](const AdminConnection& admin) { return ShowStatus(admin, *options); });
+    };
+  });
 }
 
 }  // namespace gannet

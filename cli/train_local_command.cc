@@ -3,48 +3,92 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "CLI/App.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "cli/cli_state.h"
+#include "cli/curves_svg.h"
 #include "cli/dataset_source.h"
 #include "cli/local_training.h"
+#include "cli/resume.h"
 #include "cli/terminal.h"
 #include "cli/training_gif.h"
 #include "cli/watch_loop.h"
+#include "libs/base/atomic_file.h"
 #include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/dcgan_layout.h"
 #include "libs/gan/gan.h"
+#include "services/coordinator/coordinator_config.h"
 
 namespace gannet {
 namespace {
 
 constexpr int kMaxFrames = 60;
+// Short names for what people set most, as other trainers call it.
+struct ShortFlag {
+  const char* flag;
+  const char* key;
+  const char* help;
+};
+
+constexpr ShortFlag kShortFlags[] = {
+    {"--image-size", "model.image_size", "Pixels of a side"},
+    {"--latent-dim", "model.latent_dim", "Numbers of a latent vector"},
+    {"--lr", "training.learning_rate", "Learning rate of both networks"},
+    {"--lr-g", "training.learning_rate_generator", "Learning rate of the generator"},
+    {"--lr-d", "training.learning_rate_discriminator", "Learning rate of the discriminator"},
+    {"--seed", "run.seed", "Seed of weights, order and noise"},
+    {"--sample-every", "coordinator.sample_every", "Updates from one picture to the next"},
+    {"--checkpoint-every", "coordinator.checkpoint_every",
+     "Updates from one checkpoint to the next; one at the end in any case"},
+    {"--evaluate-every", "coordinator.evaluate_every",
+     "Updates from one measurement of the images' quality to the next; one at the end in any case"},
+    {"--loss", "training.loss", "Adversarial loss: bce, hinge or lsgan"},
+    {"--augment", "training.augment", "DiffAugment: a list of color, translation, cutout"},
+    {"--ema", "training.ema_decay", "Decay of the generator's moving average, such as 0.999"},
+    {"--num-workers", "worker.data_threads", "Threads that read images"},
+    {"--threads", "worker.threads", "Cores to compute with; default all"},
+};
+
 constexpr absl::Duration kFirstLook = absl::Milliseconds(20);
 
+constexpr int kBatchSize = 64;
+
 struct Options {
-  std::string out = "training";
-  int batch_size = 64;
+  std::string out;     // empty: training, or the folder that goes on
+  std::string resume;  // empty: begin anew
+  int batch_size = 0;  // 0: kBatchSize, or what the training that goes on had
   int64_t epochs = 0;  // 0: run.rounds
 };
 
 // One unit a round, computed in one piece: an optimizer update per batch, as a loop over a data
 // loader makes it.
 absl::StatusOr<Config> SettingsFor(Config config, const Options& options) {
-  config.training.images_per_unit = options.batch_size;
-  config.training.micro_batch = options.batch_size;
-  config.training.units_per_round = 1;
+  const int batch_size = options.batch_size;
+  if (batch_size > 0) {
+    config.training.images_per_unit = batch_size;
+    config.training.micro_batch = batch_size;
+    config.training.units_per_round = 1;
+  }
   config.coordinator.output_dir = options.out;
   if (options.epochs > 0) {
     GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                             OpenDataset(DatasetOptionsFrom(config)));
     const int64_t images = dataset->fingerprint().image_count * options.epochs;
-    config.run.rounds = (images + options.batch_size - 1) / options.batch_size;
+    const int64_t images_per_round =
+        int64_t{config.training.images_per_unit} * config.training.units_per_round;
+    config.run.rounds = (images + images_per_round - 1) / images_per_round;
   }
   return config;
 }
@@ -64,32 +108,97 @@ LogOptions QuietUnlessAsked(const Config& config) {
   return options;
 }
 
-int ShowResults(const Options& options, const CoordinatorReport& report, int64_t rounds) {
+// Keeps the settings beside the results, so that the training can go on without naming them again.
+absl::Status KeepSettings(const Config& config) {
+  return WriteFileAtomically(
+      absl::StrCat(config.coordinator.output_dir, "/", kSettingsFile),
+      absl::StrCat("# Settings of this training; gannet train-local --resume FOLDER goes on with "
+                   "them.\n",
+                   DumpConfig(config)));
+}
+
+void ShowParameterCounts(const ModelConfig& model) {
+  int64_t generator = 0, discriminator = 0;
+  for (const TensorSpec& spec : ParameterSpec(model)) {
+    (absl::StartsWith(spec.name, "generator.") ? generator : discriminator) += spec.element_count();
+  }
+  std::cout << absl::StrFormat("Networks: %s, %dx%d pixels; generator %.2f million parameters, ",
+                               model.kind, model.image_size, model.image_size,
+                               static_cast<double>(generator) / 1e6)
+            << absl::StrFormat("discriminator %.2f million.\n",
+                               static_cast<double>(discriminator) / 1e6);
+}
+
+int ShowResults(LocalTraining& training, const Config& config, const CoordinatorReport& report) {
+  const std::string& out = config.coordinator.output_dir;
   const bool finished = report.end == CoordinatorReport::End::kRunFinished;
   std::cout
       << (finished ? "Finished after " : "Stopped after ") << report.weights_version.value()
-      << " of " << rounds << " updates. In " << options.out << ":\n"
+      << " of " << config.run.rounds << " updates. In " << out << ":\n"
       << "  samples/latest.png     what the generator draws now; beside it how it got there\n";
-  const absl::StatusOr<TrainingGifReport> gif = WriteTrainingGif(
-      options.out + "/samples", options.out + "/progress.gif", kMaxFrames, GifOptions{});
+  const absl::StatusOr<TrainingGifReport> gif =
+      WriteTrainingGif(out + "/samples", out + "/progress.gif", kMaxFrames, GifOptions{});
   if (gif.ok()) {
     std::cout << "  progress.gif           the same in " << gif->frames << " frames\n";
   } else {
     std::cerr << "gannet: no progress.gif: " << gif.status().message() << "\n";
   }
-  std::cout << "  history.csv            losses of every update\n"
+  absl::StatusOr<std::vector<RoundSummary>> history = training.History();
+  absl::Status drawn = history.status();
+  if (drawn.ok()) drawn = WriteFileAtomically(out + "/curves.svg", CurvesSvg(*history));
+  if (drawn.ok()) {
+    std::cout << "  curves.svg             losses and accuracies\n";
+  } else {
+    std::cerr << "gannet: no curves.svg: " << drawn.message() << "\n";
+  }
+  std::cout << "  metrics.csv            losses of every update\n"
             << "  weights.safetensors    both networks (gannet sample --weights draws from them)\n"
-            << "  generator.safetensors  the generator, named as PyTorch's state_dict\n";
+            << "  generator.safetensors  the generator, named as PyTorch's state_dict\n"
+            << "  checkpoints/           go on: gannet train-local --resume " << out
+            << (finished ? " --epochs or --run.rounds MORE\n" : "\n");
   return finished ? kExitOk : kExitStopped;
 }
 
-int RunTrainLocal(const CliState& cli, const Options& options) {
+// What a training that goes on does otherwise than before.
+void ShowResume(const ResumePoint& point, const Config& config) {
+  std::cout << "Going on from " << point.checkpoint_path << ", " << point.checkpoint.version.value()
+            << " updates behind it.\n";
+  absl::StatusOr<RunConfig> run =
+      MakeRunConfig(config, {.kind = point.checkpoint.config.data.kind,
+                             .image_count = point.checkpoint.config.data.image_count,
+                             .digest = point.checkpoint.config.data.digest,
+                             .description = point.checkpoint.config.data.description});
+  if (!run.ok()) return;
+  const std::string changes = DescribeDifference(point.checkpoint.config, *run);
+  if (!changes.empty()) std::cout << "With other settings from here on: " << changes << ".\n";
+}
+
+int RunTrainLocal(const CliState& cli, Options options) {
   TuneMalloc();
   ProcessSignals signals;
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  std::optional<ResumePoint> resume;
+  CommandLine command_line = cli.command_line;
+  if (!options.resume.empty()) {
+    absl::StatusOr<ResumePoint> found = FindResumePoint(options.resume);
+    if (!found.ok()) {
+      return Fail(found.status(), "Name the folder of a training, or one of its checkpoints.");
+    }
+    resume = *std::move(found);
+    if (command_line.config_path.empty()) command_line.config_path = resume->settings_path;
+    if (options.out.empty()) options.out = resume->folder;
+    // Without its settings the default is what most trainings had.
+    if (options.batch_size == 0 && command_line.config_path.empty())
+      options.batch_size = kBatchSize;
+  } else {
+    if (options.out.empty()) options.out = "training";
+    if (options.batch_size == 0) options.batch_size = kBatchSize;
+  }
+  const absl::StatusOr<Config> config = LoadConfig(command_line);
   if (!config.ok()) return FailConfig(config.status());
-  if (const absl::Status is_free = CheckIsFree(options.out); !is_free.ok()) {
-    return Fail(is_free, "Choose another folder: --out DIR.");
+  if (!resume.has_value() || options.out != resume->folder) {
+    if (const absl::Status is_free = CheckIsFree(options.out); !is_free.ok()) {
+      return Fail(is_free, "Choose another folder: --out DIR, or go on with it: --resume DIR.");
+    }
   }
   const absl::StatusOr<Config> settings = SettingsFor(*config, options);
   if (!settings.ok()) return Fail(settings.status(), "Check data.kind and data.path.");
@@ -104,12 +213,21 @@ int RunTrainLocal(const CliState& cli, const Options& options) {
 
   RealClock clock;
   Logger log("train-local", QuietUnlessAsked(*settings));
-  const absl::StatusOr<std::unique_ptr<LocalTraining>> training =
-      LocalTraining::Create(*settings, clock, log);
+  const absl::StatusOr<std::unique_ptr<LocalTraining>> training = LocalTraining::Create(
+      *settings, resume.has_value() ? std::optional(resume->checkpoint) : std::nullopt, clock, log);
   if (!training.ok()) return Fail(training.status(), "Nothing was started.");
+  if (const absl::Status kept = KeepSettings(*settings); !kept.ok()) {
+    return Fail(kept, "Choose another folder: --out DIR.");
+  }
+  if (resume.has_value()) ShowResume(*resume, *settings);
+  resume.reset();
+  ShowParameterCounts({.image_size = settings->model.image_size,
+                       .latent_dim = settings->model.latent_dim,
+                       .base_width = settings->model.base_width,
+                       .kind = settings->model.kind});
   std::cout << "Training on this machine: " << settings->run.rounds << " updates of "
-            << options.batch_size << " images, " << DescribeCompute().text
-            << ". Ctrl-C ends it and keeps the results.\n";
+            << int64_t{settings->training.images_per_unit} * settings->training.units_per_round
+            << " images, " << DescribeCompute().text << ". Ctrl-C ends it and keeps the results.\n";
 
   absl::StatusOr<CoordinatorReport> report = absl::UnknownError("not run");
   signals.RunUntilDone(
@@ -138,7 +256,7 @@ int RunTrainLocal(const CliState& cli, const Options& options) {
   if (!report.ok()) {
     return Fail(report.status(), "The folder keeps what was written so far.");
   }
-  return ShowResults(options, *report, settings->run.rounds);
+  return ShowResults(**training, *settings, *report);
 }
 
 }  // namespace
@@ -147,8 +265,15 @@ void AddTrainLocalCommand(CLI::App& app, CliState& cli) {
   CLI::App* command = app.add_subcommand(
       "train-local", "Train on this machine alone: no database, no services, the same updates");
   const auto options = std::make_shared<Options>();
-  command->add_option("--out", options->out, "Folder for results; default training")
+  command
+      ->add_option("--out", options->out,
+                   "Folder for results; default training, or that of the training that goes on")
       ->type_name("DIR");
+  command
+      ->add_option("--resume", options->resume,
+                   "Go on with a training, bit for bit: its folder, or one of its checkpoints; its "
+                   "settings hold unless others are given")
+      ->type_name("DIR|FILE");
   command
       ->add_option("--batch-size", options->batch_size,
                    "Images of one optimizer update, in place of training.images_per_unit, "
@@ -159,10 +284,20 @@ void AddTrainLocalCommand(CLI::App& app, CliState& cli) {
       ->add_option("--epochs", options->epochs, "Passes over the data set, in place of run.rounds")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
       ->type_name("N");
+  for (const ShortFlag& name : kShortFlags) {
+    const std::string key = name.key;
+    command
+        ->add_option_function<std::string>(
+            name.flag,
+            [&cli, key](const std::string& value) {
+              cli.command_line.overrides.push_back(absl::StrCat(key, "=", value));
+            },
+            absl::StrCat(name.help, "; the same as --", key))
+        ->type_name("VALUE");
+  }
   command->footer(
-      "What else can be set: --model.image_size, --training.learning_rate, --data.kind and "
-      "--data.path, --coordinator.sample_every, --worker.threads, --run.seed (gannet config "
-      "keys).\n"
+      "Images: --data.kind and --data.path; procedural faces unless said otherwise. Whatever else "
+      "gannet config keys names can be set too.\n"
       "Exit codes: 0 finished, 3 stopped by Ctrl-C (the results are written all the same).");
   command->callback(
       [&cli, options] { cli.action = [&cli, options] { return RunTrainLocal(cli, *options); }; });

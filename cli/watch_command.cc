@@ -32,19 +32,14 @@ int ReportLoss(const WatchLoop::Result& result, const AdminConnection& admin) {
   return kExitLost;
 }
 
-int RunWatch(const CliState& cli, const Options& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
-  if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
-  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
-
+int RunWatch(const AdminConnection& admin, const Options& options) {
   WatchOptions watch = options.watch;
   watch.terminal_width = TerminalWidth();
   RealClock clock;
   WatchLoop loop(
-      watch, [&] { return admin->client->GetRun(); }, clock, absl::SleepFor, std::cout);
+      watch, [&] { return admin.client->GetRun(); }, clock, absl::SleepFor, std::cout);
   const WatchLoop::Result result = loop.Run();
-  if (!result.status.ok()) return ReportLoss(result, *admin);
+  if (!result.status.ok()) return ReportLoss(result, admin);
 
   const RunReport& last = *result.last;
   if (last.state == RunState::kStopped) {
@@ -70,8 +65,12 @@ void AddWatchCommand(CLI::App& app, CliState& cli) {
   AddDurationOption(*command, "--patience", &options->watch.patience,
                     "How long the coordinator may be unreachable; default 30s");
   command->footer("Exit codes: 0 finished, 3 stopped, 4 the coordinator was lost.");
-  command->callback(
-      [&cli, options] { cli.action = [&cli, options] { return RunWatch(cli, *options); }; });
+  command->callback([&cli, options] {
+    cli.action = [&cli, options] {
+      return WithAdmin(cli, options->admin,
+                       [&](const AdminConnection& admin) { return RunWatch(admin, *options); });
+    };
+  });
 }
 
 }  // namespace gannet

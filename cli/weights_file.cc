@@ -5,11 +5,14 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/training_choices.h"
 #include "libs/domain/dcgan_layout.h"
+#include "libs/gan/gan.h"
 #include "libs/tensor/safetensors.h"
 
 namespace gannet {
@@ -33,9 +36,7 @@ absl::Status NotWeights(absl::string_view why) {
       "not the weights of a whole run (generator and discriminator, weights.safetensors): ", why));
 }
 
-}  // namespace
-
-absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights) {
+absl::StatusOr<ModelConfig> ModelOfShapes(const TensorBundle& weights) {
   const Tensor* first = weights.Find(kFirstLayer);
   if (first == nullptr) return NotWeights(absl::StrCat("no tensor ", kFirstLayer));
   const Tensor* last = LastLayer(weights);
@@ -43,15 +44,61 @@ absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights) {
       first->spec.shape[1] > (1 << 20) || first->spec.shape[0] > (1 << 20)) {
     return NotWeights("unexpected shapes");
   }
-  // The first layer makes latent_dim values into base_width * image_size / 8 channels, and the last
-  // one has base_width (see dcgan_layout.h).
+  // What the generator's shapes say. The first layer makes latent_dim values into base_width *
+  // image_size / 8 channels, and the last one has base_width (see dcgan_layout.h).
   ModelConfig model;
   model.latent_dim = static_cast<int>(first->spec.shape[0]);
   model.base_width = static_cast<int>(last->spec.shape[0]);
   model.image_size = static_cast<int>(first->spec.shape[1] * 8 / last->spec.shape[0]);
-  if (model.image_size != 32 && model.image_size != 64) {
+  if (!IsModelImageSize(model.image_size)) {
     return NotWeights(absl::StrCat("shapes of images of ", model.image_size, " pixels"));
   }
+  return model;
+}
+
+// Names a generator's tensors as those of both networks do.
+TensorBundle WithPrefix(TensorBundle generator) {
+  for (Tensor& tensor : generator.mutable_tensors()) {
+    tensor.spec.name = absl::StrCat("generator.", tensor.spec.name);
+  }
+  return generator;
+}
+
+// What a generator alone lacks, if its shapes tell what that is.
+void AddDiscriminator(TensorBundle& weights) {
+  const absl::StatusOr<ModelConfig> model = ModelOfShapes(weights);
+  if (!model.ok()) return;
+  const TensorBundle initial = InitialWeights(*model, 0);
+  for (const Tensor& tensor : initial.tensors()) {
+    if (absl::StartsWith(tensor.spec.name, "discriminator.")) weights.Add(tensor);
+  }
+}
+
+// The weights in a checkpoint, or around a generator; any other bundle as it is.
+TensorBundle WeightsAmong(TensorBundle bundle) {
+  if (bundle.Find("main.0.weight") != nullptr) {
+    TensorBundle weights = WithPrefix(std::move(bundle));
+    AddDiscriminator(weights);
+    return weights;
+  }
+  if (bundle.Find("step") == nullptr) return bundle;
+  TensorBundle weights;
+  for (const Tensor& tensor : bundle.tensors()) {
+    const std::string& name = tensor.spec.name;
+    const bool is_weight =
+        absl::StartsWith(name, "generator.") || absl::StartsWith(name, "discriminator.");
+    const bool is_moment = absl::EndsWith(name, ".exp_avg") ||
+                           absl::EndsWith(name, ".exp_avg_sq") ||
+                           absl::EndsWith(name, kAverageSuffix);
+    if (is_weight && !is_moment) weights.mutable_tensors().push_back(tensor);
+  }
+  return AveragedWeights(weights, bundle);
+}
+
+}  // namespace
+
+absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights) {
+  GANNET_ASSIGN_OR_RETURN(const ModelConfig model, ModelOfShapes(weights));
   GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
   return model;
 }
@@ -74,13 +121,13 @@ absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path) {
     return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
   };
   WeightsFile file;
-  absl::StatusOr<TensorBundle> weights = DecodeSafetensors(bytes);
-  if (!weights.ok()) return named(weights.status());
-  const absl::StatusOr<ModelConfig> model = ModelOf(*weights);
+  absl::StatusOr<TensorBundle> bundle = DecodeSafetensors(bytes);
+  if (!bundle.ok()) return named(bundle.status());
+  file.weights = WeightsAmong(*std::move(bundle));
+  const absl::StatusOr<ModelConfig> model = ModelOf(file.weights);
   if (!model.ok()) return named(model.status());
-  if (const absl::Status finite = weights->CheckFinite(); !finite.ok()) return named(finite);
+  if (const absl::Status finite = file.weights.CheckFinite(); !finite.ok()) return named(finite);
   file.model = *model;
-  file.weights = *std::move(weights);
   return file;
 }
 

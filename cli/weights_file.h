@@ -14,7 +14,9 @@ struct WeightsFile {
   TensorBundle weights;  // layout WeightsSpec(model)
 };
 
-// Reads weights.safetensors as a coordinator writes it; the model follows from the shapes.
+// Reads weights.safetensors as a coordinator writes it; the model follows from the shapes. A
+// checkpoint gives the weights in it, with the generator's average where it has one; of a
+// generator.safetensors the discriminator is missing and has initial weights.
 // Returns: NOT_FOUND - no such file; INVALID_ARGUMENT - not such a file, saying what was expected.
 absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path);
 

@@ -22,27 +22,27 @@ std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
-int RunWorkers(const CliState& cli, const Options& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
-  if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
-  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
-
+int RunWorkers(const AdminConnection& admin, const Options& options) {
   std::vector<std::vector<std::string>> rows = {
-      {"name", "units", "images", "last seen", "hardware", "worker id"}};
+      {"name", "units", "images", "duplicates", "last seen", "hardware", "worker id"}};
   if (options.csv) {
-    rows[0] = {
-        "display_name", "accepted_unit_count", "accepted_image_count", "last_seen_time", "hardware",
-        "worker_id"};
+    rows[0] = {"display_name",
+               "accepted_unit_count",
+               "accepted_image_count",
+               "duplicate_unit_count",
+               "last_seen_time",
+               "hardware",
+               "worker_id"};
   }
   std::string page_token;
   do {
     const absl::StatusOr<Page<WorkerSummary>> page =
-        admin->client->ListWorkers(kPageSize, page_token);
-    if (!page.ok()) return FailAdmin(page.status(), admin->address);
+        admin.client->ListWorkers(kPageSize, page_token);
+    if (!page.ok()) return FailAdmin(page.status(), admin.address);
     for (const WorkerSummary& worker : page->items) {
       rows.push_back({worker.display_name, absl::StrCat(worker.accepted_unit_count),
-                      absl::StrCat(worker.accepted_image_count), TimeText(worker.last_seen),
+                      absl::StrCat(worker.accepted_image_count),
+                      absl::StrCat(worker.duplicate_unit_count), TimeText(worker.last_seen),
                       worker.hardware, worker.worker.value()});
     }
     page_token = page->next_page_token;
@@ -65,8 +65,12 @@ void AddWorkersCommand(CLI::App& app, CliState& cli) {
   const auto options = std::make_shared<Options>();
   AddAdminOptions(*command, &options->admin);
   command->add_flag("--csv", options->csv, "As CSV, for a spreadsheet");
-  command->callback(
-      [&cli, options] { cli.action = [&cli, options] { return RunWorkers(cli, *options); }; });
+  command->callback([&cli, options] {
+    cli.action = [&cli, options] {
+      return WithAdmin(cli, options->admin,
+                       [&](const AdminConnection& admin) { return RunWorkers(admin, *options); });
+    };
+  });
 }
 
 }  // namespace gannet

@@ -93,9 +93,12 @@ function(gannet_binary name)
 endfunction()
 
 # Tests may use their own library, anything below it, and any `testing` target. LABELS: unit (no socket), tsan (links neither
-# gRPC nor torch), pg (real PostgreSQL), cluster (services in one process), e2e (real binaries). Each has a time limit only so
-# that a hang ends.
+# gRPC nor torch), pg (real PostgreSQL), cluster (services in one process), e2e (real binaries), long and
+# chaos (left out unless `ctest -C long` asks for them). Each has a time limit only so that a hang ends.
 function(gannet_test lib)
+  if(NOT GANNET_TESTS)
+    return()
+  endif()
   cmake_parse_arguments(A "" "TIMEOUT" "LABELS;SRCS;DEPS;LIBS" ${ARGN})
   if(NOT A_LABELS)
     set(A_LABELS unit)
@@ -128,8 +131,20 @@ function(gannet_test lib)
         gannet_collect(${label}_tests ${target})
       endif()
     endforeach()
-    add_test(NAME ${target} COMMAND ${target})
+    set(configuration)
+    foreach(label long chaos)
+      if(label IN_LIST A_LABELS)
+        # Not by a label the preset excludes: CTest leaves out only what matches every -LE, so that one more, from the command
+        # line, would let everything in.
+        set(configuration CONFIGURATIONS ${label})
+      endif()
+    endforeach()
+    add_test(NAME ${target} COMMAND ${target} ${configuration})
     set_tests_properties(${target} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+    if(GANNET_SANITIZE STREQUAL thread)
+      set_tests_properties(${target} PROPERTIES ENVIRONMENT
+        "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.txt")
+    endif()
   endforeach()
 endfunction()
 

@@ -1,10 +1,15 @@
 # shellcheck shell=bash
 # Measures an optimised build and prints the figures of docs/benchmarks.md. Sourced by `run`, after demo.sh.
 #
-#   bench [gan|class|tls] [--rounds N] [--json]
+#   bench [gan|data|class|store|tls|pytorch] [--rounds N] [--json | --profile]
 #
-#   gan    the gradient computation alone, against stock modules and the machine's best in the same run; --json for machines
+#   gan    the gradient computation alone, against stock modules and the machine's best in the same run; --json for machines,
+#          --profile for where a step's time goes
+#   data   what waiting for images costs, and the memory of 1,000 units: about eight minutes
 #   class  the default settings (64x64) with one worker: what coordinator, gateway and PostgreSQL cost beside the computation
+#   store  claim, accept and publication beside plain INSERTs of the same bytes, small units a second, the size of the database
+#          over 300 rounds of two runs: about five minutes
+#   pytorch  the same training by gannet train-local and by PyTorch (python3-torch): rate and quality, about ten minutes
 #   tls    the same without and with TLS between gateway and worker, in turns
 #
 # shellcheck disable=SC2154,SC2034  # root, guarded_pid, database_url, port, demo_*: set by the scripts that source this
@@ -13,24 +18,69 @@ bench() {
   local what="gan class" rounds=4 gan_options=()
   while (($# > 0)); do
     case $1 in
-      gan | class | tls) what=$1 ;;
+      gan | data | class | store | tls | pytorch) what=$1 ;;
       --rounds)
         rounds=${2:?--rounds needs a number}
         shift
         ;;
-      --json) gan_options+=(--json) ;;
+      --json | --profile) gan_options=("$1") ;;
       *) die "Unknown argument '$1'; ./run help." ;;
     esac
     shift
   done
   if ((${#gan_options[@]} > 0)); then
-    [[ $what == gan* ]] || die "--json is for 'bench gan' alone."
+    [[ $what == gan* ]] || die "--json and --profile are for 'bench gan' alone."
     what=gan
   fi
   binaries=$root/build/release/bin
   [[ $what != *gan* ]] || "$binaries/gannet-bench-gan" "${gan_options[@]}"
+  [[ $what != *data* ]] || "$binaries/gannet-bench-data"
   [[ $what != *class* ]] || bench_class "$rounds"
+  [[ $what != store ]] || bench_store
   [[ $what != *tls* ]] || bench_tls "$rounds"
+  [[ $what != *pytorch* ]] || bench_pytorch
+}
+
+# The same data, networks, batches and learning rates, one after the other; quality by the same measure.
+bench_pytorch() {
+  local dir updates=1000 every=250 batch=64 settings weights update
+  /usr/bin/python3 -c 'import torch' 2>/dev/null || die "bench pytorch needs the packages python3-torch and python3-numpy."
+  dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-pytorch.XXXXXX")
+  settings=(--model.image_size 32 --model.base_width 32)
+  "$binaries/gannet" data pack "${settings[@]}" --out "$dir/faces.packed" >/dev/null
+  say "gannet train-local, $updates updates of $batch images"
+  "$binaries/gannet" train-local "${settings[@]}" --out "$dir/gannet" --batch-size $batch --run.rounds $updates --checkpoint-every $every \
+    --coordinator.checkpoint_keep 100 --training.real_label 0.9 --data.kind packed --data.path "$dir/faces.packed" >"$dir/gannet.log"
+  say "the same by PyTorch"
+  /usr/bin/python3 "$root/tests/python/pytorch_dcgan.py" "$dir/faces.packed" "$dir/pytorch" --updates $updates --batch $batch --every $every \
+    --width 32 >"$dir/pytorch.log"
+  awk -F, -v batch=$batch 'NR > 1 { seconds += $9; ++count }
+    END { printf "gannet train-local  %6.1f img/s, everything included\n", count * batch / seconds }' "$dir/gannet/metrics.csv"
+  printf 'PyTorch             %6.1f img/s, updates alone\n' "$(tail -n 1 "$dir/pytorch.log")"
+  printf '\n%-8s  %-28s  %-28s\n' updates "gannet: distance, frechet" "PyTorch: distance, frechet"
+  for ((update = every; update <= updates; update += every)); do
+    printf '%-8d' "$update"
+    for weights in "$dir/gannet/checkpoints/round_$(printf %06d "$update").safetensors" \
+      "$dir/pytorch/update_$(printf %06d "$update").safetensors"; do
+      "$binaries/gannet" evaluate "${settings[@]}" --json --weights "$weights" |
+        awk -F'[:,]' '/"distance"/ { distance = $2 } /"frechet_random_features"/ { frechet = $2 }
+          END { printf "  %8.4f %8.4f            ", distance, frechet }'
+    done
+    printf '\n'
+  done
+  rm -rf -- "$dir"
+}
+
+# On a PostgreSQL of its own.
+bench_store() {
+  local dir
+  dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-store.XXXXXX")
+  forget_settings
+  trap guard_end EXIT
+  trap 'exit 130' INT TERM HUP
+  guard_begin "$dir"
+  postgres_start "$dir"
+  "$binaries/gannet-bench-store" "$database_url"
 }
 
 # Takes turns, so that a machine that becomes slower meanwhile harms both alike.
@@ -118,11 +168,11 @@ bench_class() {
     for name in "${!demo_pids[@]}"; do
       kill -0 "$name" 2>/dev/null || die_with_log "${demo_pids[$name]} has ended." "$demo_logs/${demo_pids[$name]}.log"
     done
-    [[ ! -f $demo_out/history.csv ]] || done_rounds=$(($(wc -l <"$demo_out/history.csv") - 1))
+    [[ ! -f $demo_out/metrics.csv ]] || done_rounds=$(($(wc -l <"$demo_out/metrics.csv") - 1))
   done
   local images seconds
-  images=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { n += $c["images"] } END { print n }' "$demo_out/history.csv")
-  seconds=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { s += $c["seconds"] } END { print s }' "$demo_out/history.csv")
+  images=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { n += $c["images"] } END { print n }' "$demo_out/metrics.csv")
+  seconds=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) c[$i] = i; next } NR > 2 { s += $c["seconds"] } END { print s }' "$demo_out/metrics.csv")
   echo "default settings, one worker, $((done_rounds - 1)) rounds of 960 images:"
   awk -v images="$images" -v seconds="$seconds" \
     -v units="$(bench_scrape "$worker_port" gannet_worker_compute_seconds_count)" \

@@ -13,7 +13,7 @@ demo_quick=(--run.rounds 150 --coordinator.sample_every 25)
 demo_full=(--model.image_size 64 --model.base_width 64 --run.rounds 50000 --coordinator.sample_every 100)
 
 # What the images must be worth at the end: distance to real images they have never seen, against that of untrained
-# weights; spread, against that of the real images. (`gannet quality --help`)
+# weights; spread, against that of the real images. (`gannet evaluate --help`)
 demo_goal=(--max-ratio 0.5 --min-spread 0.5)
 demo_quick_goal=(--max-ratio 0.9)
 
@@ -176,12 +176,12 @@ demo_show() {
   cp "$demo_out/samples/latest.png" "$demo_out/samples.png"
   "$gannet" gif --from "$demo_out/samples" --out "$demo_out/training.gif" >"$demo_logs/gif.log" 2>&1 ||
     die_with_log "The GIF could not be made." "$demo_logs/gif.log"
-  "$gannet" quality "${demo_settings[@]}" --weights "$demo_out/weights.safetensors" --initial "${demo_goal[@]}" \
+  "$gannet" evaluate "${demo_settings[@]}" --weights "$demo_out/weights.safetensors" --initial "${demo_goal[@]}" \
     >"$demo_out/quality.txt" 2>&1 || verdict=missed
   say "samples  $demo_out/samples.png"
   say "GIF      $demo_out/training.gif"
   say "weights  $demo_out/weights.safetensors (generator.safetensors: as PyTorch's state_dict)"
-  say "losses   $demo_out/history.csv"
+  say "losses   $demo_out/metrics.csv"
   say "logs     $demo_logs"
   say "quality, 1 being where untrained weights are (the whole of it: $demo_out/quality.txt):"
   sed 's/^/    /' "$demo_out/quality.txt" >&2

@@ -20,9 +20,12 @@ enum class RandomPurpose : uint32_t {
   kNoise = 3,
   kSampleNoise = 4,
   kFaces = 5,
+  kVariation = 6,
   // Of the sliced Wasserstein distance. Changing a number changes every distance on record.
   kProjections = 0x5357,
   kPatchPlaces = 0x5358,
+  // Of the feature network of gannet evaluate, likewise.
+  kFeatureWeights = 0x5359,
 };
 
 // A sequence of random numbers named by (seed, purpose, a, b). Reading it never depends on how much

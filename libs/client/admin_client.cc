@@ -27,6 +27,15 @@ absl::StatusOr<RunReport> ReportFromProto(const v1::GetRunResponse& proto) {
   report.images_per_second = proto.images_per_second();
   report.worker_count = proto.worker_count();
   report.latest_sample_path = proto.latest_sample_path();
+  report.waiting_for = proto.waiting_for();
+  report.wasted_image_count = proto.wasted_image_count();
+  report.next_config = report.config;
+  if (proto.has_next_config()) {
+    GANNET_ASSIGN_OR_RETURN(report.next_config, FromProto(proto.next_config()));
+  }
+  for (const v1::SettingsChange& change : proto.changes()) {
+    report.changes.push_back({Round(change.round()), change.difference(), change.reason()});
+  }
   return report;
 }
 
@@ -115,6 +124,19 @@ absl::Status AdminClient::SetRunState(RunState state, const std::string& reason)
   request.set_reason(reason);
   v1::SetRunStateResponse response;
   return ToStatus(stub_->service->SetRunState(&context, request, &response));
+}
+
+absl::StatusOr<Round> AdminClient::ChangeSettings(const RunConfig& config,
+                                                  const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::ChangeSettingsRequest request;
+  *request.mutable_config() = ToProto(config);
+  request.set_reason(reason);
+  v1::ChangeSettingsResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->ChangeSettings(&context, request, &response)));
+  return Round(response.round());
 }
 
 }  // namespace gannet

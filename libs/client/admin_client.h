@@ -21,6 +21,13 @@ struct AdminClientOptions {
   absl::Duration call_limit = absl::Seconds(10);
 };
 
+// Settings that were changed in mid-run.
+struct ReportedChange {
+  Round round;             // from which they hold
+  std::string difference;  // "learning_rate 0.0002 -> 0.0001"
+  std::string reason;
+};
+
 // The run as the coordinator describes it; see gannet.v1.GetRunResponse.
 struct RunReport {
   RunId run;
@@ -32,6 +39,10 @@ struct RunReport {
   double images_per_second = 0;
   int worker_count = 0;
   std::string latest_sample_path;
+  std::string waiting_for;         // what the open round waits for; empty unless the run is running
+  int64_t wasted_image_count = 0;  // of gradients that came for nothing
+  RunConfig next_config;           // holds from the round after the open one
+  std::vector<ReportedChange> changes;  // by round
 };
 
 // One page of a list; the token asks for the next one and is empty on the last.
@@ -67,6 +78,10 @@ class AdminClient {
   // Returns: INVALID_ARGUMENT - the state cannot be asked for, or the reason is too long;
   // FAILED_PRECONDITION - the run has ended.
   absl::Status SetRunState(RunState state, const std::string& reason);
+
+  // Changes settings: `config` is RunReport::next_config with some of it changed. Returns the first
+  // round with them. Returns: as Store::ChangeSettings.
+  absl::StatusOr<Round> ChangeSettings(const RunConfig& config, const std::string& reason);
 
  private:
   struct Stub;

@@ -24,6 +24,7 @@ struct Config {
   } run;
 
   struct Model {
+    std::string kind = "dcgan";
     int image_size = 64;
     int latent_dim = 100;
     int base_width = 64;
@@ -37,16 +38,24 @@ struct Config {
     double beta2 = 0.999;
     double epsilon = 1e-8;
     double real_label = 1.0;
+    std::string loss = "bce";    // bce, hinge, lsgan
+    std::string augment;         // "" or a list of color, translation, cutout
+    std::string flip = "false";  // false or true
+    double ema_decay = 0;        // 0: no average
     int images_per_unit = 320;
     int units_per_round = 3;
     int micro_batch = 32;
     absl::Duration lease = absl::Seconds(300);
     std::string gradient_codec = "fp32";  // fp32 or fp16
+    int quorum = 0;                       // gradients; 0: one of every unit
+    absl::Duration round_deadline = absl::ZeroDuration();
+    double spare_after = 3;  // times the usual time of a unit; 0: never
   } training;
 
   struct Data {
-    std::string kind = "procedural";  // procedural, folder, zip, idx
+    std::string kind = "procedural";  // procedural, folder, zip, idx, cifar10, packed
     std::string path;
+    int crop = 0;  // pixels; 0: the shorter side
     uint64_t seed = 1;
     int64_t count = 10'000;
   } data;
@@ -64,7 +73,10 @@ struct Config {
     std::string output_dir = "out";
     int64_t sample_every = 100;  // rounds between sample grids; 0: only first and last
     int sample_count = 64;
-    int64_t keep_every = 100;  // weights of every Nth round are kept for good; 0: only the last
+    int64_t evaluate_every = 500;  // rounds between measurements of image quality; 0: never
+    int64_t keep_every = 100;      // weights of every Nth round are kept for good; 0: only the last
+    int64_t checkpoint_every = 0;  // rounds between checkpoint files; 0: only at the end
+    int checkpoint_keep = 3;       // files; the newest
     absl::Duration leadership_ttl = absl::Seconds(15);
     int threads = 1;
   } coordinator;
@@ -93,7 +105,10 @@ struct Config {
     std::string name;                       // default: the host's name
     std::string state_file;                 // identity; default: $XDG_STATE_HOME/gannet/worker.json
     std::string metrics_listen = "127.0.0.1:9103";
-    int threads = 0;  // 0: all cores
+    int threads = 0;                 // 0: all cores
+    int data_threads = 1;            // that read and decode images
+    std::string device = "cpu";      // cpu, cuda or cuda:NUMBER
+    std::string precision = "fp32";  // fp32, tf32 or bf16
   } worker;
 
   struct Log {

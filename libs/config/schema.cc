@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "libs/base/training_choices.h"
 #include "libs/config/url_password.h"
 
 namespace gannet {
@@ -93,6 +95,17 @@ std::string CheckExchange(absl::string_view text) {
   return "must be HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode";
 }
 
+std::string CheckDevice(absl::string_view text) {
+  absl::string_view number = text;
+  int value = 0;
+  if (text == "cpu" || text == "cuda") return "";
+  if (absl::ConsumePrefix(&number, "cuda:") && number.size() <= 2 &&
+      absl::SimpleAtoi(number, &value) && value >= 0) {
+    return "";
+  }
+  return "must be cpu, cuda or cuda:NUMBER";
+}
+
 // Lambdas without a capture become function pointers; this names the one a row means.
 template <typename T>
 using Accessor = T& (*)(Config&);
@@ -101,6 +114,14 @@ using Accessor = T& (*)(Config&);
   ConfigField {                                                 \
     Accessor<type>([](Config& c) -> type& { return c.member; }) \
   }
+
+// A list of choices as texts.
+template <typename List>
+std::vector<std::string> Names(const List& list) {
+  std::vector<std::string> names;
+  for (const auto& name : list) names.push_back(absl::StrCat(name));
+  return names;
+}
 
 std::vector<KeySpec> MakeSchema() {
   return {
@@ -116,12 +137,10 @@ std::vector<KeySpec> MakeSchema() {
       {"run.rounds", GANNET_FIELD(int64_t, run.rounds), Between(1, 1e9),
        "Optimizer updates after which the run is finished."},
 
-      {"model.image_size",
-       GANNET_FIELD(int, model.image_size),
-       Between(32, 64),
-       "Side of the images in pixels.",
-       ConfigUnit::kNone,
-       {"32", "64"}},
+      {"model.kind", GANNET_FIELD(std::string, model.kind), TextUpTo(kMaxTextBytes),
+       "The networks.", ConfigUnit::kNone, Names(kModelNames)},
+      {"model.image_size", GANNET_FIELD(int, model.image_size), Between(32, 128),
+       "Side of the images in pixels.", ConfigUnit::kNone, Names(kModelImageSizes)},
       {"model.latent_dim", GANNET_FIELD(int, model.latent_dim), Between(1, 1024),
        "Length of the noise vector a picture is made from."},
       {"model.base_width", GANNET_FIELD(int, model.base_width), Between(1, 512),
@@ -141,7 +160,28 @@ std::vector<KeySpec> MakeSchema() {
       {"training.epsilon", GANNET_FIELD(double, training.epsilon), AboveUpTo(0, 1),
        "Added to Adam's denominator."},
       {"training.real_label", GANNET_FIELD(double, training.real_label), AboveUpTo(0, 1),
-       "Target of real images; below 1 smooths labels on one side, which slows the discriminator."},
+       "Target of real images; below 1 smooths labels on one side, which slows the discriminator. "
+       "Not with hinge."},
+      {"training.loss", GANNET_FIELD(std::string, training.loss), TextUpTo(kMaxTextBytes),
+       "Adversarial loss: bce is binary cross entropy, the generator's not saturating.",
+       ConfigUnit::kNone, Names(kLossNames)},
+      {"training.augment",
+       GANNET_FIELD(std::string, training.augment),
+       TextUpTo(kMaxTextBytes),
+       "DiffAugment, for few images: a list of color, translation and cutout; empty: none.",
+       ConfigUnit::kNone,
+       {},
+       &CheckAugmentList},
+      {"training.flip",
+       GANNET_FIELD(std::string, training.flip),
+       TextUpTo(kMaxTextBytes),
+       "Whether half of the real images are mirrored, left to right.",
+       ConfigUnit::kNone,
+       {"false", "true"}},
+      {"training.ema_decay", GANNET_FIELD(double, training.ema_decay), FromBelow(0, 1),
+       "Of the moving average of the generator's weights, per update, from which samples are "
+       "drawn; "
+       "0: no average. Usual: 0.999."},
       {"training.images_per_unit", GANNET_FIELD(int, training.images_per_unit), Between(1, 65536),
        "Images in one work unit."},
       {"training.units_per_round", GANNET_FIELD(int, training.units_per_round), Between(1, 4096),
@@ -156,16 +196,28 @@ std::vector<KeySpec> MakeSchema() {
        "How gradients travel; fp16 halves the bytes.",
        ConfigUnit::kNone,
        {"fp32", "fp16"}},
+      {"training.quorum", GANNET_FIELD(int, training.quorum), Between(0, 4096),
+       "Gradients with which a round may end without the others; 0: all units, which alone makes "
+       "two trainings equal bit for bit."},
+      {"training.round_deadline", GANNET_FIELD(absl::Duration, training.round_deadline),
+       Between(0, kDay),
+       "How long a round that has its quorum waits for the other units, from its beginning."},
+      {"training.spare_after", GANNET_FIELD(double, training.spare_after), Between(0, 1000),
+       "When nothing else is to do, a unit that takes so many times the usual time (and 5 s) is "
+       "given to a second worker, too, and the faster one counts; 0: never."},
 
       {"data.kind",
        GANNET_FIELD(std::string, data.kind),
        TextUpTo(kMaxTextBytes),
-       "Where images come from: procedural faces, a folder or zip of JPEG and PNG files, or an idx "
-       "file.",
+       "Where images come from: procedural faces, a folder or zip of JPEG and PNG files, an idx "
+       "file, the folder of CIFAR-10's binary files, or a file that gannet data pack made.",
        ConfigUnit::kNone,
-       {"procedural", "folder", "zip", "idx"}},
+       {"procedural", "folder", "zip", "idx", "cifar10", "packed"}},
       {"data.path", GANNET_FIELD(std::string, data.path), TextUpTo(kMaxTextBytes),
-       "The folder, zip or idx file; relative to the working directory. Not for procedural faces."},
+       "The folder, zip or file; relative to the working directory. Not for procedural faces."},
+      {"data.crop", GANNET_FIELD(int, data.crop), Between(0, 4096),
+       "Side in pixels of the square that is cut from the middle of a JPEG or PNG before it is "
+       "scaled; 0: the shorter side. For aligned CelebA 108 and 148 are usual."},
       {"data.seed", GANNET_FIELD(uint64_t, data.seed), AnySeed(),
        "Which procedural faces; nothing for other kinds."},
       {"data.count", GANNET_FIELD(int64_t, data.count), Between(1, 1e9),
@@ -209,8 +261,16 @@ std::vector<KeySpec> MakeSchema() {
        "Rounds between sample grids; 0: only the first and the last."},
       {"coordinator.sample_count", GANNET_FIELD(int, coordinator.sample_count), Between(1, 1024),
        "Images in a sample grid."},
+      {"coordinator.evaluate_every", GANNET_FIELD(int64_t, coordinator.evaluate_every),
+       Between(0, 1e9),
+       "Rounds between measurements of the images' quality, which end in quality.csv and "
+       "checkpoints/best.safetensors; also before the first and after the last; 0: none."},
       {"coordinator.keep_every", GANNET_FIELD(int64_t, coordinator.keep_every), Between(0, 1e9),
        "Weights of every so many rounds are kept for good; 0: only the last."},
+      {"coordinator.checkpoint_every", GANNET_FIELD(int64_t, coordinator.checkpoint_every),
+       Between(0, 1e9), "Rounds between checkpoint files; 0: only one, at the end."},
+      {"coordinator.checkpoint_keep", GANNET_FIELD(int, coordinator.checkpoint_keep),
+       Between(1, 1e6), "Checkpoint files that are kept, the newest."},
       {"coordinator.leadership_ttl", GANNET_FIELD(absl::Duration, coordinator.leadership_ttl),
        Between(1, 600), "A standby takes over after the leader has been silent this long."},
       {"coordinator.threads", GANNET_FIELD(int, coordinator.threads), Between(1, 256),
@@ -308,6 +368,21 @@ std::vector<KeySpec> MakeSchema() {
        &CheckListen},
       {"worker.threads", GANNET_FIELD(int, worker.threads), Between(0, 1024),
        "Threads that compute; 0: all cores."},
+      {"worker.data_threads", GANNET_FIELD(int, worker.data_threads), Between(1, 256),
+       "Threads that read and decode images, beside those that compute."},
+      {"worker.device",
+       GANNET_FIELD(std::string, worker.device),
+       TextUpTo(kMaxTextBytes),
+       "What computes: cpu, cuda or cuda:NUMBER. A GPU needs a build with an official LibTorch.",
+       ConfigUnit::kNone,
+       {},
+       &CheckDevice},
+      {"worker.precision",
+       GANNET_FIELD(std::string, worker.precision),
+       TextUpTo(kMaxTextBytes),
+       "How convolutions compute on a GPU.",
+       ConfigUnit::kNone,
+       {"fp32", "tf32", "bf16"}},
 
       {"log.level",
        GANNET_FIELD(std::string, log.level),
@@ -662,6 +737,20 @@ std::vector<CrossMistake> CrossCheck(const Config& config) {
          {"training.images_per_unit"},
          absl::StrCat("training.micro_batch must be at most training.images_per_unit, got ",
                       config.training.micro_batch, " and ", config.training.images_per_unit)});
+  }
+  if (config.training.loss == "hinge" && config.training.real_label != 1) {
+    mistakes.push_back({"training.real_label",
+                        {"training.loss"},
+                        absl::StrCat("training.real_label must be 1 when training.loss is hinge, "
+                                     "which knows no target, got ",
+                                     NumberText(config.training.real_label))});
+  }
+  if (config.worker.device == "cpu" && config.worker.precision != "fp32") {
+    mistakes.push_back(
+        {"worker.precision",
+         {"worker.device"},
+         absl::StrCat("worker.precision must be fp32 when worker.device is cpu, got ",
+                      config.worker.precision)});
   }
   if (config.data.kind != "procedural" && config.data.path.empty()) {
     mistakes.push_back({"data.kind",

@@ -46,32 +46,33 @@ TEST(SchemaTest, EveryFieldHasAKey) {
     EXPECT_EQ(KeysOf("run"), 3);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c] = model;
-    EXPECT_EQ(KeysOf("model"), 3);
+    [[maybe_unused]] const auto& [a, b, c, d] = model;
+    EXPECT_EQ(KeysOf("model"), 4);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = training;
-    EXPECT_EQ(KeysOf("training"), 12);
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s] =
+        training;
+    EXPECT_EQ(KeysOf("training"), 19);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d] = data;
-    EXPECT_EQ(KeysOf("data"), 4);
+    [[maybe_unused]] const auto& [a, b, c, d, e] = data;
+    EXPECT_EQ(KeysOf("data"), 5);
   }
   {
     [[maybe_unused]] const auto& [a, b, c] = database;
     EXPECT_EQ(KeysOf("database"), 3);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i] = coordinator;
-    EXPECT_EQ(KeysOf("coordinator"), 9);
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = coordinator;
+    EXPECT_EQ(KeysOf("coordinator"), 12);
   }
   {
     [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j] = gateway;
     EXPECT_EQ(KeysOf("gateway"), 10);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j] = worker;
-    EXPECT_EQ(KeysOf("worker"), 10);
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = worker;
+    EXPECT_EQ(KeysOf("worker"), 13);
   }
   {
     [[maybe_unused]] const auto& [a, b] = log;

@@ -2,9 +2,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
+#include "libs/data/cifar_dataset.h"
 #include "libs/data/encoded_dataset.h"
 #include "libs/data/idx_dataset.h"
 #include "libs/data/image_request.h"
+#include "libs/data/packed_dataset.h"
 #include "libs/data/procedural_dataset.h"
 
 namespace gannet {
@@ -15,16 +17,26 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& optio
                                                    " to ", kMaxDatasetImageSize, ", got ",
                                                    options.image_size));
   }
+  const bool encoded = options.kind == "folder" || options.kind == "zip";
+  if (options.crop < 0 || (options.crop > 0 && !encoded)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("crop must be 0, or more than that for kinds folder and zip: got ",
+                     options.crop, " for kind ", options.kind));
+  }
   if (options.kind == "procedural") return OpenProceduralDataset(options);
-  if (options.kind != "folder" && options.kind != "zip" && options.kind != "idx") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "data set kind must be procedural, folder, zip or idx, got '", options.kind, "'"));
+  if (!encoded && options.kind != "idx" && options.kind != "cifar10" && options.kind != "packed") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data set kind must be procedural, folder, zip, idx, cifar10 or packed, got '",
+                     options.kind, "'"));
   }
   if (options.path.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("data set of kind ", options.kind, " needs a path"));
   }
-  return options.kind == "idx" ? OpenIdxDataset(options) : OpenEncodedDataset(options);
+  if (options.kind == "idx") return OpenIdxDataset(options);
+  if (options.kind == "cifar10") return OpenCifarDataset(options);
+  if (options.kind == "packed") return OpenPackedDataset(options);
+  return OpenEncodedDataset(options);
 }
 
 absl::Status CheckImageRequest(int64_t index, int64_t image_count, int image_size, size_t room) {

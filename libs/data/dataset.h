@@ -23,10 +23,16 @@ inline constexpr int kMaxDatasetImageSize = 1024;
 //   zip         the same inside an archive, which is read in place.
 //   idx         MNIST's format, plain or gzip: the images file, or the folder that holds
 //               train-images-idx3-ubyte(.gz). Labels come from the labels file beside it, if any.
+//   cifar10     CIFAR-10's binary version: the folder of data_batch_1.bin to data_batch_5.bin, the
+//               folder above it, or one such file.
+//   packed      a file of decoded images that WritePackedDataset (packed_dataset.h) made of any of
+//               the others, with whose fingerprint it joins.
 //
 // CelebA is a folder or zip like any other: shorter side to image_size, then the centre cut, is its
-// usual preparation, and img_align_celeba/ may be the path, inside it, or doubled as in Kaggle's
-// archive.
+// usual preparation (or `crop`), and img_align_celeba/ may be the path, inside it, or doubled as in
+// Kaggle's archive. Its attributes, list_attr_celeba.txt or .csv, are read from the archive, or
+// from the folder or the one above it (there also below Anno/). A dataset.json as StyleGAN's tools
+// write it gives labels too (labels.h).
 //
 // Exclusions (folder, zip): images that a first look at their header shows to be damaged are left
 // out when the data set is opened. Those whose damage only decoding finds are named, one relative
@@ -34,10 +40,13 @@ inline constexpr int kMaxDatasetImageSize = 1024;
 // are left out too. What is left out has no index and no part in the fingerprint, so everybody who
 // joins a run needs the same exclusions.
 struct DatasetOptions {
-  std::string kind = "procedural";  // "procedural", "folder", "zip", "idx"
+  std::string kind = "procedural";  // one of the above
   std::string path;                 // unused for "procedural"
   // The shorter side of an image is scaled to this many pixels, then the centre square is cut out.
   int image_size = 64;
+  // "folder" and "zip" only: before that, the square of so many pixels in the middle of an image is
+  // cut out; a smaller side is used whole. 0: nothing is cut.
+  int crop = 0;
   uint64_t seed = 1;       // "procedural" only
   int64_t count = 10'000;  // "procedural" only
 };
@@ -47,7 +56,10 @@ struct DatasetOptions {
 //   folder      of the relative paths (without the folders that all of them share) and byte sizes,
 //               in order;
 //   zip         of the same and the CRC-32 of each image;
-//   idx         of the uncompressed images file.
+//   (both       and of the crop, where there is one);
+//   idx         of the uncompressed images file;
+//   cifar10     of the files, one after the other;
+//   packed      is that of what was packed, and so is the kind.
 // image_size has no part in it, nor have labels.
 struct DatasetFingerprint {
   std::string kind;
@@ -77,6 +89,14 @@ class Dataset {
 
   // Class or attribute bits of the image; 0 where there are none.
   virtual int64_t LabelOf(int64_t /*index*/) const { return 0; }
+
+  // Whether labels are known, and what each bit means where labels are bits; empty where they are
+  // numbers of classes.
+  virtual bool has_labels() const { return false; }
+  virtual std::vector<std::string> label_bits() const { return {}; }
+
+  // Whether images are read without decoding, so that there is nothing to gain from keeping them.
+  virtual bool is_decoded() const { return false; }
 };
 
 // Opens a data set.

@@ -11,10 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "libs/base/atomic_file.h"
+#include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
-#include "libs/data/file_bytes.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_source.h"
+#include "libs/data/packed_dataset.h"
 
 namespace gannet {
 namespace {
@@ -57,6 +59,7 @@ absl::StatusOr<DatasetCheckReport> CheckDataset(
     const DatasetOptions& options, const std::function<void(int64_t, int64_t)>& progress) {
   if (HasFiles(options) && !options.path.empty()) return CheckFiles(options, progress);
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(options));
+  if (options.kind == "packed") GANNET_RETURN_IF_ERROR(VerifyPackedDataset(options));
   DatasetCheckReport report;
   const size_t side = static_cast<size_t>(options.image_size);
   std::vector<uint8_t> rgb(3 * side * side);

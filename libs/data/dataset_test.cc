@@ -57,9 +57,9 @@ std::string DigestOf(const DatasetOptions& options) {
 // --- Options.
 
 TEST(DatasetTest, WrongOptionsAreNamed) {
-  EXPECT_THAT(
-      OpenDataset(Options("cifar", "x")),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("procedural, folder, zip or idx")));
+  EXPECT_THAT(OpenDataset(Options("cifar", "x")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("procedural, folder, zip, idx, cifar10 or packed")));
   EXPECT_THAT(OpenDataset(Options("folder", "")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("path")));
   EXPECT_THAT(OpenDataset(Options("procedural", "", 7)),

@@ -1,10 +1,12 @@
 #include "libs/data/encoded_dataset.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
@@ -13,6 +15,7 @@
 #include "libs/data/image_io.h"
 #include "libs/data/image_request.h"
 #include "libs/data/image_source.h"
+#include "libs/data/labels.h"
 #include "libs/data/resize.h"
 
 namespace gannet {
@@ -40,6 +43,7 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
   const size_t shared = SharedFolderLength(entries);
   Sha256Hasher hasher;
   hasher.Update(absl::StrCat("gannet ", options.kind, " 1\n"));
+  if (options.crop > 0) hasher.Update(absl::StrCat("crop ", options.crop, "\n"));
   for (const ImageSource::Entry& entry : entries) {
     hasher.Update(absl::string_view(entry.name).substr(shared));
     // No name holds a zero byte, so no two lists give the same bytes.
@@ -55,6 +59,9 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
                                          Printable(options.path, kShownNameChars), ", from ",
                                          Printable(entries.front().name, kShownNameChars), " to ",
                                          Printable(entries.back().name, kShownNameChars));
+  if (options.crop > 0) {
+    absl::StrAppend(&fingerprint.description, ", cut to ", options.crop, " pixels in the middle");
+  }
   if (!source.left_out().empty()) {
     absl::StrAppend(&fingerprint.description, " (", source.left_out().size(),
                     " unreadable ones left out, `gannet data check` names them)");
@@ -62,11 +69,65 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
   return fingerprint;
 }
 
+// Labels from a file beside the images; none when there is no such file.
+absl::StatusOr<ImageLabels> ReadLabels(const ImageSource& source) {
+  using Parse = absl::StatusOr<ImageLabels> (*)(absl::string_view, const std::vector<std::string>&);
+  struct LabelFile {
+    const char* name;
+    bool above;
+    Parse parse;
+  };
+  for (const LabelFile& file : {LabelFile{"dataset.json", false, &ParseDatasetJson},
+                                {"list_attr_celeba.txt", true, &ParseCelebaAttributes},
+                                {"list_attr_celeba.csv", true, &ParseCelebaAttributes}}) {
+    const absl::StatusOr<ImageSource::SideFile> side = source.ReadSideFile(file.name, file.above);
+    if (absl::IsNotFound(side.status())) continue;
+    if (!side.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("labels cannot be read: ", side.status().message()));
+    }
+    std::vector<std::string> names;
+    for (const ImageSource::Entry& entry : source.entries()) {
+      names.push_back(absl::StartsWith(entry.name, side->folder)
+                          ? entry.name.substr(side->folder.size())
+                          : entry.name);
+    }
+    return file.parse(side->bytes, names);
+  }
+  return ImageLabels();
+}
+
+// The square of `side` pixels in the middle; where the image is smaller, all there is.
+RgbImage CutMiddle(const RgbImage& image, int side) {
+  const int width = std::min(side, image.width), height = std::min(side, image.height);
+  const int left = (image.width - width) / 2, top = (image.height - height) / 2;
+  RgbImage cut{.width = width, .height = height, .pixels = {}};
+  cut.pixels.reserve(size_t{3} * static_cast<size_t>(width) * static_cast<size_t>(height));
+  for (int y = top; y < top + height; ++y) {
+    const auto row =
+        image.pixels.begin() + std::ptrdiff_t{3} * (std::ptrdiff_t{y} * image.width + left);
+    cut.pixels.insert(cut.pixels.end(), row, row + std::ptrdiff_t{3} * width);
+  }
+  return cut;
+}
+
 class EncodedDataset final : public Dataset {
  public:
-  EncodedDataset(std::unique_ptr<ImageSource> source, int image_size,
+  EncodedDataset(std::unique_ptr<ImageSource> source, int image_size, int crop, ImageLabels labels,
                  DatasetFingerprint fingerprint)
-      : source_(std::move(source)), image_size_(image_size), fingerprint_(std::move(fingerprint)) {}
+      : source_(std::move(source)),
+        image_size_(image_size),
+        crop_(crop),
+        labels_(std::move(labels)),
+        fingerprint_(std::move(fingerprint)) {}
+
+  bool has_labels() const override { return !labels_.values.empty(); }
+  std::vector<std::string> label_bits() const override { return labels_.bits; }
+
+  int64_t LabelOf(int64_t index) const override {
+    if (index < 0 || static_cast<size_t>(index) >= labels_.values.size()) return 0;
+    return labels_.values[static_cast<size_t>(index)];
+  }
 
   int64_t size() const override { return static_cast<int64_t>(source_->entries().size()); }
   const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
@@ -85,6 +146,7 @@ class EncodedDataset final : public Dataset {
       return absl::DataLossError(absl::StrCat("image cannot be used: ", image.status().message(),
                                               ": ", source_->entries()[i].name));
     }
+    if (crop_ > 0) *image = CutMiddle(*image, crop_);
     ResizeAndCrop(*image, image_size_, out);
     return absl::OkStatus();
   }
@@ -92,6 +154,8 @@ class EncodedDataset final : public Dataset {
  private:
   const std::unique_ptr<ImageSource> source_;
   const int image_size_;
+  const int crop_;
+  const ImageLabels labels_;
   const DatasetFingerprint fingerprint_;
 };
 
@@ -115,9 +179,10 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions
     }
     return absl::FailedPreconditionError(message);
   }
+  GANNET_ASSIGN_OR_RETURN(ImageLabels labels, ReadLabels(*source));
   DatasetFingerprint fingerprint = FingerprintOf(options, *source);
-  return std::make_unique<EncodedDataset>(std::move(source), options.image_size,
-                                          std::move(fingerprint));
+  return std::make_unique<EncodedDataset>(std::move(source), options.image_size, options.crop,
+                                          std::move(labels), std::move(fingerprint));
 }
 
 }  // namespace gannet

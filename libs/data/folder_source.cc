@@ -7,8 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
-#include "libs/data/file_bytes.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_source.h"
 
@@ -39,6 +39,20 @@ class FolderSource final : public ImageSource {
                        " bytes, got ", bytes->size()));
     }
     return bytes;
+  }
+
+  absl::StatusOr<SideFile> ReadSideFile(const std::string& name, bool above) const override {
+    std::vector<std::string> folders = {root_};
+    if (above) folders.insert(folders.end(), {root_ + "/Anno", root_ + "/..", root_ + "/../Anno"});
+    for (const std::string& folder : folders) {
+      absl::StatusOr<std::string> bytes =
+          ReadFileBytes(absl::StrCat(folder, "/", name), kMaxSideFileBytes);
+      if (bytes.ok()) return SideFile{.folder = "", .bytes = *std::move(bytes)};
+      if (!absl::IsNotFound(bytes.status())) {
+        return absl::DataLossError(absl::StrCat(bytes.status().message(), ": ", folder, "/", name));
+      }
+    }
+    return absl::NotFoundError(absl::StrCat("no ", name, " beside the images"));
   }
 
  private:

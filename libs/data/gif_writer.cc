@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 
 namespace gannet {

@@ -178,6 +178,8 @@ class IdxDataset final : public Dataset {
     return absl::OkStatus();
   }
 
+  bool has_labels() const override { return !labels_.empty(); }
+
   int64_t LabelOf(int64_t index) const override {
     if (index < 0 || static_cast<size_t>(index) >= labels_.size()) return 0;
     return labels_[static_cast<size_t>(index)];

@@ -29,6 +29,8 @@ class ImageCache final : public Dataset {
   std::string NameOf(int64_t index) const override { return dataset_->NameOf(index); }
   absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override;
   int64_t LabelOf(int64_t index) const override { return dataset_->LabelOf(index); }
+  bool has_labels() const override { return dataset_->has_labels(); }
+  std::vector<std::string> label_bits() const override { return dataset_->label_bits(); }
 
   // Bytes of pixels that are held, never above the limit.
   int64_t held_bytes() const;

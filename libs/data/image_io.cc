@@ -1,8 +1,5 @@
 #include "libs/data/image_io.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <csetjmp>
@@ -18,7 +15,7 @@
 #include <png.h>
 
 #include "absl/strings/str_cat.h"
-#include "libs/base/hex.h"
+#include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 
 namespace gannet {
@@ -354,41 +351,6 @@ absl::Status WritePngRgb(const std::string& path, int width, int height,
 
 absl::Status WritePngRgb(const std::string& path, const RgbImage& image) {
   return WritePngRgb(path, image.width, image.height, image.pixels);
-}
-
-absl::Status WriteFileAtomically(const std::string& path, absl::string_view bytes) {
-  // In the same folder, because rename does not cross file systems; with a random name, because
-  // two processes may write the same path.
-  const std::string temporary = absl::StrCat(path, ".", RandomHex(8), ".tmp");
-  const auto fail = [&](absl::string_view what, int error) {
-    return absl::UnavailableError(
-        absl::StrCat("file cannot be written (", what, "): ", std::strerror(error), ": ", path));
-  };
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return fail("open", errno);
-  size_t written = 0;
-  while (written < bytes.size()) {
-    const ssize_t count = write(fd, bytes.data() + written, bytes.size() - written);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      const int error = count < 0 ? errno : EIO;
-      close(fd);
-      unlink(temporary.c_str());
-      return fail("write", error);
-    }
-    written += static_cast<size_t>(count);
-  }
-  if (close(fd) != 0) {
-    const int error = errno;
-    unlink(temporary.c_str());
-    return fail("close", error);
-  }
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    unlink(temporary.c_str());
-    return fail("rename", error);
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace gannet

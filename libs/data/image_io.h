@@ -60,8 +60,4 @@ absl::Status WritePngRgb(const std::string& path, const RgbImage& image);
 // The bytes of the PNG that WritePngRgb writes.
 absl::StatusOr<std::string> EncodePngRgb(int width, int height, absl::Span<const uint8_t> rgb);
 
-// Writes `bytes` to `path`, whole or not at all.
-// Returns: UNAVAILABLE - with the system's reason.
-absl::Status WriteFileAtomically(const std::string& path, absl::string_view bytes);
-
 }  // namespace gannet

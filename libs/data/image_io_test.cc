@@ -7,8 +7,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/file_bytes.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/data/file_bytes.h"
 #include "libs/data/testing/image_files.h"
 
 namespace gannet {

@@ -39,6 +39,15 @@ class ImageSource {
   // the file, the caller does.
   virtual absl::StatusOr<std::string> Read(size_t i) const = 0;
 
+  // A file that is no image and belongs to the images, by its name without folders. In a folder it
+  // is looked for there, and one of `above` also in the folder above and in either one's Anno/.
+  // Returns: NOT_FOUND - there is none; DATA_LOSS - it cannot be read.
+  struct SideFile {
+    std::string folder;  // with a slash behind it; empty, or relative to the root of the images
+    std::string bytes;
+  };
+  virtual absl::StatusOr<SideFile> ReadSideFile(const std::string& name, bool above) const = 0;
+
  protected:
   std::vector<Entry> entries_;
   std::vector<BadImage> left_out_;
@@ -55,6 +64,9 @@ absl::StatusOr<std::unique_ptr<ImageSource>> OpenZipSource(const std::string& pa
 // The one of the two that `options.kind` names.
 absl::StatusOr<std::unique_ptr<ImageSource>> OpenImageSource(const DatasetOptions& options,
                                                              const std::set<std::string>& excluded);
+
+// Larger than the list of attributes of any well-known collection.
+inline constexpr int64_t kMaxSideFileBytes = int64_t{256} << 20;
 
 // Whether a relative path names an image and no part of it is hidden.
 bool IsImageName(absl::string_view name);

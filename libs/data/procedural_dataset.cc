@@ -34,6 +34,9 @@ class ProceduralDataset final : public Dataset {
     return absl::OkStatus();
   }
 
+  bool has_labels() const override { return true; }
+  std::vector<std::string> label_bits() const override { return FaceLabelNames(); }
+
   int64_t LabelOf(int64_t index) const override {
     if (index < 0 || index >= size()) return 0;
     return FaceLabels(options_.seed, static_cast<uint64_t>(index));

@@ -924,4 +924,11 @@ void DrawFace(uint64_t seed, uint64_t index, int size, absl::Span<uint8_t> rgb) 
 
 int64_t FaceLabels(uint64_t seed, uint64_t index) { return DrawChoices(seed, index).labels; }
 
+std::vector<std::string> FaceLabelNames() {
+  return {"smiling",   "mouth open", "glasses",   "sunglasses",  "beard",
+          "moustache", "hat",        "bald",      "long hair",   "fringe",
+          "bun",       "afro",       "dark hair", "fair hair",   "red hair",
+          "grey hair", "dyed hair",  "dark skin", "turned left", "turned right"};
+}
+
 }  // namespace gannet

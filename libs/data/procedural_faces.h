@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/types/span.h"
 
@@ -52,5 +54,8 @@ void DrawFace(uint64_t seed, uint64_t index, int size, absl::Span<uint8_t> rgb);
 
 // FaceLabel bits of the same face.
 int64_t FaceLabels(uint64_t seed, uint64_t index);
+
+// What each bit of FaceLabel means, from bit 0: "smiling".
+std::vector<std::string> FaceLabelNames();
 
 }  // namespace gannet

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
@@ -92,6 +93,11 @@ class ZipSource final : public ImageSource {
       if (raw_name == nullptr) continue;
       std::string name = raw_name;
       if (name.rfind("./", 0) == 0) name.erase(0, 2);
+      if (absl::EndsWith(name, ".json") || absl::EndsWith(name, ".txt") ||
+          absl::EndsWith(name, ".csv")) {
+        AddSideFile(archive.get(), i, std::move(name));
+        continue;
+      }
       if (!IsImageName(name) || excluded.contains(name)) continue;
       AddEntry(archive.get(), i, std::move(name));
     }
@@ -110,7 +116,41 @@ class ZipSource final : public ImageSource {
     return bytes;
   }
 
+  absl::StatusOr<SideFile> ReadSideFile(const std::string& name, bool /*above*/) const override {
+    const auto found =
+        std::find_if(side_files_.begin(), side_files_.end(), [&](const Entry& entry) {
+          return entry.name == name || absl::EndsWith(entry.name, "/" + name);
+        });
+    if (found == side_files_.end()) {
+      return absl::NotFoundError(absl::StrCat("no ", name, " in the archive"));
+    }
+    if (found->bytes > kMaxSideFileBytes) {
+      return absl::DataLossError(absl::StrCat("larger than ", kMaxSideFileBytes, " bytes: ", name));
+    }
+    GANNET_ASSIGN_OR_RETURN(ZipHandle archive, Borrow());
+    absl::StatusOr<std::string> bytes = ReadChecked(archive.get(), *found);
+    GiveBack(std::move(archive));
+    if (!bytes.ok()) return bytes.status();
+    return SideFile{.folder = found->name.substr(0, found->name.size() - name.size()),
+                    .bytes = *std::move(bytes)};
+  }
+
  private:
+  // Small files that may describe the images.
+  void AddSideFile(zip_t* archive, zip_uint64_t position, std::string name) {
+    zip_stat_t info;
+    zip_stat_init(&info);
+    constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_CRC;
+    if (zip_stat_index(archive, position, 0, &info) != 0 || (info.valid & kNeeded) != kNeeded) {
+      return;
+    }
+    side_files_.push_back(
+        {.name = std::move(name),
+         .bytes = static_cast<int64_t>(std::min<zip_uint64_t>(info.size, INT64_MAX)),
+         .crc32 = info.crc,
+         .position = position});
+  }
+
   void AddEntry(zip_t* archive, zip_uint64_t position, std::string name) {
     zip_stat_t info;
     zip_stat_init(&info);
@@ -195,6 +235,7 @@ class ZipSource final : public ImageSource {
   }
 
   const std::string path_;
+  std::vector<Entry> side_files_;
   mutable Mutex mu_;
   mutable CondVar returned_;
   mutable std::vector<ZipHandle> idle_ ABSL_GUARDED_BY(mu_);

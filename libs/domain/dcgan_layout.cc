@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace gannet {
@@ -124,13 +125,18 @@ BundleSpec GradientSpec(const ModelConfig& model) {
   return spec;
 }
 
-BundleSpec AdamStateSpec(const ModelConfig& model) {
+BundleSpec AdamStateSpec(const ModelConfig& model, const AdamConfig& adam) {
   BundleSpec spec;
   for (const TensorSpec& parameter : ParameterSpec(model)) {
     spec.push_back({parameter.name + ".exp_avg", Dtype::kF32, parameter.shape});
     spec.push_back({parameter.name + ".exp_avg_sq", Dtype::kF32, parameter.shape});
   }
   spec.push_back({"step", Dtype::kI64, {}});
+  if (!adam.keeps_average()) return spec;
+  for (const TensorSpec& parameter : ParameterSpec(model)) {
+    if (!absl::StartsWith(parameter.name, "generator.")) continue;
+    spec.push_back({parameter.name + kAverageSuffix, Dtype::kF32, parameter.shape});
+  }
   return spec;
 }
 

@@ -41,7 +41,8 @@ BundleSpec WeightsSpec(const ModelConfig& model);
 BundleSpec GradientSpec(const ModelConfig& model);
 
 // Adam's state: per parameter "NAME.exp_avg" and "NAME.exp_avg_sq" (F32), then "step" (I64, shape
-// {}).
-BundleSpec AdamStateSpec(const ModelConfig& model);
+// {}); where the generator's average is kept, then per parameter of the generator "NAME.ema" (F32).
+inline constexpr char kAverageSuffix[] = ".ema";
+BundleSpec AdamStateSpec(const ModelConfig& model, const AdamConfig& adam = {});
 
 }  // namespace gannet

@@ -11,13 +11,13 @@ RoundPlanner::RoundPlanner(const RunConfig& config)
     : seed_(config.seed),
       image_count_(config.data.image_count),
       images_per_unit_(config.images_per_unit),
-      units_per_round_(config.units_per_round) {
+      units_per_round_(config.units_per_round),
+      origin_(config.plan_origin) {
   GANNET_CHECK(image_count_ >= 1 && images_per_unit_ >= 1 && units_per_round_ >= 1);
 }
 
 std::vector<PlannedUnit> RoundPlanner::Plan(Round round) {
-  GANNET_CHECK(round >= Round(1));
-  int64_t position = (round.value() - 1) * units_per_round_ * images_per_unit_;
+  int64_t position = PositionOf(round);
   std::vector<PlannedUnit> units(static_cast<size_t>(units_per_round_));
   for (int slot = 0; slot < units_per_round_; ++slot) {
     PlannedUnit& unit = units[static_cast<size_t>(slot)];
@@ -28,9 +28,11 @@ std::vector<PlannedUnit> RoundPlanner::Plan(Round round) {
   return units;
 }
 
-int64_t RoundPlanner::EpochOf(Round round) const {
-  GANNET_CHECK(round >= Round(1));
-  return (round.value() - 1) * units_per_round_ * images_per_unit_ / image_count_;
+int64_t RoundPlanner::EpochOf(Round round) const { return PositionOf(round) / image_count_; }
+
+int64_t RoundPlanner::PositionOf(Round round) const {
+  GANNET_CHECK(round >= Round(origin_.round));
+  return origin_.position + (round.value() - origin_.round) * units_per_round_ * images_per_unit_;
 }
 
 int64_t RoundPlanner::ImageAt(int64_t position) {

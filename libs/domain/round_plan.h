@@ -20,7 +20,8 @@ struct PlannedUnit {
 //
 // The training sees an endless sequence of images: epoch 0 in its permuted order (EpochOrder),
 // epoch 1 in its own, and so on, without a gap or repeat at the seam. Round r takes the next
-// units_per_round x images_per_unit of it, slot by slot. So every image is seen once per epoch, and
+// units_per_round x images_per_unit of it, slot by slot (from where plan_origin says the sequence
+// stood). So every image is seen once per epoch, and
 // a round may straddle two.
 //
 // Thread safety: none (it keeps the permutation of the epochs it touched last).
@@ -29,19 +30,21 @@ class RoundPlanner {
   // `config` must be valid and name at least one image.
   explicit RoundPlanner(const RunConfig& config);
 
-  // The units of a round, in slot order.
+  // The units of a round, in slot order. `round` is not before the config's plan_origin.
   std::vector<PlannedUnit> Plan(Round round);
 
   // The epoch the first image of the round belongs to.
   int64_t EpochOf(Round round) const;
 
  private:
+  int64_t PositionOf(Round round) const;
   int64_t ImageAt(int64_t position);
 
   const uint64_t seed_;
   const int64_t image_count_;
   const int images_per_unit_;
   const int units_per_round_;
+  const PlanOrigin origin_;
   int64_t cached_epoch_ = -1;
   std::vector<int64_t> order_;
 };

@@ -115,5 +115,31 @@ TEST(MicroBatchSizesTest, FewImagesAreOneMicroBatch) {
   EXPECT_THAT(MicroBatchSizes(1, 1), ElementsAre(1));
 }
 
+TEST(RoundPlanTest, AChangeInMidRunLeavesNoImageOutAndTakesNoneTwice) {
+  RunConfig before = ConfigOf(50, 4, 3);
+  before.data.kind = "procedural";
+  before.data.digest = std::string(64, '0');
+  RunConfig changed = before;
+  changed.images_per_unit = 7;
+  changed.units_per_round = 2;
+  const absl::StatusOr<RunConfig> after = ChangeConfig(before, before, changed, 5);
+  ASSERT_TRUE(after.ok()) << after.status();
+  RoundPlanner first(before);
+  RoundPlanner second(*after);
+
+  std::vector<int64_t> images;
+  for (int64_t round = 1; round <= 10; ++round) {
+    for (const PlannedUnit& unit : (round < 5 ? first : second).Plan(Round(round))) {
+      images.insert(images.end(), unit.image_indices.begin(), unit.image_indices.end());
+    }
+  }
+
+  // One long round of the same sequence.
+  RoundPlanner whole(ConfigOf(50, static_cast<int>(images.size()), 1));
+  EXPECT_EQ(images, whole.Plan(Round(1))[0].image_indices);
+  EXPECT_EQ(second.EpochOf(Round(5)), 0) << "48 of 50 images were seen";
+  EXPECT_EQ(second.EpochOf(Round(6)), 1);
+}
+
 }  // namespace
 }  // namespace gannet

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/hex.h"
+#include "libs/base/printable.h"
+#include "libs/base/training_choices.h"
 
 namespace gannet {
 namespace {
@@ -24,8 +26,12 @@ constexpr int kMaxLatentDim = 1024;
 constexpr int kMaxBaseWidth = 512;
 constexpr int64_t kMaxImageCount = int64_t{1} << 31;
 constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxShownBytes = 80;
 constexpr absl::Duration kMinLease = absl::Milliseconds(100);
 constexpr absl::Duration kMaxLease = absl::Hours(24);
+constexpr absl::Duration kMaxDeadline = absl::Hours(24);
+constexpr double kMaxSpareAfter = 1000;
+constexpr int64_t kMaxPosition = kMaxRoundCount * kMaxUnitsPerRound * kMaxImagesPerUnit;
 
 // The shortest text that gives the same number again.
 std::string ShowNumber(double value) {
@@ -88,6 +94,8 @@ class Differences {
   std::vector<std::string> texts_;
 };
 
+std::string FlagText(bool flag) { return flag ? "true" : "false"; }
+
 std::string ShortDigest(const DataFingerprint& data) { return data.digest.substr(0, 12); }
 
 }  // namespace
@@ -104,14 +112,69 @@ std::string DescribeDifference(const DataFingerprint& expected, const DataFinger
                       "; expected ", expected.description, ", got ", got.description);
 }
 
+namespace {
+
+void CheckObjective(const ObjectiveConfig& objective, Problems& problems) {
+  if (!IsLossName(objective.loss)) {
+    problems.Add(absl::StrCat("loss must be one of ", JoinLossNames(), ", got '",
+                              Printable(objective.loss, kMaxShownBytes), "'"));
+  }
+  problems.CheckNumber("real_label", objective.real_label,
+                       objective.real_label > 0 && objective.real_label <= 1,
+                       "above 0 and at most 1");
+  if (objective.loss == "hinge" && objective.real_label != 1) {
+    problems.Add(
+        absl::StrCat("real_label must be 1 with the loss hinge, which knows no target, got ",
+                     ShowNumber(objective.real_label)));
+  }
+  if (const std::string wrong = CheckAugmentList(objective.augment); !wrong.empty()) {
+    problems.Add(absl::StrCat("augment ", wrong, ", got '",
+                              Printable(objective.augment, kMaxShownBytes), "'"));
+  }
+}
+
+}  // namespace
+
+absl::Status ValidateObjective(const ObjectiveConfig& objective) {
+  Problems problems;
+  CheckObjective(objective, problems);
+  return problems.ToStatus();
+}
+
+namespace {
+
+void CheckPolicy(const RunConfig& config, Problems& problems) {
+  const RoundPolicy& policy = config.policy;
+  problems.CheckInteger("quorum", policy.quorum, 0, config.units_per_round);
+  if (policy.deadline < absl::ZeroDuration() || policy.deadline > kMaxDeadline) {
+    problems.Add(absl::StrCat("round_deadline must be between 0s and ",
+                              absl::FormatDuration(kMaxDeadline), ", got ",
+                              absl::FormatDuration(policy.deadline)));
+  } else if (policy.deadline > absl::ZeroDuration() && policy.quorum == 0) {
+    problems.Add("round_deadline needs a quorum: without one a round waits for every unit");
+  }
+  const double spare = policy.spare_after;
+  problems.CheckNumber("spare_after", spare, spare == 0 || (spare >= 1 && spare <= kMaxSpareAfter),
+                       "0 (never) or at least 1 and at most 1000");
+  problems.CheckInteger("plan_origin.round", config.plan_origin.round, 1, kMaxRoundCount + 1);
+  problems.CheckInteger("plan_origin.position", config.plan_origin.position, 0, kMaxPosition);
+}
+
+}  // namespace
+
 absl::Status ValidateRunConfig(const RunConfig& config) {
   Problems problems;
   if (!IsName(config.name)) {
     problems.Add(absl::StrCat("name must have 1 to ", kMaxNameBytes,
                               " letters, digits, dots, dashes or underscores"));
   }
-  if (config.model.image_size != 32 && config.model.image_size != 64) {
-    problems.Add(absl::StrCat("image_size must be 32 or 64, got ", config.model.image_size));
+  if (!IsModelName(config.model.kind)) {
+    problems.Add(absl::StrCat("model kind must be one of ", JoinModelNames(), ", got '",
+                              Printable(config.model.kind, kMaxShownBytes), "'"));
+  }
+  if (!IsModelImageSize(config.model.image_size)) {
+    problems.Add(absl::StrCat("image_size must be one of ", JoinModelImageSizes(), ", got ",
+                              config.model.image_size));
   }
   problems.CheckInteger("latent_dim", config.model.latent_dim, 1, kMaxLatentDim);
   problems.CheckInteger("base_width", config.model.base_width, 1, kMaxBaseWidth);
@@ -130,8 +193,9 @@ absl::Status ValidateRunConfig(const RunConfig& config) {
                        "at least 0 and below 1");
   problems.CheckNumber("epsilon", adam.epsilon, adam.epsilon > 0 && adam.epsilon <= 1,
                        "above 0 and at most 1");
-  problems.CheckNumber("real_label", config.real_label,
-                       config.real_label > 0 && config.real_label <= 1, "above 0 and at most 1");
+  problems.CheckNumber("ema_decay", adam.ema_decay, adam.ema_decay >= 0 && adam.ema_decay < 1,
+                       "at least 0 and below 1");
+  CheckObjective(config.objective, problems);
   problems.CheckInteger("images_per_unit", config.images_per_unit, 1, kMaxImagesPerUnit);
   problems.CheckInteger("units_per_round", config.units_per_round, 1, kMaxUnitsPerRound);
   problems.CheckInteger("micro_batch", config.micro_batch, 1, kMaxMicroBatch);
@@ -142,6 +206,7 @@ absl::Status ValidateRunConfig(const RunConfig& config) {
                               absl::FormatDuration(config.lease)));
   }
   problems.CheckInteger("gradient_codec", config.gradient_codec, 1, 2);
+  CheckPolicy(config, problems);
   if (config.data.kind.empty()) problems.Add("data.kind must not be empty");
   problems.CheckInteger("data.image_count", config.data.image_count, 1, kMaxImageCount);
   if (!IsHex(config.data.digest, 64)) {
@@ -154,6 +219,7 @@ std::string DescribeDifference(const RunConfig& a, const RunConfig& b) {
   Differences differences;
   differences.Compare("name", a.name, b.name);
   differences.Compare("seed", a.seed, b.seed);
+  differences.Compare("model kind", a.model.kind, b.model.kind);
   differences.Compare("image_size", a.model.image_size, b.model.image_size);
   differences.Compare("latent_dim", a.model.latent_dim, b.model.latent_dim);
   differences.Compare("base_width", a.model.base_width, b.model.base_width);
@@ -165,19 +231,62 @@ std::string DescribeDifference(const RunConfig& a, const RunConfig& b) {
   differences.Compare("beta1", a.adam.beta1, b.adam.beta1);
   differences.Compare("beta2", a.adam.beta2, b.adam.beta2);
   differences.Compare("epsilon", a.adam.epsilon, b.adam.epsilon);
-  differences.Compare("real_label", a.real_label, b.real_label);
+  differences.Compare("ema_decay", a.adam.ema_decay, b.adam.ema_decay);
+  differences.Compare("loss", a.objective.loss, b.objective.loss);
+  differences.Compare("real_label", a.objective.real_label, b.objective.real_label);
+  differences.Compare("augment", a.objective.augment, b.objective.augment);
+  differences.Compare("flip", FlagText(a.objective.flip), FlagText(b.objective.flip));
   differences.Compare("images_per_unit", a.images_per_unit, b.images_per_unit);
   differences.Compare("units_per_round", a.units_per_round, b.units_per_round);
   differences.Compare("micro_batch", a.micro_batch, b.micro_batch);
   differences.Compare("round_count", a.round_count, b.round_count);
   differences.Compare("lease", absl::FormatDuration(a.lease), absl::FormatDuration(b.lease));
   differences.Compare("gradient_codec", a.gradient_codec, b.gradient_codec);
+  differences.Compare("quorum", a.policy.quorum, b.policy.quorum);
+  differences.Compare("round_deadline", absl::FormatDuration(a.policy.deadline),
+                      absl::FormatDuration(b.policy.deadline));
+  differences.Compare("spare_after", a.policy.spare_after, b.policy.spare_after);
   differences.Compare("data.kind", a.data.kind, b.data.kind);
   differences.Compare("data.image_count", a.data.image_count, b.data.image_count);
   if (a.data.digest != b.data.digest) {
     differences.Compare("data.digest", ShortDigest(a.data), ShortDigest(b.data));
   }
   return differences.ToText();
+}
+
+absl::Status CheckOnlyChangeable(const RunConfig& current, const RunConfig& changed) {
+  RunConfig fixed = changed;
+  fixed.adam.learning_rate = current.adam.learning_rate;
+  fixed.adam.learning_rate_generator = current.adam.learning_rate_generator;
+  fixed.adam.learning_rate_discriminator = current.adam.learning_rate_discriminator;
+  fixed.images_per_unit = current.images_per_unit;
+  fixed.units_per_round = current.units_per_round;
+  fixed.round_count = current.round_count;
+  fixed.lease = current.lease;
+  fixed.policy = current.policy;
+  fixed.plan_origin = current.plan_origin;
+  if (fixed == current) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot change while a run is under way, start a new one for it: ",
+                   DescribeDifference(current, fixed)));
+}
+
+absl::StatusOr<RunConfig> ChangeConfig(const RunConfig& current, const RunConfig& next,
+                                       RunConfig changed, int64_t round) {
+  if (absl::Status status = CheckOnlyChangeable(current, changed); !status.ok()) return status;
+  changed.plan_origin = next.plan_origin;
+  if (changed == next) return absl::InvalidArgumentError("nothing would change");
+  if (changed.round_count < round) {
+    return absl::InvalidArgumentError(absl::StrCat("round_count must be at least ", round,
+                                                   ", the round from which the change holds, got ",
+                                                   changed.round_count));
+  }
+  const int64_t images_per_round = int64_t{current.units_per_round} * current.images_per_unit;
+  changed.plan_origin = {.round = round,
+                         .position = current.plan_origin.position +
+                                     (round - current.plan_origin.round) * images_per_round};
+  if (absl::Status valid = ValidateRunConfig(changed); !valid.ok()) return valid;
+  return changed;
 }
 
 }  // namespace gannet

@@ -4,15 +4,17 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 namespace gannet {
 
-// The networks: a DCGAN (Radford et al. 2015) of 32x32 or 64x64 images.
+// The networks: a DCGAN (Radford et al. 2015) of 32x32, 64x64 or 128x128 images.
 struct ModelConfig {
-  int image_size = 64;  // 32 or 64
+  int image_size = 64;  // one of kModelImageSizes
   int latent_dim = 100;
-  int base_width = 64;  // channels of the feature map at half the image's resolution
+  int base_width = 64;         // channels of the feature map at half the image's resolution
+  std::string kind = "dcgan";  // one of kModelNames
 
   friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
@@ -26,6 +28,10 @@ struct AdamConfig {
   double epsilon = 1e-8;
   double learning_rate_generator = 0;      // 0: learning_rate
   double learning_rate_discriminator = 0;  // 0: learning_rate
+  // Of the exponential moving average of the generator's parameters, per update; 0: none is kept.
+  double ema_decay = 0;
+
+  bool keeps_average() const { return ema_decay > 0; }
 
   // Step sizes in force.
   double GeneratorRate() const {
@@ -36,6 +42,43 @@ struct AdamConfig {
   }
 
   friend bool operator==(const AdamConfig&, const AdamConfig&) = default;
+};
+
+// What the networks are trained for.
+struct ObjectiveConfig {
+  std::string loss = "bce";  // one of kLossNames
+  double real_label = 1.0;   // below 1: one-sided label smoothing (Salimans et al. 2016)
+  std::string augment = {};  // list of kAugmentNames; empty: none (DiffAugment, Zhao et al. 2020)
+  bool flip = false;         // half of the real images are mirrored
+
+  friend bool operator==(const ObjectiveConfig&, const ObjectiveConfig&) = default;
+};
+
+// INVALID_ARGUMENT - naming what is wrong.
+absl::Status ValidateObjective(const ObjectiveConfig& objective);
+
+// When a round may end without all of its units, and when a slow unit gets company.
+struct RoundPolicy {
+  // Gradients without which a round is not published; 0: one of every unit, which alone makes two
+  // trainings equal bit for bit.
+  int quorum = 0;
+  // With a quorum, a round that has it stays open so long for the others, counted from its
+  // beginning. A gradient that comes after its round is over is refused.
+  absl::Duration deadline = absl::ZeroDuration();
+  // When nothing else is left to do, a unit that has been computed for so many times the usual time
+  // (see Store) is given to a second worker, too: whoever hands in first counts. 0: never.
+  double spare_after = 0;
+
+  friend bool operator==(const RoundPolicy&, const RoundPolicy&) = default;
+};
+
+// Where the sequence of images stands: it is at `position` when `round` begins. Only a change of
+// units or images in mid-run moves it (see ChangeConfig).
+struct PlanOrigin {
+  int64_t round = 1;
+  int64_t position = 0;
+
+  friend bool operator==(const PlanOrigin&, const PlanOrigin&) = default;
 };
 
 // Identifies the content and order of a data set.
@@ -60,13 +103,15 @@ struct RunConfig {
   uint64_t seed = 1;
   ModelConfig model;
   AdamConfig adam;
-  double real_label = 1.0;  // below 1: one-sided label smoothing (Salimans et al. 2016)
+  ObjectiveConfig objective;
   int images_per_unit = 320;
   int units_per_round = 3;
   int micro_batch = 32;
   int64_t round_count = 1000;
   absl::Duration lease = absl::Seconds(300);
   int gradient_codec = 1;  // gannet.v1.Codec
+  RoundPolicy policy;
+  PlanOrigin plan_origin;
   DataFingerprint data;
 
   friend bool operator==(const RunConfig&, const RunConfig&) = default;
@@ -74,6 +119,18 @@ struct RunConfig {
 
 // INVALID_ARGUMENT - naming every value out of range at once.
 absl::Status ValidateRunConfig(const RunConfig& config);
+
+// Returns: INVALID_ARGUMENT - something differs that cannot change while a run is under way (only
+// learning rates, images_per_unit, units_per_round, round_count, lease and policy can), naming it.
+absl::Status CheckOnlyChangeable(const RunConfig& current, const RunConfig& changed);
+
+// `changed` as it holds from `round` on, when `current` has held until then and `next` would hold
+// otherwise (`current`, or a change that `changed` replaces): the sequence of images goes on where
+// it is.
+// Returns: as CheckOnlyChangeable; INVALID_ARGUMENT - something is out of range, or nothing differs
+// from `next`.
+absl::StatusOr<RunConfig> ChangeConfig(const RunConfig& current, const RunConfig& next,
+                                       RunConfig changed, int64_t round);
 
 // Names the keys in which two configs differ, "seed 1 -> 2, …"; empty when they are equal.
 std::string DescribeDifference(const RunConfig& a, const RunConfig& b);

@@ -40,7 +40,7 @@ TEST(ValidateRunConfigTest, ValuesAtTheirLimitsAreValid) {
       },
       [](RunConfig& c) { c.adam.learning_rate_generator = 1.0; },
       [](RunConfig& c) { c.adam.learning_rate_discriminator = 1e-12; },
-      [](RunConfig& c) { c.real_label = 1.0; },
+      [](RunConfig& c) { c.objective.real_label = 1.0; },
       [](RunConfig& c) { c.images_per_unit = c.units_per_round = c.micro_batch = 1; },
       [](RunConfig& c) { c.images_per_unit = 1 << 20; },
       [](RunConfig& c) { c.units_per_round = 4096; },
@@ -92,9 +92,9 @@ TEST(ValidateRunConfigTest, ValuesBeyondTheirLimitsAreNamed) {
       {"beta2", [nan](RunConfig& c) { c.adam.beta2 = nan; }},
       {"epsilon", [](RunConfig& c) { c.adam.epsilon = 0; }},
       {"epsilon", [nan](RunConfig& c) { c.adam.epsilon = nan; }},
-      {"real_label", [](RunConfig& c) { c.real_label = 0; }},
-      {"real_label", [](RunConfig& c) { c.real_label = 1.01; }},
-      {"real_label", [nan](RunConfig& c) { c.real_label = nan; }},
+      {"real_label", [](RunConfig& c) { c.objective.real_label = 0; }},
+      {"real_label", [](RunConfig& c) { c.objective.real_label = 1.01; }},
+      {"real_label", [nan](RunConfig& c) { c.objective.real_label = nan; }},
       {"images_per_unit", [](RunConfig& c) { c.images_per_unit = 0; }},
       {"images_per_unit", [](RunConfig& c) { c.images_per_unit = (1 << 20) + 1; }},
       {"units_per_round", [](RunConfig& c) { c.units_per_round = 0; }},
@@ -172,7 +172,7 @@ TEST(DescribeRunDifferenceTest, EveryFieldIsNamedWhenItDiffers) {
       {"beta2 0.999 -> 0.9990000000000001",
        [](RunConfig& c) { c.adam.beta2 = std::nextafter(0.999, 1.0); }},
       {"epsilon 1e-08 -> 1e-07", [](RunConfig& c) { c.adam.epsilon = 1e-7; }},
-      {"real_label 1 -> 0.9", [](RunConfig& c) { c.real_label = 0.9; }},
+      {"real_label 1 -> 0.9", [](RunConfig& c) { c.objective.real_label = 0.9; }},
       {"images_per_unit 320 -> 4", [](RunConfig& c) { c.images_per_unit = 4; }},
       {"units_per_round 3 -> 2", [](RunConfig& c) { c.units_per_round = 2; }},
       {"micro_batch 32 -> 16", [](RunConfig& c) { c.micro_batch = 16; }},
@@ -216,6 +216,74 @@ TEST(DescribeDataDifferenceTest, SaysHowAndOfWhat) {
   EXPECT_THAT(DescribeDifference(ValidConfig().data, other),
               AllOf(HasSubstr("images 100 -> 7"), HasSubstr("digest 000000000000 -> ffffffffffff"),
                     HasSubstr("expected procedural faces v1, seed 1, got folder /x")));
+}
+
+TEST(ChangeConfigTest, WhatMayChangeChanges) {
+  const RunConfig before = ValidConfig();
+  RunConfig changed = before;
+  changed.adam.learning_rate = 1e-4;
+  changed.adam.learning_rate_generator = 2e-4;
+  changed.adam.learning_rate_discriminator = 3e-4;
+  changed.images_per_unit = 64;
+  changed.units_per_round = 5;
+  changed.round_count = 77;
+  changed.lease = absl::Seconds(30);
+  changed.policy = {.quorum = 4, .deadline = absl::Minutes(1), .spare_after = 2};
+
+  const absl::StatusOr<RunConfig> after = ChangeConfig(before, before, changed, 11);
+
+  ASSERT_OK(after);
+  EXPECT_EQ(after->plan_origin, (PlanOrigin{11, int64_t{10} * 320 * 3}));
+  changed.plan_origin = after->plan_origin;
+  EXPECT_EQ(*after, changed);
+}
+
+TEST(ChangeConfigTest, ASecondChangeGoesOnWhereTheFirstOneStands) {
+  RunConfig changed = ValidConfig();
+  changed.images_per_unit = 10;
+  const absl::StatusOr<RunConfig> first = ChangeConfig(ValidConfig(), ValidConfig(), changed, 3);
+  ASSERT_OK(first);
+  changed = *first;
+  changed.images_per_unit = 20;
+  const absl::StatusOr<RunConfig> second = ChangeConfig(*first, *first, changed, 5);
+  ASSERT_OK(second);
+  EXPECT_EQ(second->plan_origin, (PlanOrigin{5, int64_t{2} * 320 * 3 + int64_t{2} * 10 * 3}));
+}
+
+TEST(ChangeConfigTest, AChangeThatDoesNotHoldYetCanBeTakenBack) {
+  RunConfig changed = ValidConfig();
+  changed.images_per_unit = 10;
+  const absl::StatusOr<RunConfig> pending = ChangeConfig(ValidConfig(), ValidConfig(), changed, 3);
+  ASSERT_OK(pending);
+
+  const absl::StatusOr<RunConfig> back = ChangeConfig(ValidConfig(), *pending, ValidConfig(), 3);
+
+  ASSERT_OK(back);
+  EXPECT_EQ(back->images_per_unit, ValidConfig().images_per_unit);
+  EXPECT_EQ(back->plan_origin, (PlanOrigin{3, int64_t{2} * 320 * 3}));
+  EXPECT_THAT(ChangeConfig(ValidConfig(), *pending, changed, 3),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nothing")));
+}
+
+TEST(ChangeConfigTest, WhatMayNotChangeIsNamed) {
+  const std::vector<Change> changes = {
+      {"seed", [](RunConfig& c) { c.seed = 9; }},
+      {"image_size", [](RunConfig& c) { c.model.image_size = 32; }},
+      {"loss", [](RunConfig& c) { c.objective.loss = "hinge"; }},
+      {"micro_batch", [](RunConfig& c) { c.micro_batch = 8; }},
+      {"beta1", [](RunConfig& c) { c.adam.beta1 = 0.9; }},
+      {"nothing", [](RunConfig&) {}},
+      {"round_count", [](RunConfig& c) { c.round_count = 10; }},
+      {"quorum", [](RunConfig& c) { c.policy.quorum = 4; }},
+      {"round_deadline", [](RunConfig& c) { c.policy.deadline = absl::Minutes(1); }},
+      {"spare_after", [](RunConfig& c) { c.policy.spare_after = 0.5; }},
+      {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = std::nan(""); }}};
+  for (const Change& change : changes) {
+    RunConfig changed = ValidConfig();
+    change.make(changed);
+    EXPECT_THAT(ChangeConfig(ValidConfig(), ValidConfig(), changed, 11),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(change.named)));
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "libs/domain/unit_state.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 
@@ -17,6 +18,9 @@ absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerI
     if (unit.gradient_sha256 == sha256) return SubmitOutcome::kAlreadyAccepted;
     return absl::AlreadyExistsError(
         absl::StrCat("the same attempt was accepted with other bytes: attempt ", attempt.value()));
+  }
+  if (unit.slot_filled && attempt == unit.attempt && unit.holder == worker) {
+    return SubmitOutcome::kDuplicate;
   }
   if (unit.state == UnitState::kClosed || unit.state == UnitState::kFailed) {
     return SubmitOutcome::kClosed;
@@ -56,12 +60,40 @@ absl::Duration HeartbeatInterval(absl::Duration lease) {
 
 absl::Duration StallLimit(absl::Duration lease) { return 3 * lease; }
 
-ReturnDecision DecideReturn(int failures, ReturnCause cause) {
+absl::Duration UnitLease(absl::Duration configured, absl::Duration usual) {
+  constexpr absl::Duration kShortest = absl::Seconds(15);
+  if (usual <= absl::ZeroDuration()) return configured;
+  return std::min(configured, std::max(kShortest, 4 * usual));
+}
+
+absl::Duration SpareAfter(double spare_after, absl::Duration usual) {
+  constexpr absl::Duration kShortest = absl::Seconds(5);
+  if (spare_after <= 0 || usual <= absl::ZeroDuration()) return absl::InfiniteDuration();
+  // Whole microseconds, as the database computes it.
+  const double micros = spare_after * static_cast<double>(absl::ToInt64Microseconds(usual));
+  return std::max(kShortest, absl::Microseconds(static_cast<int64_t>(std::floor(micros))));
+}
+
+ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare) {
+  // Rejected ones were done, and so the only one left in their slot.
+  if (is_spare && cause != ReturnCause::kRejected) {
+    return {UnitState::kClosed, failures + (cause == ReturnCause::kFailed ? 1 : 0)};
+  }
   if (cause != ReturnCause::kFailed && cause != ReturnCause::kRejected) {
     return {UnitState::kReady, failures};
   }
   ++failures;
   return {failures >= kMaxUnitFailures ? UnitState::kFailed : UnitState::kReady, failures};
+}
+
+absl::Duration ReturnDelay(Attempt attempt, ReturnCause cause) {
+  constexpr int64_t kLongestSeconds = 5;
+  constexpr int64_t kLastDoubling = 3;  // 2^3 s is longer than the longest
+  if (cause == ReturnCause::kReleased || cause == ReturnCause::kTakenOver || attempt.value() < 2) {
+    return absl::ZeroDuration();
+  }
+  const int64_t doublings = std::min<int64_t>(attempt.value() - 2, kLastDoubling);
+  return absl::Seconds(std::min(kLongestSeconds, int64_t{1} << doublings));
 }
 
 }  // namespace gannet

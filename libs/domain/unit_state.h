@@ -23,7 +23,14 @@ namespace gannet {
 //                                                          is deleted, failures + 1 as above and
 //                                                          the holder is forgotten
 //   kFailed -- the run is resumed -------------> kReady    failures start at zero
-//   kReady, kLeased -- round published, ended -> kClosed
+//   kReady, kLeased -- run stopped ------------> kClosed
+//   kReady, kLeased, kFailed -- published -----> kClosed  (failed: a quorum did without it)
+//
+// A spare is a second unit in the slot of a slow one (RoundPolicy::spare_after), leased when it is
+// made; whichever of the two is handed in first fills the slot, which closes the other:
+//
+//   kReady, kLeased, kFailed -- another unit fills the slot -> kClosed
+//   kLeased spare -- release, expire, take-over, fail ------> kClosed   a new one may be made
 //
 // A failed unit pauses the run, so a run that goes on has none. kClosed has no way out.
 enum class UnitState { kReady, kLeased, kDone, kFailed, kClosed };
@@ -37,8 +44,15 @@ enum class SubmitOutcome {
   kLate = 2,
   kAlreadyAccepted = 3,
   kSuperseded = 4,
-  kClosed = 5
+  kClosed = 5,
+  kDuplicate = 6
 };
+
+// Whether a gradient with this outcome was computed for nothing.
+constexpr bool IsWasted(SubmitOutcome outcome) {
+  return outcome == SubmitOutcome::kSuperseded || outcome == SubmitOutcome::kClosed ||
+         outcome == SubmitOutcome::kDuplicate;
+}
 
 // A unit as Submit sees it.
 struct UnitView {
@@ -46,6 +60,7 @@ struct UnitView {
   Attempt attempt;             // 0 before the first claim
   WorkerId holder;             // the last claimer; empty when none or forgotten
   bool lease_expired = false;  // by the database's clock: lease_until <= now
+  bool slot_filled = false;    // by another unit
   bool has_gradient = false;
   Attempt gradient_attempt;     // when has_gradient
   std::string gradient_sha256;  // when has_gradient
@@ -56,7 +71,8 @@ struct UnitView {
 //   1. attempt < 1 or > unit.attempt: INVALID_ARGUMENT (never issued)
 //   2. gradient present, same attempt, same holder: same sha256 -> kAlreadyAccepted, else
 //   ALREADY_EXISTS
-//   3. state closed or failed: kClosed
+//   3. the slot is filled by another unit, the attempt the last one and `worker` its holder:
+//   kDuplicate; else state closed or failed: kClosed
 //   4. attempt < unit.attempt, state done, or holder forgotten (its gradient was rejected):
 //   kSuperseded
 //   5. holder is not `worker`: FAILED_PRECONDITION
@@ -81,6 +97,14 @@ absl::Duration HeartbeatInterval(absl::Duration lease);
 // A lease is not renewed after this long without a finished micro-batch: three leases.
 absl::Duration StallLimit(absl::Duration lease);
 
+// How long a lease of a unit lasts: four times the usual time of a unit, if that is known (not
+// zero), but not more than the configured lease, and not less than 15 s of it.
+absl::Duration UnitLease(absl::Duration configured, absl::Duration usual);
+
+// After how long a leased unit gets a spare. 5 s at least: below that, help costs more than it
+// brings. Infinite when it never does, or the usual time is not known (zero).
+absl::Duration SpareAfter(double spare_after, absl::Duration usual);
+
 // Why a unit returned; decides the failure count.
 enum class ReturnCause { kReleased, kExpired, kTakenOver, kFailed, kRejected };
 
@@ -89,6 +113,11 @@ struct ReturnDecision {
   UnitState state = UnitState::kReady;
   int failures = 0;
 };
-ReturnDecision DecideReturn(int failures, ReturnCause cause);
+ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare = false);
+
+// How long a unit that has returned is given to nobody: not at all when it was given back or taken
+// over, and after its first attempt; then 1 s, twice as long after each further attempt, up to 5
+// s. A unit that makes its workers fail, or end, shall not take a class with it.
+absl::Duration ReturnDelay(Attempt attempt, ReturnCause cause);
 
 }  // namespace gannet

@@ -1,5 +1,7 @@
 #include "libs/domain/unit_state.h"
 
+#include <vector>
+
 #include "libs/base/testing/status_matchers.h"
 
 namespace gannet {
@@ -182,6 +184,65 @@ TEST(DecideReturnTest, TheLastFailureAllowedFailsTheUnit) {
     EXPECT_EQ(last.state, UnitState::kFailed);
     EXPECT_EQ(last.failures, kMaxUnitFailures);
   }
+}
+
+TEST(ReturnDelayTest, GrowsWithTheAttempts) {
+  const std::vector<int> seconds = {0, 1, 2, 4, 5, 5};
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    const Attempt attempt(static_cast<int32_t>(i) + 1);
+    for (const ReturnCause cause :
+         {ReturnCause::kExpired, ReturnCause::kFailed, ReturnCause::kRejected}) {
+      EXPECT_EQ(ReturnDelay(attempt, cause), absl::Seconds(seconds[i]));
+    }
+    EXPECT_EQ(ReturnDelay(attempt, ReturnCause::kReleased), absl::ZeroDuration());
+    EXPECT_EQ(ReturnDelay(attempt, ReturnCause::kTakenOver), absl::ZeroDuration());
+  }
+  EXPECT_EQ(ReturnDelay(Attempt(2'000'000'000), ReturnCause::kFailed), absl::Seconds(5));
+}
+
+TEST(ClassifySubmitTest, WhoeverComesSecondInASlotIsADuplicate) {
+  for (const UnitState state : {UnitState::kClosed, UnitState::kLeased, UnitState::kReady}) {
+    UnitView unit = Unit(state, 2);
+    unit.slot_filled = true;
+    EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"),
+                IsOkAndHolds(SubmitOutcome::kDuplicate));
+  }
+  UnitView closed = Unit(UnitState::kClosed, 2);
+  closed.slot_filled = true;
+  EXPECT_THAT(ClassifySubmit(closed, kOther, Attempt(2), "x"),
+              IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(ClassifySubmit(closed, kHolder, Attempt(1), "x"),
+              IsOkAndHolds(SubmitOutcome::kClosed));
+}
+
+TEST(UnitLeaseTest, IsFourTimesTheUsualTimeWithinLimits) {
+  const absl::Duration configured = absl::Seconds(300);
+  EXPECT_EQ(UnitLease(configured, absl::ZeroDuration()), configured) << "not known yet";
+  EXPECT_EQ(UnitLease(configured, absl::Seconds(20)), absl::Seconds(80));
+  EXPECT_EQ(UnitLease(configured, absl::Seconds(1)), absl::Seconds(15));
+  EXPECT_EQ(UnitLease(configured, absl::Seconds(100)), configured);
+  EXPECT_EQ(UnitLease(absl::Seconds(4), absl::Seconds(1)), absl::Seconds(4));
+}
+
+TEST(UnitLeaseTest, LeavesRoomForTwoLostHeartbeats) {
+  for (const absl::Duration configured : {absl::Seconds(1), absl::Seconds(15), absl::Hours(1)}) {
+    EXPECT_GE(UnitLease(configured, absl::Milliseconds(1)), 3 * HeartbeatInterval(configured));
+  }
+}
+
+TEST(SpareAfterTest, IsSoManyTimesTheUsualTimeAndNeverBelowFiveSeconds) {
+  EXPECT_EQ(SpareAfter(3, absl::Seconds(10)), absl::Seconds(30));
+  EXPECT_EQ(SpareAfter(3, absl::Milliseconds(10)), absl::Seconds(5));
+  EXPECT_EQ(SpareAfter(0, absl::Seconds(10)), absl::InfiniteDuration());
+  EXPECT_EQ(SpareAfter(3, absl::ZeroDuration()), absl::InfiniteDuration()) << "not known yet";
+}
+
+TEST(DecideReturnTest, ASpareIsClosedUnlessItWasAloneInItsSlot) {
+  for (const ReturnCause cause : {ReturnCause::kReleased, ReturnCause::kExpired,
+                                  ReturnCause::kTakenOver, ReturnCause::kFailed}) {
+    EXPECT_EQ(DecideReturn(0, cause, true).state, UnitState::kClosed);
+  }
+  EXPECT_EQ(DecideReturn(0, ReturnCause::kRejected, true).state, UnitState::kReady);
 }
 
 }  // namespace

@@ -142,11 +142,15 @@ struct HeartbeatResult {
 //
 // A worker is registered per run: the first Join stores the SHA-256 of its secret beside its id.
 //
+// A gradient that is refused (IsWasted) is counted for its worker, once for each attempt of a unit
+// (and not for one below an attempt that was counted): its images as wasted, and for kDuplicate the
+// unit as a duplicate.
+//
 // Signs of life are Join, Heartbeat and a Submit whose gradient is kept; Claim is none, so that a
 // long poll costs no write. Leave signs the worker off until its next sign of life.
 //
 // Time is the database's (MemoryBackend: its Clock). A lease or leadership has run out when its end
-// is at or before now. A returned unit is ready at once.
+// is at or before now. A returned unit is ready, and given out again after ReturnDelay.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -162,15 +166,20 @@ class Exchange {
   // says how it differs).
   virtual absl::StatusOr<JoinResult> Join(const JoinRequest& request) = 0;
 
-  // Leases the unit of the lowest round and slot that is ready, waiting up to `wait` for one; each
-  // look is a whole Claim of its own, every check included. A look decides in this order:
+  // Leases the unit of the lowest round and slot that is ready (see ReturnDelay), waiting up to
+  // `wait` for one; each look is a whole Claim of its own, every check included. A look decides in
+  // this order:
   //   1. a unit leased to this worker under this request id: the same unit again, under the same
   //      attempt, with the time that remains of its lease (zero when it ran out and nobody reaped
   //      it);
   //   2. FAILED_PRECONDITION - the worker holds kMaxLeasesPerWorker already, expired ones included;
   //   3. the run has ended: an answer without a unit, at once;
-  //   4. the run is paused or nothing is ready: an answer without a unit, after the wait;
-  //   5. the unit: attempt + 1, the whole lease, progress starts at zero now.
+  //   4. the run is paused: an answer without a unit, after the wait;
+  //   5. the unit: attempt + 1, the whole lease (see UnitLease), progress starts at zero now;
+  //   6. nothing is ready: a spare of the unit that was claimed first among those that are leased
+  //   to others for longer than SpareAfter and have no open spare, and whose slot this worker does
+  //   not work on: a new unit in that slot, attempt 1; else an answer without a unit, after the
+  //   wait.
   virtual absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) = 0;
 
   // The published weights of a version (codec kFp32, layout WeightsSpec).

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,11 +22,15 @@
 namespace gannet {
 namespace {
 
+// A long poll looks again after so long.
+constexpr absl::Duration kLookInterval = absl::Seconds(1);
+
 struct Gradient {
   Attempt attempt;
   WorkerId worker;
   GradientStats stats;
-  Payload payload;  // without bytes once PrepareRound has made room
+  absl::Duration taken;  // from claim to accept
+  Payload payload;       // without bytes once PrepareRound has made room
 };
 
 struct Unit {
@@ -38,12 +43,16 @@ struct Unit {
   Attempt attempt{0};
   WorkerId holder;
   std::string request_id;  // of the claim that leased it
+  absl::Time claimed_at;
   absl::Time lease_until;
   absl::Time progress_at;
   int micro_batches_done = 0;
   int failures = 0;
   std::string failure_reason;
+  absl::Time ready_at = absl::InfinitePast();  // not given out before
   bool consumed = false;
+  bool is_spare = false;
+  Attempt wasted_attempt{0};
   std::optional<Gradient> gradient;
 };
 
@@ -54,6 +63,8 @@ struct Worker {
   std::string hardware;
   int64_t accepted_unit_count = 0;
   int64_t accepted_image_count = 0;
+  int64_t duplicate_unit_count = 0;
+  int64_t wasted_image_count = 0;
   absl::Time last_seen;
   bool signed_off = false;
 };
@@ -63,7 +74,8 @@ struct Weights {
   bool keep = false;
 };
 
-using RoundAndSlot = std::pair<Round, Slot>;
+// Units of one slot by the order in which they were made.
+using UnitPlace = std::tuple<Round, Slot, UnitId>;
 
 struct Run {
   RunId id;
@@ -76,46 +88,83 @@ struct Run {
   absl::Time leader_until;
   std::map<WeightsVersion, Weights> weights;
   Payload adam_state;
-  std::map<RoundAndSlot, Unit> units;
-  std::unordered_map<UnitId, RoundAndSlot> unit_places;
+  std::map<UnitPlace, Unit> units;
+  std::unordered_map<UnitId, UnitPlace> unit_places;
   std::set<Round> rounds_with_bytes;
   std::map<WorkerId, Worker> workers;
   std::vector<RoundSummary> rounds;
+  std::vector<SettingsChange> changes;
+  absl::Duration usual_unit_time;
 
-  WorkSignal changes;  // what AwaitChange waits for
+  WorkSignal changes_signal;  // what AwaitChange waits for
   uint64_t changes_seen = 0;
 
   Round open_round() const { return Round(version.value() + 1); }
+
+  // The settings that hold in `round`. Lease and spares are always those set last.
+  const RunConfig& ConfigOf(Round round) const { return gannet::ConfigOf(config, changes, round); }
+  const RunConfig& latest_config() const {
+    return changes.empty() ? config : changes.back().config;
+  }
+  Round settings_round() const { return changes.empty() ? Round(0) : changes.back().round; }
+  absl::Duration unit_lease() const { return UnitLease(latest_config().lease, usual_unit_time); }
 
   Unit* FindUnit(UnitId id_wanted) {
     const auto place = unit_places.find(id_wanted);
     return place == unit_places.end() ? nullptr : &units.at(place->second);
   }
 
+  Unit* AddUnit(Unit unit) {
+    const UnitPlace place(unit.round, unit.slot, unit.id);
+    unit_places.emplace(unit.id, place);
+    return &units.emplace(place, std::move(unit)).first->second;
+  }
+
   // Calls `visit` for the units of a round, in slot order.
   template <typename Visit>
   void ForEachUnit(Round round, Visit visit) {
-    for (auto it = units.lower_bound({round, Slot(0)}); it != units.end(); ++it) {
+    for (auto it = units.lower_bound({round, Slot(0), UnitId(0)}); it != units.end(); ++it) {
       if (it->second.round != round) return;
       visit(it->second);
     }
   }
 };
 
+WorkerSummary SummaryOf(const WorkerId& id, const Worker& worker) {
+  return {id,
+          worker.display_name,
+          worker.hardware,
+          worker.accepted_unit_count,
+          worker.accepted_image_count,
+          worker.duplicate_unit_count,
+          worker.wasted_image_count,
+          worker.last_seen};
+}
+
 bool IsOpen(const Unit& unit) {
   return unit.state == UnitState::kReady || unit.state == UnitState::kLeased;
+}
+
+// Whether another unit has the gradient of this one's slot.
+bool IsSlotFilled(Run& run, const Unit& unit) {
+  bool filled = false;
+  run.ForEachUnit(unit.round, [&](const Unit& other) {
+    filled |= other.slot == unit.slot && other.id != unit.id && other.gradient.has_value();
+  });
+  return filled;
 }
 
 bool IsHeldBy(const Unit& unit, const WorkerId& worker, Attempt attempt) {
   return unit.state == UnitState::kLeased && unit.holder == worker && unit.attempt == attempt;
 }
 
-UnitView ViewOf(const Unit& unit, absl::Time now) {
+UnitView ViewOf(Run& run, const Unit& unit, absl::Time now) {
   UnitView view;
   view.state = unit.state;
   view.attempt = unit.attempt;
   view.holder = unit.holder;
   view.lease_expired = unit.lease_until <= now;
+  view.slot_filled = IsSlotFilled(run, unit);
   if (unit.gradient.has_value()) {
     view.has_gradient = true;
     view.gradient_attempt = unit.gradient->attempt;
@@ -127,6 +176,17 @@ UnitView ViewOf(const Unit& unit, absl::Time now) {
 }  // namespace
 
 struct MemoryBackend::State {
+  // Of the gradients of the open round; what it was before when there are none.
+  static absl::Duration MedianTaken(Run& run) {
+    std::vector<absl::Duration> taken;
+    run.ForEachUnit(run.open_round(), [&](const Unit& unit) {
+      if (unit.gradient.has_value()) taken.push_back(unit.gradient->taken);
+    });
+    if (taken.empty()) return run.usual_unit_time;
+    std::sort(taken.begin(), taken.end());
+    return taken[(taken.size() - 1) / 2];
+  }
+
   explicit State(Clock& clock_in) : clock(clock_in) {}
 
   // A worker whose identity has been checked, and its run.
@@ -182,15 +242,17 @@ struct MemoryBackend::State {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     run.state = state;
     run.state_reason = reason;
-    run.changes.Notify();
+    run.changes_signal.Notify();
     work.Notify();
   }
 
   void ReturnUnit(Run& run, Unit& unit, ReturnCause cause, const std::string& reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    const ReturnDecision decision = DecideReturn(unit.failures, cause);
+    const ReturnDecision decision = DecideReturn(unit.failures, cause, unit.is_spare);
     unit.state = decision.state;
     unit.failures = decision.failures;
+    const absl::Duration delay = ReturnDelay(unit.attempt, cause);
+    if (delay > absl::ZeroDuration()) unit.ready_at = clock.Now() + delay;
     if (cause == ReturnCause::kFailed || cause == ReturnCause::kRejected) {
       unit.failure_reason = reason;
     }
@@ -199,7 +261,7 @@ struct MemoryBackend::State {
         SetState(run, RunState::kPaused,
                  FailedUnitReason(unit.round, unit.slot, unit.failures, reason));
       }
-      run.changes.Notify();
+      run.changes_signal.Notify();
     }
     work.Notify();
   }
@@ -225,6 +287,7 @@ struct MemoryBackend::State {
       if (unit.state != UnitState::kFailed) return;
       unit.state = UnitState::kReady;
       unit.failures = 0;
+      unit.ready_at = absl::InfinitePast();
     });
   }
 
@@ -237,9 +300,46 @@ struct MemoryBackend::State {
       unit.slot = plan.slot;
       unit.image_indices = plan.image_indices;
       unit.image_count = static_cast<int>(plan.image_indices.size());
-      run.unit_places.emplace(unit.id, RoundAndSlot(round, plan.slot));
-      run.units.emplace(RoundAndSlot(round, plan.slot), std::move(unit));
+      run.AddUnit(std::move(unit));
     }
+  }
+
+  // The unit that is to get a spare by this worker; null when none is.
+  Unit* FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    const absl::Duration limit =
+        SpareAfter(run.latest_config().policy.spare_after, run.usual_unit_time);
+    std::map<Slot, int> open_units;
+    run.ForEachUnit(run.open_round(), [&](Unit& unit) {
+      if (IsOpen(unit)) ++open_units[unit.slot];
+    });
+    Unit* slow = nullptr;
+    run.ForEachUnit(run.open_round(), [&](Unit& unit) {
+      const bool waits = unit.state == UnitState::kLeased && !unit.is_spare &&
+                         unit.holder != worker && now - unit.claimed_at > limit &&
+                         open_units[unit.slot] == 1;
+      if (waits && (slow == nullptr || unit.claimed_at < slow->claimed_at)) slow = &unit;
+    });
+    return slow;
+  }
+
+  Unit* AddSpare(Run& run, const Unit& slow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    Unit spare;
+    spare.id = UnitId(++last_unit_id);
+    spare.round = slow.round;
+    spare.slot = slow.slot;
+    spare.image_indices = slow.image_indices;
+    spare.image_count = slow.image_count;
+    spare.is_spare = true;
+    return run.AddUnit(std::move(spare));
+  }
+
+  // Counts a gradient that came for nothing.
+  static void CountWasted(Worker& worker, Unit& unit, Attempt attempt, SubmitOutcome outcome) {
+    if (!IsWasted(outcome) || attempt <= unit.wasted_attempt) return;
+    unit.wasted_attempt = attempt;
+    worker.wasted_image_count += unit.image_count;
+    if (outcome == SubmitOutcome::kDuplicate) worker.duplicate_unit_count += 1;
   }
 
   // One look of Claim.
@@ -255,7 +355,8 @@ struct MemoryBackend::State {
         ++held;
         if (unit.request_id == request.request_id) claimed_before = &unit;
       }
-      if (unit.state == UnitState::kReady && ready == nullptr) ready = &unit;
+      if (unit.state == UnitState::kReady && unit.ready_at <= now && ready == nullptr)
+        ready = &unit;
     });
 
     ClaimResult result;
@@ -268,12 +369,18 @@ struct MemoryBackend::State {
       return absl::FailedPreconditionError(
           absl::StrCat("the worker holds all the units it may, submit or release one: ", held));
     }
-    if (seat.run.state != RunState::kRunning || ready == nullptr) return result;
+    if (seat.run.state != RunState::kRunning) return result;
+    if (ready == nullptr) {
+      Unit* slow = FindSlowUnit(seat.run, seat.id, now);
+      if (slow == nullptr) return result;
+      ready = AddSpare(seat.run, *slow);
+    }
+    ready->claimed_at = now;
     ready->state = UnitState::kLeased;
     ready->attempt = Attempt(ready->attempt.value() + 1);
     ready->holder = seat.id;
     ready->request_id = request.request_id;
-    ready->lease_until = now + seat.run.config.lease;
+    ready->lease_until = now + seat.run.unit_lease();
     ready->progress_at = now;
     ready->micro_batches_done = 0;
     result.unit = Describe(seat.run, *ready, now);
@@ -296,17 +403,17 @@ struct MemoryBackend::State {
   }
 
   // Whether the heartbeat renews the lease; renews it.
-  static bool Renew(const Run& run, Unit& unit, const WorkerId& worker,
-                    const UnitProgress& progress, absl::Time now) {
+  static bool Renew(Run& run, Unit& unit, const WorkerId& worker, const UnitProgress& progress,
+                    absl::Time now) {
     if (IsHeldBy(unit, worker, progress.attempt) &&
         progress.micro_batches_done > unit.micro_batches_done) {
       unit.micro_batches_done = progress.micro_batches_done;
       unit.progress_at = now;
     }
     const RenewDecision decision =
-        DecideRenewal(ViewOf(unit, now), worker, progress.attempt, now - unit.progress_at,
-                      StallLimit(run.config.lease));
-    if (decision.renew) unit.lease_until = now + run.config.lease;
+        DecideRenewal(ViewOf(run, unit, now), worker, progress.attempt, now - unit.progress_at,
+                      StallLimit(run.latest_config().lease));
+    if (decision.renew) unit.lease_until = now + run.unit_lease();
     return decision.renew;
   }
 
@@ -326,7 +433,11 @@ struct MemoryBackend::State {
     const absl::Time now = clock.Now();
     RunStatus status;
     status.run = run.id;
-    status.config = run.config;
+    status.config = run.ConfigOf(run.open_round());
+    status.next_config = run.ConfigOf(Round(run.open_round().value() + 1));
+    status.created_config = run.config;
+    status.settings_round = run.settings_round();
+    status.usual_unit_time = run.usual_unit_time;
     status.state = run.state;
     status.state_reason = run.state_reason;
     status.weights_version = run.version;
@@ -334,6 +445,7 @@ struct MemoryBackend::State {
     for (const auto& [id, worker] : run.workers) {
       if (!worker.signed_off && now - worker.last_seen < kWorkerPresence) ++status.worker_count;
       status.accepted_image_count += worker.accepted_image_count;
+      status.wasted_image_count += worker.wasted_image_count;
     }
     return status;
   }
@@ -379,9 +491,9 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     }
     JoinResult result;
     result.run = run->id;
-    result.config = run->config;
+    result.config = run->ConfigOf(run->open_round());
     result.state = run->state;
-    result.heartbeat_interval = HeartbeatInterval(run->config.lease);
+    result.heartbeat_interval = HeartbeatInterval(run->latest_config().lease);
     return result;
   }
 
@@ -396,7 +508,8 @@ class MemoryBackend::MemoryExchange final : public Exchange {
       if (result.unit.has_value() || HasEnded(result.state) || remaining <= absl::ZeroDuration()) {
         return result;
       }
-      state_.work.AwaitPast(generation, remaining);
+      // What only time changes (ReturnDelay, spares) tells nobody.
+      state_.work.AwaitPast(generation, std::min(remaining, kLookInterval));
     }
   }
 
@@ -425,19 +538,27 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     GANNET_RETURN_IF_ERROR(
         CheckUnitCounts(request.stats, unit->image_count, seat.run.config.micro_batch));
     GANNET_ASSIGN_OR_RETURN(const SubmitOutcome outcome,
-                            ClassifySubmit(ViewOf(*unit, state_.clock.Now()), seat.id,
+                            ClassifySubmit(ViewOf(seat.run, *unit, state_.clock.Now()), seat.id,
                                            request.attempt, request.payload.sha256));
+    State::CountWasted(seat.worker, *unit, request.attempt, outcome);
     if (outcome != SubmitOutcome::kAccepted && outcome != SubmitOutcome::kLate) return outcome;
 
     unit->state = UnitState::kDone;
-    unit->gradient = Gradient{request.attempt, seat.id, request.stats, request.payload};
+    unit->gradient = Gradient{request.attempt, seat.id, request.stats,
+                              state_.clock.Now() - unit->claimed_at, request.payload};
+    seat.run.ForEachUnit(unit->round, [&](Unit& other) {
+      const bool beside = other.slot == unit->slot && other.id != unit->id;
+      if (beside && (IsOpen(other) || other.state == UnitState::kFailed)) {
+        other.state = UnitState::kClosed;
+      }
+    });
     seat.run.rounds_with_bytes.insert(unit->round);
     seat.worker.accepted_unit_count += 1;
     seat.worker.accepted_image_count += unit->image_count;
     RecordLife(seat.worker);
     bool complete = true;
     seat.run.ForEachUnit(unit->round, [&](Unit& other) { complete &= !IsOpen(other); });
-    if (complete) seat.run.changes.Notify();
+    if (complete) seat.run.changes_signal.Notify();
     return outcome;
   }
 
@@ -523,9 +644,24 @@ class MemoryBackend::MemoryStore final : public Store {
     auto run = std::make_unique<Run>();
     run->id = RunId(++state_.last_run_id);
     run->config = request.config;
-    run->weights[WeightsVersion(0)].payload = request.weights;
+    run->version = request.version;
+    run->rounds = request.history;
+    run->weights[run->version].payload = request.weights;
     run->adam_state = request.adam_state;
-    state_.AddUnits(*run, Round(1), request.units);
+    run->changes = request.changes;
+    for (const WorkerRecord& record : request.workers) {
+      const WorkerSummary& summary = record.summary;
+      run->workers[summary.worker] = {.secret_sha256 = record.secret_sha256,
+                                      .incarnation = record.incarnation,
+                                      .display_name = summary.display_name,
+                                      .hardware = summary.hardware,
+                                      .accepted_unit_count = summary.accepted_unit_count,
+                                      .accepted_image_count = summary.accepted_image_count,
+                                      .duplicate_unit_count = summary.duplicate_unit_count,
+                                      .wasted_image_count = summary.wasted_image_count,
+                                      .last_seen = summary.last_seen};
+    }
+    state_.AddUnits(*run, run->open_round(), request.units);
     const RunId id = run->id;
     state_.runs.emplace(id, std::move(run));
     return id;
@@ -602,7 +738,7 @@ class MemoryBackend::MemoryStore final : public Store {
       seen = run->changes_seen;
     }
     // Runs are never removed, so the signal outlives the wait.
-    const uint64_t generation = run->changes.AwaitPast(seen, timeout);
+    const uint64_t generation = run->changes_signal.AwaitPast(seen, timeout);
     MutexLock lock(state_.mu);
     run->changes_seen = std::max(run->changes_seen, generation);
   }
@@ -635,6 +771,7 @@ class MemoryBackend::MemoryStore final : public Store {
     worker.accepted_image_count -= unit->image_count;
     unit->gradient.reset();
     unit->holder = WorkerId();
+    unit->is_spare = false;  // the slot's only one now
     state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason);
     return absl::OkStatus();
   }
@@ -652,6 +789,12 @@ class MemoryBackend::MemoryStore final : public Store {
           absl::StrCat("another version is published, read the run again: expected ",
                        request.expected_version.value(), ", got ", run->version.value()));
     }
+    if (run->settings_round() != request.settings_round) {
+      return absl::AbortedError(absl::StrCat(
+          "settings have been changed, plan the next round again: they hold from round ",
+          run->settings_round().value(), ", planned with those from ",
+          request.settings_round.value()));
+    }
     for (const UnitId id : request.consumed) {
       const Unit* unit = run->FindUnit(id);
       if (unit == nullptr || unit->round != run->open_round() || unit->state != UnitState::kDone) {
@@ -661,8 +804,9 @@ class MemoryBackend::MemoryStore final : public Store {
     }
 
     for (const UnitId id : request.consumed) run->FindUnit(id)->consumed = true;
-    state_.CloseOpenUnits(*run);
+    run->usual_unit_time = State::MedianTaken(*run);
     run->ForEachUnit(run->open_round(), [](Unit& unit) {
+      if (IsOpen(unit) || unit.state == UnitState::kFailed) unit.state = UnitState::kClosed;
       unit.image_indices = {};  // of no use any more, and a long run has many
     });
     run->version = WeightsVersion(request.expected_version.value() + 1);
@@ -724,6 +868,31 @@ class MemoryBackend::MemoryStore final : public Store {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<Round> ChangeSettings(RunId id, const RunConfig& config,
+                                       const std::string& reason) override {
+    GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    if (HasEnded(run->state)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the run has ended, nothing can change: ", RunStateName(run->state)));
+    }
+    const Round from(run->open_round().value() + 1);
+    GANNET_ASSIGN_OR_RETURN(
+        RunConfig changed,
+        ChangeConfig(run->ConfigOf(run->open_round()), run->ConfigOf(from), config, from.value()));
+    if (run->settings_round() == from) run->changes.pop_back();
+    run->changes.push_back({from, std::move(changed), reason});
+    run->changes_signal.Notify();
+    return from;
+  }
+
+  absl::StatusOr<std::vector<SettingsChange>> ListChanges(RunId id) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    return run->changes;
+  }
+
   absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId id, Round after, int limit) override {
     GANNET_RETURN_IF_ERROR(ValidateListRounds(after, limit));
     MutexLock lock(state_.mu);
@@ -744,11 +913,19 @@ class MemoryBackend::MemoryStore final : public Store {
     std::vector<WorkerSummary> page;
     for (auto it = run->workers.upper_bound(after); it != run->workers.end(); ++it) {
       if (page.size() == static_cast<size_t>(limit)) break;
-      const Worker& worker = it->second;
-      page.push_back({it->first, worker.display_name, worker.hardware, worker.accepted_unit_count,
-                      worker.accepted_image_count, worker.last_seen});
+      page.push_back(SummaryOf(it->first, it->second));
     }
     return page;
+  }
+
+  absl::StatusOr<std::vector<WorkerRecord>> ListWorkerRecords(RunId id) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    std::vector<WorkerRecord> records;
+    for (const auto& [worker_id, worker] : run->workers) {
+      records.push_back({SummaryOf(worker_id, worker), worker.secret_sha256, worker.incarnation});
+    }
+    return records;
   }
 
  private:
@@ -777,6 +954,8 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
   dump.leader = run->leader;
   dump.leader_epoch = run->leader_epoch;
   if (!run->leader.value().empty()) dump.leadership_remaining = run->leader_until - now;
+  dump.usual_unit_time = run->usual_unit_time;
+  dump.changes = run->changes;
   for (const auto& [version, weights] : run->weights) {
     dump.weights.push_back({version, weights.payload.sha256, weights.keep});
   }
@@ -790,10 +969,14 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
     out.holder = unit.holder;
     out.failures = unit.failures;
     out.failure_reason = unit.failure_reason;
+    if (unit.state == UnitState::kReady) out.ready_in = std::max(unit.ready_at, now) - now;
     out.consumed = unit.consumed;
+    out.is_spare = unit.is_spare;
+    out.wasted_attempt = unit.wasted_attempt;
     if (unit.state == UnitState::kLeased) {
       out.lease_remaining = unit.lease_until - now;
       out.since_progress = now - unit.progress_at;
+      out.since_claim = now - unit.claimed_at;
       out.micro_batches_done = unit.micro_batches_done;
     }
     if (unit.gradient.has_value()) {
@@ -807,6 +990,7 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
   for (const auto& [id_of_worker, worker] : run->workers) {
     dump.workers.push_back({id_of_worker, worker.incarnation, worker.display_name, worker.hardware,
                             worker.accepted_unit_count, worker.accepted_image_count,
+                            worker.duplicate_unit_count, worker.wasted_image_count,
                             now - worker.last_seen, worker.signed_off});
   }
   dump.rounds = run->rounds;

@@ -76,6 +76,7 @@ TEST(MemoryBackendTest, AUnitThatFailsForGoodIsAChange) {
                          exchange.Claim({worker, id, std::string(32, 'a'), absl::ZeroDuration()}));
     ASSERT_TRUE(claim.unit.has_value());
     ASSERT_OK(exchange.Fail(worker, id, claim.unit->unit, claim.unit->attempt, "broken"));
+    clock.Advance(ReturnDelay(claim.unit->attempt, ReturnCause::kFailed));
   }
 
   store.AwaitChange(id, absl::InfiniteDuration());

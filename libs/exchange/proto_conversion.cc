@@ -1,5 +1,6 @@
 #include "libs/exchange/proto_conversion.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -14,6 +15,10 @@ namespace gannet {
 namespace {
 
 absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+bool HasUnknownFields(const google::protobuf::Message& message) {
+  return !message.GetReflection()->GetUnknownFields(message).empty();
+}
 
 google::protobuf::Duration DurationToProto(absl::Duration duration) {
   google::protobuf::Duration proto;
@@ -36,6 +41,23 @@ absl::StatusOr<absl::Duration> DurationFromProto(const char* field,
         absl::StrCat(field, " is not a duration: ", proto.seconds(), " s ", proto.nanos(), " ns"));
   }
   return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+}
+
+std::string ToJson(const google::protobuf::Message& message) {
+  std::string json;
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  GANNET_CHECK(status.ok());
+  return json;
+}
+
+absl::Status FromJson(const std::string& json, const char* what,
+                      google::protobuf::Message& message) {
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &message);
+  if (status.ok()) return absl::OkStatus();
+  return Invalid(absl::StrCat("not the JSON of ", what, ": ", status.ToString()));
 }
 
 }  // namespace
@@ -80,6 +102,7 @@ absl::StatusOr<SubmitOutcome> FromProto(v1::SubmitOutcome proto) {
     case v1::SUBMIT_OUTCOME_ALREADY_ACCEPTED:
     case v1::SUBMIT_OUTCOME_SUPERSEDED:
     case v1::SUBMIT_OUTCOME_CLOSED:
+    case v1::SUBMIT_OUTCOME_DUPLICATE:
       return static_cast<SubmitOutcome>(proto);
     default:
       return Invalid(absl::StrCat("outcome is unknown: ", static_cast<int>(proto)));
@@ -121,6 +144,7 @@ v1::RunConfig ToProto(const RunConfig& config) {
   v1::RunConfig proto;
   proto.set_name(config.name);
   proto.set_seed(config.seed);
+  proto.mutable_model()->set_kind(config.model.kind);
   proto.mutable_model()->set_image_size(config.model.image_size);
   proto.mutable_model()->set_latent_dim(config.model.latent_dim);
   proto.mutable_model()->set_base_width(config.model.base_width);
@@ -130,22 +154,40 @@ v1::RunConfig ToProto(const RunConfig& config) {
   proto.set_beta1(config.adam.beta1);
   proto.set_beta2(config.adam.beta2);
   proto.set_epsilon(config.adam.epsilon);
-  proto.set_real_label(config.real_label);
+  proto.set_ema_decay(config.adam.ema_decay);
+  proto.set_loss(config.objective.loss);
+  proto.set_real_label(config.objective.real_label);
+  proto.set_augment(config.objective.augment);
+  proto.set_flip(config.objective.flip);
   proto.set_images_per_unit(config.images_per_unit);
   proto.set_units_per_round(config.units_per_round);
   proto.set_micro_batch(config.micro_batch);
   proto.set_round_count(config.round_count);
   proto.set_lease_seconds(absl::ToDoubleSeconds(config.lease));
   proto.set_gradient_codec(config.gradient_codec);
+  proto.set_quorum(config.policy.quorum);
+  proto.set_round_deadline_seconds(absl::ToDoubleSeconds(config.policy.deadline));
+  proto.set_spare_after(config.policy.spare_after);
+  // The usual beginning is not worth a field that an older program would not know.
+  if (config.plan_origin != PlanOrigin()) {
+    proto.set_plan_origin_round(config.plan_origin.round);
+    proto.set_plan_origin_position(config.plan_origin.position);
+  }
   *proto.mutable_data() = ToProto(config.data);
   return proto;
 }
 
 absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
+  if (HasUnknownFields(proto) || HasUnknownFields(proto.model())) {
+    return absl::FailedPreconditionError(
+        "the run has settings that this version does not know: update this program to the "
+        "coordinator's version");
+  }
   GANNET_RETURN_IF_ERROR(ValidateFinite("lease_seconds", proto.lease_seconds()));
   RunConfig config;
   config.name = proto.name();
   config.seed = proto.seed();
+  if (!proto.model().kind().empty()) config.model.kind = proto.model().kind();
   config.model.image_size = proto.model().image_size();
   config.model.latent_dim = proto.model().latent_dim();
   config.model.base_width = proto.model().base_width();
@@ -155,35 +197,82 @@ absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
   config.adam.beta1 = proto.beta1();
   config.adam.beta2 = proto.beta2();
   config.adam.epsilon = proto.epsilon();
-  config.real_label = proto.real_label();
+  config.adam.ema_decay = proto.ema_decay();
+  if (!proto.loss().empty()) config.objective.loss = proto.loss();
+  config.objective.real_label = proto.real_label();
+  config.objective.augment = proto.augment();
+  config.objective.flip = proto.flip();
   config.images_per_unit = proto.images_per_unit();
   config.units_per_round = proto.units_per_round();
   config.micro_batch = proto.micro_batch();
   config.round_count = proto.round_count();
   config.lease = absl::Seconds(proto.lease_seconds());
   config.gradient_codec = proto.gradient_codec();
+  GANNET_RETURN_IF_ERROR(ValidateFinite("round_deadline_seconds", proto.round_deadline_seconds()));
+  config.policy = {.quorum = proto.quorum(),
+                   .deadline = absl::Seconds(proto.round_deadline_seconds()),
+                   .spare_after = proto.spare_after()};
+  config.plan_origin = {.round = std::max<int64_t>(1, proto.plan_origin_round()),
+                        .position = proto.plan_origin_position()};
   GANNET_ASSIGN_OR_RETURN(config.data, FromProto(proto.data()));
   GANNET_RETURN_IF_ERROR(ValidateText("name", config.name, kMaxRunNameChars));
   GANNET_RETURN_IF_ERROR(ValidateRunConfig(config));
   return config;
 }
 
-std::string RunConfigToJson(const RunConfig& config) {
-  std::string json;
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  const auto status = google::protobuf::util::MessageToJsonString(ToProto(config), &json, options);
-  GANNET_CHECK(status.ok());
-  return json;
-}
+std::string RunConfigToJson(const RunConfig& config) { return ToJson(ToProto(config)); }
 
 absl::StatusOr<RunConfig> RunConfigFromJson(const std::string& json) {
   v1::RunConfig proto;
-  const auto status = google::protobuf::util::JsonStringToMessage(json, &proto);
-  if (!status.ok()) {
-    return Invalid(absl::StrCat("not the JSON of a run's config: ", status.ToString()));
+  GANNET_RETURN_IF_ERROR(FromJson(json, "a run's config", proto));
+  return FromProto(proto);
+}
+
+v1::RunArchive ToProto(const RunArchive& archive) {
+  v1::RunArchive proto;
+  *proto.mutable_created_config() = ToProto(archive.created_config);
+  for (const SettingsChange& change : archive.changes) {
+    v1::ArchivedChange& out = *proto.add_changes();
+    out.set_round(change.round.value());
+    *out.mutable_config() = ToProto(change.config);
+    out.set_reason(change.reason);
   }
+  for (const WorkerRecord& record : archive.workers) {
+    v1::ArchivedWorker& out = *proto.add_workers();
+    *out.mutable_summary() = ToProto(record.summary);
+    out.set_secret_sha256(record.secret_sha256);
+    out.set_incarnation(record.incarnation.value());
+  }
+  return proto;
+}
+
+absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto) {
+  RunArchive archive;
+  GANNET_ASSIGN_OR_RETURN(archive.created_config, FromProto(proto.created_config()));
+  for (const v1::ArchivedChange& in : proto.changes()) {
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("round", 2, in.round()));
+    GANNET_RETURN_IF_ERROR(ValidateReason(in.reason()));
+    SettingsChange& change = archive.changes.emplace_back();
+    change.round = Round(in.round());
+    GANNET_ASSIGN_OR_RETURN(change.config, FromProto(in.config()));
+    change.reason = in.reason();
+  }
+  for (const v1::ArchivedWorker& in : proto.workers()) {
+    if (in.secret_sha256().size() != 32) return Invalid("secret_sha256 must be 32 bytes");
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("incarnation", 1, in.incarnation()));
+    WorkerRecord& record = archive.workers.emplace_back();
+    GANNET_ASSIGN_OR_RETURN(record.summary, FromProto(in.summary()));
+    record.secret_sha256 = in.secret_sha256();
+    record.incarnation = Incarnation(in.incarnation());
+  }
+  return archive;
+}
+
+std::string RunArchiveToJson(const RunArchive& archive) { return ToJson(ToProto(archive)); }
+
+absl::StatusOr<RunArchive> RunArchiveFromJson(const std::string& json) {
+  v1::RunArchive proto;
+  GANNET_RETURN_IF_ERROR(FromJson(json, "a run's archive", proto));
   return FromProto(proto);
 }
 
@@ -231,6 +320,8 @@ v1::WorkerSummary ToProto(const WorkerSummary& summary) {
   proto.set_hardware(summary.hardware);
   proto.set_accepted_unit_count(summary.accepted_unit_count);
   proto.set_accepted_image_count(summary.accepted_image_count);
+  proto.set_duplicate_unit_count(summary.duplicate_unit_count);
+  proto.set_wasted_image_count(summary.wasted_image_count);
   const google::protobuf::Duration since_epoch =
       DurationToProto(summary.last_seen - absl::UnixEpoch());
   proto.mutable_last_seen_time()->set_seconds(since_epoch.seconds());
@@ -255,6 +346,8 @@ absl::StatusOr<WorkerSummary> FromProto(const v1::WorkerSummary& proto) {
   summary.hardware = proto.hardware();
   summary.accepted_unit_count = proto.accepted_unit_count();
   summary.accepted_image_count = proto.accepted_image_count();
+  summary.duplicate_unit_count = proto.duplicate_unit_count();
+  summary.wasted_image_count = proto.wasted_image_count();
   GANNET_ASSIGN_OR_RETURN(const absl::Duration last_seen,
                           DurationFromProto("last_seen_time", since_epoch));
   summary.last_seen = absl::UnixEpoch() + last_seen;

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gannet/v1/admin_service.pb.h"
+#include "gannet/v1/archive.pb.h"
 #include "gannet/v1/exchange_service.pb.h"
 #include "gannet/v1/run.pb.h"
 #include "gannet/v1/tensor.pb.h"
@@ -46,6 +47,13 @@ absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto);
 // refused.
 std::string RunConfigToJson(const RunConfig& config);
 absl::StatusOr<RunConfig> RunConfigFromJson(const std::string& json);
+
+v1::RunArchive ToProto(const RunArchive& archive);
+absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto);
+
+// The same as JSON. Unknown keys are refused.
+std::string RunArchiveToJson(const RunArchive& archive);
+absl::StatusOr<RunArchive> RunArchiveFromJson(const std::string& json);
 
 v1::RoundSummary ToProto(const RoundSummary& summary);
 absl::StatusOr<RoundSummary> FromProto(const v1::RoundSummary& proto);

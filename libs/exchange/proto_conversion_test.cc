@@ -49,7 +49,7 @@ RunConfig UnusualConfig() {
   config.adam.learning_rate_generator = 1.0 / 7.0;
   config.adam.learning_rate_discriminator = 1.0 / 11.0;
   config.adam.epsilon = 1e-300;
-  config.real_label = 0.1 + 0.2;
+  config.objective.real_label = 0.1 + 0.2;
   config.round_count = 1'000'000'000;
   config.lease = absl::Milliseconds(1501);
   config.gradient_codec = 2;

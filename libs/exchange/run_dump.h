@@ -33,8 +33,12 @@ struct UnitDump {
   Attempt attempt;
   WorkerId holder;  // empty when none or forgotten
   int failures = 0;
-  std::string failure_reason;      // of the last Fail or RejectGradient
-  bool consumed = false;           // named by Publish
+  std::string failure_reason;  // of the last Fail or RejectGradient
+  absl::Duration ready_in;     // of a ready one
+  bool consumed = false;       // named by Publish
+  bool is_spare = false;
+  Attempt wasted_attempt;          // the last one counted as wasted; 0: none
+  absl::Duration since_claim;      // when leased
   absl::Duration lease_remaining;  // when leased; at most zero when it has run out
   absl::Duration since_progress;   // when leased
   int micro_batches_done = 0;      // when leased
@@ -48,6 +52,8 @@ struct WorkerDump {
   std::string hardware;
   int64_t accepted_unit_count = 0;
   int64_t accepted_image_count = 0;
+  int64_t duplicate_unit_count = 0;
+  int64_t wasted_image_count = 0;
   absl::Duration since_seen;
   bool signed_off = false;
 };
@@ -66,6 +72,8 @@ struct RunDump {
   LeaderId leader;                      // empty when nobody is leader of record
   int64_t leader_epoch = 0;             // of the last leader; 0 before the first
   absl::Duration leadership_remaining;  // when there is a leader; at most zero when it has run out
+  absl::Duration usual_unit_time;       // zero: not known yet
+  std::vector<SettingsChange> changes;  // by round
   std::vector<WeightsDump> weights;     // by version: those whose bytes are there
   std::string adam_sha256;              // 32 raw bytes
   std::vector<UnitDump> units;          // by round and slot

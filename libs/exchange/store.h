@@ -45,16 +45,31 @@ inline constexpr absl::Duration kWorkerPresence = absl::Seconds(30);
 // the round eight later; see Store::PrepareRound.
 inline constexpr int kBlobRing = 8;
 
+// Settings that were changed in mid-run.
+struct SettingsChange {
+  Round round;         // from which they hold
+  RunConfig config;    // what holds then
+  std::string reason;  // for people
+
+  friend bool operator==(const SettingsChange&, const SettingsChange&) = default;
+};
+
 // A run as it stands.
 struct RunStatus {
   RunId run;
-  RunConfig config;
+  RunConfig config;          // as it holds for the open round
+  RunConfig next_config;     // and for the one after it
+  RunConfig created_config;  // as the run was created with
+  Round settings_round;      // from which the newest settings hold; 0: they were never changed
   RunState state = RunState::kRunning;
   std::string state_reason;
   WeightsVersion weights_version;  // rounds published
   std::optional<RoundSummary> last_round;
   int worker_count = 0;              // not signed off, last seen less than kWorkerPresence ago
   int64_t accepted_image_count = 0;  // of all gradients kept, over all rounds
+  int64_t wasted_image_count = 0;    // of gradients that were refused (IsWasted)
+  // What a unit of the last round took from claim to accept: the median. Zero: not known yet.
+  absl::Duration usual_unit_time;
 };
 
 // A gradient that was kept, without its bytes.
@@ -68,7 +83,7 @@ struct GradientInfo {
   std::string sha256;  // 32 raw bytes
 };
 
-// Units of a round by state. A round that has no units (yet) has none in any.
+// Units of a round by state, spares included. A round that has no units (yet) has none in any.
 struct RoundProgress {
   std::vector<GradientInfo> gradients;  // of state done, in slot order
   int ready = 0;
@@ -84,14 +99,46 @@ struct WorkerSummary {
   std::string hardware;
   int64_t accepted_unit_count = 0;
   int64_t accepted_image_count = 0;
+  int64_t duplicate_unit_count = 0;  // computed beside a faster worker
+  int64_t wasted_image_count = 0;    // of gradients that were refused
   absl::Time last_seen;
+
+  friend bool operator==(const WorkerSummary&, const WorkerSummary&) = default;
 };
 
+// A worker as the run knows it: what is needed so that it goes on, with its credit, elsewhere.
+struct WorkerRecord {
+  WorkerSummary summary;
+  std::string secret_sha256;  // 32 raw bytes
+  Incarnation incarnation;
+
+  friend bool operator==(const WorkerRecord&, const WorkerRecord&) = default;
+};
+
+// How a run came to be what it is.
+struct RunArchive {
+  RunConfig created_config;
+  std::vector<SettingsChange> changes;  // by round; the last one may not hold yet
+  std::vector<WorkerRecord> workers;
+};
+
+// The settings that hold in `round` when those were created with and changed.
+const RunConfig& ConfigOf(const RunConfig& created, const std::vector<SettingsChange>& changes,
+                          Round round);
+
 struct NewRun {
-  RunConfig config;
-  Payload weights;                 // version 0, layout WeightsSpec
+  RunConfig config;                // as it was created with
+  Payload weights;                 // of `version`, layout WeightsSpec
   Payload adam_state;              // layout AdamStateSpec
-  std::vector<PlannedUnit> units;  // of round 1
+  std::vector<PlannedUnit> units;  // of round version + 1
+  // More than 0: the run goes on from a checkpoint. Then it has these rounds behind it, ascending
+  // and none above `version`; some may be missing.
+  WeightsVersion version{0};
+  std::vector<RoundSummary> history;
+  // Then it may have settings that were changed, by round and none after version + 2 (`units` are
+  // planned with those that hold), and workers that have joined it.
+  std::vector<SettingsChange> changes;
+  std::vector<WorkerRecord> workers;
 };
 
 struct PublishRequest {
@@ -103,6 +150,7 @@ struct PublishRequest {
   Payload adam_state;
   RoundSummary summary;                 // of the round just folded: round == expected_version + 1
   std::vector<UnitId> consumed;         // whose gradients were folded
+  Round settings_round;                 // RunStatus::settings_round when next_units were planned
   std::vector<PlannedUnit> next_units;  // of round expected_version + 2; empty when finished
   bool finished = false;
   bool keep = false;  // keep this version for good (a checkpoint)
@@ -125,7 +173,8 @@ class Store {
   // Returns: NOT_FOUND.
   virtual absl::StatusOr<RunStatus> FindRun(const std::string& name) = 0;
 
-  // Creates a run with its first weights (version 0) and the units of round 1, in one transaction.
+  // Creates a run with its first weights (version 0, unless it goes on from a checkpoint) and the
+  // units of the round after them, in one transaction.
   // Returns: ALREADY_EXISTS - the name is taken; DATA_LOSS - a payload does not match its checksum.
   virtual absl::StatusOr<RunId> CreateRun(const NewRun& run) = 0;
 
@@ -171,10 +220,11 @@ class Store {
                                       const std::string& reason) = 0;
 
   // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
-  // epoch, state is running or paused): weights, Adam state, summary, consumed units, next units;
-  // open units of the published round are closed; the run becomes finished when asked (also a
-  // paused one). Checked in this order: FAILED_PRECONDITION - the run has ended; ABORTED - the
-  // version is not the expected one; INVALID_ARGUMENT - `consumed` names a unit that is not a done
+  // epoch, state is running or paused, settings): weights, Adam state, summary, consumed units,
+  // next units; open units of the published round are closed; the run becomes finished when asked
+  // (also a paused one). Checked in this order: FAILED_PRECONDITION - the run has ended; ABORTED -
+  // the version is not the expected one, or the settings have been changed since `settings_round`;
+  // INVALID_ARGUMENT - `consumed` names a unit that is not a done
   // one of this round.
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 
@@ -196,6 +246,16 @@ class Store {
   // Returns: as CheckRunTransition.
   virtual absl::Status SetRunState(RunId run, RunState state, const std::string& reason) = 0;
 
+  // Changes settings in mid-run: `config` holds from the round after the open one, whose units are
+  // out already; lease and spare_after hold at once. A change that has not begun to hold is
+  // replaced. Returns the round. Returns: as ChangeConfig; FAILED_PRECONDITION - the run has ended;
+  // ABORTED - rounds were published again and again meanwhile: repeat.
+  virtual absl::StatusOr<Round> ChangeSettings(RunId run, const RunConfig& config,
+                                               const std::string& reason) = 0;
+
+  // Every change of settings, by round.
+  virtual absl::StatusOr<std::vector<SettingsChange>> ListChanges(RunId run) = 0;
+
   // Finished rounds after `after`, oldest first, at most `limit` (1 to kMaxPage).
   virtual absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId run, Round after,
                                                                int limit) = 0;
@@ -204,6 +264,9 @@ class Store {
   // kMaxPage).
   virtual absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(RunId run, const WorkerId& after,
                                                                  int limit) = 0;
+
+  // All workers of the run by id, for an archive.
+  virtual absl::StatusOr<std::vector<WorkerRecord>> ListWorkerRecords(RunId run) = 0;
 };
 
 inline constexpr int kMaxPage = 10000;

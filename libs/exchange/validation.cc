@@ -187,10 +187,93 @@ absl::Status ValidateLeave(const WorkerIdentity& worker, RunId run) {
   return ValidateWorkerAndRun(worker, run);
 }
 
+namespace {
+
+// The numbers of a round; not which round it is.
+absl::Status ValidateSummary(const char* field, const RoundSummary& summary) {
+  const auto name = [&](const char* part) { return absl::StrCat(field, ".", part); };
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast(name("epoch").c_str(), 0, summary.epoch));
+  GANNET_RETURN_IF_ERROR(
+      ValidateAtLeast(name("gradient_count").c_str(), 0, summary.gradient_count));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast(name("image_count").c_str(), 0, summary.image_count));
+  GANNET_RETURN_IF_ERROR(
+      ValidateFinite(name("discriminator_loss").c_str(), summary.discriminator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateFinite(name("generator_loss").c_str(), summary.generator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateFinite(name("real_accuracy").c_str(), summary.real_accuracy));
+  GANNET_RETURN_IF_ERROR(ValidateFinite(name("fake_accuracy").c_str(), summary.fake_accuracy));
+  GANNET_RETURN_IF_ERROR(ValidateFinite(name("seconds").c_str(), summary.seconds));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+namespace {
+
+absl::Status ValidateChanges(const NewRun& run) {
+  const int64_t last = run.version.value() + 2;
+  Round before(1);
+  for (const SettingsChange& change : run.changes) {
+    if (change.round <= before || change.round.value() > last) {
+      return Invalid(absl::StrCat("changes must have ascending rounds from 2 to ", last, ", got ",
+                                  change.round.value(), " after ", before.value()));
+    }
+    GANNET_RETURN_IF_ERROR(CheckOnlyChangeable(run.config, change.config));
+    GANNET_RETURN_IF_ERROR(ValidateRunConfig(change.config));
+    GANNET_RETURN_IF_ERROR(ValidateReason(change.reason));
+    before = change.round;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateWorkers(const std::vector<WorkerRecord>& workers) {
+  std::set<WorkerId> ids;
+  for (const WorkerRecord& record : workers) {
+    const WorkerSummary& summary = record.summary;
+    if (!IsHex(summary.worker.value(), 32)) {
+      return Invalid("worker_id must be 32 lower-case hexadecimal digits");
+    }
+    if (record.secret_sha256.size() != 32) {
+      return Invalid(
+          absl::StrCat("secret_sha256 must be 32 bytes, got ", record.secret_sha256.size()));
+    }
+    GANNET_RETURN_IF_ERROR(ValidateAtLeast("incarnation", 1, record.incarnation.value()));
+    GANNET_RETURN_IF_ERROR(
+        ValidateText("display_name", summary.display_name, kMaxDisplayNameChars));
+    GANNET_RETURN_IF_ERROR(ValidateText("hardware", summary.hardware, kMaxHardwareChars));
+    for (const int64_t count : {summary.accepted_unit_count, summary.accepted_image_count,
+                                summary.duplicate_unit_count, summary.wasted_image_count}) {
+      GANNET_RETURN_IF_ERROR(ValidateAtLeast("the count of a worker", 0, count));
+    }
+    if (!ids.insert(summary.worker).second) {
+      return Invalid(absl::StrCat("a worker comes twice: ", summary.worker.value()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status ValidateNewRun(const NewRun& run) {
   GANNET_RETURN_IF_ERROR(ValidateText("config.name", run.config.name, kMaxRunNameChars));
   GANNET_RETURN_IF_ERROR(ValidateFingerprint(run.config.data));
   GANNET_RETURN_IF_ERROR(ValidateRunConfig(run.config));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("version", 0, run.version.value()));
+  if (run.version.value() >= run.config.round_count) {
+    return Invalid(absl::StrCat("the checkpoint must be of a round before the last one (",
+                                run.config.round_count, "), got ", run.version.value()));
+  }
+  Round before(0);
+  for (const RoundSummary& round : run.history) {
+    if (round.round <= before || round.round.value() > run.version.value()) {
+      return Invalid(absl::StrCat("history must have ascending rounds from 1 to ",
+                                  run.version.value(), ", got ", round.round.value(), " after ",
+                                  before.value()));
+    }
+    GANNET_RETURN_IF_ERROR(ValidateSummary("history", round));
+    before = round.round;
+  }
+  GANNET_RETURN_IF_ERROR(ValidateChanges(run));
+  GANNET_RETURN_IF_ERROR(ValidateWorkers(run.workers));
   if (run.units.empty()) return Invalid("units must not be empty");
   GANNET_RETURN_IF_ERROR(ValidateUnits("units", run.units));
   GANNET_RETURN_IF_ERROR(ValidatePayload("weights", run.weights));
@@ -205,14 +288,7 @@ absl::Status ValidatePublish(const PublishRequest& request) {
                                 request.expected_version.value() + 1, ", got ",
                                 summary.round.value()));
   }
-  GANNET_RETURN_IF_ERROR(ValidateAtLeast("summary.epoch", 0, summary.epoch));
-  GANNET_RETURN_IF_ERROR(ValidateAtLeast("summary.gradient_count", 0, summary.gradient_count));
-  GANNET_RETURN_IF_ERROR(ValidateAtLeast("summary.image_count", 0, summary.image_count));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.discriminator_loss", summary.discriminator_loss));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.generator_loss", summary.generator_loss));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.real_accuracy", summary.real_accuracy));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.fake_accuracy", summary.fake_accuracy));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("summary.seconds", summary.seconds));
+  GANNET_RETURN_IF_ERROR(ValidateSummary("summary", summary));
   if (request.finished && !request.next_units.empty()) {
     return Invalid("next_units must be empty when the run is finished");
   }

@@ -2,8 +2,10 @@
 // machine could do at best (libs/gan/testing/compute_bound.h): images a second and their ratios.
 //
 //   gannet-bench-gan [--repeats N] [--json | --profile]
+//   gannet-bench-gan [--repeats N] --device cuda [--precision fp32|tf32|bf16]
 //
 // Each figure is the best of N; ours and stock take turns, so that a noisy machine disturbs both.
+// Stock modules run in a process of their own (libs/gan/testing/stock_process.h).
 
 #include <sys/resource.h>
 
@@ -15,12 +17,15 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "libs/gan/compute.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/profile.h"
 #include "libs/gan/testing/compute_bound.h"
 #include "libs/gan/testing/reference_dcgan.h"
+#include "libs/gan/testing/stock_process.h"
 
 namespace gannet {
 namespace {
@@ -88,6 +93,10 @@ int64_t PageFaults() {
   return usage.ru_minflt;
 }
 
+// Idle threads of OpenBLAS spin for some 25 ms before they sleep: those of the one process would
+// take a core from the other.
+void Rest() { std::this_thread::sleep_for(std::chrono::milliseconds(100)); }
+
 double StockSeconds(StockTrainingStep& step) {
   const auto start = std::chrono::steady_clock::now();
   step.Run();
@@ -102,21 +111,62 @@ Rates Measure(const Case& c, int repeats) {
     std::fprintf(stderr, "%s\n", status.ToString().c_str());
     std::exit(1);
   }
-  StockTrainingStep stock(c.model, weights, c.micro_batch);
+  // Of 64 images for the default networks, which suits stock modules better than smaller batches.
+  const int stock_batch = c.model.image_size == 64 ? 64 : c.micro_batch;
+  StockProcess stock(c.model, stock_batch, c.threads);
   // The first step of each arranges weights and builds oneDNN's kernels.
   OurSeconds(*computer, c);
-  StockSeconds(stock);
+  stock.Step();
   double ours = std::numeric_limits<double>::infinity(), theirs = ours;
   for (int i = 0; i < repeats; ++i) {
+    Rest();
     ours = std::min(ours, OurSeconds(*computer, c) / c.micro_batches);
-    theirs = std::min(theirs, StockSeconds(stock));
+    Rest();
+    theirs = std::min(theirs, stock.Step());
   }
+  Rest();
+  // The bound may use all threads of BLAS, too.
+  gan::ConfigureThreads(c.threads);
   // After them: a machine that became faster meanwhile makes the ratio worse, not better.
   const ComputeRate fastest = FastestComputation(c.model, c.micro_batch, repeats, ours);
   return {.ours = c.micro_batch / ours,
-          .stock = c.micro_batch / theirs,
+          .stock = stock_batch / theirs,
           .bound = fastest.flops_per_second / StepFlopsPerImage(c.model),
           .fastest = fastest};
+}
+
+// On a GPU: images a second against the PyTorch example's loop on the same card.
+void MeasureOnDevice(const ComputeDevice& device, int repeats) {
+  for (const int image_size : {64, 128}) {
+    for (const int micro_batch : {64, 128, 256}) {
+      Case c{"device", ModelConfig{.image_size = image_size}, micro_batch, 8, 1};
+      const TensorBundle weights = InitialWeights(c.model, 1);
+      absl::StatusOr<std::unique_ptr<GradientComputer>> computer =
+          MakeGradientComputerOn(device, c.model);
+      absl::Status status = computer.status();
+      if (status.ok()) status = (*computer)->SetWeights(weights);
+      if (!status.ok()) {
+        std::fprintf(stderr, "%s\n", status.ToString().c_str());
+        std::exit(1);
+      }
+      StockTrainingStep stock(c.model, weights, micro_batch, device.name);
+      OurSeconds(**computer, c);
+      StockSeconds(stock);
+      double ours = std::numeric_limits<double>::infinity(), theirs = ours;
+      for (int i = 0; i < repeats; ++i) {
+        ours = std::min(ours, OurSeconds(**computer, c) / c.micro_batches);
+        double sum = 0;
+        for (int step = 0; step < c.micro_batches; ++step) sum += StockSeconds(stock);
+        theirs = std::min(theirs, sum / c.micro_batches);
+      }
+      std::printf(
+          "%s %s %dx%d  micro-batch %3d  ours %8.1f img/s  PyTorch's loop in fp32 %8.1f "
+          "img/s  ratio %.2f (goal 1.3)\n",
+          device.name.c_str(), device.precision.c_str(), image_size, image_size, micro_batch,
+          micro_batch / ours, micro_batch / theirs, theirs / ours);
+      std::fflush(stdout);
+    }
+  }
 }
 
 void PrintText(const Case& c, const Rates& rates) {
@@ -176,21 +226,37 @@ void PrintProfile(const Case& c, int repeats) {
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], kStockArgument) == 0) {
+    return RunStockProcess(argc - 2, argv + 2);
+  }
   bool json = false;
   bool profile = false;
   int repeats = 5;
+  ComputeDevice device;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) {
       json = true;
     } else if (std::strcmp(argv[i], "--profile") == 0) {
       profile = true;
+    } else if (std::strcmp(argv[i], "--device") == 0 && i + 1 < argc) {
+      device.name = argv[++i];
+      device.generic = true;
+    } else if (std::strcmp(argv[i], "--precision") == 0 && i + 1 < argc) {
+      device.precision = argv[++i];
     } else if (std::strcmp(argv[i], "--repeats") == 0 && i + 1 < argc &&
                std::atoi(argv[i + 1]) > 0) {
       repeats = std::atoi(argv[++i]);
     } else {
-      std::fprintf(stderr, "usage: gannet-bench-gan [--repeats N] [--json | --profile]\n");
+      std::fprintf(stderr,
+                   "usage: gannet-bench-gan [--repeats N] [--json | --profile | --device NAME "
+                   "[--precision fp32|tf32|bf16]]\n");
       return 2;
     }
+  }
+  if (device.generic) {
+    ConfigureCompute(2);
+    MeasureOnDevice(device, repeats);
+    return 0;
   }
   if (profile) {
     for (const Case& c : Cases()) {

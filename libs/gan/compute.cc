@@ -43,15 +43,31 @@ bool IsReferenceBlas(const std::string& path) {
 
 }  // namespace
 
-void ConfigureCompute(int threads) {
+namespace {
+
+void SetBlasThreads(int threads) {
+  using SetThreads = void (*)(int);
+  const auto set = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  if (set != nullptr) set(threads);
+}
+
+}  // namespace
+
+namespace gan {
+
+void ConfigureThreads(int threads) {
   GANNET_CHECK(threads >= 1);
   at::set_num_threads(threads);
-  using SetThreads = void (*)(int);
-  if (const auto set =
-          reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
-      set != nullptr) {
-    set(threads);
-  }
+  SetBlasThreads(threads);
+}
+
+}  // namespace gan
+
+void ConfigureCompute(int threads) {
+  gan::ConfigureThreads(threads);
+  // A step has two small products by BLAS only, whose threads would spin for 25 ms after each and
+  // take the cores from those of OpenMP.
+  SetBlasThreads(1);
   // Activations are megabytes, allocated and freed at each step.
   TuneMalloc();
 }

@@ -4,6 +4,9 @@
 
 namespace gannet::gan {
 
+// The part of ConfigureCompute that leaves malloc alone, for measuring others.
+void ConfigureThreads(int threads);
+
 // Gives the calling thread the number of OpenMP threads that ConfigureCompute chose: OpenMP keeps
 // it per thread, and a new thread starts with one per CPU. Every entry into the library calls it.
 void PrepareComputeThread();

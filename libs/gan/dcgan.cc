@@ -1,7 +1,9 @@
 #include "libs/gan/dcgan.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mv.h>
 #include <ATen/ops/outer.h>
@@ -13,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
+#include "libs/base/training_choices.h"
 #include "libs/domain/dcgan_layout.h"
 #include "libs/gan/kernels.h"
 
@@ -153,14 +156,6 @@ void CopyVector(const std::vector<double>& values, double factor, absl::Span<flo
   for (size_t i = 0; i < values.size(); ++i) out[i] = static_cast<float>(values[i] * factor);
 }
 
-// log(1 + exp(x)) without overflow.
-double Softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
-
-double Sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-
-// Binary cross entropy of a logit against a target in [0, 1].
-double CrossEntropy(double logit, double target) { return Softplus(logit) - target * logit; }
-
 }  // namespace
 
 std::vector<Layer> GeneratorLayers(const ModelConfig& model) {
@@ -204,9 +199,14 @@ std::vector<Layer> DiscriminatorLayers(const ModelConfig& model) {
 }
 
 absl::Status CheckModel(const ModelConfig& model) {
-  if (model.image_size != 32 && model.image_size != 64) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("image_size must be 32 or 64: got ", model.image_size));
+  if (model.kind != "dcgan") {
+    return absl::InvalidArgumentError(absl::StrCat("no networks of the kind ", model.kind,
+                                                   " here, only ", JoinModelNames(),
+                                                   ": is this program older than the run's?"));
+  }
+  if (!IsModelImageSize(model.image_size)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "image_size must be one of ", JoinModelImageSizes(), ": got ", model.image_size));
   }
   if (model.latent_dim < 1 || model.base_width < 1) {
     return absl::InvalidArgumentError(
@@ -264,16 +264,61 @@ UnitSums Dcgan::MakeSums() const {
   return sums;
 }
 
-void Dcgan::AddGradient(const at::Tensor& latent, double real_label, int64_t unit_images,
-                        at::Tensor& images, UnitSums& sums) const {
+void Dcgan::AddGradient(const at::Tensor& latent, const Objective& objective, at::Tensor& images,
+                        UnitSums& sums) const {
+  const int64_t n = latent.size(0);
   std::vector<Trace> generated = GenerateInto(latent, images);
-  std::vector<Trace> judged = Judge(images, sums);
-  const at::Tensor features = Flatten(judged.back().after);
-  const at::Tensor logits =
-      at::mv(features, AsMatrix(weights_.back().convolution.tensor()).view({-1}));
-  const at::Tensor logit_gradients = LogitGradients(logits, real_label, unit_images, sums);
-  GeneratorBackward(latent, DiscriminatorBackward(logit_gradients, images, judged, sums), generated,
-                    sums);
+  const at::Tensor seen = Augmented(images, objective);
+  std::vector<Trace> judged = Judge(seen, sums);
+  const at::Tensor logits = Logits(judged.back());
+  at::Tensor logit_gradients = at::empty({3 * n}, at::kFloat);
+  LogitGradients(logits.data_ptr<float>(), n, objective, logit_gradients.data_ptr<float>(),
+                 sums.totals);
+  at::Tensor d = DiscriminatorBackward(logit_gradients, seen, judged, sums);
+  if (!objective.augmentations.empty()) {
+    const at::Tensor seen_gradient = d;
+    d = at::empty_like(seen_gradient);
+    AugmentBackward(objective.augmentations.subspan(static_cast<size_t>(n)), model_.image_size,
+                    seen_gradient.data_ptr<float>(), d.data_ptr<float>());
+  }
+  TanhBackward(images.narrow(0, n, n).data_ptr<float>(), d.data_ptr<float>(), d.numel());
+  GeneratorBackward(latent, std::move(d), generated, sums);
+}
+
+at::Tensor Dcgan::Augmented(const at::Tensor& images, const Objective& objective) const {
+  if (objective.augmentations.empty()) return images;
+  GANNET_CHECK(static_cast<int64_t>(objective.augmentations.size()) == images.size(0));
+  at::Tensor seen = at::empty_like(images);
+  Augment(objective.augmentations, model_.image_size, images.data_ptr<float>(),
+          seen.data_ptr<float>());
+  return seen;
+}
+
+at::Tensor Dcgan::Logits(const Trace& last) const {
+  return at::mv(Flatten(last.after), AsMatrix(weights_.back().convolution.tensor()).view({-1}));
+}
+
+std::string Dcgan::FirstLayerNotFinite(const at::Tensor& latent, const Objective& objective,
+                                       at::Tensor& images) const {
+  const auto is_finite = [](const at::Tensor& x) { return at::isfinite(x).all().item<bool>(); };
+  const auto first_of = [&](const std::vector<Trace>& traces,
+                            const std::vector<Layer>& layers) -> std::string {
+    for (size_t i = 0; i < traces.size(); ++i) {
+      const Layer& layer = layers[i];
+      if (traces[i].before.defined() && !is_finite(traces[i].before)) return layer.weight_name;
+      if (is_finite(traces[i].after)) continue;
+      return layer.batch_norm_prefix.empty() ? layer.weight_name : layer.batch_norm_prefix;
+    }
+    return "";
+  };
+  UnitSums sums = MakeSums();
+  std::string found = first_of(GenerateInto(latent, images), generator_.layers());
+  if (found.empty() && !is_finite(images)) found = generator_.layers().back().weight_name;
+  if (!found.empty()) return found;
+  const std::vector<Trace> judged = Judge(Augmented(images, objective), sums);
+  found = first_of(judged, layers_);
+  if (found.empty() && !is_finite(Logits(judged.back()))) found = layers_.back().weight_name;
+  return found;
 }
 
 std::vector<Trace> Dcgan::GenerateInto(const at::Tensor& latent, at::Tensor& images) const {
@@ -306,27 +351,6 @@ std::vector<Trace> Dcgan::Judge(const at::Tensor& images, UnitSums& sums) const 
     traces.push_back({x, y, std::move(passes)});
   }
   return traces;
-}
-
-at::Tensor Dcgan::LogitGradients(const at::Tensor& logits, double real_label, int64_t unit_images,
-                                 UnitSums& sums) const {
-  const int64_t n = logits.size(0) / 2;
-  at::Tensor gradients = at::empty({3 * n}, at::kFloat);
-  const float* logit = logits.data_ptr<float>();
-  float* gradient = gradients.data_ptr<float>();
-  const double scale = 1.0 / static_cast<double>(unit_images);
-  for (int64_t i = 0; i < n; ++i) {
-    const double real = logit[i];
-    const double fake = logit[n + i];
-    gradient[i] = static_cast<float>((Sigmoid(real) - real_label) * scale);
-    gradient[n + i] = static_cast<float>(Sigmoid(fake) * scale);
-    gradient[2 * n + i] = static_cast<float>(-Sigmoid(-fake) * scale);
-    sums.discriminator_loss += CrossEntropy(real, real_label) + CrossEntropy(fake, 0);
-    sums.generator_loss += CrossEntropy(fake, 1);
-    sums.real_correct += real > 0 ? 1 : 0;
-    sums.fake_correct += fake < 0 ? 1 : 0;
-  }
-  return gradients;
 }
 
 at::Tensor Dcgan::DiscriminatorBackward(const at::Tensor& logit_gradients, const at::Tensor& images,
@@ -366,10 +390,7 @@ at::Tensor Dcgan::DiscriminatorBackward(const at::Tensor& logit_gradients, const
                     d.narrow(0, 2 * n, n).data_ptr<float>(), first.numel() / 2, kLeakySlope);
   Accumulate(ConvolutionWeightGradient(d.narrow(0, 0, 2 * n), images, weights_[0].convolution),
              sums.discriminator[0].convolution);
-  d = ConvolveTransposed(d.narrow(0, 2 * n, n), weights_[0].convolution);
-  const at::Tensor fake = images.narrow(0, n, n);
-  TanhBackward(fake.data_ptr<float>(), d.data_ptr<float>(), d.numel());
-  return d;
+  return ConvolveTransposed(d.narrow(0, 2 * n, n), weights_[0].convolution);
 }
 
 void Dcgan::GeneratorBackward(const at::Tensor& latent, at::Tensor image_gradient,

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "libs/domain/run_config.h"
 #include "libs/gan/convolution.h"
+#include "libs/gan/networks.h"
 #include "libs/tensor/tensor_bundle.h"
 
 // The networks and the gradient of one micro-batch, written out by hand over LibTorch's
@@ -60,11 +61,7 @@ struct LayerGradient {
 
 struct UnitSums {
   std::vector<LayerGradient> generator, discriminator;
-  // Sums over images.
-  double discriminator_loss = 0;
-  double generator_loss = 0;
-  int64_t real_correct = 0;
-  int64_t fake_correct = 0;
+  UnitTotals totals;
 };
 
 enum class Statistics { kBatch, kRunning };
@@ -115,8 +112,13 @@ class Dcgan {
   // `unit_images` images as far as this micro-batch contributes. `images` is (2n, 3, side, side) in
   // channels-last order: the first n are real, the others are overwritten with the generator's.
   // `latent` is (n, latent_dim).
-  void AddGradient(const at::Tensor& latent, double real_label, int64_t unit_images,
-                   at::Tensor& images, UnitSums& sums) const;
+  void AddGradient(const at::Tensor& latent, const Objective& objective, at::Tensor& images,
+                   UnitSums& sums) const;
+
+  // The first layer whose output at these inputs holds a value that is not finite, such as
+  // "generator.main.3"; empty: none. `images` as above.
+  std::string FirstLayerNotFinite(const at::Tensor& latent, const Objective& objective,
+                                  at::Tensor& images) const;
 
   // Zero sums of the right shapes.
   UnitSums MakeSums() const;
@@ -132,18 +134,17 @@ class Dcgan {
   // Runs the discriminator over real and fake images up to its last convolution.
   std::vector<Trace> Judge(const at::Tensor& images, UnitSums& sums) const;
 
-  // Gradients of the three losses by the logits, one after the other: of the discriminator's by the
-  // real and by the fake ones, of the generator's by the fake ones. Adds losses and accuracies to
-  // `sums`.
-  at::Tensor LogitGradients(const at::Tensor& logits, double real_label, int64_t unit_images,
-                            UnitSums& sums) const;
+  // The images as the discriminator sees them.
+  at::Tensor Augmented(const at::Tensor& images, const Objective& objective) const;
+
+  at::Tensor Logits(const Trace& last) const;
 
   // Back through the discriminator from the gradients of the logits; the gradient of the
-  // generator's loss by the fake images is returned.
+  // generator's loss by the fake images, as the discriminator saw them, is returned.
   at::Tensor DiscriminatorBackward(const at::Tensor& logit_gradients, const at::Tensor& images,
                                    std::vector<Trace>& judged, UnitSums& sums) const;
 
-  // Back through the generator from the gradient by its images.
+  // Back through the generator from the gradient by its images before tanh.
   void GeneratorBackward(const at::Tensor& latent, at::Tensor image_gradient,
                          std::vector<Trace>& generated, UnitSums& sums) const;
 

@@ -16,7 +16,7 @@
 
 namespace gannet {
 
-// Sets the threads of OpenMP and of BLAS for this process, both (they oversubscribe each other
+// Sets the threads of OpenMP for this process, one of BLAS (they oversubscribe each other
 // otherwise), and malloc (TuneMalloc). Call first in main.
 void ConfigureCompute(int threads);
 
@@ -32,8 +32,10 @@ ComputeDescription DescribeCompute();
 // WeightsSpec.
 TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed);
 
-// Adam's zero state. Layout AdamStateSpec.
-TensorBundle InitialAdamState(const ModelConfig& model);
+// Adam's zero state. Layout AdamStateSpec. The generator's average, if one is kept, begins as the
+// parameters in `weights` (layout WeightsSpec).
+TensorBundle InitialAdamState(const ModelConfig& model, const AdamConfig& adam,
+                              const TensorBundle& weights);
 
 // What to compute the gradient of. The noise of image `position` is the stream (seed, kNoise,
 // round, slot << 20 | position), whatever the micro-batch and the attempt: a round is below 2^48, a
@@ -43,12 +45,13 @@ struct UnitTask {
   int slot = 0;
   uint64_t seed = 0;
   int micro_batch = 32;
-  double real_label = 1.0;
+  ObjectiveConfig objective;
   int image_count = 0;
   // Writes image `position` (0 .. image_count-1 of the unit) as 3 x size x size floats in [-1, 1].
-  // An error ends the computation with that status. Called in order, one call at a time, from a
-  // thread that reads a micro-batch ahead.
+  // An error ends the computation with that status. Called from threads that read a micro-batch
+  // ahead: in order and one call at a time when data_threads is 1, otherwise side by side.
   std::function<absl::Status(int position, absl::Span<float> out)> read_image;
+  int data_threads = 1;
   // Called after each micro-batch with the number done. May be empty.
   std::function<void(int done)> on_progress;
   // When it turns true the computation ends with CANCELLED at the next micro-batch. May be null.
@@ -80,25 +83,45 @@ class GradientComputer {
   // Returns: INVALID_ARGUMENT - another layout, or a value that is not finite.
   virtual absl::Status SetWeights(const TensorBundle& weights) = 0;
 
-  // Returns: CANCELLED; FAILED_PRECONDITION - no weights; INVALID_ARGUMENT - a number of the task
-  // is out of range; RESOURCE_EXHAUSTED - not enough memory; INTERNAL - the result is not finite (a
-  // diverged run), naming the tensor; what read_image returned.
+  // Returns: CANCELLED; FAILED_PRECONDITION - no weights; INVALID_ARGUMENT - a number or name of
+  // the task is out of range; RESOURCE_EXHAUSTED - not enough memory; INTERNAL - the result is not
+  // finite (a diverged run), naming round, slot and the layer where it began; what read_image
+  // returned.
   virtual absl::StatusOr<UnitGradient> Compute(const UnitTask& task) = 0;
 };
 
-// Returns: INVALID_ARGUMENT - a network this library cannot build.
+// Where gradients are computed.
+struct ComputeDevice {
+  std::string name = "cpu";        // "cpu", "cuda" or "cuda:1"
+  std::string precision = "fp32";  // of convolutions on a GPU: "fp32", "tf32" or "bf16"
+  // Computes on the CPU as on any device, without this library's own kernels: to compare with.
+  bool generic = false;
+};
+
+// On the CPU. Returns: INVALID_ARGUMENT - a network this library cannot build.
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const ModelConfig& model);
+
+// Returns: as above; INVALID_ARGUMENT - no such device; FAILED_PRECONDITION - this LibTorch or this
+// machine has no such device.
+absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputerOn(
+    const ComputeDevice& device, const ModelConfig& model);
 
 // One optimizer update, in place, given the round's gradient (layout GradientSpec, means already
 // image-weighted over the round) and the round's micro-batches k: BatchNorm buffers pass by pass r'
 // = (1-m)^k r + (1-(1-m)^k) s with m = 0.1, the counter adds k per pass; then Adam as PyTorch
 // computes it (torch.optim.Adam, amsgrad off, no weight decay), each network at its own learning
-// rate. Deterministic: no thread count changes a bit.
+// rate; then, if the generator's average is kept, a = d a + (1-d) p at update t with d =
+// min(ema_decay, (1+t)/(10+t)), so that a young average forgets the initial weights.
+// Deterministic: no thread count changes a bit.
 //
 // Returns: INVALID_ARGUMENT - a layout differs, or k < 1; then nothing has changed.
 absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
                         const TensorBundle& round_gradient, int64_t micro_batches,
                         TensorBundle& weights, TensorBundle& adam_state);
+
+// The weights to draw samples from: `weights` with the generator's parameters replaced by their
+// average, where `adam_state` (layout AdamStateSpec) has one. Buffers stay those of the generator.
+TensorBundle AveragedWeights(const TensorBundle& weights, const TensorBundle& adam_state);
 
 // Images in planar RGB, 3 x image_size x image_size floats in [-1, 1] each.
 struct ImageBatch {
@@ -106,14 +129,30 @@ struct ImageBatch {
   std::vector<std::vector<float>> images;
 };
 
+// The images of a batch, one after the other.
+std::vector<float> Flattened(const ImageBatch& batch);
+
 enum class SampleMode { kEval, kBatchStatistics };
 
-// Generates `count` images; image i from the noise stream (seed, kSampleNoise, 0, i): the same
-// faces at every version. kEval uses the running averages; kBatchStatistics those of this batch
-// (for comparison).
+// A point of the latent space: latent_dim numbers.
+using Latent = std::vector<float>;
+
+// Point `index` of a seed: the noise stream (seed, kSampleNoise, 0, index). Standard normal.
+Latent SampleLatent(const ModelConfig& model, uint64_t seed, uint64_t index);
+
+// Generates an image per point. kEval uses the running averages; kBatchStatistics those of this
+// batch (for comparison).
 //
-// Returns: INVALID_ARGUMENT - another layout, or a negative count; RESOURCE_EXHAUSTED - not enough
-// memory.
+// Returns: INVALID_ARGUMENT - another layout, or a point of another dimension; RESOURCE_EXHAUSTED -
+// not enough memory.
+absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights,
+                                          absl::Span<const Latent> latents,
+                                          SampleMode mode = SampleMode::kEval);
+
+// Generates `count` images, image i from SampleLatent(model, seed, i): the same faces at every
+// version.
+//
+// Returns: as above; INVALID_ARGUMENT - a negative count.
 absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights,
                                           uint64_t seed, int count,
                                           SampleMode mode = SampleMode::kEval);

@@ -1,9 +1,11 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <future>
-#include <optional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -12,10 +14,13 @@
 #include "libs/base/status_macros.h"
 #include "libs/domain/dcgan_layout.h"
 #include "libs/domain/round_plan.h"
+#include "libs/gan/augment.h"
 #include "libs/gan/compute.h"
 #include "libs/gan/dcgan.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/kernels.h"
+#include "libs/gan/losses.h"
+#include "libs/gan/networks.h"
 
 namespace gannet {
 namespace {
@@ -26,6 +31,8 @@ constexpr int kPositionBits = 20;
 constexpr int64_t kMaxRound = (int64_t{1} << 48) - 1;
 constexpr int kMaxSlot = (1 << (32 - kPositionBits)) - 1;
 constexpr int kMaxImages = 1 << kPositionBits;
+
+constexpr int kMaxDataThreads = 256;
 
 absl::Status CheckTask(const UnitTask& task) {
   if (task.round < 0 || task.round > kMaxRound) {
@@ -44,8 +51,17 @@ absl::Status CheckTask(const UnitTask& task) {
     return absl::InvalidArgumentError(
         absl::StrCat("micro-batch must be at least 1: got ", task.micro_batch));
   }
+  if (task.data_threads < 1 || task.data_threads > kMaxDataThreads) {
+    return absl::InvalidArgumentError(absl::StrCat("data threads out of range 1..", kMaxDataThreads,
+                                                   ": got ", task.data_threads));
+  }
+  GANNET_RETURN_IF_ERROR(ValidateObjective(task.objective));
   if (!task.read_image) return absl::InvalidArgumentError("read_image is not set");
   return absl::OkStatus();
+}
+
+uint64_t SlotAndPosition(const UnitTask& task, int position) {
+  return static_cast<uint64_t>(task.slot) << kPositionBits | static_cast<uint64_t>(position);
 }
 
 // Intervals only: how long the computation took decides nothing.
@@ -66,12 +82,12 @@ struct MicroBatch {
   std::future<absl::Status> read;
 };
 
-class CpuGradientComputer final : public GradientComputer {
+class NetworkGradientComputer final : public GradientComputer {
  public:
-  explicit CpuGradientComputer(const ModelConfig& model)
+  NetworkGradientComputer(const ModelConfig& model, std::unique_ptr<gan::Networks> networks)
       : model_(model),
-        pixels_(int64_t{model.image_size} * model.image_size),
-        planar_(static_cast<size_t>(3 * pixels_)) {}
+        networks_(std::move(networks)),
+        pixels_(int64_t{model.image_size} * model.image_size) {}
 
   absl::Status SetWeights(const TensorBundle& weights) override {
     GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model_)));
@@ -79,17 +95,17 @@ class CpuGradientComputer final : public GradientComputer {
     gan::PrepareComputeThread();
     const c10::InferenceMode inference;
     try {
-      networks_.reset();
-      networks_.emplace(model_, weights);
+      has_weights_ = false;
+      networks_->SetWeights(weights);
+      has_weights_ = true;
     } catch (...) {
-      networks_.reset();
       return gan::StatusFromException("taking over weights");
     }
     return absl::OkStatus();
   }
 
   absl::StatusOr<UnitGradient> Compute(const UnitTask& task) override {
-    if (!networks_) return absl::FailedPreconditionError("no weights: call SetWeights first");
+    if (!has_weights_) return absl::FailedPreconditionError("no weights: call SetWeights first");
     GANNET_RETURN_IF_ERROR(CheckTask(task));
     gan::PrepareComputeThread();
     const c10::InferenceMode inference;
@@ -104,7 +120,7 @@ class CpuGradientComputer final : public GradientComputer {
   absl::StatusOr<UnitGradient> ComputeChecked(const UnitTask& task) {
     const Stopwatch total;
     UnitGradient result;
-    gan::UnitSums sums = networks_->MakeSums();
+    networks_->BeginUnit();
     const std::vector<int> counts = MicroBatchSizes(task.image_count, task.micro_batch);
     int position = 0;
     MicroBatch next = StartReading(task, position, counts.front());
@@ -119,19 +135,19 @@ class CpuGradientComputer final : public GradientComputer {
       result.data_seconds += waiting.Seconds();
       at::Tensor images = std::move(next.images);
       if (i + 1 < counts.size()) next = StartReading(task, position + count, counts[i + 1]);
-      networks_->AddGradient(DrawNoise(task, position, count), task.real_label, task.image_count,
-                             images, sums);
+      const auto augmentations = DrawAugmentations(task, position, count);
+      networks_->Add(DrawNoise(task, position, count), ObjectiveOf(task, augmentations), images);
       position += count;
       ++result.micro_batch_count;
       if (task.on_progress) task.on_progress(result.micro_batch_count);
     }
 
-    result.gradient = networks_->ToGradient(sums, task.image_count);
+    result.gradient = networks_->Gradient(task.image_count);
     if (const absl::Status finite = result.gradient.CheckFinite(); !finite.ok()) {
-      return absl::InternalError(
-          absl::StrCat("the gradient is not finite, the run has diverged: ", finite.message()));
+      return Diverged(task, counts, finite);
     }
     const double images = task.image_count;
+    const gan::UnitTotals sums = networks_->Totals();
     result.discriminator_loss = sums.discriminator_loss / images;
     result.generator_loss = sums.generator_loss / images;
     result.real_accuracy = static_cast<double>(sums.real_correct) / images;
@@ -144,9 +160,7 @@ class CpuGradientComputer final : public GradientComputer {
   // computed. One at a time.
   MicroBatch StartReading(const UnitTask& task, int position, int count) {
     MicroBatch batch;
-    batch.images =
-        at::empty({2 * count, 3, model_.image_size, model_.image_size},
-                  at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
+    batch.images = networks_->NewHostBatch(count);
     float* const out = batch.images.data_ptr<float>();
     batch.read = std::async(std::launch::async, [this, &task, position, count, out] {
       return ReadImages(task, position, count, out);
@@ -154,22 +168,101 @@ class CpuGradientComputer final : public GradientComputer {
     return batch;
   }
 
-  absl::Status ReadImages(const UnitTask& task, int position, int count, float* interleaved) {
-    for (int i = 0; i < count; ++i) {
-      GANNET_RETURN_IF_ERROR(task.read_image(position + i, absl::MakeSpan(planar_)));
-      gan::PlanarToInterleaved(planar_.data(), interleaved + i * 3 * pixels_, 3, pixels_);
+  absl::Status ReadImages(const UnitTask& task, int position, int count, float* interleaved) const {
+    const int threads = std::min(task.data_threads, count);
+    if (threads == 1) return ReadEveryNth(task, position, count, 0, 1, interleaved);
+    std::vector<std::future<absl::Status>> readers;
+    for (int t = 0; t < threads; ++t) {
+      readers.push_back(std::async(std::launch::async, [&, t] {
+        return ReadEveryNth(task, position, count, t, threads, interleaved);
+      }));
+    }
+    absl::Status status;
+    for (std::future<absl::Status>& reader : readers) status.Update(reader.get());
+    return status;
+  }
+
+  absl::Status ReadEveryNth(const UnitTask& task, int position, int count, int first, int step,
+                            float* interleaved) const {
+    std::vector<float> planar(static_cast<size_t>(3 * pixels_));
+    for (int i = first; i < count; i += step) {
+      GANNET_RETURN_IF_ERROR(task.read_image(position + i, absl::MakeSpan(planar)));
+      if (task.objective.flip && VariationOf(task, position + i, {}).flip) {
+        MirrorRows(absl::MakeSpan(planar));
+      }
+      gan::PlanarToInterleaved(planar.data(), interleaved + int64_t{i} * 3 * pixels_, 3, pixels_);
     }
     return absl::OkStatus();
+  }
+
+  void MirrorRows(absl::Span<float> planar) const {
+    const size_t side = static_cast<size_t>(model_.image_size);
+    for (size_t row = 0; row < planar.size(); row += side) {
+      std::reverse(planar.begin() + static_cast<std::ptrdiff_t>(row),
+                   planar.begin() + static_cast<std::ptrdiff_t>(row + side));
+    }
+  }
+
+  gan::ImageVariation VariationOf(const UnitTask& task, int position,
+                                  const gan::AugmentPolicy& policy) const {
+    return gan::DrawVariation(task.seed, static_cast<uint64_t>(task.round),
+                              SlotAndPosition(task, position), task.objective.flip, policy,
+                              model_.image_size);
+  }
+
+  // Of a micro-batch: the real images' first, then those of the generated ones.
+  std::vector<gan::ImageAugmentation> DrawAugmentations(const UnitTask& task, int position,
+                                                        int count) const {
+    const gan::AugmentPolicy policy = gan::ParseAugmentPolicy(task.objective.augment);
+    std::vector<gan::ImageAugmentation> augmentations;
+    if (!policy.any()) return augmentations;
+    augmentations.resize(2 * static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i) {
+      const gan::ImageVariation variation = VariationOf(task, position + i, policy);
+      augmentations[static_cast<size_t>(i)] = variation.real;
+      augmentations[static_cast<size_t>(count) + static_cast<size_t>(i)] = variation.fake;
+    }
+    return augmentations;
+  }
+
+  static gan::Objective ObjectiveOf(const UnitTask& task,
+                                    const std::vector<gan::ImageAugmentation>& augmentations) {
+    return {.loss = gan::FindLoss(task.objective.loss),
+            .real_label = task.objective.real_label,
+            .augmentations = augmentations,
+            .unit_images = task.image_count};
+  }
+
+  // Says where a result that is not finite began, by computing the forward passes again.
+  absl::Status Diverged(const UnitTask& task, const std::vector<int>& counts,
+                        const absl::Status& finite) {
+    const std::string where = absl::StrCat("round ", task.round, ", slot ", task.slot);
+    int position = 0;
+    for (size_t i = 0; i < counts.size(); ++i) {
+      MicroBatch batch = StartReading(task, position, counts[i]);
+      GANNET_RETURN_IF_ERROR(batch.read.get());
+      const auto augmentations = DrawAugmentations(task, position, counts[i]);
+      const std::string layer = networks_->FirstLayerNotFinite(
+          DrawNoise(task, position, counts[i]), ObjectiveOf(task, augmentations), batch.images);
+      if (!layer.empty()) {
+        return absl::InternalError(absl::StrCat(
+            "the run has diverged: ", where, ", micro-batch ", i + 1, ": the output of ", layer,
+            " is not finite (its weights are); a smaller learning rate may help"));
+      }
+      position += counts[i];
+    }
+    return absl::InternalError(absl::StrCat("the run has diverged: ", where,
+                                            ": all layers' outputs are finite, but not the "
+                                            "gradient: ",
+                                            finite.message()));
   }
 
   at::Tensor DrawNoise(const UnitTask& task, int position, int count) const {
     at::Tensor latent = at::empty({count, model_.latent_dim}, at::kFloat);
     const size_t dim = static_cast<size_t>(model_.latent_dim);
     for (int i = 0; i < count; ++i) {
-      const uint64_t slot_and_position =
-          static_cast<uint64_t>(task.slot) << kPositionBits | static_cast<uint64_t>(position + i);
       PhiloxStream stream(task.seed, RandomPurpose::kNoise, static_cast<uint64_t>(task.round),
-                          slot_and_position);
+                          SlotAndPosition(task, position + i));
       FillNormal(stream,
                  absl::MakeSpan(latent.data_ptr<float>() + static_cast<size_t>(i) * dim, dim));
     }
@@ -177,16 +270,26 @@ class CpuGradientComputer final : public GradientComputer {
   }
 
   const ModelConfig model_;
+  const std::unique_ptr<gan::Networks> networks_;
   const int64_t pixels_;
-  std::vector<float> planar_;
-  std::optional<gan::Dcgan> networks_;
+  bool has_weights_ = false;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const ModelConfig& model) {
+  return MakeGradientComputerOn({}, model);
+}
+
+absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputerOn(
+    const ComputeDevice& device, const ModelConfig& model) {
   GANNET_RETURN_IF_ERROR(gan::CheckModel(model));
-  return std::make_unique<CpuGradientComputer>(model);
+  if (device.name == "cpu" && !device.generic) {
+    return std::make_unique<NetworkGradientComputer>(model, gan::MakeCpuNetworks(model));
+  }
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<gan::Networks> networks,
+                          gan::MakeDeviceNetworks(model, device));
+  return std::make_unique<NetworkGradientComputer>(model, std::move(networks));
 }
 
 }  // namespace gannet

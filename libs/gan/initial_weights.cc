@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "libs/base/philox.h"
 #include "libs/domain/dcgan_layout.h"
 #include "libs/gan/gan.h"
@@ -44,10 +46,29 @@ TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed) {
   return weights;
 }
 
-TensorBundle InitialAdamState(const ModelConfig& model) {
+TensorBundle InitialAdamState(const ModelConfig& model, const AdamConfig& adam,
+                              const TensorBundle& weights) {
   TensorBundle state;
-  for (const TensorSpec& spec : AdamStateSpec(model)) state.Add(Tensor::Zeros(spec));
+  for (const TensorSpec& spec : AdamStateSpec(model, adam)) {
+    Tensor tensor = Tensor::Zeros(spec);
+    absl::string_view parameter = spec.name;
+    if (absl::ConsumeSuffix(&parameter, kAverageSuffix)) {
+      tensor.bytes = weights.Find(std::string(parameter))->bytes;
+    }
+    state.Add(std::move(tensor));
+  }
   return state;
+}
+
+TensorBundle AveragedWeights(const TensorBundle& weights, const TensorBundle& adam_state) {
+  TensorBundle averaged;
+  for (const Tensor& tensor : weights.tensors()) {
+    const Tensor* average = adam_state.Find(absl::StrCat(tensor.spec.name, kAverageSuffix));
+    Tensor taken = tensor;
+    if (average != nullptr) taken.bytes = average->bytes;
+    averaged.Add(std::move(taken));
+  }
+  return averaged;
 }
 
 }  // namespace gannet

@@ -10,7 +10,7 @@
 namespace gannet {
 namespace {
 
-constexpr ModelConfig kModel{.image_size = 32, .latent_dim = 50, .base_width = 16};
+const ModelConfig kModel{.image_size = 32, .latent_dim = 50, .base_width = 16};
 
 struct Moments {
   double mean = 0, std = 0;
@@ -55,7 +55,7 @@ TEST(InitialWeightsTest, FollowTheSeedAndDifferBetweenTensors) {
 }
 
 TEST(InitialAdamStateTest, IsZero) {
-  const TensorBundle state = InitialAdamState(kModel);
+  const TensorBundle state = InitialAdamState(kModel, AdamConfig{}, InitialWeights(kModel, 1));
 
   EXPECT_OK(state.CheckSpec(AdamStateSpec(kModel)));
   for (const Tensor& tensor : state.tensors()) {

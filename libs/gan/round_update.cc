@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -39,6 +40,18 @@ GANNET_TARGET_CLONES void AdamLoop(const AdamFactors& f, int64_t count,
     exp_avg_sq[i] = v;
     parameter[i] += f.negative_step * m / denominator;
   }
+}
+
+GANNET_TARGET_CLONES void AverageLoop(float decay, int64_t count, const float* __restrict parameter,
+                                      float* __restrict average) {
+  const float rest = 1 - decay;
+  for (int64_t i = 0; i < count; ++i) average[i] = decay * average[i] + rest * parameter[i];
+}
+
+// As TensorFlow's ExponentialMovingAverage with num_updates has it.
+float AverageDecay(const AdamConfig& adam, int64_t step) {
+  const double t = static_cast<double>(step);
+  return static_cast<float>(std::min(adam.ema_decay, (1 + t) / (10 + t)));
 }
 
 AdamFactors MakeAdamFactors(const AdamConfig& adam, double learning_rate, int64_t step) {
@@ -120,7 +133,7 @@ absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
   }
   GANNET_RETURN_IF_ERROR(round_gradient.CheckSpec(GradientSpec(model)));
   GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
-  GANNET_RETURN_IF_ERROR(adam_state.CheckSpec(AdamStateSpec(model)));
+  GANNET_RETURN_IF_ERROR(adam_state.CheckSpec(AdamStateSpec(model, adam)));
 
   for (const BatchNormLayout& layout : BatchNormLayouts(model)) {
     FoldBatchNorm(layout, round_gradient, micro_batches, weights);
@@ -137,6 +150,10 @@ absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
              weights.Find(spec.name)->mutable_f32().data(),
              adam_state.Find(absl::StrCat(spec.name, ".exp_avg"))->mutable_f32().data(),
              adam_state.Find(absl::StrCat(spec.name, ".exp_avg_sq"))->mutable_f32().data());
+    if (Tensor* average = adam_state.Find(absl::StrCat(spec.name, kAverageSuffix))) {
+      AverageLoop(AverageDecay(adam, step->i64_scalar()), spec.element_count(),
+                  weights.Find(spec.name)->f32().data(), average->mutable_f32().data());
+    }
   }
   return absl::OkStatus();
 }

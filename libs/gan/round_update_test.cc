@@ -16,7 +16,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr ModelConfig kModel{.image_size = 32, .latent_dim = 20, .base_width = 8};
+const ModelConfig kModel{.image_size = 32, .latent_dim = 20, .base_width = 8};
 
 // A gradient of the size that training gives, some values zero.
 TensorBundle MakeGradient(double factor = 1) {
@@ -36,7 +36,7 @@ TensorBundle MakeGradient(double factor = 1) {
 void ExpectLibTorchsAdam(const AdamConfig& adam) {
   const TensorBundle start = InitialWeights(kModel, 1);
   TensorBundle weights = start;
-  TensorBundle state = InitialAdamState(kModel);
+  TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
   const int steps = 5;
 
   for (int step = 1; step <= steps; ++step) {
@@ -78,7 +78,8 @@ TEST(ApplyRoundTest, NetworksWithRatesOfTheirOwnHaveAnAdamOfLibTorchEach) {
 
 TEST(ApplyRoundTest, RatesOfTheirOwnEqualToTheSharedOneChangeNoBit) {
   TensorBundle shared = InitialWeights(kModel, 1), own = shared;
-  TensorBundle shared_state = InitialAdamState(kModel), own_state = shared_state;
+  TensorBundle shared_state = InitialAdamState(kModel, AdamConfig{}, shared),
+               own_state = shared_state;
   const AdamConfig adam{.learning_rate = 2e-3};
   AdamConfig spelled_out = adam;
   spelled_out.learning_rate = 0.5;
@@ -95,7 +96,7 @@ TEST(ApplyRoundTest, RatesOfTheirOwnEqualToTheSharedOneChangeNoBit) {
 TEST(ApplyRoundTest, ZeroGradientMovesNothing) {
   const TensorBundle start = InitialWeights(kModel, 1);
   TensorBundle weights = start;
-  TensorBundle state = InitialAdamState(kModel);
+  TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
 
   ASSERT_OK(ApplyRound(kModel, AdamConfig{}, MakeGradient(0), 1, weights, state));
 
@@ -109,7 +110,7 @@ TEST(ApplyRoundTest, BatchNormBuffersFollowTheFormulaPassByPass) {
     const TensorBundle start = InitialWeights(kModel, 1);
     const TensorBundle gradient = MakeGradient();
     TensorBundle weights = start;
-    TensorBundle state = InitialAdamState(kModel);
+    TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
 
     ASSERT_OK(ApplyRound(kModel, AdamConfig{}, gradient, k, weights, state));
 
@@ -166,7 +167,7 @@ TEST(ApplyRoundTest, BatchNormBuffersAreLibTorchsBitForBitWhereTheStatisticsAreE
       gradient.Find(layout.prefix + ".batch_mean.fake")->mutable_f32()[c] = mean[c];
       gradient.Find(layout.prefix + ".batch_var.fake")->mutable_f32()[c] = variance[c];
     }
-    TensorBundle state = InitialAdamState(kModel);
+    TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
 
     ASSERT_OK(ApplyRound(kModel, AdamConfig{}, gradient, 1, weights, state));
 
@@ -183,7 +184,7 @@ TEST(ApplyRoundTest, BatchNormBuffersAreLibTorchsBitForBitWhereTheStatisticsAreE
 
 TEST(ApplyRoundTest, SavedAndReloadedStateContinuesWithTheSameBits) {
   TensorBundle weights = InitialWeights(kModel, 1);
-  TensorBundle state = InitialAdamState(kModel);
+  TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
   ASSERT_OK(ApplyRound(kModel, AdamConfig{}, MakeGradient(), 2, weights, state));
   TensorBundle copied_weights = weights, copied_state = state;
 
@@ -195,10 +196,45 @@ TEST(ApplyRoundTest, SavedAndReloadedStateContinuesWithTheSameBits) {
   }
 }
 
+TEST(ApplyRoundTest, AverageOfTheGeneratorFollowsItsParameters) {
+  const AdamConfig adam{.ema_decay = 0.25};
+  TensorBundle weights = InitialWeights(kModel, 1);
+  TensorBundle state = InitialAdamState(kModel, adam, weights);
+  const std::string name = "generator.main.0.weight";
+  const float start = weights.Find(name)->f32()[3];
+  EXPECT_EQ(state.Find(name + ".ema")->f32()[3], start);
+  EXPECT_EQ(state.Find("discriminator.main.0.weight.ema"), nullptr);
+
+  ASSERT_OK(ApplyRound(kModel, adam, MakeGradient(), 1, weights, state));
+  const float first = weights.Find(name)->f32()[3];
+  ASSERT_OK(ApplyRound(kModel, adam, MakeGradient(), 1, weights, state));
+  const float second = weights.Find(name)->f32()[3];
+
+  // Decays 2/11 and, because that is smaller than 3/12, 1/4.
+  const double after_first = 2.0 / 11 * start + 9.0 / 11 * first;
+  EXPECT_NEAR(state.Find(name + ".ema")->f32()[3], 0.25 * after_first + 0.75 * second, 1e-8);
+  const TensorBundle averaged = AveragedWeights(weights, state);
+  EXPECT_OK(averaged.CheckSpec(WeightsSpec(kModel)));
+  EXPECT_EQ(averaged.Find(name)->bytes, state.Find(name + ".ema")->bytes);
+  for (const char* kept : {"generator.main.1.running_mean", "discriminator.main.0.weight"}) {
+    EXPECT_EQ(averaged.Find(kept)->bytes, weights.Find(kept)->bytes) << kept;
+  }
+}
+
+TEST(ApplyRoundTest, WithoutADecayNoAverageIsKept) {
+  const TensorBundle weights = InitialWeights(kModel, 1);
+
+  const TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
+
+  EXPECT_EQ(state.Find("generator.main.0.weight.ema"), nullptr);
+  EXPECT_EQ(AveragedWeights(weights, state).Find("generator.main.0.weight")->bytes,
+            weights.Find("generator.main.0.weight")->bytes);
+}
+
 TEST(ApplyRoundTest, AnotherLayoutIsRefusedAndChangesNothing) {
   const TensorBundle start = InitialWeights(kModel, 1);
   TensorBundle weights = start;
-  TensorBundle state = InitialAdamState(kModel);
+  TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
   TensorBundle without_statistics;
   for (const TensorSpec& spec : ParameterSpec(kModel)) without_statistics.Add(Tensor::Zeros(spec));
 

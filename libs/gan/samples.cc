@@ -17,21 +17,20 @@ namespace gannet {
 namespace {
 
 // Images generated at once in eval mode, where the number changes nothing but memory.
-constexpr int kEvalBatch = 64;
+constexpr size_t kEvalBatch = 64;
 
-// Adds the images of the noise streams from `first` on.
-void GenerateBatch(const gan::Generator& generator, const ModelConfig& model, uint64_t seed,
-                   int first, int count, gan::Statistics statistics, ImageBatch& out) {
+// Adds the images of these points.
+void GenerateBatch(const gan::Generator& generator, const ModelConfig& model,
+                   absl::Span<const Latent> latents, gan::Statistics statistics, ImageBatch& out) {
   const size_t dim = static_cast<size_t>(model.latent_dim);
+  const auto count = static_cast<int64_t>(latents.size());
   at::Tensor latent = at::empty({count, model.latent_dim}, at::kFloat);
-  for (int i = 0; i < count; ++i) {
-    PhiloxStream stream(seed, RandomPurpose::kSampleNoise, 0, static_cast<uint64_t>(first + i));
-    FillNormal(stream,
-               absl::MakeSpan(latent.data_ptr<float>() + static_cast<size_t>(i) * dim, dim));
+  for (size_t i = 0; i < latents.size(); ++i) {
+    std::copy(latents[i].begin(), latents[i].end(), latent.data_ptr<float>() + i * dim);
   }
   const at::Tensor images = generator.Generate(latent, statistics);
   const int64_t pixels = int64_t{model.image_size} * model.image_size;
-  for (int i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     std::vector<float>& image = out.images.emplace_back(static_cast<size_t>(3 * pixels));
     gan::InterleavedToPlanar(images.data_ptr<float>() + i * 3 * pixels, image.data(), 3, pixels);
   }
@@ -39,13 +38,35 @@ void GenerateBatch(const gan::Generator& generator, const ModelConfig& model, ui
 
 }  // namespace
 
+Latent SampleLatent(const ModelConfig& model, uint64_t seed, uint64_t index) {
+  Latent latent(static_cast<size_t>(model.latent_dim));
+  PhiloxStream stream(seed, RandomPurpose::kSampleNoise, 0, index);
+  FillNormal(stream, absl::MakeSpan(latent));
+  return latent;
+}
+
 absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights,
                                           uint64_t seed, int count, SampleMode mode) {
-  GANNET_RETURN_IF_ERROR(gan::CheckModel(model));
-  GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
   if (count < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("the number of images must not be negative: got ", count));
+  }
+  std::vector<Latent> latents;
+  for (int i = 0; i < count; ++i) {
+    latents.push_back(SampleLatent(model, seed, static_cast<uint64_t>(i)));
+  }
+  return GenerateImages(model, weights, latents, mode);
+}
+
+absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights,
+                                          absl::Span<const Latent> latents, SampleMode mode) {
+  GANNET_RETURN_IF_ERROR(gan::CheckModel(model));
+  GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
+  for (const Latent& latent : latents) {
+    if (latent.size() != static_cast<size_t>(model.latent_dim)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a point of ", model.latent_dim, " numbers expected, got one of ", latent.size()));
+    }
   }
   gan::PrepareComputeThread();
   const c10::InferenceMode inference;
@@ -53,15 +74,23 @@ absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const Tensor
     const gan::Generator generator(model, weights);
     ImageBatch batch{.image_size = model.image_size, .images = {}};
     const bool eval = mode == SampleMode::kEval;
-    const int step = eval ? kEvalBatch : std::max(count, 1);
-    for (int first = 0; first < count; first += step) {
-      GenerateBatch(generator, model, seed, first, std::min(step, count - first),
+    const size_t step = eval ? kEvalBatch : std::max<size_t>(latents.size(), 1);
+    for (size_t first = 0; first < latents.size(); first += step) {
+      GenerateBatch(generator, model, latents.subspan(first, step),
                     eval ? gan::Statistics::kRunning : gan::Statistics::kBatch, batch);
     }
     return batch;
   } catch (...) {
     return gan::StatusFromException("generating images");
   }
+}
+
+std::vector<float> Flattened(const ImageBatch& batch) {
+  std::vector<float> pixels;
+  for (const std::vector<float>& image : batch.images) {
+    pixels.insert(pixels.end(), image.begin(), image.end());
+  }
+  return pixels;
 }
 
 }  // namespace gannet

@@ -10,7 +10,7 @@
 namespace gannet {
 namespace {
 
-constexpr ModelConfig kModel{.image_size = 32, .latent_dim = 16, .base_width = 8};
+const ModelConfig kModel{.image_size = 32, .latent_dim = 16, .base_width = 8};
 
 // A disc of one colour, size and place on a ground of another.
 absl::Status ReadDisc(uint64_t index, absl::Span<float> out) {
@@ -35,14 +35,14 @@ absl::Status ReadDisc(uint64_t index, absl::Span<float> out) {
 // Trains for `rounds` rounds of one unit of 16 images in two micro-batches.
 TensorBundle Train(int rounds) {
   TensorBundle weights = InitialWeights(kModel, 1);
-  TensorBundle state = InitialAdamState(kModel);
+  TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
   const std::unique_ptr<GradientComputer> computer = MakeGradientComputer(kModel).value();
   for (int round = 0; round < rounds; ++round) {
     UnitTask task;
     task.round = round;
     task.seed = 1;
     task.micro_batch = 8;
-    task.real_label = 0.9;
+    task.objective.real_label = 0.9;
     task.image_count = 16;
     task.read_image = [round](int position, absl::Span<float> out) {
       return ReadDisc(static_cast<uint64_t>(round * 16 + position), out);
@@ -128,6 +128,11 @@ TEST(GenerateImagesTest, WeightsOfAnotherNetworkAreRefused) {
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(GenerateImages(kModel, InitialWeights(kModel, 1), 7, -1),
               StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(FlattenedTest, KeepsTheOrder) {
+  EXPECT_EQ(Flattened({.image_size = 1, .images = {{1, 2, 3}, {4, 5, 6}}}),
+            (std::vector<float>{1, 2, 3, 4, 5, 6}));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/gan/edge_order.h"
 #include "libs/gan/tile_product.h"
 
 namespace gannet::gan {
@@ -60,22 +61,6 @@ void ComputeTile(const TileKernels<T>& kernels, const TileOutput<T>& output, int
   }
 }
 
-// A pixel of images x side x side.
-struct Pixel {
-  int64_t image, y, x;
-};
-
-Pixel PixelAt(int64_t number, int64_t side) {
-  return {number / (side * side), number / side % side, number % side};
-}
-
-Pixel Next(Pixel p, int64_t side) {
-  if (++p.x < side) return p;
-  p.x = 0;
-  if (++p.y < side) return p;
-  return {p.image + 1, 0, 0};
-}
-
 // Along one axis: wide pixel 2 i + parity is reached by taps of the narrow pixels i + offset.
 struct ParityTap {
   int64_t kernel, offset;
@@ -100,33 +85,94 @@ void ForEachBlockOfPixels(int64_t pixels, int64_t tile_rows, const Body& body) {
   }
 }
 
-// The inputs of the 16 taps of a narrow pixel, each `stride` after the one before; `zeros` in the
-// padding.
-template <typename T>
-void FindPatch(const T* wide, const Pixel& p, int64_t side, int64_t channels, const T* zeros,
-               int64_t stride, const T** taps) {
-  const T* row = wide + ((p.image * 2 * side + 2 * p.y - 1) * 2 * side + 2 * p.x - 1) * channels;
-  for (int64_t ky = 0; ky < kKernel; ++ky, row += 2 * side * channels) {
-    const int64_t y = 2 * p.y - 1 + ky;
-    const bool is_row = y >= 0 && y < 2 * side;
-    for (int64_t kx = 0; kx < kKernel; ++kx, taps += stride) {
-      const int64_t x = 2 * p.x - 1 + kx;
-      *taps = is_row && x >= 0 && x < 2 * side ? row + kx * channels : zeros;
-    }
-  }
+// Which taps of a row or column of the kernel are inside, as bits.
+unsigned TapsInside(bool first, bool last) {
+  return (first ? 0b1110u : 0b1111u) & (last ? 0b0111u : 0b1111u);
 }
 
-// The inputs of the four taps that reach wide pixels of this parity.
-template <typename T>
-void FindParityInputs(const T* narrow, const Pixel& p, int64_t parity, int64_t side,
-                      int64_t channels, const T* zeros, int64_t stride, const T** taps) {
-  for (int64_t t = 0; t < kParityTaps; ++t) {
-    const int64_t y = p.y + kParityTapsOf[parity / 2][t / 2].offset;
-    const int64_t x = p.x + kParityTapsOf[parity % 2][t % 2].offset;
-    const bool is_inside = y >= 0 && x >= 0 && y < side && x < side;
-    taps[t * stride] = is_inside ? narrow + ((p.image * side + y) * side + x) * channels : zeros;
+// The taps of the kernel that are inside the image, bit tap = 4 ky + kx.
+unsigned InsideMask(const Edges& edges) {
+  const unsigned columns = TapsInside(edges.left, edges.right);
+  unsigned mask = 0;
+  for (unsigned ky = 0; ky < kKernel; ++ky) {
+    if ((TapsInside(edges.top, edges.bottom) >> ky & 1) != 0) mask |= columns << (kKernel * ky);
   }
+  return mask;
 }
+
+// The four taps that reach wide pixels of this parity, those whose narrow pixels are inside, as
+// bits.
+unsigned InsideParityMask(const Edges& edges, int64_t parity) {
+  const auto inside = [](const ParityTap& tap, bool first, bool last) {
+    return !(first && tap.offset < 0) && !(last && tap.offset > 0);
+  };
+  unsigned mask = 0;
+  for (int64_t t = 0; t < kParityTaps; ++t) {
+    if (inside(kParityTapsOf[parity / 2][t / 2], edges.top, edges.bottom) &&
+        inside(kParityTapsOf[parity % 2][t % 2], edges.left, edges.right)) {
+      mask |= 1u << t;
+    }
+  }
+  return mask;
+}
+
+// A block of narrow pixels, cut into tiles, and what each tile reads: one pointer per tap and row.
+// A tile reads the taps that any of its rows needs; rows without them, and those beyond the last
+// pixel, read zeros.
+template <typename T, int64_t kMaxTaps>
+struct Block {
+  struct Tile {
+    int taps = 0;
+    int tap[kMaxTaps];  // ascending
+    const T* inputs[kMaxTaps * kMaxTileRows];
+    TileOutput<T> output;
+
+    // The place of the first tap from `first` on.
+    int PlaceOf(int64_t first) const {
+      return static_cast<int>(std::lower_bound(tap, tap + taps, static_cast<int>(first)) - tap);
+    }
+  };
+
+  Block(const EdgeOrder& order, int64_t begin, int64_t pixel_count, int64_t tile_rows)
+      : count(pixel_count), rows(tile_rows), tiles(Quotient(pixel_count, tile_rows)) {
+    int64_t i = 0;
+    order.ForEachSpan(begin, count, [&](const PixelSpan& span) {
+      for (int64_t x = 0; x < span.count; ++x, ++i) {
+        pixels[i] = {span.first.image, span.first.y, span.first.x + x};
+        edges[i] = span.edges;
+      }
+    });
+  }
+
+  // Finds inputs and outputs: mask(edges) has the bits of the taps inside, input(pixel, tap) is
+  // where one that is inside is read, output(pixel) where the result goes.
+  template <typename Mask, typename Input, typename Output>
+  void Find(const T* zeros, T* unread, const Mask& mask, const Input& input, const Output& output) {
+    for (int64_t t = 0; t < tiles; ++t) {
+      Tile& tile = all[t];
+      const int64_t first = t * rows, used = std::min(rows, count - first);
+      unsigned masks[kMaxTileRows] = {}, any = 0;
+      for (int64_t r = 0; r < used; ++r) any |= masks[r] = mask(edges[first + r]);
+      tile.taps = 0;
+      for (int k = 0; k < kMaxTaps; ++k) {
+        if ((any >> k & 1) == 0) continue;
+        const T** const from = tile.inputs + tile.taps * rows;
+        for (int64_t r = 0; r < rows; ++r) {
+          from[r] = (masks[r] >> k & 1) != 0 ? input(pixels[first + r], k) : zeros;
+        }
+        tile.tap[tile.taps++] = k;
+      }
+      for (int64_t r = 0; r < rows; ++r) {
+        tile.output.rows[r] = r < used ? output(pixels[first + r]) : unread;
+      }
+    }
+  }
+
+  const int64_t count, rows, tiles;
+  Pixel pixels[kBlockTiles * kMaxTileRows];
+  Edges edges[kBlockTiles * kMaxTileRows];
+  Tile all[kBlockTiles];
+};
 
 }  // namespace
 
@@ -210,35 +256,33 @@ void StridedConvolve(int64_t images, int64_t side, const T* wide, const StridedW
   const TileKernels<T>& kernels = GetTileKernels<T>();
   const typename StridedWeight<T>::Arranged& panels = weight.ForConvolve();
   const int64_t depth = weight.wide_channels(), channels = weight.narrow_channels();
-  const int64_t rows = kernels.rows;
   const std::vector<T> zeros(static_cast<size_t>(depth));
   const int64_t tap_bytes = depth * kernels.columns * static_cast<int64_t>(sizeof(T));
   const int64_t taps_per_pass = std::clamp<int64_t>(kPanelBytes / tap_bytes, 1, kTaps);
+  const EdgeOrder order(images, side);
 
-  ForEachBlockOfPixels(images * side * side, rows, [&](int64_t begin, int64_t count) {
-    const int64_t tiles = Quotient(count, rows);
-    const T* inputs[kBlockTiles * kTaps * kMaxTileRows];
-    TileOutput<T> outputs[kBlockTiles];
+  ForEachBlockOfPixels(order.size(), kernels.rows, [&](int64_t begin, int64_t count) {
     std::vector<T> unread(static_cast<size_t>(channels));
-    Pixel p = PixelAt(begin, side);
-    for (int64_t i = 0; i < tiles * rows; ++i, p = Next(p, side)) {
-      const T** const taps = inputs + i / rows * kTaps * rows + i % rows;
-      if (i < count) {
-        FindPatch(wide, p, side, depth, zeros.data(), rows, taps);
-      } else {
-        for (int64_t tap = 0; tap < kTaps; ++tap) taps[tap * rows] = zeros.data();
-      }
-      outputs[i / rows].rows[i % rows] =
-          i < count ? narrow + (begin + i) * channels : unread.data();
-    }
+    Block<T, kTaps> block(order, begin, count, kernels.rows);
+    block.Find(
+        zeros.data(), unread.data(), InsideMask,
+        [&](const Pixel& p, int tap) {
+          const int64_t y = 2 * p.y - 1 + tap / kKernel, x = 2 * p.x - 1 + tap % kKernel;
+          return wide + ((p.image * 2 * side + y) * 2 * side + x) * depth;
+        },
+        [&](const Pixel& p) { return narrow + ((p.image * side + p.y) * side + p.x) * channels; });
     for (int64_t tap = 0; tap < kTaps; tap += taps_per_pass) {
-      const int64_t taps = std::min(taps_per_pass, kTaps - tap);
       for (int64_t panel = 0; panel < panels.panels; ++panel) {
-        for (int64_t tile = 0; tile < tiles; ++tile) {
-          ComputeTile(kernels, outputs[tile], panel * kernels.columns, panels.ColumnsOf(panel),
+        for (int64_t t = 0; t < block.tiles; ++t) {
+          const auto& tile = block.all[t];
+          const int from = tile.PlaceOf(tap), to = tile.PlaceOf(tap + taps_per_pass);
+          if (from == to && tap > 0) continue;
+          const T* panels_of[kTaps];
+          for (int k = from; k < to; ++k) panels_of[k - from] = panels.At(panel, tile.tap[k]);
+          ComputeTile(kernels, tile.output, panel * kernels.columns, panels.ColumnsOf(panel),
                       tap > 0, [&](bool add, T* const* out) {
-                        kernels.from_rows(taps, depth, inputs + (tile * kTaps + tap) * rows,
-                                          panels.At(panel, tap), add, out);
+                        kernels.from_rows(to - from, depth, tile.inputs + from * kernels.rows,
+                                          panels_of, add, out);
                       });
         }
       }
@@ -252,34 +296,35 @@ void StridedConvolveTransposed(int64_t images, int64_t side, const T* narrow,
   const TileKernels<T>& kernels = GetTileKernels<T>();
   const typename StridedWeight<T>::Arranged& panels = weight.ForTransposed();
   const int64_t depth = weight.narrow_channels(), channels = weight.wide_channels();
-  const int64_t rows = kernels.rows;
   const std::vector<T> zeros(static_cast<size_t>(depth));
+  const EdgeOrder order(images, side);
 
-  ForEachBlockOfPixels(images * side * side, rows, [&](int64_t begin, int64_t count) {
-    const int64_t tiles = Quotient(count, rows);
-    const T* inputs[kBlockTiles * kParityTaps * kMaxTileRows];
-    TileOutput<T> outputs[kBlockTiles];
+  ForEachBlockOfPixels(order.size(), kernels.rows, [&](int64_t begin, int64_t count) {
     std::vector<T> unread(static_cast<size_t>(channels));
+    Block<T, kParityTaps> block(order, begin, count, kernels.rows);
     for (int64_t parity = 0; parity < kParities; ++parity) {
-      Pixel p = PixelAt(begin, side);
-      for (int64_t i = 0; i < tiles * rows; ++i, p = Next(p, side)) {
-        const T** const taps = inputs + i / rows * kParityTaps * rows + i % rows;
-        T*& output = outputs[i / rows].rows[i % rows];
-        if (i < count) {
-          FindParityInputs(narrow, p, parity, side, depth, zeros.data(), rows, taps);
-          const int64_t wide_row = (p.image * side + p.y) * 2 + parity / 2;
-          output = wide + (wide_row * 2 * side + 2 * p.x + parity % 2) * channels;
-        } else {
-          for (int64_t t = 0; t < kParityTaps; ++t) taps[t * rows] = zeros.data();
-          output = unread.data();
-        }
-      }
+      block.Find(
+          zeros.data(), unread.data(),
+          [&](const Edges& edges) { return InsideParityMask(edges, parity); },
+          [&](const Pixel& p, int t) {
+            const int64_t y = p.y + kParityTapsOf[parity / 2][t / 2].offset;
+            const int64_t x = p.x + kParityTapsOf[parity % 2][t % 2].offset;
+            return narrow + ((p.image * side + y) * side + x) * depth;
+          },
+          [&](const Pixel& p) {
+            const int64_t wide_row = (p.image * side + p.y) * 2 + parity / 2;
+            return wide + (wide_row * 2 * side + 2 * p.x + parity % 2) * channels;
+          });
       for (int64_t panel = 0; panel < panels.panels; ++panel) {
-        for (int64_t tile = 0; tile < tiles; ++tile) {
-          ComputeTile(kernels, outputs[tile], panel * kernels.columns, panels.ColumnsOf(panel),
-                      false, [&](bool add, T* const* out) {
-                        kernels.from_rows(kParityTaps, depth, inputs + tile * kParityTaps * rows,
-                                          panels.At(panel, parity * kParityTaps), add, out);
+        for (int64_t t = 0; t < block.tiles; ++t) {
+          const auto& tile = block.all[t];
+          const T* panels_of[kParityTaps];
+          for (int k = 0; k < tile.taps; ++k) {
+            panels_of[k] = panels.At(panel, parity * kParityTaps + tile.tap[k]);
+          }
+          ComputeTile(kernels, tile.output, panel * kernels.columns, panels.ColumnsOf(panel), false,
+                      [&](bool add, T* const* out) {
+                        kernels.from_rows(tile.taps, depth, tile.inputs, panels_of, add, out);
                       });
         }
       }
@@ -289,7 +334,7 @@ void StridedConvolveTransposed(int64_t images, int64_t side, const T* narrow,
 
 namespace {
 
-// The channels of a tile, for each of `count` pixels side by side.
+// The channels of a tile, for each pixel of a span.
 template <typename T>
 void PackGradient(const TileKernels<T>& kernels, int64_t channels, const T* gradient, int64_t count,
                   int64_t tile, T* to) {
@@ -322,48 +367,59 @@ std::vector<PatchRun> RunsOf(int64_t column, int64_t columns, int64_t channels) 
   return runs;
 }
 
-// Copies a run for pixels first .. first + count into the rows of a panel.
+// Copies a run for the pixels of a span into the rows of a panel.
 template <typename T>
-void PackRun(const TileKernels<T>& kernels, const StridedShape& shape, const T* wide, int64_t first,
-             int64_t count, const PatchRun& run, T* to) {
+void PackRun(const TileKernels<T>& kernels, const StridedShape& shape, const T* wide,
+             const PixelSpan& span, const PatchRun& run, T* to) {
   const int64_t side = shape.side, channels = shape.wide_channels, width = kernels.columns;
   to += run.place;
-  Pixel p = PixelAt(first, side);
-  const int64_t kx = run.tap % kKernel;
-  while (count > 0) {
-    // The pixels up to the end of the row: outside, inside and outside the image.
-    const int64_t pixels = std::min(count, side - p.x);
-    const int64_t y = 2 * p.y - 1 + run.tap / kKernel;
-    const bool is_row = y >= 0 && y < 2 * side;
-    const int64_t before = !is_row ? pixels : kx == 0 && p.x == 0 ? 1 : 0;
-    const int64_t after = is_row && kx == kKernel - 1 && p.x + pixels == side ? 1 : 0;
-    const int64_t inside = std::max<int64_t>(0, pixels - before - after);
-    const int64_t x = 2 * (p.x + before) - 1 + kx;
-    const T* const from = wide + ((p.image * 2 * side + y) * 2 * side + x) * channels + run.channel;
-    for (int64_t i = 0; i < before; ++i) std::fill_n(to + i * width, run.count, T{0});
-    if (run.count == width) {
-      kernels.pack_panel(inside, from, 2 * channels, to + before * width);
-    } else {
-      for (int64_t i = 0; i < inside; ++i) {
-        std::copy_n(from + i * 2 * channels, run.count, to + (before + i) * width);
-      }
-    }
-    for (int64_t i = pixels - after; i < pixels; ++i) std::fill_n(to + i * width, run.count, T{0});
-    to += pixels * width;
-    count -= pixels;
-    p = {p.image + (p.y + 1 == side ? 1 : 0), (p.y + 1) % side, 0};
+  if ((InsideMask(span.edges) >> run.tap & 1) == 0) {
+    for (int64_t i = 0; i < span.count; ++i) std::fill_n(to + i * width, run.count, T{0});
+    return;
+  }
+  const int64_t y = 2 * span.first.y - 1 + run.tap / kKernel;
+  const int64_t x = 2 * span.first.x - 1 + run.tap % kKernel;
+  const T* const from =
+      wide + ((span.first.image * 2 * side + y) * 2 * side + x) * channels + run.channel;
+  if (run.count == width) {
+    kernels.pack_panel(span.count, from, 2 * channels, to);
+    return;
+  }
+  for (int64_t i = 0; i < span.count; ++i) {
+    std::copy_n(from + i * 2 * channels, run.count, to + i * width);
   }
 }
 
-// The columns of `runs` of the patches of pixels first .. first + count; zeros beyond them.
+// Pixels first .. last of a chunk that are summed.
+struct PixelRange {
+  int64_t first, last;
+};
+
+// Packs the columns of `runs` of the patches of `count` pixels from `begin` on: of those pixels
+// only for which a run is inside the image; zeros beyond the runs. Returns what to sum.
 template <typename T>
-void PackPatches(const TileKernels<T>& kernels, const StridedShape& shape, const T* wide,
-                 int64_t first, int64_t count, const std::vector<PatchRun>& runs, T* to) {
-  for (const PatchRun& run : runs) PackRun(kernels, shape, wide, first, count, run, to);
+std::vector<PixelRange> PackPatches(const TileKernels<T>& kernels, const StridedShape& shape,
+                                    const EdgeOrder& order, const T* wide, int64_t begin,
+                                    int64_t count, const std::vector<PatchRun>& runs, T* to) {
   const int64_t used = runs.back().place + runs.back().count, width = kernels.columns;
-  for (int64_t i = 0; used < width && i < count; ++i) {
-    std::fill(to + i * width + used, to + (i + 1) * width, T{0});
-  }
+  std::vector<PixelRange> ranges;
+  int64_t at = 0;
+  order.ForEachSpan(begin, count, [&](const PixelSpan& span) {
+    const unsigned inside = InsideMask(span.edges);
+    const bool is_read = std::any_of(runs.begin(), runs.end(), [&](const PatchRun& run) {
+      return (inside >> run.tap & 1) != 0;
+    });
+    if (is_read) {
+      for (const PatchRun& run : runs) PackRun(kernels, shape, wide, span, run, to + at * width);
+      for (int64_t i = at; used < width && i < at + span.count; ++i) {
+        std::fill(to + i * width + used, to + (i + 1) * width, T{0});
+      }
+      if (ranges.empty() || ranges.back().last != at) ranges.push_back({at, at});
+      ranges.back().last = at + span.count;
+    }
+    at += span.count;
+  });
+  return ranges;
 }
 
 }  // namespace
@@ -372,32 +428,41 @@ template <typename T>
 void StridedWeightGradient(const StridedShape& shape, const T* narrow_gradient, const T* wide,
                            T* weight_gradient) {
   const TileKernels<T>& kernels = GetTileKernels<T>();
-  const int64_t rows = kernels.rows, panel_columns = kernels.columns;
-  const int64_t pixels = shape.images * shape.side * shape.side;
+  const int64_t rows = kernels.rows, panel_columns = kernels.columns, side = shape.side;
   const int64_t columns = kTaps * shape.wide_channels;
   const int64_t tiles = Quotient(shape.narrow_channels, rows);
   const int64_t panels = Quotient(columns, panel_columns);
+  const EdgeOrder order(shape.images, side);
   const std::unique_ptr<T[]> gradients = Room<T>(tiles * kGradientPixels * rows);
 
 #pragma omp parallel
   {
     const std::unique_ptr<T[]> patches = Room<T>(kGradientPixels * panel_columns);
     std::vector<T> unread(static_cast<size_t>(columns));
-    for (int64_t first = 0; first < pixels; first += kGradientPixels) {
-      const int64_t count = std::min(kGradientPixels, pixels - first);
+    for (int64_t first = 0; first < order.size(); first += kGradientPixels) {
+      const int64_t count = std::min(kGradientPixels, order.size() - first);
       // Both loops end with a barrier: nobody reads what is not written, or writes what is read.
 #pragma omp for schedule(static)
       for (int64_t tile = 0; tile < tiles; ++tile) {
-        PackGradient(kernels, shape.narrow_channels,
-                     narrow_gradient + first * shape.narrow_channels, count, tile,
-                     gradients.get() + tile * kGradientPixels * rows);
+        T* to = gradients.get() + tile * kGradientPixels * rows;
+        order.ForEachSpan(first, count, [&](const PixelSpan& span) {
+          const Pixel& p = span.first;
+          PackGradient(
+              kernels, shape.narrow_channels,
+              narrow_gradient + ((p.image * side + p.y) * side + p.x) * shape.narrow_channels,
+              span.count, tile, to);
+          to += span.count * rows;
+        });
       }
 #pragma omp for schedule(dynamic, 1)
       for (int64_t panel = 0; panel < panels; ++panel) {
         const int64_t column = panel * panel_columns;
         const int64_t used = std::min(panel_columns, columns - column);
-        PackPatches(kernels, shape, wide, first, count, RunsOf(column, used, shape.wide_channels),
-                    patches.get());
+        std::vector<PixelRange> ranges =
+            PackPatches(kernels, shape, order, wide, first, count,
+                        RunsOf(column, used, shape.wide_channels), patches.get());
+        // The first chunk must write, also where it has nothing to add.
+        if (ranges.empty() && first == 0) ranges.push_back({0, 0});
         for (int64_t tile = 0; tile < tiles; ++tile) {
           TileOutput<T> output;
           for (int64_t r = 0; r < rows; ++r) {
@@ -405,10 +470,14 @@ void StridedWeightGradient(const StridedShape& shape, const T* narrow_gradient, 
             output.rows[r] = channel < shape.narrow_channels ? weight_gradient + channel * columns
                                                              : unread.data();
           }
-          ComputeTile(kernels, output, column, used, first > 0, [&](bool add, T* const* out) {
-            kernels.from_packed(count, gradients.get() + tile * kGradientPixels * rows,
-                                patches.get(), add, out);
-          });
+          for (const PixelRange& range : ranges) {
+            const bool add_to_it = first > 0 || range.first != ranges.front().first;
+            ComputeTile(kernels, output, column, used, add_to_it, [&](bool add, T* const* out) {
+              kernels.from_packed(range.last - range.first,
+                                  gradients.get() + (tile * kGradientPixels + range.first) * rows,
+                                  patches.get() + range.first * panel_columns, add, out);
+            });
+          }
         }
       }
     }

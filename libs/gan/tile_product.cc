@@ -17,8 +17,9 @@ struct Tile {
   static constexpr int kLanes = kBytes / static_cast<int>(sizeof(T));
 
   static inline __attribute__((always_inline)) void FromRows(int64_t taps, int64_t depth,
-                                                             const T* const* a, const T* panel,
-                                                             bool add, T* const* out) {
+                                                             const T* const* a,
+                                                             const T* const* panels, bool add,
+                                                             T* const* out) {
     Vector sum[kRows][kVectors];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -26,6 +27,7 @@ struct Tile {
       for (int v = 0; v < kVectors; ++v) sum[r][v] = Vector{};
     }
     for (int64_t t = 0; t < taps; ++t, a += kRows) {
+      const T* panel = panels[t];
 #pragma GCC unroll 2
       for (int64_t k = 0; k < depth; ++k, panel += kVectors * kLanes) {
         Vector b[kVectors];
@@ -104,8 +106,8 @@ struct Tile {
   struct Name {                                                                                   \
     using TileOf = Tile<T, bytes, tile_rows, vectors>;                                            \
     attributes static void FromRows(int64_t taps, int64_t depth, const T* const* a,               \
-                                    const T* panel, bool add, T* const* out) {                    \
-      TileOf::FromRows(taps, depth, a, panel, add, out);                                          \
+                                    const T* const* panels, bool add, T* const* out) {            \
+      TileOf::FromRows(taps, depth, a, panels, add, out);                                         \
     }                                                                                             \
     attributes static void FromPacked(int64_t depth, const T* a, const T* panel, bool add,        \
                                       T* const* out) {                                            \

@@ -15,12 +15,12 @@ struct TileKernels {
   int rows = 0;     // of a full tile
   int columns = 0;  // of a full tile; panels are this wide
 
-  // out[r][c] (+)= sum over t and k of a[t * rows + r][k] * panel[t][k][c], with `taps` values of t
-  // and `depth` of k: each row is read through one pointer per tap (M. Dukhan, "The Indirect
-  // Convolution Algorithm", arXiv 1907.02129), so that no patch is ever copied. `out` holds a
-  // pointer per row. `add`: to what is there already.
-  void (*from_rows)(int64_t taps, int64_t depth, const T* const* a, const T* panel, bool add,
-                    T* const* out) = nullptr;
+  // out[r][c] (+)= sum over t and k of a[t * rows + r][k] * panels[t][k * columns + c], with `taps`
+  // values of t and `depth` of k: each row is read through one pointer per tap (M. Dukhan, "The
+  // Indirect Convolution Algorithm", arXiv 1907.02129), so that no patch is ever copied. `out`
+  // holds a pointer per row. `add`: to what is there already.
+  void (*from_rows)(int64_t taps, int64_t depth, const T* const* a, const T* const* panels,
+                    bool add, T* const* out) = nullptr;
 
   // out[r][c] (+)= sum over k of a[k][r] * panel[k][c]: both sides packed, `a` with `rows` values
   // for each k.

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
+#include "libs/base/failpoint.h"
 #include "libs/base/status_macros.h"
 #include "libs/pg/sql_status.h"
 
@@ -183,9 +184,11 @@ absl::StatusOr<SqlRows> BulkTransaction::Execute(const SqlStatement& statement,
                                                  const SqlParams& params) {
   GANNET_RETURN_IF_ERROR(Prepare(statement));
   const RawParams raw(params);
+  Failpoint(statement.name, "before");
   const Result result =
       Own(PQexecPrepared(session_.connection_, statement.name, raw.size(), raw.values.data(),
                          raw.lengths.data(), raw.formats.data(), 0));
+  Failpoint(statement.name, "after");
   GANNET_RETURN_IF_ERROR(ToStatus(result.get()));
   return ToRows(result.get());
 }
@@ -206,6 +209,7 @@ absl::Status BulkTransaction::ExecuteMany(const SqlStatement& statement, int cou
   GANNET_RETURN_IF_ERROR(Prepare(statement));
   PGconn* connection = session_.connection_;
   if (PQenterPipelineMode(connection) != 1) return ConnectionStatus();
+  Failpoint(statement.name, "before");
   bool sent = true;
   for (int i = 0; i < count && sent; ++i) {
     const SqlParams params = params_of(i);
@@ -223,6 +227,7 @@ absl::Status BulkTransaction::ExecuteMany(const SqlStatement& statement, int cou
   if (absl::Status one = ToStatus(Own(PQgetResult(connection)).get()); status.ok()) {
     status = std::move(one);
   }
+  Failpoint(statement.name, "after");
   if (PQexitPipelineMode(connection) != 1 && status.ok()) status = ConnectionStatus();
   return status;
 }
@@ -237,10 +242,13 @@ absl::Status BulkTransaction::CopyIn(const char* copy_statement,
       return status.ok() ? absl::InternalError("not a COPY … FROM STDIN") : status;
     }
   }
+  Failpoint("copy_in", "before");
   CopyWriter writer(connection);
   write(writer);
   if (!writer.Finish() && Lost()) return ConnectionStatus();
-  return DrainResults();
+  absl::Status copied = DrainResults();
+  Failpoint("copy_in", "after");
+  return copied;
 }
 
 absl::Status BulkTransaction::ReadBytes(const SqlStatement& statement, const SqlParams& params,
@@ -299,7 +307,9 @@ absl::Status PgBulkPool::RunInTransaction(
       if (!transaction.Lost()) transaction.Command("ROLLBACK").IgnoreError();
       return status;
     }
+    Failpoint(name, "commit.before");
     absl::Status committed = transaction.Command("COMMIT");
+    Failpoint(name, "commit.after");
     if (!committed.ok() && transaction.Lost()) return InDoubt(name, committed.message());
     operation_metrics_.Observe(name, clock_.Steady() - started);
     return committed;

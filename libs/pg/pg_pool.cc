@@ -1,5 +1,6 @@
 #include "libs/pg/pg_pool.h"
 
+#include "libs/base/failpoint.h"
 #include "libs/pg/pqxx_session.h"
 
 namespace gannet {
@@ -20,7 +21,10 @@ BoundedPool<PgSession>::Factory SessionFactory(const PgConnectionParams& params)
 absl::StatusOr<SqlRows> SqlTransaction::Execute(const SqlStatement& statement,
                                                 const SqlParams& params) {
   try {
-    return session_.Execute(statement, params);
+    Failpoint(statement.name, "before");
+    SqlRows rows = session_.Execute(statement, params);
+    Failpoint(statement.name, "after");
+    return rows;
   } catch (...) {
     PqxxFailure failure = CurrentPqxxFailure();
     if (failure.connection_lost) session_.MarkLost();
@@ -67,7 +71,9 @@ absl::StatusOr<SqlRows> PgPool::ExecuteOnce(const SqlStatement& statement, const
   absl::StatusOr<SqlRows> rows = SqlRows();
   try {
     session.BeginAutocommit();
+    Failpoint(statement.name, "before");
     rows = session.Execute(statement, params);
+    Failpoint(statement.name, "after");
     session.End();
     operation_metrics_.Observe(statement.name, clock_.Steady() - started);
   } catch (...) {

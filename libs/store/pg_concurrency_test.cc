@@ -1,4 +1,5 @@
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <string>
 #include <thread>
@@ -36,9 +37,12 @@ class Storm {
     ASSERT_OK_AND_ASSIGN(leadership_,
                          backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
     std::vector<std::thread> workers;
+    workers.reserve(kWorkers);
     for (int i = 0; i < kWorkers; ++i) workers.emplace_back([this, i] { Work(i); });
+    std::thread administrator([this] { Administrate(); });
     Coordinate();
     done_ = true;
+    administrator.join();
     for (std::thread& worker : workers) worker.join();
   }
 
@@ -47,6 +51,8 @@ class Storm {
     MutexLock lock(mu_);
     return kept_;
   }
+
+  int changes() const { return changes_; }
 
   RunDump Dump() { return backend_.Dump(run_); }
 
@@ -68,7 +74,7 @@ class Storm {
           }
           request.finished = version + 1 == kRounds;
           if (request.finished) request.next_units.clear();
-          ASSERT_OK(store.Publish(request));
+          Publish(request);
           break;
         }
         // Leases run out in the middle of everything.
@@ -76,6 +82,34 @@ class Storm {
         EXPECT_OK(store.ReapExpiredLeases(run_, leadership_));
         store.AwaitChange(run_, absl::Milliseconds(20));
       }
+    }
+  }
+
+  // The settings may change while the request is made.
+  void Publish(PublishRequest& request) {
+    absl::Status published;
+    do {
+      const absl::StatusOr<RunStatus> status = backend_.store().GetRunStatus(run_);
+      ASSERT_OK(status);
+      request.settings_round = status->settings_round;
+      published = backend_.store().Publish(request);
+    } while (absl::IsAborted(published));
+    ASSERT_OK(published);
+  }
+
+  // Changes a setting again and again, whatever is published.
+  void Administrate() {
+    PhiloxStream random(seed_, RandomPurpose::kDataOrder, 2, 0);
+    RunConfig config = config_;
+    while (true) {
+      config.adam.learning_rate = config.adam.learning_rate > 1e-3 ? 1e-4 : 2e-3;
+      const absl::StatusOr<Round> from =
+          backend_.store().ChangeSettings(run_, config, "to and fro");
+      if (absl::IsFailedPrecondition(from.status())) return;  // the run has ended
+      ASSERT_OK(from);
+      ++changes_;
+      // Without a pause no plan would be up to date long enough to be published.
+      std::this_thread::sleep_for(std::chrono::milliseconds(random.NextBelow(20)));
     }
   }
 
@@ -138,6 +172,7 @@ class Storm {
   RunId run_;
   Leadership leadership_;
   std::atomic<bool> done_{false};
+  std::atomic<int> changes_{0};
   Mutex mu_;
   std::map<std::pair<Round, Slot>, int> kept_ ABSL_GUARDED_BY(mu_);
 };
@@ -156,6 +191,7 @@ TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {
   }
   const RunDump dump = storm.Dump();
   EXPECT_EQ(dump.state, RunState::kFinished);
+  EXPECT_GE(storm.changes(), kRounds);
   ASSERT_EQ(dump.units.size(), static_cast<size_t>(kRounds * kUnitsPerRound));
   std::map<WorkerId, int64_t> credit;
   for (const UnitDump& unit : dump.units) {

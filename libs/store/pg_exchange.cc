@@ -115,7 +115,7 @@ absl::StatusOr<int64_t> ReadOutcome(const absl::StatusOr<SqlRows>& rows) {
   SqlRow row(*rows, 0);
   const int64_t outcome = row.Int("outcome");
   GANNET_RETURN_IF_ERROR(row.status());
-  if (outcome < kNoOutcome || outcome > static_cast<int64_t>(SubmitOutcome::kClosed)) {
+  if (outcome < kNoOutcome || outcome > static_cast<int64_t>(SubmitOutcome::kDuplicate)) {
     return absl::InternalError(absl::StrCat("the database names an unknown outcome: ", outcome));
   }
   return outcome;

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
@@ -14,7 +16,15 @@ namespace {
 
 // A run with its last round and its workers; 30 s is kWorkerPresence.
 #define GANNET_SELECT_RUN_STATUS                                                          \
-  "SELECT r.run_id, r.config::text AS config, r.state::text AS state, r.state_reason, "   \
+  "SELECT r.run_id, r.config::text AS created_config, "                                   \
+  "nullif(gannet.config_of(r.run_id, r.weights_version + 1), r.config)::text AS config, " \
+  "nullif(gannet.config_of(r.run_id, r.weights_version + 2), "                            \
+  "gannet.config_of(r.run_id, r.weights_version + 1))::text AS next_config, "             \
+  "(SELECT coalesce(max(h.from_round), 0) FROM gannet.run_change h "                      \
+  "WHERE h.run_id = r.run_id) AS settings_round, r.usual_unit_us, "                       \
+  "(SELECT coalesce(sum(w.wasted_image_count), 0)::bigint FROM gannet.worker w "          \
+  "WHERE w.run_id = r.run_id) AS wasted_image_count, "                                    \
+  "r.state::text AS state, r.state_reason, "                                              \
   "r.weights_version, s.round, s.epoch, s.gradient_count, s.image_count, "                \
   "s.discriminator_loss, s.generator_loss, s.real_accuracy, s.fake_accuracy, s.seconds, " \
   "(SELECT count(*) FROM gannet.worker w WHERE w.run_id = r.run_id AND NOT w.signed_off " \
@@ -35,7 +45,7 @@ constexpr SqlStatement kCreateRun = {
     "create_run",
     "SELECT gannet.create_run($1, $2, $3::numeric, $4::bigint, $5::integer, $6, $7::bigint, $8, "
     "$9::smallint, $10::bytea, $11::bigint, $12::smallint, $13::bytea, $14::bigint, "
-    "$15::integer[], $16::integer[], $17::bigint[]) AS run_id"};
+    "$15::integer[], $16::integer[], $17::bigint[], $18::bigint, $19::jsonb) AS run_id"};
 
 constexpr SqlStatement kAcquireLeadership = {
     "acquire_leadership", "SELECT gannet.acquire_leadership($1::bigint, $2, $3::bigint) AS epoch"};
@@ -96,6 +106,8 @@ constexpr SqlStatement kPublishRound = {
     "$14::integer, $15::double precision, $16::double precision, $17::double precision, "
     "$18::double precision, $19::double precision, $20::bigint[], $21::integer[], "
     "$22::integer[], $23::bigint[], $24::boolean)"};
+constexpr SqlStatement kRequireSettings = {
+    "require_settings", "SELECT gannet.require_settings($1::bigint, $2::bigint)"};
 constexpr char kCopyWeights[] =
     "COPY gannet.weights_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
 constexpr char kCopyAdam[] =
@@ -116,6 +128,19 @@ constexpr SqlStatement kSetRunState = {
     "AS done"};
 constexpr int kMaxStateAttempts = 5;
 
+constexpr SqlStatement kChangeSettings = {
+    "change_settings",
+    "SELECT gannet.change_settings($1::bigint, $2::bigint, $3, $4::bigint, $5::double precision, "
+    "$6)"};
+// Each fails only if a round was published within the milliseconds between two statements.
+constexpr int kMaxChangeAttempts = 50;
+constexpr SqlStatement kListChanges = {
+    "list_changes",
+    "SELECT c.from_round, c.config::text AS config, c.reason FROM gannet.run r "
+    "LEFT JOIN gannet.run_change c USING (run_id) WHERE r.run_id = $1::bigint "
+    "ORDER BY c.from_round",
+    true};
+
 constexpr SqlStatement kListRounds = {
     "list_rounds",
     "SELECT round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, "
@@ -123,9 +148,21 @@ constexpr SqlStatement kListRounds = {
     "WHERE run_id = $1::bigint AND round > $2::bigint ORDER BY round LIMIT $3::integer",
     true};
 
+constexpr SqlStatement kRestoreRun = {"restore_run", "SELECT gannet.restore_run($1::bigint, $2)"};
+
+constexpr SqlStatement kListWorkerRecords = {
+    "list_worker_records",
+    "SELECT w.worker_id, w.display_name, w.hardware, w.accepted_unit_count, "
+    "w.accepted_image_count, w.duplicate_unit_count, w.wasted_image_count, "
+    "(extract(epoch FROM w.last_seen) * 1000000)::bigint AS last_seen_us, "
+    "encode(w.secret_sha256, 'hex') AS secret_sha256, w.incarnation FROM gannet.run r "
+    "LEFT JOIN gannet.worker w USING (run_id) WHERE r.run_id = $1::bigint ORDER BY w.worker_id",
+    true};
+
 constexpr SqlStatement kListWorkers = {
     "list_workers",
     "SELECT worker_id, display_name, hardware, accepted_unit_count, accepted_image_count, "
+    "duplicate_unit_count, wasted_image_count, "
     "(extract(epoch FROM last_seen) * 1000000)::bigint AS last_seen_us FROM gannet.worker "
     "WHERE run_id = $1::bigint AND worker_id > $2 ORDER BY worker_id LIMIT $3::integer",
     true};
@@ -163,6 +200,32 @@ void AddUnits(SqlParams& params, const std::vector<PlannedUnit>& units) {
     indices.insert(indices.end(), unit.image_indices.begin(), unit.image_indices.end());
   }
   params.IntArray(slots).IntArray(image_counts).IntArray(indices);
+}
+
+// Rounds as create_run takes them: arrays in the order of gannet.round_summary's columns.
+std::string HistoryJson(const std::vector<RoundSummary>& history) {
+  std::string json = "[";
+  for (const RoundSummary& round : history) {
+    absl::StrAppendFormat(&json, "%s[%d,%d,%d,%d,%.17g,%.17g,%.17g,%.17g,%.17g]",
+                          json.size() == 1 ? "" : ",", round.round.value(), round.epoch,
+                          round.gradient_count, round.image_count, round.discriminator_loss,
+                          round.generator_loss, round.real_accuracy, round.fake_accuracy,
+                          round.seconds);
+  }
+  return json + "]";
+}
+
+WorkerSummary ReadWorker(SqlRow& row) {
+  WorkerSummary summary;
+  summary.worker = WorkerId(row.Text("worker_id"));
+  summary.display_name = row.Text("display_name");
+  summary.hardware = row.Text("hardware");
+  summary.accepted_unit_count = row.Int("accepted_unit_count");
+  summary.accepted_image_count = row.Int("accepted_image_count");
+  summary.duplicate_unit_count = row.Int("duplicate_unit_count");
+  summary.wasted_image_count = row.Int("wasted_image_count");
+  summary.last_seen = absl::FromUnixMicros(row.Int("last_seen_us"));
+  return summary;
 }
 
 RoundSummary ReadSummary(SqlRow& row) {
@@ -207,7 +270,19 @@ absl::StatusOr<RunStatus> ReadRunStatus(const SqlRows& rows) {
   status.worker_count = static_cast<int>(row.Int("worker_count"));
   status.accepted_image_count = row.Int("accepted_image_count");
   GANNET_ASSIGN_OR_RETURN(status.state, RunStateFromName(row.Text("state")));
-  GANNET_ASSIGN_OR_RETURN(status.config, RunConfigFromJson(row.Text("config")));
+  status.wasted_image_count = row.Int("wasted_image_count");
+  status.settings_round = Round(row.Int("settings_round"));
+  status.usual_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
+  // Null: as the one before, which nearly all are.
+  GANNET_ASSIGN_OR_RETURN(status.created_config, RunConfigFromJson(row.Text("created_config")));
+  status.config = status.created_config;
+  if (!row.IsNull("config")) {
+    GANNET_ASSIGN_OR_RETURN(status.config, RunConfigFromJson(row.Text("config")));
+  }
+  status.next_config = status.config;
+  if (!row.IsNull("next_config")) {
+    GANNET_ASSIGN_OR_RETURN(status.next_config, RunConfigFromJson(row.Text("next_config")));
+  }
   GANNET_RETURN_IF_ERROR(row.status());
   return status;
 }
@@ -253,7 +328,8 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
   params.Text(config.name)
       .Text(RunConfigToJson(config))
       .UInt(config.seed)
-      .Int(absl::ToInt64Microseconds(config.lease))
+      .Int(absl::ToInt64Microseconds(request.changes.empty() ? config.lease
+                                                             : request.changes.back().config.lease))
       .Int(config.micro_batch)
       .Text(config.data.kind)
       .Int(config.data.image_count)
@@ -261,6 +337,7 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
   AddPayload(params, request.weights);
   AddPayload(params, request.adam_state);
   AddUnits(params, request.units);
+  params.Int(request.version.value()).Text(HistoryJson(request.history));
   RunId run;
   const absl::Status status = bulk_pool_.RunInTransaction(
       "create_run", SqlIsolation::kReadCommitted,
@@ -269,9 +346,14 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
         SqlRow row(rows, 0);
         run = RunId(row.Int("run_id"));
         GANNET_RETURN_IF_ERROR(row.status());
-        GANNET_RETURN_IF_ERROR(WriteVersionRows(transaction, kCopyWeights, run, WeightsVersion(0),
+        if (!request.changes.empty() || !request.workers.empty()) {
+          SqlParams restore = RunParams(run);
+          restore.Text(RunArchiveToJson({request.config, request.changes, request.workers}));
+          GANNET_RETURN_IF_ERROR(transaction.Execute(kRestoreRun, restore).status());
+        }
+        GANNET_RETURN_IF_ERROR(WriteVersionRows(transaction, kCopyWeights, run, request.version,
                                                 *request.weights.bytes));
-        return WriteVersionRows(transaction, kCopyAdam, run, WeightsVersion(0),
+        return WriteVersionRows(transaction, kCopyAdam, run, request.version,
                                 *request.adam_state.bytes);
       });
   if (!status.ok()) return status;
@@ -399,10 +481,13 @@ absl::Status PgStore::Publish(const PublishRequest& request) {
       .IntArray(consumed);
   AddUnits(params, request.next_units);
   params.Bool(request.finished);
+  SqlParams settings = RunParams(request.run);
+  settings.Int(request.settings_round.value());
   const WeightsVersion version(request.expected_version.value() + 1);
   return bulk_pool_.RunInTransaction(
       "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
         GANNET_RETURN_IF_ERROR(transaction.Execute(kPublishRound, params).status());
+        GANNET_RETURN_IF_ERROR(transaction.Execute(kRequireSettings, settings).status());
         GANNET_RETURN_IF_ERROR(WriteVersionRows(transaction, kCopyWeights, request.run, version,
                                                 *request.weights.bytes));
         return WriteVersionRows(transaction, kCopyAdam, request.run, version,
@@ -443,6 +528,48 @@ absl::Status PgStore::SetRunState(RunId run, RunState to, const std::string& rea
   return absl::AbortedError("the state of the run keeps changing, try again");
 }
 
+absl::StatusOr<Round> PgStore::ChangeSettings(RunId run, const RunConfig& config,
+                                              const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+  absl::Status changed_meanwhile;
+  for (int i = 0; i < kMaxChangeAttempts; ++i) {
+    GANNET_ASSIGN_OR_RETURN(const RunStatus status, GetRunStatus(run));
+    if (HasEnded(status.state)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the run has ended, nothing can change: ", RunStateName(status.state)));
+    }
+    const Round from(status.weights_version.value() + 2);
+    GANNET_ASSIGN_OR_RETURN(const RunConfig changed,
+                            ChangeConfig(status.config, status.next_config, config, from.value()));
+    SqlParams params = RunParams(run);
+    params.Int(from.value())
+        .Text(RunConfigToJson(changed))
+        .Int(absl::ToInt64Microseconds(changed.lease))
+        .Double(changed.policy.spare_after)
+        .Text(reason);
+    changed_meanwhile = pool_.Execute(kChangeSettings, params).status();
+    if (changed_meanwhile.ok()) return from;
+    if (!absl::IsAborted(changed_meanwhile)) return changed_meanwhile;
+  }
+  return changed_meanwhile;
+}
+
+absl::StatusOr<std::vector<SettingsChange>> PgStore::ListChanges(RunId run) {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListChanges, RunParams(run)));
+  if (rows.empty()) return NoSuchRun(run);
+  std::vector<SettingsChange> changes;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    if (row.IsNull("from_round")) break;  // there are none
+    SettingsChange& change = changes.emplace_back();
+    change.round = Round(row.Int("from_round"));
+    change.reason = row.Text("reason");
+    GANNET_ASSIGN_OR_RETURN(change.config, RunConfigFromJson(row.Text("config")));
+    GANNET_RETURN_IF_ERROR(row.status());
+  }
+  return changes;
+}
+
 absl::StatusOr<std::vector<RoundSummary>> PgStore::ListRounds(RunId run, Round after, int limit) {
   GANNET_RETURN_IF_ERROR(ValidateListRounds(after, limit));
   SqlParams params = RunParams(run);
@@ -468,16 +595,26 @@ absl::StatusOr<std::vector<WorkerSummary>> PgStore::ListWorkers(RunId run, const
   std::vector<WorkerSummary> page;
   for (size_t i = 0; i < rows.size(); ++i) {
     SqlRow row(rows, i);
-    WorkerSummary& summary = page.emplace_back();
-    summary.worker = WorkerId(row.Text("worker_id"));
-    summary.display_name = row.Text("display_name");
-    summary.hardware = row.Text("hardware");
-    summary.accepted_unit_count = row.Int("accepted_unit_count");
-    summary.accepted_image_count = row.Int("accepted_image_count");
-    summary.last_seen = absl::FromUnixMicros(row.Int("last_seen_us"));
+    page.push_back(ReadWorker(row));
     GANNET_RETURN_IF_ERROR(row.status());
   }
   return page;
+}
+
+absl::StatusOr<std::vector<WorkerRecord>> PgStore::ListWorkerRecords(RunId run) {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListWorkerRecords, RunParams(run)));
+  if (rows.empty()) return NoSuchRun(run);
+  std::vector<WorkerRecord> records;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    if (row.IsNull("worker_id")) break;  // there are none
+    WorkerRecord& record = records.emplace_back();
+    record.summary = ReadWorker(row);
+    record.secret_sha256 = HexDecode(row.Text("secret_sha256"));
+    record.incarnation = Incarnation(row.Int("incarnation"));
+    GANNET_RETURN_IF_ERROR(row.status());
+  }
+  return records;
 }
 
 }  // namespace gannet

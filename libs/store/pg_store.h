@@ -37,9 +37,13 @@ class PgStore final : public Store {
   absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) override;
   absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) override;
   absl::Status SetRunState(RunId run, RunState state, const std::string& reason) override;
+  absl::StatusOr<Round> ChangeSettings(RunId run, const RunConfig& config,
+                                       const std::string& reason) override;
+  absl::StatusOr<std::vector<SettingsChange>> ListChanges(RunId run) override;
   absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId run, Round after, int limit) override;
   absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(RunId run, const WorkerId& after,
                                                          int limit) override;
+  absl::StatusOr<std::vector<WorkerRecord>> ListWorkerRecords(RunId run) override;
 
  private:
   absl::Status RequireRun(RunId run);

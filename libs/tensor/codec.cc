@@ -120,7 +120,7 @@ absl::StatusOr<TensorBundle> DecodeFp16(absl::string_view bytes) {
           "unexpected dtype in a payload of codec fp16: expected F16, got F32, tensor '",
           view.spec.name, "'"));
     }
-    if (view.spec.dtype == Dtype::kI64) {
+    if (view.spec.dtype == Dtype::kI64 || view.spec.dtype == Dtype::kF64) {
       bundle.mutable_tensors().push_back({std::move(view.spec), std::string(view.bytes)});
       continue;
     }

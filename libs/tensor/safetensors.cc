@@ -49,6 +49,8 @@ const char* DtypeText(Dtype dtype) {
       return "F16";
     case Dtype::kI64:
       return "I64";
+    case Dtype::kF64:
+      return "F64";
   }
   CheckFailed(__FILE__, __LINE__, "dtype is one of the enumerators");
 }
@@ -105,8 +107,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       entry_.spec.dtype = Dtype::kF16;
     } else if (value == "I64") {
       entry_.spec.dtype = Dtype::kI64;
+    } else if (value == "F64") {
+      entry_.spec.dtype = Dtype::kF64;
     } else {
-      return Fail(absl::StrCat("unknown dtype, expected F32, F16 or I64, got ", ShowName(value)));
+      return Fail(
+          absl::StrCat("unknown dtype, expected F32, F16, I64 or F64, got ", ShowName(value)));
     }
     has_dtype_ = true;
     return true;
@@ -367,6 +372,7 @@ absl::StatusOr<TensorBundle> DecodeSafetensors(absl::string_view bytes) {
 
 absl::StatusOr<std::map<std::string, std::string>> ReadSafetensorsMetadata(
     absl::string_view bytes) {
+  GANNET_RETURN_IF_ERROR(ParseSafetensors(bytes).status());
   HeaderReader reader;
   GANNET_RETURN_IF_ERROR(ReadHeader(bytes, reader).status());
   return std::move(reader.metadata());

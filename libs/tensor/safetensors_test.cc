@@ -232,7 +232,7 @@ TEST(SafetensorsTest, OtherShapesOfHeaderAreRefused) {
   EXPECT_OK(
       DecodeSafetensors(FileOf(absl::StrCat("{", Entry("a", "1,1,1,1,1,1,1,1", "0,4"), "}"), 4)));
   ExpectRefused(absl::StrCat("{", Entry("a", "2", "0,4", "BF16"), "}"), 4,
-                "unknown dtype, expected F32, F16 or I64, got 'BF16'");
+                "unknown dtype, expected F32, F16, I64 or F64, got 'BF16'");
   ExpectRefused("{\"__metadata__\":{\"k\":1}}", 0, "unexpected a number");
   ExpectRefused("{\"__metadata__\":{\"k\":{}}}", 0, "unexpected an object");
   ExpectRefused("{\"__metadata__\":\"k\"}", 0, "unexpected a text");

@@ -35,6 +35,8 @@ const char* DtypeName(Dtype dtype) {
       return "F16";
     case Dtype::kI64:
       return "I64";
+    case Dtype::kF64:
+      return "F64";
   }
   return "?";
 }
@@ -78,6 +80,7 @@ size_t DtypeBytes(Dtype dtype) {
     case Dtype::kF16:
       return 2;
     case Dtype::kI64:
+    case Dtype::kF64:
       return 8;
   }
   CheckFailed(__FILE__, __LINE__, "dtype is one of the enumerators");
@@ -103,6 +106,11 @@ absl::Span<float> Tensor::mutable_f32() {
   return {reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float)};
 }
 
+absl::Span<const double> Tensor::f64() const {
+  GANNET_CHECK(spec.dtype == Dtype::kF64);
+  return {reinterpret_cast<const double*>(bytes.data()), bytes.size() / sizeof(double)};
+}
+
 int64_t Tensor::i64_scalar() const {
   GANNET_CHECK(spec.dtype == Dtype::kI64 && bytes.size() == sizeof(int64_t));
   int64_t value = 0;
@@ -120,6 +128,14 @@ Tensor Tensor::FromF32(std::string name, std::vector<int64_t> shape,
   Tensor tensor{{std::move(name), Dtype::kF32, std::move(shape)}, {}};
   GANNET_CHECK(static_cast<size_t>(tensor.spec.element_count()) == values.size());
   tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  return tensor;
+}
+
+Tensor Tensor::FromF64(std::string name, std::vector<int64_t> shape,
+                       absl::Span<const double> values) {
+  Tensor tensor{{std::move(name), Dtype::kF64, std::move(shape)}, {}};
+  GANNET_CHECK(static_cast<size_t>(tensor.spec.element_count()) == values.size());
+  tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double));
   return tensor;
 }
 

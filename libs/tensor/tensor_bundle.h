@@ -11,7 +11,7 @@
 
 namespace gannet {
 
-enum class Dtype { kF32, kF16, kI64 };
+enum class Dtype { kF32, kF16, kI64, kF64 };
 
 // Bytes of one element.
 size_t DtypeBytes(Dtype dtype);
@@ -37,12 +37,15 @@ struct Tensor {
   // The elements. Only for the matching dtype.
   absl::Span<const float> f32() const;
   absl::Span<float> mutable_f32();
+  absl::Span<const double> f64() const;
   int64_t i64_scalar() const;
 
   // Zeros.
   static Tensor Zeros(TensorSpec spec);
   static Tensor FromF32(std::string name, std::vector<int64_t> shape,
                         absl::Span<const float> values);
+  static Tensor FromF64(std::string name, std::vector<int64_t> shape,
+                        absl::Span<const double> values);
   static Tensor FromI64Scalar(std::string name, int64_t value);
 };
 
@@ -67,8 +70,8 @@ class TensorBundle {
   // up to three of them with expected and got.
   absl::Status CheckSpec(const BundleSpec& spec) const;
 
-  // INVALID_ARGUMENT - an F32 or F16 value is NaN or infinite; the message names tensor and
-  // position.
+  // INVALID_ARGUMENT - an F32 or F16 value (no others are looked at) is NaN or infinite; the
+  // message names tensor and position.
   absl::Status CheckFinite() const;
 
  private:

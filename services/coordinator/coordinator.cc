@@ -22,8 +22,10 @@ absl::StatusOr<Payload> Encode(const TensorBundle& bundle) {
 absl::StatusOr<NewRun> MakeNewRun(const RunConfig& config) {
   NewRun run;
   run.config = config;
-  GANNET_ASSIGN_OR_RETURN(run.weights, Encode(InitialWeights(config.model, config.seed)));
-  GANNET_ASSIGN_OR_RETURN(run.adam_state, Encode(InitialAdamState(config.model)));
+  const TensorBundle weights = InitialWeights(config.model, config.seed);
+  GANNET_ASSIGN_OR_RETURN(run.weights, Encode(weights));
+  GANNET_ASSIGN_OR_RETURN(run.adam_state,
+                          Encode(InitialAdamState(config.model, config.adam, weights)));
   run.units = RoundPlanner(config).Plan(Round(1));
   return run;
 }
@@ -105,7 +107,12 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
     const absl::StatusOr<RunStatus> found =
         patience_.CallFor("find the run", [&] { return store_.FindRun(options_.run.name); });
     if (found.ok()) {
-      GANNET_RETURN_IF_ERROR(CheckSameConfig(found->config, options_.run));
+      // Whoever has changed settings in mid-run may leave the file as it was, or write them there.
+      RunConfig asked = options_.run;
+      asked.plan_origin = found->next_config.plan_origin;
+      if (asked != found->next_config) {
+        GANNET_RETURN_IF_ERROR(CheckSameConfig(found->created_config, options_.run));
+      }
       return found->run;
     }
     if (!absl::IsNotFound(found.status())) return found.status();

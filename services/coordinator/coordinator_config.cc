@@ -1,6 +1,7 @@
 #include "services/coordinator/coordinator_config.h"
 
 #include <memory>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,9 @@ namespace gannet {
 namespace {
 
 constexpr size_t kLeaderIdBytes = 16;
+
+// As many as the distances in the comment of ImageSetDistance are of.
+constexpr int64_t kReferenceImages = 256;
 
 absl::Status CheckAdminAccess(const std::string& listen, const std::string& token) {
   GANNET_RETURN_IF_ERROR(ParseAddress(listen).status());
@@ -58,14 +62,21 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
   RunConfig run;
   run.name = config.run.name;
   run.seed = config.run.seed;
-  run.model = {config.model.image_size, config.model.latent_dim, config.model.base_width};
+  run.model = {.image_size = config.model.image_size,
+               .latent_dim = config.model.latent_dim,
+               .base_width = config.model.base_width,
+               .kind = config.model.kind};
   run.adam = {.learning_rate = config.training.learning_rate,
               .beta1 = config.training.beta1,
               .beta2 = config.training.beta2,
               .epsilon = config.training.epsilon,
               .learning_rate_generator = config.training.learning_rate_generator,
-              .learning_rate_discriminator = config.training.learning_rate_discriminator};
-  run.real_label = config.training.real_label;
+              .learning_rate_discriminator = config.training.learning_rate_discriminator,
+              .ema_decay = config.training.ema_decay};
+  run.objective = {.loss = config.training.loss,
+                   .real_label = config.training.real_label,
+                   .augment = config.training.augment,
+                   .flip = config.training.flip == "true"};
   run.images_per_unit = config.training.images_per_unit;
   run.units_per_round = config.training.units_per_round;
   run.micro_batch = config.training.micro_batch;
@@ -73,6 +84,9 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
   run.lease = config.training.lease;
   run.gradient_codec =
       static_cast<int>(config.training.gradient_codec == "fp16" ? Codec::kFp16 : Codec::kFp32);
+  run.policy = {.quorum = config.training.quorum,
+                .deadline = config.training.round_deadline,
+                .spare_after = config.training.spare_after};
   run.data = {data.kind, data.image_count, data.digest, data.description};
   GANNET_RETURN_IF_ERROR(ValidateRunConfig(run));
   return run;
@@ -89,18 +103,29 @@ absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Conf
   }
   GANNET_RETURN_IF_ERROR(CheckAdminAccess(options.admin_listen, options.admin_token));
 
-  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                          OpenDataset({.kind = config.data.kind,
-                                       .path = config.data.path,
-                                       .image_size = config.model.image_size,
-                                       .seed = config.data.seed,
-                                       .count = config.data.count}));
+  const DatasetOptions data = {.kind = config.data.kind,
+                               .path = config.data.path,
+                               .image_size = config.model.image_size,
+                               .crop = config.data.crop,
+                               .seed = config.data.seed,
+                               .count = config.data.count};
+  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(data));
   CoordinatorOptions& coordinator = options.coordinator;
   GANNET_ASSIGN_OR_RETURN(coordinator.run, MakeRunConfig(config, dataset->fingerprint()));
   GANNET_RETURN_IF_ERROR(CheckSizes(config, coordinator.run));
   coordinator.leader = LeaderId(RandomHex(kLeaderIdBytes));
-  coordinator.output =
-      RunOutputOptions{settings.output_dir, settings.sample_every, settings.sample_count};
+  coordinator.output = RunOutputOptions{.directory = settings.output_dir,
+                                        .sample_every = settings.sample_every,
+                                        .sample_count = settings.sample_count,
+                                        .checkpoint_every = settings.checkpoint_every,
+                                        .checkpoint_keep = settings.checkpoint_keep,
+                                        .evaluate_every = settings.evaluate_every,
+                                        .reference = nullptr};
+  if (settings.evaluate_every > 0) {
+    GANNET_ASSIGN_OR_RETURN(ReferenceImages reference,
+                            ReadReferenceImages(*dataset, data, kReferenceImages, 0));
+    coordinator.output->reference = std::make_shared<ReferenceImages>(std::move(reference));
+  }
   coordinator.term.leadership_ttl = settings.leadership_ttl;
   coordinator.term.keep_every = settings.keep_every;
   return options;

@@ -22,7 +22,7 @@ Config SmallConfig() {
 TEST(CoordinatorConfigTest, SettingsBecomeTheRun) {
   Config config = SmallConfig();
   config.run = {"class", 9, 77};
-  config.model = {32, 50, 48};
+  config.model = {"dcgan", 32, 50, 48};
   config.training.learning_rate = 1e-3;
   config.training.learning_rate_generator = 2e-3;
   config.training.learning_rate_discriminator = 3e-3;
@@ -44,13 +44,14 @@ TEST(CoordinatorConfigTest, SettingsBecomeTheRun) {
   expected.seed = 9;
   expected.model = {32, 50, 48};
   expected.adam = {1e-3, 0.1, 0.2, 1e-6, 2e-3, 3e-3};
-  expected.real_label = 0.9;
+  expected.objective.real_label = 0.9;
   expected.images_per_unit = 16;
   expected.units_per_round = 5;
   expected.micro_batch = 8;
   expected.round_count = 77;
   expected.lease = absl::Seconds(7);
   expected.gradient_codec = 2;
+  expected.policy.spare_after = 3;  // the default
   expected.data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
   EXPECT_EQ(run, expected);
   EXPECT_EQ(run.data.description, "folder of cats");

@@ -23,6 +23,8 @@ CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
       samples_skipped(metrics.AddCounter("gannet_coordinator_samples_skipped_total",
                                          "Sample grids left out because the one before was still "
                                          "being drawn.")),
+      early_rounds(metrics.AddCounter("gannet_coordinator_early_rounds_total",
+                                      "Rounds that ended without all of their units.")),
       leader(metrics.AddGauge("gannet_coordinator_leader",
                               "1 while this process leads the run, 0 while it stands by.")),
       database_up(metrics.AddGauge("gannet_coordinator_database_up",
@@ -48,6 +50,17 @@ CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
                                      "Share of real images called real in the last round.")),
       fake_accuracy(metrics.AddGauge("gannet_coordinator_fake_accuracy",
                                      "Share of generated images called fake in the last round.")),
+      wasted_images(metrics.AddGauge("gannet_coordinator_wasted_images",
+                                     "Images of gradients that came for nothing: superseded, "
+                                     "closed, or slower than a spare. Of the whole run.")),
+      round_waiting(metrics.AddGauge("gannet_coordinator_round_waiting_seconds",
+                                     "How long the open round stands still; 0 while it does "
+                                     "not.")),
+      image_distance(metrics.AddGauge(
+          "gannet_coordinator_image_distance",
+          "Of generated images to real ones when last measured (ImageSetDistance); 0: not yet.")),
+      best_image_distance(metrics.AddGauge("gannet_coordinator_best_image_distance",
+                                           "The least one of the run; 0: none yet.")),
       round_seconds(metrics.AddHistogram("gannet_coordinator_round_seconds",
                                          "From one publication to the next.", DurationBounds())),
       fetch_seconds(metrics.AddHistogram("gannet_coordinator_fetch_seconds",

@@ -13,6 +13,7 @@ struct CoordinatorMetrics {
   Counter& rejected_gradients;
   Counter& reaped_leases;
   Counter& samples_skipped;
+  Counter& early_rounds;
   Gauge& leader;
   Gauge& database_up;
   Gauge& run_paused;
@@ -28,6 +29,10 @@ struct CoordinatorMetrics {
   Gauge& generator_loss;
   Gauge& real_accuracy;
   Gauge& fake_accuracy;
+  Gauge& wasted_images;
+  Gauge& round_waiting;
+  Gauge& image_distance;
+  Gauge& best_image_distance;
   Histogram& round_seconds;
   Histogram& fetch_seconds;
   Histogram& aggregate_seconds;

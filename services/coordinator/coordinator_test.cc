@@ -7,9 +7,11 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/checkpoint/checkpoint.h"
 #include "libs/domain/dcgan_layout.h"
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/test_values.h"
@@ -322,6 +324,7 @@ TEST_F(CoordinatorTest, AUnitThatFailsForGoodPausesTheRunUntilItIsResumed) {
   for (int i = 0; i < kMaxUnitFailures; ++i) {
     ASSERT_OK_AND_ASSIGN(const WorkUnit unit, workers.ClaimOne());
     ASSERT_OK(workers.Fail(unit, "cannot read cat.jpg"));
+    clock_.Advance(ReturnDelay(unit.attempt, ReturnCause::kFailed));
   }
   ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
   EXPECT_THAT(Dump().state_reason, HasSubstr("cannot read cat.jpg"));
@@ -511,7 +514,7 @@ TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {
 
 TEST_F(CoordinatorTest, GradientsOfRoundsLongGoneMakeRoom) {
   CoordinatorOptions options = QuickOptions(1);
-  options.run.round_count = 2 * kBlobRing;
+  options.run.round_count = int64_t{2} * kBlobRing;
   const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), options.run);
   ASSERT_OK(workers.PlayRounds(2 * kBlobRing, kInOrder));
@@ -535,7 +538,8 @@ class CoordinatorOutputTest : public CoordinatorTest {
 
   CoordinatorOptions OptionsWithOutput(int leader) {
     CoordinatorOptions options = QuickOptions(leader);
-    options.output = RunOutputOptions{folder_, 2, 4};
+    options.output = RunOutputOptions{
+        .directory = folder_, .sample_every = 2, .sample_count = 4, .checkpoint_every = 3};
     return options;
   }
 
@@ -566,7 +570,7 @@ TEST_F(CoordinatorOutputTest, AFinishedRunLeavesWeightsHistoryAndSamples) {
   for (const Tensor& tensor : generator.tensors()) {
     EXPECT_THAT(tensor.spec.name, ::testing::StartsWith("main."));
   }
-  const std::vector<std::string> lines = absl::StrSplit(Contents("history.csv"), '\n');
+  const std::vector<std::string> lines = absl::StrSplit(Contents("metrics.csv"), '\n');
   ASSERT_EQ(lines.size(), static_cast<size_t>(kRounds) + 2);
   EXPECT_THAT(lines[1], ::testing::StartsWith("1,0,3,12,1.25,1,"));
   EXPECT_THAT(lines[4], ::testing::StartsWith("4,0,3,12,1.25,4,"));
@@ -575,6 +579,27 @@ TEST_F(CoordinatorOutputTest, AFinishedRunLeavesWeightsHistoryAndSamples) {
   EXPECT_EQ(Contents("samples/latest.png"), Contents("samples/round_000004.png"));
   EXPECT_NE(Contents("samples/round_000000.png"), Contents("samples/round_000004.png"));
   EXPECT_THAT(coordinator->view().latest_sample_path, ::testing::EndsWith("round_000004.png"));
+}
+
+TEST_F(CoordinatorOutputTest, QualityIsMeasuredFromTheFirstWeightsToTheLast) {
+  CoordinatorOptions options = OptionsWithOutput(1);
+  options.output->evaluate_every = 2;
+  ASSERT_OK_AND_ASSIGN(
+      ReferenceImages reference,
+      ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0));
+  options.output->reference = std::make_shared<ReferenceImages>(std::move(reference));
+  const auto coordinator = Start(options);
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+  ASSERT_OK(coordinator->Join());
+
+  const std::vector<std::string> lines =
+      absl::StrSplit(Contents("quality.csv"), '\n', absl::SkipEmpty());
+  ASSERT_GE(lines.size(), 3u);
+  EXPECT_EQ(lines[0], "round,distance");
+  EXPECT_THAT(lines[1], ::testing::StartsWith("0,"));
+  EXPECT_THAT(lines.back(), ::testing::StartsWith(absl::StrCat(kRounds, ",")));
+  EXPECT_OK(ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors"));
 }
 
 TEST_F(CoordinatorOutputTest, ARestartAfterTheEndWritesTheResultsAgain) {
@@ -589,7 +614,7 @@ TEST_F(CoordinatorOutputTest, ARestartAfterTheEndWritesTheResultsAgain) {
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
   EXPECT_EQ(report.rounds_published, 0);
   EXPECT_OK(DecodeSafetensors(Contents("weights.safetensors")));
-  const std::vector<std::string> lines = absl::StrSplit(Contents("history.csv"), '\n');
+  const std::vector<std::string> lines = absl::StrSplit(Contents("metrics.csv"), '\n');
   EXPECT_EQ(lines.size(), static_cast<size_t>(kRounds) + 2);
   EXPECT_THAT(Contents("samples/latest.png"), ::testing::StartsWith("\x89PNG"));
 }
@@ -605,7 +630,7 @@ TEST_F(CoordinatorOutputTest, AHistoryIsCompleteAfterARestart) {
   ASSERT_OK(coordinator->Join());
 
   std::vector<std::string> rounds;
-  for (const auto line : absl::StrSplit(Contents("history.csv"), '\n')) {
+  for (const auto line : absl::StrSplit(Contents("metrics.csv"), '\n')) {
     rounds.push_back(std::vector<std::string>(absl::StrSplit(line, ','))[0]);
   }
   EXPECT_THAT(rounds, ElementsAre("round", "1", "2", "3", "4", ""));
@@ -619,6 +644,80 @@ TEST_F(CoordinatorOutputTest, AFolderThatCannotBeMadeIsRefused) {
 
   EXPECT_THAT(Coordinator::Create(options, store_, clock, NullLogger(), metrics),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("output_dir")));
+}
+
+TEST_F(CoordinatorTest, AQuorumEndsARoundAndWhoComesLateIsRefused) {
+  CoordinatorOptions options = QuickOptions(1);
+  options.run.policy.quorum = 2;
+  const auto coordinator = Start(options);
+  FakeWorkers workers(backend_.exchange(), options.run);
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK(workers.Submit(units[2]));
+  ASSERT_OK(workers.Submit(units[0]));
+
+  AwaitVersion(1);
+
+  EXPECT_THAT(workers.Submit(units[1]), IsOkAndHolds(SubmitOutcome::kClosed));
+  const RunDump dump = Dump();
+  EXPECT_EQ(dump.rounds[0].gradient_count, 2);
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_early_rounds_total"), "1");
+}
+
+TEST_F(CoordinatorTest, UntilTheDeadlineARoundWaitsForAllAndThenNothingIsDifferent) {
+  CoordinatorOptions options = QuickOptions(1);
+  options.run.policy = {.quorum = 1, .deadline = absl::Hours(1)};
+  const auto coordinator = Start(options);
+  FakeWorkers workers(backend_.exchange(), options.run);
+  ASSERT_OK(workers.PlayRounds(kRounds, {1, 0, 2}));
+  ASSERT_OK(coordinator->Join());
+
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+TEST_F(CoordinatorTest, ChangedSettingsAreTakenUpFromTheirRoundOn) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+  AwaitVersion(1);
+  RunConfig changed = SmallRun();
+  changed.images_per_unit = 2;
+  changed.round_count = 3;
+  ASSERT_OK_AND_ASSIGN(const Round from,
+                       backend_.store().ChangeSettings(workers.run(), changed, "less"));
+  EXPECT_EQ(from, Round(3));
+
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+  ASSERT_OK_AND_ASSIGN(const RunConfig expected, ChangeConfig(SmallRun(), SmallRun(), changed, 3));
+  FakeWorkers later(backend_.exchange(), expected, 2);
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, later.ClaimRound());
+  const std::vector<PlannedUnit> plan = RoundPlanner(expected).Plan(Round(3));
+  for (size_t i = 0; i < units.size(); ++i) {
+    EXPECT_EQ(units[i].image_indices, plan[i].image_indices);
+    ASSERT_OK(later.Submit(units[i]));
+  }
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
+  EXPECT_EQ(report.weights_version, WeightsVersion(3)) << "the new last round";
+  EXPECT_EQ(Dump().rounds.back().image_count, 6);
+}
+
+TEST_F(CoordinatorTest, ARestartFindsARunWhoseSettingsWereChanged) {
+  {
+    const auto coordinator = Start();
+    RunConfig changed = SmallRun();
+    changed.adam.learning_rate = 1e-5;
+    const absl::StatusOr<RunStatus> status = backend_.store().FindRun(SmallRun().name);
+    ASSERT_OK(backend_.store().ChangeSettings(status->run, changed, ""));
+    ASSERT_OK(coordinator->Stop());
+  }
+  {
+    const auto with_the_old_file = Start();
+    ASSERT_OK(with_the_old_file->Stop());
+  }
+  CoordinatorOptions options = QuickOptions(2);
+  options.run.adam.learning_rate = 1e-5;
+  const auto with_the_new_file = Start(options);
+  ASSERT_OK(with_the_new_file->Stop());
 }
 
 }  // namespace

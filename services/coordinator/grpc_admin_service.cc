@@ -24,6 +24,17 @@ absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
   response.set_worker_count(status.worker_count);
   response.set_images_per_second(overview.view.images_per_second);
   response.set_latest_sample_path(overview.view.latest_sample_path);
+  response.set_waiting_for(overview.waiting_for);
+  response.set_wasted_image_count(status.wasted_image_count);
+  *response.mutable_next_config() = ToProto(status.next_config);
+  const RunConfig* before = &status.created_config;
+  for (const SettingsChange& change : overview.changes) {
+    v1::SettingsChange& proto = *response.add_changes();
+    proto.set_round(change.round.value());
+    proto.set_difference(DescribeDifference(*before, change.config));
+    proto.set_reason(change.reason);
+    before = &change.config;
+  }
   return absl::OkStatus();
 }
 
@@ -48,6 +59,14 @@ absl::Status FillRounds(RunAdmin& admin, const v1::ListRoundsRequest& request,
 absl::Status SetState(RunAdmin& admin, const v1::SetRunStateRequest& request) {
   GANNET_ASSIGN_OR_RETURN(const RunState state, FromProto(request.state()));
   return admin.SetRunState(state, request.reason());
+}
+
+absl::Status Change(RunAdmin& admin, const v1::ChangeSettingsRequest& request,
+                    v1::ChangeSettingsResponse& response) {
+  GANNET_ASSIGN_OR_RETURN(const RunConfig config, FromProto(request.config()));
+  GANNET_ASSIGN_OR_RETURN(const Round round, admin.ChangeSettings(config, request.reason()));
+  response.set_round(round.value());
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -103,6 +122,13 @@ grpc::Status GrpcAdminService::SetRunState(grpc::ServerContext* context,
                                            v1::SetRunStateResponse*) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
   return ToGrpcStatus(admin.ok() ? SetState(**admin, *request) : admin.status());
+}
+
+grpc::Status GrpcAdminService::ChangeSettings(grpc::ServerContext* context,
+                                              const v1::ChangeSettingsRequest* request,
+                                              v1::ChangeSettingsResponse* response) {
+  const absl::StatusOr<RunAdmin*> admin = Admit(*context);
+  return ToGrpcStatus(admin.ok() ? Change(**admin, *request, *response) : admin.status());
 }
 
 }  // namespace gannet

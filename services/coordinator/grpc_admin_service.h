@@ -32,6 +32,9 @@ class GrpcAdminService final : public v1::AdminService::Service {
                           v1::ListRoundsResponse* response) override;
   grpc::Status SetRunState(grpc::ServerContext* context, const v1::SetRunStateRequest* request,
                            v1::SetRunStateResponse* response) override;
+  grpc::Status ChangeSettings(grpc::ServerContext* context,
+                              const v1::ChangeSettingsRequest* request,
+                              v1::ChangeSettingsResponse* response) override;
 
  private:
   // The attached RunAdmin, when the caller may use it.

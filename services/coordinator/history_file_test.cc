@@ -62,7 +62,7 @@ TEST(HistoryFileTest, BeginsAnew) {
 }
 
 TEST(HistoryFileTest, AFolderThatIsNotThereIsNoError) {
-  HistoryFile history(::testing::TempDir() + "/not/there/history.csv", NullLogger());
+  HistoryFile history(::testing::TempDir() + "/not/there/metrics.csv", NullLogger());
 
   history.Begin();
   history.Append(Summary(1));

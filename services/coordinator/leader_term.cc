@@ -8,6 +8,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/domain/dcgan_layout.h"
 #include "libs/gan/gan.h"
+#include "services/coordinator/round_wait.h"
 
 namespace gannet {
 namespace {
@@ -16,6 +17,10 @@ namespace {
 // that gradients are fetched while others are still being computed.
 constexpr absl::Duration kMinChangeWait = absl::Milliseconds(20);
 constexpr int kLooksPerRound = 4;
+
+// A round that is open for longer than this, and than four usual units, is said to wait, so often.
+constexpr absl::Duration kWaitIsLong = absl::Seconds(30);
+constexpr absl::Duration kWaitLineInterval = absl::Minutes(1);
 
 constexpr size_t kMaxReasonBytes = 480;  // the store takes 500 characters
 
@@ -79,17 +84,16 @@ absl::StatusOr<RunState> LeaderTerm::Lead() {
 absl::Status LeaderTerm::Load() {
   GANNET_RETURN_IF_ERROR(RefreshStatus());
   const ModelConfig& model = status_.config.model;
-  GANNET_ASSIGN_OR_RETURN(Store::Snapshot snapshot, patience_.CallFor("load the weights", [&] {
-    return store_.LoadSnapshot(run_);
-  }));
-  GANNET_ASSIGN_OR_RETURN(weights_, DecodeStored("weights", snapshot.weights, WeightsSpec(model)));
   GANNET_ASSIGN_OR_RETURN(
-      adam_state_, DecodeStored("moments of Adam", snapshot.adam_state, AdamStateSpec(model)));
-  version_ = snapshot.version;
-  totals_.weights_version = version_;
-  encoded_weights_ = std::move(snapshot.weights);
+      published_, patience_.CallFor("load the weights", [&] { return store_.LoadSnapshot(run_); }));
+  GANNET_ASSIGN_OR_RETURN(weights_,
+                          DecodeStored("weights", published_.weights, WeightsSpec(model)));
+  GANNET_ASSIGN_OR_RETURN(adam_state_, DecodeStored("moments of Adam", published_.adam_state,
+                                                    AdamStateSpec(model, status_.config.adam)));
+  totals_.weights_version = version();
   last_round_ = status_.last_round;
-  planner_.emplace(status_.config);
+  config_ = status_.config;
+  planner_.emplace(status_.next_config);
   collector_.emplace(store_, run_, status_.config, leadership_, patience_, clock_, log_, metrics_);
 
   const absl::Duration now = clock_.Steady();
@@ -97,11 +101,11 @@ absl::Status LeaderTerm::Load() {
   rate_.Start(now);
   reap_due_ = now + options_.reap_interval;
   progress_due_ = now + options_.progress_interval;
-  metrics_.weights_version.Set(static_cast<double>(version_.value()));
-  metrics_.run_rounds.Set(static_cast<double>(status_.config.round_count));
+  metrics_.weights_version.Set(static_cast<double>(version().value()));
+  metrics_.run_rounds.Set(static_cast<double>(status_.next_config.round_count));
   log_.Info("leading the run", {{"run", status_.config.name},
                                 {"epoch", leadership_.epoch},
-                                {"rounds_done", version_.value()},
+                                {"rounds_done", version().value()},
                                 {"rounds", status_.config.round_count},
                                 {"state", RunStateName(status_.state)}});
   return LoadHistory();
@@ -109,7 +113,7 @@ absl::Status LeaderTerm::Load() {
 
 absl::Status LeaderTerm::LoadHistory() {
   if (output_ == nullptr) return absl::OkStatus();
-  output_->Begin(version_, encoded_weights_);
+  output_->Begin(config_, published_);
   Round after(0);
   while (true) {
     GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> page,
@@ -117,7 +121,7 @@ absl::Status LeaderTerm::LoadHistory() {
                               return store_.ListRounds(run_, after, kMaxPage);
                             }));
     for (const RoundSummary& round : page) {
-      if (round.round.value() > version_.value()) return absl::OkStatus();
+      if (round.round.value() > version().value()) return absl::OkStatus();
       output_->AddPastRound(round);
     }
     if (page.size() < static_cast<size_t>(kMaxPage)) return absl::OkStatus();
@@ -128,9 +132,9 @@ absl::Status LeaderTerm::LoadHistory() {
 absl::Status LeaderTerm::EndRun() {
   log_.Info("the run has ended", {{"run", status_.config.name},
                                   {"state", RunStateName(status_.state)},
-                                  {"rounds_done", version_.value()}});
+                                  {"rounds_done", version().value()}});
   if (output_ == nullptr) return absl::OkStatus();
-  absl::Status written = output_->End(version_, encoded_weights_, weights_);
+  absl::Status written = output_->End(published_);
   if (!written.ok()) {
     log_.Error("results could not be written; start the coordinator again to repeat it",
                {{"reason", written}});
@@ -140,10 +144,11 @@ absl::Status LeaderTerm::EndRun() {
 
 absl::Status LeaderTerm::RunRound() {
   const Round round = next_round();
-  collector_->Begin(round);
+  collector_->Begin(round, config_.units_per_round);
   next_prepared_ = false;
   next_units_.clear();
   failure_told_ = false;
+  waiting_told_ = clock_.Steady();
   while (true) {
     if (stop_.requested()) return absl::CancelledError("asked to stop");
     if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
@@ -157,20 +162,49 @@ absl::Status LeaderTerm::RunRound() {
     metrics_.units_failed.Set(progress.failed);
     GANNET_RETURN_IF_ERROR(collector_->Take(progress));
     if (collector_->complete()) break;
+    if (MayEndEarly(progress)) {
+      GANNET_ASSIGN_OR_RETURN(const bool enough,
+                              collector_->TakeLast(progress, config_.policy.quorum));
+      if (enough) {
+        log_.Info("round ends without all of its units", {{"round", round.value()},
+                                                          {"gradients", progress.gradients.size()},
+                                                          {"of", config_.units_per_round}});
+        metrics_.early_rounds.Increment();
+        break;
+      }
+    }
     TellOfFailedUnit(progress);
+    TellWhyItWaits(progress);
     GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/false));
     GANNET_RETURN_IF_ERROR(DoWhatIsDue());
     if (HasEnded(status_.state)) return absl::OkStatus();
     store_.AwaitChange(run_, ChangeWait());
   }
-  GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/true));
   GANNET_ASSIGN_OR_RETURN(FoldedRound folded, collector_->Finish());
   GANNET_RETURN_IF_ERROR(PublishFolded(std::move(folded)));
   return DoWhatIsDue();
 }
 
+bool LeaderTerm::MayEndEarly(const RoundProgress& progress) const {
+  const RoundPolicy& policy = config_.policy;
+  return policy.quorum > 0 && static_cast<int>(progress.gradients.size()) >= policy.quorum &&
+         clock_.Steady() - round_start_ >= policy.deadline;
+}
+
+void LeaderTerm::TellWhyItWaits(const RoundProgress& progress) {
+  const absl::Duration now = clock_.Steady();
+  const absl::Duration usual = std::max(kWaitIsLong, 4 * status_.usual_unit_time);
+  const bool waits = status_.state == RunState::kRunning && now - round_start_ >= usual;
+  metrics_.round_waiting.Set(waits ? Seconds(now - round_start_) : 0);
+  if (!waits || now - waiting_told_ < kWaitLineInterval) return;
+  waiting_told_ = now;
+  log_.Warning("round waits", {{"round", next_round().value()},
+                               {"reason", DescribeWait(status_, config_, progress)},
+                               {"open_for", absl::Trunc(now - round_start_, absl::Seconds(1))}});
+}
+
 absl::Status LeaderTerm::PrepareNextRound(bool wait) {
-  if (next_prepared_ || next_round().value() == status_.config.round_count) {
+  if (next_prepared_ || next_round().value() >= status_.next_config.round_count) {
     return absl::OkStatus();
   }
   const Round round(next_round().value() + 1);
@@ -197,7 +231,7 @@ void LeaderTerm::TellOfFailedUnit(const RoundProgress& progress) {
 }
 
 absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
-  const RunConfig& config = status_.config;
+  const RunConfig& config = config_;
   const Round round = next_round();
   absl::Duration start = clock_.Steady();
   GANNET_RETURN_IF_ERROR(ApplyRound(config.model, config.adam, folded.gradient,
@@ -212,42 +246,58 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   PublishRequest request;
   request.run = run_;
   request.leadership = leadership_;
-  request.expected_version = version_;
+  request.expected_version = version();
   request.weights = std::move(state->weights);
   request.adam_state = std::move(state->adam_state);
   request.summary = folded.summary;
-  request.summary.epoch = planner_->EpochOf(round);
+  request.summary.epoch = RoundPlanner(config).EpochOf(round);
   request.summary.seconds = Seconds(clock_.Steady() - round_start_);
   request.consumed = std::move(folded.consumed);
-  request.finished = round.value() == config.round_count;
-  if (!request.finished) request.next_units = std::move(next_units_);
-  request.keep =
-      request.finished || (options_.keep_every > 0 && round.value() % options_.keep_every == 0);
   start = clock_.Steady();
-  GANNET_RETURN_IF_ERROR(Publish(request));
+  GANNET_RETURN_IF_ERROR(PublishWithNextUnits(request));
 
   const absl::Duration now = clock_.Steady();
   metrics_.publish_seconds.Observe(Seconds(now - start));
   last_round_time_ = now - round_start_;
   round_start_ = now;
-  version_ = WeightsVersion(round.value());
-  encoded_weights_ = std::move(request.weights);
+  published_ = {WeightsVersion(round.value()), std::move(request.weights),
+                std::move(request.adam_state)};
   last_round_ = request.summary;
   if (request.finished) status_.state = RunState::kFinished;
-  totals_.weights_version = version_;
+  config_ = status_.next_config;
+  totals_.weights_version = version();
   totals_.rounds_published += 1;
   rate_.AddRound(now, request.summary.image_count);
   metrics_.rounds.Increment();
   metrics_.images.Increment(request.summary.image_count);
   metrics_.round_seconds.Observe(Seconds(last_round_time_));
-  metrics_.weights_version.Set(static_cast<double>(version_.value()));
+  metrics_.weights_version.Set(static_cast<double>(version().value()));
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
   metrics_.discriminator_loss.Set(request.summary.discriminator_loss);
   metrics_.generator_loss.Set(request.summary.generator_loss);
   metrics_.real_accuracy.Set(request.summary.real_accuracy);
   metrics_.fake_accuracy.Set(request.summary.fake_accuracy);
-  if (output_ != nullptr) output_->AddRound(request.summary, encoded_weights_);
+  if (output_ != nullptr) output_->AddRound(request.summary, config_, published_);
   return absl::OkStatus();
+}
+
+absl::Status LeaderTerm::PublishWithNextUnits(PublishRequest& request) {
+  const int64_t round = request.summary.round.value();
+  while (true) {
+    GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/true));
+    request.settings_round = status_.settings_round;
+    request.finished = round >= status_.next_config.round_count;
+    request.next_units = request.finished ? std::vector<PlannedUnit>() : next_units_;
+    request.keep =
+        request.finished || (options_.keep_every > 0 && round % options_.keep_every == 0);
+    absl::Status published = Publish(request);
+    if (!absl::IsAborted(published)) return published;
+    // Settings that were changed at the last moment: the step stands, the next units do not.
+    GANNET_RETURN_IF_ERROR(RefreshStatus());
+    const bool only_settings = status_.weights_version == request.expected_version &&
+                               status_.settings_round != request.settings_round;
+    if (!only_settings) return published;
+  }
 }
 
 absl::StatusOr<LeaderTerm::NewWeights> LeaderTerm::EncodeState() const {
@@ -330,8 +380,18 @@ absl::Status LeaderTerm::DoWhatIsDue() {
   return absl::OkStatus();
 }
 
+void LeaderTerm::TakeUpSettings() {
+  log_.Info("settings were changed",
+            {{"from_round", status_.settings_round.value()},
+             {"change", DescribeDifference(config_, status_.next_config)}});
+  metrics_.run_rounds.Set(static_cast<double>(status_.next_config.round_count));
+  planner_.emplace(status_.next_config);
+  next_prepared_ = false;
+}
+
 absl::Status LeaderTerm::RefreshStatus() {
   const RunState before = status_.state;
+  const RunConfig next_before = status_.next_config;
   GANNET_ASSIGN_OR_RETURN(
       status_, patience_.CallFor("look at the run", [&] { return store_.GetRunStatus(run_); }));
   const absl::Duration now = clock_.Steady();
@@ -339,6 +399,8 @@ absl::Status LeaderTerm::RefreshStatus() {
   metrics_.workers.Set(status_.worker_count);
   metrics_.run_paused.Set(status_.state == RunState::kPaused ? 1 : 0);
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
+  metrics_.wasted_images.Set(static_cast<double>(status_.wasted_image_count));
+  if (planner_.has_value() && status_.next_config != next_before) TakeUpSettings();
   if (status_.state == before) return absl::OkStatus();
   if (status_.state == RunState::kPaused) {
     log_.Info("the run is paused", {{"reason", status_.state_reason}});
@@ -349,10 +411,10 @@ absl::Status LeaderTerm::RefreshStatus() {
 }
 
 void LeaderTerm::LogProgress(absl::Duration now) {
-  const int64_t rounds_left = status_.config.round_count - version_.value();
+  const int64_t rounds_left = status_.next_config.round_count - version().value();
   const RoundSummary round = last_round_.value_or(RoundSummary());
-  log_.Info("progress", {{"round", version_.value()},
-                         {"of", status_.config.round_count},
+  log_.Info("progress", {{"round", version().value()},
+                         {"of", status_.next_config.round_count},
                          {"epoch", round.epoch},
                          {"images_per_second", rate_.ImagesPerSecond(now)},
                          {"discriminator_loss", round.discriminator_loss},

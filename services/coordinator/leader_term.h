@@ -70,10 +70,17 @@ class LeaderTerm {
   // Collects and publishes the next round. Returns OK also when the run has ended meanwhile.
   absl::Status RunRound();
   absl::Status PrepareNextRound(bool wait);
+  // Whether the round may end with what it has, by RoundPolicy.
+  bool MayEndEarly(const RoundProgress& progress) const;
+  // Says now and then why a round stands still.
+  void TellWhyItWaits(const RoundProgress& progress);
   // Says once that a unit has failed for good: the store has paused the run, and hands the unit out
   // again when somebody resumes it.
   void TellOfFailedUnit(const RoundProgress& progress);
   absl::Status PublishFolded(FoldedRound folded);
+  // Adds the units of the next round, and what depends on the settings, and publishes; again when
+  // somebody has just changed the settings.
+  absl::Status PublishWithNextUnits(PublishRequest& request);
   absl::StatusOr<NewWeights> EncodeState() const;
   // Publishes, and looks up what became of it when the answer was lost.
   absl::Status Publish(const PublishRequest& request);
@@ -82,10 +89,13 @@ class LeaderTerm {
   // Everything that is due by the clock: expired leases, state of the run, a line of progress.
   absl::Status DoWhatIsDue();
   absl::Status RefreshStatus();
+  // After settings were changed: what was planned for the next round is planned again.
+  void TakeUpSettings();
   void LogProgress(absl::Duration now);
   absl::Duration ChangeWait() const;
 
-  Round next_round() const { return Round(version_.value() + 1); }
+  WeightsVersion version() const { return published_.version; }
+  Round next_round() const { return Round(version().value() + 1); }
 
   const LeaderTermOptions options_;
   Store& store_;
@@ -101,15 +111,17 @@ class LeaderTerm {
   LeaderTermTotals& totals_;
   LeadershipKeeper keeper_;
 
-  RunStatus status_;  // as it was looked at last
-  WeightsVersion version_;
-  Payload encoded_weights_;
+  RunStatus status_;           // as it was looked at last
+  Store::Snapshot published_;  // last, as far as this term knows
   TensorBundle weights_;
   TensorBundle adam_state_;
-  std::optional<RoundPlanner> planner_;
+  // Of the open round. status_.config runs ahead of it once the round is published.
+  RunConfig config_;
+  std::optional<RoundPlanner> planner_;  // of the next round
   std::optional<RoundCollector> collector_;
   bool next_prepared_ = false;
   std::vector<PlannedUnit> next_units_;
+  absl::Duration waiting_told_;
   bool failure_told_ = false;
   std::optional<RoundSummary> last_round_;
   absl::Duration round_start_;

@@ -24,34 +24,49 @@ RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
     : store_(store),
       run_(run),
       spec_(GradientSpec(config.model)),
-      units_per_round_(config.units_per_round),
       leadership_(leadership),
       patience_(patience),
       clock_(clock),
       log_(log),
       metrics_(metrics) {}
 
-void RoundCollector::Begin(Round round) {
+void RoundCollector::Begin(Round round, int unit_count) {
   round_ = round;
+  unit_count_ = unit_count;
+  next_slot_ = 0;
   held_.clear();
   folded_.clear();
   mean_.Reset();
   fold_time_ = absl::ZeroDuration();
 }
 
-bool RoundCollector::complete() const {
-  return folded_.size() == static_cast<size_t>(units_per_round_);
-}
+bool RoundCollector::complete() const { return next_slot_ == unit_count_; }
 
 absl::Status RoundCollector::Take(const RoundProgress& progress) {
   for (const GradientInfo& info : progress.gradients) {
-    const int next = static_cast<int>(folded_.size());
-    if (info.slot.value() < next || held_.count(info.slot) > 0) continue;
-    if (info.slot.value() >= next + kMaxHeld) break;
+    if (info.slot.value() < next_slot_ || held_.count(info.slot) > 0) continue;
+    if (info.slot.value() >= next_slot_ + kMaxHeld) break;
     GANNET_RETURN_IF_ERROR(Fetch(info).status());
     GANNET_RETURN_IF_ERROR(FoldWhatIsNext());
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> RoundCollector::TakeLast(const RoundProgress& progress, int quorum) {
+  for (const GradientInfo& info : progress.gradients) {
+    if (info.slot.value() < next_slot_) continue;
+    if (held_.count(info.slot) == 0) {
+      GANNET_ASSIGN_OR_RETURN(const bool usable, Fetch(info));
+      if (!usable) continue;
+    }
+    GANNET_RETURN_IF_ERROR(FoldFirstHeld());
+  }
+  if (static_cast<int>(folded_.size()) < quorum) {
+    Begin(round_, unit_count_);
+    return false;
+  }
+  next_slot_ = unit_count_;
+  return true;
 }
 
 absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
@@ -106,13 +121,19 @@ absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status
 }
 
 absl::Status RoundCollector::FoldWhatIsNext() {
-  const absl::Duration start = clock_.Steady();
-  while (!held_.empty() && held_.begin()->first.value() == static_cast<int>(folded_.size())) {
-    Held& held = held_.begin()->second;
-    GANNET_RETURN_IF_ERROR(mean_.Add(held.gradient, held.info.stats.image_count));
-    folded_.push_back(std::move(held.info));
-    held_.erase(held_.begin());
+  while (!held_.empty() && held_.begin()->first.value() == next_slot_) {
+    GANNET_RETURN_IF_ERROR(FoldFirstHeld());
   }
+  return absl::OkStatus();
+}
+
+absl::Status RoundCollector::FoldFirstHeld() {
+  const absl::Duration start = clock_.Steady();
+  Held& held = held_.begin()->second;
+  GANNET_RETURN_IF_ERROR(mean_.Add(held.gradient, held.info.stats.image_count));
+  next_slot_ = held.info.slot.value() + 1;
+  folded_.push_back(std::move(held.info));
+  held_.erase(held_.begin());
   fold_time_ += clock_.Steady() - start;
   return absl::OkStatus();
 }

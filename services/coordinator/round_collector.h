@@ -26,6 +26,9 @@ struct FoldedRound {
 // there, and folds it as soon as all slots below it are folded. So the order is that of the slots
 // whatever order they arrive in, and little is left to do when the last one comes.
 //
+// A round may end without some of its slots (RoundPolicy): then what is there is folded in the
+// order of slots, too.
+//
 // A gradient that is unusable (damaged bytes, another layout, NaN) is rejected: its unit is handed
 // out again.
 //
@@ -36,14 +39,18 @@ class RoundCollector {
   RoundCollector(Store& store, RunId run, const RunConfig& config, const Leadership& leadership,
                  PatientCaller& patience, Clock& clock, Logger& log, CoordinatorMetrics& metrics);
 
-  // Starts a round and forgets the one before.
-  void Begin(Round round);
+  // Starts a round of so many units and forgets the one before.
+  void Begin(Round round, int unit_count);
 
   // Takes what has arrived, as the store tells it.
   // Returns: FAILED_PRECONDITION - no longer the leader; CANCELLED; other errors of the store.
   absl::Status Take(const RoundProgress& progress);
 
-  // Whether every slot is folded.
+  // As Take, and gives up every slot that has nothing: nothing more can be taken after this. False
+  // when fewer than `quorum` of them were of use: then the round begins anew.
+  absl::StatusOr<bool> TakeLast(const RoundProgress& progress, int quorum);
+
+  // Whether every slot is folded or given up.
   bool complete() const;
 
   // Call when complete.
@@ -60,19 +67,21 @@ class RoundCollector {
   absl::StatusOr<TensorBundle> Decode(const GradientInfo& info, const Payload& payload) const;
   absl::Status Reject(const GradientInfo& info, const absl::Status& reason);
   absl::Status FoldWhatIsNext();
+  absl::Status FoldFirstHeld();
 
   Store& store_;
   const RunId run_;
   const BundleSpec spec_;
-  const int units_per_round_;
   const Leadership leadership_;
   PatientCaller& patience_;
   Clock& clock_;
   Logger& log_;
   CoordinatorMetrics& metrics_;
   Round round_;
+  int unit_count_ = 0;
+  int next_slot_ = 0;                 // those below are folded, or given up
   std::map<Slot, Held> held_;         // checked, waiting for a lower slot
-  std::vector<GradientInfo> folded_;  // of slots 0, 1, …
+  std::vector<GradientInfo> folded_;  // by slot
   WeightedMean mean_;
   absl::Duration fold_time_;
 };

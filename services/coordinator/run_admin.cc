@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
+#include "services/coordinator/round_wait.h"
 
 namespace gannet {
 namespace {
@@ -72,6 +73,12 @@ absl::StatusOr<RunOverview> RunAdmin::GetRun() {
   GANNET_ASSIGN_OR_RETURN(const RunId id, run());
   RunOverview overview;
   GANNET_ASSIGN_OR_RETURN(overview.status, store_.GetRunStatus(id));
+  GANNET_ASSIGN_OR_RETURN(overview.changes, store_.ListChanges(id));
+  if (overview.status.state == RunState::kRunning) {
+    const Round open(overview.status.weights_version.value() + 1);
+    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, store_.GetRoundProgress(id, open));
+    overview.waiting_for = DescribeWait(overview.status, overview.status.config, progress);
+  }
   overview.view = view_();
   return overview;
 }
@@ -128,6 +135,11 @@ absl::StatusOr<AdminPage<RoundSummary>> RunAdmin::ListRounds(int page_size,
     if (!more.empty()) page.next_page_token = absl::StrCat(last.value());
   }
   return page;
+}
+
+absl::StatusOr<Round> RunAdmin::ChangeSettings(const RunConfig& config, const std::string& reason) {
+  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  return store_.ChangeSettings(id, config, reason);
 }
 
 absl::Status RunAdmin::SetRunState(RunState state, const std::string& reason) {

@@ -22,6 +22,8 @@ struct CoordinatorView {
 struct RunOverview {
   RunStatus status;
   CoordinatorView view;
+  std::string waiting_for;  // DescribeWait of the open round; empty unless the run is running
+  std::vector<SettingsChange> changes;
 };
 
 template <typename T>
@@ -50,6 +52,9 @@ class RunAdmin {
   // Oldest first. `page_size` 1 to 10000, 0 means 1000.
   // Returns: INVALID_ARGUMENT - page size or token.
   absl::StatusOr<AdminPage<RoundSummary>> ListRounds(int page_size, const std::string& page_token);
+
+  // Returns: as Store::ChangeSettings.
+  absl::StatusOr<Round> ChangeSettings(const RunConfig& config, const std::string& reason);
 
   // Returns: as Store::SetRunState.
   absl::Status SetRunState(RunState state, const std::string& reason);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_io.h"
 #include "libs/tensor/safetensors.h"
@@ -15,6 +16,7 @@ namespace gannet {
 namespace {
 
 constexpr char kSamplesFolder[] = "samples";
+constexpr char kCheckpointsFolder[] = "checkpoints";
 
 }  // namespace
 
@@ -51,33 +53,60 @@ RunOutput::RunOutput(const RunOutputOptions& options, const RunConfig& config, C
     : options_(options),
       config_(config),
       log_(log),
-      history_(absl::StrCat(options.directory, "/history.csv"), log),
+      metrics_file_(absl::StrCat(options.directory, "/metrics.csv"), log),
+      checkpoints_(absl::StrCat(options.directory, "/", kCheckpointsFolder),
+                   options.checkpoint_keep, log),
       samples_(absl::StrCat(options.directory, "/", kSamplesFolder), config, options.sample_count,
-               clock, log, metrics) {}
-
-void RunOutput::Begin(WeightsVersion version, const Payload& weights) {
-  history_.Begin();
-  samples_.Offer(version, weights,
-                 version == WeightsVersion(0) ? SampleNeed::kRequired : SampleNeed::kOptional);
-}
-
-void RunOutput::AddRound(const RoundSummary& round, const Payload& weights) {
-  history_.Append(round);
-  if (options_.sample_every > 0 && round.round.value() % options_.sample_every == 0) {
-    samples_.Offer(WeightsVersion(round.round.value()), weights, SampleNeed::kOptional);
+               clock, log, metrics) {
+  if (options.evaluate_every > 0) {
+    best_.emplace(options.directory, options.reference, log, metrics);
   }
 }
 
-absl::Status RunOutput::End(WeightsVersion version, const Payload& weights,
-                            const TensorBundle& decoded) {
-  samples_.Offer(version, weights, SampleNeed::kRequired);
+void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot) {
+  config_ = config;
+  history_.clear();
+  metrics_file_.Begin();
+  if (best_.has_value()) {
+    best_->Begin(config, snapshot.version);
+    // What untrained weights have shows later how far a training has come.
+    if (snapshot.version == WeightsVersion(0)) best_->Offer(config, snapshot, history_);
+  }
+  samples_.Offer(snapshot, snapshot.version == WeightsVersion(0) ? SampleNeed::kRequired
+                                                                 : SampleNeed::kOptional);
+}
+
+void RunOutput::AddPastRound(const RoundSummary& round) {
+  history_.push_back(round);
+  metrics_file_.Append(round);
+}
+
+void RunOutput::AddRound(const RoundSummary& round, const RunConfig& config,
+                         const Store::Snapshot& snapshot) {
+  config_ = config;
+  AddPastRound(round);
+  const auto is_due = [&](int64_t every) { return every > 0 && round.round.value() % every == 0; };
+  if (is_due(options_.sample_every)) samples_.Offer(snapshot, SampleNeed::kOptional);
+  if (is_due(options_.evaluate_every)) best_->Offer(config_, snapshot, history_);
+  if (is_due(options_.checkpoint_every)) checkpoints_.Offer(config_, snapshot, history_);
+}
+
+absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
+  samples_.Offer(snapshot, SampleNeed::kRequired);
+  GANNET_RETURN_IF_ERROR(checkpoints_.Write(config_, snapshot, history_));
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
   const std::map<std::string, std::string> metadata = {
-      {"format", "pt"}, {"run", config_.name}, {"rounds", absl::StrCat(version.value())}};
+      {"format", "pt"}, {"run", config_.name}, {"rounds", absl::StrCat(snapshot.version.value())}};
   const std::string weights_path = absl::StrCat(options_.directory, "/weights.safetensors");
   const std::string generator_path = absl::StrCat(options_.directory, "/generator.safetensors");
-  GANNET_RETURN_IF_ERROR(WriteFileAtomically(weights_path, EncodeSafetensors(decoded, metadata)));
+  GANNET_RETURN_IF_ERROR(WriteFileAtomically(weights_path, EncodeSafetensors(weights, metadata)));
   GANNET_RETURN_IF_ERROR(WriteFileAtomically(
-      generator_path, EncodeSafetensors(TensorsBelow(decoded, "generator."), metadata)));
+      generator_path, EncodeSafetensors(TensorsBelow(weights, "generator."), metadata)));
+  if (best_.has_value()) {
+    best_->Await();
+    best_->Offer(config_, snapshot, history_);
+    best_->Await();
+  }
   samples_.Await();
   log_.Info("results written", {{"weights", weights_path},
                                 {"generator", generator_path},

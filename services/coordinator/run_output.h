@@ -1,30 +1,44 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/data/reference_images.h"
 #include "libs/domain/run_config.h"
 #include "libs/exchange/store.h"
 #include "libs/tensor/tensor_bundle.h"
+#include "services/coordinator/best_keeper.h"
+#include "services/coordinator/checkpoint_writer.h"
 #include "services/coordinator/history_file.h"
 #include "services/coordinator/sample_writer.h"
 
 namespace gannet {
 
 struct RunOutputOptions {
-  std::string directory;       // made if it does not exist
-  int64_t sample_every = 100;  // rounds between sample grids; 0: only the first and the last
-  int sample_count = 64;       // images in a grid
+  std::string directory;         // made if it does not exist
+  int64_t sample_every = 100;    // rounds between sample grids; 0: only the first and the last
+  int sample_count = 64;         // images in a grid
+  int64_t checkpoint_every = 0;  // rounds between checkpoints; 0: only one, at the end
+  int checkpoint_keep = 3;       // the newest
+  int64_t evaluate_every = 0;    // rounds between measurements of image quality; 0: none
+  std::shared_ptr<const ReferenceImages> reference = nullptr;  // what they are compared with, then
 };
 
 // What a run leaves behind for people, in a folder:
 //   samples/round_000123.png, samples/latest.png   grids of generated images
-//   history.csv                                    one line a round
-//   weights.safetensors                            everything, at the end of the run
+//   metrics.csv                                    one line a round
+//   checkpoints/round_000123.safetensors           what the training goes on from
+//   quality.csv, checkpoints/best.safetensors      see BestKeeper
+//   weights.safetensors                            both networks, at the end of the run
 //   generator.safetensors                          the generator alone, named as PyTorch's
-//   state_dict
+//                                                  state_dict
+//
+// Where the generator's average is kept, grids, weights and generator are that; checkpoints hold
+// both.
 //
 // Nothing here delays or fails a round.
 //
@@ -38,16 +52,18 @@ class RunOutput {
                                                            Logger& log,
                                                            CoordinatorMetrics& metrics);
 
-  // Somebody begins to lead at this version; AddPastRound gives the history so far.
-  void Begin(WeightsVersion version, const Payload& weights);
-  void AddPastRound(const RoundSummary& round) { history_.Append(round); }
+  // Somebody begins to lead at this version; AddPastRound gives the history so far. `config` is
+  // what holds for the round after it.
+  void Begin(const RunConfig& config, const Store::Snapshot& snapshot);
+  void AddPastRound(const RoundSummary& round);
 
-  // A round has been published.
-  void AddRound(const RoundSummary& round, const Payload& weights);
+  // A round has been published; `config` is what holds for the next one.
+  void AddRound(const RoundSummary& round, const RunConfig& config,
+                const Store::Snapshot& snapshot);
 
-  // The run has ended: draws the last grid and writes the weights, and waits for both.
+  // The run has ended: draws the last grid and writes checkpoint and weights, and waits for all.
   // Returns: UNAVAILABLE - a file cannot be written.
-  absl::Status End(WeightsVersion version, const Payload& weights, const TensorBundle& decoded);
+  absl::Status End(const Store::Snapshot& snapshot);
 
   std::string latest_sample_path() { return samples_.latest_path(); }
 
@@ -56,10 +72,13 @@ class RunOutput {
             CoordinatorMetrics& metrics);
 
   const RunOutputOptions options_;
-  const RunConfig config_;
+  RunConfig config_;  // as it holds for the round after the snapshot offered last
   Logger& log_;
-  HistoryFile history_;
+  std::vector<RoundSummary> history_;
+  HistoryFile metrics_file_;
+  CheckpointWriter checkpoints_;
   SampleWriter samples_;
+  std::optional<BestKeeper> best_;
 };
 
 // The tensors below `prefix`, named without it.

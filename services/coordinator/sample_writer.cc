@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_grid.h"
 #include "libs/data/image_io.h"
@@ -23,10 +24,7 @@ constexpr size_t kMaxJobs = 3;
 constexpr int kSmallImageSize = 32;
 
 absl::StatusOr<RgbImage> MakeGrid(const ImageBatch& batch) {
-  std::vector<float> values;
-  for (const std::vector<float>& image : batch.images) {
-    values.insert(values.end(), image.begin(), image.end());
-  }
+  const std::vector<float> values = Flattened(batch);
   ImageGridOptions options;
   options.columns =
       static_cast<int>(std::ceil(std::sqrt(static_cast<double>(batch.images.size()))));
@@ -59,14 +57,25 @@ SampleWriter::~SampleWriter() {
   thread_.join();
 }
 
-void SampleWriter::Offer(WeightsVersion version, Payload weights, SampleNeed need) {
+absl::StatusOr<TensorBundle> WeightsToShow(const RunConfig& config,
+                                           const Store::Snapshot& snapshot) {
+  GANNET_ASSIGN_OR_RETURN(TensorBundle weights,
+                          DecodeBundle(*snapshot.weights.bytes, snapshot.weights.codec));
+  // The moments are twice as large as the weights.
+  if (!config.adam.keeps_average()) return weights;
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle adam_state,
+                          DecodeBundle(*snapshot.adam_state.bytes, snapshot.adam_state.codec));
+  return AveragedWeights(weights, adam_state);
+}
+
+void SampleWriter::Offer(const Store::Snapshot& snapshot, SampleNeed need) {
   MutexLock lock(mu_);
   if (need == SampleNeed::kOptional && (busy_ || !jobs_.empty())) {
     metrics_.samples_skipped.Increment();
     return;
   }
   if (jobs_.size() == kMaxJobs) jobs_.pop_front();
-  jobs_.push_back({version, std::move(weights)});
+  jobs_.push_back(snapshot);
   changed_.NotifyAll();
 }
 
@@ -82,7 +91,7 @@ std::string SampleWriter::latest_path() {
 
 void SampleWriter::Loop() {
   while (true) {
-    Job job;
+    Store::Snapshot job;
     {
       MutexLock lock(mu_);
       while (!stopping_ && jobs_.empty()) changed_.Wait(mu_);
@@ -107,15 +116,14 @@ void SampleWriter::Loop() {
   }
 }
 
-absl::Status SampleWriter::Draw(const Job& job, std::string& path) {
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
-                          DecodeBundle(*job.weights.bytes, job.weights.codec));
+absl::Status SampleWriter::Draw(const Store::Snapshot& snapshot, std::string& path) {
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
   GANNET_ASSIGN_OR_RETURN(const ImageBatch batch,
                           GenerateImages(config_.model, weights, config_.seed, image_count_));
   GANNET_ASSIGN_OR_RETURN(const RgbImage grid, MakeGrid(batch));
   GANNET_ASSIGN_OR_RETURN(const std::string png,
                           EncodePngRgb(grid.width, grid.height, grid.pixels));
-  path = SamplePath(directory_, job.version);
+  path = SamplePath(directory_, snapshot.version);
   GANNET_RETURN_IF_ERROR(WriteFileAtomically(path, png));
   return WriteFileAtomically(absl::StrCat(directory_, "/latest.png"), png);
 }

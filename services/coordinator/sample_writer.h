@@ -5,11 +5,13 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 #include "libs/domain/run_config.h"
-#include "libs/exchange/exchange.h"
+#include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
+#include "libs/tensor/tensor_bundle.h"
 #include "services/coordinator/coordinator_metrics.h"
 
 namespace gannet {
@@ -35,8 +37,8 @@ class SampleWriter {
   SampleWriter(const SampleWriter&) = delete;
   SampleWriter& operator=(const SampleWriter&) = delete;
 
-  // Draws the grid of these weights (layout WeightsSpec) soon.
-  void Offer(WeightsVersion version, Payload weights, SampleNeed need);
+  // Draws the grid of this state soon: of the generator's average where one is kept.
+  void Offer(const Store::Snapshot& snapshot, SampleNeed need);
 
   // Waits until everything that was taken is drawn.
   void Await();
@@ -45,13 +47,8 @@ class SampleWriter {
   std::string latest_path();
 
  private:
-  struct Job {
-    WeightsVersion version;
-    Payload weights;
-  };
-
   void Loop();
-  absl::Status Draw(const Job& job, std::string& path);
+  absl::Status Draw(const Store::Snapshot& snapshot, std::string& path);
 
   const std::string directory_;
   const RunConfig config_;
@@ -62,12 +59,19 @@ class SampleWriter {
 
   Mutex mu_;
   CondVar changed_;
-  std::deque<Job> jobs_ ABSL_GUARDED_BY(mu_);  // at most one optional and two required ones
+  std::deque<Store::Snapshot> jobs_
+      ABSL_GUARDED_BY(mu_);  // at most one optional and two required ones
   bool busy_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::string latest_path_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
+
+// The weights in a snapshot to draw from and to give away: with the generator's average where one
+// is kept.
+// Returns: INVALID_ARGUMENT - its bytes are damaged.
+absl::StatusOr<TensorBundle> WeightsToShow(const RunConfig& config,
+                                           const Store::Snapshot& snapshot);
 
 // Path of the grid of a version.
 std::string SamplePath(const std::string& directory, WeightsVersion version);

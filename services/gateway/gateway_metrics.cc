@@ -59,6 +59,7 @@ GatewayMetrics::GatewayMetrics(Metrics& metrics)
       submits_already_accepted(Submits(metrics, "already_accepted")),
       submits_superseded(Submits(metrics, "superseded")),
       submits_closed(Submits(metrics, "closed")),
+      submits_duplicate(Submits(metrics, "duplicate")),
       submits_refused(Submits(metrics, "refused")),
       submits_unchecked(metrics.AddCounter("gannet_gateway_submits_unchecked_total",
                                            "Submissions passed on without checking names and "
@@ -80,6 +81,8 @@ Counter& GatewayMetrics::SubmitOutcomeCounter(SubmitOutcome outcome) const {
       return submits_superseded;
     case SubmitOutcome::kClosed:
       return submits_closed;
+    case SubmitOutcome::kDuplicate:
+      return submits_duplicate;
   }
   GANNET_CHECK(false);
   return submits_refused;

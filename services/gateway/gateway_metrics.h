@@ -33,6 +33,7 @@ struct GatewayMetrics {
   Counter& submits_already_accepted;
   Counter& submits_superseded;
   Counter& submits_closed;
+  Counter& submits_duplicate;
   Counter& submits_refused;    // by the gateway or the database, for whatever reason
   Counter& submits_unchecked;  // the layout of their run was not known
   Counter& joins_refused;      // for a class code that was wrong or missing

@@ -1,10 +1,13 @@
 #include "services/gateway/weights_cache.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 namespace gannet {
 namespace {
+
+constexpr int kMaxVersions = 4;  // of a run
 
 // Whether the status is about who asked rather than about what was asked for.
 bool IsAboutTheCaller(const absl::Status& status) {
@@ -16,7 +19,7 @@ int64_t BytesOf(const Payload& payload) { return static_cast<int64_t>(payload.by
 
 }  // namespace
 
-void WeightsCache::Get(RunId run, WeightsVersion version, Load load, Done done) {
+void WeightsCache::Get(RunId run, WeightsVersion version, Load load, const Done& done) {
   const Key key(run, version);
   std::optional<Payload> found;
   {
@@ -28,7 +31,7 @@ void WeightsCache::Get(RunId run, WeightsVersion version, Load load, Done done) 
       found = entry->payload;
     } else {
       std::vector<Waiter>& waiters = reads_[key];
-      waiters.push_back({std::move(load), std::move(done)});
+      waiters.push_back({std::move(load), done});
       if (waiters.size() > 1) {
         metrics_.weights_cache_shared.Increment();
         return;
@@ -87,10 +90,17 @@ void WeightsCache::Keep(const Key& key, const Payload& payload) {
   if (BytesOf(payload) > max_bytes_) return;
   entries_.push_front({key, payload});
   bytes_ += BytesOf(payload);
-  while (bytes_ > max_bytes_) {
-    bytes_ -= BytesOf(entries_.back().payload);
-    entries_.pop_back();
+  int versions = 0;
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto current = entry++;
+    if (current->key.first == key.first && ++versions > kMaxVersions) Drop(current);
   }
+  while (bytes_ > max_bytes_) Drop(std::prev(entries_.end()));
+}
+
+void WeightsCache::Drop(std::list<Entry>::iterator entry) {
+  bytes_ -= BytesOf(entry->payload);
+  entries_.erase(entry);
 }
 
 void WeightsCache::Clear() {

@@ -19,6 +19,9 @@ namespace gannet {
 // database for all who ask for the same version at the same time: when a round is published, a
 // class of thirty asks for 25 MB at once.
 //
+// Of a run it keeps a few versions only: workers ask for the current one, and hardly ever for the
+// one before.
+//
 // Weights of a version never change. A version may be served a little longer than the database
 // keeps it.
 //
@@ -37,7 +40,7 @@ class WeightsCache {
   // asked first) from a thread of the pool. An error that is about the one who loads (its identity)
   // goes to that one only; the next in line loads then. The answer is RESOURCE_EXHAUSTED when the
   // pool's queue is full.
-  void Get(RunId run, WeightsVersion version, Load load, Done done);
+  void Get(RunId run, WeightsVersion version, Load load, const Done& done);
 
   // Forgets everything; reads in progress are answered but not kept.
   void Clear();
@@ -55,6 +58,7 @@ class WeightsCache {
 
   void Read(const Key& key);
   void Keep(const Key& key, const Payload& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Drop(std::list<Entry>::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   TaskPool& pool_;
   const int64_t max_bytes_;

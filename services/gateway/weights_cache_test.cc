@@ -67,6 +67,15 @@ TEST_F(WeightsCacheTest, TheLeastRecentlyUsedMakesRoom) {
   EXPECT_EQ(reads_, 5);
 }
 
+TEST_F(WeightsCacheTest, OfARunAFewVersionsAreKept) {
+  for (int64_t version = 1; version <= 5; ++version) ASSERT_OK(Get(version, 1));
+  for (int64_t version = 2; version <= 5; ++version) ASSERT_OK(Get(version, 1));
+  EXPECT_EQ(reads_, 5);
+
+  ASSERT_OK(Get(1, 1));
+  EXPECT_EQ(reads_, 6);
+}
+
 TEST_F(WeightsCacheTest, WhatIsTooLargeIsPassedOnAndNotKept) {
   ASSERT_OK(Get(1, 101));
   ASSERT_OK(Get(1, 101));

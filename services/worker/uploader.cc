@@ -2,19 +2,21 @@
 
 #include <utility>
 
+#include "libs/base/failpoint.h"
 #include "libs/base/printable.h"
 #include "libs/exchange/validation.h"
 
 namespace gannet {
 
 Uploader::Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec,
-                   PatientCaller& caller, HeldUnits& held_units, Clock& clock, Logger& log,
-                   WorkerMetrics& metrics)
+                   PatientCaller& caller, HeldUnits& held_units, Spool spool, Clock& clock,
+                   Logger& log, WorkerMetrics& metrics)
     : exchange_(exchange),
       identity_(identity),
       codec_(codec),
       caller_(caller),
       held_units_(held_units),
+      spool_(std::move(spool)),
       clock_(clock),
       log_(log),
       metrics_(metrics),
@@ -86,10 +88,17 @@ absl::Status Uploader::Send(Upload& upload) {
   request.stats.compute_seconds = upload.gradient.compute_seconds;
   request.payload = Payload::FromBytes(codec_, *std::move(bytes));
 
-  const absl::StatusOr<SubmitOutcome> outcome = caller_.CallFor(
-      "submit", [&] { return exchange_.Submit(request); },
-      // The bytes are kept here: a damaged transfer is worth another one.
-      [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
+  Failpoint("spool_keep", "before");
+  if (const absl::Status kept = spool_.Keep(request); !kept.ok()) {
+    log_.Warning("gradient cannot be kept on disk, a restart would lose it", {{"reason", kept}});
+  }
+  Failpoint("spool_keep", "after");
+  const absl::StatusOr<SubmitOutcome> outcome = Submit(request);
+  Failpoint("spool_drop", "before");
+  // Whatever the answer is: there is nothing more to hand in. Who asked to stop gives the unit
+  // back.
+  spool_.Drop();
+  Failpoint("spool_drop", "after");
   metrics_.submit_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
   switch (outcome.status().code()) {
     case absl::StatusCode::kOk:
@@ -104,13 +113,26 @@ absl::Status Uploader::Send(Upload& upload) {
       return GiveUp(upload, std::string(outcome.status().message()));
   }
 
-  metrics_.CountOutcome(*outcome);
-  const bool kept = *outcome == SubmitOutcome::kAccepted || *outcome == SubmitOutcome::kLate ||
-                    *outcome == SubmitOutcome::kAlreadyAccepted;
-  if (!kept) {
-    log_.Info("gradient came too late, somebody else computed the unit",
+  if (!Count(*outcome, request)) {
+    log_.Info(*outcome == SubmitOutcome::kDuplicate
+                  ? "another worker had the same work and was faster"
+                  : "gradient came too late, somebody else computed the unit",
               {{"round", unit.round.value()}, {"slot", unit.slot.value()}});
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SubmitOutcome> Uploader::Submit(const SubmitRequest& request) {
+  return caller_.CallFor(
+      "submit", [&] { return exchange_.Submit(request); },
+      // The bytes are kept here: a damaged transfer is worth another one.
+      [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
+}
+
+bool Uploader::Count(SubmitOutcome outcome, const SubmitRequest& request) {
+  metrics_.CountOutcome(outcome);
+  const bool kept = outcome == SubmitOutcome::kAccepted || outcome == SubmitOutcome::kLate ||
+                    outcome == SubmitOutcome::kAlreadyAccepted;
   MutexLock lock(mu_);
   if (kept) {
     ++totals_.units;
@@ -120,6 +142,33 @@ absl::Status Uploader::Send(Upload& upload) {
   } else {
     ++totals_.lost;
   }
+  return kept;
+}
+
+absl::Status Uploader::HandInKept(RunId run) {
+  absl::StatusOr<std::optional<SubmitRequest>> kept = spool_.Load();
+  if (!kept.ok()) {
+    log_.Warning("a gradient from before the restart is left out", {{"reason", kept.status()}});
+    spool_.Drop();
+    return absl::OkStatus();
+  }
+  // Of another run: that one may be joined again, and one more gradient takes its place otherwise.
+  if (!kept->has_value() || (*kept)->run != run) return absl::OkStatus();
+  SubmitRequest request = **std::move(kept);
+  request.worker = identity_;
+  const absl::StatusOr<SubmitOutcome> outcome = Submit(request);
+  if (absl::IsCancelled(outcome.status())) return absl::OkStatus();
+  spool_.Drop();
+  if (absl::IsUnauthenticated(outcome.status())) return outcome.status();
+  if (!outcome.ok()) {
+    log_.Info("a gradient from before the restart is not wanted any more",
+              {{"unit", request.unit.value()}, {"reason", outcome.status()}});
+    return absl::OkStatus();
+  }
+  const bool counts = Count(*outcome, request);
+  log_.Info(counts ? "a gradient from before the restart was handed in"
+                   : "a gradient from before the restart came too late",
+            {{"unit", request.unit.value()}, {"attempt", request.attempt.value()}});
   return absl::OkStatus();
 }
 

@@ -12,6 +12,7 @@
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/patient_caller.h"
 #include "services/worker/held_units.h"
+#include "services/worker/spool.h"
 #include "services/worker/worker_metrics.h"
 
 namespace gannet {
@@ -37,8 +38,13 @@ class Uploader {
   };
 
   Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec, PatientCaller& caller,
-           HeldUnits& held_units, Clock& clock, Logger& log, WorkerMetrics& metrics);
+           HeldUnits& held_units, Spool spool, Clock& clock, Logger& log, WorkerMetrics& metrics);
   ~Uploader();
+
+  // Hands in what an earlier process of this worker computed for `run` and was not answered about.
+  // Call before the first Enqueue.
+  // Returns: as Enqueue.
+  absl::Status HandInKept(RunId run);
 
   // Hands a gradient over; waits while the previous one is not done.
   // Returns: the error that ended the uploads for good (the worker must end with it).
@@ -53,6 +59,9 @@ class Uploader {
  private:
   void Loop();
   absl::Status Send(Upload& upload);
+  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request);
+  // Counts what became of a gradient; whether the run has kept it.
+  bool Count(SubmitOutcome outcome, const SubmitRequest& request);
   absl::Status GiveUp(const Upload& upload, const std::string& reason);
 
   Exchange& exchange_;
@@ -60,6 +69,7 @@ class Uploader {
   const Codec codec_;
   PatientCaller& caller_;
   HeldUnits& held_units_;
+  const Spool spool_;
   Clock& clock_;
   Logger& log_;
   WorkerMetrics& metrics_;

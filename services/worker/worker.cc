@@ -7,11 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/failpoint.h"
 #include "libs/base/hex.h"
 #include "libs/base/periodic_runner.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/round_plan.h"
 #include "libs/exchange/validation.h"
+#include "services/worker/read_ahead.h"
 #include "services/worker/uploader.h"
 
 namespace gannet {
@@ -35,13 +38,13 @@ class Worker::Session {
         caller_(caller),
         join_(std::move(join)),
         dataset_(std::move(dataset)),
+        planner_(join_.config),
+        read_ahead_(*dataset_),
         computer_(std::move(computer)),
-        rgb_(size_t{3} *
-             static_cast<size_t>(join_.config.model.image_size * join_.config.model.image_size)),
         failure_pause_(worker.options_.failure_pause),
         uploader_(worker.exchange_, worker.options_.identity,
                   static_cast<Codec>(join_.config.gradient_codec), caller, worker.held_units_,
-                  worker.clock_, worker.log_, worker.metrics_),
+                  Spool(worker.options_.spool_path), worker.clock_, worker.log_, worker.metrics_),
         heartbeat_(join_.heartbeat_interval, [this] { Heartbeat(); }) {}
 
   absl::StatusOr<WorkerReport> Work();
@@ -56,7 +59,11 @@ class Worker::Session {
   // Makes the computer hold the unit's weights. False: they are gone, and so is the unit.
   absl::StatusOr<bool> EnsureWeights(const WorkUnit& unit);
 
-  absl::Status ReadImage(const WorkUnit& unit, int position, absl::Span<float> out);
+  // Begins to read what the next unit begins with, where there is no doubt which that is.
+  void ReadNextUnitAhead(const WorkUnit& unit);
+
+  // May be called from several threads at once.
+  absl::Status ReadImage(const WorkUnit& unit, int position, absl::Span<float> out) const;
   absl::Status Fail(const WorkUnit& unit, const absl::Status& why);
   absl::Status Release(const WorkUnit& unit);
   void Heartbeat();
@@ -66,8 +73,9 @@ class Worker::Session {
   PatientCaller& caller_;
   const JoinResult join_;
   const std::unique_ptr<Dataset> dataset_;
+  RoundPlanner planner_;
+  ReadAhead read_ahead_;
   const std::unique_ptr<GradientComputer> computer_;
-  std::vector<uint8_t> rgb_;
   std::optional<WeightsVersion> weights_version_;
   std::atomic<RunState> run_state_{RunState::kRunning};
   absl::Duration last_progress_line_ = -kProgressInterval;
@@ -79,7 +87,7 @@ class Worker::Session {
 
 absl::StatusOr<WorkerReport> Worker::Session::Work() {
   const absl::Duration start = worker_.clock_.Steady();
-  absl::Status status;
+  absl::Status status = uploader_.HandInKept(join_.run);
   while (status.ok()) {
     absl::StatusOr<std::optional<WorkUnit>> unit = Claim();
     if (!unit.ok()) {
@@ -133,6 +141,7 @@ absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
     if (result.unit.has_value()) {
       worker_.metrics_.claim_seconds.Observe(
           absl::ToDoubleSeconds(worker_.clock_.Steady() - start));
+      Failpoint("claimed", "after");
       return std::move(result.unit);
     }
     if (HasEnded(result.state)) return std::nullopt;
@@ -153,10 +162,16 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   task.slot = unit.slot.value();
   task.seed = unit.seed;
   task.micro_batch = unit.micro_batch;
-  task.real_label = join_.config.real_label;
+  task.objective = join_.config.objective;
+  task.data_threads = worker_.options_.data_threads;
   task.image_count = static_cast<int>(unit.image_indices.size());
+  // What the next unit begins with is read as soon as this one's first micro-batch is there.
+  const int first_micro_batch = MicroBatchSizes(task.image_count, task.micro_batch).front();
+  std::atomic<int> images_read = 0;
   task.read_image = [&](int position, absl::Span<float> out) {
-    return ReadImage(unit, position, out);
+    absl::Status read = ReadImage(unit, position, out);
+    if (images_read.fetch_add(1) + 1 == first_micro_batch) ReadNextUnitAhead(unit);
+    return read;
   };
   task.on_progress = [&](int done) { held->micro_batches_done = done; };
   task.cancelled = &held->dropped;
@@ -194,10 +209,24 @@ absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
   return true;
 }
 
-absl::Status Worker::Session::ReadImage(const WorkUnit& unit, int position, absl::Span<float> out) {
+void Worker::Session::ReadNextUnitAhead(const WorkUnit& unit) {
+  const RunConfig& config = join_.config;
+  // With more than one unit a round nobody knows who will get which.
+  if (config.units_per_round != 1 || unit.round.value() == config.round_count) return;
+  std::vector<int64_t> next =
+      std::move(planner_.Plan(Round(unit.round.value() + 1)).front().image_indices);
+  next.resize(static_cast<size_t>(
+      MicroBatchSizes(static_cast<int>(next.size()), unit.micro_batch).front()));
+  const auto side = static_cast<size_t>(config.model.image_size);
+  read_ahead_.Begin(std::move(next), 3 * side * side);
+}
+
+absl::Status Worker::Session::ReadImage(const WorkUnit& unit, int position,
+                                        absl::Span<float> out) const {
+  std::vector<uint8_t> rgb(out.size());
   GANNET_RETURN_IF_ERROR(
-      dataset_->ReadRgb(unit.image_indices[static_cast<size_t>(position)], absl::MakeSpan(rgb_)));
-  RgbToFloat(rgb_, out);
+      read_ahead_.Read(unit.image_indices[static_cast<size_t>(position)], absl::MakeSpan(rgb)));
+  RgbToFloat(rgb, out);
   return absl::OkStatus();
 }
 

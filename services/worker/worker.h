@@ -24,6 +24,8 @@ struct WorkerOptions {
   std::string display_name;  // for people
   std::string hardware;      // for people
   std::string peer;          // for people: whom the exchange talks to
+  int data_threads = 1;      // that read images
+  std::string spool_path;    // where a finished gradient waits for its answer; empty: nowhere
   // Short, because a stop waits for its end.
   absl::Duration claim_wait = absl::Seconds(2);
   BackoffPolicy backoff;

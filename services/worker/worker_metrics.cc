@@ -39,7 +39,8 @@ WorkerMetrics::WorkerMetrics(Metrics& metrics)
       late_(OutcomeCounter(metrics, "late")),
       already_accepted_(OutcomeCounter(metrics, "already_accepted")),
       superseded_(OutcomeCounter(metrics, "superseded")),
-      closed_(OutcomeCounter(metrics, "closed")) {}
+      closed_(OutcomeCounter(metrics, "closed")),
+      duplicate_(OutcomeCounter(metrics, "duplicate")) {}
 
 void WorkerMetrics::CountOutcome(SubmitOutcome outcome) {
   switch (outcome) {
@@ -53,6 +54,8 @@ void WorkerMetrics::CountOutcome(SubmitOutcome outcome) {
       return superseded_.Increment();
     case SubmitOutcome::kClosed:
       return closed_.Increment();
+    case SubmitOutcome::kDuplicate:
+      return duplicate_.Increment();
   }
 }
 

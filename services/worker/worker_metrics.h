@@ -29,6 +29,7 @@ struct WorkerMetrics {
   Counter& already_accepted_;
   Counter& superseded_;
   Counter& closed_;
+  Counter& duplicate_;
 };
 
 }  // namespace gannet

@@ -150,18 +150,25 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
   options.display_name = name.substr(0, 64);
   options.hardware = DescribeHardware(threads);
   options.peer = connection->peer;
+  options.data_threads = config_.worker.data_threads;
+  options.spool_path = absl::StrCat(identity.state_file, ".gradient");
   const Worker::OpenDatasetFunction open_dataset =
       [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                             OpenDataset({.kind = config_.data.kind,
                                          .path = config_.data.path,
                                          .image_size = image_size,
+                                         .crop = config_.data.crop,
                                          .seed = config_.data.seed,
                                          .count = config_.data.count}));
+    if (dataset->is_decoded()) return dataset;
     return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
   };
-  Worker worker(options, connection->exchange(), open_dataset, MakeGradientComputer, stop_, clock_,
-                log_, metrics);
+  const Worker::MakeComputerFunction make_computer = [this](const ModelConfig& model) {
+    return MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
+  };
+  Worker worker(options, connection->exchange(), open_dataset, make_computer, stop_, clock_, log_,
+                metrics);
   {
     MutexLock lock(mu_);
     worker_ = &worker;

@@ -7,6 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "libs/base/status_macros.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/test_values.h"
@@ -26,6 +28,7 @@ class SpoiledExchange final : public Exchange {
 
   Spoil before = [](absl::string_view) { return absl::OkStatus(); };
   Spoil after = [](absl::string_view) { return absl::OkStatus(); };
+  std::function<void(Attempt)> after_fail = [](Attempt) {};
   std::atomic<int> fetches{0};
 
   absl::StatusOr<JoinResult> Join(const JoinRequest& r) override {
@@ -51,7 +54,9 @@ class SpoiledExchange final : public Exchange {
   }
   absl::Status Fail(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt,
                     const std::string& reason) override {
-    return inner_.Fail(w, run, unit, attempt, reason);
+    GANNET_RETURN_IF_ERROR(inner_.Fail(w, run, unit, attempt, reason));
+    after_fail(attempt);
+    return absl::OkStatus();
   }
   absl::Status Leave(const WorkerIdentity& w, RunId run) override { return inner_.Leave(w, run); }
 
@@ -65,6 +70,18 @@ class SpoiledExchange final : public Exchange {
   }
 
   Exchange& inner_;
+};
+
+// The database's clock, which a test may set forward.
+class MovableClock final : public Clock {
+ public:
+  absl::Time Now() override { return real_.Now() + absl::Seconds(ahead_seconds_.load()); }
+  absl::Duration Steady() override { return real_.Steady(); }
+  void Advance(absl::Duration by) { ahead_seconds_ += absl::ToInt64Seconds(by); }
+
+ private:
+  RealClock real_;
+  std::atomic<int64_t> ahead_seconds_{0};
 };
 
 // The real images, but a test sees each read and may make it fail.
@@ -162,7 +179,8 @@ class WorkerTest : public ::testing::Test {
 
   std::vector<std::unique_ptr<StopSignal>> stops_;
   RealClock clock_;
-  MemoryBackend backend_{clock_};
+  MovableClock database_clock_;
+  MemoryBackend backend_{database_clock_};
   SpoiledExchange exchange_{backend_.exchange()};
   std::function<absl::Status(int64_t)> on_read_ = [](int64_t) { return absl::OkStatus(); };
   Metrics metrics_;
@@ -193,6 +211,9 @@ class RunningWorker {
 };
 
 std::string WorkerTest::WhyAUnitFails() {
+  exchange_.after_fail = [this](Attempt attempt) {
+    database_clock_.Advance(ReturnDelay(attempt, ReturnCause::kFailed));
+  };
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
   return AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; }).failure_reason;

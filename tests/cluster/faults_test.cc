@@ -9,7 +9,7 @@
 namespace gannet {
 namespace {
 
-constexpr ModelConfig kModel = {.image_size = 32, .latent_dim = 16, .base_width = 4};
+const ModelConfig kModel = {.image_size = 32, .latent_dim = 16, .base_width = 4};
 
 std::string CalmRun(const RunConfig& config) {
   TestCluster cluster(config);

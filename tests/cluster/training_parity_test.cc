@@ -17,8 +17,8 @@
 namespace gannet {
 namespace {
 
-constexpr ModelConfig kSmall64 = {.image_size = 64, .latent_dim = 100, .base_width = 8};
-constexpr ModelConfig kSmall32 = {.image_size = 32, .latent_dim = 100, .base_width = 8};
+const ModelConfig kSmall64 = {.image_size = 64, .latent_dim = 100, .base_width = 8};
+const ModelConfig kSmall32 = {.image_size = 32, .latent_dim = 100, .base_width = 8};
 
 class TrainingParityTest : public ::testing::Test {
  protected:
@@ -51,7 +51,7 @@ UnitTask TaskOf(const RunConfig& config, const Dataset& faces, Round round,
   task.slot = unit.slot.value();
   task.seed = config.seed;
   task.micro_batch = config.micro_batch;
-  task.real_label = config.real_label;
+  task.objective = config.objective;
   task.image_count = static_cast<int>(unit.image_indices.size());
   task.read_image = [&faces, unit](int position, absl::Span<float> out) {
     std::vector<uint8_t> rgb(out.size());
@@ -234,7 +234,7 @@ TEST_F(TrainingParityTest, AnyWorkersByAnyPathEndWithTheSameBits) {
 TEST_F(TrainingParityTest, SamplesInEvalModeAreNotGrey) {
   RunConfig config = FacesRunConfig(kSmall32, 16, 16, 120);
   config.adam.learning_rate = 1e-3;
-  config.real_label = 0.9;
+  config.objective.real_label = 0.9;
   TestCluster cluster(config);
   RunToTheEnd(cluster, {WorkerPath::kGateway, WorkerPath::kGateway});
 

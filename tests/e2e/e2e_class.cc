@@ -19,7 +19,7 @@ run: {name: monday, seed: 7, rounds: 6}
 model: {image_size: 32, latent_dim: 16, base_width: 8}
 training: {images_per_unit: 8, units_per_round: 2, micro_batch: 4, lease: 60s}
 data: {kind: procedural, count: 64}
-coordinator: {sample_every: 2, sample_count: 4}
+coordinator: {sample_every: 2, sample_count: 4, evaluate_every: 0}
 worker: {threads: 1}
 )yaml";
 
@@ -52,10 +52,6 @@ bool PrepareServer() {
   server.Stop(TestPostgres::StopMode::kFast);
   server.Start();
   return !::testing::Test::HasFailure();
-}
-
-std::string UrlOf(const std::string& url, const std::string& role) {
-  return TestPostgres::UrlAs(TestPostgres::Get().TcpUrl(url), role);
 }
 
 std::vector<std::string> Environment(const std::string& home) {
@@ -103,7 +99,9 @@ std::string E2eClass::PathOf(const std::string& name) const { return folder_.pat
 
 std::string E2eClass::OutputPath(const std::string& name) const { return PathOf("out/" + name); }
 
-std::string E2eClass::WorkerUrl() const { return UrlOf(url_, "e2e_worker"); }
+std::string E2eClass::UrlOf(const std::string& service) const {
+  return TestPostgres::UrlAs(TestPostgres::Get().TcpUrl(url_), absl::StrCat("e2e_", service));
+}
 
 std::string E2eClass::LogPath(const std::string& name) {
   std::string path = PathOf("logs/" + name);
@@ -125,6 +123,7 @@ ChildProcess& E2eClass::Start(const std::string& name, const std::string& progra
     options.argv.push_back(value);
   }
   options.environment = Environment(folder_.path());
+  if (!environment_.empty()) options.environment.push_back(environment_);
   options.output_prefix = LogPath(name);
   programs_.push_back(std::make_unique<ChildProcess>(options));
   return *programs_.back();
@@ -132,7 +131,7 @@ ChildProcess& E2eClass::Start(const std::string& name, const std::string& progra
 
 ChildProcess& E2eClass::StartCoordinator(const ProgramSettings& settings) {
   ProgramSettings all = settings;
-  all.insert({{"database.url", UrlOf(url_, "e2e_coordinator")},
+  all.insert({{"database.url", UrlOf("coordinator")},
               {"coordinator.admin_listen", "127.0.0.1:0"},
               {"coordinator.metrics_listen", "127.0.0.1:0"},
               {"coordinator.output_dir", PathOf("out")}});
@@ -141,11 +140,13 @@ ChildProcess& E2eClass::StartCoordinator(const ProgramSettings& settings) {
 
 ChildProcess& E2eClass::StartGateway(const ProgramSettings& settings) {
   ProgramSettings all = settings;
-  all.insert({{"database.url", UrlOf(url_, "e2e_gateway")},
+  all.insert({{"database.url", UrlOf("gateway")},
               {"gateway.listen", gateway_address_.empty() ? "127.0.0.1:0" : gateway_address_},
               {"gateway.metrics_listen", "127.0.0.1:0"}});
   ChildProcess& gateway = Start("gateway", "gannet-gateway", all);
-  gateway_address_ = absl::StrCat("127.0.0.1:", PortOf(gateway, "port"));
+  if (gateway_address_.empty()) {
+    gateway_address_ = absl::StrCat("127.0.0.1:", PortOf(gateway, "port"));
+  }
   return gateway;
 }
 
@@ -161,7 +162,7 @@ ChildProcess& E2eClass::StartWorker(const std::string& name, const ProgramSettin
 ChildProcess& E2eClass::StartDirectWorker(const std::string& name,
                                           const ProgramSettings& settings) {
   ProgramSettings all = settings;
-  all.insert({"worker.exchange", WorkerUrl()});
+  all.insert({"worker.exchange", UrlOf("worker")});
   return StartWorker(name, all);
 }
 
@@ -221,8 +222,8 @@ void E2eClass::ExpectEnd(const std::vector<ChildProcess*>& programs) const {
 
 void E2eClass::ExpectEveryGradientCountedOnce() const {
   const std::string units =
-      "SELECT count(*) FROM gannet.work_unit u JOIN gannet.run r USING (run_id) "
-      "WHERE u.round <= r.weights_version";
+      "SELECT count(DISTINCT (u.round, u.slot)) FROM gannet.work_unit u "
+      "JOIN gannet.run r USING (run_id) WHERE u.round <= r.weights_version";
   EXPECT_GT(Number(units), 0);
   EXPECT_EQ(Number("SELECT count(*) FROM gannet.gradient"), Number(units));
   EXPECT_EQ(Number("SELECT count(*) FROM gannet.gradient g JOIN gannet.work_unit u USING (unit_id) "

@@ -57,6 +57,9 @@ class E2eClass {
   ChildProcess& Start(const std::string& name, const std::string& program,
                       const ProgramSettings& settings);
 
+  // One more environment variable ("NAME=VALUE") of the programs started from now on; empty: none.
+  void set_environment(const std::string& variable) { environment_ = variable; }
+
   // Runs `gannet` to its end.
   Outcome Gannet(const std::vector<std::string>& arguments);
 
@@ -73,10 +76,10 @@ class E2eClass {
     return folder_.Write(name, bytes);
   }
 
-  // URL of the superuser (no password), and of a worker: by TCP, with the password of
-  // password_file().
+  // URL of the superuser (no password), and of a "coordinator", "gateway" or "worker": by TCP, with
+  // the password of password_file().
   const std::string& superuser_url() const { return url_; }
-  std::string WorkerUrl() const;
+  std::string UrlOf(const std::string& service) const;
   std::string password_file() const { return PathOf("password"); }
   static std::string password();
 
@@ -101,6 +104,7 @@ class E2eClass {
   const std::string url_;
   const ProgramSettings settings_;
   std::string gateway_address_;
+  std::string environment_;
   std::vector<std::unique_ptr<ChildProcess>> programs_;
 };
 

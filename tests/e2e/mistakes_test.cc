@@ -80,12 +80,15 @@ TEST(MistakesTest, ADatabaseWithoutTheSchemaOrWithAnotherOneIsRefused) {
       "INSERT INTO gannet.schema_migration (file_name, version, sha256) "
       "VALUES ('V9999__come_from_tomorrow.sql', 9999, 'x')");
   E2eClass older;
-  older.Execute("UPDATE gannet.schema_migration SET version = 0 WHERE version IS NOT NULL");
+  const int64_t version = older.Number("SELECT max(version) FROM gannet.schema_migration");
+  older.Execute(absl::StrCat("DELETE FROM gannet.schema_migration WHERE version = ", version));
   const std::string to_none = "the database has no schema of Gannet yet: run `gannet migrate`";
   const std::string to_newer =
-      "the schema is newer than this binary: upgrade this binary: expected version 1, got 9999";
+      absl::StrCat("the schema is newer than this binary: upgrade this binary: expected version ",
+                   version, ", got 9999");
   const std::string to_older =
-      "the schema is older than this binary: run `gannet migrate`: expected version 1, got 0";
+      absl::StrCat("the schema is older than this binary: run `gannet migrate`: expected version ",
+                   version, ", got ", version - 1);
   const std::vector<std::pair<ChildProcess*, std::string>> programs = {
       {&none.StartGateway(), to_none},         {&none.StartCoordinator(), to_none},
       {&none.StartDirectWorker("a"), to_none}, {&newer.StartGateway(), to_newer},

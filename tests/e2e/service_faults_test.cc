@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/clock.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/base/testing/tcp_proxy.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/health_probe.h"
 #include "libs/store/testing/test_postgres.h"
@@ -94,7 +96,7 @@ TEST_F(ServiceFaultsTest, AKilledCoordinatorIsSucceededByTheNext) {
   ExpectCalmEnd();
   EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=monday epoch=2"));
   const std::vector<std::string> history =
-      absl::StrSplit(FileContents(monday_.OutputPath("history.csv")), '\n', absl::SkipEmpty());
+      absl::StrSplit(FileContents(monday_.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_THAT(history, SizeIs(1 + kRounds)) << "the rounds of the dead one are in it too";
 }
 
@@ -127,6 +129,47 @@ TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
   ASSERT_TRUE(AwaitUntil(serving));
   ASSERT_TRUE(worker_.AwaitError("answers again", before));
   ExpectCalmEnd();
+}
+
+// Of the servers that the URL lists the first one's name has no address, and the second one goes
+// away in mid-run.
+TEST(HostListTest, TheNextServerOfTheListIsUsed) {
+  E2eClass monday(Settings());
+  const std::string port = absl::StrCat(monday.Number("SELECT current_setting('port')::bigint"));
+  auto second = std::make_unique<TcpProxy>(std::stoi(port));
+  const auto listed = [&](const std::string& service) {
+    return absl::StrReplaceAll(monday.UrlOf(service),
+                               {{"host=127.0.0.1", "host=no-such-host.invalid,127.0.0.1,127.0.0.1"},
+                                {absl::StrCat("port=", port),
+                                 absl::StrCat("port=", port, ",", second->port(), ",", port)}});
+  };
+  ChildProcess& coordinator = monday.StartCoordinator({{"database.url", listed("coordinator")}});
+  monday.StartGateway({{"database.url", listed("gateway")}});
+  ChildProcess& ada = monday.StartWorker("ada");
+  ChildProcess& bob = monday.StartWorker("bob", {{"worker.exchange", listed("worker")}});
+  ASSERT_TRUE(monday.AwaitRounds(3));
+  ASSERT_EQ(monday.Text("SELECT state FROM gannet.run"), "running");
+
+  second.reset();
+
+  monday.ExpectEnd({&coordinator, &ada, &bob});
+  EXPECT_THAT(coordinator.err(), HasSubstr("waiting, will try again peer=\"the database\""));
+  EXPECT_TRUE(monday.FinalWeights() == CalmWeights());
+}
+
+// As on a laptop without a network.
+TEST(NameServiceTest, ANameWithoutAnAddressIsAwaited) {
+  E2eClass monday(Settings());
+  ChildProcess& worker = monday.StartWorker("ada", {{"worker.exchange", "no-such-host.invalid:1"}});
+  ChildProcess& coordinator = monday.StartCoordinator(
+      {{"database.url", absl::StrReplaceAll(monday.UrlOf("coordinator"),
+                                            {{"127.0.0.1", "no-such-host.invalid"}})}});
+  for (ChildProcess* program : {&worker, &coordinator}) {
+    ASSERT_TRUE(program->AwaitError("waiting, will try again"));
+    EXPECT_THAT(program->err(), HasSubstr("no-such-host.invalid"));
+    program->Signal(SIGTERM);
+    EXPECT_EQ(program->AwaitExit(), 0);
+  }
 }
 
 }  // namespace

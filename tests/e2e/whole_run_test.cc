@@ -73,7 +73,7 @@ TEST(WholeRunTest, TwoWorkersBehindAGatewayFinishARunAndLeaveItsResults) {
   EXPECT_THAT(FileContents(monday.OutputPath("generator.safetensors")),
               AllOf(Not(IsEmpty()), Not(HasSubstr("discriminator."))));
   const std::vector<std::string> history =
-      absl::StrSplit(FileContents(monday.OutputPath("history.csv")), '\n', absl::SkipEmpty());
+      absl::StrSplit(FileContents(monday.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   ASSERT_THAT(history, SizeIs(1 + 60)) << "a header and a line for each round";
   EXPECT_THAT(history.back(), StartsWith("60,"));
   for (const char* sample : {"round_000000.png", "round_000060.png", "latest.png"}) {
@@ -111,6 +111,51 @@ TEST(WholeRunTest, DirectModeEndsWithTheBytesOfGatewayModeAndTellsThePasswordToN
     EXPECT_THAT(program->err(), Not(HasSubstr(E2eClass::password())));
   }
   direct.ExpectEveryGradientCountedOnce();
+}
+
+TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
+  // More than there is time for.
+  E2eClass monday({{"run.rounds", "1000000"}, {"training.units_per_round", "3"}});
+  monday.StartGateway();
+  ChildProcess& ada = monday.StartWorker("ada");
+  ChildProcess& bob = monday.StartWorker("bob");
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ASSERT_TRUE(monday.AwaitRounds(5));
+  const std::string address =
+      absl::StrCat("127.0.0.1:", E2eClass::PortOf(coordinator, "admin_port"));
+
+  const Outcome refused = monday.Gannet({"set", "--address", address, "run.seed=3"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err,
+              AllOf(HasSubstr("'run.seed' cannot change"), HasSubstr("training.learning_rate"),
+                    HasSubstr("Nothing was changed")));
+  const Outcome wrong = monday.Gannet({"set", "--address", address, "training.learning_rate=fast"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("training.learning_rate must be"));
+
+  const Outcome set = monday.Gannet({"set", "--address", address, "--reason", "a try",
+                                     "training.learning_rate=1e-5", "training.units_per_round=2"});
+  ASSERT_EQ(set.exit_code, 0) << set.err;
+  EXPECT_THAT(set.out, AllOf(StartsWith("From round "), HasSubstr("units_per_round 3 -> 2"),
+                             HasSubstr("learning_rate 2e-04 -> 1e-05")));
+  const Outcome status = monday.Gannet({"status", "--address", address});
+  EXPECT_THAT(status.out, AllOf(HasSubstr("changed  from round "), HasSubstr("(a try)")));
+  // Far enough ahead for a command to be in time.
+  const int64_t last = monday.Number("SELECT weights_version FROM gannet.run") + 500;
+  const Outcome shorter =
+      monday.Gannet({"set", "--address", address, absl::StrCat("run.rounds=", last)});
+  ASSERT_EQ(shorter.exit_code, 0) << shorter.err;
+  EXPECT_THAT(shorter.out, HasSubstr(absl::StrCat("round_count 1000000 -> ", last)));
+
+  monday.ExpectEnd({&coordinator, &ada, &bob});
+  const int64_t from = monday.Number("SELECT min(from_round) FROM gannet.run_change");
+  EXPECT_EQ(monday.Number("SELECT max(round) FROM gannet.round_summary"), last);
+  EXPECT_EQ(monday.Number(absl::StrCat("SELECT count(*) FROM gannet.round_summary WHERE "
+                                       "gradient_count <> CASE WHEN round < ",
+                                       from, " THEN 3 ELSE 2 END")),
+            0);
+  EXPECT_THAT(coordinator.err(), HasSubstr("settings were changed"));
+  monday.ExpectEveryGradientCountedOnce();
 }
 
 }  // namespace

@@ -132,5 +132,68 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
   EXPECT_TRUE(monday.FinalWeights() == calm);
 }
 
+TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
+  const ProgramSettings settings = {
+      {"run.rounds", "3"}, {"training.images_per_unit", kUnitImages}, {"data.count", kUnitImages}};
+  ProgramSettings with_spares = settings;
+  with_spares["training.lease"] = "1h";
+  with_spares["training.spare_after"] = "1";
+  E2eClass monday(with_spares);
+  monday.StartGateway();
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ChildProcess& ada = monday.StartWorker("ada");
+  ChildProcess& bob = monday.StartWorker("bob");
+  // What a unit usually takes is known after the first round.
+  ASSERT_TRUE(monday.AwaitRounds(1));
+
+  const Lease asleep = FreezeInMidUnit(monday, ada, "ada");
+  monday.ExpectEnd({&coordinator, &bob});
+  ada.Signal(SIGCONT);
+  EXPECT_EQ(ada.AwaitExit(), 0);
+
+  monday.ExpectEveryGradientCountedOnce();
+  EXPECT_EQ(
+      monday.Text(absl::StrCat("SELECT state FROM gannet.work_unit WHERE unit_id = ", asleep.unit)),
+      "closed");
+  EXPECT_GE(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare AND consumed"), 1);
+  EXPECT_TRUE(monday.FinalWeights() == CalmWeights(settings));
+}
+
+TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
+  const ProgramSettings settings = {{"run.rounds", "7"}, {"training.images_per_unit", kUnitImages}};
+  E2eClass monday(settings);
+  const std::string state_file = monday.PathOf("ada.json");
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ChildProcess& gateway = monday.StartGateway();
+  ChildProcess& ada = monday.StartWorker("ada", {{"worker.state_file", state_file}});
+  // The gateway falls silent while the second unit of a round is computed, which needs no other
+  // weights, so that its gradient finds no answer. It may have fallen silent before it answered the
+  // claim: then once more, in another round.
+  const std::string kept = state_file + ".gradient";
+  bool is_kept = false;
+  for (int round = 1; round <= 6 && !is_kept; ++round) {
+    ASSERT_TRUE(AwaitUntil([&] {
+      return monday.Number(absl::StrCat("SELECT count(*) FROM gannet.work_unit WHERE state = "
+                                        "'leased' AND slot = 1 AND round >= ",
+                                        round)) > 0;
+    }));
+    gateway.Signal(SIGSTOP);
+    is_kept = AwaitUntil([&] { return !FileContents(kept).empty(); }, absl::Seconds(10));
+    if (!is_kept) gateway.Signal(SIGCONT);
+  }
+  ASSERT_TRUE(is_kept);
+  ada.Signal(SIGKILL);
+  ada.AwaitExit();
+  gateway.Signal(SIGCONT);
+
+  ChildProcess& again = monday.StartWorker("ada", {{"worker.state_file", state_file}});
+
+  EXPECT_TRUE(again.AwaitError("a gradient from before the restart was handed in"));
+  monday.ExpectEnd({&coordinator, &again});
+  monday.ExpectEveryGradientCountedOnce();
+  EXPECT_EQ(FileContents(kept), "");
+  EXPECT_TRUE(monday.FinalWeights() == CalmWeights(settings));
+}
+
 }  // namespace
 }  // namespace gannet

@@ -126,6 +126,7 @@ void ExchangeContractTest::FailForGood(const WorkerIdentity& worker, const std::
   for (int failure = 0; failure < kMaxUnitFailures; ++failure) {
     const WorkUnit unit = ClaimUnit(worker);
     Must(exchange().Fail(worker, run_, unit.unit, unit.attempt, reason));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
   }
 }
 
@@ -218,6 +219,52 @@ TEST_P(ExchangeContractTest, JoinWithAnotherSecretIsRefused) {
   EXPECT_THAT(exchange().Join(thief), StatusIs(kUnauthenticated));
 
   EXPECT_OK(exchange().Heartbeat(TestWorker(1), run_, {}));
+}
+
+RoundSummary TestSummary(Round round) {
+  RoundSummary summary;
+  summary.round = round;
+  summary.gradient_count = 3;
+  summary.image_count = 12;
+  summary.discriminator_loss = 1.25;
+  summary.generator_loss = 0.75;
+  return summary;
+}
+
+TEST_P(ExchangeContractTest, ARunGoesOnFromACheckpoint) {
+  NewRun run = TestNewRun(config_);
+  run.version = WeightsVersion(41);
+  run.history = {TestSummary(Round(7)), TestSummary(Round(41))};
+  run.history[0].generator_loss = 0.1 + 0.2;
+  run_ = Must(store().CreateRun(run));
+  leadership_ = Must(store().AcquireLeadership(run_, TestLeader(1), kMaxLeadershipTtl));
+  const WorkerIdentity worker = TestWorker(1);
+  Join(worker);
+
+  const WorkUnit unit = ClaimUnit(worker);
+
+  EXPECT_EQ(unit.round, Round(42));
+  EXPECT_EQ(unit.weights_version, WeightsVersion(41));
+  EXPECT_EQ(Must(exchange().FetchWeights(worker, run_, unit.weights_version)).sha256,
+            run.weights.sha256);
+  const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
+  EXPECT_EQ(snapshot.version, WeightsVersion(41));
+  EXPECT_EQ(snapshot.adam_state.sha256, run.adam_state.sha256);
+  EXPECT_EQ(Must(store().ListRounds(run_, Round(0), 10)), run.history);
+  EXPECT_EQ(Must(store().GetRunStatus(run_)).last_round, run.history[1]);
+}
+
+TEST_P(ExchangeContractTest, ACheckpointThatCannotBeIsRefused) {
+  NewRun run = TestNewRun(config_);
+  run.version = WeightsVersion(config_.round_count);
+  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
+  run.version = WeightsVersion(-1);
+  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
+  run.version = WeightsVersion(5);
+  run.history = {TestSummary(Round(6))};
+  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
+  run.history = {TestSummary(Round(3)), TestSummary(Round(3))};
+  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
 }
 
 TEST_P(ExchangeContractTest, JoinOfNoNameFindsTheNewestRunThatHasNotEnded) {
@@ -770,6 +817,307 @@ TEST_P(ExchangeContractTest, ALateResultIsKeptWhileNobodyClaimedTheUnit) {
   ExpectNothingToClaim(TestWorker(2));
 }
 
+// ---- Spares: a second unit in the slot of a slow one
+
+// A run whose usual unit takes ten seconds, in its second round of two units; spares after twenty.
+void ExchangeContractTest::StartRunWithSpares() {
+  config_.policy.spare_after = 2;
+  StartRun(1);
+  for (int worker = 1; worker <= 3; ++worker) Join(TestWorker(worker));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(absl::Seconds(10));
+  Must(Submit(TestWorker(1), unit).status());
+  Publish(2);
+}
+
+TEST_P(ExchangeContractTest, TheUsualTimeIsTheMedianOfTheLastRoundFromClaimToAccept) {
+  StartRun(3);
+  EXPECT_EQ(Status().usual_unit_time, absl::ZeroDuration()) << "not known yet";
+  for (int worker = 1; worker <= 3; ++worker) {
+    Join(TestWorker(worker));
+    const WorkUnit unit = ClaimUnit(TestWorker(worker));
+    backend().AdvanceTime(worker * absl::Milliseconds(500));
+    ASSERT_OK(Submit(TestWorker(worker), unit));
+  }
+  Publish();
+
+  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(1));
+  Publish();
+  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(1))
+      << "a round without gradients tells nothing";
+}
+
+TEST_P(ExchangeContractTest, ALeaseIsAsLongAsTheUsualTimeSuggests) {
+  config_.lease = absl::Seconds(300);
+  StartRunWithSpares();
+
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(unit.lease, UnitLease(config_.lease, absl::Seconds(10)));
+  EXPECT_EQ(unit.lease, absl::Seconds(40));
+  backend().AdvanceTime(absl::Seconds(39));
+  ASSERT_OK(Heartbeat(TestWorker(1), unit, 1));
+  backend().AdvanceTime(absl::Seconds(39));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0)) << "renewed by 40 s";
+  backend().AdvanceTime(absl::Seconds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+}
+
+TEST_P(ExchangeContractTest, ASlowUnitGetsASpareWhenNothingElseIsToDo) {
+  StartRunWithSpares();
+  const WorkUnit slow = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(absl::Seconds(20));
+  const WorkUnit other = ClaimUnit(TestWorker(2));
+  EXPECT_NE(other.slot, slow.slot) << "what is free goes first";
+  ExpectNothingToClaim(TestWorker(3));
+  backend().AdvanceTime(absl::Milliseconds(1));
+  ExpectNothingToClaim(TestWorker(1));
+
+  const WorkUnit spare = ClaimUnit(TestWorker(3));
+
+  EXPECT_NE(spare.unit, slow.unit);
+  EXPECT_EQ(spare.attempt, Attempt(1));
+  EXPECT_EQ(spare.round, slow.round);
+  EXPECT_EQ(spare.slot, slow.slot);
+  EXPECT_EQ(spare.image_indices, slow.image_indices);
+  EXPECT_EQ(spare.seed, slow.seed);
+  ExpectNothingToClaim(TestWorker(2));
+  EXPECT_EQ(Progress(2).leased, 3);
+}
+
+TEST_P(ExchangeContractTest, TheFasterOfTwoInASlotCountsAndTheOtherIsADuplicate) {
+  for (const bool spare_wins : {true, false}) {
+    SetUp();
+    StartRunWithSpares();
+    const WorkUnit slow = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+    backend().AdvanceTime(absl::Seconds(21));
+    const WorkUnit spare = ClaimUnit(TestWorker(3));
+    const WorkerIdentity winner = TestWorker(spare_wins ? 3 : 1);
+    const WorkerIdentity loser = TestWorker(spare_wins ? 1 : 3);
+    const WorkUnit& won = spare_wins ? spare : slow;
+    const WorkUnit& lost = spare_wins ? slow : spare;
+    const int64_t before = Summary(winner).accepted_unit_count;
+    const int64_t loser_before = Summary(loser).accepted_unit_count;
+
+    EXPECT_THAT(Submit(winner, won), IsOkAndHolds(SubmitOutcome::kAccepted));
+    EXPECT_THAT(Must(Heartbeat(loser, lost, 1)).dropped, ElementsAre(lost.unit));
+    EXPECT_THAT(Submit(loser, lost), IsOkAndHolds(SubmitOutcome::kDuplicate));
+    EXPECT_THAT(Submit(loser, lost), IsOkAndHolds(SubmitOutcome::kDuplicate));
+    EXPECT_THAT(Submit(winner, won), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+
+    EXPECT_THAT(Progress(2).gradients, SizeIs(2));
+    EXPECT_EQ(Progress(2).leased + Progress(2).ready, 0);
+    EXPECT_EQ(Summary(winner).accepted_unit_count, before + 1);
+    EXPECT_EQ(Summary(loser).accepted_unit_count, loser_before);
+    EXPECT_EQ(Summary(loser).duplicate_unit_count, 1) << "counted once, however often it is sent";
+    EXPECT_EQ(Summary(loser).wasted_image_count, static_cast<int64_t>(lost.image_indices.size()));
+    EXPECT_EQ(Status().wasted_image_count, static_cast<int64_t>(lost.image_indices.size()));
+  }
+}
+
+TEST_P(ExchangeContractTest, ASpareThatIsGivenBackMakesRoomForAnother) {
+  StartRunWithSpares();
+  const WorkUnit slow = ClaimUnit(TestWorker(1));
+  ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(absl::Seconds(21));
+  const WorkUnit first = ClaimUnit(TestWorker(2));
+  ASSERT_OK(exchange().Release(TestWorker(2), run_, first.unit, first.attempt));
+  EXPECT_EQ(Progress(2).ready, 0) << "it is closed, not free";
+
+  const WorkUnit second = ClaimUnit(TestWorker(2));
+
+  EXPECT_EQ(second.slot, slow.slot);
+  EXPECT_NE(second.unit, first.unit);
+  EXPECT_THAT(Submit(TestWorker(2), first), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(2), second), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, ARejectedSpareIsHandedOutAgain) {
+  StartRunWithSpares();
+  ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+  backend().AdvanceTime(absl::Seconds(21));
+  const WorkUnit spare = ClaimUnit(TestWorker(3));
+  ASSERT_OK(Submit(TestWorker(3), spare));
+  ASSERT_OK(store().RejectGradient(run_, leadership_, spare.unit, "a NaN"));
+
+  // The slow one was closed: this is the only unit left in its slot, and behaves like any.
+  WorkUnit again = ClaimUnit(TestWorker(2));
+  EXPECT_EQ(again.unit, spare.unit);
+  ASSERT_OK(exchange().Release(TestWorker(2), run_, again.unit, again.attempt));
+  again = ClaimUnit(TestWorker(2));
+  EXPECT_EQ(again.unit, spare.unit);
+  EXPECT_THAT(Submit(TestWorker(2), again), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, WhatIsRefusedCountsAsWasted) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit zombie = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, zombie.unit, zombie.attempt));
+  ClaimUnit(TestWorker(2));
+  const auto images = static_cast<int64_t>(zombie.image_indices.size());
+
+  ASSERT_THAT(Submit(TestWorker(1), zombie), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  ASSERT_THAT(Submit(TestWorker(1), zombie), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, images);
+  EXPECT_EQ(Summary(TestWorker(1)).duplicate_unit_count, 0);
+
+  const WorkUnit closed = ClaimUnit(TestWorker(1));
+  Publish();
+  ASSERT_THAT(Submit(TestWorker(1), closed), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_EQ(Status().wasted_image_count, 2 * images);
+}
+
+// ---- Settings that change in mid-run
+
+TEST_P(ExchangeContractTest, ChangedSettingsHoldFromTheRoundAfterTheOpenOne) {
+  StartRun();
+  Publish();
+  RunConfig changed = config_;
+  changed.adam.learning_rate = 5e-5;
+  changed.images_per_unit = 2;
+
+  EXPECT_THAT(store().ChangeSettings(run_, changed, "it oscillates"), IsOkAndHolds(Round(3)));
+
+  RunStatus status = Status();
+  EXPECT_EQ(status.config, config_) << "the units of round 2 are out";
+  EXPECT_EQ(status.next_config.adam.learning_rate, 5e-5);
+  EXPECT_EQ(status.next_config.plan_origin,
+            (PlanOrigin{3, 2 * int64_t{config_.images_per_unit} * config_.units_per_round}));
+  EXPECT_EQ(status.created_config, config_);
+  EXPECT_EQ(status.settings_round, Round(3));
+  const std::vector<SettingsChange> changes = Must(store().ListChanges(run_));
+  ASSERT_THAT(changes, SizeIs(1));
+  EXPECT_EQ(changes[0].round, Round(3));
+  EXPECT_EQ(changes[0].config, status.next_config);
+  EXPECT_EQ(changes[0].reason, "it oscillates");
+
+  PublishRequest request = TestPublish(config_, run_, leadership_, status.weights_version);
+  EXPECT_THAT(store().Publish(request), StatusIs(absl::StatusCode::kAborted))
+      << "its next units were planned with the old settings";
+  request.settings_round = status.settings_round;
+  ASSERT_OK(store().Publish(request));
+  status = Status();
+  EXPECT_EQ(status.config.adam.learning_rate, 5e-5);
+  EXPECT_EQ(status.config, status.next_config);
+  EXPECT_EQ(Must(exchange().Join(TestJoin(TestWorker(1), config_))).config, status.config);
+}
+
+TEST_P(ExchangeContractTest, AChangeThatDoesNotHoldYetIsReplaced) {
+  StartRun();
+  RunConfig changed = config_;
+  changed.adam.learning_rate = 5e-5;
+  ASSERT_OK(store().ChangeSettings(run_, changed, "first"));
+  changed.adam.learning_rate = 4e-5;
+  ASSERT_OK(store().ChangeSettings(run_, changed, "second"));
+
+  EXPECT_THAT(Must(store().ListChanges(run_)),
+              ElementsAre(Field(&SettingsChange::reason, "second")));
+  EXPECT_THAT(store().ChangeSettings(run_, changed, ""), StatusIs(kInvalid, HasSubstr("nothing")));
+  EXPECT_OK(store().ChangeSettings(run_, config_, "back again"));
+  EXPECT_EQ(Must(store().GetRunStatus(run_)).next_config.adam, config_.adam);
+}
+
+TEST_P(ExchangeContractTest, ARunGoesOnElsewhereWithChangesAndWorkers) {
+  NewRun request = TestNewRun(config_);
+  request.version = WeightsVersion(4);
+  request.units = TestUnits(config_, Round(5));
+  RunConfig changed = config_;
+  changed.adam.learning_rate = 5e-5;
+  request.changes.push_back({Round(3), changed, "it oscillates"});
+  changed.lease = absl::Seconds(7);
+  changed.policy.spare_after = 2;
+  request.changes.push_back({Round(6), changed, "not yet"});
+  WorkerRecord& record = request.workers.emplace_back();
+  record.summary = {.worker = TestWorker(1).id,
+                    .display_name = "Ada \u00e9",
+                    .hardware = "2 cores",
+                    .accepted_unit_count = 5,
+                    .accepted_image_count = 15,
+                    .duplicate_unit_count = 2,
+                    .wasted_image_count = 6,
+                    .last_seen = absl::FromUnixMicros(1'600'000'000'123'456)};
+  record.secret_sha256 = Sha256(TestWorker(1).secret);
+  record.incarnation = TestWorker(1).incarnation;
+
+  run_ = Must(store().CreateRun(request));
+
+  EXPECT_EQ(Must(store().ListChanges(run_)), request.changes);
+  EXPECT_EQ(Must(store().ListWorkerRecords(run_)), request.workers);
+  const RunStatus status = Must(store().GetRunStatus(run_));
+  EXPECT_EQ(status.created_config, config_);
+  EXPECT_EQ(status.config, request.changes[0].config);
+  EXPECT_EQ(status.next_config, request.changes[1].config);
+  EXPECT_EQ(status.settings_round, Round(6));
+  EXPECT_EQ(status.accepted_image_count, 15);
+  // A worker that has never stopped goes on, with its credit; nobody else has its name.
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(unit.round, Round(5));
+  EXPECT_EQ(unit.lease, absl::Seconds(7));
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 6);
+  WorkerIdentity thief = TestWorker(1);
+  thief.secret = TestWorker(2).secret;
+  EXPECT_THAT(exchange().Join(TestJoin(thief, config_)), StatusIs(kUnauthenticated));
+}
+
+TEST_P(ExchangeContractTest, APastThatCannotBeIsRefused) {
+  NewRun fresh = TestNewRun(config_);
+  fresh.version = WeightsVersion(4);
+  fresh.units = TestUnits(config_, Round(5));
+  const auto refused = [&](const std::function<void(NewRun&)>& change) {
+    NewRun request = fresh;
+    change(request);
+    EXPECT_THAT(store().CreateRun(request), StatusIs(kInvalid));
+  };
+  refused([&](NewRun& run) { run.changes = {{Round(7), config_, ""}}; });
+  refused([&](NewRun& run) { run.changes = {{Round(1), config_, ""}}; });
+  refused([&](NewRun& run) { run.changes = {{Round(3), config_, ""}, {Round(3), config_, ""}}; });
+  refused([&](NewRun& run) {
+    run.changes = {{Round(3), config_, ""}};
+    run.changes[0].config.seed += 1;
+  });
+  WorkerRecord record;
+  record.summary.worker = TestWorker(1).id;
+  record.secret_sha256 = Sha256("secret");
+  record.incarnation = Incarnation(1);
+  refused([&](NewRun& run) { run.workers = {record, record}; });
+  record.secret_sha256 = "short";
+  refused([&](NewRun& run) { run.workers = {record}; });
+  EXPECT_THAT(store().ListWorkerRecords(kNoSuchRun), StatusIs(kNotFound));
+}
+
+TEST_P(ExchangeContractTest, ALeaseChangesAtOnce) {
+  StartRun();
+  Join(TestWorker(1));
+  RunConfig changed = config_;
+  changed.lease = absl::Seconds(7);
+  ASSERT_OK(store().ChangeSettings(run_, changed, ""));
+
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).lease, absl::Seconds(7));
+}
+
+TEST_P(ExchangeContractTest, WhatCannotChangeIsRefused) {
+  StartRun();
+  RunConfig changed = config_;
+  EXPECT_THAT(store().ChangeSettings(run_, changed, ""), StatusIs(kInvalid, HasSubstr("nothing")));
+  changed.seed += 1;
+  EXPECT_THAT(store().ChangeSettings(run_, changed, ""), StatusIs(kInvalid, HasSubstr("seed")));
+  changed = config_;
+  changed.adam.learning_rate = -1;
+  EXPECT_THAT(store().ChangeSettings(run_, changed, ""),
+              StatusIs(kInvalid, HasSubstr("learning_rate")));
+  changed.adam.learning_rate = 1e-4;
+  EXPECT_THAT(store().ChangeSettings(run_, changed, "two\nlines"), StatusIs(kInvalid));
+  EXPECT_THAT(store().ChangeSettings(kNoSuchRun, changed, ""), StatusIs(kNotFound));
+  EXPECT_THAT(store().ListChanges(kNoSuchRun), StatusIs(kNotFound));
+  Finish();
+  EXPECT_THAT(store().ChangeSettings(run_, changed, ""), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(Must(store().ListChanges(run_)), IsEmpty());
+}
+
 TEST_P(ExchangeContractTest, AZombieIsSuperseded) {
   StartRun(1);
   Join(TestWorker(1));
@@ -1125,6 +1473,7 @@ TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
     EXPECT_EQ(unit.attempt, Attempt(failure));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
     EXPECT_EQ(Progress(1).ready, 1);
     EXPECT_EQ(Status().state, RunState::kRunning);
   }
@@ -1139,6 +1488,37 @@ TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
   EXPECT_EQ(Status().state_reason,
             FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, "face 99.jpg"));
   EXPECT_THAT(Submit(TestWorker(1), last), IsOkAndHolds(SubmitOutcome::kClosed));
+}
+
+TEST_P(ExchangeContractTest, AUnitThatKeepsFailingIsGivenOutLaterEachTime) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "no"));
+  const WorkUnit again = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(again.unit, first.unit);  // at once
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, again.unit, again.attempt, "no"));
+
+  const WorkUnit other = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(other.slot, Slot(1));
+  ExpectNothingToClaim(TestWorker(1));
+  EXPECT_EQ(Progress(1).ready, 1);
+  backend().AdvanceTime(absl::Seconds(1) - absl::Microseconds(1));
+  ExpectNothingToClaim(TestWorker(1));
+  backend().AdvanceTime(absl::Microseconds(1));
+
+  const WorkUnit third = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(third.unit, first.unit);
+  EXPECT_EQ(third.attempt, Attempt(3));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, third.unit, third.attempt));
+  const WorkUnit fourth = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(fourth.attempt, Attempt(4));  // given back: at once
+  backend().AdvanceTime(config_.lease);
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(2));
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, other.unit);
+  ExpectNothingToClaim(TestWorker(1));
+  backend().AdvanceTime(absl::Seconds(4));
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, Attempt(5));
 }
 
 TEST_P(ExchangeContractTest, AFailedUnitHasAllItsTriesAgainWhenTheRunResumes) {
@@ -1169,6 +1549,7 @@ TEST_P(ExchangeContractTest, AUnitFailingForGoodKeepsTheReasonOfAPausedRun) {
   for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "no"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
   }
   const WorkUnit last = ClaimUnit(TestWorker(1));
   ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "lunch"));
@@ -1186,6 +1567,7 @@ TEST_P(ExchangeContractTest, TheFailureReasonIsThatOfTheLowestSlot) {
   WorkUnit first = ClaimUnit(TestWorker(1));
   for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
+    backend().AdvanceTime(ReturnDelay(first.attempt, ReturnCause::kFailed));
     first = ClaimUnit(TestWorker(1));
   }
   FailForGood(TestWorker(2), "the second image");
@@ -1683,6 +2065,7 @@ TEST_P(ExchangeContractTest, ExpiryNeverFailsAUnit) {
     EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, Attempt(expiry));
     backend().AdvanceTime(config_.lease);
     ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+    backend().AdvanceTime(ReturnDelay(Attempt(expiry), ReturnCause::kExpired));
   }
   EXPECT_EQ(Status().state, RunState::kRunning);
 }
@@ -1716,6 +2099,7 @@ TEST_P(ExchangeContractTest, RejectionsFailAUnitForGood) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(Submit(TestWorker(1), unit));
     ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
   }
 
   EXPECT_EQ(Progress(1).failed, 1);

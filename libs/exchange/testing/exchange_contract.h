@@ -56,6 +56,7 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
                                             int micro_batches_done);
   // Publishes the version after the current one, with `unit_count` units in the round to come.
   void Publish(int unit_count = 3, bool keep = false);
+  void StartRunWithSpares();
   void Finish();
   // Lets the worker fail the unit it holds, and claim it again, until it has failed for good.
   void FailForGood(const WorkerIdentity& worker, const std::string& reason);
@@ -75,7 +76,7 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
   };
   std::vector<Answer> CallEverything(const WorkerIdentity& worker, RunId run);
 
-  const RunConfig config_ = TinyRunConfig();
+  RunConfig config_ = TinyRunConfig();  // changed before StartRun only
   RunId run_;
   Leadership leadership_;
 

@@ -85,7 +85,12 @@ std::string Text(const RunStatus& status) {
       status.config.name, " ", RunStateName(status.state), " \"", status.state_reason,
       "\" version ", status.weights_version.value(), " last ",
       status.last_round.has_value() ? Text(*status.last_round) : "none",
-      absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count));
+      absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count,
+                   " wasted ", status.wasted_image_count, " usual ",
+                   absl::FormatDuration(status.usual_unit_time), " settings from ",
+                   status.settings_round.value(), " now ",
+                   DescribeDifference(status.created_config, status.config), " then ",
+                   DescribeDifference(status.created_config, status.next_config)));
 }
 
 std::string Text(const WorkUnit& unit) {
@@ -276,7 +281,8 @@ class Driver {
     if (dice < 815) return Publish();
     if (dice < 835) return Reap(runs_[AnyRun()]);
     if (dice < 845) return PrepareRound();
-    if (dice < 885) return SetRunState();
+    if (dice < 875) return SetRunState();
+    if (dice < 885) return ChangeSettings();
     if (dice < 890) return CreateRun();
     if (dice < 896) return FailAgainAndAgain();
     if (dice < 950) return AdvanceTime();
@@ -298,6 +304,7 @@ class Driver {
     const bool taken = !runs_.empty() && Percent(20);
     run.config = TinyRunConfig(absl::StrCat("run", taken ? 0 : runs_.size()));
     run.config.lease = absl::Milliseconds(static_cast<int64_t>(Below(4)) * 10'000 + 20'000);
+    run.config.policy.spare_after = Percent(50) ? 0 : 1 + AnyNumber() / 50;
     NewRun request = TestNewRun(run.config);
     request.units.resize(1 + Below(3));
     const bool same = Run(absl::StrCat("CreateRun ", run.config.name),
@@ -671,7 +678,9 @@ class Driver {
                      for (const WorkerSummary& worker : *workers) {
                        absl::StrAppend(&text, worker.worker.value(), " ", worker.display_name, " ",
                                        worker.hardware, " ", worker.accepted_unit_count);
-                       absl::StrAppend(&text, " ", worker.accepted_image_count, "; ");
+                       absl::StrAppend(&text, " ", worker.accepted_image_count, " ",
+                                       worker.duplicate_unit_count, " ", worker.wasted_image_count,
+                                       "; ");
                      }
                      return text;
                    });
@@ -729,6 +738,40 @@ class Driver {
                });
   }
 
+  bool ChangeSettings() {
+    const KnownRun& run = runs_[AnyRun()];
+    const std::optional<RunStatus> status = ReadStatus(run);
+    if (!status.has_value()) return false;
+    RunConfig config = status->next_config;
+    switch (Below(6)) {
+      case 0:
+        config.adam.learning_rate = AnyNumber() / 200;  // sometimes out of range
+        break;
+      case 1:
+        config.policy.spare_after = AnyNumber() / 50;  // sometimes out of range
+        break;
+      case 2:
+        config.lease = absl::Seconds(static_cast<int64_t>(Below(100)));
+        break;
+      case 3:
+        config.units_per_round = 1 + static_cast<int>(Below(5));
+        break;
+      case 4:
+        config.seed += Below(2);  // cannot change, or changes nothing
+        break;
+      default:
+        config.round_count = static_cast<int64_t>(Below(2000));
+    }
+    const std::string reason = absl::StrCat("because ", Below(3));
+    return Run(absl::StrCat("ChangeSettings ", run.config.name, " ",
+                            DescribeDifference(status->next_config, config)),
+               [&run, config, reason](BackendFixture& side, int index) {
+                 const absl::StatusOr<Round> round =
+                     side.store().ChangeSettings(run.ids[index], config, reason);
+                 return round.ok() ? absl::StrCat("from ", round->value()) : Name(round.status());
+               });
+  }
+
   bool Publish() {
     KnownRun& run = runs_[AnyRun()];
     if (!run.leaderships.empty() && Percent(60)) {
@@ -753,6 +796,7 @@ class Driver {
     request.summary.discriminator_loss = AnyNumber();
     request.summary.seconds = AnyNumber();
     request.next_units.resize(1 + Below(3));
+    request.settings_round = Percent(97) ? status->settings_round : Round(1);
     request.keep = Percent(15);
     request.finished = Percent(1);
     if (request.finished) request.next_units.clear();

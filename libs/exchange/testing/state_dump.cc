@@ -43,7 +43,17 @@ std::string UnitLine(const UnitDump& unit) {
                     " since_progress ", absl::FormatDuration(unit.since_progress), " done ",
                     unit.micro_batches_done);
   }
+  if (unit.state == UnitState::kLeased) {
+    absl::StrAppend(&line, " since_claim ", absl::FormatDuration(unit.since_claim));
+  }
+  if (unit.ready_in > absl::ZeroDuration()) {
+    absl::StrAppend(&line, " ready_in ", absl::FormatDuration(unit.ready_in));
+  }
   if (unit.consumed) absl::StrAppend(&line, " consumed");
+  if (unit.is_spare) absl::StrAppend(&line, " spare");
+  if (unit.wasted_attempt > Attempt(0)) {
+    absl::StrAppend(&line, " wasted ", unit.wasted_attempt.value());
+  }
   if (unit.gradient.has_value()) {
     const GradientDump& gradient = *unit.gradient;
     absl::StrAppend(&line, " gradient attempt ", gradient.attempt.value(), " worker ",
@@ -65,7 +75,12 @@ std::string FormatRunDump(const RunDump& dump) {
   if (!dump.leader.value().empty()) {
     absl::StrAppend(&text, " remaining ", absl::FormatDuration(dump.leadership_remaining));
   }
-  absl::StrAppend(&text, "\n");
+  absl::StrAppend(&text, " usual ", absl::FormatDuration(dump.usual_unit_time), "\n");
+  for (const SettingsChange& change : dump.changes) {
+    absl::StrAppend(&text, "change r", change.round.value(), " \"", change.reason, "\" ",
+                    DescribeDifference(dump.config, change.config), " origin ",
+                    change.config.plan_origin.round, "/", change.config.plan_origin.position, "\n");
+  }
   for (const WeightsDump& weights : dump.weights) {
     absl::StrAppend(&text, "weights ", weights.version.value(), " ", Short(weights.sha256),
                     weights.keep ? " keep" : "", "\n");
@@ -76,8 +91,10 @@ std::string FormatRunDump(const RunDump& dump) {
                     worker.incarnation.value(), " name=\"", worker.display_name, "\" hardware=\"",
                     worker.hardware, "\"");
     absl::StrAppend(&text, " units ", worker.accepted_unit_count, " images ",
-                    worker.accepted_image_count, " seen ", absl::FormatDuration(worker.since_seen),
-                    worker.signed_off ? " signed_off" : "", "\n");
+                    worker.accepted_image_count, " duplicates ", worker.duplicate_unit_count,
+                    " wasted ", worker.wasted_image_count, " seen ",
+                    absl::FormatDuration(worker.since_seen), worker.signed_off ? " signed_off" : "",
+                    "\n");
   }
   for (const RoundSummary& round : dump.rounds) {
     absl::StrAppend(&text, "round ", round.round.value(), " epoch ", round.epoch, " gradients ",

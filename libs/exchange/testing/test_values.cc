@@ -64,7 +64,7 @@ Payload TestWeights(const RunConfig& config, float value) {
 }
 
 Payload TestAdamState(const RunConfig& config, float value) {
-  return Filled(AdamStateSpec(config.model), value);
+  return Filled(AdamStateSpec(config.model, config.adam), value);
 }
 
 Payload TestGradient(const RunConfig& config, float value) {

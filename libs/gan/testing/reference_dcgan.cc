@@ -14,6 +14,7 @@
 #include "libs/base/philox.h"
 #include "libs/domain/dcgan_layout.h"
 #include "libs/domain/round_plan.h"
+#include "libs/gan/augment.h"
 
 namespace gannet {
 namespace {
@@ -92,12 +93,27 @@ gannet::Tensor ToTensor(const TensorSpec& spec, const torch::Tensor& value) {
   return tensor;
 }
 
+std::vector<gan::ImageVariation> DrawVariations(const ModelConfig& model, const UnitTask& task,
+                                                int first, int count) {
+  std::vector<gan::ImageVariation> variations;
+  for (int i = 0; i < count; ++i) {
+    variations.push_back(gan::DrawVariation(
+        task.seed, static_cast<uint64_t>(task.round),
+        static_cast<uint64_t>(task.slot) * (1u << 20) + static_cast<uint64_t>(first + i),
+        task.objective.flip, gan::ParseAugmentPolicy(task.objective.augment), model.image_size));
+  }
+  return variations;
+}
+
 torch::Tensor ReadImages(const ModelConfig& model, const UnitTask& task, int first, int count) {
   torch::Tensor images = torch::empty({count, 3, model.image_size, model.image_size});
   const size_t size = static_cast<size_t>(3 * model.image_size * model.image_size);
   for (int i = 0; i < count; ++i) {
     float* image = images.data_ptr<float>() + static_cast<size_t>(i) * size;
     GANNET_CHECK(task.read_image(first + i, absl::MakeSpan(image, size)).ok());
+    if (DrawVariations(model, task, first + i, 1).front().flip) {
+      images[i].copy_(images[i].flip({2}).clone());
+    }
   }
   return images;
 }
@@ -115,10 +131,12 @@ torch::Tensor DrawNoise(const ModelConfig& model, const UnitTask& task, int firs
   return noise;
 }
 
-// The smallest absolute value as a share of the root mean square.
+// The smallest absolute value as a share of the root mean square. Exact zeros, which a convolution
+// makes of parts of an image that were cut out, are zeros in any order of additions.
 double KinkDistance(const torch::Tensor& x) {
   const torch::Tensor size = x.detach().abs();
-  return size.min().item<double>() / size.square().mean().sqrt().item<double>();
+  return size.masked_select(size > 0).min().item<double>() /
+         size.square().mean().sqrt().item<double>();
 }
 
 // network->forward(x). Lowers `kink_distance` to that of the nearest activation.
@@ -137,19 +155,75 @@ struct MicroBatchResult {
   std::vector<torch::Tensor> gradients;  // generator first
   torch::Tensor real_logits, fake_logits, discriminator_loss, generator_loss;
   double kink_distance = std::numeric_limits<double>::infinity();
+  double threshold = 0;
 };
 
-MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const torch::Tensor& noise,
-                      double real_label) {
-  const auto loss = [](const torch::Tensor& logits, double target) {
-    return torch::binary_cross_entropy_with_logits(logits, torch::full_like(logits, target));
+// The losses as their papers and PyTorch's example write them.
+struct StockLoss {
+  torch::Tensor real, fake, generator;
+  double threshold = 0;
+};
+
+StockLoss MakeStockLoss(const ObjectiveConfig& objective, const torch::Tensor& real,
+                        const torch::Tensor& fake) {
+  const auto towards = [&](const torch::Tensor& logits, double target) {
+    const torch::Tensor targets = torch::full_like(logits, target);
+    return objective.loss == "bce" ? torch::binary_cross_entropy_with_logits(logits, targets)
+                                   : torch::mse_loss(logits, targets);
   };
+  if (objective.loss == "hinge") {
+    return {torch::relu(1 - real).mean(), torch::relu(1 + fake).mean(), -fake.mean(), 0};
+  }
+  return {towards(real, objective.real_label), towards(fake, 0), towards(fake, 1),
+          objective.loss == "lsgan" ? 0.5 : 0};
+}
+
+// DiffAugment as its authors' PyTorch code has it, of one image (1, 3, side, side).
+torch::Tensor StockAugment(const gan::ImageAugmentation& image, torch::Tensor x) {
+  const int64_t side = x.size(2);
+  x = x + image.brightness;
+  const torch::Tensor grey = x.mean(1, /*keepdim=*/true);
+  x = (x - grey) * image.saturation + grey;
+  const torch::Tensor mean = x.mean({1, 2, 3}, /*keepdim=*/true);
+  x = (x - mean) * image.contrast + mean;
+  const int64_t room = side / 2;
+  x = torch::constant_pad_nd(x, {room, room, room, room});
+  x = x.narrow(2, room + image.shift_y, side).narrow(3, room + image.shift_x, side);
+  torch::Tensor mask = torch::ones({1, 1, side, side}, x.options());
+  mask.narrow(2, image.cut_top, image.cut_bottom - image.cut_top)
+      .narrow(3, image.cut_left, image.cut_right - image.cut_left)
+      .zero_();
+  return x * mask;
+}
+
+// Applies `which` of each image's variation.
+torch::Tensor StockAugment(const torch::Tensor& images,
+                           const std::vector<gan::ImageVariation>& variations,
+                           gan::ImageAugmentation gan::ImageVariation::*which) {
+  if (variations.empty()) return images;
+  std::vector<torch::Tensor> augmented;
+  for (size_t i = 0; i < variations.size(); ++i) {
+    augmented.push_back(
+        StockAugment(variations[i].*which, images.narrow(0, static_cast<int64_t>(i), 1)));
+  }
+  return torch::cat(augmented);
+}
+
+MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const torch::Tensor& noise,
+                      const ObjectiveConfig& objective,
+                      const std::vector<gan::ImageVariation>& variations) {
   MicroBatchResult result;
   const torch::Tensor fake = Forward(networks.generator, noise, result.kink_distance);
-  result.real_logits = Forward(networks.discriminator, images, result.kink_distance);
-  result.fake_logits = Forward(networks.discriminator, fake, result.kink_distance);
-  result.discriminator_loss = loss(result.real_logits, real_label) + loss(result.fake_logits, 0);
-  result.generator_loss = loss(result.fake_logits, 1);
+  result.real_logits =
+      Forward(networks.discriminator, StockAugment(images, variations, &gan::ImageVariation::real),
+              result.kink_distance);
+  result.fake_logits =
+      Forward(networks.discriminator, StockAugment(fake, variations, &gan::ImageVariation::fake),
+              result.kink_distance);
+  const StockLoss loss = MakeStockLoss(objective, result.real_logits, result.fake_logits);
+  result.threshold = loss.threshold;
+  result.discriminator_loss = loss.real + loss.fake;
+  result.generator_loss = loss.generator;
   result.gradients = torch::autograd::grad(
       {result.generator_loss}, networks.generator->parameters(), {}, /*retain_graph=*/true);
   for (torch::Tensor& gradient :
@@ -172,16 +246,17 @@ ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& we
   for (const int count : MicroBatchSizes(task.image_count, task.micro_batch)) {
     const MicroBatchResult result =
         Step(networks, ReadImages(model, task, first, count).to(torch::kFloat64),
-             DrawNoise(model, task, first, count).to(torch::kFloat64), task.real_label);
+             DrawNoise(model, task, first, count).to(torch::kFloat64), task.objective,
+             DrawVariations(model, task, first, count));
     const double share = static_cast<double>(count) / task.image_count;
     const torch::NoGradGuard no_grad;
     for (size_t i = 0; i < sums.size(); ++i) sums[i] += share * result.gradients[i];
     unit.discriminator_loss += share * result.discriminator_loss.item<double>();
     unit.generator_loss += share * result.generator_loss.item<double>();
     unit.real_accuracy +=
-        share * (result.real_logits > 0).to(torch::kFloat64).mean().item<double>();
+        share * (result.real_logits > result.threshold).to(torch::kFloat64).mean().item<double>();
     unit.fake_accuracy +=
-        share * (result.fake_logits < 0).to(torch::kFloat64).mean().item<double>();
+        share * (result.fake_logits < result.threshold).to(torch::kFloat64).mean().item<double>();
     unit.kink_distance = std::min(unit.kink_distance, result.kink_distance);
     first += count;
   }
@@ -248,11 +323,16 @@ struct StockTrainingStep::State {
 };
 
 StockTrainingStep::StockTrainingStep(const ModelConfig& model, const TensorBundle& weights,
-                                     int micro_batch)
+                                     int micro_batch, const std::string& device)
     : state_(std::make_unique<State>(
           State{Networks(model, weights, torch::kFloat32),
                 torch::rand({micro_batch, 3, model.image_size, model.image_size}) * 2 - 1,
-                torch::randn({micro_batch, model.latent_dim, 1, 1})})) {}
+                torch::randn({micro_batch, model.latent_dim, 1, 1})})) {
+  state_->networks.generator->to(torch::Device(device));
+  state_->networks.discriminator->to(torch::Device(device));
+  state_->images = state_->images.to(torch::Device(device));
+  state_->noise = state_->noise.to(torch::Device(device));
+}
 
 StockTrainingStep::~StockTrainingStep() = default;
 
@@ -268,6 +348,7 @@ void StockTrainingStep::Run() {
   backward(discriminator->forward(fake.detach()), 0);
   generator->zero_grad();
   backward(discriminator->forward(fake), 1);
+  if (state_->images.is_cuda()) torch::cuda::synchronize();
 }
 
 }  // namespace gannet

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "libs/domain/run_config.h"
@@ -56,9 +57,12 @@ void ReferenceBatchNorm(int64_t rows, int64_t channels, const std::vector<float>
 // D(fake.detach()) and D(fake) in turn, at stock modules. Without the optimizer. For the benchmark.
 class StockTrainingStep {
  public:
-  StockTrainingStep(const ModelConfig& model, const TensorBundle& weights, int micro_batch);
+  // `device` as LibTorch names it.
+  StockTrainingStep(const ModelConfig& model, const TensorBundle& weights, int micro_batch,
+                    const std::string& device = "cpu");
   ~StockTrainingStep();
 
+  // Returns when the device has done it.
   void Run();
 
  private:

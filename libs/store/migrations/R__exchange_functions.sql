@@ -61,6 +61,47 @@ BEGIN
 END
 $$;
 
+-- The settings of a run that hold in a round.
+CREATE OR REPLACE FUNCTION gannet.config_of(p_run bigint, p_round bigint)
+RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT coalesce(
+    (SELECT c.config FROM gannet.run_change c WHERE c.run_id = p_run AND c.from_round <= p_round ORDER BY c.from_round DESC LIMIT 1),
+    (SELECT r.config FROM gannet.run r WHERE r.run_id = p_run))
+$$;
+
+-- UnitLease of libs/domain/unit_state.h.
+CREATE OR REPLACE FUNCTION gannet.unit_lease(p_configured interval, p_usual_us bigint)
+RETURNS interval
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN p_usual_us <= 0 THEN p_configured
+              ELSE least(p_configured, greatest(interval '15 seconds', 4 * p_usual_us * interval '1 microsecond')) END
+$$;
+
+-- SpareAfter of libs/domain/unit_state.h; null: never.
+CREATE OR REPLACE FUNCTION gannet.spare_limit(p_spare_after double precision, p_usual_us bigint)
+RETURNS interval
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN p_spare_after > 0 AND p_usual_us > 0
+              THEN greatest(interval '5 seconds', floor(p_spare_after * p_usual_us)::bigint * interval '1 microsecond') END
+$$;
+
+-- The unit to which p_worker could be the spare: the one claimed first among those leased to others for longer than p_limit, with nobody beside
+-- them; null when none is.
+CREATE OR REPLACE FUNCTION gannet.slow_unit(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
+RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT u.unit_id FROM gannet.work_unit u
+   WHERE u.run_id = p_run AND u.state = 'leased' AND u.holder <> p_worker AND NOT u.is_spare AND p_now - u.claimed_at > p_limit
+     AND NOT EXISTS (SELECT FROM gannet.work_unit s WHERE s.run_id = p_run AND s.round = u.round AND s.slot = u.slot
+                        AND s.unit_id <> u.unit_id AND s.state IN ('ready', 'leased'))
+   ORDER BY u.claimed_at, u.slot LIMIT 1
+$$;
+
 -- A null data_kind describes the run and registers nothing. data_matches is false when the fingerprint is another one: nothing is registered then.
 CREATE OR REPLACE FUNCTION gannet.join_run(
   p_worker text, p_secret text, p_incarnation bigint, p_run_name text, p_display_name text, p_hardware text,
@@ -96,7 +137,7 @@ BEGIN
   END IF;
 
   run_id := v_run.run_id;
-  config := v_run.config::text;
+  config := gannet.config_of(v_run.run_id, v_run.weights_version + 1)::text;
   run_state := v_run.state::text;
   data_matches := true;
   IF p_data_kind IS NOT NULL THEN
@@ -104,7 +145,7 @@ BEGIN
                      AND p_data_digest = v_run.data_digest) IS TRUE;
     IF data_matches THEN
       IF v_known.incarnation <> p_incarnation THEN
-        UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL
+        UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
          WHERE u.run_id = v_run.run_id AND u.holder = p_worker AND u.state = 'leased';
         GET DIAGNOSTICS v_returned = ROW_COUNT;
       END IF;
@@ -140,6 +181,8 @@ DECLARE
   v_now timestamptz := gannet.clock_now();
   v_state gannet.run_state;
   v_lease interval;
+  v_spare_limit interval;
+  v_slow bigint;
   v_micro_batch integer;
   v_seed numeric;
   v_incarnation bigint;
@@ -150,14 +193,17 @@ BEGIN
   IF (p_request ~ '^[0-9a-f]{32}$') IS NOT TRUE THEN
     RAISE EXCEPTION 'request_id must be 32 hexadecimal digits' USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.state, r.lease, r.micro_batch, r.seed INTO v_state, v_lease, v_micro_batch, v_seed
+  SELECT r.state, gannet.unit_lease(r.lease, r.usual_unit_us), gannet.spare_limit(r.spare_after, r.usual_unit_us), r.micro_batch,
+         r.seed
+    INTO v_state, v_lease, v_spare_limit, v_micro_batch, v_seed
     FROM gannet.run r WHERE r.run_id = p_run;
   run_state := v_state::text;
   SELECT count(*) INTO v_leases FROM gannet.work_unit u
    WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
   -- The usual look of a long poll: nothing held, nothing ready. It writes nothing.
   IF v_leases = 0 AND (v_state <> 'running' OR NOT EXISTS (
-       SELECT FROM gannet.work_unit u WHERE u.run_id = p_run AND u.state = 'ready')) THEN
+       SELECT FROM gannet.work_unit u WHERE u.run_id = p_run AND u.state = 'ready' AND u.ready_at <= v_now)
+       AND (v_spare_limit IS NULL OR gannet.slow_unit(p_run, p_worker, v_now, v_spare_limit) IS NULL)) THEN
     RETURN NEXT;
     RETURN;
   END IF;
@@ -180,13 +226,27 @@ BEGIN
     IF v_state = 'running' THEN
       WITH next AS MATERIALIZED (
         SELECT u.unit_id FROM gannet.work_unit u
-         WHERE u.run_id = p_run AND u.state = 'ready'
+         WHERE u.run_id = p_run AND u.state = 'ready' AND u.ready_at <= v_now
          ORDER BY u.round, u.slot LIMIT 1 FOR UPDATE SKIP LOCKED)
       UPDATE gannet.work_unit u
          SET state = 'leased', attempt = u.attempt + 1, holder = p_worker, claim_request = p_request,
-             lease_until = v_now + v_lease, progress_at = v_now, micro_batches_done = 0
+             claimed_at = v_now, lease_until = v_now + v_lease, progress_at = v_now, micro_batches_done = 0
         FROM next WHERE u.unit_id = next.unit_id
       RETURNING u.* INTO v_unit;
+      IF NOT FOUND AND v_spare_limit IS NOT NULL THEN
+        v_slow := gannet.slow_unit(p_run, p_worker, v_now, v_spare_limit);
+        -- Whoever locks the slow unit first makes its spare; the next one, who looks once he has the lock, sees it.
+        PERFORM FROM gannet.work_unit u WHERE u.unit_id = v_slow FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND AND gannet.slow_unit(p_run, p_worker, v_now, v_spare_limit) = v_slow THEN
+          INSERT INTO gannet.work_unit AS u (
+              run_id, round, slot, image_count, image_indices, state, attempt, holder, claim_request, claimed_at, lease_until,
+              progress_at, is_spare)
+          SELECT s.run_id, s.round, s.slot, s.image_count, s.image_indices, 'leased', 1, p_worker, p_request, v_now,
+                 v_now + v_lease, v_now, true
+            FROM gannet.work_unit s WHERE s.unit_id = v_slow
+          RETURNING u.* INTO v_unit;
+        END IF;
+      END IF;
     END IF;
   END IF;
   IF v_unit.unit_id IS NOT NULL THEN
@@ -270,6 +330,10 @@ BEGIN
       RAISE EXCEPTION 'the same attempt was accepted with other bytes: attempt %', p_attempt USING ERRCODE = 'GN006';
     END IF;
     v_outcome := 3;  -- already accepted
+  ELSIF p_attempt = v_unit.attempt AND v_unit.holder = p_worker
+        AND EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_unit.round AND g.slot = v_unit.slot
+                       AND g.unit_id <> p_unit) THEN
+    v_outcome := 6;  -- duplicate
   ELSIF v_unit.state IN ('closed', 'failed') THEN
     v_outcome := 5;  -- closed
   ELSIF p_attempt < v_unit.attempt OR v_unit.state = 'done' OR v_unit.holder IS NULL THEN
@@ -280,6 +344,15 @@ BEGIN
   IF v_outcome <> 0 THEN
     INSERT INTO gannet.submission (run_id, round, unit_id, attempt, worker_id, outcome, submitted_at)
     VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
+  END IF;
+  IF v_outcome IN (4, 5, 6) THEN
+    UPDATE gannet.work_unit u SET wasted_attempt = p_attempt WHERE u.unit_id = p_unit AND u.wasted_attempt < p_attempt;
+    IF FOUND THEN
+      UPDATE gannet.worker w
+         SET wasted_image_count = w.wasted_image_count + v_unit.image_count,
+             duplicate_unit_count = w.duplicate_unit_count + (CASE WHEN v_outcome = 6 THEN 1 ELSE 0 END)
+       WHERE w.run_id = p_run AND w.worker_id = p_worker;
+    END IF;
   END IF;
   RETURN v_outcome;
 END
@@ -351,12 +424,19 @@ BEGIN
     RAISE EXCEPTION 'stats must be finite' USING ERRCODE = 'GN003';
   END IF;
   SELECT r.micro_batch INTO v_micro_batch FROM gannet.run r WHERE r.run_id = p_run;
+  -- Accepts of a round take turns from here to their commit: of two in one slot the second must see the first, and so must the second of two
+  -- that complete the round together.
+  SELECT u.round INTO v_round FROM gannet.work_unit u WHERE u.unit_id = p_unit AND u.run_id = p_run;
+  IF FOUND THEN
+    PERFORM pg_advisory_xact_lock((p_run % 2147483647)::integer, (v_round % 2147483647)::integer);
+  END IF;
 
   WITH accepted AS (
     UPDATE gannet.work_unit u SET state = 'done'
      WHERE u.unit_id = p_unit AND u.run_id = p_run
        AND u.image_count = p_image_count AND greatest(1, u.image_count / v_micro_batch) = p_micro_batch_count
        AND (/* fence */ u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready') /* fence */)
+       AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = u.round AND g.slot = u.slot)
     RETURNING u.round, u.slot,
               CASE WHEN u.lease_until > v_now THEN 1 ELSE 2 END AS outcome  -- accepted, late
   ), kept AS (
@@ -375,6 +455,11 @@ BEGIN
        SET accepted_unit_count = w.accepted_unit_count + 1, accepted_image_count = w.accepted_image_count + p_image_count,
            last_seen = v_now, signed_off = false
       FROM accepted a WHERE w.run_id = p_run AND w.worker_id = p_worker
+  ), beside AS (
+    UPDATE gannet.work_unit s SET state = 'closed', lease_until = NULL
+      FROM accepted a
+     WHERE s.run_id = p_run AND s.round = a.round AND s.slot = a.slot AND s.unit_id <> p_unit
+       AND s.state IN ('ready', 'leased', 'failed')
   ), noted AS (
     INSERT INTO gannet.submission (run_id, round, unit_id, attempt, worker_id, outcome, submitted_at)
     SELECT p_run, a.round, p_unit, p_attempt, p_worker, a.outcome, v_now FROM accepted a
@@ -389,10 +474,9 @@ BEGIN
     RETURN v_outcome;
   END IF;
 
-  -- Of two accepts that complete a round together, the second must see the first: they take turns from here to their commit.
-  PERFORM pg_advisory_xact_lock((p_run % 2147483647)::integer, (v_round % 2147483647)::integer);
   IF NOT EXISTS (SELECT FROM gannet.work_unit u
-                  WHERE u.run_id = p_run AND u.round = v_round AND u.state IN ('ready', 'leased')) THEN
+                  WHERE u.run_id = p_run AND u.round = v_round AND u.state IN ('ready', 'leased')
+                    AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_round AND g.slot = u.slot)) THEN
     PERFORM pg_notify('gannet_round', p_run::text);
   END IF;
   RETURN v_outcome;
@@ -410,19 +494,21 @@ AS $$
 DECLARE
   v_now timestamptz := gannet.clock_now();
   v_lease interval;
+  v_configured_lease interval;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   IF (cardinality(p_units) <= 64 AND cardinality(p_attempts) = cardinality(p_units)  -- kMaxHeldUnits
       AND cardinality(p_micro_batches_done) = cardinality(p_units)) IS NOT TRUE THEN
     RAISE EXCEPTION 'progress must be three lists of the same length, at most 64' USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.state::text, r.lease INTO run_state, v_lease FROM gannet.run r WHERE r.run_id = p_run;
+  SELECT r.state::text, r.lease, gannet.unit_lease(r.lease, r.usual_unit_us) INTO run_state, v_configured_lease, v_lease
+    FROM gannet.run r WHERE r.run_id = p_run;
   WITH held AS (
     SELECT h.unit_id, h.attempt, h.done FROM unnest(p_units, p_attempts, p_micro_batches_done) AS h(unit_id, attempt, done)
   ), renewable AS MATERIALIZED (
     SELECT u.unit_id, h.done FROM gannet.work_unit u JOIN held h ON h.unit_id = u.unit_id
      WHERE u.run_id = p_run AND u.state = 'leased' AND u.holder = p_worker AND u.attempt = h.attempt
-       AND (h.done > u.micro_batches_done OR v_now - u.progress_at <= 3 * v_lease)
+       AND (h.done > u.micro_batches_done OR v_now - u.progress_at <= 3 * v_configured_lease)
      ORDER BY u.unit_id FOR UPDATE OF u
   ), renewed AS (
     UPDATE gannet.work_unit u
@@ -445,12 +531,29 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL
+  UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
    WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased';
   IF FOUND THEN
     PERFORM pg_notify('gannet_work', p_run::text);
   END IF;
 END
+$$;
+
+-- What a unit becomes that is given back, or taken from its holder.
+CREATE OR REPLACE FUNCTION gannet.state_after_return(p_is_spare boolean)
+RETURNS gannet.unit_state
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT (CASE WHEN p_is_spare THEN 'closed' ELSE 'ready' END)::gannet.unit_state
+$$;
+
+-- ReturnDelay of libs/domain/unit_state.h, for a unit that was not given back or taken over.
+CREATE OR REPLACE FUNCTION gannet.return_delay(p_attempt integer)
+RETURNS interval
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE WHEN p_attempt < 2 THEN interval '0'
+              ELSE least(5, 1 << least(p_attempt - 2, 3)) * interval '1 second' END
 $$;
 
 -- What a unit becomes with its failure number p_failures.
@@ -492,8 +595,8 @@ BEGIN
   PERFORM gannet.require_text('reason', p_reason, 500);
   PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
   UPDATE gannet.work_unit u
-     SET state = gannet.state_after_failure(u.failures + 1), lease_until = NULL, failures = u.failures + 1,
-         failure_reason = p_reason
+     SET state = CASE WHEN u.is_spare THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END, lease_until = NULL,
+         failures = u.failures + 1, failure_reason = p_reason, ready_at = gannet.clock_now() + gannet.return_delay(u.attempt)
    WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased';
   IF FOUND THEN
     PERFORM gannet.announce_failure(p_run, p_unit);
@@ -507,7 +610,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL
+  UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
    WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
   IF FOUND THEN
     PERFORM pg_notify('gannet_work', p_run::text);
@@ -521,6 +624,11 @@ REVOKE ALL ON FUNCTION
   gannet.require_identity(text, text, bigint),
   gannet.require_text(text, text, integer),
   gannet.require_worker(text, text, bigint, bigint),
+  gannet.config_of(bigint, bigint),
+  gannet.unit_lease(interval, bigint),
+  gannet.spare_limit(double precision, bigint),
+  gannet.slow_unit(bigint, text, timestamptz, interval),
+  gannet.state_after_return(boolean),
   gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
   gannet.claim_unit(text, text, bigint, bigint, text),
   gannet.open_weights(text, text, bigint, bigint, bigint),
@@ -532,6 +640,7 @@ REVOKE ALL ON FUNCTION
   gannet.heartbeat(text, text, bigint, bigint, bigint[], integer[], integer[]),
   gannet.release_unit(text, text, bigint, bigint, bigint, integer),
   gannet.announce_failure(bigint, bigint),
+  gannet.return_delay(integer),
   gannet.state_after_failure(integer),
   gannet.fail_unit(text, text, bigint, bigint, bigint, integer, text),
   gannet.leave_run(text, text, bigint, bigint)

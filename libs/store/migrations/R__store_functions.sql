@@ -74,21 +74,27 @@ END
 $$;
 
 -- A run with the metadata of its version 0 and the units of its first round. The bytes follow in the same transaction.
+-- The form it had before a run could go on from a checkpoint.
+DROP FUNCTION IF EXISTS gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint,
+  smallint, bytea, bigint, integer[], integer[], bigint[]);
+
+-- p_history: the rounds behind p_version, each an array in the order of gannet.round_summary's columns.
 CREATE OR REPLACE FUNCTION gannet.create_run(
   p_name text, p_config text, p_seed numeric, p_lease_us bigint, p_micro_batch integer,
   p_data_kind text, p_data_image_count bigint, p_data_digest text,
   p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint,
   p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
-  p_slots integer[], p_image_counts integer[], p_indices bigint[])
+  p_slots integer[], p_image_counts integer[], p_indices bigint[], p_version bigint, p_history jsonb)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_run bigint;
 BEGIN
-  INSERT INTO gannet.run (name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest)
+  INSERT INTO gannet.run (
+      name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, spare_after)
   VALUES (p_name, p_config::jsonb, p_seed, p_lease_us * interval '1 microsecond', p_micro_batch, p_data_kind,
-          p_data_image_count, p_data_digest)
+          p_data_image_count, p_data_digest, p_version, coalesce((p_config::jsonb->>'spare_after')::double precision, 0))
   ON CONFLICT (name) DO NOTHING
   RETURNING run_id INTO v_run;
   IF v_run IS NULL THEN
@@ -98,12 +104,42 @@ BEGIN
   PERFORM gannet.create_blob_ring('weights_blob', v_run, 'version', 8, 'version, seq');
   PERFORM gannet.create_blob_ring('adam_blob', v_run, 'version', 4, 'version, seq');
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
-  VALUES (v_run, 0, p_weights_codec, p_weights_sha256, p_weights_bytes, false);
+  VALUES (v_run, p_version, p_weights_codec, p_weights_sha256, p_weights_bytes, false);
   INSERT INTO gannet.adam_state (run_id, version, codec, sha256, payload_bytes)
-  VALUES (v_run, 0, p_adam_codec, p_adam_sha256, p_adam_bytes);
-  PERFORM gannet.add_units(v_run, 1, p_slots, p_image_counts, p_indices);
+  VALUES (v_run, p_version, p_adam_codec, p_adam_sha256, p_adam_bytes);
+  INSERT INTO gannet.round_summary (
+      run_id, round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, real_accuracy, fake_accuracy,
+      seconds)
+  SELECT v_run, (h->>0)::bigint, (h->>1)::bigint, (h->>2)::integer, (h->>3)::integer, (h->>4)::double precision,
+         (h->>5)::double precision, (h->>6)::double precision, (h->>7)::double precision, (h->>8)::double precision
+    FROM jsonb_array_elements(p_history) AS h;
+  PERFORM gannet.add_units(v_run, p_version + 1, p_slots, p_image_counts, p_indices);
   PERFORM pg_notify('gannet_work', v_run::text);
   RETURN v_run;
+END
+$$;
+
+-- Called behind create_run, in its transaction: settings that were changed and workers that joined before, as the JSON of gannet.v1.RunArchive.
+CREATE OR REPLACE FUNCTION gannet.restore_run(p_run bigint, p_archive text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_archive jsonb := p_archive::jsonb;
+BEGIN
+  INSERT INTO gannet.run_change (run_id, from_round, config, reason, changed_at)
+  SELECT p_run, (c->>'round')::bigint, c->'config', c->>'reason', gannet.clock_now()
+    FROM jsonb_array_elements(v_archive->'changes') AS c;
+  UPDATE gannet.run r SET spare_after = coalesce((v_archive->'changes'->-1->'config'->>'spare_after')::double precision, r.spare_after)
+   WHERE r.run_id = p_run;
+  INSERT INTO gannet.worker (
+      run_id, worker_id, secret_sha256, incarnation, display_name, hardware, accepted_unit_count, accepted_image_count,
+      duplicate_unit_count, wasted_image_count, last_seen)
+  SELECT p_run, w->'summary'->>'worker_id', decode(w->>'secret_sha256', 'base64'), (w->>'incarnation')::bigint,
+         w->'summary'->>'display_name', w->'summary'->>'hardware', (w->'summary'->>'accepted_unit_count')::bigint,
+         (w->'summary'->>'accepted_image_count')::bigint, (w->'summary'->>'duplicate_unit_count')::bigint,
+         (w->'summary'->>'wasted_image_count')::bigint, (w->'summary'->>'last_seen_time')::timestamptz
+    FROM jsonb_array_elements(v_archive->'workers') AS w;
 END
 $$;
 
@@ -153,7 +189,7 @@ BEGIN
   IF v_run.state IN ('running', 'paused') THEN
     UPDATE gannet.work_unit u
        SET state = gannet.state_after_failure(u.failures + 1), failures = u.failures + 1, failure_reason = p_reason,
-           holder = NULL, lease_until = NULL
+           holder = NULL, lease_until = NULL, ready_at = gannet.clock_now() + gannet.return_delay(u.attempt), is_spare = false  -- the slot's only one now
      WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.state = 'done';
   END IF;
   IF v_run.state NOT IN ('running', 'paused') OR NOT FOUND THEN
@@ -203,11 +239,15 @@ BEGIN
   END IF;
 
   UPDATE gannet.run r
-     SET weights_version = v_round, state = CASE WHEN p_finished THEN 'finished' ELSE r.state END,
+     SET usual_unit_us = coalesce(
+           (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY (extract(epoch FROM g.accepted_at - u.claimed_at) * 1000000)::bigint)
+              FROM gannet.gradient g JOIN gannet.work_unit u USING (unit_id) WHERE g.run_id = p_run AND g.round = v_round),
+           r.usual_unit_us),
+         weights_version = v_round, state = CASE WHEN p_finished THEN 'finished' ELSE r.state END,
          state_reason = CASE WHEN p_finished THEN '' ELSE r.state_reason END
    WHERE r.run_id = p_run;
   UPDATE gannet.work_unit u
-     SET state = CASE WHEN u.state IN ('ready', 'leased') THEN 'closed' ELSE u.state END,
+     SET state = CASE WHEN u.state IN ('ready', 'leased', 'failed') THEN 'closed' ELSE u.state END,
          consumed = u.unit_id = ANY (p_consumed), image_indices = NULL
    WHERE u.run_id = p_run AND u.round = v_round;
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
@@ -228,6 +268,51 @@ BEGIN
 END
 $$;
 
+-- Called behind publish_round, in its transaction: ABORTED when the settings have been changed since the next units were planned. The run is
+-- locked by then, so that none changes them any more.
+CREATE OR REPLACE FUNCTION gannet.require_settings(p_run bigint, p_settings_round bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_newest bigint;
+BEGIN
+  SELECT coalesce(max(c.from_round), 0) INTO v_newest FROM gannet.run_change c WHERE c.run_id = p_run;
+  IF v_newest <> p_settings_round THEN
+    RAISE EXCEPTION 'settings have been changed, plan the next round again: they hold from round %, planned with those from %',
+      v_newest, p_settings_round USING ERRCODE = 'GN010';
+  END IF;
+END
+$$;
+
+-- p_config holds from p_round, which must be the one after the open round. The caller has asked ChangeConfig.
+CREATE OR REPLACE FUNCTION gannet.change_settings(
+  p_run bigint, p_round bigint, p_config text, p_lease_us bigint, p_spare_after double precision, p_reason text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_run gannet.run;
+BEGIN
+  SELECT * INTO v_run FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
+  END IF;
+  IF v_run.state NOT IN ('running', 'paused') THEN
+    RAISE EXCEPTION 'the run has ended, nothing can change: %', v_run.state USING ERRCODE = 'GN009';
+  END IF;
+  IF v_run.weights_version + 2 <> p_round THEN
+    RAISE EXCEPTION 'a round was published meanwhile, repeat' USING ERRCODE = 'GN010';
+  END IF;
+  INSERT INTO gannet.run_change (run_id, from_round, config, reason, changed_at)
+  VALUES (p_run, p_round, p_config::jsonb, p_reason, gannet.clock_now())
+  ON CONFLICT (run_id, from_round) DO UPDATE
+     SET config = excluded.config, reason = excluded.reason, changed_at = excluded.changed_at;
+  UPDATE gannet.run r SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after WHERE r.run_id = p_run;
+  PERFORM pg_notify('gannet_round', p_run::text);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION gannet.reap_expired_leases(p_run bigint, p_leader text, p_epoch bigint)
 RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -242,7 +327,9 @@ BEGIN
     SELECT u.unit_id FROM gannet.work_unit u
      WHERE u.run_id = p_run AND u.state = 'leased' AND u.lease_until <= v_now
      ORDER BY u.unit_id FOR UPDATE SKIP LOCKED)
-  UPDATE gannet.work_unit u SET state = 'ready', lease_until = NULL FROM expired e WHERE u.unit_id = e.unit_id;
+  UPDATE gannet.work_unit u 
+     SET state = gannet.state_after_return(u.is_spare), lease_until = NULL, ready_at = v_now + gannet.return_delay(u.attempt)
+    FROM expired e WHERE u.unit_id = e.unit_id;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   IF v_count > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
@@ -344,7 +431,7 @@ BEGIN
     UPDATE gannet.work_unit u SET state = 'closed'
      WHERE u.run_id = p_run AND u.round = v_version + 1 AND u.state IN ('ready', 'leased');
   ELSIF p_to = 'running' THEN
-    UPDATE gannet.work_unit u SET state = 'ready', failures = 0
+    UPDATE gannet.work_unit u SET state = 'ready', failures = 0, ready_at = '-infinity'
      WHERE u.run_id = p_run AND u.round = v_version + 1 AND u.state = 'failed';
   END IF;
   PERFORM pg_notify('gannet_round', p_run::text);
@@ -360,13 +447,16 @@ REVOKE ALL ON FUNCTION
   gannet.add_units(bigint, bigint, integer[], integer[], bigint[]),
   gannet.create_blob_ring(text, bigint, text, integer, text),
   gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint, smallint, bytea, bigint,
-    integer[], integer[], bigint[]),
+    integer[], integer[], bigint[], bigint, jsonb),
+  gannet.restore_run(bigint, text),
   gannet.acquire_leadership(bigint, text, bigint),
   gannet.resign_leadership(bigint, text, bigint),
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
     integer[], bigint[], boolean),
+  gannet.require_settings(bigint, bigint),
+  gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.free_blob_leaf(text, text, bigint, text),
   gannet.prepare_round(bigint, text, bigint, bigint),
@@ -374,13 +464,17 @@ REVOKE ALL ON FUNCTION
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint, smallint, bytea, bigint,
-    integer[], integer[], bigint[]),
+    integer[], integer[], bigint[], bigint, jsonb),
+  gannet.restore_run(bigint, text),
   gannet.acquire_leadership(bigint, text, bigint),
   gannet.resign_leadership(bigint, text, bigint),
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
     integer[], bigint[], boolean),
+  gannet.require_settings(bigint, bigint),
+  gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
+  gannet.config_of(bigint, bigint),
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.prepare_round(bigint, text, bigint, bigint),
   gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)

@@ -29,7 +29,7 @@ constexpr SqlStatement kDumpRun = {
     "SELECT r.config::text AS config, r.state::text AS state, r.state_reason, r.weights_version, "
     "coalesce(r.leader_id, '') AS leader_id, r.leader_epoch, "
     "coalesce(extract(epoch FROM r.leader_until - c.now) * 1000000, 0)::bigint AS leader_us, "
-    "a.sha256 AS adam_sha256 FROM gannet.run r "
+    "a.sha256 AS adam_sha256, r.usual_unit_us FROM gannet.run r "
     "CROSS JOIN gannet.test_clock c LEFT JOIN gannet.adam_state a ON a.run_id = r.run_id "
     "AND a.version = r.weights_version WHERE r.run_id = $1::bigint",
     true};
@@ -42,20 +42,23 @@ constexpr SqlStatement kDumpWeights = {
 constexpr SqlStatement kDumpUnits = {
     "dump_units",
     "SELECT u.round, u.slot, u.state::text AS state, u.attempt, coalesce(u.holder, '') AS holder, "
-    "u.failures, u.failure_reason, u.consumed, "
+    "u.failures, u.failure_reason, u.consumed, u.is_spare, u.wasted_attempt, "
+    "(extract(epoch FROM greatest(u.ready_at, c.now) - c.now) * 1000000)::bigint AS ready_us, "
+    "coalesce(extract(epoch FROM c.now - u.claimed_at) * 1000000, 0)::bigint AS claim_us, "
     "coalesce(extract(epoch FROM u.lease_until - c.now) * 1000000, 0)::bigint AS lease_us, "
     "coalesce(extract(epoch FROM c.now - u.progress_at) * 1000000, 0)::bigint AS progress_us, "
     "u.micro_batches_done, g.attempt AS gradient_attempt, g.worker_id, g.image_count, "
     "g.micro_batch_count, g.discriminator_loss, g.generator_loss, g.real_accuracy, "
     "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256, g.has_bytes FROM gannet.work_unit u "
     "CROSS JOIN gannet.test_clock c LEFT JOIN gannet.gradient g ON g.unit_id = u.unit_id "
-    "WHERE u.run_id = $1::bigint ORDER BY u.round, u.slot",
+    "WHERE u.run_id = $1::bigint ORDER BY u.round, u.slot, u.unit_id",
     true};
 
 constexpr SqlStatement kDumpWorkers = {
     "dump_workers",
     "SELECT w.worker_id, w.incarnation, w.display_name, w.hardware, w.accepted_unit_count, "
-    "w.accepted_image_count, (extract(epoch FROM c.now - w.last_seen) * 1000000)::bigint AS "
+    "w.accepted_image_count, w.duplicate_unit_count, w.wasted_image_count, (extract(epoch FROM "
+    "c.now - w.last_seen) * 1000000)::bigint AS "
     "seen_us, w.signed_off FROM gannet.worker w CROSS JOIN gannet.test_clock c "
     "WHERE w.run_id = $1::bigint ORDER BY w.worker_id",
     true};
@@ -90,9 +93,13 @@ UnitDump ReadUnit(SqlRow& row) {
   unit.failures = static_cast<int>(row.Int("failures"));
   unit.failure_reason = row.Text("failure_reason");
   unit.consumed = row.Bool("consumed");
+  unit.is_spare = row.Bool("is_spare");
+  unit.wasted_attempt = Attempt(static_cast<int32_t>(row.Int("wasted_attempt")));
+  if (unit.state == UnitState::kReady) unit.ready_in = absl::Microseconds(row.Int("ready_us"));
   if (unit.state == UnitState::kLeased) {
     unit.lease_remaining = absl::Microseconds(row.Int("lease_us"));
     unit.since_progress = absl::Microseconds(row.Int("progress_us"));
+    unit.since_claim = absl::Microseconds(row.Int("claim_us"));
     unit.micro_batches_done = static_cast<int>(row.Int("micro_batches_done"));
   }
   if (!row.IsNull("gradient_attempt")) {
@@ -201,8 +208,12 @@ RunDump PgFixture::Dump(RunId run) {
       dump.leadership_remaining = absl::Microseconds(row.Int("leader_us"));
     }
     dump.adam_sha256 = row.Bytes("adam_sha256");
+    dump.usual_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
   });
   EXPECT_EQ(runs, 1u) << "no such run: " << run;
+  absl::StatusOr<std::vector<SettingsChange>> changes = store().ListChanges(run);
+  EXPECT_TRUE(changes.ok()) << changes.status();
+  if (changes.ok()) dump.changes = *std::move(changes);
   for_each(kDumpWeights, [&](SqlRow& row) {
     dump.weights.push_back(
         {WeightsVersion(row.Int("version")), row.Bytes("sha256"), row.Bool("keep")});
@@ -212,6 +223,7 @@ RunDump PgFixture::Dump(RunId run) {
     dump.workers.push_back({WorkerId(row.Text("worker_id")), Incarnation(row.Int("incarnation")),
                             row.Text("display_name"), row.Text("hardware"),
                             row.Int("accepted_unit_count"), row.Int("accepted_image_count"),
+                            row.Int("duplicate_unit_count"), row.Int("wasted_image_count"),
                             absl::Microseconds(row.Int("seen_us")), row.Bool("signed_off")});
   });
   for_each(kDumpRounds, [&](SqlRow& row) { dump.rounds.push_back(ReadSummary(row)); });

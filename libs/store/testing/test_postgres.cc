@@ -48,6 +48,12 @@ while read -r command argument; do
   case $command in
     init) "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync >"$dir/init.log" 2>&1 ;;
     start) "$bin/pg_ctl" -D "$dir/data" -l "$dir/server.log" -o "-p $argument" -w -t 60 start >"$dir/start.log" 2>&1 3>&- ;;
+    kill)
+      kill -9 "$(head -n 1 "$dir/data/postmaster.pid")"
+      # Its children end when they notice; until then the next server could not start.
+      while ls -l /proc/[0-9]*/cwd 2>/dev/null | grep -q "$dir/data"; do sleep 0.05; done
+      # These name the dead one, which may wait to be reaped and so seem to live.
+      rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.* ;;
     stop) "$bin/pg_ctl" -D "$dir/data" -m "$argument" -w -t 60 stop >"$dir/stop.log" 2>&1 ;;
   esac
   answer $?
@@ -227,7 +233,9 @@ absl::Status TestPostgres::Command(const std::string& command) {
 }
 
 void TestPostgres::Stop(StopMode mode) {
-  const absl::Status status = Command(mode == StopMode::kFast ? "stop fast" : "stop immediate");
+  const absl::Status status = Command(mode == StopMode::kFast        ? "stop fast"
+                                      : mode == StopMode::kImmediate ? "stop immediate"
+                                                                     : "kill");
   ASSERT_TRUE(status.ok()) << status;
 }
 

@@ -45,9 +45,9 @@ class TestPostgres {
   absl::StatusOr<SqlRows> Query(const std::string& url, const std::string& sql);
   absl::Status Run(const std::string& url, const std::string& sql);
 
-  // Stops the server, cutting every connection; kImmediate is a crash. Start brings it back at the
-  // same places.
-  enum class StopMode { kFast, kImmediate };
+  // Stops the server, cutting every connection; kImmediate is a crash, kKilled a SIGKILL of the
+  // postmaster. Start brings it back at the same places.
+  enum class StopMode { kFast, kImmediate, kKilled };
   void Stop(StopMode mode);
   void Start();
 

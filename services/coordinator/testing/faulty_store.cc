@@ -58,7 +58,7 @@ absl::Status FaultyStore::Enter(const std::string& method) {
 absl::Status FaultyStore::Leave(const std::string& method, bool ok) {
   MutexLock lock(mu_);
   Method& m = methods_[method];
-  const absl::Status lost = std::exchange(m.lost, absl::OkStatus());
+  absl::Status lost = std::exchange(m.lost, absl::OkStatus());
   ++m.calls;
   if (!ok || !lost.ok()) ++m.failures;
   ended_.NotifyAll();
@@ -138,6 +138,17 @@ absl::Status FaultyStore::SetRunState(RunId run, RunState state, const std::stri
   return Pass<absl::Status>("SetRunState", [&] { return inner_.SetRunState(run, state, reason); });
 }
 
+absl::StatusOr<Round> FaultyStore::ChangeSettings(RunId run, const RunConfig& config,
+                                                  const std::string& reason) {
+  return Pass<absl::StatusOr<Round>>("ChangeSettings",
+                                     [&] { return inner_.ChangeSettings(run, config, reason); });
+}
+
+absl::StatusOr<std::vector<SettingsChange>> FaultyStore::ListChanges(RunId run) {
+  return Pass<absl::StatusOr<std::vector<SettingsChange>>>("ListChanges",
+                                                           [&] { return inner_.ListChanges(run); });
+}
+
 absl::StatusOr<std::vector<RoundSummary>> FaultyStore::ListRounds(RunId run, Round after,
                                                                   int limit) {
   return Pass<absl::StatusOr<std::vector<RoundSummary>>>(
@@ -149,6 +160,11 @@ absl::StatusOr<std::vector<WorkerSummary>> FaultyStore::ListWorkers(RunId run,
                                                                     int limit) {
   return Pass<absl::StatusOr<std::vector<WorkerSummary>>>(
       "ListWorkers", [&] { return inner_.ListWorkers(run, after, limit); });
+}
+
+absl::StatusOr<std::vector<WorkerRecord>> FaultyStore::ListWorkerRecords(RunId run) {
+  return Pass<absl::StatusOr<std::vector<WorkerRecord>>>(
+      "ListWorkerRecords", [&] { return inner_.ListWorkerRecords(run); });
 }
 
 }  // namespace gannet

@@ -1,4 +1,4 @@
-#include "libs/data/file_bytes.h"
+#include "libs/base/file_bytes.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

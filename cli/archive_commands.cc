@@ -1,0 +1,159 @@
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "CLI/App.hpp"
+#include "absl/strings/str_cat.h"
+#include "cli/cli_state.h"
+#include "libs/base/status_macros.h"
+#include "libs/checkpoint/checkpoint.h"
+#include "libs/store/pg_backend.h"
+#include "libs/telemetry/log.h"
+#include "libs/telemetry/metrics.h"
+
+// gannet export and gannet import: a run as one file, and a run from one.
+
+namespace gannet {
+namespace {
+
+struct Options {
+  std::string run;     // export: its name; import: empty or another name
+  std::string file;    // a checkpoint (libs/checkpoint/checkpoint.h)
+  int64_t rounds = 0;  // import: 0 as before
+};
+
+// The database of the settings, and what it needs to live.
+struct Database {
+  std::unique_ptr<Logger> log;
+  std::unique_ptr<Metrics> metrics;
+  std::unique_ptr<PgBackend> backend;
+};
+
+absl::StatusOr<Database> Connect(const Config& config, const char* program) {
+  GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
+  Database database;
+  database.log =
+      std::make_unique<Logger>(program, LogOptions::FromWords(config.log.level, config.log.format));
+  database.metrics = std::make_unique<Metrics>();
+  GANNET_ASSIGN_OR_RETURN(database.backend,
+                          PgBackend::Create({.url = config.database.url,
+                                             .password_file = config.database.password_file,
+                                             .pool_size = 2,
+                                             .application_name = absl::StrCat("gannet-", program)},
+                                            *database.log, *database.metrics));
+  return database;
+}
+
+absl::StatusOr<std::vector<RoundSummary>> ReadHistory(Store& store, RunId run,
+                                                      WeightsVersion version) {
+  std::vector<RoundSummary> history;
+  while (true) {
+    GANNET_ASSIGN_OR_RETURN(
+        const std::vector<RoundSummary> page,
+        store.ListRounds(run, history.empty() ? Round(0) : history.back().round, kMaxPage));
+    for (const RoundSummary& round : page) {
+      // Rounds may have been published since the snapshot.
+      if (round.round.value() <= version.value()) history.push_back(round);
+    }
+    if (page.size() < static_cast<size_t>(kMaxPage) ||
+        page.back().round.value() >= version.value()) {
+      return history;
+    }
+  }
+}
+
+// The run between two rounds: what was published last. Gradients of the open round are not part of
+// it; they are computed again, to the same bits.
+absl::StatusOr<Checkpoint> ReadRun(Store& store, const std::string& name) {
+  GANNET_ASSIGN_OR_RETURN(const RunStatus status, store.FindRun(name));
+  GANNET_ASSIGN_OR_RETURN(const Store::Snapshot snapshot, store.LoadSnapshot(status.run));
+  GANNET_ASSIGN_OR_RETURN(std::vector<RoundSummary> history,
+                          ReadHistory(store, status.run, snapshot.version));
+  RunArchive archive;
+  archive.created_config = status.created_config;
+  GANNET_ASSIGN_OR_RETURN(archive.changes, store.ListChanges(status.run));
+  // What was changed after later rounds is not of the snapshot.
+  const int64_t last = snapshot.version.value() + 2;
+  std::erase_if(archive.changes,
+                [&](const SettingsChange& change) { return change.round.value() > last; });
+  GANNET_ASSIGN_OR_RETURN(archive.workers, store.ListWorkerRecords(status.run));
+  const RunConfig config =
+      ConfigOf(archive.created_config, archive.changes, Round(snapshot.version.value() + 1));
+  GANNET_ASSIGN_OR_RETURN(Checkpoint checkpoint,
+                          CheckpointFromSnapshot(config, snapshot, std::move(history)));
+  checkpoint.archive = std::move(archive);
+  return checkpoint;
+}
+
+int FailDatabase(const absl::Status& status) {
+  return Fail(status, absl::IsFailedPrecondition(status)
+                          ? "Bring the database to this version with: gannet migrate"
+                          : "Check database.url, and whether PostgreSQL runs there.");
+}
+
+int Export(const CliState& cli, const Options& options) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  const absl::StatusOr<Database> database = Connect(*config, "export");
+  if (!database.ok()) return FailDatabase(database.status());
+  const std::string name = options.run.empty() ? config->run.name : options.run;
+  const absl::StatusOr<Checkpoint> run = ReadRun(database->backend->store(), name);
+  if (!run.ok())
+    return Fail(run.status(), "Name a run of this database: gannet export --run NAME FILE.");
+  if (const absl::Status written = WriteCheckpointFile(options.file, *run); !written.ok()) {
+    return Fail(written, "Choose another file.");
+  }
+  std::cout << options.file << ": run " << name << " after " << run->version.value() << " of "
+            << run->config.round_count << " rounds\n"
+            << "gannet import puts it into another database; gannet train-local --resume goes on "
+               "with it alone.\n";
+  return kExitOk;
+}
+
+int Import(const CliState& cli, const Options& options) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(options.file);
+  if (!checkpoint.ok()) {
+    return Fail(checkpoint.status(), "Name a file of gannet export, or a checkpoint.");
+  }
+  const absl::StatusOr<NewRun> run = RunFromArchive(*checkpoint, options.run, options.rounds);
+  if (!run.ok()) return Fail(run.status(), "A finished run goes on with --rounds MORE.");
+  const absl::StatusOr<Database> database = Connect(*config, "import");
+  if (!database.ok()) return FailDatabase(database.status());
+  const absl::StatusOr<RunId> created = database->backend->store().CreateRun(*run);
+  if (absl::IsAlreadyExists(created.status())) {
+    return Fail(created.status(), "Choose another name: gannet import --run NAME FILE.");
+  }
+  if (!created.ok()) return Fail(created.status(), "Nothing was imported.");
+  const RunConfig& last = run->changes.empty() ? run->config : run->changes.back().config;
+  std::cout << "Run " << last.name << " stands at " << checkpoint->version.value() << " of "
+            << last.round_count << " rounds. A coordinator with its settings goes on with it.\n";
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddArchiveCommands(CLI::App& app, CliState& cli) {
+  CLI::App* command = app.add_subcommand(
+      "export", "Write a run of the database into one file, from which it goes on bit for bit");
+  const auto from = std::make_shared<Options>();
+  command->add_option("file", from->file, "File to write")->required()->type_name("FILE");
+  command->add_option("--run", from->run, "Its name; default: run.name")->type_name("NAME");
+  command->callback([&cli, from] { cli.action = [&cli, from] { return Export(cli, *from); }; });
+
+  command = app.add_subcommand("import",
+                               "Put a run from such a file, or a checkpoint, into the database");
+  const auto to = std::make_shared<Options>();
+  command->add_option("file", to->file, "File to read")->required()->type_name("FILE");
+  command->add_option("--run", to->run, "Name it gets; default: the one it had")->type_name("NAME");
+  command
+      ->add_option("--rounds", to->rounds, "Rounds after which it is finished; default: as before")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}))
+      ->type_name("N");
+  command->callback([&cli, to] { cli.action = [&cli, to] { return Import(cli, *to); }; });
+}
+
+}  // namespace gannet

@@ -1,0 +1,257 @@
+#include "cli/fetch.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/mutex.h"
+#include "libs/base/sha256.h"
+#include "libs/base/testing/child_process.h"
+#include "libs/base/testing/status_matchers.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A server for HTTP on a loopback address, of one file, with the faults that a test asks for.
+class FileServer {
+ public:
+  std::string file;               // what it serves
+  std::string tag = "\"one\"";    // of this version; empty: none
+  bool ranges = true;             // understands Range
+  std::vector<size_t> cut_after;  // connection n breaks after so many bytes
+  std::vector<int> refuse;        // answers n with this status
+
+  FileServer() : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), length), 0);
+    EXPECT_EQ(listen(listener_, 8), 0);
+    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~FileServer() {
+    shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    close(listener_);
+  }
+
+  std::string Url(const std::string& name) const {
+    return absl::StrCat("http://127.0.0.1:", port_, "/", name);
+  }
+
+  // The Range headers of all requests so far; "" where there was none.
+  std::vector<std::string> ranges_asked() {
+    MutexLock lock(mu_);
+    return ranges_asked_;
+  }
+
+ private:
+  void Serve() {
+    for (size_t n = 0;; ++n) {
+      const int connection = accept(listener_, nullptr, nullptr);
+      if (connection < 0) return;
+      Answer(connection, n);
+      close(connection);
+    }
+  }
+
+  void Answer(int connection, size_t n) {
+    std::string request;
+    char part[4096];
+    while (request.find("\r\n\r\n") == std::string::npos) {
+      const ssize_t got = recv(connection, part, sizeof part, 0);
+      if (got <= 0) return;
+      request.append(part, static_cast<size_t>(got));
+    }
+    std::string range, if_range;
+    for (const absl::string_view line : absl::StrSplit(request, "\r\n")) {
+      const std::pair<std::string, std::string> header =
+          absl::StrSplit(line, absl::MaxSplits(": ", 1));
+      if (absl::AsciiStrToLower(header.first) == "range") range = header.second;
+      if (absl::AsciiStrToLower(header.first) == "if-range") if_range = header.second;
+    }
+    {
+      MutexLock lock(mu_);
+      ranges_asked_.push_back(range);
+    }
+    if (n < refuse.size() && refuse[n] != 0) {
+      Send(connection, absl::StrCat("HTTP/1.1 ", refuse[n], " No\r\nContent-Length: 0\r\n\r\n"));
+      return;
+    }
+    size_t from = 0;
+    if (ranges && !range.empty() && (if_range.empty() || if_range == tag)) {
+      EXPECT_TRUE(absl::SimpleAtoi(range.substr(6, range.size() - 7), &from)) << range;
+    }
+    const std::string body = file.substr(from);
+    std::string head = from > 0 ? absl::StrCat("HTTP/1.1 206 Partial\r\nContent-Range: bytes ",
+                                               from, "-", file.size() - 1, "/", file.size(), "\r\n")
+                                : "HTTP/1.1 200 OK\r\n";
+    if (!tag.empty()) absl::StrAppend(&head, "ETag: ", tag, "\r\n");
+    absl::StrAppend(&head, "Content-Length: ", body.size(), "\r\nConnection: close\r\n\r\n");
+    Send(connection, head);
+    Send(connection, n < cut_after.size() ? body.substr(0, cut_after[n]) : body);
+  }
+
+  static void Send(int connection, const std::string& bytes) {
+    size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t sent = send(connection, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+      if (sent <= 0) return;
+      done += static_cast<size_t>(sent);
+    }
+  }
+
+  const int listener_;
+  int port_ = 0;
+  Mutex mu_;
+  std::vector<std::string> ranges_asked_ ABSL_GUARDED_BY(mu_);
+  std::thread thread_;
+};
+
+class FetchTest : public ::testing::Test {
+ protected:
+  FetchTest() {
+    std::string name = ::testing::TempDir() + "/gannet_fetch_XXXXXX";
+    folder_ = mkdtemp(name.data());
+    server_.file = "PK\x03\x04";
+    for (int i = 0; i < 100'000; ++i) absl::StrAppend(&server_.file, i, " ");
+  }
+  ~FetchTest() override { std::filesystem::remove_all(folder_); }
+
+  FetchOptions Options(const std::string& name = "set.zip") const {
+    FetchOptions options;
+    options.url = server_.Url(name);
+    options.out = folder_ + "/" + name;
+    options.pause = absl::Milliseconds(1);
+    return options;
+  }
+
+  std::vector<std::string> Files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      names.push_back(entry.path().filename());
+    }
+    return names;
+  }
+
+  FileServer server_;
+  std::string folder_;
+};
+
+TEST_F(FetchTest, AFileArrives) {
+  FetchOptions options = Options();
+  options.sha256 = Sha256Hex(server_.file);
+  int64_t last = 0, all = 0;
+  options.on_progress = [&](int64_t done, int64_t total) {
+    last = done;
+    all = total;
+    return true;
+  };
+
+  ASSERT_OK(Fetch(options));
+
+  EXPECT_TRUE(FileContents(options.out) == server_.file);
+  EXPECT_EQ(last, static_cast<int64_t>(server_.file.size()));
+  EXPECT_EQ(all, last);
+  EXPECT_THAT(Files(), ElementsAre("set.zip"));
+}
+
+TEST_F(FetchTest, ABrokenConnectionIsTakenUpWhereItBroke) {
+  server_.cut_after = {100, 50'000};
+  ASSERT_OK(Fetch(Options()));
+
+  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+  EXPECT_THAT(server_.ranges_asked(), ElementsAre("", "bytes=100-", "bytes=50100-"));
+}
+
+TEST_F(FetchTest, ANewCallGoesOnUnlessTheVersionIsAnother) {
+  server_.cut_after = {1000, 1000, 1000};
+  FetchOptions options = Options();
+  options.attempts = 1;
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(FileContents(options.out + ".part").size(), 2000U);
+
+  server_.tag = "\"two\"";
+  server_.file[1500] = 'X';
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(FileContents(options.out + ".part").size(), 1000U);
+  ASSERT_OK(Fetch(options));
+  EXPECT_TRUE(FileContents(options.out) == server_.file);
+}
+
+TEST_F(FetchTest, AServerWithoutRangesSendsEverythingAgain) {
+  server_.ranges = false;
+  server_.cut_after = {1000};
+  ASSERT_OK(Fetch(Options()));
+
+  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+}
+
+TEST_F(FetchTest, BusyServersAreAskedAgainAndRefusalsAreNot) {
+  server_.refuse = {503, 429, 0, 404, 403};
+  ASSERT_OK(Fetch(Options()));
+  EXPECT_THAT(Fetch(Options("b.zip")), StatusIs(absl::StatusCode::kNotFound, HasSubstr("404")));
+  EXPECT_THAT(Fetch(Options("c.zip")), StatusIs(absl::StatusCode::kPermissionDenied));
+  EXPECT_EQ(server_.ranges_asked().size(), 5U);
+}
+
+TEST_F(FetchTest, APageOfASiteThatHasHadEnoughIsNoZip) {
+  server_.file = "\n<!DOCTYPE html><title>Quota exceeded</title>";
+  EXPECT_THAT(Fetch(Options()),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a web page arrived")));
+  server_.file = "Sorry";
+  EXPECT_THAT(Fetch(Options()), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no .zip file")));
+  EXPECT_THAT(Files(), ElementsAre());
+  EXPECT_OK(Fetch(Options("list_attr_celeba.txt")));
+}
+
+TEST_F(FetchTest, AnotherChecksumKeepsNothing) {
+  FetchOptions options = Options();
+  options.sha256 = Sha256Hex("something else");
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
+  EXPECT_THAT(Files(), ElementsAre());
+}
+
+TEST_F(FetchTest, WhoStopsKeepsWhatHasArrived) {
+  FetchOptions options = Options();
+  options.on_progress = [](int64_t done, int64_t) { return done < 1000; };
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_GT(FileContents(options.out + ".part").size(), 0U);
+}
+
+TEST_F(FetchTest, WhatCannotBeIsSaid) {
+  FetchOptions options = Options();
+  options.url = "ftp://example.org/x.zip";
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("https://")));
+  options = Options();
+  options.out = folder_ + "/none/x.zip";
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("none")));
+  options = Options();
+  options.url = "http://127.0.0.1:1/x.zip";
+  options.attempts = 2;
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+}  // namespace
+}  // namespace gannet

@@ -1,0 +1,44 @@
+#include "libs/base/training_choices.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+
+namespace gannet {
+namespace {
+
+template <typename List, typename Value>
+bool Contains(const List& list, const Value& value) {
+  return std::find(std::begin(list), std::end(list), value) != std::end(list);
+}
+
+}  // namespace
+
+bool IsModelName(absl::string_view name) { return Contains(kModelNames, name); }
+
+bool IsModelImageSize(int image_size) { return Contains(kModelImageSizes, image_size); }
+
+bool IsLossName(absl::string_view name) { return Contains(kLossNames, name); }
+
+std::string CheckAugmentList(absl::string_view list) {
+  if (list.empty()) return "";
+  std::set<absl::string_view> seen;
+  for (const absl::string_view name : absl::StrSplit(list, ',')) {
+    if (!Contains(kAugmentNames, name)) {
+      return absl::StrCat("must be empty or a list, without spaces, of ", JoinAugmentNames());
+    }
+    if (!seen.insert(name).second) return absl::StrCat("names ", name, " twice");
+  }
+  return "";
+}
+
+std::string JoinModelNames() { return absl::StrJoin(kModelNames, ", "); }
+std::string JoinModelImageSizes() { return absl::StrJoin(kModelImageSizes, ", "); }
+std::string JoinLossNames() { return absl::StrJoin(kLossNames, ", "); }
+std::string JoinAugmentNames() { return absl::StrJoin(kAugmentNames, ", "); }
+
+}  // namespace gannet

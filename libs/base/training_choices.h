@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+// What may be chosen by name for a training. One list each, because configuration, the domain's
+// checks and the libraries that implement it all need it, and none of them may know the others.
+
+namespace gannet {
+
+// Networks (libs/gan, docs/models.md).
+inline constexpr absl::string_view kModelNames[] = {"dcgan"};
+
+// Sides of the images that the networks are built for, in pixels.
+inline constexpr int kModelImageSizes[] = {32, 64, 128};
+
+// Adversarial losses (libs/gan/losses).
+inline constexpr absl::string_view kLossNames[] = {"bce", "hinge", "lsgan"};
+
+// Parts of DiffAugment (libs/gan/augment.h).
+inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "cutout"};
+
+bool IsModelName(absl::string_view name);
+bool IsModelImageSize(int image_size);
+bool IsLossName(absl::string_view name);
+
+// What is wrong with a list of augmentations, such as "color,translation", to follow its name;
+// empty: nothing. An empty list is none.
+std::string CheckAugmentList(absl::string_view list);
+
+// "bce, hinge, lsgan", for messages.
+std::string JoinModelNames();
+std::string JoinModelImageSizes();
+std::string JoinLossNames();
+std::string JoinAugmentNames();
+
+}  // namespace gannet

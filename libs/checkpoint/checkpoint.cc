@@ -1,0 +1,264 @@
+#include "libs/checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "libs/base/atomic_file.h"
+#include "libs/base/file_bytes.h"
+#include "libs/base/status_macros.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/round_plan.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/tensor/codec.h"
+#include "libs/tensor/safetensors.h"
+
+namespace gannet {
+namespace {
+
+constexpr char kFormatKey[] = "gannet_checkpoint";
+constexpr char kFormatVersion[] = "1";
+constexpr char kRoundsKey[] = "rounds";
+constexpr char kConfigKey[] = "run_config";
+constexpr char kArchiveKey[] = "run_archive";
+constexpr char kHistory[] = "history";
+constexpr int64_t kHistoryColumns = 9;
+constexpr absl::string_view kNamePrefix = "round_";
+constexpr absl::string_view kNameSuffix = ".safetensors";
+
+// Twice the largest network that a run may have, with its moments.
+constexpr int64_t kMaxFileBytes = int64_t{8} << 30;
+
+// Integers beyond this are not exact as doubles.
+constexpr double kMaxExactInteger = 9007199254740992.0;
+
+absl::Status NotACheckpoint(absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("not a checkpoint of a run: ", why));
+}
+
+Tensor HistoryTensor(const std::vector<RoundSummary>& history) {
+  std::vector<double> values;
+  for (const RoundSummary& round : history) {
+    values.insert(values.end(),
+                  {static_cast<double>(round.round.value()), static_cast<double>(round.epoch),
+                   static_cast<double>(round.gradient_count),
+                   static_cast<double>(round.image_count), round.discriminator_loss,
+                   round.generator_loss, round.real_accuracy, round.fake_accuracy, round.seconds});
+  }
+  return Tensor::FromF64(kHistory, {static_cast<int64_t>(history.size()), kHistoryColumns}, values);
+}
+
+bool IsCount(double value, double most) {
+  return value >= 0 && value <= most && std::floor(value) == value;
+}
+
+absl::StatusOr<std::vector<RoundSummary>> ReadHistory(const Tensor& tensor) {
+  const TensorSpec& spec = tensor.spec;
+  if (spec.dtype != Dtype::kF64 || spec.shape.size() != 2 || spec.shape[1] != kHistoryColumns) {
+    return NotACheckpoint(
+        absl::StrCat("history has another form, expected F64[rounds,", kHistoryColumns, "]"));
+  }
+  std::vector<RoundSummary> history;
+  for (int64_t i = 0; i < spec.shape[0]; ++i) {
+    const absl::Span<const double> row = tensor.f64().subspan(
+        static_cast<size_t>(i * kHistoryColumns), static_cast<size_t>(kHistoryColumns));
+    if (!IsCount(row[0], kMaxExactInteger) || !IsCount(row[1], kMaxExactInteger) ||
+        !IsCount(row[2], INT32_MAX) || !IsCount(row[3], INT32_MAX) ||
+        !std::all_of(row.begin(), row.end(), [](double value) { return std::isfinite(value); })) {
+      return NotACheckpoint(absl::StrCat("row ", i, " of the history has impossible numbers"));
+    }
+    RoundSummary round;
+    round.round = Round(static_cast<int64_t>(row[0]));
+    round.epoch = static_cast<int64_t>(row[1]);
+    round.gradient_count = static_cast<int>(row[2]);
+    round.image_count = static_cast<int>(row[3]);
+    round.discriminator_loss = row[4];
+    round.generator_loss = row[5];
+    round.real_accuracy = row[6];
+    round.fake_accuracy = row[7];
+    round.seconds = row[8];
+    history.push_back(round);
+  }
+  return history;
+}
+
+// Whether a tensor belongs to Adam's state rather than to the weights.
+bool IsAdamState(const std::string& name) {
+  return name == "step" || absl::EndsWith(name, ".exp_avg") ||
+         absl::EndsWith(name, ".exp_avg_sq") || absl::EndsWith(name, kAverageSuffix);
+}
+
+using Metadata = std::map<std::string, std::string>;
+
+absl::Status CheckKeys(const Metadata& metadata) {
+  for (const char* key : {kFormatKey, kRoundsKey, kConfigKey}) {
+    if (metadata.contains(key)) continue;
+    return NotACheckpoint(absl::StrCat("its metadata has no '", key,
+                                       "' (weights alone cannot be trained on: name a file of the "
+                                       "folder checkpoints)"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
+  TensorBundle all;
+  all.mutable_tensors() = checkpoint.weights.tensors();
+  for (const Tensor& tensor : checkpoint.adam_state.tensors()) all.Add(tensor);
+  all.Add(HistoryTensor(checkpoint.history));
+  Metadata metadata = {{"format", "pt"},
+                       {kFormatKey, kFormatVersion},
+                       {kRoundsKey, absl::StrCat(checkpoint.version.value())},
+                       {kConfigKey, RunConfigToJson(checkpoint.config)}};
+  if (checkpoint.archive.has_value()) {
+    metadata[kArchiveKey] = RunArchiveToJson(*checkpoint.archive);
+  }
+  return EncodeSafetensors(all, metadata);
+}
+
+absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
+  GANNET_ASSIGN_OR_RETURN(const Metadata metadata, ReadSafetensorsMetadata(bytes));
+  GANNET_RETURN_IF_ERROR(CheckKeys(metadata));
+  const std::string& format = metadata.at(kFormatKey);
+  if (format != kFormatVersion) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("checkpoint of another format, use the version of gannet that wrote it: "
+                     "expected ",
+                     kFormatVersion, ", got ", format.substr(0, 20)));
+  }
+  Checkpoint checkpoint;
+  GANNET_ASSIGN_OR_RETURN(checkpoint.config, RunConfigFromJson(metadata.at(kConfigKey)));
+  const std::string& rounds = metadata.at(kRoundsKey);
+  int64_t version = 0;
+  if (!absl::SimpleAtoi(rounds, &version) || version < 0 ||
+      version > checkpoint.config.round_count) {
+    return NotACheckpoint(absl::StrCat("rounds must be 0 to ", checkpoint.config.round_count,
+                                       ", got ", rounds.substr(0, 30)));
+  }
+  checkpoint.version = WeightsVersion(version);
+
+  if (const auto archive = metadata.find(kArchiveKey); archive != metadata.end()) {
+    GANNET_ASSIGN_OR_RETURN(checkpoint.archive, RunArchiveFromJson(archive->second));
+  }
+  GANNET_ASSIGN_OR_RETURN(TensorBundle all, DecodeSafetensors(bytes));
+  const Tensor* history = all.Find(kHistory);
+  if (history == nullptr) return NotACheckpoint("it has no tensor 'history'");
+  GANNET_ASSIGN_OR_RETURN(checkpoint.history, ReadHistory(*history));
+  for (Tensor& tensor : all.mutable_tensors()) {
+    if (tensor.spec.name == kHistory) continue;
+    (IsAdamState(tensor.spec.name) ? checkpoint.adam_state : checkpoint.weights)
+        .mutable_tensors()
+        .push_back(std::move(tensor));
+  }
+  const RunConfig& run = checkpoint.config;
+  GANNET_RETURN_IF_ERROR(checkpoint.weights.CheckSpec(WeightsSpec(run.model)));
+  GANNET_RETURN_IF_ERROR(checkpoint.adam_state.CheckSpec(AdamStateSpec(run.model, run.adam)));
+  GANNET_RETURN_IF_ERROR(checkpoint.weights.CheckFinite());
+  GANNET_RETURN_IF_ERROR(checkpoint.adam_state.CheckFinite());
+  return checkpoint;
+}
+
+absl::Status WriteCheckpointFile(const std::string& path, const Checkpoint& checkpoint) {
+  return WriteFileAtomically(path, EncodeCheckpoint(checkpoint), Durability::kSynced);
+}
+
+absl::StatusOr<Checkpoint> ReadCheckpointFile(const std::string& path) {
+  const auto named = [&](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat(status.message(), ": ", path));
+  };
+  const absl::StatusOr<std::string> bytes = ReadFileBytes(path, kMaxFileBytes);
+  if (!bytes.ok()) return named(bytes.status());
+  absl::StatusOr<Checkpoint> checkpoint = DecodeCheckpoint(*bytes);
+  if (!checkpoint.ok()) return named(checkpoint.status());
+  return checkpoint;
+}
+
+absl::StatusOr<Checkpoint> CheckpointFromSnapshot(const RunConfig& config,
+                                                  const Store::Snapshot& snapshot,
+                                                  std::vector<RoundSummary> history) {
+  Checkpoint checkpoint;
+  checkpoint.config = config;
+  checkpoint.version = snapshot.version;
+  checkpoint.history = std::move(history);
+  GANNET_ASSIGN_OR_RETURN(checkpoint.weights,
+                          DecodeBundle(*snapshot.weights.bytes, snapshot.weights.codec));
+  GANNET_ASSIGN_OR_RETURN(checkpoint.adam_state,
+                          DecodeBundle(*snapshot.adam_state.bytes, snapshot.adam_state.codec));
+  return checkpoint;
+}
+
+absl::StatusOr<NewRun> RunFromCheckpoint(const Checkpoint& checkpoint, const RunConfig& config) {
+  if (checkpoint.version.value() >= config.round_count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the checkpoint has ", checkpoint.version.value(),
+                     " updates behind it, ask for more than that: got ", config.round_count));
+  }
+  absl::Status fits = checkpoint.weights.CheckSpec(WeightsSpec(config.model));
+  if (fits.ok()) fits = checkpoint.adam_state.CheckSpec(AdamStateSpec(config.model, config.adam));
+  if (!fits.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the checkpoint is of another architecture: ", fits.message()));
+  }
+  const auto payload_of = [](const TensorBundle& bundle) -> absl::StatusOr<Payload> {
+    GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, Codec::kFp32));
+    return Payload::FromBytes(Codec::kFp32, std::move(bytes));
+  };
+  NewRun run;
+  run.config = config;
+  run.version = checkpoint.version;
+  run.history = checkpoint.history;
+  GANNET_ASSIGN_OR_RETURN(run.weights, payload_of(checkpoint.weights));
+  GANNET_ASSIGN_OR_RETURN(run.adam_state, payload_of(checkpoint.adam_state));
+  run.units = RoundPlanner(config).Plan(Round(checkpoint.version.value() + 1));
+  return run;
+}
+
+absl::StatusOr<NewRun> RunFromArchive(const Checkpoint& checkpoint, const std::string& name,
+                                      int64_t round_count) {
+  const auto renamed = [&](RunConfig config) {
+    if (!name.empty()) config.name = name;
+    if (round_count > 0) config.round_count = round_count;
+    return config;
+  };
+  GANNET_ASSIGN_OR_RETURN(NewRun run, RunFromCheckpoint(checkpoint, renamed(checkpoint.config)));
+  if (!checkpoint.archive.has_value()) return run;
+  run.config = renamed(checkpoint.archive->created_config);
+  run.changes = checkpoint.archive->changes;
+  for (SettingsChange& change : run.changes) change.config = renamed(change.config);
+  run.workers = checkpoint.archive->workers;
+  return run;
+}
+
+std::string CheckpointPath(const std::string& folder, WeightsVersion version) {
+  return absl::StrFormat("%s/%s%06d%s", folder, kNamePrefix, version.value(), kNameSuffix);
+}
+
+std::vector<std::string> ListCheckpoints(const std::string& folder) {
+  std::map<int64_t, std::string> found;
+  std::error_code error;
+  std::filesystem::directory_iterator it(folder, error);
+  for (; !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    absl::string_view number = name;
+    int64_t round = 0;
+    if (absl::ConsumePrefix(&number, kNamePrefix) && absl::ConsumeSuffix(&number, kNameSuffix) &&
+        absl::SimpleAtoi(number, &round)) {
+      found[round] = it->path().string();
+    }
+  }
+  std::vector<std::string> paths;
+  paths.reserve(found.size());
+  for (auto& [round, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+}  // namespace gannet

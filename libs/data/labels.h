@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace gannet {
+
+// Labels of the images of a folder or archive, from a file beside them.
+struct ImageLabels {
+  std::vector<int64_t> values;    // by index of the image
+  std::vector<std::string> bits;  // what each bit means; empty: values are numbers of classes
+};
+
+// dataset.json of StyleGAN's tools: {"labels": [["00000/img00000000.png", 6], …]}, a class number
+// each, names relative to the file. "labels": null is no labels: then `values` is empty.
+// Returns: FAILED_PRECONDITION - not such a file, or an image has no label in it, naming the image.
+absl::StatusOr<ImageLabels> ParseDatasetJson(absl::string_view text,
+                                             const std::vector<std::string>& names);
+
+// CelebA's list_attr_celeba: as published (a number of images, the names of the attributes, then
+// "000001.jpg -1 1 …" a line) or as Kaggle's CSV (image_id and the names, then lines of the same).
+// Bit k of a label is attribute k; names are compared without folders.
+// Returns: FAILED_PRECONDITION - not such a file, or an image has no line in it, naming the image.
+absl::StatusOr<ImageLabels> ParseCelebaAttributes(absl::string_view text,
+                                                  const std::vector<std::string>& names);
+
+}  // namespace gannet

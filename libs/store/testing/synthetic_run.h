@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/exchange/exchange.h"
+#include "libs/exchange/store.h"
+
+namespace gannet {
+
+// Bytes that no compression shortens.
+std::string Noise(size_t bytes, uint64_t seed);
+
+// A run of a real backend whose weights, moments and gradients are noise of one size: what a class
+// asks of its database, without the arithmetic.
+//
+// Thread safety: ClaimAndSubmit may be called from any thread, beside anything else; the rest from
+// one thread at a time.
+class SyntheticRun {
+ public:
+  // `payload_bytes` is the size of each payload. The store and the exchange outlive the run.
+  static absl::StatusOr<std::unique_ptr<SyntheticRun>> Create(Store& store, Exchange& exchange,
+                                                              const std::string& name,
+                                                              int units_per_round,
+                                                              size_t payload_bytes);
+
+  absl::StatusOr<WorkerIdentity> Join();
+
+  // Claims a unit and hands its gradient in. False: there was none.
+  absl::StatusOr<bool> ClaimAndSubmit(const WorkerIdentity& worker);
+
+  // Makes room for the round after the open one. Returns: as Store::PrepareRound.
+  absl::Status PrepareNext();
+
+  // Reads every gradient of the open round, and the current weights.
+  // Returns: DATA_LOSS - one is missing or not what was handed in.
+  absl::Status CheckPayloads(const WorkerIdentity& worker);
+
+  absl::Status Publish();
+
+  const Payload& payload() const { return payload_; }
+  int64_t version() const { return version_; }
+
+ private:
+  SyntheticRun(Store& store, Exchange& exchange, int units_per_round)
+      : store_(store), exchange_(exchange), units_per_round_(units_per_round) {}
+
+  std::vector<PlannedUnit> Units(int64_t round) const;
+
+  Store& store_;
+  Exchange& exchange_;
+  const int units_per_round_;
+  RunConfig config_;
+  Payload payload_;
+  RunId run_;
+  Leadership leadership_;
+  int64_t version_ = 0;
+};
+
+}  // namespace gannet

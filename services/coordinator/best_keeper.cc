@@ -1,0 +1,183 @@
+#include "services/coordinator/best_keeper.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/atomic_file.h"
+#include "libs/base/status_macros.h"
+#include "libs/checkpoint/checkpoint.h"
+#include "libs/data/sliced_wasserstein.h"
+#include "libs/gan/gan.h"
+#include "services/coordinator/sample_writer.h"
+
+namespace gannet {
+namespace {
+
+constexpr char kHeading[] = "round,distance\n";
+
+struct Line {
+  int64_t round = 0;
+  double distance = 0;
+};
+
+// What can be read of a table: no file is one without lines.
+std::vector<Line> ReadTable(const std::string& path) {
+  std::vector<Line> lines;
+  std::ifstream file(path);
+  for (std::string text; std::getline(file, text);) {
+    const std::vector<std::string> cells = absl::StrSplit(text, ',');
+    Line line;
+    if (cells.size() != 2 || !absl::SimpleAtoi(cells[0], &line.round) ||
+        !absl::SimpleAtod(cells[1], &line.distance)) {
+      continue;  // the heading, or a line that a crash cut short
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+std::string TableText(const std::vector<Line>& lines) {
+  std::string text = kHeading;
+  for (const Line& line : lines) {
+    absl::StrAppendFormat(&text, "%d,%.9g\n", line.round, line.distance);
+  }
+  return text;
+}
+
+// Whether the checkpoint is an earlier state of this run.
+bool IsOfRun(const std::string& path, const RunConfig& config, WeightsVersion version) {
+  const absl::StatusOr<Checkpoint> best = ReadCheckpointFile(path);
+  return best.ok() && best->version <= version && best->config.name == config.name &&
+         CheckOnlyChangeable(best->config, config).ok();
+}
+
+}  // namespace
+
+BestKeeper::BestKeeper(const std::string& directory,
+                       std::shared_ptr<const ReferenceImages> reference, Logger& log,
+                       CoordinatorMetrics& metrics)
+    : table_path_(absl::StrCat(directory, "/quality.csv")),
+      best_path_(absl::StrCat(directory, "/checkpoints/best.safetensors")),
+      reference_(std::move(reference)),
+      log_(log),
+      metrics_(metrics),
+      thread_([this] { Loop(); }) {}
+
+BestKeeper::~BestKeeper() {
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  thread_.join();
+}
+
+void BestKeeper::Begin(const RunConfig& config, WeightsVersion version) {
+  Await();
+  std::vector<Line> lines;
+  if (IsOfRun(best_path_, config, version)) {
+    lines = ReadTable(table_path_);
+    std::erase_if(lines, [&](const Line& line) { return line.round > version.value(); });
+  } else {
+    std::error_code ignored;
+    std::filesystem::remove(best_path_, ignored);
+  }
+  double best = std::numeric_limits<double>::infinity();
+  for (const Line& line : lines) best = std::min(best, line.distance);
+  if (const absl::Status written = WriteFileAtomically(table_path_, TableText(lines));
+      !written.ok()) {
+    log_.Warning("the table of image quality cannot be written", {{"reason", written}});
+  }
+  if (!lines.empty()) {
+    metrics_.image_distance.Set(lines.back().distance);
+    metrics_.best_image_distance.Set(best);
+  }
+  MutexLock lock(mu_);
+  best_ = best;
+  measured_.reset();
+  if (!lines.empty()) measured_ = WeightsVersion(lines.back().round);
+}
+
+void BestKeeper::Offer(const RunConfig& config, const Store::Snapshot& snapshot,
+                       const std::vector<RoundSummary>& history) {
+  MutexLock lock(mu_);
+  if (busy_ || waiting_.has_value() || measured_ == snapshot.version) return;
+  waiting_ = Job{config, snapshot, history};
+  changed_.NotifyAll();
+}
+
+void BestKeeper::Await() {
+  MutexLock lock(mu_);
+  while (busy_ || waiting_.has_value()) changed_.Wait(mu_);
+}
+
+void BestKeeper::Loop() {
+  while (true) {
+    Job job;
+    {
+      MutexLock lock(mu_);
+      while (!stopping_ && !waiting_.has_value()) changed_.Wait(mu_);
+      if (stopping_) return;
+      job = *std::move(waiting_);
+      waiting_.reset();
+      busy_ = true;
+    }
+    if (const absl::Status status = Measure(job); !status.ok()) {
+      log_.Warning("image quality could not be measured",
+                   {{"round", job.snapshot.version.value()}, {"reason", status}});
+    }
+    MutexLock lock(mu_);
+    busy_ = false;
+    changed_.NotifyAll();
+  }
+}
+
+absl::Status BestKeeper::Measure(const Job& job) {
+  const RunConfig& config = job.config;
+  const int64_t round = job.snapshot.version.value();
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config, job.snapshot));
+  GANNET_ASSIGN_OR_RETURN(
+      const ImageBatch batch,
+      GenerateImages(config.model, weights, config.seed, static_cast<int>(reference_->count)));
+  GANNET_ASSIGN_OR_RETURN(
+      const double distance,
+      ImageSetDistance(Flattened(batch), reference_->pixels, config.model.image_size));
+  double best = 0;
+  {
+    MutexLock lock(mu_);
+    best = best_;
+  }
+  const bool is_best = distance < best;
+  if (is_best) {
+    GANNET_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                            CheckpointFromSnapshot(config, job.snapshot, job.history));
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(best_path_).parent_path(), error);
+    GANNET_RETURN_IF_ERROR(WriteCheckpointFile(best_path_, checkpoint));
+    MutexLock lock(mu_);
+    best_ = best = distance;
+  }
+  metrics_.image_distance.Set(distance);
+  metrics_.best_image_distance.Set(best);
+  log_.Info(is_best ? "images are the best so far" : "images measured",
+            {{"round", round},
+             {"distance", absl::StrFormat("%.4f", distance)},
+             {"best", absl::StrFormat("%.4f", best)}});
+  std::ofstream table(table_path_, std::ios::app);
+  table << absl::StrFormat("%d,%.9g\n", round, distance) << std::flush;
+  if (!table.good()) {
+    return absl::UnavailableError(absl::StrCat("cannot be written: ", table_path_));
+  }
+  MutexLock lock(mu_);
+  measured_ = job.snapshot.version;
+  return absl::OkStatus();
+}
+
+}  // namespace gannet

@@ -1,0 +1,165 @@
+#include "services/coordinator/best_keeper.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/checkpoint/checkpoint.h"
+#include "libs/domain/dcgan_layout.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/gan/gan.h"
+#include "libs/tensor/codec.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Generators that differ: all weights zero (grey images), and those of a beginning.
+enum class Kind { kGrey, kUntrained };
+
+class BestKeeperTest : public ::testing::Test {
+ protected:
+  BestKeeperTest() {
+    std::string name = ::testing::TempDir() + "/gannet_best_XXXXXX";
+    folder_ = mkdtemp(name.data());
+  }
+  ~BestKeeperTest() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<BestKeeper> MakeKeeper() {
+    ReferenceImages reference =
+        *ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0);
+    return std::make_unique<BestKeeper>(
+        folder_, std::make_shared<ReferenceImages>(std::move(reference)), NullLogger(), metrics_);
+  }
+
+  void Measure(BestKeeper& keeper, int64_t version, Kind kind) {
+    TensorBundle weights = InitialWeights(config_.model, 1);
+    if (kind == Kind::kGrey) {
+      for (Tensor& tensor : weights.mutable_tensors()) tensor = Tensor::Zeros(tensor.spec);
+    }
+    const Store::Snapshot snapshot = {
+        WeightsVersion(version),
+        Payload::FromBytes(Codec::kFp32, *EncodeBundle(weights, Codec::kFp32)),
+        TestAdamState(config_, 0.5f)};
+    keeper.Offer(config_, snapshot, {});
+    keeper.Await();
+  }
+
+  // Of the lines of quality.csv, in order.
+  std::vector<int64_t> Rounds() const { return Column(0); }
+  int64_t BestRoundOfTable() const {
+    const std::vector<double> distances = Distances();
+    const auto best = std::min_element(distances.begin(), distances.end());
+    return Rounds()[static_cast<size_t>(best - distances.begin())];
+  }
+
+  std::vector<double> Distances() const {
+    std::vector<double> distances;
+    for (const std::string& line : Lines()) {
+      const std::vector<std::string> cells = absl::StrSplit(line, ',');
+      EXPECT_TRUE(absl::SimpleAtod(cells.at(1), &distances.emplace_back()));
+    }
+    return distances;
+  }
+
+  absl::StatusOr<Checkpoint> Best() const {
+    return ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors");
+  }
+
+  RunConfig config_ = TinyRunConfig("faces");
+  Metrics registry_;
+  CoordinatorMetrics metrics_{registry_};
+  std::string folder_;
+
+ private:
+  std::vector<std::string> Lines() const {
+    std::ifstream file(folder_ + "/quality.csv");
+    std::stringstream text;
+    text << file.rdbuf();
+    std::vector<std::string> lines = absl::StrSplit(text.str(), '\n', absl::SkipEmpty());
+    EXPECT_EQ(lines.at(0), "round,distance");
+    lines.erase(lines.begin());
+    return lines;
+  }
+  std::vector<int64_t> Column(size_t column) const {
+    std::vector<int64_t> values;
+    for (const std::string& line : Lines()) {
+      const std::vector<std::string> cells = absl::StrSplit(line, ',');
+      EXPECT_TRUE(absl::SimpleAtoi(cells.at(column), &values.emplace_back()));
+    }
+    return values;
+  }
+};
+
+TEST_F(BestKeeperTest, TheStateWithTheLeastDistanceIsKept) {
+  const auto keeper = MakeKeeper();
+  keeper->Begin(config_, WeightsVersion(0));
+  Measure(*keeper, 10, Kind::kGrey);
+  Measure(*keeper, 20, Kind::kUntrained);
+  Measure(*keeper, 30, Kind::kGrey);
+  Measure(*keeper, 30, Kind::kGrey);  // a last round that was due, too
+
+  EXPECT_THAT(Rounds(), ElementsAre(10, 20, 30));
+  ASSERT_NE(Distances()[0], Distances()[1]);
+  EXPECT_EQ(Distances()[0], Distances()[2]);
+  ASSERT_OK_AND_ASSIGN(const Checkpoint best, Best());
+  EXPECT_EQ(best.version.value(), BestRoundOfTable());
+  EXPECT_LT(best.version.value(), 30) << "one as good as the best is not better";
+}
+
+TEST_F(BestKeeperTest, ARestartGoesOnWithTheBestSoFar) {
+  auto keeper = MakeKeeper();
+  keeper->Begin(config_, WeightsVersion(0));
+  Measure(*keeper, 10, Kind::kGrey);
+  Measure(*keeper, 20, Kind::kUntrained);
+  Measure(*keeper, 30, Kind::kUntrained);
+  const int64_t best = Best()->version.value();
+
+  keeper = MakeKeeper();
+  keeper->Begin(config_, WeightsVersion(25));
+  EXPECT_THAT(Rounds(), ElementsAre(10, 20)) << "round 30 is not published";
+  Measure(*keeper, 30, Kind::kGrey);
+
+  EXPECT_THAT(Rounds(), ElementsAre(10, 20, 30));
+  EXPECT_EQ(Best()->version.value(), best);
+}
+
+TEST_F(BestKeeperTest, AnotherRunBeginsAnew) {
+  auto keeper = MakeKeeper();
+  keeper->Begin(config_, WeightsVersion(0));
+  Measure(*keeper, 10, Kind::kUntrained);
+  config_.seed += 1;
+
+  keeper = MakeKeeper();
+  keeper->Begin(config_, WeightsVersion(20));
+
+  EXPECT_THAT(Rounds(), IsEmpty());
+  EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
+  Measure(*keeper, 30, Kind::kGrey);
+  EXPECT_EQ(Best()->version, WeightsVersion(30));
+}
+
+TEST_F(BestKeeperTest, WhatCannotBeMeasuredIsLeftOut) {
+  const auto keeper = MakeKeeper();
+  keeper->Begin(config_, WeightsVersion(0));
+
+  keeper->Offer(config_,
+                {WeightsVersion(10), Payload::FromBytes(Codec::kFp32, "no weights"),
+                 TestAdamState(config_, 0.5f)},
+                {});
+  keeper->Await();
+
+  EXPECT_THAT(Rounds(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace gannet

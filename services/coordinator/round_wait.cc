@@ -1,0 +1,31 @@
+#include "services/coordinator/round_wait.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace gannet {
+namespace {
+
+// "1 unit", "2 units".
+std::string Count(int number, const char* what) {
+  return absl::StrCat(number, " ", what, number == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::string DescribeWait(const RunStatus& status, const RunConfig& config,
+                         const RoundProgress& progress) {
+  std::string text = absl::StrCat(progress.gradients.size(), " of ",
+                                  Count(config.units_per_round, "gradient"), " in");
+  if (config.policy.quorum > 0) {
+    absl::StrAppend(&text, " (", config.policy.quorum, " would do)");
+  }
+  absl::StrAppend(&text, ", ", Count(progress.leased, "unit"), " in work, ",
+                  Count(progress.ready, "unit"), " free");
+  if (progress.failed > 0) absl::StrAppend(&text, ", ", progress.failed, " failed for good");
+  absl::StrAppend(&text, ", ",
+                  status.worker_count == 0 ? "no worker is there: start one"
+                                           : Count(status.worker_count, "worker") + " there");
+  return text;
+}
+
+}  // namespace gannet

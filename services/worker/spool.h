@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/exchange/exchange.h"
+
+namespace gannet {
+
+// A finished gradient in a file until the run has answered, so that not even a killed worker
+// computes it for nothing: its next start hands it in. One at a time, as the uploader has it.
+//
+// Nothing here may stop a worker: a gradient that cannot be kept, or is found damaged, is computed
+// again by somebody.
+//
+// Thread safety: none.
+class Spool {
+ public:
+  // An empty path keeps nothing.
+  explicit Spool(std::string path) : path_(std::move(path)) {}
+
+  // Keeps everything but who the worker is.
+  // Returns: UNAVAILABLE - with the system's reason.
+  absl::Status Keep(const SubmitRequest& request) const;
+
+  // What was kept and not dropped; nothing when there is none.
+  // Returns: DATA_LOSS - it is damaged.
+  absl::StatusOr<std::optional<SubmitRequest>> Load() const;
+
+  void Drop() const;
+
+ private:
+  const std::string path_;
+};
+
+}  // namespace gannet

@@ -1,0 +1,414 @@
+#include "tests/chaos/storm.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "gtest/gtest.h"
+#include "libs/base/hex.h"
+#include "libs/domain/round_plan.h"
+#include "libs/telemetry/log.h"
+
+namespace gannet {
+namespace {
+
+constexpr int kKilled = 128 + SIGKILL;
+constexpr char kKills[] = "killed";
+constexpr char kOutcomes[] = "outcome";
+constexpr char kStrikes[] = "strike";
+constexpr char kRestarts[] = "database";
+
+// Of the class, unless the settings say otherwise.
+constexpr char kLease[] = "2s";
+constexpr char kLeaderTime[] = "2s";
+
+// Keeps what the ledger prunes, and what is taken back.
+constexpr char kBookkeeping[] = R"sql(
+CREATE TABLE gannet.storm_submission (LIKE gannet.submission);
+CREATE TABLE gannet.storm_rejection (unit_id bigint);
+CREATE FUNCTION gannet.storm_note_submission() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  AS 'BEGIN INSERT INTO gannet.storm_submission SELECT new.*; RETURN NULL; END';
+CREATE FUNCTION gannet.storm_note_rejection() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  AS 'BEGIN INSERT INTO gannet.storm_rejection VALUES (old.unit_id); RETURN NULL; END';
+CREATE TRIGGER storm AFTER INSERT ON gannet.submission
+  FOR EACH ROW EXECUTE FUNCTION gannet.storm_note_submission();
+CREATE TRIGGER storm AFTER DELETE ON gannet.gradient
+  FOR EACH ROW EXECUTE FUNCTION gannet.storm_note_rejection();
+)sql";
+
+const std::vector<std::pair<SubmitOutcome, const char*>>& OutcomeNames() {
+  static const auto& names = *new std::vector<std::pair<SubmitOutcome, const char*>>{
+      {SubmitOutcome::kAccepted, "accepted"},
+      {SubmitOutcome::kLate, "late"},
+      {SubmitOutcome::kAlreadyAccepted, "already accepted"},
+      {SubmitOutcome::kSuperseded, "superseded"},
+      {SubmitOutcome::kClosed, "closed"},
+      {SubmitOutcome::kDuplicate, "duplicate"}};
+  return names;
+}
+
+ProgramSettings Weather(ProgramSettings settings) {
+  // Enough for any storm.
+  settings.insert({"run.rounds", "1000000"});
+  settings.insert({"training.lease", kLease});
+  settings.insert({"coordinator.leadership_ttl", kLeaderTime});
+  settings.insert({"coordinator.sample_every", "0"});
+  return settings;
+}
+
+std::string SectionOf(const std::string& kind) { return "failpoint of the " + kind; }
+
+// Before and after every statement of claim, accept and publish, and what the worker does around.
+const std::map<std::string, std::vector<std::string>>& Failpoints() {
+  static const auto& places = *new std::map<std::string, std::vector<std::string>>{
+      {"gateway",
+       {"claim", "check_submission", "stage_gradient", "submit_gradient",
+        "submit_gradient.commit"}},
+      {"coordinator",
+       {"acquire_leadership", "round_progress", "gradient_record", "prepare_round", "publish_round",
+        "require_settings", "copy_in", "publish.commit"}},
+      {"worker", {"claimed", "spool_keep", "spool_drop"}}};
+  return places;
+}
+
+}  // namespace
+
+Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
+    : nap_(nap), random_(seed), monday_(Weather(settings)) {
+  for (const auto& [kind, places] : Failpoints()) {
+    for (const std::string& place : places) {
+      // A claimed unit has no "before".
+      if (place != "claimed") table_.Set(SectionOf(kind), place + ".before", 0);
+      table_.Set(SectionOf(kind), place + ".after", 0);
+    }
+  }
+  monday_.Execute(kBookkeeping);
+  PgBackendOptions options;
+  options.url = monday_.superuser_url();
+  auto hostile = PgBackend::Create(options, NullLogger(), metrics_);
+  EXPECT_TRUE(hostile.ok()) << hostile.status();
+  hostile_ = *std::move(hostile);
+  saboteur_ = {WorkerId(RandomHex(16)), RandomHex(32), Incarnation(1)};
+
+  roles_.push_back({"gateway", "gateway", [this] { return &monday_.StartGateway(); }});
+  Launch(roles_.back());
+  int gateway_port = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(
+      std::vector<std::string>(absl::StrSplit(monday_.gateway_address(), ':')).at(1),
+      &gateway_port));
+  network_ = std::make_unique<TcpProxy>(gateway_port);
+  const std::string by_bad_network = absl::StrCat("127.0.0.1:", network_->port());
+  for (const char* name : {"coordinator", "standby"}) {
+    roles_.push_back({"coordinator", name, [this] { return &monday_.StartCoordinator(); }});
+  }
+  for (const std::string name : {"ada", "bob"}) {
+    roles_.push_back({"worker", name, [this, name, by_bad_network] {
+                        return &monday_.StartWorker(name, {{"worker.exchange", by_bad_network}});
+                      }});
+  }
+  roles_.push_back({"worker", "cy", [this] { return &monday_.StartDirectWorker("cy"); }});
+  for (Role& role : roles_) {
+    if (role.process == nullptr) Launch(role);
+  }
+}
+
+Storm::~Storm() = default;
+
+void Storm::RequireFailpointsAndKills() {
+  for (const auto& [kind, places] : Failpoints()) {
+    table_.Require(kKills, kind, 10);
+    for (const std::string& place : places) {
+      if (place != "claimed") table_.Require(SectionOf(kind), place + ".before", 3);
+      table_.Require(SectionOf(kind), place + ".after", 3);
+    }
+  }
+  table_.Require(kKills, "postmaster", 10);
+  table_.Require(kRestarts, "crash", 3);
+}
+
+void Storm::RequireOutcomes(const std::vector<SubmitOutcome>& outcomes) {
+  for (const auto& [outcome, name] : OutcomeNames()) {
+    if (absl::c_linear_search(outcomes, outcome)) table_.Require(kOutcomes, name, 1);
+  }
+}
+
+std::string Storm::FailpointFile(const std::string& kind) const {
+  return monday_.PathOf("failpoints-" + kind);
+}
+
+void Storm::Launch(Role& role) {
+  std::string armed;
+  // The first gateway tells its port: it shall live to do so.
+  if (role.process != nullptr || role.kind != "gateway") {
+    armed = absl::StrCat("GANNET_FAILPOINTS=", FailpointFile(role.kind), ":",
+                         table_.Rarest(SectionOf(role.kind)), ":", 1 + random_() % 4);
+  }
+  monday_.set_environment(armed);
+  role.process = role.start();
+  role.asleep_until.reset();
+}
+
+void Storm::Tend() {
+  const absl::Duration now = clock_.Steady();
+  for (Role& role : roles_) {
+    if (role.process->running()) {
+      if (role.asleep_until.has_value() && now >= *role.asleep_until) {
+        role.process->Signal(SIGCONT);
+        role.asleep_until.reset();
+      }
+      continue;
+    }
+    const int code = role.process->AwaitExit();
+    EXPECT_EQ(code, kKilled) << role.name << " has ended by itself:\n" << role.process->err();
+    table_.Add(kKills, role.kind);
+    CountFailpoints();
+    Launch(role);
+  }
+  if (slow_until_.has_value() && now >= *slow_until_) {
+    network_->Delay(absl::ZeroDuration());
+    slow_until_.reset();
+  }
+}
+
+void Storm::CountFailpoints() {
+  for (const std::string kind : {"gateway", "coordinator", "worker"}) {
+    std::map<std::string, int> hits;
+    const std::string killed = FileContents(FailpointFile(kind));
+    for (const auto name : absl::StrSplit(killed, '\n', absl::SkipEmpty())) {
+      ++hits[std::string(name)];
+    }
+    for (const auto& [name, count] : hits) table_.Set(SectionOf(kind), name, count);
+  }
+}
+
+int64_t Storm::Submissions(SubmitOutcome outcome) const {
+  return monday_.Number(absl::StrCat(
+      "SELECT count(*) FROM gannet.storm_submission WHERE outcome = ", static_cast<int>(outcome)));
+}
+
+int64_t Storm::rejected() const {
+  return monday_.Number("SELECT count(*) FROM gannet.storm_rejection");
+}
+
+void Storm::CountOutcomes() {
+  for (const auto& [outcome, name] : OutcomeNames()) {
+    const int64_t count = Submissions(outcome);
+    if (count >= 0) table_.Set(kOutcomes, name, static_cast<int>(count));
+  }
+}
+
+void Storm::Blow(absl::Duration least, absl::Duration most) {
+  const std::vector<Strike> strikes = {{"SIGKILL", 6, &Storm::KillOne},
+                                       {"worker frozen", 2, &Storm::FreezeWorker},
+                                       {"coordinator frozen", 2, &Storm::FreezeCoordinator},
+                                       {"gateway frozen", 1, &Storm::FreezeGateway},
+                                       {"network cut", 2, &Storm::CutNetwork},
+                                       {"network half-open", 1, &Storm::HalfOpenNetwork},
+                                       {"network slow", 2, &Storm::SlowNetwork},
+                                       {"database crashed", 1, &Storm::CrashDatabase},
+                                       {"database killed", 1, &Storm::KillDatabase},
+                                       {"clock moved", 2, &Storm::MoveClock},
+                                       {"handed in twice", 4, &Storm::DeliverTwice},
+                                       {"unit failed", 1, &Storm::FailAUnit},
+                                       {"paused", 1, &Storm::PauseAndResume}};
+  std::vector<double> weights;
+  weights.reserve(strikes.size());
+  for (const Strike& strike : strikes) weights.push_back(strike.weight);
+  std::discrete_distribution<size_t> pick(weights.begin(), weights.end());
+
+  const absl::Duration start = clock_.Steady();
+  absl::Duration next_line = absl::Seconds(30);
+  while (!::testing::Test::HasFailure()) {
+    const absl::Duration so_far = clock_.Steady() - start;
+    CountOutcomes();
+    if (so_far >= most || (so_far >= least && table_.Missing().empty())) break;
+    if (so_far >= next_line) {
+      std::printf("%s: %s rounds, short of %s\n",
+                  absl::FormatDuration(absl::Trunc(so_far, absl::Seconds(1))).c_str(),
+                  monday_.Text("SELECT weights_version FROM gannet.run").c_str(),
+                  absl::StrJoin(table_.Missing(), ", ").c_str());
+      std::fflush(stdout);
+      next_line += absl::Seconds(30);
+    }
+    const absl::Duration calm = absl::Milliseconds(100 + random_() % 700);
+    for (const absl::Duration end = clock_.Steady() + calm; clock_.Steady() < end;) {
+      Tend();
+      // Not a busy loop: the programs need the cores.
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    const Strike& strike = strikes[pick(random_)];
+    table_.Add(kStrikes, strike.name);
+    (this->*strike.act)();
+    // Whatever has paused the run, a failed unit or a strike.
+    if (monday_.Text("SELECT state FROM gannet.run") == "paused") {
+      const int64_t run = monday_.Number("SELECT run_id FROM gannet.run");
+      hostile_->store().SetRunState(RunId(run), RunState::kRunning, "").IgnoreError();
+    }
+  }
+  for (Role& role : roles_) role.process->Kill();
+  CountFailpoints();
+  CountOutcomes();
+}
+
+Storm::Role& Storm::AnyRole(const std::string& kind) {
+  std::vector<Role*> candidates;
+  for (Role& role : roles_) {
+    if (kind.empty() || role.kind == kind) candidates.push_back(&role);
+  }
+  return *candidates[random_() % candidates.size()];
+}
+
+// Tend counts it.
+void Storm::KillOne() { AnyRole().process->Signal(SIGKILL); }
+
+void Storm::Freeze(Role& role, absl::Duration how_long) {
+  role.process->Signal(SIGSTOP);
+  role.asleep_until = clock_.Steady() + how_long;
+}
+
+void Storm::FreezeWorker() { Freeze(AnyRole("worker"), nap_); }
+void Storm::FreezeCoordinator() { Freeze(AnyRole("coordinator"), nap_); }
+void Storm::FreezeGateway() { Freeze(AnyRole("gateway"), absl::Seconds(1)); }
+void Storm::CutNetwork() { network_->Cut(); }
+void Storm::HalfOpenNetwork() { network_->HalfOpen(); }
+
+void Storm::SlowNetwork() {
+  network_->Delay(absl::Milliseconds(20));
+  slow_until_ = clock_.Steady() + absl::Seconds(1);
+}
+
+void Storm::RestartDatabase(TestPostgres::StopMode mode) {
+  TestPostgres::Get().Stop(mode);
+  TestPostgres::Get().Start();
+}
+
+void Storm::CrashDatabase() {
+  RestartDatabase(TestPostgres::StopMode::kImmediate);
+  table_.Add(kRestarts, "crash");
+}
+
+void Storm::KillDatabase() {
+  RestartDatabase(TestPostgres::StopMode::kKilled);
+  table_.Add(kKills, "postmaster");
+}
+
+// Forward by up to half a minute, as after a sleep; sometimes back by three seconds, as a time
+// server does.
+void Storm::MoveClock() {
+  MoveClockBy(random_() % 5 == 0 ? -3 : static_cast<int>(1 + random_() % 30));
+}
+
+void Storm::MoveClockBy(int seconds) {
+  clock_offset_seconds_ += seconds;
+  monday_.Execute(absl::StrFormat(
+      "CREATE OR REPLACE FUNCTION gannet.clock_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
+      "SET search_path = pg_catalog, pg_temp AS 'SELECT clock_timestamp() + interval ''%d s'''",
+      clock_offset_seconds_));
+}
+
+// What a network that repeats packets, or a worker that wakes up after days, would do: a gradient
+// that is kept is handed in again by its worker, under its attempt and under the one before.
+void Storm::DeliverTwice() {
+  const std::string found = monday_.Text(
+      "SELECT concat_ws('|', g.run_id, g.unit_id, g.attempt, g.worker_id, w.incarnation, "
+      "g.image_count, g.micro_batch_count) FROM gannet.gradient g "
+      "JOIN gannet.work_unit u USING (unit_id) JOIN gannet.worker w ON w.run_id = g.run_id "
+      "AND w.worker_id = g.worker_id WHERE g.has_bytes AND u.holder = g.worker_id "
+      "ORDER BY g.attempt > 1 DESC, random() LIMIT 1");
+  const std::vector<std::string> fields = absl::StrSplit(found, '|');
+  if (fields.size() != 7) return;
+  std::vector<int64_t> numbers(7);
+  for (const size_t i : {0U, 1U, 2U, 4U, 5U, 6U}) {
+    if (!absl::SimpleAtoi(fields[i], &numbers[i])) return;
+  }
+  SubmitRequest request;
+  for (const char* name : {"ada", "bob", "cy"}) {
+    const auto identity = nlohmann::json::parse(
+        FileContents(monday_.PathOf(absl::StrCat(name, ".json"))), nullptr, false);
+    if (identity.is_object() && identity.value("worker_id", "") == fields[3]) {
+      request.worker.secret = identity.value("secret", "");
+    }
+  }
+  if (request.worker.secret.empty()) return;
+  request.worker.id = WorkerId(fields[3]);
+  request.worker.incarnation = Incarnation(numbers[4]);
+  request.run = RunId(numbers[0]);
+  request.unit = UnitId(numbers[1]);
+  request.stats.image_count = static_cast<int>(numbers[5]);
+  request.stats.micro_batch_count = static_cast<int>(numbers[6]);
+  const absl::StatusOr<Payload> payload =
+      hostile_->store().FetchGradient(request.run, request.unit);
+  if (!payload.ok()) return;
+  request.payload = *payload;
+  for (int64_t attempt = numbers[2]; attempt >= std::max<int64_t>(1, numbers[2] - 1); --attempt) {
+    request.attempt = Attempt(static_cast<int32_t>(attempt));
+    const absl::StatusOr<SubmitOutcome> outcome = hostile_->exchange().Submit(request);
+    if (!outcome.ok()) continue;  // the database is away, or the worker has started anew
+    EXPECT_NE(*outcome, SubmitOutcome::kAccepted);
+    EXPECT_NE(*outcome, SubmitOutcome::kLate);
+  }
+}
+
+// A worker that cannot read its images takes units until one has failed for good, which pauses the
+// run, and hands that one in all the same.
+void Storm::FailAUnit() {
+  Exchange& exchange = hostile_->exchange();
+  JoinRequest join;
+  join.worker = saboteur_;
+  join.display_name = "saboteur";
+  absl::StatusOr<JoinResult> run = exchange.Join(join);
+  if (!run.ok()) return;
+  join.data = run->config.data;
+  run = exchange.Join(join);
+  if (!run.ok()) return;
+  for (int i = 0; i < 4 * kMaxUnitFailures; ++i) {
+    const absl::StatusOr<ClaimResult> claim = exchange.Claim({.worker = saboteur_,
+                                                              .run = run->run,
+                                                              .request_id = RandomHex(16),
+                                                              .wait = absl::Milliseconds(50)});
+    if (!claim.ok()) return;
+    if (!claim->unit.has_value()) continue;
+    const WorkUnit& unit = *claim->unit;
+    if (!exchange.Fail(saboteur_, unit.run, unit.unit, unit.attempt, "no such file: a.jpg").ok())
+      return;
+    MoveClockBy(
+        static_cast<int>(absl::ToInt64Seconds(ReturnDelay(unit.attempt, ReturnCause::kFailed))));
+    const absl::StatusOr<RunStatus> status = hostile_->store().GetRunStatus(unit.run);
+    if (!status.ok()) return;
+    if (status->state != RunState::kPaused) continue;
+    SubmitRequest request;
+    request.worker = saboteur_;
+    request.run = unit.run;
+    request.unit = unit.unit;
+    request.attempt = unit.attempt;
+    request.stats.image_count = static_cast<int>(unit.image_indices.size());
+    request.stats.micro_batch_count =
+        static_cast<int>(MicroBatchSizes(request.stats.image_count, unit.micro_batch).size());
+    request.payload = Payload::FromBytes(Codec::kFp32, "not a gradient");
+    const absl::StatusOr<SubmitOutcome> outcome = exchange.Submit(request);
+    if (outcome.ok()) {
+      EXPECT_NE(*outcome, SubmitOutcome::kAccepted);
+    }
+    return;
+  }
+}
+
+void Storm::PauseAndResume() {
+  const int64_t run = monday_.Number("SELECT run_id FROM gannet.run");
+  if (run < 0) return;
+  hostile_->store()
+      .SetRunState(RunId(run), RunState::kPaused, "a strike of the storm")
+      .IgnoreError();
+}
+
+}  // namespace gannet

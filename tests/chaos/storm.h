@@ -1,0 +1,110 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "libs/base/clock.h"
+#include "libs/base/testing/child_process.h"
+#include "libs/base/testing/tcp_proxy.h"
+#include "libs/exchange/exchange.h"
+#include "libs/store/pg_backend.h"
+#include "libs/store/testing/test_postgres.h"
+#include "libs/telemetry/metrics.h"
+#include "tests/chaos/storm_table.h"
+#include "tests/e2e/e2e_class.h"
+
+namespace gannet {
+
+// A class in the worst weather: two coordinators, a gateway, workers by a bad network and one that
+// goes straight to the database. Whatever is killed is started again, with a failpoint of its own
+// armed; meanwhile the storm strikes at random places: SIGKILL, SIGSTOP for longer than a lease,
+// PostgreSQL gone, the network cut, slow or half-open, the database's clock moved, gradients handed
+// in twice, a worker that fails its units.
+//
+// Decisions come from the seed alone; what the kernel makes of them does not.
+//
+// Thread safety: none.
+class Storm {
+ public:
+  // `settings` as for E2eClass; a lease of 2 s unless they say otherwise. `nap` is how long a
+  // worker or coordinator is frozen. The class starts with the object.
+  Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap);
+  ~Storm();
+
+  // Blows for `least`, and on until the table is complete, but not longer than `most`. Then every
+  // program is killed; what the database holds stays as it is.
+  void Blow(absl::Duration least, absl::Duration most);
+
+  // What table() must show before the storm may end. All: every failpoint 3 times, every kind of
+  // process killed 10 times.
+  void RequireFailpointsAndKills();
+  void RequireOutcomes(const std::vector<SubmitOutcome>& outcomes);
+
+  StormTable& table() { return table_; }
+  E2eClass& monday() { return monday_; }
+
+  // Of gradients that were kept and then rejected (those of this storm's own bad workers).
+  int64_t rejected() const;
+  // Of submissions by outcome, over all rounds (the ledger itself is pruned).
+  int64_t Submissions(SubmitOutcome outcome) const;
+
+ private:
+  struct Role {
+    std::string kind;  // "coordinator", "gateway", "worker"
+    std::string name;
+    std::function<ChildProcess*()> start;
+    ChildProcess* process = nullptr;
+    std::optional<absl::Duration> asleep_until = {};
+  };
+  struct Strike {
+    const char* name;
+    double weight;
+    void (Storm::*act)();
+  };
+
+  std::string FailpointFile(const std::string& kind) const;
+  void Launch(Role& role);
+  // Starts again what has ended, wakes what has slept enough.
+  void Tend();
+  void CountFailpoints();
+  void CountOutcomes();
+  Role& AnyRole(const std::string& kind = "");
+
+  void KillOne();
+  void FreezeWorker();
+  void FreezeCoordinator();
+  void FreezeGateway();
+  void CutNetwork();
+  void HalfOpenNetwork();
+  void SlowNetwork();
+  void CrashDatabase();
+  void KillDatabase();
+  void MoveClock();
+  void MoveClockBy(int seconds);
+  void DeliverTwice();
+  void FailAUnit();
+  void PauseAndResume();
+
+  void RestartDatabase(TestPostgres::StopMode mode);
+  void Freeze(Role& role, absl::Duration how_long);
+
+  RealClock clock_;
+  const absl::Duration nap_;
+  std::mt19937_64 random_;
+  E2eClass monday_;
+  StormTable table_;
+  std::unique_ptr<TcpProxy> network_;
+  std::vector<Role> roles_;
+  Metrics metrics_;
+  std::unique_ptr<PgBackend> hostile_;  // of the superuser
+  WorkerIdentity saboteur_;
+  int clock_offset_seconds_ = 0;
+  std::optional<absl::Duration> slow_until_;
+};
+
+}  // namespace gannet

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace gannet {
+
+// What a storm has done: how often each process was killed, each failpoint hit, each outcome seen.
+//
+// Thread safety: none.
+class StormTable {
+ public:
+  // A cell that must reach `least` before the storm counts. Cells nobody asked for are shown, too.
+  void Require(const std::string& section, const std::string& cell, int least);
+
+  void Set(const std::string& section, const std::string& cell, int count);
+  void Add(const std::string& section, const std::string& cell) { ++counts_[section][cell]; }
+  int Get(const std::string& section, const std::string& cell) const;
+
+  // The cell of a section with the smallest count, the first of equals; empty when it has none.
+  std::string Rarest(const std::string& section) const;
+
+  // "section cell 1 of 3" for every cell that falls short.
+  std::vector<std::string> Missing() const;
+
+  // For people, a line a cell.
+  std::string ToString() const;
+
+ private:
+  std::map<std::string, std::map<std::string, int>> counts_;
+  std::map<std::string, std::map<std::string, int>> required_;
+};
+
+}  // namespace gannet

@@ -1,0 +1,136 @@
+// Calm equals storm: `./run chaos`.
+#include "tests/chaos/storm.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::IsEmpty;
+
+// Gradients too large for one statement, so that every path of the accept is taken.
+const ProgramSettings& Settings() {
+  static const auto& settings =
+      *new ProgramSettings{{"model.base_width", "16"}, {"training.units_per_round", "4"}};
+  return settings;
+}
+
+template <typename Number>
+Number FromEnvironment(const char* name, Number otherwise) {
+  const char* text = std::getenv(name);
+  Number number = otherwise;
+  return text != nullptr && absl::SimpleAtoi(text, &number) ? number : otherwise;
+}
+
+std::string Digests(const E2eClass& monday, int64_t version) {
+  return monday.Text(absl::StrCat(
+      "SELECT concat_ws(' ', 'weights', encode(w.sha256, 'hex'), 'moments', encode(a.sha256, "
+      "'hex')) "
+      "FROM gannet.weights w JOIN gannet.adam_state a USING (run_id, version) WHERE w.version = ",
+      version));
+}
+
+constexpr int64_t kUnitsPerRound = 4;
+
+// Of all minutes asked for: the rest is for the storm without a claim on bits.
+constexpr double kShareOfBits = 0.7;
+
+absl::Duration StormTime() {
+  return absl::Minutes(FromEnvironment<int64_t>("GANNET_CHAOS_MINUTES", 5));
+}
+
+// A table that is not full by then never will be.
+absl::Duration PatienceWithTheStorm() { return std::max(3 * StormTime(), absl::Minutes(10)); }
+
+uint64_t StormSeed() {
+  const auto seed = FromEnvironment<uint64_t>("GANNET_CHAOS_SEED", std::random_device()());
+  std::printf("seed %s (GANNET_CHAOS_SEED)\n", absl::StrCat(seed).c_str());
+  return seed;
+}
+
+// Prints what the storm has done, and shows that the ledger adds up: what was kept and not taken
+// back is there once and credited once, apart from duplicates.
+void ExpectSoundLedger(Storm& storm) {
+  E2eClass& monday = storm.monday();
+  const int64_t version = monday.Number("SELECT weights_version FROM gannet.run");
+  const int64_t gradients = monday.Number("SELECT count(*) FROM gannet.gradient");
+  storm.table().Set("run", "rounds", static_cast<int>(version));
+  storm.table().Set("run", "gradients", static_cast<int>(gradients));
+  storm.table().Set("run", "rejected", static_cast<int>(storm.rejected()));
+  std::printf("%s", storm.table().ToString().c_str());
+  EXPECT_THAT(storm.table().Missing(), IsEmpty());
+  ASSERT_GT(version, 0);
+
+  EXPECT_EQ(storm.Submissions(SubmitOutcome::kAccepted) + storm.Submissions(SubmitOutcome::kLate) -
+                storm.rejected(),
+            gradients);
+  EXPECT_EQ(monday.Number("SELECT sum(accepted_unit_count) FROM gannet.worker"), gradients);
+  EXPECT_EQ(monday.Number("SELECT sum(accepted_image_count) FROM gannet.worker"),
+            monday.Number("SELECT sum(image_count) FROM gannet.gradient"));
+  // What was folded was kept under the last attempt of its unit, one a slot.
+  const int64_t folded = monday.Number("SELECT sum(gradient_count) FROM gannet.round_summary");
+  EXPECT_EQ(monday.Number("SELECT count(DISTINCT (u.round, u.slot)) FROM gannet.gradient g "
+                          "JOIN gannet.work_unit u USING (unit_id) WHERE u.consumed "
+                          "AND g.attempt = u.attempt AND g.worker_id = u.holder"),
+            folded);
+  EXPECT_EQ(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed"), folded);
+  EXPECT_EQ(monday.Number("SELECT count(*) FROM gannet.round_summary"), version);
+  // A duplicate may have been handed in twice; it counts once.
+  EXPECT_LE(monday.Number("SELECT sum(duplicate_unit_count) FROM gannet.worker"),
+            storm.Submissions(SubmitOutcome::kDuplicate));
+}
+
+TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
+  Storm storm(Settings(), StormSeed(), absl::Milliseconds(2600));
+  storm.RequireFailpointsAndKills();
+  storm.RequireOutcomes({SubmitOutcome::kAccepted, SubmitOutcome::kLate,
+                         SubmitOutcome::kAlreadyAccepted, SubmitOutcome::kSuperseded,
+                         SubmitOutcome::kClosed});
+  storm.Blow(kShareOfBits * StormTime(), PatienceWithTheStorm());
+  ExpectSoundLedger(storm);
+
+  E2eClass& monday = storm.monday();
+  const int64_t version = monday.Number("SELECT weights_version FROM gannet.run");
+  ASSERT_GT(version, 0);
+  EXPECT_EQ(
+      monday.Number(absl::StrCat("SELECT count(*) FROM gannet.gradient WHERE round <= ", version)),
+      version * kUnitsPerRound);
+  ProgramSettings settings = Settings();
+  settings["run.rounds"] = absl::StrCat(version);
+  E2eClass calm(settings);
+  ChildProcess& worker = calm.StartDirectWorker("calm");
+  ChildProcess& coordinator = calm.StartCoordinator();
+  EXPECT_EQ(worker.AwaitExit(absl::Minutes(30)), 0);
+  EXPECT_EQ(coordinator.AwaitExit(), 0);
+  const std::string expected = Digests(calm, version);
+  EXPECT_NE(expected, "");
+  EXPECT_EQ(Digests(monday, version), expected);
+}
+
+// Rounds that need not wait for all, with spares for whoever sleeps: no claim on bits, but the
+// ledger adds up and nothing stalls.
+TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
+  ProgramSettings settings = Settings();
+  settings["training.quorum"] = "3";
+  settings["training.round_deadline"] = "8s";
+  settings["training.spare_after"] = "1";
+  settings["training.lease"] = "60s";
+  Storm storm(settings, StormSeed(), absl::Seconds(7));
+  storm.RequireOutcomes({SubmitOutcome::kAccepted, SubmitOutcome::kAlreadyAccepted,
+                         SubmitOutcome::kSuperseded, SubmitOutcome::kDuplicate});
+  storm.Blow((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
+  ExpectSoundLedger(storm);
+  EXPECT_GT(storm.monday().Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare"), 0);
+}
+
+}  // namespace
+}  // namespace gannet

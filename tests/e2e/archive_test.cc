@@ -1,0 +1,135 @@
+// gannet export and gannet import: a run leaves one database and goes on in another.
+#include <signal.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/e2e/e2e_class.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+const ProgramSettings kSettings = {{"run.rounds", "150"}, {"training.ema_decay", "0.9"}};
+
+// Runs a class with one worker to its end.
+void RunToItsEnd(E2eClass& monday) {
+  ChildProcess& coordinator = monday.StartCoordinator();
+  monday.StartGateway();
+  ChildProcess& worker = monday.StartWorker("ada");
+  monday.ExpectEnd({&coordinator, &worker});
+}
+
+TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
+  E2eClass calm(kSettings);
+  RunToItsEnd(calm);
+  E2eClass first(kSettings);
+  first.StartCoordinator();
+  first.StartGateway();
+  first.StartWorker("ada");
+  ASSERT_TRUE(first.AwaitRounds(5));
+  const std::string file = first.PathOf("run.safetensors");
+
+  const Outcome exported =
+      first.Gannet({"export", file, "--run", "monday", "--database.url", first.superuser_url()});
+
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_THAT(exported.out, HasSubstr("run monday after"));
+  E2eClass second(kSettings);
+  const std::vector<std::string> import = {"import", file, "--database.url",
+                                           second.superuser_url()};
+  const Outcome imported = second.Gannet(import);
+  ASSERT_EQ(imported.exit_code, 0) << imported.err;
+  const int64_t version = second.Number("SELECT weights_version FROM gannet.run");
+  EXPECT_GE(version, 5);
+  EXPECT_EQ(second.Number("SELECT count(*) FROM gannet.round_summary"), version);
+  RunToItsEnd(second);
+  EXPECT_FALSE(calm.FinalWeights().empty());
+  EXPECT_TRUE(second.FinalWeights() == calm.FinalWeights());
+  const std::vector<std::string> history =
+      absl::StrSplit(FileContents(second.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
+  EXPECT_THAT(history, SizeIs(1 + 150));
+
+  // Once more, without a database.
+  const Outcome alone = second.Gannet({"train-local", "--config", second.PathOf("class.yaml"),
+                                       "--training.ema_decay", "0.9", "--resume", file, "--out",
+                                       second.PathOf("alone"), "--run.rounds", "150"});
+  ASSERT_EQ(alone.exit_code, 0) << alone.out << alone.err;
+  EXPECT_TRUE(FileContents(second.PathOf("alone/weights.safetensors")) == calm.FinalWeights());
+
+  const Outcome again = second.Gannet(import);
+  EXPECT_EQ(again.exit_code, 1);
+  EXPECT_THAT(again.err, HasSubstr("gannet import --run NAME"));
+  EXPECT_EQ(second
+                .Gannet({"import", file, "--run", "tuesday", "--rounds", "500", "--database.url",
+                         second.superuser_url()})
+                .exit_code,
+            0);
+}
+
+// The file is written in a pause, with a change that holds from the round after the open one.
+TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
+  E2eClass first(kSettings);
+  ChildProcess& coordinator = first.StartCoordinator();
+  first.StartGateway();
+  ChildProcess& ada = first.StartWorker("ada");
+  ASSERT_TRUE(first.AwaitRounds(5));
+  const std::string address =
+      absl::StrCat("127.0.0.1:", E2eClass::PortOf(coordinator, "admin_port"));
+  for (const std::vector<std::string>& steer :
+       {std::vector<std::string>{"pause"},
+        {"set", "--reason", "a try", "training.learning_rate=1e-5"}}) {
+    std::vector<std::string> arguments = steer;
+    arguments.insert(arguments.begin() + 1, {"--address", address});
+    const Outcome outcome = first.Gannet(arguments);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+  const std::string file = first.PathOf("run.safetensors");
+  const Outcome exported =
+      first.Gannet({"export", file, "--run", "monday", "--database.url", first.superuser_url()});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const int64_t credit =
+      first.Number("SELECT sum(accepted_image_count)::bigint FROM gannet.worker");
+  const int64_t version = first.Number("SELECT weights_version FROM gannet.run");
+  ASSERT_EQ(first.Number("SELECT from_round FROM gannet.run_change"), version + 2);
+
+  E2eClass second(kSettings);
+  const Outcome imported =
+      second.Gannet({"import", file, "--database.url", second.superuser_url()});
+  ASSERT_EQ(imported.exit_code, 0) << imported.err;
+  EXPECT_EQ(second.Number("SELECT from_round FROM gannet.run_change"), version + 2);
+  EXPECT_GT(credit, 0);
+  EXPECT_EQ(second.Number("SELECT sum(accepted_image_count)::bigint FROM gannet.worker"), credit);
+  second.Write("ada.json", FileContents(first.PathOf("ada.json")));
+  RunToItsEnd(second);
+  EXPECT_EQ(second.Number("SELECT count(*) FROM gannet.worker"), 1) << "ada is who she was";
+
+  ASSERT_EQ(first.Gannet({"resume", "--address", address}).exit_code, 0);
+  first.ExpectEnd({&coordinator, &ada});
+  EXPECT_FALSE(first.FinalWeights().empty());
+  EXPECT_TRUE(second.FinalWeights() == first.FinalWeights());
+}
+
+TEST(ArchiveTest, WhatCannotBeIsSaid) {
+  E2eClass monday;
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--database.url", monday.superuser_url()});
+    const Outcome outcome = monday.Gannet(arguments);
+    EXPECT_NE(outcome.exit_code, 0);
+    return outcome.err;
+  };
+
+  EXPECT_THAT(run({"export", monday.PathOf("x"), "--run", "nobody"}), HasSubstr("nobody"));
+  EXPECT_THAT(run({"import", monday.PathOf("none")}), HasSubstr("none"));
+  EXPECT_THAT(run({"import", monday.Write("text", "no checkpoint at all")}),
+              HasSubstr("gannet export"));
+}
+
+}  // namespace
+}  // namespace gannet

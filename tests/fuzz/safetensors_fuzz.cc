@@ -1,0 +1,27 @@
+// Whatever the bytes are: decoded or refused, and what was decoded can be written and read again.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "absl/strings/string_view.h"
+#include "libs/tensor/codec.h"
+#include "libs/tensor/safetensors.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const absl::StatusOr<gannet::TensorBundle> bundle = gannet::DecodeSafetensors(bytes);
+  const auto metadata = gannet::ReadSafetensorsMetadata(bytes);
+  if (bundle.ok() != metadata.ok()) std::abort();
+  for (const gannet::Codec codec : {gannet::Codec::kFp32, gannet::Codec::kFp16}) {
+    gannet::DecodeBundle(bytes, codec).status().IgnoreError();
+  }
+  if (!bundle.ok()) return 0;
+  const auto again = gannet::DecodeSafetensors(gannet::EncodeSafetensors(*bundle, *metadata));
+  if (!again.ok() || again->tensors().size() != bundle->tensors().size()) std::abort();
+  for (size_t i = 0; i < bundle->tensors().size(); ++i) {
+    const gannet::Tensor& a = bundle->tensors()[i];
+    const gannet::Tensor& b = again->tensors()[i];
+    if (a.spec != b.spec || a.bytes != b.bytes) std::abort();
+  }
+  return 0;
+}

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# Deliberate mistakes in the code, each of which a test must notice: `./run mutants`. Those in the SQL are in
+# libs/store/pg_random_operations_test.cc, where a mutant costs no compilation.
+
+# mutant NAME FILE TEST SED: the mistake, made by a sed script in a file, and the test that fails with it.
+list_mutants() {
+  mutant no_buffer_reset libs/gan/cpu_networks.cc gan_gradient_computer_test \
+    's/BeginUnit() override { sums_ =/BeginUnit() override { if (!begun_++) sums_ =/; s/^  UnitSums sums_;/&\n  int begun_ = 0;/'
+  mutant no_slot_order services/coordinator/round_collector.cc coordination_round_collector_test \
+    '/GANNET_RETURN_IF_ERROR(mean_.Add(/d; s/^  held_.emplace(info.slot, Held/  GANNET_RETURN_IF_ERROR(mean_.Add(*gradient, info.stats.image_count));\n&/'
+  mutant stale_adam_moment libs/gan/round_update.cc gan_round_update_test \
+    '/^    exp_avg\[i\] = m;$/d'
+  mutant stale_moments_are_published services/coordinator/leader_term.cc coordinator_coordinator_test \
+    's/request.adam_state = std::move(state->adam_state);/request.adam_state = published_.adam_state;/'
+  mutant no_fence libs/domain/unit_state.cc exchange_state_space_test \
+    's/  if (attempt < unit.attempt || unit.state == UnitState::kDone/  if (unit.state == UnitState::kDone/; s/  if (unit.holder != worker) {/  if (false) {/'
+  mutant no_compare_and_swap libs/exchange/memory_backend.cc exchange_memory_contract_test \
+    's/    if (run->version != request.expected_version) {/    if (false) {/'
+  mutant any_leader libs/exchange/memory_backend.cc exchange_state_space_test \
+    's/        run->leader_epoch != leadership.epoch || run->leader_until <= clock.Now()/        false/; s/run->leader != leadership.leader ||/false ||/'
+  mutant not_weighted_by_images libs/aggregate/fold.cc aggregate_fold_test \
+    's/^  const double weight = image_count;/  const double weight = 1;/'
+  mutant nan_is_a_gradient services/coordinator/round_collector.cc coordination_round_collector_test \
+    '/GANNET_RETURN_IF_ERROR(gradient.CheckFinite());/d'
+  mutant two_spares_of_a_unit libs/exchange/memory_backend.cc exchange_memory_contract_test \
+    's/^                         open_units\[unit.slot\] == 1;/                         true;/'
+  mutant lost_answer_is_a_failure services/coordinator/leader_term.cc coordinator_coordinator_test \
+    's/    const bool in_doubt = .*/    const bool in_doubt = false;/'
+}
+
+# mutants [NAME...]: all, or those named. Works in a copy, build/mutants, of what git knows or would add.
+mutants() {
+  local copy=$root/build/mutants wanted=("$@") found=() missed=()
+  ensure_packages build run
+  copy_sources
+  export CCACHE_BASEDIR=$copy
+  (cd -- "$copy" && cmake --preset dev >/dev/null) || die "The copy does not configure."
+  list_mutants
+  say "${#found[@]} mutants found by their tests${missed[*]:+, NOT FOUND: ${missed[*]}}"
+  ((${#missed[@]} == 0)) || exit 1
+  ((${#found[@]} > 0)) || die "No mutant has such a name."
+}
+
+mutant() {
+  local name=$1 file=$copy/$2 target=$3 script=$4 log=$copy/build/$1.log
+  if ((${#wanted[@]} > 0)) && [[ " ${wanted[*]} " != *" $name "* ]]; then
+    return
+  fi
+  # Without the mistake the test must pass, or its failure would say nothing.
+  mutant_test "$target" "$log" || die_with_log "$target fails without a mutant." "$log"
+  sed -i -e "$script" -- "$file"
+  ! cmp --quiet -- "$file" "$root/$2" || die "Mutant $name changes nothing: $2 looks different now."
+  cmake --build "$copy/build/dev" --target "$target" -j "$(jobs)" >"$log" 2>&1 || die_with_log "Mutant $name does not compile." "$log"
+  if mutant_test "$target" "$log"; then
+    missed+=("$name")
+    say "mutant $name: NOT FOUND by $target"
+  else
+    found+=("$name")
+    say "mutant $name: found by $target: $(grep -m 1 -oE '^\[  FAILED  \] [A-Za-z0-9_./]+|Segmentation fault' "$log" || echo "it ended")"
+  fi
+  cp -- "$root/$2" "$file"
+}
+
+# Only what differs, so that only that is compiled again.
+copy_sources() {
+  local file
+  while read -r -d '' file; do
+    [[ -f $root/$file ]] || continue
+    ! cmp --quiet -- "$root/$file" "$copy/$file" || continue
+    mkdir -p -- "$(dirname -- "$copy/$file")"
+    cp -- "$root/$file" "$copy/$file"
+  done < <(git -C "$root" ls-files -z --cached --others --exclude-standard)
+}
+
+# mutant_test TARGET LOG
+mutant_test() {
+  cmake --build "$copy/build/dev" --target "$1" -j "$(jobs)" >"$2" 2>&1 || die_with_log "$1 does not build." "$2"
+  (cd -- "$copy/build/dev" && ctest --output-on-failure -R "^$1\$") >"$2" 2>&1
+}
