@@ -153,7 +153,10 @@ TEST(HostListTest, TheNextServerOfTheListIsUsed) {
   second.reset();
 
   monday.ExpectEnd({&coordinator, &ada, &bob});
-  EXPECT_THAT(coordinator.err(), HasSubstr("waiting, will try again peer=\"the database\""));
+  // Each had its listening connection through the server that went away. Whether a statement was
+  // cut as well depends on the moment: an idle connection is replaced without a word.
+  EXPECT_THAT(coordinator.err(), HasSubstr("not listening to PostgreSQL, trying again"));
+  EXPECT_THAT(bob.err(), HasSubstr("not listening to PostgreSQL, trying again"));
   EXPECT_TRUE(monday.FinalWeights() == CalmWeights());
 }
 
