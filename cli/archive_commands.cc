@@ -7,6 +7,7 @@
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
 #include "cli/cli_state.h"
+#include "cli/round_history.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/store/pg_backend.h"
@@ -44,24 +45,6 @@ absl::StatusOr<Database> Connect(const Config& config, const char* program) {
                                              .application_name = absl::StrCat("gannet-", program)},
                                             *database.log, *database.metrics));
   return database;
-}
-
-absl::StatusOr<std::vector<RoundSummary>> ReadHistory(Store& store, RunId run,
-                                                      WeightsVersion version) {
-  std::vector<RoundSummary> history;
-  while (true) {
-    GANNET_ASSIGN_OR_RETURN(
-        const std::vector<RoundSummary> page,
-        store.ListRounds(run, history.empty() ? Round(0) : history.back().round, kMaxPage));
-    for (const RoundSummary& round : page) {
-      // Rounds may have been published since the snapshot.
-      if (round.round.value() <= version.value()) history.push_back(round);
-    }
-    if (page.size() < static_cast<size_t>(kMaxPage) ||
-        page.back().round.value() >= version.value()) {
-      return history;
-    }
-  }
 }
 
 // The run between two rounds: what was published last. Gradients of the open round are not part of

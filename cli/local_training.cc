@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/dataset_source.h"
+#include "cli/round_history.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_cache.h"
@@ -127,15 +128,7 @@ absl::StatusOr<RunReport> LocalTraining::GetRun() {
 
 absl::StatusOr<std::vector<RoundSummary>> LocalTraining::History() {
   GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin_->GetRun());
-  std::vector<RoundSummary> history;
-  while (true) {
-    GANNET_ASSIGN_OR_RETURN(
-        const std::vector<RoundSummary> page,
-        backend_.store().ListRounds(overview.status.run,
-                                    history.empty() ? Round(0) : history.back().round, kMaxPage));
-    history.insert(history.end(), page.begin(), page.end());
-    if (page.size() < static_cast<size_t>(kMaxPage)) return history;
-  }
+  return ReadHistory(backend_.store(), overview.status.run, overview.status.weights_version);
 }
 
 void LocalTraining::RequestStop() {
