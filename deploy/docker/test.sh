@@ -42,6 +42,10 @@ docker_test() {
 
 docker_say() { echo "docker-test: $*"; }
 
+# docker_shows TEXT COMMAND...: whether the text is in what the command prints. Not by a pipe into grep -q: grep ends at the
+# first match, the command dies of SIGPIPE, and under pipefail a match then counts as none.
+docker_shows() { [[ $("${@:2}" 2>&1) == *"$1"* ]]; }
+
 docker_fail() {
   echo "docker-test: FAILED: $1" >&2
   [[ -z ${2:-} ]] || tail -n 30 <<<"$2" | awk '{ print "    " $0 }' >&2
@@ -76,7 +80,7 @@ docker_build_all() {
   for target in gateway coordinator worker cli setup; do
     docker_say "size of $target: $("$docker" image inspect --format '{{.Size}}' "gannet/$target:$docker_tag" | numfmt --to=iec)"
   done
-  if "$docker" run --rm --entrypoint ls "gannet/gateway:$docker_tag" /usr/lib/x86_64-linux-gnu | grep -q libtorch; then
+  if docker_shows libtorch "$docker" run --rm --entrypoint ls "gannet/gateway:$docker_tag" /usr/lib/x86_64-linux-gnu; then
     docker_fail "LibTorch is in the gateway's image, where nobody needs it"
   fi
 }
@@ -187,7 +191,7 @@ docker_student_gone() {
   "$docker" volume rm --force "$docker_project-student" >/dev/null 2>&1 || true
 }
 
-docker_student_joined() { "$docker" logs "$docker_project-student" 2>&1 | grep -q ' joined'; }
+docker_student_joined() { docker_shows ' joined' "$docker" logs "$docker_project-student"; }
 
 # docker_worker OPTIONS...: a worker in the class's network that is expected to be refused; its output in $refusal.
 docker_worker() {
@@ -224,7 +228,8 @@ docker_running() { [[ $("$docker" inspect --format '{{.State.Running}} {{.Restar
 
 docker_faults() {
   local container
-  container=$(docker_compose ps -q worker | head -n 1)
+  container=$(docker_compose ps -q worker)
+  container=${container%%$'\n'*}
   docker_kill "$container"
   docker_await 60 "the killed worker's return" docker_running "$container"
   docker_goes_on "after a worker was killed"
@@ -243,11 +248,13 @@ docker_metrics() {
 }
 
 docker_results() {
+  local code logs
   docker_await 120 "the first sample grid" docker_sample
   docker_say "sample grid fetched: $(stat --format %s "$docker_work/sample.png") bytes"
-  if docker_compose logs 2>/dev/null | grep -v "^[^|]*setup" | grep -qF "$(docker_compose run --rm -T --no-deps --entrypoint cat setup /run/gannet/class/code 2>/dev/null)"; then
-    docker_fail "the class code is in a log"
-  fi
+  code=$(docker_compose run --rm -T --no-deps --entrypoint cat setup /run/gannet/class/code 2>/dev/null)
+  logs=$(docker_compose logs 2>/dev/null | grep -v "^[^|]*setup") || true
+  [[ -n $code && $logs == *"leading the run"* ]] || docker_fail "neither the class code nor the logs can be read"
+  [[ $logs != *"$code"* ]] || docker_fail "the class code is in a log"
 }
 
 docker_sample() {
@@ -269,9 +276,8 @@ docker_rights() {
       *postgres*) ;;
       *) [[ $("$docker" inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$container") == true ]] || docker_fail "$name may write to its root file system" ;;
     esac
-    if "$docker" inspect --format '{{json .Config}}' "$container" | grep -qE 'PASSWORD=|CLASS_CODE=|TOKEN='; then
+    [[ ! $("$docker" inspect --format '{{json .Config}}' "$container") =~ PASSWORD=|CLASS_CODE=|TOKEN= ]] ||
       docker_fail "$name has a secret in its environment"
-    fi
   done
   docker_say "nothing runs as root, root file systems are read-only, no secret in any environment"
 }

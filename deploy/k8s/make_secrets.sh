@@ -154,7 +154,7 @@ make_gateway_secret() {
       check=-checkhost
       [[ $host != *:* && ! $host =~ ^[0-9]+(\.[0-9]+){3}$ ]] || check=-checkip
       # x509 says "does match" or "does NOT match", and ends with 0 either way.
-      openssl x509 -in "$dir/tls.crt" -noout "$check" "$host" | grep -q 'does match' || stale+=("$host")
+      [[ $(openssl x509 -in "$dir/tls.crt" -noout "$check" "$host") == *"does match"* ]] || stale+=("$host")
     done
     openssl x509 -in "$dir/tls.crt" -noout -checkend $((14 * 86400)) >/dev/null || stale+=("two weeks from now")
     return
