@@ -6,13 +6,17 @@
 
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "cli/cli_state.h"
 #include "cli/round_history.h"
+#include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
+#include "libs/tensor/codec.h"
+#include "libs/tensor/safetensors.h"
 
 // gannet export and gannet import: a run as one file, and a run from one.
 
@@ -23,6 +27,7 @@ struct Options {
   std::string run;     // export: its name; import: empty or another name
   std::string file;    // a checkpoint (libs/checkpoint/checkpoint.h)
   int64_t rounds = 0;  // import: 0 as before
+  bool best = false;   // export: the weights of the best images only
 };
 
 // The database of the settings, and what it needs to live.
@@ -76,12 +81,37 @@ int FailDatabase(const absl::Status& status) {
                           : "Check database.url, and whether PostgreSQL runs there.");
 }
 
+// What `gannet sample` draws from.
+absl::Status WriteBest(Store& store, const std::string& name, const std::string& file) {
+  GANNET_ASSIGN_OR_RETURN(const RunStatus status, store.FindRun(name));
+  GANNET_ASSIGN_OR_RETURN(const Store::BestSnapshot best, store.LoadBest(status.run));
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
+                          DecodeBundle(*best.weights.bytes, best.weights.codec));
+  const std::string rounds = absl::StrCat(best.best.version.value());
+  GANNET_RETURN_IF_ERROR(WriteFileAtomically(
+      file, EncodeSafetensors(weights, {{"format", "pt"}, {"run", name}, {"rounds", rounds}})));
+  std::cout << file << ": the best weights of run " << name << ", after " << rounds
+            << " rounds; distance to real images " << absl::StrFormat("%.4f", best.best.distance)
+            << "\n";
+  return absl::OkStatus();
+}
+
+int ExportBest(Store& store, const std::string& name, const std::string& file) {
+  const absl::Status status = WriteBest(store, name, file);
+  if (status.ok()) return kExitOk;
+  return Fail(status, absl::IsNotFound(status)
+                          ? "Name a run of this database whose images were measured "
+                            "(coordinator.evaluate_every): gannet export --best --run NAME FILE."
+                          : "Choose another file.");
+}
+
 int Export(const CliState& cli, const Options& options) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<Database> database = Connect(*config, "export");
   if (!database.ok()) return FailDatabase(database.status());
   const std::string name = options.run.empty() ? config->run.name : options.run;
+  if (options.best) return ExportBest(database->backend->store(), name, options.file);
   const absl::StatusOr<Checkpoint> run = ReadRun(database->backend->store(), name);
   if (!run.ok())
     return Fail(run.status(), "Name a run of this database: gannet export --run NAME FILE.");
@@ -125,6 +155,8 @@ void AddArchiveCommands(CLI::App& app, CliState& cli) {
   const auto from = std::make_shared<Options>();
   command->add_option("file", from->file, "File to write")->required()->type_name("FILE");
   command->add_option("--run", from->run, "Its name; default: run.name")->type_name("NAME");
+  command->add_flag("--best", from->best,
+                    "Only the weights that made the best images so far, for gannet sample");
   command->callback([&cli, from] { cli.action = [&cli, from] { return Export(cli, *from); }; });
 
   command = app.add_subcommand("import",

@@ -110,6 +110,10 @@ std::string StatusText(const RunReport& report) {
     absl::StrAppend(&text, "\nwasted   ", report.wasted_image_count,
                     " images in gradients that came for nothing");
   }
+  if (report.best.has_value()) {
+    absl::StrAppend(&text, "\nbest     round ", report.best->version.value(),
+                    absl::StrFormat(", distance to real images %.4f", report.best->distance));
+  }
   for (const ReportedChange& change : report.changes) {
     absl::StrAppend(&text, "\nchanged  from round ", change.round.value(), ": ",
                     Printable(change.difference));
@@ -137,12 +141,16 @@ std::string StatusJson(const RunReport& report) {
       {"latest_sample_path", report.latest_sample_path},
       {"waiting_for", report.waiting_for},
       {"wasted_image_count", report.wasted_image_count},
+      {"best", nullptr},
       {"changed_in_rounds", nlohmann::json::array()},
       {"data",
        {{"kind", report.config.data.kind},
         {"image_count", report.config.data.image_count},
         {"digest", report.config.data.digest}}},
   };
+  if (report.best.has_value()) {
+    json["best"] = {{"round", report.best->version.value()}, {"distance", report.best->distance}};
+  }
   if (left != absl::InfiniteDuration()) json["seconds_left"] = absl::ToDoubleSeconds(left);
   for (const ReportedChange& change : report.changes) {
     json["changed_in_rounds"].push_back(change.round.value());

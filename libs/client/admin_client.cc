@@ -29,6 +29,9 @@ absl::StatusOr<RunReport> ReportFromProto(const v1::GetRunResponse& proto) {
   report.latest_sample_path = proto.latest_sample_path();
   report.waiting_for = proto.waiting_for();
   report.wasted_image_count = proto.wasted_image_count();
+  if (proto.has_best()) {
+    report.best = {WeightsVersion(proto.best().version()), proto.best().distance()};
+  }
   report.next_config = report.config;
   if (proto.has_next_config()) {
     GANNET_ASSIGN_OR_RETURN(report.next_config, FromProto(proto.next_config()));

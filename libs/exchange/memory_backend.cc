@@ -88,6 +88,8 @@ struct Run {
   absl::Time leader_until;
   std::map<WeightsVersion, Weights> weights;
   Payload adam_state;
+  std::optional<BestWeights> best;
+  Payload best_weights;
   std::map<UnitPlace, Unit> units;
   std::unordered_map<UnitId, UnitPlace> unit_places;
   std::set<Round> rounds_with_bytes;
@@ -441,6 +443,7 @@ struct MemoryBackend::State {
     status.state = run.state;
     status.state_reason = run.state_reason;
     status.weights_version = run.version;
+    status.best = run.best;
     if (!run.rounds.empty()) status.last_round = run.rounds.back();
     for (const auto& [id, worker] : run.workers) {
       if (!worker.signed_off && now - worker.last_seen < kWorkerPresence) ++status.worker_count;
@@ -856,6 +859,24 @@ class MemoryBackend::MemoryStore final : public Store {
     return absl::OkStatus();
   }
 
+  absl::Status KeepBest(RunId id, const Leadership& leadership, const BestWeights& best,
+                        const Payload& weights) override {
+    GANNET_RETURN_IF_ERROR(ValidateKeepBest(best, weights));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
+    GANNET_RETURN_IF_ERROR(CheckIsPublished(run->version, best.version));
+    run->best = best;
+    run->best_weights = weights;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<BestSnapshot> LoadBest(RunId id) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    if (!run->best.has_value()) return absl::NotFoundError("no weights are kept as the best yet");
+    return BestSnapshot{*run->best, run->best_weights};
+  }
+
   absl::Status SetRunState(RunId id, RunState to, const std::string& reason) override {
     GANNET_RETURN_IF_ERROR(ValidateReason(reason));
     MutexLock lock(state_.mu);
@@ -960,6 +981,8 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
     dump.weights.push_back({version, weights.payload.sha256, weights.keep});
   }
   dump.adam_sha256 = run->adam_state.sha256;
+  dump.best = run->best;
+  dump.best_sha256 = run->best_weights.sha256;
   for (const auto& [place, unit] : run->units) {
     UnitDump out;
     out.round = unit.round;

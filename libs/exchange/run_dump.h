@@ -76,9 +76,11 @@ struct RunDump {
   std::vector<SettingsChange> changes;  // by round
   std::vector<WeightsDump> weights;     // by version: those whose bytes are there
   std::string adam_sha256;              // 32 raw bytes
-  std::vector<UnitDump> units;          // by round and slot
-  std::vector<WorkerDump> workers;      // by id
-  std::vector<RoundSummary> rounds;     // by round
+  std::optional<BestWeights> best;
+  std::string best_sha256;           // 32 raw bytes; empty when there are none
+  std::vector<UnitDump> units;       // by round and slot
+  std::vector<WorkerDump> workers;   // by id
+  std::vector<RoundSummary> rounds;  // by round
 };
 
 }  // namespace gannet

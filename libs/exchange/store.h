@@ -54,6 +54,14 @@ struct SettingsChange {
   friend bool operator==(const SettingsChange&, const SettingsChange&) = default;
 };
 
+// Which weights of a run made the best images so far.
+struct BestWeights {
+  WeightsVersion version;
+  double distance = 0;  // to real images, as the coordinator measured it: less is better
+
+  friend bool operator==(const BestWeights&, const BestWeights&) = default;
+};
+
 // A run as it stands.
 struct RunStatus {
   RunId run;
@@ -70,6 +78,7 @@ struct RunStatus {
   int64_t wasted_image_count = 0;    // of gradients that were refused (IsWasted)
   // What a unit of the last round took from claim to accept: the median. Zero: not known yet.
   absl::Duration usual_unit_time;
+  std::optional<BestWeights> best;  // none: not measured yet, or never
 };
 
 // A gradient that was kept, without its bytes.
@@ -239,6 +248,22 @@ class Store {
   // Returns: INVALID_ARGUMENT - `round` is not one or two above the published version (checked
   // after the fence); UNAVAILABLE - a long reader holds the place: wait and warn.
   virtual absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) = 0;
+
+  // Fenced. Keeps weights to make images with, those of a published version, as the best of the
+  // run, in the place of those kept before. The caller, who has measured them, decides. They are
+  // not Exchange's: where the generator's average is kept, it is in its place.
+  // Returns: INVALID_ARGUMENT - `distance` is negative or not finite, or (after the fence) the
+  // version is not published yet; DATA_LOSS - the payload does not match its checksum.
+  virtual absl::Status KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
+                                const Payload& weights) = 0;
+
+  // The best weights and what they are, as kept last.
+  // Returns: NOT_FOUND - none are kept.
+  struct BestSnapshot {
+    BestWeights best;
+    Payload weights;
+  };
+  virtual absl::StatusOr<BestSnapshot> LoadBest(RunId run) = 0;
 
   // Pauses, resumes (failed units are ready again, without failures) or stops (all open units are
   // closed). Idempotent: asking for the current state changes nothing, not even the reason. The

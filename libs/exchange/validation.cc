@@ -306,6 +306,15 @@ absl::Status ValidatePublish(const PublishRequest& request) {
   return ValidatePayload("adam_state", request.adam_state);
 }
 
+absl::Status ValidateKeepBest(const BestWeights& best, const Payload& weights) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("version", 0, best.version.value()));
+  GANNET_RETURN_IF_ERROR(ValidateFinite("distance", best.distance));
+  if (best.distance < 0) {
+    return Invalid(absl::StrCat("distance must not be negative, got ", best.distance));
+  }
+  return ValidatePayload("weights", weights);
+}
+
 absl::Status ValidateAcquireLeadership(const LeaderId& leader, absl::Duration ttl) {
   if (!IsHex(leader.value(), 32)) {
     return Invalid("leader must be 32 lower-case hexadecimal digits");
@@ -379,6 +388,12 @@ absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, i
                                 ", got ", stats.micro_batch_count));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckIsPublished(WeightsVersion published, WeightsVersion version) {
+  if (version <= published) return absl::OkStatus();
+  return Invalid(absl::StrCat("version is not published yet: current ", published.value(), ", got ",
+                              version.value()));
 }
 
 absl::Status CheckPrepareRound(WeightsVersion published, Round round) {

@@ -56,6 +56,8 @@ absl::Status ValidateLeave(const WorkerIdentity& worker, RunId run);
 absl::Status ValidateNewRun(const NewRun& run);
 // Also DATA_LOSS - a payload does not match its checksum.
 absl::Status ValidatePublish(const PublishRequest& request);
+// Also DATA_LOSS - the payload does not match its checksum.
+absl::Status ValidateKeepBest(const BestWeights& best, const Payload& weights);
 absl::Status ValidateAcquireLeadership(const LeaderId& leader, absl::Duration ttl);
 absl::Status ValidateReason(const std::string& reason);
 absl::Status ValidateListRounds(Round after, int limit);
@@ -78,5 +80,7 @@ absl::Status CheckFingerprint(const DataFingerprint& expected, const DataFingerp
 absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, int micro_batch);
 // INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::PrepareRound).
 absl::Status CheckPrepareRound(WeightsVersion published, Round round);
+// INVALID_ARGUMENT - `version` is above `published`.
+absl::Status CheckIsPublished(WeightsVersion published, WeightsVersion version);
 
 }  // namespace gannet

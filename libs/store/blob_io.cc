@@ -51,15 +51,15 @@ absl::StatusOr<Payload> ReadPayload(BulkTransaction& transaction, const SqlState
   return payload;
 }
 
-absl::Status WriteVersionRows(BulkTransaction& transaction, const char* copy_statement, RunId run,
-                              WeightsVersion version, const std::string& bytes) {
+absl::Status WriteBlobRows(BulkTransaction& transaction, const char* copy_statement, RunId run,
+                           int64_t version, const std::string& bytes) {
   return transaction.CopyIn(copy_statement, [&](CopyWriter& writer) {
     const absl::string_view view(bytes.data(), bytes.size());
     int32_t seq = 0;
     for (size_t offset = 0; offset < view.size(); offset += kBlobRowBytes) {
       writer.Row(4);
       writer.Int64(run.value());
-      writer.Int64(version.value());
+      writer.Int64(version);
       writer.Int32(seq++);
       writer.Bytes(view.substr(offset, kBlobRowBytes));
     }

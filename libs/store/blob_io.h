@@ -30,9 +30,9 @@ absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row);
 absl::StatusOr<Payload> ReadPayload(BulkTransaction& transaction, const SqlStatement& statement,
                                     const SqlParams& params, const PayloadRecord& record);
 
-// Writes a payload as rows (run_id, version, seq, data) of weights_blob or adam_blob, which
-// `copy_statement` names.
-absl::Status WriteVersionRows(BulkTransaction& transaction, const char* copy_statement, RunId run,
-                              WeightsVersion version, const std::string& bytes);
+// Writes a payload as rows (run_id, version or turn, seq, data) of weights_blob, adam_blob or
+// best_blob, which `copy_statement` names.
+absl::Status WriteBlobRows(BulkTransaction& transaction, const char* copy_statement, RunId run,
+                           int64_t version, const std::string& bytes);
 
 }  // namespace gannet

@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Mutant("gannet.reap_expired_leases", R"(u\.lease_until <= v_now)", "true"),
                     "ReapExpiredLeases"},
         NamedMutant{"SettingsUnchecked",
-                    Mutant("gannet.require_settings", R"(v_newest <> p_settings_round)", "false"),
+                    Mutant("gannet.publish_round", R"(v_newest <> p_settings_round)", "false"),
                     "Publish"}),
     [](const auto& mutant) { return std::string(mutant.param.name); });
 

@@ -15,23 +15,25 @@ namespace gannet {
 namespace {
 
 // A run with its last round and its workers; 30 s is kWorkerPresence.
-#define GANNET_SELECT_RUN_STATUS                                                          \
-  "SELECT r.run_id, r.config::text AS created_config, "                                   \
-  "nullif(gannet.config_of(r.run_id, r.weights_version + 1), r.config)::text AS config, " \
-  "nullif(gannet.config_of(r.run_id, r.weights_version + 2), "                            \
-  "gannet.config_of(r.run_id, r.weights_version + 1))::text AS next_config, "             \
-  "(SELECT coalesce(max(h.from_round), 0) FROM gannet.run_change h "                      \
-  "WHERE h.run_id = r.run_id) AS settings_round, r.usual_unit_us, "                       \
-  "(SELECT coalesce(sum(w.wasted_image_count), 0)::bigint FROM gannet.worker w "          \
-  "WHERE w.run_id = r.run_id) AS wasted_image_count, "                                    \
-  "r.state::text AS state, r.state_reason, "                                              \
-  "r.weights_version, s.round, s.epoch, s.gradient_count, s.image_count, "                \
-  "s.discriminator_loss, s.generator_loss, s.real_accuracy, s.fake_accuracy, s.seconds, " \
-  "(SELECT count(*) FROM gannet.worker w WHERE w.run_id = r.run_id AND NOT w.signed_off " \
-  "AND w.last_seen > c.now - interval '30 seconds') AS worker_count, "                    \
-  "(SELECT coalesce(sum(w.accepted_image_count), 0)::bigint FROM gannet.worker w "        \
-  "WHERE w.run_id = r.run_id) AS accepted_image_count "                                   \
-  "FROM gannet.run r CROSS JOIN (SELECT gannet.clock_now() AS now) c "                    \
+#define GANNET_SELECT_RUN_STATUS                                                                  \
+  "SELECT r.run_id, r.config::text AS created_config, "                                           \
+  "nullif(gannet.config_of(r.run_id, r.weights_version + 1), r.config)::text AS config, "         \
+  "nullif(gannet.config_of(r.run_id, r.weights_version + 2), "                                    \
+  "gannet.config_of(r.run_id, r.weights_version + 1))::text AS next_config, "                     \
+  "(SELECT coalesce(max(h.from_round), 0) FROM gannet.run_change h "                              \
+  "WHERE h.run_id = r.run_id) AS settings_round, r.usual_unit_us, "                               \
+  "(SELECT coalesce(sum(w.wasted_image_count), 0)::bigint FROM gannet.worker w "                  \
+  "WHERE w.run_id = r.run_id) AS wasted_image_count, "                                            \
+  "r.state::text AS state, r.state_reason, "                                                      \
+  "r.weights_version, b.version AS best_version, b.distance AS best_distance, s.round, s.epoch, " \
+  "s.gradient_count, s.image_count, "                                                             \
+  "s.discriminator_loss, s.generator_loss, s.real_accuracy, s.fake_accuracy, s.seconds, "         \
+  "(SELECT count(*) FROM gannet.worker w WHERE w.run_id = r.run_id AND NOT w.signed_off "         \
+  "AND w.last_seen > c.now - interval '30 seconds') AS worker_count, "                            \
+  "(SELECT coalesce(sum(w.accepted_image_count), 0)::bigint FROM gannet.worker w "                \
+  "WHERE w.run_id = r.run_id) AS accepted_image_count "                                           \
+  "FROM gannet.run r CROSS JOIN (SELECT gannet.clock_now() AS now) c "                            \
+  "LEFT JOIN gannet.best_weights b ON b.run_id = r.run_id "                                       \
   "LEFT JOIN gannet.round_summary s ON s.run_id = r.run_id AND s.round = r.weights_version "
 constexpr SqlStatement kFindRun = {"find_run", GANNET_SELECT_RUN_STATUS "WHERE r.name = $1", true};
 constexpr SqlStatement kGetRunStatus = {
@@ -105,9 +107,7 @@ constexpr SqlStatement kPublishRound = {
     "$7::bigint, $8::boolean, $9::smallint, $10::bytea, $11::bigint, $12::bigint, $13::integer, "
     "$14::integer, $15::double precision, $16::double precision, $17::double precision, "
     "$18::double precision, $19::double precision, $20::bigint[], $21::integer[], "
-    "$22::integer[], $23::bigint[], $24::boolean)"};
-constexpr SqlStatement kRequireSettings = {
-    "require_settings", "SELECT gannet.require_settings($1::bigint, $2::bigint)"};
+    "$22::integer[], $23::bigint[], $24::boolean, $25::bigint)"};
 constexpr char kCopyWeights[] =
     "COPY gannet.weights_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
 constexpr char kCopyAdam[] =
@@ -119,6 +119,23 @@ constexpr SqlStatement kReap = {
 
 constexpr SqlStatement kPrepareRound = {
     "prepare_round", "SELECT gannet.prepare_round($1::bigint, $2, $3::bigint, $4::bigint)"};
+
+constexpr SqlStatement kKeepBest = {
+    "keep_best",
+    "SELECT gannet.keep_best($1::bigint, $2, $3::bigint, $4::bigint, $5::double precision, "
+    "$6::smallint, $7::bytea, $8::bigint) AS turn"};
+constexpr SqlStatement kBestRecord = {
+    "best_record",
+    "SELECT version, distance, codec, sha256, payload_bytes, turn "
+    "FROM gannet.best_weights WHERE run_id = $1::bigint",
+    true};
+constexpr SqlStatement kBestBytes = {
+    "best_bytes",
+    "SELECT data FROM gannet.best_blob WHERE run_id = $1::bigint AND turn % 2 = $2::bigint % 2 "
+    "AND turn = $2::bigint ORDER BY seq",
+    true};
+constexpr char kCopyBest[] =
+    "COPY gannet.best_blob (run_id, turn, seq, data) FROM STDIN (FORMAT binary)";
 
 constexpr SqlStatement kRunState = {
     "run_state", "SELECT state::text AS state FROM gannet.run WHERE run_id = $1::bigint", true};
@@ -267,6 +284,9 @@ absl::StatusOr<RunStatus> ReadRunStatus(const SqlRows& rows) {
   status.state_reason = row.Text("state_reason");
   status.weights_version = WeightsVersion(row.Int("weights_version"));
   if (!row.IsNull("round")) status.last_round = ReadSummary(row);
+  if (!row.IsNull("best_version")) {
+    status.best = {WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
+  }
   status.worker_count = static_cast<int>(row.Int("worker_count"));
   status.accepted_image_count = row.Int("accepted_image_count");
   GANNET_ASSIGN_OR_RETURN(status.state, RunStateFromName(row.Text("state")));
@@ -351,10 +371,10 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
           restore.Text(RunArchiveToJson({request.config, request.changes, request.workers}));
           GANNET_RETURN_IF_ERROR(transaction.Execute(kRestoreRun, restore).status());
         }
-        GANNET_RETURN_IF_ERROR(WriteVersionRows(transaction, kCopyWeights, run, request.version,
-                                                *request.weights.bytes));
-        return WriteVersionRows(transaction, kCopyAdam, run, request.version,
-                                *request.adam_state.bytes);
+        GANNET_RETURN_IF_ERROR(WriteBlobRows(transaction, kCopyWeights, run,
+                                             request.version.value(), *request.weights.bytes));
+        return WriteBlobRows(transaction, kCopyAdam, run, request.version.value(),
+                             *request.adam_state.bytes);
       });
   if (!status.ok()) return status;
   return run;
@@ -480,18 +500,15 @@ absl::Status PgStore::Publish(const PublishRequest& request) {
       .Double(summary.seconds)
       .IntArray(consumed);
   AddUnits(params, request.next_units);
-  params.Bool(request.finished);
-  SqlParams settings = RunParams(request.run);
-  settings.Int(request.settings_round.value());
-  const WeightsVersion version(request.expected_version.value() + 1);
+  params.Bool(request.finished).Int(request.settings_round.value());
+  const int64_t version = request.expected_version.value() + 1;
   return bulk_pool_.RunInTransaction(
       "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
         GANNET_RETURN_IF_ERROR(transaction.Execute(kPublishRound, params).status());
-        GANNET_RETURN_IF_ERROR(transaction.Execute(kRequireSettings, settings).status());
-        GANNET_RETURN_IF_ERROR(WriteVersionRows(transaction, kCopyWeights, request.run, version,
-                                                *request.weights.bytes));
-        return WriteVersionRows(transaction, kCopyAdam, request.run, version,
-                                *request.adam_state.bytes);
+        GANNET_RETURN_IF_ERROR(
+            WriteBlobRows(transaction, kCopyWeights, request.run, version, *request.weights.bytes));
+        return WriteBlobRows(transaction, kCopyAdam, request.run, version,
+                             *request.adam_state.bytes);
       });
 }
 
@@ -507,6 +524,43 @@ absl::Status PgStore::PrepareRound(RunId run, const Leadership& leadership, Roun
   SqlParams params = FenceParams(run, leadership);
   params.Int(round.value());
   return pool_.Execute(kPrepareRound, params).status();
+}
+
+absl::Status PgStore::KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
+                               const Payload& weights) {
+  GANNET_RETURN_IF_ERROR(ValidateKeepBest(best, weights));
+  SqlParams params = FenceParams(run, leadership);
+  params.Int(best.version.value()).Double(best.distance);
+  AddPayload(params, weights);
+  return bulk_pool_.RunInTransaction(
+      "keep_best", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kKeepBest, params));
+        SqlRow row(rows, 0);
+        const int64_t turn = row.Int("turn");
+        GANNET_RETURN_IF_ERROR(row.status());
+        return WriteBlobRows(transaction, kCopyBest, run, turn, *weights.bytes);
+      });
+}
+
+absl::StatusOr<Store::BestSnapshot> PgStore::LoadBest(RunId run) {
+  BestSnapshot snapshot;
+  const absl::Status status = bulk_pool_.RunInTransaction(
+      "load_best", SqlIsolation::kRepeatableRead,
+      [&](BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const SqlRows rows,
+                                transaction.Execute(kBestRecord, RunParams(run)));
+        if (rows.empty()) return absl::NotFoundError("no weights are kept as the best yet");
+        SqlRow row(rows, 0);
+        snapshot.best = {WeightsVersion(row.Int("version")), row.Double("distance")};
+        GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
+        SqlParams params = RunParams(run);
+        params.Int(row.Int("turn"));
+        GANNET_ASSIGN_OR_RETURN(snapshot.weights,
+                                ReadPayload(transaction, kBestBytes, params, record));
+        return absl::OkStatus();
+      });
+  if (!status.ok()) return status;
+  return snapshot;
 }
 
 absl::Status PgStore::SetRunState(RunId run, RunState to, const std::string& reason) {

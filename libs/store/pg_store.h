@@ -36,6 +36,9 @@ class PgStore final : public Store {
   absl::Status Publish(const PublishRequest& request) override;
   absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) override;
   absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) override;
+  absl::Status KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
+                        const Payload& weights) override;
+  absl::StatusOr<BestSnapshot> LoadBest(RunId run) override;
   absl::Status SetRunState(RunId run, RunState state, const std::string& reason) override;
   absl::StatusOr<Round> ChangeSettings(RunId run, const RunConfig& config,
                                        const std::string& reason) override;

@@ -15,6 +15,7 @@
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/data/sliced_wasserstein.h"
 #include "libs/gan/gan.h"
+#include "libs/tensor/codec.h"
 #include "services/coordinator/sample_writer.h"
 
 namespace gannet {
@@ -68,19 +69,12 @@ BestKeeper::BestKeeper(const std::string& directory,
       reference_(std::move(reference)),
       log_(log),
       metrics_(metrics),
-      thread_([this] { Loop(); }) {}
+      queue_(1, [this](const TrainingState& state) { MeasureOffered(state); }) {}
 
-BestKeeper::~BestKeeper() {
-  {
-    MutexLock lock(mu_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  thread_.join();
-}
-
-void BestKeeper::Begin(const RunConfig& config, WeightsVersion version) {
+void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
+                       const std::optional<BestWeights>& handed_on, HandOn hand_on) {
   Await();
+  hand_on_ = std::move(hand_on);
   std::vector<Line> lines;
   if (IsOfRun(best_path_, config, version)) {
     lines = ReadTable(table_path_);
@@ -91,6 +85,8 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version) {
   }
   double best = std::numeric_limits<double>::infinity();
   for (const Line& line : lines) best = std::min(best, line.distance);
+  is_handed_on_ = lines.empty() || (handed_on.has_value() && handed_on->distance <= best);
+  if (handed_on.has_value()) best = std::min(best, handed_on->distance);
   if (const absl::Status written = WriteFileAtomically(table_path_, TableText(lines));
       !written.ok()) {
     log_.Warning("the table of image quality cannot be written", {{"reason", written}});
@@ -99,50 +95,58 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version) {
     metrics_.image_distance.Set(lines.back().distance);
     metrics_.best_image_distance.Set(best);
   }
-  MutexLock lock(mu_);
-  best_ = best;
-  measured_.reset();
-  if (!lines.empty()) measured_ = WeightsVersion(lines.back().round);
-}
-
-void BestKeeper::Offer(const RunConfig& config, const Store::Snapshot& snapshot,
-                       const std::vector<RoundSummary>& history) {
-  MutexLock lock(mu_);
-  if (busy_ || waiting_.has_value() || measured_ == snapshot.version) return;
-  waiting_ = Job{config, snapshot, history};
-  changed_.NotifyAll();
-}
-
-void BestKeeper::Await() {
-  MutexLock lock(mu_);
-  while (busy_ || waiting_.has_value()) changed_.Wait(mu_);
-}
-
-void BestKeeper::Loop() {
-  while (true) {
-    Job job;
-    {
-      MutexLock lock(mu_);
-      while (!stopping_ && !waiting_.has_value()) changed_.Wait(mu_);
-      if (stopping_) return;
-      job = *std::move(waiting_);
-      waiting_.reset();
-      busy_ = true;
-    }
-    if (const absl::Status status = Measure(job); !status.ok()) {
-      log_.Warning("image quality could not be measured",
-                   {{"round", job.snapshot.version.value()}, {"reason", status}});
-    }
+  {
     MutexLock lock(mu_);
-    busy_ = false;
-    changed_.NotifyAll();
+    best_ = best;
+    measured_.reset();
+    if (!lines.empty()) measured_ = WeightsVersion(lines.back().round);
+  }
+  HandOnBest();
+}
+
+void BestKeeper::HandOnBest() {
+  if (is_handed_on_ || !hand_on_) return;
+  const absl::Status status = ReadAndHandOn();
+  is_handed_on_ = status.ok();
+  if (!status.ok()) {
+    log_.Warning("the best weights are not in the database yet", {{"reason", status}});
   }
 }
 
-absl::Status BestKeeper::Measure(const Job& job) {
-  const RunConfig& config = job.config;
-  const int64_t round = job.snapshot.version.value();
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config, job.snapshot));
+absl::Status BestKeeper::ReadAndHandOn() {
+  double distance = 0;
+  {
+    MutexLock lock(mu_);
+    distance = best_;
+  }
+  GANNET_ASSIGN_OR_RETURN(const Checkpoint best, ReadCheckpointFile(best_path_));
+  const TensorBundle shown = best.config.adam.keeps_average()
+                                 ? AveragedWeights(best.weights, best.adam_state)
+                                 : best.weights;
+  GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(shown, Codec::kFp32));
+  return hand_on_({best.version, distance}, Payload::FromBytes(Codec::kFp32, std::move(bytes)));
+}
+
+void BestKeeper::Offer(TrainingState state) {
+  {
+    MutexLock lock(mu_);
+    if (measured_ == state.snapshot.version) return;
+  }
+  queue_.PushIfIdle(std::move(state));
+}
+
+void BestKeeper::MeasureOffered(const TrainingState& state) {
+  if (const absl::Status status = Measure(state); !status.ok()) {
+    log_.Warning("image quality could not be measured",
+                 {{"round", state.snapshot.version.value()}, {"reason", status}});
+  }
+  HandOnBest();
+}
+
+absl::Status BestKeeper::Measure(const TrainingState& state) {
+  const RunConfig& config = state.config;
+  const int64_t round = state.snapshot.version.value();
+  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config, state.snapshot));
   GANNET_ASSIGN_OR_RETURN(
       const ImageBatch batch,
       GenerateImages(config.model, weights, config.seed, static_cast<int>(reference_->count)));
@@ -157,10 +161,11 @@ absl::Status BestKeeper::Measure(const Job& job) {
   const bool is_best = distance < best;
   if (is_best) {
     GANNET_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
-                            CheckpointFromSnapshot(config, job.snapshot, job.history));
+                            CheckpointFromSnapshot(config, state.snapshot, state.history));
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(best_path_).parent_path(), error);
     GANNET_RETURN_IF_ERROR(WriteCheckpointFile(best_path_, checkpoint));
+    is_handed_on_ = false;
     MutexLock lock(mu_);
     best_ = best = distance;
   }
@@ -176,7 +181,7 @@ absl::Status BestKeeper::Measure(const Job& job) {
     return absl::UnavailableError(absl::StrCat("cannot be written: ", table_path_));
   }
   MutexLock lock(mu_);
-  measured_ = job.snapshot.version;
+  measured_ = state.snapshot.version;
   return absl::OkStatus();
 }
 

@@ -1,19 +1,19 @@
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "absl/status/status.h"
+#include "libs/base/job_queue.h"
 #include "libs/base/mutex.h"
 #include "libs/data/reference_images.h"
 #include "libs/domain/run_config.h"
-#include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
 #include "services/coordinator/coordinator_metrics.h"
+#include "services/coordinator/training_state.h"
 
 namespace gannet {
 
@@ -22,40 +22,40 @@ namespace gannet {
 // get worse again. Losses do not tell, as each network's depends on the other one.
 //   DIRECTORY/quality.csv                   round,distance
 //   DIRECTORY/checkpoints/best.safetensors  the state of the line with the least distance
-// What cannot be measured or written costs a warning.
+// The weights that were measured are handed on, too, so that they outlive the folder. What cannot
+// be measured, written or handed on costs a warning; handing on is tried again with the next state
+// and the next Begin.
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: everything passed by reference outlives it. The destructor waits for the
 // measurement in work and drops the next.
 class BestKeeper {
  public:
+  // Where the best weights of a run are handed on to (Store::KeepBest). Called from the thread.
+  using HandOn = std::function<absl::Status(const BestWeights& best, const Payload& weights)>;
+
   BestKeeper(const std::string& directory, std::shared_ptr<const ReferenceImages> reference,
              Logger& log, CoordinatorMetrics& metrics);
-  ~BestKeeper();
-  BestKeeper(const BestKeeper&) = delete;
-  BestKeeper& operator=(const BestKeeper&) = delete;
 
   // Somebody begins to lead that run at this version. Files of the same run go on; lines beyond the
-  // version, and files of another run, are removed.
-  void Begin(const RunConfig& config, WeightsVersion version);
+  // version, and files of another run, are removed. `best` is what was handed on last by whoever
+  // led before, perhaps on another machine.
+  void Begin(const RunConfig& config, WeightsVersion version,
+             const std::optional<BestWeights>& best, HandOn hand_on);
 
   // Measures this state soon: of the generator's average where one is kept. Left out while another
   // one is being measured, and when it was the last one that was.
-  void Offer(const RunConfig& config, const Store::Snapshot& snapshot,
-             const std::vector<RoundSummary>& history);
+  void Offer(TrainingState state);
 
   // Waits until everything that was taken is measured.
-  void Await();
+  void Await() { queue_.Await(); }
 
  private:
-  struct Job {
-    RunConfig config;
-    Store::Snapshot snapshot;
-    std::vector<RoundSummary> history;
-  };
-
-  void Loop();
-  absl::Status Measure(const Job& job);
+  void MeasureOffered(const TrainingState& state);
+  absl::Status Measure(const TrainingState& state);
+  // Hands on what best.safetensors holds, if that has not been done.
+  void HandOnBest();
+  absl::Status ReadAndHandOn();
 
   const std::string table_path_;
   const std::string best_path_;
@@ -64,14 +64,13 @@ class BestKeeper {
   CoordinatorMetrics& metrics_;
 
   Mutex mu_;
-  CondVar changed_;
-  std::optional<Job> waiting_ ABSL_GUARDED_BY(mu_);
-  bool busy_ ABSL_GUARDED_BY(mu_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  // Of the run; infinite before the first. Only changed while busy, or by Begin.
+  // Of the run; infinite before the first. Only changed while a state is measured, or by Begin.
   double best_ ABSL_GUARDED_BY(mu_) = std::numeric_limits<double>::infinity();
   std::optional<WeightsVersion> measured_ ABSL_GUARDED_BY(mu_);  // last
-  std::thread thread_;
+  // Only used while a state is measured, or by Begin.
+  HandOn hand_on_;
+  bool is_handed_on_ = true;       // nothing better than what was handed on last is in the file
+  JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 
 }  // namespace gannet

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "absl/strings/numbers.h"
@@ -41,6 +42,16 @@ class BestKeeperTest : public ::testing::Test {
         folder_, std::make_shared<ReferenceImages>(std::move(reference)), NullLogger(), metrics_);
   }
 
+  // As a leader begins, whose database takes or refuses what is handed on.
+  void Begin(BestKeeper& keeper, int64_t version) {
+    keeper.Begin(config_, WeightsVersion(version), stored_,
+                 [this](const BestWeights& best, const Payload& weights) {
+                   if (refused_.ok()) stored_ = best;
+                   if (refused_.ok()) stored_weights_ = weights;
+                   return refused_;
+                 });
+  }
+
   void Measure(BestKeeper& keeper, int64_t version, Kind kind) {
     TensorBundle weights = InitialWeights(config_.model, 1);
     if (kind == Kind::kGrey) {
@@ -50,7 +61,7 @@ class BestKeeperTest : public ::testing::Test {
         WeightsVersion(version),
         Payload::FromBytes(Codec::kFp32, *EncodeBundle(weights, Codec::kFp32)),
         TestAdamState(config_, 0.5f)};
-    keeper.Offer(config_, snapshot, {});
+    keeper.Offer({config_, snapshot, {}});
     keeper.Await();
   }
 
@@ -79,6 +90,9 @@ class BestKeeperTest : public ::testing::Test {
   Metrics registry_;
   CoordinatorMetrics metrics_{registry_};
   std::string folder_;
+  std::optional<BestWeights> stored_;
+  Payload stored_weights_;
+  absl::Status refused_;
 
  private:
   std::vector<std::string> Lines() const {
@@ -102,7 +116,7 @@ class BestKeeperTest : public ::testing::Test {
 
 TEST_F(BestKeeperTest, TheStateWithTheLeastDistanceIsKept) {
   const auto keeper = MakeKeeper();
-  keeper->Begin(config_, WeightsVersion(0));
+  Begin(*keeper, 0);
   Measure(*keeper, 10, Kind::kGrey);
   Measure(*keeper, 20, Kind::kUntrained);
   Measure(*keeper, 30, Kind::kGrey);
@@ -118,14 +132,14 @@ TEST_F(BestKeeperTest, TheStateWithTheLeastDistanceIsKept) {
 
 TEST_F(BestKeeperTest, ARestartGoesOnWithTheBestSoFar) {
   auto keeper = MakeKeeper();
-  keeper->Begin(config_, WeightsVersion(0));
+  Begin(*keeper, 0);
   Measure(*keeper, 10, Kind::kGrey);
   Measure(*keeper, 20, Kind::kUntrained);
   Measure(*keeper, 30, Kind::kUntrained);
   const int64_t best = Best()->version.value();
 
   keeper = MakeKeeper();
-  keeper->Begin(config_, WeightsVersion(25));
+  Begin(*keeper, 25);
   EXPECT_THAT(Rounds(), ElementsAre(10, 20)) << "round 30 is not published";
   Measure(*keeper, 30, Kind::kGrey);
 
@@ -135,27 +149,75 @@ TEST_F(BestKeeperTest, ARestartGoesOnWithTheBestSoFar) {
 
 TEST_F(BestKeeperTest, AnotherRunBeginsAnew) {
   auto keeper = MakeKeeper();
-  keeper->Begin(config_, WeightsVersion(0));
+  Begin(*keeper, 0);
   Measure(*keeper, 10, Kind::kUntrained);
   config_.seed += 1;
+  stored_.reset();
 
   keeper = MakeKeeper();
-  keeper->Begin(config_, WeightsVersion(20));
+  Begin(*keeper, 20);
 
   EXPECT_THAT(Rounds(), IsEmpty());
   EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
   Measure(*keeper, 30, Kind::kGrey);
-  EXPECT_EQ(Best()->version, WeightsVersion(30));
+  ASSERT_OK_AND_ASSIGN(const Checkpoint best, Best());
+  EXPECT_EQ(best.version, WeightsVersion(30));
+}
+
+TEST_F(BestKeeperTest, TheBestWeightsAreHandedOn) {
+  const auto keeper = MakeKeeper();
+  Begin(*keeper, 0);
+  EXPECT_EQ(stored_, std::nullopt);
+  Measure(*keeper, 10, Kind::kGrey);
+  Measure(*keeper, 20, Kind::kUntrained);
+
+  ASSERT_OK_AND_ASSIGN(const Checkpoint best, Best());
+  const std::vector<double> distances = Distances();
+  ASSERT_TRUE(stored_.has_value());
+  EXPECT_EQ(stored_->version, best.version);
+  EXPECT_NEAR(stored_->distance, std::min(distances[0], distances[1]), 1e-6);
+  EXPECT_EQ(*stored_weights_.bytes, *EncodeBundle(best.weights, Codec::kFp32));
+}
+
+TEST_F(BestKeeperTest, WhatCouldNotBeHandedOnIsTriedAgain) {
+  auto keeper = MakeKeeper();
+  Begin(*keeper, 0);
+  refused_ = absl::UnavailableError("the database is away");
+  Measure(*keeper, 10, Kind::kUntrained);
+  EXPECT_EQ(stored_, std::nullopt);
+  refused_ = absl::OkStatus();
+
+  Measure(*keeper, 20, Kind::kUntrained);  // as good as the first, not better
+  ASSERT_TRUE(stored_.has_value());
+  EXPECT_EQ(stored_->version, WeightsVersion(10));
+
+  stored_.reset();
+  keeper = MakeKeeper();
+  Begin(*keeper, 20);
+  ASSERT_TRUE(stored_.has_value()) << "a database restored from a backup";
+  EXPECT_EQ(stored_->version, WeightsVersion(10));
+}
+
+TEST_F(BestKeeperTest, OnAnotherMachineOnlyWhatIsBetterThanBeforeIsKept) {
+  stored_ = {WeightsVersion(5), 0.0};
+  const auto keeper = MakeKeeper();
+  Begin(*keeper, 8);
+
+  Measure(*keeper, 10, Kind::kUntrained);
+
+  EXPECT_EQ(stored_->version, WeightsVersion(5));
+  EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Rounds(), ElementsAre(10));
 }
 
 TEST_F(BestKeeperTest, WhatCannotBeMeasuredIsLeftOut) {
   const auto keeper = MakeKeeper();
-  keeper->Begin(config_, WeightsVersion(0));
+  Begin(*keeper, 0);
 
-  keeper->Offer(config_,
-                {WeightsVersion(10), Payload::FromBytes(Codec::kFp32, "no weights"),
-                 TestAdamState(config_, 0.5f)},
-                {});
+  const Store::Snapshot snapshot = {WeightsVersion(10),
+                                    Payload::FromBytes(Codec::kFp32, "no weights"),
+                                    TestAdamState(config_, 0.5f)};
+  keeper->Offer({config_, snapshot, {}});
   keeper->Await();
 
   EXPECT_THAT(Rounds(), IsEmpty());

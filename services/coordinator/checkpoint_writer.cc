@@ -1,77 +1,53 @@
 #include "services/coordinator/checkpoint_writer.h"
 
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/checkpoint.h"
 
 namespace gannet {
+namespace {
+
+// A state is three times as large as the weights.
+constexpr size_t kMaxWaiting = 3;
+
+}  // namespace
 
 CheckpointWriter::CheckpointWriter(std::string directory, int keep, Logger& log)
     : directory_(std::move(directory)),
       keep_(static_cast<size_t>(keep)),
       log_(log),
-      thread_([this] { Loop(); }) {}
+      queue_(kMaxWaiting, [this](const TrainingState& state) { WriteOffered(state); }) {}
 
-CheckpointWriter::~CheckpointWriter() {
-  {
-    MutexLock lock(mu_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  thread_.join();
-}
-
-void CheckpointWriter::Offer(const RunConfig& config, const Store::Snapshot& snapshot,
-                             const std::vector<RoundSummary>& history) {
-  MutexLock lock(mu_);
-  waiting_ = Job{config, snapshot, history};
-  changed_.NotifyAll();
-}
-
-absl::Status CheckpointWriter::Write(const RunConfig& config, const Store::Snapshot& snapshot,
-                                     const std::vector<RoundSummary>& history) {
-  {
-    MutexLock lock(mu_);
-    waiting_.reset();
-    while (busy_) changed_.Wait(mu_);
-    busy_ = true;
-  }
-  absl::Status status = WriteJob({config, snapshot, history});
-  MutexLock lock(mu_);
-  busy_ = false;
-  changed_.NotifyAll();
-  return status;
-}
-
-void CheckpointWriter::Loop() {
-  while (true) {
-    Job job;
-    {
-      MutexLock lock(mu_);
-      while (!stopping_ && (busy_ || !waiting_.has_value())) changed_.Wait(mu_);
-      if (stopping_) return;
-      job = *std::move(waiting_);
-      waiting_.reset();
-      busy_ = true;
-    }
-    const absl::Status status = WriteJob(job);
-    if (!status.ok()) {
-      log_.Warning("checkpoint cannot be written, the older ones stay",
-                   {{"round", job.snapshot.version.value()}, {"reason", status}});
-    }
-    MutexLock lock(mu_);
-    busy_ = false;
-    changed_.NotifyAll();
+void CheckpointWriter::Offer(TrainingState state) {
+  const std::optional<TrainingState> left_out = queue_.Push(std::move(state));
+  if (left_out.has_value()) {
+    log_.Warning("checkpoint left out, the disk is slower than the rounds",
+                 {{"round", left_out->snapshot.version.value()}});
   }
 }
 
-absl::Status CheckpointWriter::WriteJob(const Job& job) {
+absl::Status CheckpointWriter::Write(const TrainingState& state) {
+  queue_.Await();
+  return WriteFile(state);
+}
+
+void CheckpointWriter::WriteOffered(const TrainingState& state) {
+  if (const absl::Status status = WriteFile(state); !status.ok()) {
+    log_.Warning("checkpoint cannot be written, the older ones stay",
+                 {{"round", state.snapshot.version.value()}, {"reason", status}});
+  }
+}
+
+absl::Status CheckpointWriter::WriteFile(const TrainingState& state) {
   GANNET_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
-                          CheckpointFromSnapshot(job.config, job.snapshot, job.history));
+                          CheckpointFromSnapshot(state.config, state.snapshot, state.history));
+  MutexLock lock(file_mu_);
   std::error_code error;
   std::filesystem::create_directories(directory_, error);
   if (error) {

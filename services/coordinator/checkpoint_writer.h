@@ -1,15 +1,12 @@
 #pragma once
 
-#include <optional>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "absl/status/status.h"
+#include "libs/base/job_queue.h"
 #include "libs/base/mutex.h"
-#include "libs/domain/run_config.h"
-#include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
+#include "services/coordinator/training_state.h"
 
 namespace gannet {
 
@@ -22,43 +19,27 @@ namespace gannet {
 // the next.
 class CheckpointWriter {
  public:
-  // The folder is made when the first file is written.
+  // The folder is made when the first file is written. `keep` is at least 1.
   CheckpointWriter(std::string directory, int keep, Logger& log);
-  ~CheckpointWriter();
-  CheckpointWriter(const CheckpointWriter&) = delete;
-  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // Writes this state soon, with the settings that hold for the round after it. While one is being
-  // written the newest offered waits.
-  void Offer(const RunConfig& config, const Store::Snapshot& snapshot,
-             const std::vector<RoundSummary>& history);
+  // Writes this state soon, after those offered before. Where the disk is slower than the rounds
+  // are, the oldest that waits is left out, with a warning: never while fewer than three wait.
+  void Offer(TrainingState state);
 
-  // Writes this state now, after what is in work, and drops what waits.
+  // Writes this state now, after all that were offered.
   // Returns: UNAVAILABLE - it cannot be written, with the system's reason; INVALID_ARGUMENT - the
   // snapshot is not that of such a run.
-  absl::Status Write(const RunConfig& config, const Store::Snapshot& snapshot,
-                     const std::vector<RoundSummary>& history);
+  absl::Status Write(const TrainingState& state);
 
  private:
-  struct Job {
-    RunConfig config;
-    Store::Snapshot snapshot;
-    std::vector<RoundSummary> history;
-  };
-
-  void Loop();
-  absl::Status WriteJob(const Job& job);
+  void WriteOffered(const TrainingState& state);
+  absl::Status WriteFile(const TrainingState& state);
 
   const std::string directory_;
   const size_t keep_;
   Logger& log_;
-
-  Mutex mu_;
-  CondVar changed_;
-  std::optional<Job> waiting_ ABSL_GUARDED_BY(mu_);
-  bool busy_ ABSL_GUARDED_BY(mu_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread thread_;
+  Mutex file_mu_;                  // held while a file is written
+  JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 
 }  // namespace gannet

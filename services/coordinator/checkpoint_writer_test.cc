@@ -24,9 +24,11 @@ class CheckpointWriterTest : public ::testing::Test {
   }
   ~CheckpointWriterTest() override { std::filesystem::remove_all(folder_); }
 
-  Store::Snapshot Snapshot(int64_t version) const {
-    return {WeightsVersion(version), TestWeights(config_, static_cast<float>(version)),
-            TestAdamState(config_, 0.5f)};
+  TrainingState State(int64_t version) const {
+    const Store::Snapshot snapshot = {WeightsVersion(version),
+                                      TestWeights(config_, static_cast<float>(version)),
+                                      TestAdamState(config_, 0.5f)};
+    return {config_, snapshot, {}};
   }
 
   const RunConfig config_ = TinyRunConfig("faces");
@@ -35,7 +37,7 @@ class CheckpointWriterTest : public ::testing::Test {
 
 TEST_F(CheckpointWriterTest, KeepsTheNewest) {
   CheckpointWriter writer(folder_ + "/checkpoints", 2, NullLogger());
-  for (const int64_t version : {1, 2, 3}) ASSERT_OK(writer.Write(config_, Snapshot(version), {}));
+  for (const int64_t version : {1, 2, 3}) ASSERT_OK(writer.Write(State(version)));
 
   EXPECT_THAT(ListCheckpoints(folder_ + "/checkpoints"),
               ElementsAre(CheckpointPath(folder_ + "/checkpoints", WeightsVersion(2)),
@@ -46,20 +48,34 @@ TEST_F(CheckpointWriterTest, KeepsTheNewest) {
   EXPECT_EQ(last.weights.tensors()[0].f32()[0], 3);
 }
 
-TEST_F(CheckpointWriterTest, WhatIsOfferedIsWrittenBesideOrGivesWayToANewerOne) {
+TEST_F(CheckpointWriterTest, AFewThatComeAtOnceAreAllWritten) {
   CheckpointWriter writer(folder_, 100, NullLogger());
-  for (int64_t version = 1; version <= 20; ++version) writer.Offer(config_, Snapshot(version), {});
-  ASSERT_OK(writer.Write(config_, Snapshot(21), {}));
+  for (const int64_t version : {1, 2, 3}) writer.Offer(State(version));
+  ASSERT_OK(writer.Write(State(4)));
 
   const std::vector<std::string> files = ListCheckpoints(folder_);
-  EXPECT_EQ(files.back(), CheckpointPath(folder_, WeightsVersion(21)));
+  EXPECT_THAT(files, SizeIs(4));
+  for (const std::string& file : files) EXPECT_OK(ReadCheckpointFile(file));
+}
+
+TEST_F(CheckpointWriterTest, OfManyTheNewestAreWritten) {
+  CheckpointWriter writer(folder_, 100, NullLogger());
+  for (int64_t version = 1; version <= 20; ++version) writer.Offer(State(version));
+  ASSERT_OK(writer.Write(State(21)));
+
+  const std::vector<std::string> files = ListCheckpoints(folder_);
+  ASSERT_GE(files.size(), 4u);
+  for (int64_t version = 18; version <= 21; ++version) {
+    EXPECT_EQ(files[files.size() - static_cast<size_t>(22 - version)],
+              CheckpointPath(folder_, WeightsVersion(version)));
+  }
   for (const std::string& file : files) EXPECT_OK(ReadCheckpointFile(file));
 }
 
 TEST_F(CheckpointWriterTest, AFolderThatCannotBeMadeIsAnError) {
   CheckpointWriter writer("/proc/nothing", 2, NullLogger());
 
-  EXPECT_THAT(writer.Write(config_, Snapshot(1), {}), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(writer.Write(State(1)), StatusIs(absl::StatusCode::kUnavailable));
 }
 
 }  // namespace

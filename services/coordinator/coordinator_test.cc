@@ -599,7 +599,13 @@ TEST_F(CoordinatorOutputTest, QualityIsMeasuredFromTheFirstWeightsToTheLast) {
   EXPECT_EQ(lines[0], "round,distance");
   EXPECT_THAT(lines[1], ::testing::StartsWith("0,"));
   EXPECT_THAT(lines.back(), ::testing::StartsWith(absl::StrCat(kRounds, ",")));
-  EXPECT_OK(ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors"));
+  ASSERT_OK_AND_ASSIGN(const Checkpoint best,
+                       ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors"));
+  ASSERT_OK_AND_ASSIGN(const RunStatus status, backend_.store().FindRun(SmallRun().name));
+  ASSERT_TRUE(status.best.has_value());
+  EXPECT_EQ(status.best->version, best.version);
+  ASSERT_OK_AND_ASSIGN(const Store::BestSnapshot stored, backend_.store().LoadBest(status.run));
+  EXPECT_EQ(*stored.weights.bytes, *EncodeBundle(best.weights, Codec::kFp32));
 }
 
 TEST_F(CoordinatorOutputTest, ARestartAfterTheEndWritesTheResultsAgain) {

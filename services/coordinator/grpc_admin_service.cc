@@ -26,6 +26,10 @@ absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
   response.set_latest_sample_path(overview.view.latest_sample_path);
   response.set_waiting_for(overview.waiting_for);
   response.set_wasted_image_count(status.wasted_image_count);
+  if (status.best.has_value()) {
+    response.mutable_best()->set_version(status.best->version.value());
+    response.mutable_best()->set_distance(status.best->distance);
+  }
   *response.mutable_next_config() = ToProto(status.next_config);
   const RunConfig* before = &status.created_config;
   for (const SettingsChange& change : overview.changes) {

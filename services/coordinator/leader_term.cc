@@ -113,7 +113,12 @@ absl::Status LeaderTerm::Load() {
 
 absl::Status LeaderTerm::LoadHistory() {
   if (output_ == nullptr) return absl::OkStatus();
-  output_->Begin(config_, published_);
+  // By value: the last measurement may end after this term has.
+  const auto keep_best = [&store = store_, run = run_, leadership = leadership_](
+                             const BestWeights& best, const Payload& weights) {
+    return store.KeepBest(run, leadership, best, weights);
+  };
+  output_->Begin(config_, published_, status_.best, keep_best);
   Round after(0);
   while (true) {
     GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> page,

@@ -63,14 +63,15 @@ RunOutput::RunOutput(const RunOutputOptions& options, const RunConfig& config, C
   }
 }
 
-void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot) {
+void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot,
+                      const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on) {
   config_ = config;
   history_.clear();
   metrics_file_.Begin();
   if (best_.has_value()) {
-    best_->Begin(config, snapshot.version);
+    best_->Begin(config, snapshot.version, best, std::move(hand_on));
     // What untrained weights have shows later how far a training has come.
-    if (snapshot.version == WeightsVersion(0)) best_->Offer(config, snapshot, history_);
+    if (snapshot.version == WeightsVersion(0)) best_->Offer({config, snapshot, history_});
   }
   samples_.Offer(snapshot, snapshot.version == WeightsVersion(0) ? SampleNeed::kRequired
                                                                  : SampleNeed::kOptional);
@@ -87,13 +88,13 @@ void RunOutput::AddRound(const RoundSummary& round, const RunConfig& config,
   AddPastRound(round);
   const auto is_due = [&](int64_t every) { return every > 0 && round.round.value() % every == 0; };
   if (is_due(options_.sample_every)) samples_.Offer(snapshot, SampleNeed::kOptional);
-  if (is_due(options_.evaluate_every)) best_->Offer(config_, snapshot, history_);
-  if (is_due(options_.checkpoint_every)) checkpoints_.Offer(config_, snapshot, history_);
+  if (is_due(options_.evaluate_every)) best_->Offer({config_, snapshot, history_});
+  if (is_due(options_.checkpoint_every)) checkpoints_.Offer({config_, snapshot, history_});
 }
 
 absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
   samples_.Offer(snapshot, SampleNeed::kRequired);
-  GANNET_RETURN_IF_ERROR(checkpoints_.Write(config_, snapshot, history_));
+  GANNET_RETURN_IF_ERROR(checkpoints_.Write({config_, snapshot, history_}));
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
   const std::map<std::string, std::string> metadata = {
       {"format", "pt"}, {"run", config_.name}, {"rounds", absl::StrCat(snapshot.version.value())}};
@@ -104,7 +105,7 @@ absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
       generator_path, EncodeSafetensors(TensorsBelow(weights, "generator."), metadata)));
   if (best_.has_value()) {
     best_->Await();
-    best_->Offer(config_, snapshot, history_);
+    best_->Offer({config_, snapshot, history_});
     best_->Await();
   }
   samples_.Await();

@@ -53,8 +53,9 @@ class RunOutput {
                                                            CoordinatorMetrics& metrics);
 
   // Somebody begins to lead at this version; AddPastRound gives the history so far. `config` is
-  // what holds for the round after it.
-  void Begin(const RunConfig& config, const Store::Snapshot& snapshot);
+  // what holds for the round after it; `best` and `hand_on` are for BestKeeper.
+  void Begin(const RunConfig& config, const Store::Snapshot& snapshot,
+             const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on);
   void AddPastRound(const RoundSummary& round);
 
   // A round has been published; `config` is what holds for the next one.

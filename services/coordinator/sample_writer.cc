@@ -18,7 +18,7 @@ namespace {
 
 // Beyond these, required grids push out older ones; there are two of them in a run, the first and
 // the last.
-constexpr size_t kMaxJobs = 3;
+constexpr size_t kMaxWaiting = 3;
 
 // Small images are shown larger.
 constexpr int kSmallImageSize = 32;
@@ -46,16 +46,7 @@ SampleWriter::SampleWriter(std::string directory, const RunConfig& config, int i
       clock_(clock),
       log_(log),
       metrics_(metrics),
-      thread_([this] { Loop(); }) {}
-
-SampleWriter::~SampleWriter() {
-  {
-    MutexLock lock(mu_);
-    stopping_ = true;
-    changed_.NotifyAll();
-  }
-  thread_.join();
-}
+      queue_(kMaxWaiting, [this](const Store::Snapshot& snapshot) { DrawOffered(snapshot); }) {}
 
 absl::StatusOr<TensorBundle> WeightsToShow(const RunConfig& config,
                                            const Store::Snapshot& snapshot) {
@@ -69,19 +60,11 @@ absl::StatusOr<TensorBundle> WeightsToShow(const RunConfig& config,
 }
 
 void SampleWriter::Offer(const Store::Snapshot& snapshot, SampleNeed need) {
-  MutexLock lock(mu_);
-  if (need == SampleNeed::kOptional && (busy_ || !jobs_.empty())) {
+  if (need == SampleNeed::kRequired) {
+    queue_.Push(snapshot);
+  } else if (!queue_.PushIfIdle(snapshot)) {
     metrics_.samples_skipped.Increment();
-    return;
   }
-  if (jobs_.size() == kMaxJobs) jobs_.pop_front();
-  jobs_.push_back(snapshot);
-  changed_.NotifyAll();
-}
-
-void SampleWriter::Await() {
-  MutexLock lock(mu_);
-  while (busy_ || !jobs_.empty()) changed_.Wait(mu_);
 }
 
 std::string SampleWriter::latest_path() {
@@ -89,31 +72,17 @@ std::string SampleWriter::latest_path() {
   return latest_path_;
 }
 
-void SampleWriter::Loop() {
-  while (true) {
-    Store::Snapshot job;
-    {
-      MutexLock lock(mu_);
-      while (!stopping_ && jobs_.empty()) changed_.Wait(mu_);
-      if (stopping_) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
-      busy_ = true;
-    }
-    const absl::Duration start = clock_.Steady();
-    std::string path;
-    const absl::Status status = Draw(job, path);
-    if (status.ok()) {
-      metrics_.sample_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
-    } else {
-      log_.Warning("sample grid could not be drawn",
-                   {{"version", job.version.value()}, {"reason", status}});
-    }
-    MutexLock lock(mu_);
-    if (status.ok()) latest_path_ = path;
-    busy_ = false;
-    changed_.NotifyAll();
+void SampleWriter::DrawOffered(const Store::Snapshot& snapshot) {
+  const absl::Duration start = clock_.Steady();
+  std::string path;
+  if (const absl::Status status = Draw(snapshot, path); !status.ok()) {
+    log_.Warning("sample grid could not be drawn",
+                 {{"version", snapshot.version.value()}, {"reason", status}});
+    return;
   }
+  metrics_.sample_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
+  MutexLock lock(mu_);
+  latest_path_ = path;
 }
 
 absl::Status SampleWriter::Draw(const Store::Snapshot& snapshot, std::string& path) {

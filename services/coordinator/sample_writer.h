@@ -1,12 +1,11 @@
 #pragma once
 
-#include <deque>
 #include <string>
-#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
+#include "libs/base/job_queue.h"
 #include "libs/base/mutex.h"
 #include "libs/domain/run_config.h"
 #include "libs/exchange/store.h"
@@ -33,21 +32,18 @@ class SampleWriter {
  public:
   SampleWriter(std::string directory, const RunConfig& config, int image_count, Clock& clock,
                Logger& log, CoordinatorMetrics& metrics);
-  ~SampleWriter();
-  SampleWriter(const SampleWriter&) = delete;
-  SampleWriter& operator=(const SampleWriter&) = delete;
 
   // Draws the grid of this state soon: of the generator's average where one is kept.
   void Offer(const Store::Snapshot& snapshot, SampleNeed need);
 
   // Waits until everything that was taken is drawn.
-  void Await();
+  void Await() { queue_.Await(); }
 
   // Empty before the first.
   std::string latest_path();
 
  private:
-  void Loop();
+  void DrawOffered(const Store::Snapshot& snapshot);
   absl::Status Draw(const Store::Snapshot& snapshot, std::string& path);
 
   const std::string directory_;
@@ -58,13 +54,8 @@ class SampleWriter {
   CoordinatorMetrics& metrics_;
 
   Mutex mu_;
-  CondVar changed_;
-  std::deque<Store::Snapshot> jobs_
-      ABSL_GUARDED_BY(mu_);  // at most one optional and two required ones
-  bool busy_ ABSL_GUARDED_BY(mu_) = false;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::string latest_path_ ABSL_GUARDED_BY(mu_);
-  std::thread thread_;
+  JobQueue<Store::Snapshot> queue_;  // last, as its thread uses the others
 };
 
 // The weights in a snapshot to draw from and to give away: with the generator's average where one

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 #include "libs/base/hex.h"
@@ -27,6 +28,7 @@ constexpr char kKills[] = "killed";
 constexpr char kOutcomes[] = "outcome";
 constexpr char kStrikes[] = "strike";
 constexpr char kRestarts[] = "database";
+constexpr char kServerAway[] = "database server away";
 
 // Of the class, unless the settings say otherwise.
 constexpr char kLease[] = "2s";
@@ -76,7 +78,7 @@ const std::map<std::string, std::vector<std::string>>& Failpoints() {
         "submit_gradient.commit"}},
       {"coordinator",
        {"acquire_leadership", "round_progress", "gradient_record", "prepare_round", "publish_round",
-        "require_settings", "copy_in", "publish.commit"}},
+        "copy_in", "publish.commit"}},
       {"worker", {"claimed", "spool_keep", "spool_drop"}}};
   return places;
 }
@@ -84,7 +86,11 @@ const std::map<std::string, std::vector<std::string>>& Failpoints() {
 }  // namespace
 
 Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
-    : nap_(nap), random_(seed), monday_(Weather(settings)) {
+    : nap_(nap),
+      random_(seed),
+      monday_(Weather(settings)),
+      database_port_(static_cast<int>(monday_.Number("SELECT current_setting('port')::bigint"))),
+      database_link_(database_port_) {
   for (const auto& [kind, places] : Failpoints()) {
     for (const std::string& place : places) {
       // A claimed unit has no "before".
@@ -100,7 +106,9 @@ Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
   hostile_ = *std::move(hostile);
   saboteur_ = {WorkerId(RandomHex(16)), RandomHex(32), Incarnation(1)};
 
-  roles_.push_back({"gateway", "gateway", [this] { return &monday_.StartGateway(); }});
+  roles_.push_back({"gateway", "gateway", [this] {
+                      return &monday_.StartGateway({{"database.url", HostList("gateway")}});
+                    }});
   Launch(roles_.back());
   int gateway_port = 0;
   EXPECT_TRUE(absl::SimpleAtoi(
@@ -109,14 +117,20 @@ Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
   network_ = std::make_unique<TcpProxy>(gateway_port);
   const std::string by_bad_network = absl::StrCat("127.0.0.1:", network_->port());
   for (const char* name : {"coordinator", "standby"}) {
-    roles_.push_back({"coordinator", name, [this] { return &monday_.StartCoordinator(); }});
+    roles_.push_back(
+        {"coordinator", name, [this] {
+           return &monday_.StartCoordinator({{"database.url", HostList("coordinator")}});
+         }});
   }
   for (const std::string name : {"ada", "bob"}) {
     roles_.push_back({"worker", name, [this, name, by_bad_network] {
                         return &monday_.StartWorker(name, {{"worker.exchange", by_bad_network}});
                       }});
   }
-  roles_.push_back({"worker", "cy", [this] { return &monday_.StartDirectWorker("cy"); }});
+  roles_.push_back(
+      {"worker", "cy", [this] {
+         return &monday_.StartDirectWorker("cy", {{"worker.exchange", HostList("worker")}});
+       }});
   for (Role& role : roles_) {
     if (role.process == nullptr) Launch(role);
   }
@@ -134,12 +148,20 @@ void Storm::RequireFailpointsAndKills() {
   }
   table_.Require(kKills, "postmaster", 10);
   table_.Require(kRestarts, "crash", 3);
+  table_.Require(kStrikes, kServerAway, 3);
 }
 
 void Storm::RequireOutcomes(const std::vector<SubmitOutcome>& outcomes) {
   for (const auto& [outcome, name] : OutcomeNames()) {
     if (absl::c_linear_search(outcomes, outcome)) table_.Require(kOutcomes, name, 1);
   }
+}
+
+std::string Storm::HostList(const std::string& service) const {
+  return absl::StrReplaceAll(monday_.UrlOf(service),
+                             {{"host=127.0.0.1", "host=127.0.0.1,127.0.0.1"},
+                              {absl::StrCat("port=", database_port_),
+                               absl::StrCat("port=", database_link_.port(), ",", database_port_)}});
 }
 
 std::string Storm::FailpointFile(const std::string& kind) const {
@@ -178,6 +200,10 @@ void Storm::Tend() {
     network_->Delay(absl::ZeroDuration());
     slow_until_.reset();
   }
+  if (refusing_until_.has_value() && now >= *refusing_until_) {
+    database_link_.Refuse(false);
+    refusing_until_.reset();
+  }
 }
 
 void Storm::CountFailpoints() {
@@ -215,6 +241,8 @@ void Storm::Blow(absl::Duration least, absl::Duration most) {
                                        {"network cut", 2, &Storm::CutNetwork},
                                        {"network half-open", 1, &Storm::HalfOpenNetwork},
                                        {"network slow", 2, &Storm::SlowNetwork},
+                                       {"database link cut", 2, &Storm::CutDatabaseLink},
+                                       {kServerAway, 1, &Storm::RefuseAtDatabaseLink},
                                        {"database crashed", 1, &Storm::CrashDatabase},
                                        {"database killed", 1, &Storm::KillDatabase},
                                        {"clock moved", 2, &Storm::MoveClock},
@@ -285,6 +313,13 @@ void Storm::HalfOpenNetwork() { network_->HalfOpen(); }
 void Storm::SlowNetwork() {
   network_->Delay(absl::Milliseconds(20));
   slow_until_ = clock_.Steady() + absl::Seconds(1);
+}
+
+void Storm::CutDatabaseLink() { database_link_.Cut(); }
+
+void Storm::RefuseAtDatabaseLink() {
+  database_link_.Refuse(true);
+  refusing_until_ = clock_.Steady() + absl::Seconds(2);
 }
 
 void Storm::RestartDatabase(TestPostgres::StopMode mode) {

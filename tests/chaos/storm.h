@@ -21,10 +21,11 @@
 namespace gannet {
 
 // A class in the worst weather: two coordinators, a gateway, workers by a bad network and one that
-// goes straight to the database. Whatever is killed is started again, with a failpoint of its own
-// armed; meanwhile the storm strikes at random places: SIGKILL, SIGSTOP for longer than a lease,
-// PostgreSQL gone, the network cut, slow or half-open, the database's clock moved, gradients handed
-// in twice, a worker that fails its units.
+// goes straight to the database. All who go there are given a list of two servers, of which the
+// first is behind a bad network, too. Whatever is killed is started again, with a failpoint of its
+// own armed; meanwhile the storm strikes at random places: SIGKILL, SIGSTOP for longer than a
+// lease, PostgreSQL or the first of its servers gone, the network cut, slow or half-open, the
+// database's clock moved, gradients handed in twice, a worker that fails its units.
 //
 // Decisions come from the seed alone; what the kernel makes of them does not.
 //
@@ -82,6 +83,8 @@ class Storm {
   void CutNetwork();
   void HalfOpenNetwork();
   void SlowNetwork();
+  void CutDatabaseLink();
+  void RefuseAtDatabaseLink();
   void CrashDatabase();
   void KillDatabase();
   void MoveClock();
@@ -90,6 +93,8 @@ class Storm {
   void FailAUnit();
   void PauseAndResume();
 
+  // For a service: the link first, then the server itself.
+  std::string HostList(const std::string& service) const;
   void RestartDatabase(TestPostgres::StopMode mode);
   void Freeze(Role& role, absl::Duration how_long);
 
@@ -97,6 +102,8 @@ class Storm {
   const absl::Duration nap_;
   std::mt19937_64 random_;
   E2eClass monday_;
+  const int database_port_;
+  TcpProxy database_link_;
   StormTable table_;
   std::unique_ptr<TcpProxy> network_;
   std::vector<Role> roles_;
@@ -105,6 +112,7 @@ class Storm {
   WorkerIdentity saboteur_;
   int clock_offset_seconds_ = 0;
   std::optional<absl::Duration> slow_until_;
+  std::optional<absl::Duration> refusing_until_;
 };
 
 }  // namespace gannet

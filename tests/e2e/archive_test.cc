@@ -1,6 +1,7 @@
 // gannet export and gannet import: a run leaves one database and goes on in another.
 #include <signal.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -129,6 +130,36 @@ TEST(ArchiveTest, WhatCannotBeIsSaid) {
   EXPECT_THAT(run({"import", monday.PathOf("none")}), HasSubstr("none"));
   EXPECT_THAT(run({"import", monday.Write("text", "no checkpoint at all")}),
               HasSubstr("gannet export"));
+}
+
+// With the rights of the coordinator's own role, and after its folder is gone.
+TEST(ArchiveTest, TheBestWeightsAreInTheDatabase) {
+  E2eClass monday({{"run.rounds", "8"}, {"coordinator.evaluate_every", "2"}});
+  const std::string file = monday.PathOf("best.safetensors");
+  const std::vector<std::string> export_best = {
+      "export", "--best", file, "--run", "monday", "--database.url", monday.superuser_url()};
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ASSERT_TRUE(coordinator.AwaitError("leading the run"));
+  monday.StartGateway();
+  ChildProcess& worker = monday.StartWorker("ada");
+  monday.ExpectEnd({&coordinator, &worker});
+  std::filesystem::remove_all(monday.OutputPath(""));
+
+  const Outcome exported = monday.Gannet(export_best);
+
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_THAT(exported.out, HasSubstr("the best weights of run monday, after "));
+  EXPECT_THAT(exported.out,
+              HasSubstr(absl::StrCat(
+                  "after ", monday.Number("SELECT version FROM gannet.best_weights"), " rounds")));
+  const Outcome sample = monday.Gannet(
+      {"sample", "--weights", file, "--count", "4", "--out", monday.PathOf("best.png")});
+  EXPECT_EQ(sample.exit_code, 0) << sample.err;
+
+  const Outcome missing = monday.Gannet(
+      {"export", "--best", file, "--run", "tuesday", "--database.url", monday.superuser_url()});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.err, HasSubstr("no such run: tuesday"));
 }
 
 }  // namespace

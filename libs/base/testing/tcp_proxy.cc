@@ -48,12 +48,14 @@ TcpProxy::~TcpProxy() {
   }
   acceptor_.join();
   // Nobody adds connections any more.
-  for (Connection& connection : connections_) {
-    connection.thread.join();
-    ::close(connection.client);
-    ::close(connection.server);
-  }
+  for (Connection& connection : connections_) Close(connection);
   ::close(listener_);
+}
+
+void TcpProxy::Close(Connection& connection) {
+  connection.thread.join();
+  ::close(connection.client);
+  ::close(connection.server);
 }
 
 void TcpProxy::Cut() {
@@ -62,6 +64,14 @@ void TcpProxy::Cut() {
     ::shutdown(connection.client, SHUT_RDWR);
     ::shutdown(connection.server, SHUT_RDWR);
   }
+}
+
+void TcpProxy::Refuse(bool refusing) {
+  {
+    MutexLock lock(mu_);
+    refusing_ = refusing;
+  }
+  if (refusing) Cut();
 }
 
 void TcpProxy::HalfOpen() {
@@ -79,6 +89,12 @@ void TcpProxy::Accept() {
     {
       MutexLock lock(mu_);
       if (stopping_) return;
+      for (auto it = connections_.begin(); it != connections_.end();) {
+        const auto connection = it++;
+        if (!connection->finished) continue;
+        Close(*connection);
+        connections_.erase(connection);
+      }
     }
     pollfd ready = {listener_, POLLIN, 0};
     if (::poll(&ready, 1, kLookMillis) <= 0) continue;
@@ -92,6 +108,11 @@ void TcpProxy::Accept() {
       continue;
     }
     MutexLock lock(mu_);
+    if (refusing_) {
+      ::close(server);
+      ::close(client);
+      continue;
+    }
     Connection& connection = connections_.emplace_back();
     connection.client = client;
     connection.server = server;
@@ -140,9 +161,11 @@ void TcpProxy::Forward(Connection& connection) {
       open = Pump(connection, connection.server, connection.client);
     }
   }
-  // Closed with the proxy: until then Cut may still look at these numbers.
   ::shutdown(connection.client, SHUT_RDWR);
   ::shutdown(connection.server, SHUT_RDWR);
+  // Closed by the acceptor: until then Cut may still look at these numbers.
+  MutexLock lock(mu_);
+  connection.finished = true;
 }
 
 }  // namespace gannet

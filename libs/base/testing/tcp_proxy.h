@@ -12,8 +12,8 @@
 namespace gannet {
 
 // A bad network: forwards connections of a loopback port to another one, and on demand cuts them,
-// slows them down, or swallows what they carry without a word (a half-open connection, as when a
-// laptop changes its network).
+// refuses new ones, slows them down, or swallows what they carry without a word (a half-open
+// connection, as when a laptop changes its network).
 //
 // Thread safety: all methods may be called from any thread.
 class TcpProxy {
@@ -27,6 +27,8 @@ class TcpProxy {
 
   // Ends every connection with a reset.
   void Cut();
+  // As Cut, and no new ones until told otherwise: the server is away.
+  void Refuse(bool refusing);
   // Every connection there is now stays open and carries nothing any more.
   void HalfOpen();
   // What arrives from now on waits so long before it goes on.
@@ -37,11 +39,13 @@ class TcpProxy {
     int client = -1;
     int server = -1;
     bool silent = false;
+    bool finished = false;  // the thread's last act
     std::thread thread;
   };
 
   void Accept();
   void Forward(Connection& connection);
+  static void Close(Connection& connection);
   // Whether the bytes may go on; waits as long as Delay says.
   bool Pass(const Connection& connection);
   // Forwards what one side has sent. False at its end.
@@ -52,6 +56,7 @@ class TcpProxy {
   int listener_ = -1;
   Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool refusing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Duration delay_ ABSL_GUARDED_BY(mu_);
   std::list<Connection> connections_ ABSL_GUARDED_BY(mu_);
   std::thread acceptor_;

@@ -997,6 +997,10 @@ TEST_P(ExchangeContractTest, ChangedSettingsHoldFromTheRoundAfterTheOpenOne) {
   PublishRequest request = TestPublish(config_, run_, leadership_, status.weights_version);
   EXPECT_THAT(store().Publish(request), StatusIs(absl::StatusCode::kAborted))
       << "its next units were planned with the old settings";
+  request.consumed = {kNoSuchUnit};
+  EXPECT_THAT(store().Publish(request), StatusIs(absl::StatusCode::kAborted))
+      << "looked at before the units";
+  request.consumed.clear();
   request.settings_round = status.settings_round;
   ASSERT_OK(store().Publish(request));
   status = Status();
@@ -2185,6 +2189,51 @@ TEST_P(ExchangeContractTest, KeptWeightsStayWhenTheirPlaceIsUsedAgain) {
         << "version " << version;
   }
   EXPECT_OK(exchange().FetchWeights(TestWorker(1), run_, WeightsVersion(kBlobRing + 3)));
+}
+
+TEST_P(ExchangeContractTest, TheBestWeightsStayUntilBetterOnesAreKept) {
+  StartRun(1);
+  EXPECT_EQ(Status().best, std::nullopt);
+  EXPECT_THAT(store().LoadBest(run_), StatusIs(kNotFound));
+  EXPECT_THAT(store().LoadBest(kNoSuchRun), StatusIs(kNotFound));
+  const auto keep = [&](int64_t version, double distance) {
+    return store().KeepBest(run_, leadership_, {WeightsVersion(version), distance},
+                            TestWeights(config_, static_cast<float>(version)));
+  };
+  const auto expect_best = [&](int64_t version, double distance) {
+    EXPECT_EQ(Status().best, (BestWeights{WeightsVersion(version), distance}));
+    const Store::BestSnapshot best = Must(store().LoadBest(run_));
+    EXPECT_EQ(best.best, (BestWeights{WeightsVersion(version), distance}));
+    EXPECT_EQ(*best.weights.bytes, *TestWeights(config_, static_cast<float>(version)).bytes);
+    EXPECT_TRUE(best.weights.IsIntact());
+  };
+  Publish(1);
+  ASSERT_OK(keep(1, 0.5));
+  expect_best(1, 0.5);
+
+  for (int version = 2; version <= 2 * kBlobRing; ++version) {
+    ASSERT_OK(store().PrepareRound(run_, leadership_, Round(version + 1)));
+    Publish(1);
+  }
+  expect_best(1, 0.5);
+
+  ASSERT_OK(keep(3, 0.25)) << "measured when its place was used already";
+  ASSERT_OK(keep(3, 0.25)) << "its answer was lost";
+  expect_best(3, 0.25);
+
+  EXPECT_THAT(keep(2 * kBlobRing + 1, 0.1), StatusIs(kInvalid)) << "not published";
+  EXPECT_THAT(keep(-1, 0.1), StatusIs(kInvalid));
+  EXPECT_THAT(keep(3, -0.1), StatusIs(kInvalid));
+  EXPECT_THAT(keep(3, std::nan("")), StatusIs(kInvalid));
+  Leadership deposed = leadership_;
+  deposed.epoch -= 1;
+  EXPECT_THAT(store().KeepBest(run_, deposed, {WeightsVersion(3), 0.1}, TestWeights(config_, 3)),
+              StatusIs(kFailedPrecondition));
+  Payload damaged = TestWeights(config_, 3);
+  damaged.sha256[0] ^= 1;
+  EXPECT_THAT(store().KeepBest(run_, leadership_, {WeightsVersion(3), 0.1}, damaged),
+              StatusIs(absl::StatusCode::kDataLoss));
+  expect_best(3, 0.25);
 }
 
 TEST_P(ExchangeContractTest, APlaceThatWasNotPreparedLosesNothingNew) {

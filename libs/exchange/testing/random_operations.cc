@@ -90,7 +90,10 @@ std::string Text(const RunStatus& status) {
                    absl::FormatDuration(status.usual_unit_time), " settings from ",
                    status.settings_round.value(), " now ",
                    DescribeDifference(status.created_config, status.config), " then ",
-                   DescribeDifference(status.created_config, status.next_config)));
+                   DescribeDifference(status.created_config, status.next_config),
+                   status.best.has_value() ? absl::StrCat(" best ", status.best->version.value(),
+                                                          " ", Number(status.best->distance))
+                                           : ""));
 }
 
 std::string Text(const WorkUnit& unit) {
@@ -281,6 +284,7 @@ class Driver {
     if (dice < 815) return Publish();
     if (dice < 835) return Reap(runs_[AnyRun()]);
     if (dice < 845) return PrepareRound();
+    if (dice < 855) return KeepBest();
     if (dice < 875) return SetRunState();
     if (dice < 885) return ChangeSettings();
     if (dice < 890) return CreateRun();
@@ -850,6 +854,22 @@ class Driver {
     if (!status.has_value()) return false;
     const Round round(status->weights_version.value() + static_cast<int64_t>(Below(5)) - 1);
     return Prepare(run, AnyLeadership(run), round);
+  }
+
+  bool KeepBest() {
+    const KnownRun& run = runs_[AnyRun()];
+    const std::optional<RunStatus> status = ReadStatus(run);
+    if (!status.has_value()) return false;
+    // Now and then one that is not published yet.
+    const auto published = static_cast<uint64_t>(status->weights_version.value());
+    const BestWeights best = {WeightsVersion(static_cast<int64_t>(Below(published + 2))),
+                              static_cast<double>(Below(100)) / 100};
+    const Payload weights = TestWeights(TinyRunConfig(), static_cast<float>(best.version.value()));
+    const Leadership leadership = AnyLeadership(run);
+    return Run(absl::StrCat("KeepBest ", run.config.name, " version ", best.version.value()),
+               [&run, leadership, best, weights](BackendFixture& side, int index) {
+                 return Name(side.store().KeepBest(run.ids[index], leadership, best, weights));
+               });
   }
 
   bool SetRunState() {

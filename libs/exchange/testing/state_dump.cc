@@ -85,6 +85,10 @@ std::string FormatRunDump(const RunDump& dump) {
     absl::StrAppend(&text, "weights ", weights.version.value(), " ", Short(weights.sha256),
                     weights.keep ? " keep" : "", "\n");
   }
+  if (dump.best.has_value()) {
+    absl::StrAppend(&text, "best ", dump.best->version.value(), " distance ", dump.best->distance,
+                    " ", Short(dump.best_sha256), "\n");
+  }
   for (const UnitDump& unit : dump.units) absl::StrAppend(&text, UnitLine(unit), "\n");
   for (const WorkerDump& worker : dump.workers) {
     absl::StrAppend(&text, "worker ", worker.worker.value(), " incarnation ",

@@ -213,13 +213,14 @@ CREATE OR REPLACE FUNCTION gannet.publish_round(
   p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
   p_data_epoch bigint, p_gradient_count integer, p_image_count integer, p_discriminator_loss double precision,
   p_generator_loss double precision, p_real_accuracy double precision, p_fake_accuracy double precision, p_seconds double precision,
-  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean)
+  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean, p_settings_round bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_run gannet.run;
   v_round bigint := p_expected_version + 1;
+  v_newest bigint;
   v_unit bigint;
 BEGIN
   v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
@@ -229,6 +230,12 @@ BEGIN
   IF v_run.weights_version <> p_expected_version THEN
     RAISE EXCEPTION 'another version is published, read the run again: expected %, got %', p_expected_version,
       v_run.weights_version USING ERRCODE = 'GN010';
+  END IF;
+  -- The run is locked: none changes them any more.
+  SELECT coalesce(max(c.from_round), 0) INTO v_newest FROM gannet.run_change c WHERE c.run_id = p_run;
+  IF v_newest <> p_settings_round THEN
+    RAISE EXCEPTION 'settings have been changed, plan the next round again: they hold from round %, planned with those from %',
+      v_newest, p_settings_round USING ERRCODE = 'GN010';
   END IF;
   SELECT c.unit_id INTO v_unit FROM unnest(p_consumed) AS c(unit_id)
    WHERE NOT EXISTS (SELECT FROM gannet.work_unit u WHERE u.unit_id = c.unit_id AND u.run_id = p_run AND u.round = v_round
@@ -264,23 +271,6 @@ BEGIN
   PERFORM pg_notify('gannet_work', p_run::text);
   IF p_finished THEN
     PERFORM pg_notify('gannet_round', p_run::text);
-  END IF;
-END
-$$;
-
--- Called behind publish_round, in its transaction: ABORTED when the settings have been changed since the next units were planned. The run is
--- locked by then, so that none changes them any more.
-CREATE OR REPLACE FUNCTION gannet.require_settings(p_run bigint, p_settings_round bigint)
-RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  v_newest bigint;
-BEGIN
-  SELECT coalesce(max(c.from_round), 0) INTO v_newest FROM gannet.run_change c WHERE c.run_id = p_run;
-  IF v_newest <> p_settings_round THEN
-    RAISE EXCEPTION 'settings have been changed, plan the next round again: they hold from round %, planned with those from %',
-      v_newest, p_settings_round USING ERRCODE = 'GN010';
   END IF;
 END
 $$;
@@ -411,6 +401,37 @@ BEGIN
 END
 $$;
 
+-- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. Waits at
+-- most two seconds for a reader of the leaf, as prepare_round.
+CREATE OR REPLACE FUNCTION gannet.keep_best(
+  p_run bigint, p_leader text, p_epoch bigint, p_version bigint, p_distance double precision, p_codec smallint, p_sha256 bytea,
+  p_payload_bytes bigint)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+  v_run gannet.run;
+  v_turn bigint;
+BEGIN
+  v_run := gannet.require_leader(p_run, p_leader, p_epoch, false);
+  IF p_version > v_run.weights_version THEN
+    RAISE EXCEPTION 'version is not published yet: current %, got %', v_run.weights_version, p_version USING ERRCODE = 'GN003';
+  END IF;
+  INSERT INTO gannet.best_weights AS b (run_id, version, distance, codec, sha256, payload_bytes, turn)
+  VALUES (p_run, p_version, p_distance, p_codec, p_sha256, p_payload_bytes, 1)
+  ON CONFLICT (run_id) DO UPDATE
+     SET version = excluded.version, distance = excluded.distance, codec = excluded.codec, sha256 = excluded.sha256,
+         payload_bytes = excluded.payload_bytes, turn = b.turn + 1
+  RETURNING b.turn INTO v_turn;
+  IF v_turn = 1 THEN
+    PERFORM gannet.create_blob_ring('best_blob', p_run, 'turn', 2, 'turn, seq');
+  ELSE
+    EXECUTE format('TRUNCATE gannet.%I', format('best_blob_%s_%s', p_run, v_turn % 2));
+  END IF;
+  RETURN v_turn;
+END
+$$;
+
 -- Takes a run from one state to another; false when it was not in p_from. The caller has asked whether that is allowed (CheckRunTransition).
 CREATE OR REPLACE FUNCTION gannet.set_run_state(
   p_run bigint, p_from gannet.run_state, p_to gannet.run_state, p_reason text)
@@ -454,12 +475,12 @@ REVOKE ALL ON FUNCTION
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean),
-  gannet.require_settings(bigint, bigint),
+    integer[], bigint[], boolean, bigint),
   gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.free_blob_leaf(text, text, bigint, text),
   gannet.prepare_round(bigint, text, bigint, bigint),
+  gannet.keep_best(bigint, text, bigint, bigint, double precision, smallint, bytea, bigint),
   gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
@@ -471,11 +492,11 @@ GRANT EXECUTE ON FUNCTION
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean),
-  gannet.require_settings(bigint, bigint),
+    integer[], bigint[], boolean, bigint),
   gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
   gannet.config_of(bigint, bigint),
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.prepare_round(bigint, text, bigint, bigint),
+  gannet.keep_best(bigint, text, bigint, bigint, double precision, smallint, bytea, bigint),
   gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
 TO gannet_coordinator;

@@ -29,9 +29,11 @@ constexpr SqlStatement kDumpRun = {
     "SELECT r.config::text AS config, r.state::text AS state, r.state_reason, r.weights_version, "
     "coalesce(r.leader_id, '') AS leader_id, r.leader_epoch, "
     "coalesce(extract(epoch FROM r.leader_until - c.now) * 1000000, 0)::bigint AS leader_us, "
-    "a.sha256 AS adam_sha256, r.usual_unit_us FROM gannet.run r "
+    "a.sha256 AS adam_sha256, r.usual_unit_us, b.version AS best_version, "
+    "b.distance AS best_distance, b.sha256 AS best_sha256 FROM gannet.run r "
     "CROSS JOIN gannet.test_clock c LEFT JOIN gannet.adam_state a ON a.run_id = r.run_id "
-    "AND a.version = r.weights_version WHERE r.run_id = $1::bigint",
+    "AND a.version = r.weights_version "
+    "LEFT JOIN gannet.best_weights b ON b.run_id = r.run_id WHERE r.run_id = $1::bigint",
     true};
 
 constexpr SqlStatement kDumpWeights = {
@@ -209,6 +211,10 @@ RunDump PgFixture::Dump(RunId run) {
     }
     dump.adam_sha256 = row.Bytes("adam_sha256");
     dump.usual_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
+    if (!row.IsNull("best_version")) {
+      dump.best = {WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
+      dump.best_sha256 = row.Bytes("best_sha256");
+    }
   });
   EXPECT_EQ(runs, 1u) << "no such run: " << run;
   absl::StatusOr<std::vector<SettingsChange>> changes = store().ListChanges(run);

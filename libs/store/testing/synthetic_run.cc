@@ -107,6 +107,10 @@ absl::Status SyntheticRun::Publish() {
   return absl::OkStatus();
 }
 
+absl::Status SyntheticRun::KeepBest() {
+  return store_.KeepBest(run_, leadership_, {WeightsVersion(version_), 0.5}, payload_);
+}
+
 std::vector<PlannedUnit> SyntheticRun::Units(int64_t round) const {
   std::vector<PlannedUnit> units;
   units.reserve(static_cast<size_t>(units_per_round_));

@@ -40,6 +40,8 @@ class SyntheticRun {
   absl::Status CheckPayloads(const WorkerIdentity& worker);
 
   absl::Status Publish();
+  // Keeps the payload as the run's best weights, those of the version published last.
+  absl::Status KeepBest();
 
   const Payload& payload() const { return payload_; }
   int64_t version() const { return version_; }

@@ -134,6 +134,16 @@ absl::Status FaultyStore::PrepareRound(RunId run, const Leadership& leadership, 
                             [&] { return inner_.PrepareRound(run, leadership, round); });
 }
 
+absl::Status FaultyStore::KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
+                                   const Payload& weights) {
+  return Pass<absl::Status>("KeepBest",
+                            [&] { return inner_.KeepBest(run, leadership, best, weights); });
+}
+
+absl::StatusOr<Store::BestSnapshot> FaultyStore::LoadBest(RunId run) {
+  return Pass<absl::StatusOr<BestSnapshot>>("LoadBest", [&] { return inner_.LoadBest(run); });
+}
+
 absl::Status FaultyStore::SetRunState(RunId run, RunState state, const std::string& reason) {
   return Pass<absl::Status>("SetRunState", [&] { return inner_.SetRunState(run, state, reason); });
 }
