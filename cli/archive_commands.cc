@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -52,6 +54,49 @@ absl::StatusOr<Database> Connect(const Config& config, const char* program) {
   return database;
 }
 
+// Whose gradients of a round are kept, by unit.
+absl::StatusOr<std::vector<GradientInfo>> ReadGradients(Store& store, RunId run, Round round) {
+  GANNET_ASSIGN_OR_RETURN(RoundProgress progress, store.GetRoundProgress(run, round));
+  return std::move(progress.gradients);
+}
+
+// Workers with the credit that they had when `version` was published: gradients after it are no
+// part of an archive, and are computed, and credited, again.
+absl::StatusOr<std::vector<WorkerRecord>> ReadWorkers(Store& store, RunId run,
+                                                      WeightsVersion version) {
+  const auto unit_of = [](const GradientInfo& gradient) { return gradient.unit; };
+  while (true) {
+    // Both sides of the credit must be of one moment: looked at before and after, until nothing
+    // happened in between.
+    std::vector<GradientInfo> later;
+    const auto read_later = [&]() -> absl::StatusOr<std::vector<UnitId>> {
+      later.clear();
+      std::vector<UnitId> units;
+      GANNET_ASSIGN_OR_RETURN(const RunStatus status, store.GetRunStatus(run));
+      for (int64_t round = version.value() + 1; round <= status.weights_version.value() + 1;
+           ++round) {
+        GANNET_ASSIGN_OR_RETURN(std::vector<GradientInfo> gradients,
+                                ReadGradients(store, run, Round(round)));
+        std::transform(gradients.begin(), gradients.end(), std::back_inserter(units), unit_of);
+        std::move(gradients.begin(), gradients.end(), std::back_inserter(later));
+      }
+      return units;
+    };
+    GANNET_ASSIGN_OR_RETURN(const std::vector<UnitId> before, read_later());
+    GANNET_ASSIGN_OR_RETURN(std::vector<WorkerRecord> workers, store.ListWorkerRecords(run));
+    GANNET_ASSIGN_OR_RETURN(const std::vector<UnitId> after, read_later());
+    if (before != after) continue;
+    for (const GradientInfo& gradient : later) {
+      for (WorkerRecord& worker : workers) {
+        if (worker.summary.worker != gradient.worker) continue;
+        worker.summary.accepted_unit_count -= 1;
+        worker.summary.accepted_image_count -= gradient.stats.image_count;
+      }
+    }
+    return workers;
+  }
+}
+
 // The run between two rounds: what was published last. Gradients of the open round are not part of
 // it; they are computed again, to the same bits.
 absl::StatusOr<Checkpoint> ReadRun(Store& store, const std::string& name) {
@@ -66,7 +111,7 @@ absl::StatusOr<Checkpoint> ReadRun(Store& store, const std::string& name) {
   const int64_t last = snapshot.version.value() + 2;
   std::erase_if(archive.changes,
                 [&](const SettingsChange& change) { return change.round.value() > last; });
-  GANNET_ASSIGN_OR_RETURN(archive.workers, store.ListWorkerRecords(status.run));
+  GANNET_ASSIGN_OR_RETURN(archive.workers, ReadWorkers(store, status.run, snapshot.version));
   const RunConfig config =
       ConfigOf(archive.created_config, archive.changes, Round(snapshot.version.value() + 1));
   GANNET_ASSIGN_OR_RETURN(Checkpoint checkpoint,

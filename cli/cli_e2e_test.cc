@@ -477,6 +477,36 @@ TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
   EXPECT_EQ(MetricsWithoutTimes("third"), MetricsWithoutTimes("through"));
 }
 
+// Nobody could mend the cause and resume: it ends, and keeps what there is.
+TEST_F(CliTest, TrainLocalEndsWhenAnImageCannotBeRead) {
+  std::filesystem::create_directory(PathOf("images"));
+  const Outcome preview = Run({"sample", "--weights", WriteWeights("w.safetensors", 1), "--count",
+                               "40", "--singles", PathOf("images")});
+  ASSERT_EQ(preview.exit_code, 0) << preview.err;
+  const std::filesystem::path victim =
+      std::filesystem::directory_iterator(PathOf("images"))->path();
+  std::filesystem::resize_file(victim, std::filesystem::file_size(victim) / 2);
+  std::vector<std::string> arguments = TrainLocal(PathOf("out"));
+  arguments.insert(arguments.end(), {"--data.kind", "folder", "--data.path", PathOf("images"),
+                                     "--run.rounds", "1000", "--evaluate-every", "0"});
+
+  const Outcome outcome = Run(arguments);
+
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr(victim.filename().string()),
+                                 HasSubstr("gannet data check --exclude")));
+  EXPECT_TRUE(std::filesystem::exists(PathOf("out/weights.safetensors")));
+
+  // Met at the start already, by whoever reads the images to compare with.
+  arguments = TrainLocal(PathOf("measured"));
+  arguments.insert(arguments.end(), {"--data.kind", "folder", "--data.path", PathOf("images")});
+  const Outcome at_once = Run(arguments);
+  EXPECT_EQ(at_once.exit_code, 1);
+  EXPECT_THAT(at_once.err, AllOf(HasSubstr(victim.filename().string()),
+                                 HasSubstr("gannet data check --exclude")));
+  EXPECT_FALSE(std::filesystem::exists(PathOf("measured/weights.safetensors")));
+}
+
 TEST_F(CliTest, TrainLocalSaysWhyItCannotGoOn) {
   std::vector<std::string> arguments = TrainLocal(PathOf("out"));
   arguments.insert(arguments.end(), {"--run.rounds", "2"});

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "cli/dataset_source.h"
 #include "cli/mode_coverage.h"
 #include "cli/printable.h"
+#include "cli/resume.h"
 #include "cli/weights_file.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/reference_images.h"
@@ -59,6 +62,7 @@ struct Report {
   double real_spread = 0;
   int64_t image_count = 0;
   bool held_out = false;
+  std::string data;  // what the real images are, for people
 };
 
 // The real images, and what it takes to compare others with them.
@@ -147,13 +151,17 @@ absl::StatusOr<Report> Measure(const Config& config, const Options& options) {
   DatasetOptions data = DatasetOptionsFrom(config);
   data.image_size = model.image_size;
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(data));
-  GANNET_ASSIGN_OR_RETURN(ReferenceImages real,
-                          ReadReferenceImages(*dataset, data, options.count, 0));
+  // Two sets of them are wanted that share none.
+  int64_t count = options.count;
+  if (data.kind != "procedural") count = std::min(count, dataset->size() / 2);
+  if (count < 2) return absl::InvalidArgumentError("at least 4 real images are needed");
+  GANNET_ASSIGN_OR_RETURN(ReferenceImages real, ReadReferenceImages(*dataset, data, count, 0));
   GANNET_ASSIGN_OR_RETURN(const ReferenceImages others,
                           ReadReferenceImages(*dataset, data, real.count, real.count));
   Report report;
   report.image_count = real.count;
   report.held_out = real.held_out;
+  report.data = dataset->fingerprint().description;
   GANNET_ASSIGN_OR_RETURN(report.real_spread, PixelSpread(real.pixels, model.image_size));
   GANNET_ASSIGN_OR_RETURN(
       Comparison comparison,
@@ -207,6 +215,7 @@ std::string ReportText(const Report& report) {
       report.image_count,
       report.held_out ? " real images that nobody trained on"
                       : " real images of the training set (this kind of data has no others)",
+      "\nreal images: ", Printable(report.data),
       "\nfrechet, kernel: Frechet distance and KID in the features of a small network of fixed "
       "random weights; not FID\n"
       "own: Frechet distance in the features of --network; FID, if that is Inception\n"
@@ -248,6 +257,7 @@ nlohmann::ordered_json ToJson(const ModeCoverage& modes) {
 
 std::string ReportJson(const Report& report) {
   nlohmann::ordered_json json = {{"image_count", report.image_count},
+                                 {"data", report.data},
                                  {"held_out", report.held_out},
                                  {"real_distance", report.real_distances.sliced},
                                  {"real_distances", ToJson(report.real_distances)},
@@ -284,8 +294,24 @@ std::string Shortfall(const Report& report, const Options& options) {
   return missed;
 }
 
+// The settings of the training whose folder, or whose checkpoints/, the weights are in; empty when
+// there are none.
+std::string SettingsBeside(const std::string& weights) {
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::absolute(weights, error).parent_path();
+  for (const std::filesystem::path& place : {folder, folder.parent_path()}) {
+    const std::filesystem::path settings = place / kSettingsFile;
+    if (std::filesystem::is_regular_file(settings, error)) return settings.string();
+  }
+  return "";
+}
+
 int RunEvaluate(const CliState& cli, const Options& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  CommandLine command_line = cli.command_line;
+  if (command_line.config_path.empty()) {
+    command_line.config_path = SettingsBeside(options.weights.back());
+  }
+  const absl::StatusOr<Config> config = LoadConfig(command_line);
   if (!config.ok()) return FailConfig(config.status());
   if (options.max_ratio > 0 && !options.initial && options.weights.size() < 2) {
     return Fail(

@@ -29,6 +29,8 @@ WorkerOptions OptionsOfTheWorker(const Config& config) {
   options.hardware = DescribeCompute().text;
   options.peer = "the run";
   options.data_threads = config.worker.data_threads;
+  // Nobody else could have the unit meanwhile.
+  options.failure_pause = {.initial = kLook, .max = kLook};
   return options;
 }
 

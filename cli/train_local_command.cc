@@ -1,5 +1,10 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -7,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -51,7 +57,7 @@ constexpr ShortFlag kShortFlags[] = {
     {"--seed", "run.seed", "Seed of weights, order and noise"},
     {"--sample-every", "coordinator.sample_every", "Updates from one picture to the next"},
     {"--checkpoint-every", "coordinator.checkpoint_every",
-     "Updates from one checkpoint to the next; one at the end in any case"},
+     "Updates from one checkpoint to the next, 500 if 0; one at the end in any case"},
     {"--evaluate-every", "coordinator.evaluate_every",
      "Updates from one measurement of the images' quality to the next; one at the end in any case"},
     {"--loss", "training.loss", "Adversarial loss: bce, hinge or lsgan"},
@@ -61,27 +67,42 @@ constexpr ShortFlag kShortFlags[] = {
     {"--threads", "worker.threads", "Cores to compute with; default all"},
 };
 
+constexpr char kBadImages[] =
+    " Images that cannot be read are named, and left out, by gannet data check --exclude.";
+
 constexpr absl::Duration kFirstLook = absl::Milliseconds(20);
 
 constexpr int kBatchSize = 64;
+constexpr int kMaxBatchSize = 4096;
+// Updates between checkpoints unless said otherwise.
+constexpr int64_t kCheckpointEvery = 500;
 
 struct Options {
-  std::string out;     // empty: training, or the folder that goes on
+  std::string out;     // empty: coordinator.output_dir if that is set, the folder that goes on, or
+                       // training
   std::string resume;  // empty: begin anew
-  int batch_size = 0;  // 0: kBatchSize, or what the training that goes on had
+  int batch_size = 0;  // 0: as set by training.*, or kBatchSize
   int64_t epochs = 0;  // 0: run.rounds
 };
 
 // One unit a round, computed in one piece: an optimizer update per batch, as a loop over a data
 // loader makes it.
 absl::StatusOr<Config> SettingsFor(Config config, const Options& options) {
-  const int batch_size = options.batch_size;
+  const Config defaults;
+  const auto units_of = [](const Config& c) {
+    return std::tie(c.training.images_per_unit, c.training.units_per_round, c.training.micro_batch);
+  };
+  int batch_size = options.batch_size;
+  if (batch_size == 0 && units_of(config) == units_of(defaults)) batch_size = kBatchSize;
   if (batch_size > 0) {
     config.training.images_per_unit = batch_size;
     config.training.micro_batch = batch_size;
     config.training.units_per_round = 1;
   }
   config.coordinator.output_dir = options.out;
+  if (config.coordinator.checkpoint_every == 0) {
+    config.coordinator.checkpoint_every = kCheckpointEvery;
+  }
   if (options.epochs > 0) {
     GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                             OpenDataset(DatasetOptionsFrom(config)));
@@ -101,6 +122,41 @@ absl::Status CheckIsFree(const std::string& folder) {
   return absl::FailedPreconditionError(absl::StrCat("there is something in ", folder, " already"));
 }
 
+// The folder of a training, made where there is none, and held against another training. One that
+// nothing was written into is removed again.
+class HeldFolder {
+ public:
+  HeldFolder() = default;
+  ~HeldFolder() {
+    if (fd_ >= 0) ::close(fd_);
+    std::error_code error;
+    if (is_new_ && std::filesystem::is_empty(path_, error)) std::filesystem::remove(path_, error);
+  }
+  HeldFolder(const HeldFolder&) = delete;
+  HeldFolder& operator=(const HeldFolder&) = delete;
+
+  absl::Status Hold(const std::string& path) {
+    path_ = path;
+    std::error_code error;
+    is_new_ = std::filesystem::create_directories(path, error);
+    if (error) {
+      return absl::UnavailableError(
+          absl::StrCat("folder cannot be made: ", error.message(), ": ", path));
+    }
+    fd_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // Some file systems have no locks: then nobody is kept out.
+    if (fd_ < 0 || ::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat("another training writes into ", path));
+  }
+
+ private:
+  std::string path_;
+  bool is_new_ = false;
+  int fd_ = -1;
+};
+
 LogOptions QuietUnlessAsked(const Config& config) {
   LogOptions options = LogOptions::FromWords(config.log.level, config.log.format);
   // Lines between those of the progress would hide it.
@@ -109,7 +165,13 @@ LogOptions QuietUnlessAsked(const Config& config) {
 }
 
 // Keeps the settings beside the results, so that the training can go on without naming them again.
-absl::Status KeepSettings(const Config& config) {
+absl::Status KeepSettings(Config config) {
+  // The training may go on from another directory.
+  if (!config.data.path.empty()) {
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::absolute(config.data.path, error);
+    if (!error) config.data.path = path.string();
+  }
   return WriteFileAtomically(
       absl::StrCat(config.coordinator.output_dir, "/", kSettingsFile),
       absl::StrCat("# Settings of this training; gannet train-local --resume FOLDER goes on with "
@@ -186,15 +248,17 @@ int RunTrainLocal(const CliState& cli, Options options) {
     resume = *std::move(found);
     if (command_line.config_path.empty()) command_line.config_path = resume->settings_path;
     if (options.out.empty()) options.out = resume->folder;
-    // Without its settings the default is what most trainings had.
-    if (options.batch_size == 0 && command_line.config_path.empty())
-      options.batch_size = kBatchSize;
-  } else {
-    if (options.out.empty()) options.out = "training";
-    if (options.batch_size == 0) options.batch_size = kBatchSize;
   }
   const absl::StatusOr<Config> config = LoadConfig(command_line);
   if (!config.ok()) return FailConfig(config.status());
+  if (options.out.empty()) {
+    const std::string& set = config->coordinator.output_dir;
+    options.out = set == Config().coordinator.output_dir ? "training" : set;
+  }
+  HeldFolder folder;
+  if (const absl::Status held = folder.Hold(options.out); !held.ok()) {
+    return Fail(held, "Choose another folder: --out DIR.");
+  }
   if (!resume.has_value() || options.out != resume->folder) {
     if (const absl::Status is_free = CheckIsFree(options.out); !is_free.ok()) {
       return Fail(is_free, "Choose another folder: --out DIR, or go on with it: --resume DIR.");
@@ -215,7 +279,11 @@ int RunTrainLocal(const CliState& cli, Options options) {
   Logger log("train-local", QuietUnlessAsked(*settings));
   const absl::StatusOr<std::unique_ptr<LocalTraining>> training = LocalTraining::Create(
       *settings, resume.has_value() ? std::optional(resume->checkpoint) : std::nullopt, clock, log);
-  if (!training.ok()) return Fail(training.status(), "Nothing was started.");
+  if (!training.ok()) {
+    const bool by_image = absl::StrContains(training.status().message(), "image cannot be used");
+    return Fail(training.status(),
+                absl::StrCat("Nothing was started.", by_image ? kBadImages : ""));
+  }
   if (const absl::Status kept = KeepSettings(*settings); !kept.ok()) {
     return Fail(kept, "Choose another folder: --out DIR.");
   }
@@ -230,6 +298,7 @@ int RunTrainLocal(const CliState& cli, Options options) {
             << " images, " << DescribeCompute().text << ". Ctrl-C ends it and keeps the results.\n";
 
   absl::StatusOr<CoordinatorReport> report = absl::UnknownError("not run");
+  std::string paused;  // why: here nobody could mend the cause and resume
   signals.RunUntilDone(
       [&] {
         std::atomic<bool> ended = false;
@@ -241,6 +310,10 @@ int RunTrainLocal(const CliState& cli, Options options) {
         const auto look = [&]() -> absl::StatusOr<RunReport> {
           while (true) {
             absl::StatusOr<RunReport> run = (*training)->GetRun();
+            if (run.ok() && run->state == RunState::kPaused && paused.empty()) {
+              paused = run->state_reason;
+              (*training)->RequestStop();
+            }
             if (!absl::IsUnavailable(run.status())) return run;
             if (ended) return absl::CancelledError("ended before it began");
             absl::SleepFor(kFirstLook);
@@ -256,7 +329,10 @@ int RunTrainLocal(const CliState& cli, Options options) {
   if (!report.ok()) {
     return Fail(report.status(), "The folder keeps what was written so far.");
   }
-  return ShowResults(**training, *settings, *report);
+  const int code = ShowResults(**training, *settings, *report);
+  if (paused.empty()) return code;
+  return Fail(absl::AbortedError(paused),
+              absl::StrCat("What was trained until then is kept.", kBadImages));
 }
 
 }  // namespace
@@ -277,8 +353,8 @@ void AddTrainLocalCommand(CLI::App& app, CliState& cli) {
   command
       ->add_option("--batch-size", options->batch_size,
                    "Images of one optimizer update, in place of training.images_per_unit, "
-                   "micro_batch and units_per_round; default 64")
-      ->check(CLI::Range(2, 65536))
+                   "micro_batch and units_per_round; default 64, unless those are set")
+      ->check(CLI::Range(2, kMaxBatchSize))
       ->type_name("N");
   command
       ->add_option("--epochs", options->epochs, "Passes over the data set, in place of run.rounds")
@@ -298,7 +374,8 @@ void AddTrainLocalCommand(CLI::App& app, CliState& cli) {
   command->footer(
       "Images: --data.kind and --data.path; procedural faces unless said otherwise. Whatever else "
       "gannet config keys names can be set too.\n"
-      "Exit codes: 0 finished, 3 stopped by Ctrl-C (the results are written all the same).");
+      "Exit codes: 0 finished, 1 it could not go on, 3 stopped by Ctrl-C (the results are written "
+      "all the same).");
   command->callback(
       [&cli, options] { cli.action = [&cli, options] { return RunTrainLocal(cli, *options); }; });
 }

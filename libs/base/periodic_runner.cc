@@ -5,12 +5,17 @@
 namespace gannet {
 
 PeriodicRunner::PeriodicRunner(absl::Duration interval, std::function<void()> function)
-    : interval_(interval), function_(std::move(function)) {
+    : function_(std::move(function)), interval_(interval) {
   MutexLock lock(join_mu_);
   thread_ = std::thread([this] { Loop(); });
 }
 
 PeriodicRunner::~PeriodicRunner() { Stop(); }
+
+void PeriodicRunner::SetInterval(absl::Duration interval) {
+  MutexLock lock(mu_);
+  interval_ = interval;
+}
 
 void PeriodicRunner::Wake() {
   MutexLock lock(mu_);

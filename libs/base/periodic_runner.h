@@ -20,6 +20,9 @@ class PeriodicRunner {
   PeriodicRunner(const PeriodicRunner&) = delete;
   PeriodicRunner& operator=(const PeriodicRunner&) = delete;
 
+  // Holds from the next pause on, not for the one in progress.
+  void SetInterval(absl::Duration interval);
+
   // Makes the next call happen now (or right after the one in progress).
   void Wake();
 
@@ -29,10 +32,10 @@ class PeriodicRunner {
  private:
   void Loop();
 
-  const absl::Duration interval_;
   const std::function<void()> function_;
   Mutex mu_;
   CondVar cv_;
+  absl::Duration interval_ ABSL_GUARDED_BY(mu_);
   bool woken_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   Mutex join_mu_;

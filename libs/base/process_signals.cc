@@ -17,6 +17,12 @@ ProcessSignals::ProcessSignals() {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGINT);
   sigaddset(&signals_, SIGTERM);
+  // Whoever started this with nohup wants it to outlive the terminal. A blocked signal is not
+  // ignored, so it must not be blocked then.
+  struct sigaction hang_up = {};
+  if (sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN) {
+    sigaddset(&signals_, SIGHUP);
+  }
   sigaddset(&signals_, kDone);
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
 }

@@ -6,8 +6,8 @@
 
 namespace gannet {
 
-// How the programs of this project end: the first SIGINT or SIGTERM asks, the second one ends at
-// once.
+// How the programs of this project end: the first SIGINT, SIGTERM or SIGHUP (the terminal is gone;
+// not under nohup) asks, the second one ends at once.
 //
 //   int main() {
 //     ProcessSignals signals;  // before any other thread exists

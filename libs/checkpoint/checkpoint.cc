@@ -208,16 +208,12 @@ absl::StatusOr<NewRun> RunFromCheckpoint(const Checkpoint& checkpoint, const Run
     return absl::InvalidArgumentError(
         absl::StrCat("the checkpoint is of another architecture: ", fits.message()));
   }
-  const auto payload_of = [](const TensorBundle& bundle) -> absl::StatusOr<Payload> {
-    GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, Codec::kFp32));
-    return Payload::FromBytes(Codec::kFp32, std::move(bytes));
-  };
   NewRun run;
   run.config = config;
   run.version = checkpoint.version;
   run.history = checkpoint.history;
-  GANNET_ASSIGN_OR_RETURN(run.weights, payload_of(checkpoint.weights));
-  GANNET_ASSIGN_OR_RETURN(run.adam_state, payload_of(checkpoint.adam_state));
+  GANNET_ASSIGN_OR_RETURN(run.weights, Payload::FromBundle(checkpoint.weights, Codec::kFp32));
+  GANNET_ASSIGN_OR_RETURN(run.adam_state, Payload::FromBundle(checkpoint.adam_state, Codec::kFp32));
   run.units = RoundPlanner(config).Plan(Round(checkpoint.version.value() + 1));
   return run;
 }

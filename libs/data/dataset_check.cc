@@ -97,7 +97,7 @@ absl::Status WriteExclusions(const DatasetOptions& options, absl::Span<const Bad
   }
   std::string text =
       "# Images that are left out of this data set: one relative path a line. Every machine that\n"
-      "# joins a run needs the same file. Written by `gannet data check --write-exclusions`.\n";
+      "# joins a run needs the same file. Written by `gannet data check --exclude`.\n";
   for (const BadImage& image : bad) {
     if (image.name.find_first_of("\n\r") != std::string::npos) {
       return absl::InvalidArgumentError(absl::StrCat(

@@ -33,9 +33,10 @@ absl::StatusOr<ReferenceImages> ReadReferenceImages(const Dataset& opened,
   real.pixels.resize(static_cast<size_t>(real.count) * values);
   std::vector<uint8_t> rgb(values);
   for (int64_t i = 0; i < real.count; ++i) {
-    const int64_t index = real.held_out
-                              ? options.count + skip + i
-                              : (i * dataset->size() / real.count + skip) % dataset->size();
+    // Spread over the whole set; a second set lies between the images of the first.
+    const int64_t place = 2 * i + (skip > 0 ? 1 : 0);
+    const int64_t index =
+        real.held_out ? options.count + skip + i : place * dataset->size() / (2 * real.count);
     GANNET_RETURN_IF_ERROR(dataset->ReadRgb(index, absl::MakeSpan(rgb)));
     if (dataset->has_labels()) real.labels.push_back(dataset->LabelOf(index));
     RgbToFloat(rgb, absl::MakeSpan(real.pixels).subspan(static_cast<size_t>(i) * values, values));

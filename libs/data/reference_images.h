@@ -20,7 +20,8 @@ struct ReferenceImages {
 
 // Reads up to `count` images of a data set. Procedural faces come from beyond options.count, so no
 // training has seen them: those from position `skip` there on. Of other data sets, which have
-// nothing beyond, images spread evenly over all of them, `skip` positions further.
+// nothing beyond, images spread evenly over all of them; with a `skip`
+// those that lie between the ones without, all others as long as there are 2 * `count`.
 // Returns: as OpenDataset and ReadRgb.
 absl::StatusOr<ReferenceImages> ReadReferenceImages(const DatasetOptions& options, int64_t count,
                                                     int64_t skip);

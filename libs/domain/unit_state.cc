@@ -38,7 +38,8 @@ absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerI
 
 RenewDecision DecideRenewal(const UnitView& unit, const WorkerId& worker, Attempt attempt,
                             absl::Duration since_progress, absl::Duration stall_limit) {
-  if (unit.state != UnitState::kLeased) return {false, "the unit is not leased"};
+  const bool ran_out = unit.state == UnitState::kReady && unit.ran_out;
+  if (unit.state != UnitState::kLeased && !ran_out) return {false, "the unit is not leased"};
   if (unit.holder != worker) return {false, "the unit is leased to another worker"};
   if (unit.attempt != attempt) {
     return {false, absl::StrCat("the unit is leased under another attempt: expected ",

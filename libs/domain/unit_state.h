@@ -15,6 +15,8 @@ namespace gannet {
 //   kLeased -- submit by the holder -----------> kDone     ACCEPTED, or LATE when the lease has run
 //                                                          out by the database's clock
 //   kReady  -- submit by the last holder ------> kDone     LATE: nobody claimed it since
+//   kReady  -- beat of the last holder, whose    kLeased   a laptop that has slept goes on; attempt
+//              lease had run out --------------->          and claim stay as they were
 //   kLeased -- release, expire, take-over -----> kReady    attempt stays; the holder is remembered
 //                                                          until the next claim
 //   kLeased -- fail ---------------------------> kReady    failures + 1; kFailed when that reaches
@@ -60,6 +62,7 @@ struct UnitView {
   Attempt attempt;             // 0 before the first claim
   WorkerId holder;             // the last claimer; empty when none or forgotten
   bool lease_expired = false;  // by the database's clock: lease_until <= now
+  bool ran_out = false;        // when ready: the last lease ran out (it was not given back)
   bool slot_filled = false;    // by another unit
   bool has_gradient = false;
   Attempt gradient_attempt;     // when has_gradient
@@ -81,9 +84,9 @@ struct UnitView {
 absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerId& worker,
                                              Attempt attempt, const std::string& sha256);
 
-// Whether a heartbeat renews a lease: the unit is leased to the worker under that attempt, and
-// progress has been made within `stall_limit`. Otherwise the unit is to be dropped, and `reason`
-// says why.
+// Whether a heartbeat renews a lease: the unit is leased to the worker under that attempt, or ready
+// since that lease ran out, and progress has been made within `stall_limit`. Otherwise the unit is
+// to be dropped, and `reason` says why.
 struct RenewDecision {
   bool renew = false;
   std::string reason;

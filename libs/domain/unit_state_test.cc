@@ -157,6 +157,20 @@ TEST(DecideRenewalTest, AnExpiredLeaseNobodyTookIsRenewed) {
       DecideRenewal(unit, kHolder, Attempt(2), absl::ZeroDuration(), absl::Seconds(30)).renew);
 }
 
+TEST(DecideRenewalTest, ALeaseThatRanOutIsTakenUpAgainUntilSomebodyElseClaims) {
+  const absl::Duration none = absl::ZeroDuration();
+  const absl::Duration limit = absl::Seconds(30);
+  UnitView unit = Unit(UnitState::kReady, 2);
+  unit.ran_out = true;
+
+  EXPECT_TRUE(DecideRenewal(unit, kHolder, Attempt(2), none, limit).renew);
+  EXPECT_FALSE(DecideRenewal(unit, kOther, Attempt(2), none, limit).renew);
+  EXPECT_FALSE(DecideRenewal(unit, kHolder, Attempt(1), none, limit).renew);
+  EXPECT_FALSE(DecideRenewal(unit, kHolder, Attempt(2), limit + none + limit, limit).renew);
+  unit.state = UnitState::kClosed;
+  EXPECT_FALSE(DecideRenewal(unit, kHolder, Attempt(2), none, limit).renew);
+}
+
 TEST(HeartbeatIntervalTest, IsAThirdOfAShortLease) {
   EXPECT_EQ(HeartbeatInterval(absl::Minutes(5)), absl::Seconds(5));
   EXPECT_EQ(HeartbeatInterval(absl::Seconds(15)), absl::Seconds(5));

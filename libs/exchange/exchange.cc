@@ -3,12 +3,18 @@
 #include <utility>
 
 #include "libs/base/sha256.h"
+#include "libs/base/status_macros.h"
 
 namespace gannet {
 
 Payload Payload::FromBytes(Codec codec, std::string bytes) {
   std::string sha256 = Sha256(bytes);
   return FromHashed(codec, std::move(bytes), std::move(sha256));
+}
+
+absl::StatusOr<Payload> Payload::FromBundle(const TensorBundle& bundle, Codec codec) {
+  GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, codec));
+  return FromBytes(codec, std::move(bytes));
 }
 
 Payload Payload::FromHashed(Codec codec, std::string bytes, std::string computed_sha256) {

@@ -13,6 +13,7 @@
 #include "libs/domain/run_state.h"
 #include "libs/domain/unit_state.h"
 #include "libs/tensor/codec.h"
+#include "libs/tensor/tensor_bundle.h"
 
 namespace gannet {
 
@@ -85,6 +86,8 @@ struct Payload {
 
   // Computes the checksum.
   static Payload FromBytes(Codec codec, std::string bytes);
+  // Returns: as EncodeBundle.
+  static absl::StatusOr<Payload> FromBundle(const TensorBundle& bundle, Codec codec);
 
   // For whoever computed the checksum while the bytes arrived.
   static Payload FromHashed(Codec codec, std::string bytes, std::string computed_sha256);

@@ -50,6 +50,7 @@ struct Unit {
   int failures = 0;
   std::string failure_reason;
   absl::Time ready_at = absl::InfinitePast();  // not given out before
+  bool ran_out = false;                        // when ready: its last lease did
   bool consumed = false;
   bool is_spare = false;
   Attempt wasted_attempt{0};
@@ -96,6 +97,7 @@ struct Run {
   std::map<WorkerId, Worker> workers;
   std::vector<RoundSummary> rounds;
   std::vector<SettingsChange> changes;
+  int64_t settings_version = 0;
   absl::Duration usual_unit_time;
 
   WorkSignal changes_signal;  // what AwaitChange waits for
@@ -166,6 +168,7 @@ UnitView ViewOf(Run& run, const Unit& unit, absl::Time now) {
   view.attempt = unit.attempt;
   view.holder = unit.holder;
   view.lease_expired = unit.lease_until <= now;
+  view.ran_out = unit.ran_out;
   view.slot_filled = IsSlotFilled(run, unit);
   if (unit.gradient.has_value()) {
     view.has_gradient = true;
@@ -253,6 +256,7 @@ struct MemoryBackend::State {
     const ReturnDecision decision = DecideReturn(unit.failures, cause, unit.is_spare);
     unit.state = decision.state;
     unit.failures = decision.failures;
+    unit.ran_out = cause == ReturnCause::kExpired;
     const absl::Duration delay = ReturnDelay(unit.attempt, cause);
     if (delay > absl::ZeroDuration()) unit.ready_at = clock.Now() + delay;
     if (cause == ReturnCause::kFailed || cause == ReturnCause::kRejected) {
@@ -385,6 +389,7 @@ struct MemoryBackend::State {
     ready->lease_until = now + seat.run.unit_lease();
     ready->progress_at = now;
     ready->micro_batches_done = 0;
+    ready->ran_out = false;
     result.unit = Describe(seat.run, *ready, now);
     return result;
   }
@@ -404,19 +409,26 @@ struct MemoryBackend::State {
     return work;
   }
 
-  // Whether the heartbeat renews the lease; renews it.
+  // Whether the heartbeat renews the lease; renews it. `leases` is how many the worker has.
   static bool Renew(Run& run, Unit& unit, const WorkerId& worker, const UnitProgress& progress,
-                    absl::Time now) {
-    if (IsHeldBy(unit, worker, progress.attempt) &&
-        progress.micro_batches_done > unit.micro_batches_done) {
+                    absl::Time now, int& leases) {
+    const bool had_run_out = unit.state == UnitState::kReady && unit.ran_out;
+    if (had_run_out && leases >= kMaxLeasesPerWorker) return false;
+    const bool goes_on = progress.micro_batches_done > unit.micro_batches_done;
+    const RenewDecision decision =
+        DecideRenewal(ViewOf(run, unit, now), worker, progress.attempt,
+                      goes_on ? absl::ZeroDuration() : now - unit.progress_at,
+                      StallLimit(run.latest_config().lease));
+    if (!decision.renew) return false;
+    if (goes_on) {
       unit.micro_batches_done = progress.micro_batches_done;
       unit.progress_at = now;
     }
-    const RenewDecision decision =
-        DecideRenewal(ViewOf(run, unit, now), worker, progress.attempt, now - unit.progress_at,
-                      StallLimit(run.latest_config().lease));
-    if (decision.renew) unit.lease_until = now + run.unit_lease();
-    return decision.renew;
+    unit.lease_until = now + run.unit_lease();
+    unit.state = UnitState::kLeased;
+    unit.ran_out = false;
+    if (had_run_out) ++leases;
+    return true;
   }
 
   // Gives a unit back that the worker holds; does nothing otherwise.
@@ -439,6 +451,7 @@ struct MemoryBackend::State {
     status.next_config = run.ConfigOf(Round(run.open_round().value() + 1));
     status.created_config = run.config;
     status.settings_round = run.settings_round();
+    status.settings_version = run.settings_version;
     status.usual_unit_time = run.usual_unit_time;
     status.state = run.state;
     status.state_reason = run.state_reason;
@@ -572,14 +585,20 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(worker, run));
     RecordLife(seat.worker);
     const absl::Time now = state_.clock.Now();
+    int leases = 0;
+    seat.run.ForEachUnit(seat.run.open_round(), [&](const Unit& unit) {
+      if (unit.state == UnitState::kLeased && unit.holder == seat.id) ++leases;
+    });
+    std::vector<UnitProgress> by_unit = held;
+    std::sort(by_unit.begin(), by_unit.end(),
+              [](const UnitProgress& a, const UnitProgress& b) { return a.unit < b.unit; });
     HeartbeatResult result;
-    for (const UnitProgress& progress : held) {
+    for (const UnitProgress& progress : by_unit) {
       Unit* unit = seat.run.FindUnit(progress.unit);
-      if (unit == nullptr || !State::Renew(seat.run, *unit, seat.id, progress, now)) {
+      if (unit == nullptr || !State::Renew(seat.run, *unit, seat.id, progress, now, leases)) {
         result.dropped.push_back(progress.unit);
       }
     }
-    std::sort(result.dropped.begin(), result.dropped.end());
     result.state = seat.run.state;
     return result;
   }
@@ -717,6 +736,10 @@ class MemoryBackend::MemoryStore final : public Store {
     run->ForEachUnit(round, [&](const Unit& unit) {
       if (unit.state == UnitState::kReady) ++progress.ready;
       if (unit.state == UnitState::kLeased) ++progress.leased;
+      if (IsOpen(unit) && unit.attempt.value() > progress.most_attempts) {
+        progress.most_attempts = unit.attempt.value();
+        progress.most_attempts_slot = unit.slot;
+      }
       if (unit.state == UnitState::kFailed) {
         if (progress.failed == 0) progress.failure_reason = unit.failure_reason;
         ++progress.failed;
@@ -792,11 +815,10 @@ class MemoryBackend::MemoryStore final : public Store {
           absl::StrCat("another version is published, read the run again: expected ",
                        request.expected_version.value(), ", got ", run->version.value()));
     }
-    if (run->settings_round() != request.settings_round) {
+    if (run->settings_version != request.settings_version) {
       return absl::AbortedError(absl::StrCat(
-          "settings have been changed, plan the next round again: they hold from round ",
-          run->settings_round().value(), ", planned with those from ",
-          request.settings_round.value()));
+          "settings have been changed, plan the next round again: changed ", run->settings_version,
+          " times, planned with those after ", request.settings_version, " changes"));
     }
     for (const UnitId id : request.consumed) {
       const Unit* unit = run->FindUnit(id);
@@ -808,8 +830,11 @@ class MemoryBackend::MemoryStore final : public Store {
 
     for (const UnitId id : request.consumed) run->FindUnit(id)->consumed = true;
     run->usual_unit_time = State::MedianTaken(*run);
-    run->ForEachUnit(run->open_round(), [](Unit& unit) {
+    run->ForEachUnit(run->open_round(), [run](Unit& unit) {
       if (IsOpen(unit) || unit.state == UnitState::kFailed) unit.state = UnitState::kClosed;
+      if (unit.gradient.has_value() && !unit.consumed) {
+        run->workers[unit.gradient->worker].wasted_image_count += unit.image_count;
+      }
       unit.image_indices = {};  // of no use any more, and a long run has many
     });
     run->version = WeightsVersion(request.expected_version.value() + 1);
@@ -904,6 +929,7 @@ class MemoryBackend::MemoryStore final : public Store {
         ChangeConfig(run->ConfigOf(run->open_round()), run->ConfigOf(from), config, from.value()));
     if (run->settings_round() == from) run->changes.pop_back();
     run->changes.push_back({from, std::move(changed), reason});
+    run->settings_version += 1;
     run->changes_signal.Notify();
     return from;
   }
@@ -992,6 +1018,7 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
     out.holder = unit.holder;
     out.failures = unit.failures;
     out.failure_reason = unit.failure_reason;
+    out.ran_out = unit.state == UnitState::kReady && unit.ran_out;
     if (unit.state == UnitState::kReady) out.ready_in = std::max(unit.ready_at, now) - now;
     out.consumed = unit.consumed;
     out.is_spare = unit.is_spare;

@@ -38,6 +38,7 @@ struct UnitDump {
   bool consumed = false;       // named by Publish
   bool is_spare = false;
   Attempt wasted_attempt;          // the last one counted as wasted; 0: none
+  bool ran_out = false;            // when ready: its last lease did
   absl::Duration since_claim;      // when leased
   absl::Duration lease_remaining;  // when leased; at most zero when it has run out
   absl::Duration since_progress;   // when leased

@@ -65,17 +65,18 @@ struct BestWeights {
 // A run as it stands.
 struct RunStatus {
   RunId run;
-  RunConfig config;          // as it holds for the open round
-  RunConfig next_config;     // and for the one after it
-  RunConfig created_config;  // as the run was created with
-  Round settings_round;      // from which the newest settings hold; 0: they were never changed
+  RunConfig config;              // as it holds for the open round
+  RunConfig next_config;         // and for the one after it
+  RunConfig created_config;      // as the run was created with
+  Round settings_round;          // from which the newest settings hold; 0: they were never changed
+  int64_t settings_version = 0;  // how often they were changed, replaced changes included
   RunState state = RunState::kRunning;
   std::string state_reason;
   WeightsVersion weights_version;  // rounds published
   std::optional<RoundSummary> last_round;
   int worker_count = 0;              // not signed off, last seen less than kWorkerPresence ago
   int64_t accepted_image_count = 0;  // of all gradients kept, over all rounds
-  int64_t wasted_image_count = 0;    // of gradients that were refused (IsWasted)
+  int64_t wasted_image_count = 0;    // of gradients that were refused (IsWasted) or not consumed
   // What a unit of the last round took from claim to accept: the median. Zero: not known yet.
   absl::Duration usual_unit_time;
   std::optional<BestWeights> best;  // none: not measured yet, or never
@@ -98,6 +99,10 @@ struct RoundProgress {
   int ready = 0;
   int leased = 0;
   int failed = 0;
+  // Of the ready and leased ones, how often the one was handed out that was most often, and its
+  // slot. 0 when there is none.
+  int most_attempts = 0;
+  Slot most_attempts_slot;
   std::string
       failure_reason;  // the last reason of the failed unit of the lowest slot; empty when none
 };
@@ -159,7 +164,7 @@ struct PublishRequest {
   Payload adam_state;
   RoundSummary summary;                 // of the round just folded: round == expected_version + 1
   std::vector<UnitId> consumed;         // whose gradients were folded
-  Round settings_round;                 // RunStatus::settings_round when next_units were planned
+  int64_t settings_version = 0;         // RunStatus's, when next_units were planned
   std::vector<PlannedUnit> next_units;  // of round expected_version + 2; empty when finished
   bool finished = false;
   bool keep = false;  // keep this version for good (a checkpoint)
@@ -230,11 +235,11 @@ class Store {
 
   // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
   // epoch, state is running or paused, settings): weights, Adam state, summary, consumed units,
-  // next units; open units of the published round are closed; the run becomes finished when asked
-  // (also a paused one). Checked in this order: FAILED_PRECONDITION - the run has ended; ABORTED -
-  // the version is not the expected one, or the settings have been changed since `settings_round`;
-  // INVALID_ARGUMENT - `consumed` names a unit that is not a done
-  // one of this round.
+  // next units; open units of the published round are closed, gradients of it that were not
+  // consumed count as wasted; the run becomes finished when asked (also a paused one). Checked in
+  // this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version is not the expected
+  // one, or the settings have been changed since `settings_version`; INVALID_ARGUMENT - `consumed`
+  // names a unit that is not a done one of this round.
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 
   // Fenced. Returns every unit to ready whose lease has run out. The number returned.
@@ -244,9 +249,11 @@ class Store {
   // the bytes of gradients and of weights that are not kept for good are deleted where their round
   // or version is below `round` and equal to it modulo kBlobRing. What is known about those
   // gradients stays: a repeat of their submission is still answered ALREADY_ACCEPTED. Call it
-  // before the units of that round are published; it may be called again, and it may be left out.
+  // before the units of that round are published; it may be called again, and it may be left out. A
+  // long reader (a backup, a forgotten session) does not hold it up; what he sees is only deleted
+  // then, and its room is free eight rounds later.
   // Returns: INVALID_ARGUMENT - `round` is not one or two above the published version (checked
-  // after the fence); UNAVAILABLE - a long reader holds the place: wait and warn.
+  // after the fence).
   virtual absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) = 0;
 
   // Fenced. Keeps weights to make images with, those of a published version, as the best of the

@@ -104,6 +104,11 @@ absl::StatusOr<PgConnectionParams> MakeConnectionParams(const PgConnectionOption
     }
   }
   settings["options"] = session_options;
+  // Of several servers one may be a standby, for a while even a former primary: it answers, and
+  // refuses every write.
+  if (absl::StrContains(settings["host"], ',') || absl::StrContains(settings["hostaddr"], ',')) {
+    settings.insert({"target_session_attrs", "read-write"});
+  }
 
   PgConnectionParams params;
   params.description =

@@ -59,6 +59,18 @@ TEST(ConnectionParamsTest, TheUrlHasTheLastWord) {
               AllOf(HasSubstr("application_name='mine'"), HasSubstr("-c work_mem=1MB'")));
 }
 
+TEST(ConnectionParamsTest, OfSeveralServersOneIsWantedThatTakesWrites) {
+  ASSERT_OK_AND_ASSIGN(const PgConnectionParams one, Make("postgres://ada@db.example/class"));
+  EXPECT_THAT(one.conninfo, Not(HasSubstr("target_session_attrs")));
+  ASSERT_OK_AND_ASSIGN(const PgConnectionParams two,
+                       Make("postgres://ada@db.example:5432,other.example:5433/class"));
+  EXPECT_THAT(two.conninfo, HasSubstr("target_session_attrs='read-write'"));
+  ASSERT_OK_AND_ASSIGN(
+      const PgConnectionParams told,
+      Make("postgres://ada@db.example,other.example/class?target_session_attrs=any"));
+  EXPECT_THAT(told.conninfo, HasSubstr("target_session_attrs='any'"));
+}
+
 TEST(ConnectionParamsTest, APasswordInTheUrlIsRefusedAndNotRepeated) {
   for (const char* url :
        {"postgres://ada:hunter2@db/class", "postgres://db/class?password=hunter2",

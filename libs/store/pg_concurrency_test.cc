@@ -91,7 +91,7 @@ class Storm {
     do {
       const absl::StatusOr<RunStatus> status = backend_.store().GetRunStatus(run_);
       ASSERT_OK(status);
-      request.settings_round = status->settings_round;
+      request.settings_version = status->settings_version;
       published = backend_.store().Publish(request);
     } while (absl::IsAborted(published));
     ASSERT_OK(published);

@@ -62,8 +62,10 @@ constexpr SqlStatement kLeave = {"leave",
 // A long poll looks again after so long, in case a notification was lost.
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
-// Bytes of a gradient sent with one statement: rows of a page each, few enough that neither side
-// allocates anew for each.
+// A gradient up to this size (1 MiB and a bit) goes with the accept, in one round trip.
+constexpr size_t kSmallBytes = 132 * kBlobRowBytes;
+// Bytes of a larger one sent with one statement: few enough that neither side allocates anew for
+// each.
 constexpr size_t kPieceBytes = 32 * kBlobRowBytes;
 constexpr int kMaxChecks = 5;
 
@@ -211,7 +213,7 @@ absl::StatusOr<Payload> PgExchange::FetchWeights(const WorkerIdentity& worker, R
 
 absl::StatusOr<SubmitOutcome> PgExchange::Submit(const SubmitRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateSubmit(request));
-  return request.payload.bytes->size() <= kPieceBytes ? SubmitSmall(request) : SubmitLarge(request);
+  return request.payload.bytes->size() <= kSmallBytes ? SubmitSmall(request) : SubmitLarge(request);
 }
 
 absl::StatusOr<SubmitOutcome> PgExchange::SubmitSmall(const SubmitRequest& request) {

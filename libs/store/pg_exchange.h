@@ -16,7 +16,7 @@ namespace gannet {
 // A claim that waits looks again when the signal says so, and every second in case a notification
 // was lost.
 //
-// Performance: every call is one round trip, but for gradients above 256 KB (a check, then the
+// Performance: every call is one round trip, but for gradients above 1 MiB (a check, then the
 // bytes in one pipeline, then the accept) and weights (a cursor whose rows are streamed).
 //
 // Thread safety: all methods may be called from any thread.

@@ -70,8 +70,8 @@ class PgLargePayloadTest : public ::testing::Test {
 
 TEST_F(PgLargePayloadTest, BytesComeBackWhateverTheirNumber) {
   for (const size_t size :
-       {size_t{1}, size_t{7'999}, size_t{8'000}, size_t{8'001}, size_t{255'999}, size_t{256'000},
-        size_t{256'001}, size_t{512'000}, size_t{512'001}, size_t{5'000'000}}) {
+       {size_t{1}, size_t{7'999}, size_t{8'000}, size_t{8'001}, size_t{256'000}, size_t{1'056'000},
+        size_t{1'056'001}, size_t{1'280'000}, size_t{1'280'001}, size_t{5'000'000}}) {
     const WorkUnit unit = Claim(ada_);
     const std::string bytes = Bytes(size);
 
@@ -88,12 +88,12 @@ TEST_F(PgLargePayloadTest, BytesComeBackWhateverTheirNumber) {
 
 TEST_F(PgLargePayloadTest, ARepeatIsKnownAndOtherBytesAreAnError) {
   const WorkUnit unit = Claim(ada_);
-  const SubmitRequest submission = Submission(ada_, unit, Bytes(600'000));
+  const SubmitRequest submission = Submission(ada_, unit, Bytes(1'200'000));
 
   EXPECT_THAT(backend_.exchange().Submit(submission), IsOkAndHolds(SubmitOutcome::kAccepted));
   EXPECT_THAT(backend_.exchange().Submit(submission),
               IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
-  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000, 1))),
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000, 1))),
               StatusIs(absl::StatusCode::kAlreadyExists));
 
   EXPECT_EQ(Ledger(), "1 3");
@@ -105,13 +105,13 @@ TEST_F(PgLargePayloadTest, AZombieIsSupersededBeforeItsBytesAreSent) {
   const WorkUnit again = Claim(bob_);
   ASSERT_EQ(again.unit, unit.unit);
 
-  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000))),
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
               IsOkAndHolds(SubmitOutcome::kSuperseded));
-  EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, again, Bytes(700'000))),
+  EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, again, Bytes(1'300'000))),
               IsOkAndHolds(SubmitOutcome::kAccepted));
 
   ASSERT_OK_AND_ASSIGN(const Payload read, backend_.store().FetchGradient(run_, unit.unit));
-  EXPECT_TRUE(*read.bytes == Bytes(700'000));
+  EXPECT_TRUE(*read.bytes == Bytes(1'300'000));
   EXPECT_EQ(Ledger(), "4 1");
 }
 
@@ -119,7 +119,7 @@ TEST_F(PgLargePayloadTest, ALateOneIsKept) {
   const WorkUnit unit = Claim(ada_);
   backend_.AdvanceTime(config_.lease);
 
-  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000))),
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
               IsOkAndHolds(SubmitOutcome::kLate));
 }
 
@@ -128,15 +128,15 @@ TEST_F(PgLargePayloadTest, AForeignAttemptAndOneNeverIssuedAreErrors) {
   WorkUnit next = unit;
   next.attempt = Attempt(2);
 
-  EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, unit, Bytes(600'000))),
+  EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, unit, Bytes(1'200'000))),
               StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, next, Bytes(600'000))),
+  EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, next, Bytes(1'200'000))),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("never issued")));
 }
 
 TEST_F(PgLargePayloadTest, BytesThatWereDamagedInTheDatabaseAreFound) {
   const WorkUnit unit = Claim(ada_);
-  ASSERT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(600'000))),
+  ASSERT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
               IsOkAndHolds(SubmitOutcome::kAccepted));
   ASSERT_OK(TestPostgres::Get().Run(backend_.url(),
                                     "UPDATE gannet.gradient_blob SET data = set_byte(data, 17, "

@@ -18,7 +18,7 @@ std::string Mutant(const std::string& function, const std::string& pattern,
                    const std::string& replacement) {
   return absl::StrFormat(
       "DO $mutant$ DECLARE v_before text := pg_get_functiondef('%s'::regproc); "
-      "v_after text := regexp_replace(v_before, $p$%s$p$, $p$%s$p$); BEGIN "
+      "v_after text := regexp_replace(v_before, $p$%s$p$, $p$%s$p$, 'g'); BEGIN "
       "IF v_after = v_before THEN RAISE EXCEPTION 'the mutant changes nothing'; END IF; "
       "EXECUTE v_after; END $mutant$;",
       function, pattern, replacement);
@@ -78,7 +78,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Mutant("gannet.reap_expired_leases", R"(u\.lease_until <= v_now)", "true"),
                     "ReapExpiredLeases"},
         NamedMutant{"SettingsUnchecked",
-                    Mutant("gannet.publish_round", R"(v_newest <> p_settings_round)", "false"),
+                    Mutant("gannet.publish_round",
+                           R"(v_run.settings_version <> p_settings_version)", "false"),
                     "Publish"}),
     [](const auto& mutant) { return std::string(mutant.param.name); });
 

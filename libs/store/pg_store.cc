@@ -21,7 +21,7 @@ namespace {
   "nullif(gannet.config_of(r.run_id, r.weights_version + 2), "                                    \
   "gannet.config_of(r.run_id, r.weights_version + 1))::text AS next_config, "                     \
   "(SELECT coalesce(max(h.from_round), 0) FROM gannet.run_change h "                              \
-  "WHERE h.run_id = r.run_id) AS settings_round, r.usual_unit_us, "                               \
+  "WHERE h.run_id = r.run_id) AS settings_round, r.settings_version, r.usual_unit_us, "           \
   "(SELECT coalesce(sum(w.wasted_image_count), 0)::bigint FROM gannet.worker w "                  \
   "WHERE w.run_id = r.run_id) AS wasted_image_count, "                                            \
   "r.state::text AS state, r.state_reason, "                                                      \
@@ -78,12 +78,13 @@ constexpr SqlStatement kAdamBytes = {
 
 constexpr SqlStatement kRoundProgress = {
     "round_progress",
-    "SELECT u.state::text AS state, u.failure_reason, u.unit_id, u.slot, g.attempt, g.worker_id, "
+    "SELECT u.state::text AS state, u.failure_reason, u.unit_id, u.slot, u.attempt AS attempts, "
+    "g.attempt, g.worker_id, "
     "g.image_count, g.micro_batch_count, g.discriminator_loss, g.generator_loss, g.real_accuracy, "
     "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256 "
     "FROM gannet.run r LEFT JOIN gannet.work_unit u ON u.run_id = r.run_id "
     "AND u.round = $2::bigint LEFT JOIN gannet.gradient g ON g.unit_id = u.unit_id "
-    "WHERE r.run_id = $1::bigint ORDER BY u.slot",
+    "WHERE r.run_id = $1::bigint ORDER BY u.slot, u.unit_id",
     true};
 
 constexpr SqlStatement kGradientRecord = {
@@ -292,6 +293,7 @@ absl::StatusOr<RunStatus> ReadRunStatus(const SqlRows& rows) {
   GANNET_ASSIGN_OR_RETURN(status.state, RunStateFromName(row.Text("state")));
   status.wasted_image_count = row.Int("wasted_image_count");
   status.settings_round = Round(row.Int("settings_round"));
+  status.settings_version = row.Int("settings_version");
   status.usual_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
   // Null: as the one before, which nearly all are.
   GANNET_ASSIGN_OR_RETURN(status.created_config, RunConfigFromJson(row.Text("created_config")));
@@ -429,6 +431,11 @@ absl::StatusOr<RoundProgress> PgStore::GetRoundProgress(RunId run, Round round) 
     SqlRow row(rows, i);
     if (row.IsNull("state")) break;  // the run has no units of that round
     const std::string state = row.Text("state");
+    const auto attempts = static_cast<int>(row.Int("attempts"));
+    if ((state == "ready" || state == "leased") && attempts > progress.most_attempts) {
+      progress.most_attempts = attempts;
+      progress.most_attempts_slot = Slot(static_cast<int32_t>(row.Int("slot")));
+    }
     if (state == "ready") {
       ++progress.ready;
     } else if (state == "leased") {
@@ -500,7 +507,7 @@ absl::Status PgStore::Publish(const PublishRequest& request) {
       .Double(summary.seconds)
       .IntArray(consumed);
   AddUnits(params, request.next_units);
-  params.Bool(request.finished).Int(request.settings_round.value());
+  params.Bool(request.finished).Int(request.settings_version);
   const int64_t version = request.expected_version.value() + 1;
   return bulk_pool_.RunInTransaction(
       "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {

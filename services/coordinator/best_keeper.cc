@@ -6,9 +6,11 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
@@ -53,10 +55,9 @@ std::string TableText(const std::vector<Line>& lines) {
 }
 
 // Whether the checkpoint is an earlier state of this run.
-bool IsOfRun(const std::string& path, const RunConfig& config, WeightsVersion version) {
-  const absl::StatusOr<Checkpoint> best = ReadCheckpointFile(path);
-  return best.ok() && best->version <= version && best->config.name == config.name &&
-         CheckOnlyChangeable(best->config, config).ok();
+bool IsOfRun(const Checkpoint& best, const RunConfig& config, WeightsVersion version) {
+  return best.version <= version && best.config.name == config.name &&
+         CheckOnlyChangeable(best.config, config).ok();
 }
 
 }  // namespace
@@ -76,12 +77,12 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   Await();
   hand_on_ = std::move(hand_on);
   std::vector<Line> lines;
-  if (IsOfRun(best_path_, config, version)) {
+  const absl::StatusOr<Checkpoint> kept = ReadCheckpointFile(best_path_);
+  if (kept.ok() && IsOfRun(*kept, config, version)) {
     lines = ReadTable(table_path_);
     std::erase_if(lines, [&](const Line& line) { return line.round > version.value(); });
-  } else {
-    std::error_code ignored;
-    std::filesystem::remove(best_path_, ignored);
+  } else if (!absl::IsNotFound(kept.status())) {
+    PutAside(kept.ok() ? kept->config.name : "unreadable");
   }
   double best = std::numeric_limits<double>::infinity();
   for (const Line& line : lines) best = std::min(best, line.distance);
@@ -104,6 +105,17 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   HandOnBest();
 }
 
+void BestKeeper::PutAside(const std::string& name) {
+  std::filesystem::path aside = best_path_;
+  // A run may be called anything.
+  aside.replace_filename(absl::StrCat(
+      "best.of_", absl::CEscape(absl::StrReplaceAll(name, {{"/", "_"}})), ".safetensors"));
+  std::error_code error;
+  std::filesystem::rename(best_path_, aside, error);
+  log_.Warning("the folder has the best weights of another run, they are put aside",
+               {{"run", name}, {"path", aside.string()}, {"reason", error.message()}});
+}
+
 void BestKeeper::HandOnBest() {
   if (is_handed_on_ || !hand_on_) return;
   const absl::Status status = ReadAndHandOn();
@@ -123,8 +135,8 @@ absl::Status BestKeeper::ReadAndHandOn() {
   const TensorBundle shown = best.config.adam.keeps_average()
                                  ? AveragedWeights(best.weights, best.adam_state)
                                  : best.weights;
-  GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(shown, Codec::kFp32));
-  return hand_on_({best.version, distance}, Payload::FromBytes(Codec::kFp32, std::move(bytes)));
+  GANNET_ASSIGN_OR_RETURN(const Payload weights, Payload::FromBundle(shown, Codec::kFp32));
+  return hand_on_({best.version, distance}, weights);
 }
 
 void BestKeeper::Offer(TrainingState state) {

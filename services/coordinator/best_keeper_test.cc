@@ -159,6 +159,8 @@ TEST_F(BestKeeperTest, AnotherRunBeginsAnew) {
 
   EXPECT_THAT(Rounds(), IsEmpty());
   EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(ReadCheckpointFile(folder_ + "/checkpoints/best.of_faces.safetensors"))
+      << "nothing is lost";
   Measure(*keeper, 30, Kind::kGrey);
   ASSERT_OK_AND_ASSIGN(const Checkpoint best, Best());
   EXPECT_EQ(best.version, WeightsVersion(30));

@@ -24,6 +24,22 @@ CheckpointWriter::CheckpointWriter(std::string directory, int keep, Logger& log)
       log_(log),
       queue_(kMaxWaiting, [this](const TrainingState& state) { WriteOffered(state); }) {}
 
+void CheckpointWriter::Begin(WeightsVersion version) {
+  queue_.Await();
+  MutexLock lock(file_mu_);
+  for (const std::string& file : ListCheckpoints(directory_)) {
+    // Names have the order of their versions, longer ones being later.
+    const std::string last = CheckpointPath(directory_, version);
+    if (std::pair(file.size(), file) <= std::pair(last.size(), last)) continue;
+    std::filesystem::path aside = file;
+    aside.replace_filename("abandoned_" + aside.filename().string());
+    std::error_code error;
+    std::filesystem::rename(file, aside, error);
+    log_.Warning("a checkpoint of a later round is put aside",
+                 {{"path", aside.string()}, {"reason", error.message()}});
+  }
+}
+
 void CheckpointWriter::Offer(TrainingState state) {
   const std::optional<TrainingState> left_out = queue_.Push(std::move(state));
   if (left_out.has_value()) {

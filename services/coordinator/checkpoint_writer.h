@@ -22,6 +22,11 @@ class CheckpointWriter {
   // The folder is made when the first file is written. `keep` is at least 1.
   CheckpointWriter(std::string directory, int keep, Logger& log);
 
+  // A training begins at this version, or goes on from it. Checkpoints of later ones, which another
+  // training has left, are put aside as abandoned_round_….safetensors: they are not what this one
+  // goes on with.
+  void Begin(WeightsVersion version);
+
   // Writes this state soon, after those offered before. Where the disk is slower than the rounds
   // are, the oldest that waits is left out, with a warning: never while fewer than three wait.
   void Offer(TrainingState state);

@@ -72,6 +72,18 @@ TEST_F(CheckpointWriterTest, OfManyTheNewestAreWritten) {
   for (const std::string& file : files) EXPECT_OK(ReadCheckpointFile(file));
 }
 
+TEST_F(CheckpointWriterTest, ATrainingThatGoesBackKeepsWhatItWrites) {
+  CheckpointWriter writer(folder_, 2, NullLogger());
+  for (const int64_t version : {40, 60}) ASSERT_OK(writer.Write(State(version)));
+
+  writer.Begin(WeightsVersion(40));
+  ASSERT_OK(writer.Write(State(50)));
+
+  EXPECT_THAT(ListCheckpoints(folder_), ElementsAre(CheckpointPath(folder_, WeightsVersion(40)),
+                                                    CheckpointPath(folder_, WeightsVersion(50))));
+  EXPECT_OK(ReadCheckpointFile(folder_ + "/abandoned_round_000060.safetensors"));
+}
+
 TEST_F(CheckpointWriterTest, AFolderThatCannotBeMadeIsAnError) {
   CheckpointWriter writer("/proc/nothing", 2, NullLogger());
 

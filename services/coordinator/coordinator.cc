@@ -14,29 +14,36 @@ namespace {
 // A standby repeats what it waits for this often.
 constexpr absl::Duration kStandbyLineInterval = absl::Minutes(1);
 
-absl::StatusOr<Payload> Encode(const TensorBundle& bundle) {
-  GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, Codec::kFp32));
-  return Payload::FromBytes(Codec::kFp32, std::move(bytes));
-}
-
 absl::StatusOr<NewRun> MakeNewRun(const RunConfig& config) {
   NewRun run;
   run.config = config;
   const TensorBundle weights = InitialWeights(config.model, config.seed);
-  GANNET_ASSIGN_OR_RETURN(run.weights, Encode(weights));
-  GANNET_ASSIGN_OR_RETURN(run.adam_state,
-                          Encode(InitialAdamState(config.model, config.adam, weights)));
+  GANNET_ASSIGN_OR_RETURN(run.weights, Payload::FromBundle(weights, Codec::kFp32));
+  GANNET_ASSIGN_OR_RETURN(
+      run.adam_state,
+      Payload::FromBundle(InitialAdamState(config.model, config.adam, weights), Codec::kFp32));
   run.units = RoundPlanner(config).Plan(Round(1));
   return run;
 }
 
-absl::Status CheckSameConfig(const RunConfig& stored, const RunConfig& asked) {
-  const std::string differences = DescribeDifference(stored, asked);
-  if (differences.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("a run of this name exists with other settings: choose another run.name, or set "
-                   "them back (stored -> asked for): ",
-                   differences));
+// Whether a run goes on with these settings. What may change in mid-run is changed by `gannet set`
+// alone, so that it is recorded: there the run's own settings hold, whatever the file says.
+absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked, Logger& log) {
+  asked.plan_origin = stored.next_config.plan_origin;
+  if (const absl::Status same = CheckOnlyChangeable(stored.next_config, asked); !same.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a run of this name exists with other settings: choose another run.name, or "
+                     "set them back (stored -> asked for): ",
+                     DescribeDifference(stored.next_config, asked)));
+  }
+  // As it was created with: whoever has changed settings in mid-run may leave the file as it was.
+  RunConfig created = stored.created_config;
+  created.plan_origin = asked.plan_origin;
+  if (asked != stored.next_config && asked != created) {
+    log.Warning("the run goes on with its own settings, change them with gannet set",
+                {{"stored_and_asked_for", DescribeDifference(stored.next_config, asked)}});
+  }
+  return absl::OkStatus();
 }
 
 // Whether standing for leader again can help after a term ended with this.
@@ -107,12 +114,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
     const absl::StatusOr<RunStatus> found =
         patience_.CallFor("find the run", [&] { return store_.FindRun(options_.run.name); });
     if (found.ok()) {
-      // Whoever has changed settings in mid-run may leave the file as it was, or write them there.
-      RunConfig asked = options_.run;
-      asked.plan_origin = found->next_config.plan_origin;
-      if (asked != found->next_config) {
-        GANNET_RETURN_IF_ERROR(CheckSameConfig(found->created_config, options_.run));
-      }
+      GANNET_RETURN_IF_ERROR(CheckSameRun(*found, options_.run, log_));
       return found->run;
     }
     if (!absl::IsNotFound(found.status())) return found.status();
@@ -128,6 +130,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
     const bool look_again =
         absl::IsAlreadyExists(created.status()) || PatientCaller::IsPassing(created.status());
     if (!look_again) return created.status();
+    log_.Warning("the run could not be created yet, looking again", {{"reason", created.status()}});
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
   }
 }

@@ -726,5 +726,19 @@ TEST_F(CoordinatorTest, ARestartFindsARunWhoseSettingsWereChanged) {
   ASSERT_OK(with_the_new_file->Stop());
 }
 
+TEST_F(CoordinatorTest, ARestartWithOtherSettingsGoesOnWithThoseOfTheRunWhereTheyMayChange) {
+  ASSERT_OK(Start()->Stop());
+  CoordinatorOptions options = QuickOptions(2);
+  options.run.units_per_round += 1;
+  options.run.adam.learning_rate = 1e-5;
+  ASSERT_OK(Start(options)->Stop());
+  const absl::StatusOr<RunStatus> status = backend_.store().FindRun(SmallRun().name);
+  EXPECT_EQ(status->next_config, SmallRun());
+
+  options.run.seed += 1;
+  RunningCoordinator coordinator(options, store_);
+  EXPECT_THAT(coordinator.Join(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("seed")));
+}
+
 }  // namespace
 }  // namespace gannet

@@ -39,8 +39,7 @@ absl::StatusOr<TensorBundle> DecodeStored(const char* what, const Payload& paylo
 
 absl::StatusOr<Payload> EncodeFinite(const TensorBundle& bundle) {
   GANNET_RETURN_IF_ERROR(bundle.CheckFinite());
-  GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, Codec::kFp32));
-  return Payload::FromBytes(Codec::kFp32, std::move(bytes));
+  return Payload::FromBundle(bundle, Codec::kFp32);
 }
 
 // What is left of the run at this rate, for people.
@@ -68,7 +67,7 @@ LeaderTerm::LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run
       rate_(rate),
       output_(output),
       totals_(totals),
-      keeper_(store, run, leadership, options.leadership_ttl, log) {
+      keeper_(store, run, leadership, options.leadership_ttl, clock, log) {
   metrics_.leader.Set(1);
 }
 
@@ -141,8 +140,7 @@ absl::Status LeaderTerm::EndRun() {
   if (output_ == nullptr) return absl::OkStatus();
   absl::Status written = output_->End(published_);
   if (!written.ok()) {
-    log_.Error("results could not be written; start the coordinator again to repeat it",
-               {{"reason", written}});
+    log_.Error("not all results could be written; start again to repeat it", {{"reason", written}});
   }
   return written;
 }
@@ -290,7 +288,7 @@ absl::Status LeaderTerm::PublishWithNextUnits(PublishRequest& request) {
   const int64_t round = request.summary.round.value();
   while (true) {
     GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/true));
-    request.settings_round = status_.settings_round;
+    request.settings_version = status_.settings_version;
     request.finished = round >= status_.next_config.round_count;
     request.next_units = request.finished ? std::vector<PlannedUnit>() : next_units_;
     request.keep =
@@ -300,7 +298,7 @@ absl::Status LeaderTerm::PublishWithNextUnits(PublishRequest& request) {
     // Settings that were changed at the last moment: the step stands, the next units do not.
     GANNET_RETURN_IF_ERROR(RefreshStatus());
     const bool only_settings = status_.weights_version == request.expected_version &&
-                               status_.settings_round != request.settings_round;
+                               status_.settings_version != request.settings_version;
     if (!only_settings) return published;
   }
 }

@@ -3,22 +3,37 @@
 namespace gannet {
 
 LeadershipKeeper::LeadershipKeeper(Store& store, RunId run, const Leadership& leadership,
-                                   absl::Duration ttl, Logger& log)
+                                   absl::Duration ttl, Clock& clock, Logger& log)
     : store_(store),
       run_(run),
       leadership_(leadership),
       ttl_(ttl),
+      clock_(clock),
       log_(log),
+      trusted_until_(clock.Steady() + ttl),
       runner_(ttl / 3, [this] { Renew(); }) {}
 
+bool LeadershipKeeper::lost() {
+  MutexLock lock(mu_);
+  return deposed_ || clock_.Steady() >= trusted_until_;
+}
+
 void LeadershipKeeper::Renew() {
-  if (lost_) return;
+  {
+    MutexLock lock(mu_);
+    if (deposed_) return;
+  }
+  const absl::Duration start = clock_.Steady();
   const absl::StatusOr<Leadership> renewed =
       store_.AcquireLeadership(run_, leadership_.leader, ttl_);
-  const bool refused = renewed.status().code() == absl::StatusCode::kFailedPrecondition;
-  const bool another_epoch = renewed.ok() && *renewed != leadership_;
-  if (!refused && !another_epoch) return;
-  lost_ = true;
+  MutexLock lock(mu_);
+  if (renewed.ok() && *renewed == leadership_) {
+    trusted_until_ = start + ttl_;
+    return;
+  }
+  // Not being able to ask is no proof, but no leadership outlives its time.
+  if (!renewed.ok() && renewed.status().code() != absl::StatusCode::kFailedPrecondition) return;
+  deposed_ = true;
   log_.Warning("leadership lost, publishing nothing more until elected again",
                {{"epoch", leadership_.epoch}, {"reason", renewed.status()}});
 }

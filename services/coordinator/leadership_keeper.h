@@ -1,8 +1,8 @@
 #pragma once
 
-#include <atomic>
-
 #include "absl/time/time.h"
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
 #include "libs/base/periodic_runner.h"
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
@@ -11,19 +11,21 @@ namespace gannet {
 
 // Keeps a leadership alive from a thread of its own, so that a long optimizer step or publication
 // does not lose it. The database's clock decides when a leadership has run out, and its fence keeps
-// a deposed leader from writing; this only tells the leader early that it has been deposed.
+// a deposed leader from writing; this tells the leader early that it may have been deposed.
 //
 // Thread safety: all methods may be called from any thread.
-// Ownership and lifetime: store and log outlive it. The destructor stops; it does not resign.
+// Ownership and lifetime: store, clock and log outlive it. The destructor stops; it does not
+// resign.
 class LeadershipKeeper {
  public:
   // `leadership` has just been acquired for `ttl`. Renewed every third of that.
   LeadershipKeeper(Store& store, RunId run, const Leadership& leadership, absl::Duration ttl,
-                   Logger& log);
+                   Clock& clock, Logger& log);
 
-  // Whether somebody else has led since: a renewal was refused, or gave another epoch. A database
-  // that cannot be reached is no such proof.
-  bool lost() const { return lost_; }
+  // Whether somebody else leads, or may do so: a renewal was refused or gave another epoch, or none
+  // has succeeded for `ttl` by this machine's steady clock (the database is away, or this machine
+  // has slept).
+  bool lost();
 
  private:
   void Renew();
@@ -32,8 +34,12 @@ class LeadershipKeeper {
   const RunId run_;
   const Leadership leadership_;
   const absl::Duration ttl_;
+  Clock& clock_;
   Logger& log_;
-  std::atomic<bool> lost_ = false;
+  Mutex mu_;
+  bool deposed_ ABSL_GUARDED_BY(mu_) = false;
+  // The leadership lasts at least until then: counted from before the call that renewed it.
+  absl::Duration trusted_until_ ABSL_GUARDED_BY(mu_);
   PeriodicRunner runner_;
 };
 

@@ -19,6 +19,7 @@ class LeadershipKeeperTest : public ::testing::Test {
   }
 
   FakeClock clock_;  // the database's
+  FakeClock local_;  // this machine's
   MemoryBackend backend_{clock_};
   FaultyStore store_{backend_.store()};
   RunId run_;
@@ -26,7 +27,7 @@ class LeadershipKeeperTest : public ::testing::Test {
 };
 
 TEST_F(LeadershipKeeperTest, RenewsBeforeTheTimeRunsOut) {
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   for (int i = 0; i < 5; ++i) {
     // Two calls, because one may have been under way when the time moved.
@@ -44,7 +45,7 @@ TEST_F(LeadershipKeeperTest, NoticesAnotherLeader) {
   clock_.Advance(kTtl);
   ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
 
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
 }
@@ -54,19 +55,37 @@ TEST_F(LeadershipKeeperTest, NoticesAnotherLeaderThatHasGoneAgain) {
   ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
   clock_.Advance(kTtl);
 
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
 }
 
 TEST_F(LeadershipKeeperTest, ADatabaseThatIsAwayProvesNothing) {
   store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 3);
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, NullLogger());
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("AcquireLeadership") >= 4; }));
 
   EXPECT_EQ(store_.failures("AcquireLeadership"), 3);
   EXPECT_FALSE(keeper.lost());
+}
+
+TEST_F(LeadershipKeeperTest, WithoutARenewalNobodyTrustsItBeyondItsTime) {
+  store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 1'000'000);
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  EXPECT_FALSE(keeper.lost());
+
+  local_.Advance(kTtl);
+
+  EXPECT_TRUE(keeper.lost());
+}
+
+TEST_F(LeadershipKeeperTest, ARenewalAfterASleepIsTrustedAgain) {
+  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+
+  local_.Advance(10 * kTtl);
+
+  EXPECT_TRUE(store_.AwaitUntil([&] { return !keeper.lost(); }));
 }
 
 }  // namespace

@@ -5,6 +5,9 @@
 namespace gannet {
 namespace {
 
+// A unit that is handed out more often than this is told of: its workers may fall because of it.
+constexpr int kManyAttempts = 5;
+
 // "1 unit", "2 units".
 std::string Count(int number, const char* what) {
   return absl::StrCat(number, " ", what, number == 1 ? "" : "s");
@@ -21,6 +24,10 @@ std::string DescribeWait(const RunStatus& status, const RunConfig& config,
   }
   absl::StrAppend(&text, ", ", Count(progress.leased, "unit"), " in work, ",
                   Count(progress.ready, "unit"), " free");
+  if (progress.most_attempts > kManyAttempts) {
+    absl::StrAppend(&text, ", slot ", progress.most_attempts_slot.value(), " was handed out ",
+                    progress.most_attempts, " times and never came back");
+  }
   if (progress.failed > 0) absl::StrAppend(&text, ", ", progress.failed, " failed for good");
   absl::StrAppend(&text, ", ",
                   status.worker_count == 0 ? "no worker is there: start one"

@@ -68,6 +68,7 @@ void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot,
   config_ = config;
   history_.clear();
   metrics_file_.Begin();
+  checkpoints_.Begin(snapshot.version);
   if (best_.has_value()) {
     best_->Begin(config, snapshot.version, best, std::move(hand_on));
     // What untrained weights have shows later how far a training has come.
@@ -94,14 +95,15 @@ void RunOutput::AddRound(const RoundSummary& round, const RunConfig& config,
 
 absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
   samples_.Offer(snapshot, SampleNeed::kRequired);
-  GANNET_RETURN_IF_ERROR(checkpoints_.Write({config_, snapshot, history_}));
+  // A disk that has no room for a checkpoint may have some for the weights, a third of it.
+  absl::Status status = checkpoints_.Write({config_, snapshot, history_});
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
   const std::map<std::string, std::string> metadata = {
       {"format", "pt"}, {"run", config_.name}, {"rounds", absl::StrCat(snapshot.version.value())}};
   const std::string weights_path = absl::StrCat(options_.directory, "/weights.safetensors");
   const std::string generator_path = absl::StrCat(options_.directory, "/generator.safetensors");
-  GANNET_RETURN_IF_ERROR(WriteFileAtomically(weights_path, EncodeSafetensors(weights, metadata)));
-  GANNET_RETURN_IF_ERROR(WriteFileAtomically(
+  status.Update(WriteFileAtomically(weights_path, EncodeSafetensors(weights, metadata)));
+  status.Update(WriteFileAtomically(
       generator_path, EncodeSafetensors(TensorsBelow(weights, "generator."), metadata)));
   if (best_.has_value()) {
     best_->Await();
@@ -109,6 +111,7 @@ absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
     best_->Await();
   }
   samples_.Await();
+  GANNET_RETURN_IF_ERROR(status);
   log_.Info("results written", {{"weights", weights_path},
                                 {"generator", generator_path},
                                 {"samples", samples_.latest_path()}});

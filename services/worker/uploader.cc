@@ -95,16 +95,13 @@ absl::Status Uploader::Send(Upload& upload) {
   Failpoint("spool_keep", "after");
   const absl::StatusOr<SubmitOutcome> outcome = Submit(request);
   Failpoint("spool_drop", "before");
-  // Whatever the answer is: there is nothing more to hand in. Who asked to stop gives the unit
-  // back.
-  spool_.Drop();
+  if (IsSettled(request, outcome.status())) spool_.Drop();
   Failpoint("spool_drop", "after");
   metrics_.submit_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
   switch (outcome.status().code()) {
     case absl::StatusCode::kOk:
       break;
     case absl::StatusCode::kCancelled:
-      exchange_.Release(identity_, unit.run, unit.unit, unit.attempt).IgnoreError();
       return absl::OkStatus();
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kFailedPrecondition:
@@ -120,6 +117,21 @@ absl::Status Uploader::Send(Upload& upload) {
               {{"round", unit.round.value()}, {"slot", unit.slot.value()}});
   }
   return absl::OkStatus();
+}
+
+bool Uploader::IsSettled(const SubmitRequest& request, const absl::Status& answer) {
+  switch (answer.code()) {
+    case absl::StatusCode::kCancelled:
+      // Asked to stop while nobody answered: one try to give the unit back at once. If that fails,
+      // too, the next start hands the gradient in.
+      return exchange_.Release(identity_, request.run, request.unit, request.attempt).ok();
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kFailedPrecondition:
+      // A newer start of this worker has taken over, and the file may be its own by now.
+      return false;
+    default:
+      return true;
+  }
 }
 
 absl::StatusOr<SubmitOutcome> Uploader::Submit(const SubmitRequest& request) {

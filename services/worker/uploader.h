@@ -60,6 +60,8 @@ class Uploader {
   void Loop();
   absl::Status Send(Upload& upload);
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request);
+  // Whether there is nothing more to hand in after this answer. Gives a unit back that nobody took.
+  bool IsSettled(const SubmitRequest& request, const absl::Status& answer);
   // Counts what became of a gradient; whether the run has kept it.
   bool Count(SubmitOutcome outcome, const SubmitRequest& request);
   absl::Status GiveUp(const Upload& upload, const std::string& reason);

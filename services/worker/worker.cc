@@ -23,6 +23,9 @@ namespace {
 // Progress lines of the log.
 constexpr absl::Duration kProgressInterval = absl::Seconds(10);
 
+// A lease that is nearly over when it comes is no reason to beat without a pause.
+constexpr absl::Duration kMinHeartbeat = absl::Milliseconds(100);
+
 DataFingerprint ToDomain(const DatasetFingerprint& fingerprint) {
   return {fingerprint.kind, fingerprint.image_count, fingerprint.digest, fingerprint.description};
 }
@@ -45,6 +48,7 @@ class Worker::Session {
         uploader_(worker.exchange_, worker.options_.identity,
                   static_cast<Codec>(join_.config.gradient_codec), caller, worker.held_units_,
                   Spool(worker.options_.spool_path), worker.clock_, worker.log_, worker.metrics_),
+        heartbeat_interval_(join_.heartbeat_interval),
         heartbeat_(join_.heartbeat_interval, [this] { Heartbeat(); }) {}
 
   absl::StatusOr<WorkerReport> Work();
@@ -82,6 +86,7 @@ class Worker::Session {
   int64_t images_at_last_line_ = 0;
   Backoff failure_pause_;
   Uploader uploader_;
+  absl::Duration heartbeat_interval_;
   PeriodicRunner heartbeat_;  // last: it uses everything above
 };
 
@@ -153,6 +158,12 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   const std::shared_ptr<HeldUnit> held = worker_.held_units_.Add(unit.unit, unit.attempt);
   // A stop that came between claim and Add has not seen this unit.
   if (worker_.stop_.requested()) held->dropped = true;
+  // Leases may have become shorter since Join.
+  const absl::Duration interval =
+      std::min(join_.heartbeat_interval, std::max(kMinHeartbeat, HeartbeatInterval(unit.lease)));
+  if (interval < heartbeat_interval_) heartbeat_.Wake();
+  heartbeat_interval_ = interval;
+  heartbeat_.SetInterval(interval);
 
   GANNET_ASSIGN_OR_RETURN(const bool have_weights, EnsureWeights(unit));
   if (!have_weights) return Release(unit);

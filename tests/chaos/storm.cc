@@ -109,7 +109,7 @@ Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
   roles_.push_back({"gateway", "gateway", [this] {
                       return &monday_.StartGateway({{"database.url", HostList("gateway")}});
                     }});
-  Launch(roles_.back());
+  Launch(roles_.back(), true);
   int gateway_port = 0;
   EXPECT_TRUE(absl::SimpleAtoi(
       std::vector<std::string>(absl::StrSplit(monday_.gateway_address(), ':')).at(1),
@@ -132,7 +132,7 @@ Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
          return &monday_.StartDirectWorker("cy", {{"worker.exchange", HostList("worker")}});
        }});
   for (Role& role : roles_) {
-    if (role.process == nullptr) Launch(role);
+    if (role.process == nullptr) Launch(role, true);
   }
 }
 
@@ -148,6 +148,7 @@ void Storm::RequireFailpointsAndKills() {
   }
   table_.Require(kKills, "postmaster", 10);
   table_.Require(kRestarts, "crash", 3);
+  for (const Strike& strike : Strikes()) table_.Require(kStrikes, strike.name, 1);
   table_.Require(kStrikes, kServerAway, 3);
 }
 
@@ -168,10 +169,10 @@ std::string Storm::FailpointFile(const std::string& kind) const {
   return monday_.PathOf("failpoints-" + kind);
 }
 
-void Storm::Launch(Role& role) {
+void Storm::Launch(Role& role, bool with_failpoint) {
   std::string armed;
   // The first gateway tells its port: it shall live to do so.
-  if (role.process != nullptr || role.kind != "gateway") {
+  if (with_failpoint && (role.process != nullptr || role.kind != "gateway")) {
     armed = absl::StrCat("GANNET_FAILPOINTS=", FailpointFile(role.kind), ":",
                          table_.Rarest(SectionOf(role.kind)), ":", 1 + random_() % 4);
   }
@@ -194,7 +195,7 @@ void Storm::Tend() {
     EXPECT_EQ(code, kKilled) << role.name << " has ended by itself:\n" << role.process->err();
     table_.Add(kKills, role.kind);
     CountFailpoints();
-    Launch(role);
+    Launch(role, true);
   }
   if (slow_until_.has_value() && now >= *slow_until_) {
     network_->Delay(absl::ZeroDuration());
@@ -233,22 +234,28 @@ void Storm::CountOutcomes() {
   }
 }
 
+const std::vector<Storm::Strike>& Storm::Strikes() {
+  static const auto& strikes =
+      *new std::vector<Strike>{{"SIGKILL", 6, &Storm::KillOne},
+                               {"worker frozen", 2, &Storm::FreezeWorker},
+                               {"coordinator frozen", 2, &Storm::FreezeCoordinator},
+                               {"gateway frozen", 1, &Storm::FreezeGateway},
+                               {"network cut", 2, &Storm::CutNetwork},
+                               {"network half-open", 1, &Storm::HalfOpenNetwork},
+                               {"network slow", 2, &Storm::SlowNetwork},
+                               {"database link cut", 1, &Storm::CutDatabaseLink},
+                               {kServerAway, 1, &Storm::RefuseAtDatabaseLink},
+                               {"database crashed", 1, &Storm::CrashDatabase},
+                               {"database killed", 2, &Storm::KillDatabase},
+                               {"clock moved", 2, &Storm::MoveClock},
+                               {"handed in twice", 4, &Storm::DeliverTwice},
+                               {"unit failed", 1, &Storm::FailAUnit},
+                               {"paused", 1, &Storm::PauseAndResume}};
+  return strikes;
+}
+
 void Storm::Blow(absl::Duration least, absl::Duration most) {
-  const std::vector<Strike> strikes = {{"SIGKILL", 6, &Storm::KillOne},
-                                       {"worker frozen", 2, &Storm::FreezeWorker},
-                                       {"coordinator frozen", 2, &Storm::FreezeCoordinator},
-                                       {"gateway frozen", 1, &Storm::FreezeGateway},
-                                       {"network cut", 2, &Storm::CutNetwork},
-                                       {"network half-open", 1, &Storm::HalfOpenNetwork},
-                                       {"network slow", 2, &Storm::SlowNetwork},
-                                       {"database link cut", 2, &Storm::CutDatabaseLink},
-                                       {kServerAway, 1, &Storm::RefuseAtDatabaseLink},
-                                       {"database crashed", 1, &Storm::CrashDatabase},
-                                       {"database killed", 1, &Storm::KillDatabase},
-                                       {"clock moved", 2, &Storm::MoveClock},
-                                       {"handed in twice", 4, &Storm::DeliverTwice},
-                                       {"unit failed", 1, &Storm::FailAUnit},
-                                       {"paused", 1, &Storm::PauseAndResume}};
+  const std::vector<Strike>& strikes = Strikes();
   std::vector<double> weights;
   weights.reserve(strikes.size());
   for (const Strike& strike : strikes) weights.push_back(strike.weight);
@@ -277,15 +284,27 @@ void Storm::Blow(absl::Duration least, absl::Duration most) {
     const Strike& strike = strikes[pick(random_)];
     table_.Add(kStrikes, strike.name);
     (this->*strike.act)();
-    // Whatever has paused the run, a failed unit or a strike.
-    if (monday_.Text("SELECT state FROM gannet.run") == "paused") {
-      const int64_t run = monday_.Number("SELECT run_id FROM gannet.run");
-      hostile_->store().SetRunState(RunId(run), RunState::kRunning, "").IgnoreError();
-    }
+    Resume();
   }
   for (Role& role : roles_) role.process->Kill();
   CountFailpoints();
   CountOutcomes();
+}
+
+void Storm::ExpectThatTheRunGoesOn(int64_t rounds) {
+  const int64_t before = monday_.Number("SELECT weights_version FROM gannet.run");
+  network_->Delay(absl::ZeroDuration());
+  database_link_.Refuse(false);
+  Resume();
+  for (Role& role : roles_) Launch(role, false);
+  EXPECT_TRUE(monday_.AwaitRounds(before + rounds)) << "stuck after round " << before;
+  for (Role& role : roles_) role.process->Kill();
+}
+
+void Storm::Resume() {
+  if (monday_.Text("SELECT state FROM gannet.run") != "paused") return;
+  const int64_t run = monday_.Number("SELECT run_id FROM gannet.run");
+  hostile_->store().SetRunState(RunId(run), RunState::kRunning, "").IgnoreError();
 }
 
 Storm::Role& Storm::AnyRole(const std::string& kind) {
@@ -354,12 +373,13 @@ void Storm::MoveClockBy(int seconds) {
 // What a network that repeats packets, or a worker that wakes up after days, would do: a gradient
 // that is kept is handed in again by its worker, under its attempt and under the one before.
 void Storm::DeliverTwice() {
-  const std::string found = monday_.Text(
+  const std::string found = monday_.Text(absl::StrCat(
       "SELECT concat_ws('|', g.run_id, g.unit_id, g.attempt, g.worker_id, w.incarnation, "
       "g.image_count, g.micro_batch_count) FROM gannet.gradient g "
       "JOIN gannet.work_unit u USING (unit_id) JOIN gannet.worker w ON w.run_id = g.run_id "
       "AND w.worker_id = g.worker_id WHERE g.has_bytes AND u.holder = g.worker_id "
-      "ORDER BY g.attempt > 1 DESC, random() LIMIT 1");
+      "ORDER BY g.attempt > 1 DESC, md5(concat(g.unit_id, ',",
+      random_(), "')) LIMIT 1"));
   const std::vector<std::string> fields = absl::StrSplit(found, '|');
   if (fields.size() != 7) return;
   std::vector<int64_t> numbers(7);

@@ -41,6 +41,10 @@ class Storm {
   // program is killed; what the database holds stays as it is.
   void Blow(absl::Duration least, absl::Duration most);
 
+  // Starts everything again, without failpoints or strikes, and expects that so many rounds more
+  // are published: whatever has happened, nothing stays stuck. Ends with every program killed.
+  void ExpectThatTheRunGoesOn(int64_t rounds);
+
   // What table() must show before the storm may end. All: every failpoint 3 times, every kind of
   // process killed 10 times.
   void RequireFailpointsAndKills();
@@ -68,8 +72,9 @@ class Storm {
     void (Storm::*act)();
   };
 
+  static const std::vector<Strike>& Strikes();
   std::string FailpointFile(const std::string& kind) const;
-  void Launch(Role& role);
+  void Launch(Role& role, bool with_failpoint);
   // Starts again what has ended, wakes what has slept enough.
   void Tend();
   void CountFailpoints();
@@ -92,6 +97,8 @@ class Storm {
   void DeliverTwice();
   void FailAUnit();
   void PauseAndResume();
+  // After whatever has paused the run: a failed unit, a strike.
+  void Resume();
 
   // For a service: the link first, then the server itself.
   std::string HostList(const std::string& service) const;

@@ -20,7 +20,7 @@ using ::testing::IsEmpty;
 // Gradients too large for one statement, so that every path of the accept is taken.
 const ProgramSettings& Settings() {
   static const auto& settings =
-      *new ProgramSettings{{"model.base_width", "16"}, {"training.units_per_round", "4"}};
+      *new ProgramSettings{{"model.base_width", "28"}, {"training.units_per_round", "4"}};
   return settings;
 }
 
@@ -97,6 +97,7 @@ TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
                          SubmitOutcome::kClosed});
   storm.Blow(kShareOfBits * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
+  storm.ExpectThatTheRunGoesOn(3);
 
   E2eClass& monday = storm.monday();
   const int64_t version = monday.Number("SELECT weights_version FROM gannet.run");
@@ -120,6 +121,7 @@ TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
 // ledger adds up and nothing stalls.
 TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   ProgramSettings settings = Settings();
+  settings["model.base_width"] = "16";  // here the gradients fit into one statement
   settings["training.quorum"] = "3";
   settings["training.round_deadline"] = "8s";
   settings["training.spare_after"] = "1";
@@ -130,6 +132,7 @@ TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   storm.Blow((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
   EXPECT_GT(storm.monday().Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare"), 0);
+  storm.ExpectThatTheRunGoesOn(10);
 }
 
 }  // namespace

@@ -898,6 +898,8 @@ TEST_P(ExchangeContractTest, TheFasterOfTwoInASlotCountsAndTheOtherIsADuplicate)
     const WorkUnit& lost = spare_wins ? slow : spare;
     const int64_t before = Summary(winner).accepted_unit_count;
     const int64_t loser_before = Summary(loser).accepted_unit_count;
+    const int64_t wasted_before = Summary(loser).wasted_image_count;
+    const int64_t all_wasted_before = Status().wasted_image_count;
 
     EXPECT_THAT(Submit(winner, won), IsOkAndHolds(SubmitOutcome::kAccepted));
     EXPECT_THAT(Must(Heartbeat(loser, lost, 1)).dropped, ElementsAre(lost.unit));
@@ -910,8 +912,9 @@ TEST_P(ExchangeContractTest, TheFasterOfTwoInASlotCountsAndTheOtherIsADuplicate)
     EXPECT_EQ(Summary(winner).accepted_unit_count, before + 1);
     EXPECT_EQ(Summary(loser).accepted_unit_count, loser_before);
     EXPECT_EQ(Summary(loser).duplicate_unit_count, 1) << "counted once, however often it is sent";
-    EXPECT_EQ(Summary(loser).wasted_image_count, static_cast<int64_t>(lost.image_indices.size()));
-    EXPECT_EQ(Status().wasted_image_count, static_cast<int64_t>(lost.image_indices.size()));
+    const auto images = static_cast<int64_t>(lost.image_indices.size());
+    EXPECT_EQ(Summary(loser).wasted_image_count, wasted_before + images);
+    EXPECT_EQ(Status().wasted_image_count, all_wasted_before + images);
   }
 }
 
@@ -1001,7 +1004,7 @@ TEST_P(ExchangeContractTest, ChangedSettingsHoldFromTheRoundAfterTheOpenOne) {
   EXPECT_THAT(store().Publish(request), StatusIs(absl::StatusCode::kAborted))
       << "looked at before the units";
   request.consumed.clear();
-  request.settings_round = status.settings_round;
+  request.settings_version = status.settings_version;
   ASSERT_OK(store().Publish(request));
   status = Status();
   EXPECT_EQ(status.config.adam.learning_rate, 5e-5);
@@ -1022,6 +1025,42 @@ TEST_P(ExchangeContractTest, AChangeThatDoesNotHoldYetIsReplaced) {
   EXPECT_THAT(store().ChangeSettings(run_, changed, ""), StatusIs(kInvalid, HasSubstr("nothing")));
   EXPECT_OK(store().ChangeSettings(run_, config_, "back again"));
   EXPECT_EQ(Must(store().GetRunStatus(run_)).next_config.adam, config_.adam);
+}
+
+TEST_P(ExchangeContractTest, APublicationPlannedBeforeAReplacedChangeIsRefused) {
+  StartRun();
+  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  RunConfig changed = config_;
+  changed.units_per_round = 2;
+  const Round from = Must(store().ChangeSettings(run_, changed, "first"));
+  request.settings_version = Status().settings_version;
+  changed.units_per_round = 4;
+  ASSERT_THAT(store().ChangeSettings(run_, changed, "second"), IsOkAndHolds(from));
+
+  EXPECT_THAT(store().Publish(request), StatusIs(absl::StatusCode::kAborted));
+
+  request.settings_version = Status().settings_version;
+  EXPECT_OK(store().Publish(request));
+}
+
+TEST_P(ExchangeContractTest, GradientsThatARoundDidNotWaitForCountAsWasted) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit used = ClaimUnit(TestWorker(1));
+  const WorkUnit left_out = ClaimUnit(TestWorker(2));
+  ASSERT_OK(Submit(TestWorker(1), used));
+  ASSERT_OK(Submit(TestWorker(2), left_out));
+  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  request.consumed = {used.unit};
+
+  ASSERT_OK(store().Publish(request));
+
+  const auto images = static_cast<int64_t>(left_out.image_indices.size());
+  EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, 0);
+  EXPECT_EQ(Summary(TestWorker(2)).wasted_image_count, images);
+  EXPECT_EQ(Summary(TestWorker(2)).accepted_image_count, images) << "the credit stays";
+  EXPECT_EQ(Status().wasted_image_count, images);
 }
 
 TEST_P(ExchangeContractTest, ARunGoesOnElsewhereWithChangesAndWorkers) {
@@ -1299,6 +1338,68 @@ TEST_P(ExchangeContractTest, AHeartbeatRevivesALeaseThatNobodyReaped) {
   EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 0)).dropped, IsEmpty());
 
   EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, AHeartbeatTakesUpALeaseThatRanOutUnlessSomebodyElseHasTheUnit) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit kept = ClaimUnit(TestWorker(1));
+  const WorkUnit lost = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease);
+  ASSERT_OK(store().AcquireLeadership(run_, leadership_.leader, absl::Hours(1)));
+  ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(2));
+  ASSERT_EQ(Progress(1).ready, 2);
+  EXPECT_EQ(Progress(1).most_attempts, 1);
+  ASSERT_OK(Heartbeat(TestWorker(1), kept, 1));
+  const WorkUnit taken = ClaimUnit(TestWorker(2));
+  ASSERT_EQ(taken.unit, lost.unit);
+  EXPECT_EQ(Progress(1).most_attempts, 2);
+  EXPECT_EQ(Progress(1).most_attempts_slot, lost.slot);
+
+  const HeartbeatResult result = Must(exchange().Heartbeat(
+      TestWorker(1), run_, {{kept.unit, kept.attempt, 1}, {lost.unit, lost.attempt, 1}}));
+
+  EXPECT_THAT(result.dropped, ElementsAre(lost.unit));
+  EXPECT_EQ(Progress(1).leased, 2);
+  EXPECT_THAT(Submit(TestWorker(1), kept), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, WhatWasGivenBackIsNotTakenUpByAHeartbeat) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt));
+
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 1)).dropped, ElementsAre(unit.unit));
+  EXPECT_EQ(Progress(1).ready, 1);
+}
+
+TEST_P(ExchangeContractTest, AHeartbeatTakesUpNoMoreThanAWorkerMayHold) {
+  config_.units_per_round = 4;
+  StartRun(4);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  // The second time both rest for a moment (ReturnDelay), so that the next claims get others.
+  std::vector<UnitProgress> ran_out;
+  for (const int number : {2, 1}) {
+    ran_out.clear();
+    for (int i = 0; i < 2; ++i) {
+      const WorkUnit unit = ClaimUnit(TestWorker(number));
+      ran_out.push_back({unit.unit, unit.attempt, 0});
+    }
+    backend().AdvanceTime(config_.lease);
+    ASSERT_OK(store().AcquireLeadership(run_, leadership_.leader, absl::Hours(1)));
+    ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(2));
+  }
+  const WorkUnit third = ClaimUnit(TestWorker(1));
+  ClaimUnit(TestWorker(1));
+
+  EXPECT_THAT(Must(exchange().Heartbeat(TestWorker(1), run_, ran_out)).dropped, SizeIs(2));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, third.unit, third.attempt));
+  EXPECT_THAT(Must(exchange().Heartbeat(TestWorker(1), run_, ran_out)).dropped,
+              ElementsAre(ran_out[1].unit));
+  EXPECT_EQ(Progress(1).leased, 2);
 }
 
 TEST_P(ExchangeContractTest, AHeartbeatNamesTheUnitsThatAreLost) {

@@ -88,7 +88,7 @@ std::string Text(const RunStatus& status) {
       absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count,
                    " wasted ", status.wasted_image_count, " usual ",
                    absl::FormatDuration(status.usual_unit_time), " settings from ",
-                   status.settings_round.value(), " now ",
+                   status.settings_round.value(), " changes ", status.settings_version, " now ",
                    DescribeDifference(status.created_config, status.config), " then ",
                    DescribeDifference(status.created_config, status.next_config),
                    status.best.has_value() ? absl::StrCat(" best ", status.best->version.value(),
@@ -603,6 +603,8 @@ class Driver {
           const RoundProgress& now = progress[index];
           std::string text = absl::StrCat("ready ", now.ready, " leased ", now.leased, " failed ",
                                           now.failed, " \"", now.failure_reason, "\"");
+          absl::StrAppend(&text, " handed out ", now.most_attempts, " times: s",
+                          now.most_attempts_slot.value());
           for (const GradientInfo& info : now.gradients) {
             absl::StrAppend(&text, "; s", info.slot.value(), " attempt ", info.attempt.value(), " ",
                             info.worker.value(), " ", Text(info.stats));
@@ -800,7 +802,7 @@ class Driver {
     request.summary.discriminator_loss = AnyNumber();
     request.summary.seconds = AnyNumber();
     request.next_units.resize(1 + Below(3));
-    request.settings_round = Percent(97) ? status->settings_round : Round(1);
+    request.settings_version = status->settings_version + (Percent(92) ? 0 : 1);
     request.keep = Percent(15);
     request.finished = Percent(1);
     if (request.finished) request.next_units.clear();

@@ -49,6 +49,7 @@ std::string UnitLine(const UnitDump& unit) {
   if (unit.ready_in > absl::ZeroDuration()) {
     absl::StrAppend(&line, " ready_in ", absl::FormatDuration(unit.ready_in));
   }
+  if (unit.ran_out) absl::StrAppend(&line, " ran_out");
   if (unit.consumed) absl::StrAppend(&line, " consumed");
   if (unit.is_spare) absl::StrAppend(&line, " spare");
   if (unit.wasted_attempt > Attempt(0)) {

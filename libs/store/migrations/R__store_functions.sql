@@ -213,14 +213,13 @@ CREATE OR REPLACE FUNCTION gannet.publish_round(
   p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
   p_data_epoch bigint, p_gradient_count integer, p_image_count integer, p_discriminator_loss double precision,
   p_generator_loss double precision, p_real_accuracy double precision, p_fake_accuracy double precision, p_seconds double precision,
-  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean, p_settings_round bigint)
+  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean, p_settings_version bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_run gannet.run;
   v_round bigint := p_expected_version + 1;
-  v_newest bigint;
   v_unit bigint;
 BEGIN
   v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
@@ -231,12 +230,12 @@ BEGIN
     RAISE EXCEPTION 'another version is published, read the run again: expected %, got %', p_expected_version,
       v_run.weights_version USING ERRCODE = 'GN010';
   END IF;
-  -- The run is locked: none changes them any more.
-  SELECT coalesce(max(c.from_round), 0) INTO v_newest FROM gannet.run_change c WHERE c.run_id = p_run;
-  IF v_newest <> p_settings_round THEN
-    RAISE EXCEPTION 'settings have been changed, plan the next round again: they hold from round %, planned with those from %',
-      v_newest, p_settings_round USING ERRCODE = 'GN010';
+  IF v_run.settings_version <> p_settings_version THEN
+    RAISE EXCEPTION 'settings have been changed, plan the next round again: changed % times, planned with those after % changes',
+      v_run.settings_version, p_settings_version USING ERRCODE = 'GN010';
   END IF;
+  -- In the order in which heartbeats lock them.
+  PERFORM FROM gannet.work_unit u WHERE u.run_id = p_run AND u.round = v_round ORDER BY u.unit_id FOR NO KEY UPDATE;
   SELECT c.unit_id INTO v_unit FROM unnest(p_consumed) AS c(unit_id)
    WHERE NOT EXISTS (SELECT FROM gannet.work_unit u WHERE u.unit_id = c.unit_id AND u.run_id = p_run AND u.round = v_round
                         AND u.state = 'done')
@@ -257,6 +256,11 @@ BEGIN
      SET state = CASE WHEN u.state IN ('ready', 'leased', 'failed') THEN 'closed' ELSE u.state END,
          consumed = u.unit_id = ANY (p_consumed), image_indices = NULL
    WHERE u.run_id = p_run AND u.round = v_round;
+  -- Kept, but too late for a round that did not wait for it.
+  UPDATE gannet.worker w SET wasted_image_count = w.wasted_image_count + left_out.images
+    FROM (SELECT g.worker_id, sum(g.image_count) AS images FROM gannet.gradient g
+           WHERE g.run_id = p_run AND g.round = v_round AND g.unit_id <> ALL (p_consumed) GROUP BY g.worker_id) left_out
+   WHERE w.run_id = p_run AND w.worker_id = left_out.worker_id;
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
   VALUES (p_run, v_round, p_weights_codec, p_weights_sha256, p_weights_bytes, p_keep);
   UPDATE gannet.adam_state a
@@ -298,7 +302,9 @@ BEGIN
   VALUES (p_run, p_round, p_config::jsonb, p_reason, gannet.clock_now())
   ON CONFLICT (run_id, from_round) DO UPDATE
      SET config = excluded.config, reason = excluded.reason, changed_at = excluded.changed_at;
-  UPDATE gannet.run r SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after WHERE r.run_id = p_run;
+  UPDATE gannet.run r
+     SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after, settings_version = r.settings_version + 1
+   WHERE r.run_id = p_run;
   PERFORM pg_notify('gannet_round', p_run::text);
 END
 $$;
@@ -317,9 +323,10 @@ BEGIN
     SELECT u.unit_id FROM gannet.work_unit u
      WHERE u.run_id = p_run AND u.state = 'leased' AND u.lease_until <= v_now
      ORDER BY u.unit_id FOR UPDATE SKIP LOCKED)
-  UPDATE gannet.work_unit u 
-     SET state = gannet.state_after_return(u.is_spare), lease_until = NULL, ready_at = v_now + gannet.return_delay(u.attempt)
-    FROM expired e WHERE u.unit_id = e.unit_id;
+  -- lease_until stays: by it a heartbeat knows a lease that has run out from one that was given back.
+  UPDATE gannet.work_unit u
+     SET state = gannet.state_after_return(u.is_spare), ready_at = v_now + gannet.return_delay(u.attempt)
+    FROM expired e WHERE u.unit_id = e.unit_id AND u.state = 'leased' AND u.lease_until <= v_now;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   IF v_count > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
@@ -328,8 +335,8 @@ BEGIN
 END
 $$;
 
--- Frees a leaf of what is below p_below: by TRUNCATE, or row by row when the newer thing is in it already (p_newer, looked at once the leaf is locked:
--- TRUNCATE does not ask who might still see a row).
+-- Frees a leaf of what is below p_below: by TRUNCATE, or row by row when something newer is in it already (p_newer, looked at once the leaf is locked:
+-- TRUNCATE does not ask who might still see a row), and when a reader does not let go of it: what he sees is truncated the next time.
 CREATE OR REPLACE FUNCTION gannet.free_blob_leaf(p_leaf text, p_key text, p_below bigint, p_newer text)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -337,7 +344,12 @@ AS $$
 DECLARE
   v_newer boolean;
 BEGIN
-  EXECUTE format('LOCK TABLE gannet.%I IN ACCESS EXCLUSIVE MODE', p_leaf);
+  BEGIN
+    EXECUTE format('LOCK TABLE gannet.%I IN ACCESS EXCLUSIVE MODE', p_leaf);
+  EXCEPTION WHEN lock_not_available THEN
+    EXECUTE format('DELETE FROM gannet.%I WHERE %I < %s', p_leaf, p_key, p_below);
+    RETURN;
+  END;
   EXECUTE format('SELECT EXISTS (%s)', p_newer) INTO v_newer;
   IF v_newer THEN
     EXECUTE format('DELETE FROM gannet.%I WHERE %I < %s', p_leaf, p_key, p_below);
@@ -347,10 +359,10 @@ BEGIN
 END
 $$;
 
--- Waits at most two seconds for each leaf: a longer reader is reported, not waited for (lock_not_available).
+-- Waits only so long for the readers of each leaf.
 CREATE OR REPLACE FUNCTION gannet.prepare_round(p_run bigint, p_leader text, p_epoch bigint, p_round bigint)
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' SET plan_cache_mode = force_custom_plan
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   v_run gannet.run;
@@ -366,7 +378,7 @@ BEGIN
               WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % 8 = 0) THEN
     PERFORM gannet.free_blob_leaf(
       format('gradient_blob_%s_%s', p_run, p_round % 8), 'round', p_round,
-      format('SELECT FROM gannet.gradient g WHERE g.run_id = %s AND g.has_bytes AND g.round = %s', p_run, p_round));
+      format('SELECT FROM gannet.gradient g WHERE g.run_id = %s AND g.has_bytes AND g.round >= %s', p_run, p_round));
     UPDATE gannet.gradient g SET has_bytes = false
      WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % 8 = 0;
   END IF;
@@ -381,7 +393,7 @@ BEGIN
        AND b.run_id = p_run AND b.version % 8 = p_round % 8;
     PERFORM gannet.free_blob_leaf(
       format('weights_blob_%s_%s', p_run, p_round % 8), 'version', p_round,
-      format('SELECT FROM gannet.weights w WHERE w.run_id = %s AND w.version = %s', p_run, p_round));
+      format('SELECT FROM gannet.weights w WHERE w.run_id = %s AND w.version >= %s', p_run, p_round));
     DELETE FROM gannet.weights w
      WHERE w.run_id = p_run AND w.in_ring AND NOT w.keep AND w.version < p_round AND (p_round - w.version) % 8 = 0;
     UPDATE gannet.weights w SET in_ring = false
@@ -394,26 +406,26 @@ BEGIN
   IF v_found THEN
     PERFORM gannet.free_blob_leaf(
       format('adam_blob_%s_%s', p_run, p_round % 4), 'version', p_round,
-      format('SELECT FROM gannet.adam_state a WHERE a.run_id = %s AND a.version = %s', p_run, p_round));
+      format('SELECT FROM gannet.adam_state a WHERE a.run_id = %s AND a.version >= %s', p_run, p_round));
   END IF;
 
   DELETE FROM gannet.submission s WHERE s.run_id = p_run AND s.round <= p_round - 8;
 END
 $$;
 
--- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. Waits at
--- most two seconds for a reader of the leaf, as prepare_round.
+-- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. The run is
+-- locked, so that whoever leads after this one sees it.
 CREATE OR REPLACE FUNCTION gannet.keep_best(
   p_run bigint, p_leader text, p_epoch bigint, p_version bigint, p_distance double precision, p_codec smallint, p_sha256 bytea,
   p_payload_bytes bigint)
 RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
 AS $$
 DECLARE
   v_run gannet.run;
   v_turn bigint;
 BEGIN
-  v_run := gannet.require_leader(p_run, p_leader, p_epoch, false);
+  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
   IF p_version > v_run.weights_version THEN
     RAISE EXCEPTION 'version is not published yet: current %, got %', v_run.weights_version, p_version USING ERRCODE = 'GN003';
   END IF;
@@ -426,7 +438,7 @@ BEGIN
   IF v_turn = 1 THEN
     PERFORM gannet.create_blob_ring('best_blob', p_run, 'turn', 2, 'turn, seq');
   ELSE
-    EXECUTE format('TRUNCATE gannet.%I', format('best_blob_%s_%s', p_run, v_turn % 2));
+    PERFORM gannet.free_blob_leaf(format('best_blob_%s_%s', p_run, v_turn % 2), 'turn', v_turn, 'SELECT WHERE false');
   END IF;
   RETURN v_turn;
 END
