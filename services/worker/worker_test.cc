@@ -1,6 +1,9 @@
 #include "services/worker/worker.h"
 
+#include <unistd.h>
+
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <thread>
 
@@ -16,6 +19,8 @@
 namespace gannet {
 namespace {
 
+using ::testing::Contains;
+using ::testing::Field;
 using ::testing::HasSubstr;
 
 // An exchange whose answers a test can spoil: `before` may refuse a call, `after` may lose its
@@ -50,7 +55,7 @@ class SpoiledExchange final : public Exchange {
     return inner_.Heartbeat(w, run, held);
   }
   absl::Status Release(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt) override {
-    return inner_.Release(w, run, unit, attempt);
+    return Spoiled("release", [&] { return inner_.Release(w, run, unit, attempt); });
   }
   absl::Status Fail(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt,
                     const std::string& reason) override {
@@ -58,7 +63,9 @@ class SpoiledExchange final : public Exchange {
     after_fail(attempt);
     return absl::OkStatus();
   }
-  absl::Status Leave(const WorkerIdentity& w, RunId run) override { return inner_.Leave(w, run); }
+  absl::Status Leave(const WorkerIdentity& w, RunId run) override {
+    return Spoiled("leave", [&] { return inner_.Leave(w, run); });
+  }
 
  private:
   template <typename Call>
@@ -129,12 +136,13 @@ class WorkerTest : public ::testing::Test {
   // A worker over `exchange_`; its images are those `on_read_` lets pass.
   std::unique_ptr<Worker> MakeWorker(int number, int64_t image_count = kImageCount) {
     WorkerOptions options;
-    options.identity = TestWorker(number);
+    options.identity = TestWorker(number, starts_);
     options.display_name = absl::StrCat("worker ", number);
     options.peer = "the test";
     options.claim_wait = absl::Milliseconds(50);
     options.backoff = {.initial = absl::Microseconds(10), .max = absl::Milliseconds(1)};
     options.failure_pause = options.backoff;
+    options.spool_path = spool_path_;
     stops_.push_back(std::make_unique<StopSignal>());
     return std::make_unique<Worker>(
         options, exchange_,
@@ -184,6 +192,8 @@ class WorkerTest : public ::testing::Test {
   SpoiledExchange exchange_{backend_.exchange()};
   std::function<absl::Status(int64_t)> on_read_ = [](int64_t) { return absl::OkStatus(); };
   Metrics metrics_;
+  std::string spool_path_;
+  int64_t starts_ = 1;
   RunConfig config_;
   RunId run_;
   Leadership leadership_;
@@ -265,6 +275,40 @@ TEST_F(WorkerTest, AStopGivesTheUnitBackAtOnce) {
                        backend_.store().GetRoundProgress(run_, Round(1)));
   EXPECT_EQ(progress.ready, config_.units_per_round);
   EXPECT_EQ(progress.leased, 0);
+}
+
+TEST_F(WorkerTest, AFinishedGradientWaitsForTheNextStartWhenNobodyAnswers) {
+  spool_path_ = absl::StrCat(::testing::TempDir(), "/gannet_kept_", ::getpid());
+  std::atomic<bool> away = true;
+  std::atomic<int> tries = 0;
+  exchange_.before = [&](absl::string_view call) -> absl::Status {
+    if (!away || (call != "submit" && call != "release" && call != "leave")) {
+      return absl::OkStatus();
+    }
+    ++tries;
+    return absl::UnavailableError("the gateway is away");
+  };
+  {
+    const std::unique_ptr<Worker> worker = MakeWorker(1);
+    RunningWorker running(*worker);
+    while (tries == 0) std::this_thread::yield();
+  }
+  EXPECT_TRUE(std::filesystem::exists(spool_path_));
+  away = false;
+  ++starts_;
+
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+  AwaitGradients(Round(1));
+  Publish(Round(1), true);
+  ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
+
+  EXPECT_EQ(report.accepted_units, config_.units_per_round);
+  EXPECT_FALSE(std::filesystem::exists(spool_path_));
+  ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
+                       backend_.store().GetRoundProgress(run_, Round(1)));
+  // One that had been finished beside it may have taken its place in the file.
+  EXPECT_THAT(progress.gradients, Contains(Field(&GradientInfo::attempt, Attempt(1))));
 }
 
 TEST_F(WorkerTest, AnUnreadableImageIsReportedByName) {
