@@ -250,6 +250,7 @@ const std::vector<Storm::Strike>& Storm::Strikes() {
                                {"clock moved", 2, &Storm::MoveClock},
                                {"handed in twice", 4, &Storm::DeliverTwice},
                                {"unit failed", 1, &Storm::FailAUnit},
+                               {"unit overslept", 3, &Storm::OversleepAUnit},
                                {"paused", 1, &Storm::PauseAndResume}};
   return strikes;
 }
@@ -414,48 +415,72 @@ void Storm::DeliverTwice() {
   }
 }
 
-// A worker that cannot read its images takes units until one has failed for good, which pauses the
-// run, and hands that one in all the same.
-void Storm::FailAUnit() {
+std::optional<WorkUnit> Storm::ClaimAsSaboteur() {
   Exchange& exchange = hostile_->exchange();
   JoinRequest join;
   join.worker = saboteur_;
   join.display_name = "saboteur";
   absl::StatusOr<JoinResult> run = exchange.Join(join);
-  if (!run.ok()) return;
+  if (!run.ok()) return std::nullopt;
   join.data = run->config.data;
   run = exchange.Join(join);
-  if (!run.ok()) return;
+  if (!run.ok()) return std::nullopt;
+  absl::StatusOr<ClaimResult> claim = exchange.Claim({.worker = saboteur_,
+                                                      .run = run->run,
+                                                      .request_id = RandomHex(16),
+                                                      .wait = absl::Milliseconds(50)});
+  return claim.ok() ? std::move(claim->unit) : std::nullopt;
+}
+
+absl::StatusOr<SubmitOutcome> Storm::SubmitGarbage(const WorkUnit& unit) {
+  SubmitRequest request;
+  request.worker = saboteur_;
+  request.run = unit.run;
+  request.unit = unit.unit;
+  request.attempt = unit.attempt;
+  request.stats.image_count = static_cast<int>(unit.image_indices.size());
+  request.stats.micro_batch_count =
+      static_cast<int>(MicroBatchSizes(request.stats.image_count, unit.micro_batch).size());
+  request.payload = Payload::FromBytes(Codec::kFp32, "not a gradient");
+  return hostile_->exchange().Submit(request);
+}
+
+// A worker that cannot read its images takes units until one has failed for good, which pauses the
+// run, and hands that one in all the same.
+void Storm::FailAUnit() {
   for (int i = 0; i < 4 * kMaxUnitFailures; ++i) {
-    const absl::StatusOr<ClaimResult> claim = exchange.Claim({.worker = saboteur_,
-                                                              .run = run->run,
-                                                              .request_id = RandomHex(16),
-                                                              .wait = absl::Milliseconds(50)});
-    if (!claim.ok()) return;
-    if (!claim->unit.has_value()) continue;
-    const WorkUnit& unit = *claim->unit;
-    if (!exchange.Fail(saboteur_, unit.run, unit.unit, unit.attempt, "no such file: a.jpg").ok())
+    const std::optional<WorkUnit> unit = ClaimAsSaboteur();
+    if (!unit.has_value()) continue;
+    if (!hostile_->exchange()
+             .Fail(saboteur_, unit->run, unit->unit, unit->attempt, "no such file: a.jpg")
+             .ok()) {
       return;
+    }
     MoveClockBy(
-        static_cast<int>(absl::ToInt64Seconds(ReturnDelay(unit.attempt, ReturnCause::kFailed))));
-    const absl::StatusOr<RunStatus> status = hostile_->store().GetRunStatus(unit.run);
+        static_cast<int>(absl::ToInt64Seconds(ReturnDelay(unit->attempt, ReturnCause::kFailed))));
+    const absl::StatusOr<RunStatus> status = hostile_->store().GetRunStatus(unit->run);
     if (!status.ok()) return;
     if (status->state != RunState::kPaused) continue;
-    SubmitRequest request;
-    request.worker = saboteur_;
-    request.run = unit.run;
-    request.unit = unit.unit;
-    request.attempt = unit.attempt;
-    request.stats.image_count = static_cast<int>(unit.image_indices.size());
-    request.stats.micro_batch_count =
-        static_cast<int>(MicroBatchSizes(request.stats.image_count, unit.micro_batch).size());
-    request.payload = Payload::FromBytes(Codec::kFp32, "not a gradient");
-    const absl::StatusOr<SubmitOutcome> outcome = exchange.Submit(request);
+    const absl::StatusOr<SubmitOutcome> outcome = SubmitGarbage(*unit);
     if (outcome.ok()) {
       EXPECT_NE(*outcome, SubmitOutcome::kAccepted);
     }
     return;
   }
+}
+
+// A laptop that claims a unit, sleeps without a sign of life until somebody else has computed it
+// (in the same slot where spares are made), and hands in nonsense when it wakes.
+void Storm::OversleepAUnit() {
+  constexpr absl::Duration kSleep = absl::Seconds(6);
+  if (!overslept_.has_value()) {
+    overslept_ = ClaimAsSaboteur();
+    overslept_since_ = clock_.Steady();
+    return;
+  }
+  if (clock_.Steady() - overslept_since_ < kSleep) return;
+  SubmitGarbage(*overslept_).IgnoreError();
+  overslept_.reset();
 }
 
 void Storm::PauseAndResume() {

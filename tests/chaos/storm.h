@@ -96,12 +96,17 @@ class Storm {
   void MoveClockBy(int seconds);
   void DeliverTwice();
   void FailAUnit();
+  void OversleepAUnit();
   void PauseAndResume();
   // After whatever has paused the run: a failed unit, a strike.
   void Resume();
 
   // For a service: the link first, then the server itself.
   std::string HostList(const std::string& service) const;
+  // Lets the saboteur join and claim, for this one look.
+  std::optional<WorkUnit> ClaimAsSaboteur();
+  // Hands in what is no gradient for a unit of the saboteur's.
+  absl::StatusOr<SubmitOutcome> SubmitGarbage(const WorkUnit& unit);
   void RestartDatabase(TestPostgres::StopMode mode);
   void Freeze(Role& role, absl::Duration how_long);
 
@@ -117,6 +122,8 @@ class Storm {
   Metrics metrics_;
   std::unique_ptr<PgBackend> hostile_;  // of the superuser
   WorkerIdentity saboteur_;
+  std::optional<WorkUnit> overslept_;
+  absl::Duration overslept_since_;
   int clock_offset_seconds_ = 0;
   std::optional<absl::Duration> slow_until_;
   std::optional<absl::Duration> refusing_until_;
