@@ -67,8 +67,13 @@ constexpr ShortFlag kShortFlags[] = {
     {"--threads", "worker.threads", "Cores to compute with; default all"},
 };
 
-constexpr char kBadImages[] =
-    " Images that cannot be read are named, and left out, by gannet data check --exclude.";
+// The advice, and what helps where it is an image that has ended the training.
+std::string AdviceFor(const absl::Status& status, absl::string_view advice) {
+  if (!absl::StrContains(status.message(), "image cannot be used")) return std::string(advice);
+  return absl::StrCat(
+      advice,
+      " Images that cannot be read are named, and left out, by gannet data check --exclude.");
+}
 
 constexpr absl::Duration kFirstLook = absl::Milliseconds(20);
 
@@ -280,9 +285,7 @@ int RunTrainLocal(const CliState& cli, Options options) {
   const absl::StatusOr<std::unique_ptr<LocalTraining>> training = LocalTraining::Create(
       *settings, resume.has_value() ? std::optional(resume->checkpoint) : std::nullopt, clock, log);
   if (!training.ok()) {
-    const bool by_image = absl::StrContains(training.status().message(), "image cannot be used");
-    return Fail(training.status(),
-                absl::StrCat("Nothing was started.", by_image ? kBadImages : ""));
+    return Fail(training.status(), AdviceFor(training.status(), "Nothing was started."));
   }
   if (const absl::Status kept = KeepSettings(*settings); !kept.ok()) {
     return Fail(kept, "Choose another folder: --out DIR.");
@@ -331,8 +334,8 @@ int RunTrainLocal(const CliState& cli, Options options) {
   }
   const int code = ShowResults(**training, *settings, *report);
   if (paused.empty()) return code;
-  return Fail(absl::AbortedError(paused),
-              absl::StrCat("What was trained until then is kept.", kBadImages));
+  const absl::Status ended = absl::AbortedError(paused);
+  return Fail(ended, AdviceFor(ended, "What was trained until then is kept."));
 }
 
 }  // namespace
