@@ -19,6 +19,9 @@ docker_test() {
     return
   fi
   trap docker_test_end EXIT
+  # A command that fails where none is expected to is named.
+  set -o errtrace
+  trap 'docker_unexpected $? "$BASH_COMMAND" "${FUNCNAME[0]:-}" $LINENO' ERR
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   docker_work=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-docker-test.XXXXXX")
@@ -51,6 +54,9 @@ docker_fail() {
   [[ -z ${2:-} ]] || tail -n 30 <<<"$2" | awk '{ print "    " $0 }' >&2
   exit 1
 }
+
+# In a subshell a failure may be one that the caller deals with.
+docker_unexpected() { ((BASH_SUBSHELL > 0)) || echo "docker-test: exit code $1 of '$2' ($3, line $4)" >&2; }
 
 # await SECONDS WHAT COMMAND...: until the command succeeds.
 docker_await() {
@@ -269,7 +275,8 @@ docker_rights() {
     name=$("$docker" inspect --format '{{.Name}}' "$container")
     [[ $("$docker" inspect --format '{{.State.Running}}' "$container") == true ]] || continue
     for pid in $("$docker" top "$container" -eo pid | tail -n +2); do
-      uid=$(awk '/^Uid:/ {print $2}' "/proc/$pid/status")
+      # A health check's process may have ended since.
+      uid=$(awk '/^Uid:/ {print $2}' "/proc/$pid/status" 2>/dev/null) || continue
       [[ $uid != 0 ]] || docker_fail "$name runs as root: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
     done
     case $name in
