@@ -53,6 +53,13 @@ bool IsFewChannels(const at::Tensor& weight) {
   return weight.size(1) <= kFewChannels && weight.scalar_type() == at::kFloat;
 }
 
+StridedShape ShapeOf(int64_t images, int64_t side, const at::Tensor& weight) {
+  return {.images = images,
+          .side = side,
+          .wide_channels = weight.size(1),
+          .narrow_channels = weight.size(0)};
+}
+
 // Of a convolution of `images` to `side` x `side` pixels, in each of its three directions.
 ProfileScope Profiled(const char* what, int64_t images, int64_t side, const at::Tensor& weight) {
   return ProfileScope(
@@ -66,22 +73,34 @@ ProfileScope Profiled(const char* what, int64_t images, int64_t side, const at::
 
 }  // namespace
 
+namespace {
+
+template <typename T>
+std::shared_ptr<const ConvolutionWeight::Arranged<T>> Arrange(const at::Tensor& tensor) {
+  const int64_t in = tensor.size(1), out = tensor.size(0);
+  const T* const values = tensor.data_ptr<T>();
+  // Neither can be moved: aggregates are made in place.
+  return std::shared_ptr<const ConvolutionWeight::Arranged<T>>(
+      new ConvolutionWeight::Arranged<T>{{in, out, values}, {in, out, values}});
+}
+
+}  // namespace
+
 ConvolutionWeight::ConvolutionWeight(const at::Tensor& weight) : tensor_(ToNhwc(weight)) {
-  const int64_t in = weight.size(1), out = weight.size(0);
   if (weight.scalar_type() == at::kDouble) {
-    double_ = std::make_shared<StridedWeight<double>>(in, out, tensor_.data_ptr<double>());
+    double_ = Arrange<double>(tensor_);
   } else {
-    float_ = std::make_shared<StridedWeight<float>>(in, out, tensor_.data_ptr<float>());
+    float_ = Arrange<float>(tensor_);
   }
 }
 
 template <>
-const StridedWeight<float>& ConvolutionWeight::strided<float>() const {
+const ConvolutionWeight::Arranged<float>& ConvolutionWeight::arranged<float>() const {
   return *float_;
 }
 
 template <>
-const StridedWeight<double>& ConvolutionWeight::strided<double>() const {
+const ConvolutionWeight::Arranged<double>& ConvolutionWeight::arranged<double>() const {
   return *double_;
 }
 
@@ -95,8 +114,14 @@ at::Tensor Convolve(const at::Tensor& input, const ConvolutionWeight& weight) {
   const at::Tensor from = ToNhwc(input);
   at::Tensor output = EmptyNhwc(input, images, values.size(0), side);
   AT_DISPATCH_FLOATING_TYPES(input.scalar_type(), "Convolve", [&] {
-    StridedConvolve(images, side, from.data_ptr<scalar_t>(), weight.strided<scalar_t>(),
-                    output.data_ptr<scalar_t>());
+    const auto& arranged = weight.arranged<scalar_t>();
+    const scalar_t* const wide = from.data_ptr<scalar_t>();
+    scalar_t* const narrow = output.data_ptr<scalar_t>();
+    if (WinogradPays<scalar_t>(ShapeOf(images, side, values))) {
+      WinogradConvolve(images, side, wide, arranged.winograd, narrow);
+    } else {
+      StridedConvolve(images, side, wide, arranged.strided, narrow);
+    }
   });
   return output;
 }
@@ -109,8 +134,14 @@ at::Tensor ConvolveTransposed(const at::Tensor& output, const ConvolutionWeight&
   const at::Tensor from = ToNhwc(output);
   at::Tensor input = EmptyNhwc(output, images, values.size(1), 2 * side);
   AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "ConvolveTransposed", [&] {
-    StridedConvolveTransposed(images, side, from.data_ptr<scalar_t>(), weight.strided<scalar_t>(),
-                              input.data_ptr<scalar_t>());
+    const auto& arranged = weight.arranged<scalar_t>();
+    const scalar_t* const narrow = from.data_ptr<scalar_t>();
+    scalar_t* const wide = input.data_ptr<scalar_t>();
+    if (WinogradPays<scalar_t>(ShapeOf(images, side, values))) {
+      WinogradConvolveTransposed(images, side, narrow, arranged.winograd, wide);
+    } else {
+      StridedConvolveTransposed(images, side, narrow, arranged.strided, wide);
+    }
   });
   return input;
 }
@@ -126,12 +157,12 @@ at::Tensor ConvolutionWeightGradient(const at::Tensor& output_gradient, const at
   const at::Tensor from = ToNhwc(output_gradient), by = ToNhwc(input);
   at::Tensor gradient = EmptyNhwc(values, values.size(0), values.size(1), values.size(2));
   AT_DISPATCH_FLOATING_TYPES(input.scalar_type(), "ConvolutionWeightGradient", [&] {
-    StridedWeightGradient<scalar_t>({.images = images,
-                                     .side = side,
-                                     .wide_channels = values.size(1),
-                                     .narrow_channels = values.size(0)},
-                                    from.data_ptr<scalar_t>(), by.data_ptr<scalar_t>(),
-                                    gradient.data_ptr<scalar_t>());
+    const StridedShape shape = ShapeOf(images, side, values);
+    const auto compute = WinogradWeightGradientPays<scalar_t>(shape)
+                             ? &WinogradWeightGradient<scalar_t>
+                             : &StridedWeightGradient<scalar_t>;
+    compute(shape, from.data_ptr<scalar_t>(), by.data_ptr<scalar_t>(),
+            gradient.data_ptr<scalar_t>());
   });
   return gradient;
 }

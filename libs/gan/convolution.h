@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "libs/gan/strided_convolution.h"
+#include "libs/gan/winograd_convolution.h"
 
 // The strided convolutions of both networks: kernel 4, stride 2, padding 1, no bias. Tensors in
 // channels-last order; the results are too. Weights are (out, in, 4, 4) of the convolution, which
@@ -24,13 +25,19 @@ class ConvolutionWeight {
   // In channels-last order.
   const at::Tensor& tensor() const { return tensor_; }
 
+  // What each way of computing needs, arranged when it is used first.
   template <typename T>
-  const StridedWeight<T>& strided() const;
+  struct Arranged {
+    StridedWeight<T> strided;
+    WinogradWeight<T> winograd;
+  };
+  template <typename T>
+  const Arranged<T>& arranged() const;
 
  private:
   at::Tensor tensor_;
-  std::shared_ptr<const StridedWeight<float>> float_;  // one of the two
-  std::shared_ptr<const StridedWeight<double>> double_;
+  std::shared_ptr<const Arranged<float>> float_;  // one of the two
+  std::shared_ptr<const Arranged<double>> double_;
 };
 
 // (n, in, 2s, 2s) -> (n, out, s, s).

@@ -122,6 +122,16 @@ TEST(ConvolutionTest, LargeLayerIsLibTorchsInFloat) {
              Stock(input, gradient, weight), kFloatTolerance);
 }
 
+TEST(ConvolutionTest, MiddleLayersAreLibTorchsInFloat) {
+  for (const int64_t side : {8, 16}) {
+    const at::Tensor input = Random({13, 64, 2 * side, 2 * side}), weight = Random({130, 64, 4, 4});
+    const at::Tensor gradient = Random({13, 130, side, side});
+
+    ExpectNear(Ours(input.to(at::kFloat), gradient.to(at::kFloat), weight.to(at::kFloat)),
+               Stock(input, gradient, weight), kFloatTolerance);
+  }
+}
+
 // The derivatives are those of what is computed, not only of what LibTorch computes.
 TEST(ConvolutionTest, GradientsAreDifferenceQuotients) {
   const at::Tensor input = Random({2, 3, 8, 8}), weight = Random({5, 3, 4, 4});

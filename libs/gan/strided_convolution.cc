@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/gan/aligned_room.h"
 #include "libs/gan/edge_order.h"
 #include "libs/gan/tile_product.h"
 
@@ -29,12 +30,6 @@ constexpr int64_t kSquare = 16;
 constexpr int64_t kGradientPixels = 512;
 
 int64_t Quotient(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
-
-// Uninitialised memory.
-template <typename T>
-std::unique_ptr<T[]> Room(int64_t count) {
-  return std::unique_ptr<T[]>(new T[static_cast<size_t>(count)]);
-}
 
 // Where a tile's rows go: to memory, or for those beyond the end to a row that nobody reads.
 template <typename T>
@@ -184,7 +179,7 @@ struct StridedWeight<T>::Arranged {
       : depth(depth_in),
         columns(columns_in),
         panels(Quotient(columns, width)),
-        values(Room<T>(panels * kTaps * depth * width)) {}
+        values(MakeRoom<T>(panels * kTaps * depth * width)) {}
 
   T* At(int64_t panel, int64_t tap) const {
     return values.get() + (panel * kTaps + tap) * depth * width;
@@ -193,7 +188,7 @@ struct StridedWeight<T>::Arranged {
 
   const int64_t width = GetTileKernels<T>().columns;
   const int64_t depth, columns, panels;
-  const std::unique_ptr<T[]> values;
+  const RoomPtr<T> values;
 };
 
 template <typename T>
@@ -433,11 +428,11 @@ void StridedWeightGradient(const StridedShape& shape, const T* narrow_gradient, 
   const int64_t tiles = Quotient(shape.narrow_channels, rows);
   const int64_t panels = Quotient(columns, panel_columns);
   const EdgeOrder order(shape.images, side);
-  const std::unique_ptr<T[]> gradients = Room<T>(tiles * kGradientPixels * rows);
+  const RoomPtr<T> gradients = MakeRoom<T>(tiles * kGradientPixels * rows);
 
 #pragma omp parallel
   {
-    const std::unique_ptr<T[]> patches = Room<T>(kGradientPixels * panel_columns);
+    const RoomPtr<T> patches = MakeRoom<T>(kGradientPixels * panel_columns);
     std::vector<T> unread(static_cast<size_t>(columns));
     for (int64_t first = 0; first < order.size(); first += kGradientPixels) {
       const int64_t count = std::min(kGradientPixels, order.size() - first);
@@ -454,7 +449,8 @@ void StridedWeightGradient(const StridedShape& shape, const T* narrow_gradient, 
           to += span.count * rows;
         });
       }
-#pragma omp for schedule(dynamic, 1)
+      // The same panels to the same thread, whose cache has their sums.
+#pragma omp for schedule(static)
       for (int64_t panel = 0; panel < panels; ++panel) {
         const int64_t column = panel * panel_columns;
         const int64_t used = std::min(panel_columns, columns - column);

@@ -13,6 +13,7 @@
 #include "libs/gan/compute.h"
 #include "libs/gan/convolution.h"
 #include "libs/gan/dcgan.h"
+#include "libs/gan/strided_convolution.h"
 
 namespace gannet {
 namespace {
@@ -20,6 +21,8 @@ namespace {
 constexpr int64_t kKernel = 4;
 constexpr double kKernelArea = 16;
 constexpr int64_t kProductSide = 2048;
+// Fewer do not fill a vector: images.
+constexpr int64_t kVectorChannels = 16;
 
 // Of one application of the layer to one image, in either direction or for the gradient.
 double LayerFlops(const gan::Layer& layer) {
@@ -77,12 +80,35 @@ class Race {
                   int64_t side) {
     const at::Tensor wide = RandomNhwc(images_, wide_channels, side);
     const at::Tensor narrow = RandomNhwc(images_, narrow_channels, side / 2);
-    const gan::ConvolutionWeight weight(RandomNhwc(narrow_channels, wide_channels, 4));
+    const at::Tensor values = RandomNhwc(narrow_channels, wide_channels, 4);
     const double flops = LayerFlops(layer) * InsideShare(side / 2) * images_;
-    Enter("convolution", flops, [&] { gan::Convolve(wide, weight); });
-    Enter("transposed convolution", flops, [&] { gan::ConvolveTransposed(narrow, weight); });
-    Enter("gradient by a weight", flops,
-          [&] { gan::ConvolutionWeightGradient(narrow, wide, weight); });
+    if (wide_channels < kVectorChannels) {
+      const gan::ConvolutionWeight weight(values);
+      Enter("convolution", flops, [&] { gan::Convolve(wide, weight); });
+      Enter("transposed convolution", flops, [&] { gan::ConvolveTransposed(narrow, weight); });
+      Enter("gradient by a weight", flops,
+            [&] { gan::ConvolutionWeightGradient(narrow, wide, weight); });
+      return;
+    }
+    // Those that do every product, not those that do with fewer: a rate of the processor is wanted.
+    const gan::StridedWeight<float> weight(wide_channels, narrow_channels,
+                                           values.data_ptr<float>());
+    Enter("convolution", flops, [&] {
+      gan::StridedConvolve(images_, side / 2, wide.data_ptr<float>(), weight,
+                           narrow.data_ptr<float>());
+    });
+    Enter("transposed convolution", flops, [&] {
+      gan::StridedConvolveTransposed(images_, side / 2, narrow.data_ptr<float>(), weight,
+                                     wide.data_ptr<float>());
+    });
+    Enter("gradient by a weight", flops, [&] {
+      gan::StridedWeightGradient<float>({.images = images_,
+                                         .side = side / 2,
+                                         .wide_channels = wide_channels,
+                                         .narrow_channels = narrow_channels},
+                                        narrow.data_ptr<float>(), wide.data_ptr<float>(),
+                                        values.data_ptr<float>());
+    });
   }
 
   ComputeRate fastest() const { return fastest_; }

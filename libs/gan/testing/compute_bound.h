@@ -2,8 +2,9 @@
 
 #include "libs/domain/run_config.h"
 
-// How fast a training step could be on this machine: the floating-point operations it cannot do
-// without, at the fastest rate that anything like them reaches here. For the benchmark.
+// How fast a training step could be on this machine with every product of its convolutions done: at
+// the fastest rate that anything like them reaches here. For the benchmark. Minimal filtering
+// (winograd_convolution.h) does with fewer products and may be faster.
 
 namespace gannet {
 
