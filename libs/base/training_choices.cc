@@ -24,6 +24,14 @@ bool IsModelImageSize(int image_size) { return Contains(kModelImageSizes, image_
 
 bool IsLossName(absl::string_view name) { return Contains(kLossNames, name); }
 
+bool LossKnowsTarget(absl::string_view name) {
+#define GANNET_LOSS_KNOWS_TARGET(loss, knows_target) \
+  if (name == #loss) return knows_target;
+  GANNET_LOSSES(GANNET_LOSS_KNOWS_TARGET)
+#undef GANNET_LOSS_KNOWS_TARGET
+  return false;
+}
+
 std::string CheckAugmentList(absl::string_view list) {
   if (list.empty()) return "";
   std::set<absl::string_view> seen;

@@ -15,8 +15,17 @@ inline constexpr absl::string_view kModelNames[] = {"dcgan"};
 // Sides of the images that the networks are built for, in pixels.
 inline constexpr int kModelImageSizes[] = {32, 64, 128};
 
-// Adversarial losses (libs/gan/losses).
-inline constexpr absl::string_view kLossNames[] = {"bce", "hinge", "lsgan"};
+// Adversarial losses: name of the file in libs/gan/losses and of the object in it (gan/losses.h),
+// and whether it knows a target for real images, so that a label below 1 can smooth it. All of a
+// loss but its file is its line here.
+#define GANNET_LOSSES(LOSS) \
+  LOSS(bce, true)           \
+  LOSS(hinge, false)        \
+  LOSS(lsgan, true)
+
+#define GANNET_LOSS_NAME(name, knows_target) #name,
+inline constexpr absl::string_view kLossNames[] = {GANNET_LOSSES(GANNET_LOSS_NAME)};
+#undef GANNET_LOSS_NAME
 
 // Parts of DiffAugment (libs/gan/augment.h).
 inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "cutout"};
@@ -24,6 +33,7 @@ inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "c
 bool IsModelName(absl::string_view name);
 bool IsModelImageSize(int image_size);
 bool IsLossName(absl::string_view name);
+bool LossKnowsTarget(absl::string_view name);  // false of unknown ones
 
 // What is wrong with a list of augmentations, such as "color,translation", to follow its name;
 // empty: nothing. An empty list is none.

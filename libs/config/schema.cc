@@ -738,12 +738,13 @@ std::vector<CrossMistake> CrossCheck(const Config& config) {
          absl::StrCat("training.micro_batch must be at most training.images_per_unit, got ",
                       config.training.micro_batch, " and ", config.training.images_per_unit)});
   }
-  if (config.training.loss == "hinge" && config.training.real_label != 1) {
-    mistakes.push_back({"training.real_label",
-                        {"training.loss"},
-                        absl::StrCat("training.real_label must be 1 when training.loss is hinge, "
-                                     "which knows no target, got ",
-                                     NumberText(config.training.real_label))});
+  if (IsLossName(config.training.loss) && !LossKnowsTarget(config.training.loss) &&
+      config.training.real_label != 1) {
+    mistakes.push_back(
+        {"training.real_label",
+         {"training.loss"},
+         absl::StrCat("training.real_label must be 1 when training.loss is ", config.training.loss,
+                      ", which knows no target, got ", NumberText(config.training.real_label))});
   }
   if (config.worker.device == "cpu" && config.worker.precision != "fp32") {
     mistakes.push_back(

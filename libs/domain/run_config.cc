@@ -122,10 +122,9 @@ void CheckObjective(const ObjectiveConfig& objective, Problems& problems) {
   problems.CheckNumber("real_label", objective.real_label,
                        objective.real_label > 0 && objective.real_label <= 1,
                        "above 0 and at most 1");
-  if (objective.loss == "hinge" && objective.real_label != 1) {
-    problems.Add(
-        absl::StrCat("real_label must be 1 with the loss hinge, which knows no target, got ",
-                     ShowNumber(objective.real_label)));
+  if (IsLossName(objective.loss) && !LossKnowsTarget(objective.loss) && objective.real_label != 1) {
+    problems.Add(absl::StrCat("real_label must be 1 with the loss ", objective.loss,
+                              ", which knows no target, got ", ShowNumber(objective.real_label)));
   }
   if (const std::string wrong = CheckAugmentList(objective.augment); !wrong.empty()) {
     problems.Add(absl::StrCat("augment ", wrong, ", got '",

@@ -84,9 +84,9 @@ class GradientComputer {
   virtual absl::Status SetWeights(const TensorBundle& weights) = 0;
 
   // Returns: CANCELLED; FAILED_PRECONDITION - no weights; INVALID_ARGUMENT - a number or name of
-  // the task is out of range; RESOURCE_EXHAUSTED - not enough memory; INTERNAL - the result is not
-  // finite (a diverged run), naming round, slot and the layer where it began; what read_image
-  // returned.
+  // the task is out of range; RESOURCE_EXHAUSTED - not enough memory; INTERNAL - a diverged run:
+  // the result is not finite, or a loss is above 10,000, naming round, slot and layer; what
+  // read_image returned.
   virtual absl::StatusOr<UnitGradient> Compute(const UnitTask& task) = 0;
 };
 

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <future>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,9 @@ constexpr int kMaxSlot = (1 << (32 - kPositionBits)) - 1;
 constexpr int kMaxImages = 1 << kPositionBits;
 
 constexpr int kMaxDataThreads = 256;
+
+// A mean loss that no training comes back from: those of healthy ones stay below ten.
+constexpr double kDivergedLoss = 1e4;
 
 absl::Status CheckTask(const UnitTask& task) {
   if (task.round < 0 || task.round > kMaxRound) {
@@ -153,6 +158,7 @@ class NetworkGradientComputer final : public GradientComputer {
     result.real_accuracy = static_cast<double>(sums.real_correct) / images;
     result.fake_accuracy = static_cast<double>(sums.fake_correct) / images;
     result.compute_seconds = total.Seconds() - result.data_seconds;
+    GANNET_RETURN_IF_ERROR(CheckLosses(task, result));
     return result;
   }
 
@@ -231,6 +237,31 @@ class NetworkGradientComputer final : public GradientComputer {
             .real_label = task.objective.real_label,
             .augmentations = augmentations,
             .unit_images = task.image_count};
+  }
+
+  // INTERNAL when a loss is finite but without bounds, naming the layer with the steepest gradient.
+  static absl::Status CheckLosses(const UnitTask& task, const UnitGradient& unit) {
+    if (std::max(std::abs(unit.discriminator_loss), std::abs(unit.generator_loss)) <=
+        kDivergedLoss) {
+      return absl::OkStatus();
+    }
+    std::string steepest;
+    double most = -1;
+    for (const Tensor& tensor : unit.gradient.tensors()) {
+      // Not the buffers.
+      if (!tensor.spec.name.ends_with("weight") && !tensor.spec.name.ends_with("bias")) continue;
+      double squares = 0;
+      for (const float value : tensor.f32()) squares += double{value} * value;
+      if (squares > most) {
+        most = squares;
+        steepest = tensor.spec.name;
+      }
+    }
+    return absl::InternalError(absl::StrCat(
+        "the run has diverged: round ", task.round, ", slot ", task.slot,
+        ": the losses of discriminator and generator are ", unit.discriminator_loss, " and ",
+        unit.generator_loss, ", above ", kDivergedLoss, "; the gradient is steepest in ", steepest,
+        "; a smaller learning rate may help"));
   }
 
   // Says where a result that is not finite began, by computing the forward passes again.

@@ -1,21 +1,12 @@
 #include "libs/gan/losses.h"
 
-#include <iterator>
-
-#include "libs/base/training_choices.h"
-
 namespace gannet::gan {
-namespace {
-
-constexpr const Loss* kLosses[] = {&kBceLoss, &kHingeLoss, &kLsganLoss};
-static_assert(std::size(kLosses) == std::size(kLossNames), "name every loss, and have every name");
-
-}  // namespace
 
 const Loss* FindLoss(absl::string_view name) {
-  for (const Loss* loss : kLosses) {
-    if (loss->name == name) return loss;
-  }
+#define GANNET_FIND_LOSS(loss, knows_target) \
+  if (name == #loss) return &losses::loss;
+  GANNET_LOSSES(GANNET_FIND_LOSS)
+#undef GANNET_FIND_LOSS
   return nullptr;
 }
 

@@ -14,9 +14,9 @@ class LossTest : public ::testing::TestWithParam<absl::string_view> {
   const Loss& loss() const { return *FindLoss(GetParam()); }
 };
 
-TEST_P(LossTest, IsFoundByItsName) {
-  ASSERT_NE(FindLoss(GetParam()), nullptr);
-  EXPECT_EQ(FindLoss(GetParam())->name, GetParam());
+TEST_P(LossTest, MovesWithItsTargetIfItKnowsOne) {
+  const bool moves = loss().real(0.3, 1).derivative != loss().real(0.3, 0.7).derivative;
+  EXPECT_EQ(moves, LossKnowsTarget(GetParam()));
 }
 
 // Points at which no loss has a kink.

@@ -52,7 +52,7 @@ class PgLargePayloadTest : public ::testing::Test {
     const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(
         backend_.url(),
         "SELECT coalesce(string_agg(outcome::text, ' ' ORDER BY ctid), '') "
-        "FROM gannet.submission");
+        "FROM gannet.ledger");
     EXPECT_OK(rows);
     return rows.ok() ? rows->rows[0][0].value_or("") : "";
   }
@@ -112,7 +112,7 @@ TEST_F(PgLargePayloadTest, AZombieIsSupersededBeforeItsBytesAreSent) {
 
   ASSERT_OK_AND_ASSIGN(const Payload read, backend_.store().FetchGradient(run_, unit.unit));
   EXPECT_TRUE(*read.bytes == Bytes(1'300'000));
-  EXPECT_EQ(Ledger(), "4 1");
+  EXPECT_EQ(Ledger(), "102 4 1");
 }
 
 TEST_F(PgLargePayloadTest, ALateOneIsKept) {

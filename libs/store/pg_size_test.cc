@@ -89,7 +89,7 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
   EXPECT_GT(after_twenty, payloads * int64_t{kPayloadBytes} / 2);
   EXPECT_LE(BlobBytes(backend.url()), after_twenty * 11 / 10);
   // The ledger is pruned with the ring; what is kept of a unit for good is small.
-  EXPECT_LE(Ask(backend.url(), "SELECT count(*) AS bytes FROM gannet.submission"),
+  EXPECT_LE(Ask(backend.url(), "SELECT count(*) AS bytes FROM gannet.ledger"),
             9 * config.units_per_round);
   ASSERT_OK(TestPostgres::Get().Query(backend.url(), "VACUUM gannet.work_unit"));
   EXPECT_LE(Ask(backend.url(), "SELECT pg_total_relation_size('gannet.work_unit') AS bytes"),

@@ -34,28 +34,27 @@ constexpr char kServerAway[] = "database server away";
 constexpr char kLease[] = "2s";
 constexpr char kLeaderTime[] = "2s";
 
-// Keeps what the ledger prunes, and what is taken back.
+// Keeps what the ledger prunes.
 constexpr char kBookkeeping[] = R"sql(
-CREATE TABLE gannet.storm_submission (LIKE gannet.submission);
-CREATE TABLE gannet.storm_rejection (unit_id bigint);
-CREATE FUNCTION gannet.storm_note_submission() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-  AS 'BEGIN INSERT INTO gannet.storm_submission SELECT new.*; RETURN NULL; END';
-CREATE FUNCTION gannet.storm_note_rejection() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-  AS 'BEGIN INSERT INTO gannet.storm_rejection VALUES (old.unit_id); RETURN NULL; END';
-CREATE TRIGGER storm AFTER INSERT ON gannet.submission
-  FOR EACH ROW EXECUTE FUNCTION gannet.storm_note_submission();
-CREATE TRIGGER storm AFTER DELETE ON gannet.gradient
-  FOR EACH ROW EXECUTE FUNCTION gannet.storm_note_rejection();
+CREATE TABLE gannet.storm_ledger (LIKE gannet.ledger);
+CREATE FUNCTION gannet.storm_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  AS 'BEGIN INSERT INTO gannet.storm_ledger SELECT new.*; RETURN NULL; END';
+CREATE TRIGGER storm AFTER INSERT ON gannet.ledger
+  FOR EACH ROW EXECUTE FUNCTION gannet.storm_note();
 )sql";
 
-const std::vector<std::pair<SubmitOutcome, const char*>>& OutcomeNames() {
-  static const auto& names = *new std::vector<std::pair<SubmitOutcome, const char*>>{
-      {SubmitOutcome::kAccepted, "accepted"},
-      {SubmitOutcome::kLate, "late"},
-      {SubmitOutcome::kAlreadyAccepted, "already accepted"},
-      {SubmitOutcome::kSuperseded, "superseded"},
-      {SubmitOutcome::kClosed, "closed"},
-      {SubmitOutcome::kDuplicate, "duplicate"}};
+const std::vector<std::pair<LedgerOutcome, const char*>>& OutcomeNames() {
+  static const auto& names = *new std::vector<std::pair<LedgerOutcome, const char*>>{
+      {LedgerOutcome::kAccepted, "accepted"},
+      {LedgerOutcome::kLate, "late"},
+      {LedgerOutcome::kAlreadyAccepted, "already accepted"},
+      {LedgerOutcome::kSuperseded, "superseded"},
+      {LedgerOutcome::kClosed, "closed"},
+      {LedgerOutcome::kDuplicate, "duplicate"},
+      {LedgerOutcome::kExpired, "expired"},
+      {LedgerOutcome::kReturned, "returned"},
+      {LedgerOutcome::kFailed, "failed"},
+      {LedgerOutcome::kRejected, "rejected"}};
   return names;
 }
 
@@ -152,7 +151,7 @@ void Storm::RequireFailpointsAndKills() {
   table_.Require(kStrikes, kServerAway, 3);
 }
 
-void Storm::RequireOutcomes(const std::vector<SubmitOutcome>& outcomes) {
+void Storm::RequireOutcomes(const std::vector<LedgerOutcome>& outcomes) {
   for (const auto& [outcome, name] : OutcomeNames()) {
     if (absl::c_linear_search(outcomes, outcome)) table_.Require(kOutcomes, name, 1);
   }
@@ -218,18 +217,14 @@ void Storm::CountFailpoints() {
   }
 }
 
-int64_t Storm::Submissions(SubmitOutcome outcome) const {
-  return monday_.Number(absl::StrCat(
-      "SELECT count(*) FROM gannet.storm_submission WHERE outcome = ", static_cast<int>(outcome)));
-}
-
-int64_t Storm::rejected() const {
-  return monday_.Number("SELECT count(*) FROM gannet.storm_rejection");
+int64_t Storm::LedgerRows(LedgerOutcome outcome) const {
+  return monday_.Number(absl::StrCat("SELECT count(*) FROM gannet.storm_ledger WHERE outcome = ",
+                                     static_cast<int>(outcome)));
 }
 
 void Storm::CountOutcomes() {
   for (const auto& [outcome, name] : OutcomeNames()) {
-    const int64_t count = Submissions(outcome);
+    const int64_t count = LedgerRows(outcome);
     if (count >= 0) table_.Set(kOutcomes, name, static_cast<int>(count));
   }
 }

@@ -20,6 +20,21 @@
 
 namespace gannet {
 
+// As the database numbers them: a SubmitOutcome, or how a lease ended without a gradient
+// (libs/store/migrations/V0006__ledger.sql).
+enum class LedgerOutcome {
+  kAccepted = static_cast<int>(SubmitOutcome::kAccepted),
+  kLate = static_cast<int>(SubmitOutcome::kLate),
+  kAlreadyAccepted = static_cast<int>(SubmitOutcome::kAlreadyAccepted),
+  kSuperseded = static_cast<int>(SubmitOutcome::kSuperseded),
+  kClosed = static_cast<int>(SubmitOutcome::kClosed),
+  kDuplicate = static_cast<int>(SubmitOutcome::kDuplicate),
+  kExpired = 101,
+  kReturned = 102,
+  kFailed = 103,
+  kRejected = 104,
+};
+
 // A class in the worst weather: two coordinators, a gateway, workers by a bad network and one that
 // goes straight to the database. All who go there are given a list of two servers, of which the
 // first is behind a bad network, too. Whatever is killed is started again, with a failpoint of its
@@ -48,15 +63,13 @@ class Storm {
   // What table() must show before the storm may end. All: every failpoint 3 times, every kind of
   // process killed 10 times.
   void RequireFailpointsAndKills();
-  void RequireOutcomes(const std::vector<SubmitOutcome>& outcomes);
+  void RequireOutcomes(const std::vector<LedgerOutcome>& outcomes);
 
   StormTable& table() { return table_; }
   E2eClass& monday() { return monday_; }
 
-  // Of gradients that were kept and then rejected (those of this storm's own bad workers).
-  int64_t rejected() const;
-  // Of submissions by outcome, over all rounds (the ledger itself is pruned).
-  int64_t Submissions(SubmitOutcome outcome) const;
+  // Over all rounds (the ledger itself is pruned).
+  int64_t LedgerRows(LedgerOutcome outcome) const;
 
  private:
   struct Role {

@@ -65,13 +65,12 @@ void ExpectSoundLedger(Storm& storm) {
   const int64_t gradients = monday.Number("SELECT count(*) FROM gannet.gradient");
   storm.table().Set("run", "rounds", static_cast<int>(version));
   storm.table().Set("run", "gradients", static_cast<int>(gradients));
-  storm.table().Set("run", "rejected", static_cast<int>(storm.rejected()));
   std::printf("%s", storm.table().ToString().c_str());
   EXPECT_THAT(storm.table().Missing(), IsEmpty());
   ASSERT_GT(version, 0);
 
-  EXPECT_EQ(storm.Submissions(SubmitOutcome::kAccepted) + storm.Submissions(SubmitOutcome::kLate) -
-                storm.rejected(),
+  EXPECT_EQ(storm.LedgerRows(LedgerOutcome::kAccepted) + storm.LedgerRows(LedgerOutcome::kLate) -
+                storm.LedgerRows(LedgerOutcome::kRejected),
             gradients);
   EXPECT_EQ(monday.Number("SELECT sum(accepted_unit_count) FROM gannet.worker"), gradients);
   EXPECT_EQ(monday.Number("SELECT sum(accepted_image_count) FROM gannet.worker"),
@@ -86,15 +85,16 @@ void ExpectSoundLedger(Storm& storm) {
   EXPECT_EQ(monday.Number("SELECT count(*) FROM gannet.round_summary"), version);
   // A duplicate may have been handed in twice; it counts once.
   EXPECT_LE(monday.Number("SELECT sum(duplicate_unit_count) FROM gannet.worker"),
-            storm.Submissions(SubmitOutcome::kDuplicate));
+            storm.LedgerRows(LedgerOutcome::kDuplicate));
 }
 
 TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
   Storm storm(Settings(), StormSeed(), absl::Milliseconds(2600));
   storm.RequireFailpointsAndKills();
-  storm.RequireOutcomes({SubmitOutcome::kAccepted, SubmitOutcome::kLate,
-                         SubmitOutcome::kAlreadyAccepted, SubmitOutcome::kSuperseded,
-                         SubmitOutcome::kClosed});
+  storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kLate,
+                         LedgerOutcome::kAlreadyAccepted, LedgerOutcome::kSuperseded,
+                         LedgerOutcome::kClosed, LedgerOutcome::kExpired, LedgerOutcome::kReturned,
+                         LedgerOutcome::kFailed});
   storm.Blow(kShareOfBits * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
   storm.ExpectThatTheRunGoesOn(3);
@@ -127,8 +127,8 @@ TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   settings["training.spare_after"] = "1";
   settings["training.lease"] = "60s";
   Storm storm(settings, StormSeed(), absl::Seconds(7));
-  storm.RequireOutcomes({SubmitOutcome::kAccepted, SubmitOutcome::kAlreadyAccepted,
-                         SubmitOutcome::kSuperseded, SubmitOutcome::kDuplicate});
+  storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kAlreadyAccepted,
+                         LedgerOutcome::kSuperseded, LedgerOutcome::kDuplicate});
   storm.Blow((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
   EXPECT_GT(storm.monday().Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare"), 0);

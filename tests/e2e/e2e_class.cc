@@ -232,7 +232,7 @@ void E2eClass::ExpectEveryGradientCountedOnce() const {
             Number(units));
   EXPECT_EQ(Number("SELECT sum(accepted_unit_count) FROM gannet.worker"), Number(units));
   // 1: accepted, 2: late; those are kept.
-  EXPECT_EQ(Number("SELECT count(*) FROM (SELECT unit_id FROM gannet.submission "
+  EXPECT_EQ(Number("SELECT count(*) FROM (SELECT unit_id FROM gannet.ledger "
                    "WHERE outcome IN (1, 2) GROUP BY unit_id HAVING count(*) > 1) AS twice"),
             0);
 }

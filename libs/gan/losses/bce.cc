@@ -22,7 +22,8 @@ LossTerm Generator(double logit) { return {Softplus(logit) - logit, -Sigmoid(-lo
 
 }  // namespace
 
-const Loss kBceLoss = {
-    .name = "bce", .real = Real, .fake = Fake, .generator = Generator, .threshold = 0};
+// Binary cross entropy with logits; the generator's is the one that does not saturate (Goodfellow
+// et al. 2014, section 3).
+const Loss losses::bce = {.real = Real, .fake = Fake, .generator = Generator, .threshold = 0};
 
 }  // namespace gannet::gan

@@ -17,7 +17,7 @@ LossTerm Generator(double logit) { return {-logit, -1}; }
 
 }  // namespace
 
-const Loss kHingeLoss = {
-    .name = "hinge", .real = Real, .fake = Fake, .generator = Generator, .threshold = 0};
+// Hinge (Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17).
+const Loss losses::hinge = {.real = Real, .fake = Fake, .generator = Generator, .threshold = 0};
 
 }  // namespace gannet::gan

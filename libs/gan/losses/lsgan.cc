@@ -14,7 +14,8 @@ LossTerm Generator(double logit) { return Towards(logit, 1); }
 
 }  // namespace
 
-const Loss kLsganLoss = {
-    .name = "lsgan", .real = Real, .fake = Fake, .generator = Generator, .threshold = 0.5};
+// Least squares (Mao et al. 2017) with targets real_label, 0 and 1, as nn.MSELoss, without the
+// paper's factor 1/2.
+const Loss losses::lsgan = {.real = Real, .fake = Fake, .generator = Generator, .threshold = 0.5};
 
 }  // namespace gannet::gan

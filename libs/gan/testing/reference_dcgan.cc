@@ -166,16 +166,21 @@ struct StockLoss {
 
 StockLoss MakeStockLoss(const ObjectiveConfig& objective, const torch::Tensor& real,
                         const torch::Tensor& fake) {
-  const auto towards = [&](const torch::Tensor& logits, double target) {
-    const torch::Tensor targets = torch::full_like(logits, target);
-    return objective.loss == "bce" ? torch::binary_cross_entropy_with_logits(logits, targets)
-                                   : torch::mse_loss(logits, targets);
+  const auto entropy = [](const torch::Tensor& logits, double target) {
+    return torch::binary_cross_entropy_with_logits(logits, torch::full_like(logits, target));
   };
+  const auto squares = [](const torch::Tensor& logits, double target) {
+    return torch::mse_loss(logits, torch::full_like(logits, target));
+  };
+  if (objective.loss == "bce") {
+    return {entropy(real, objective.real_label), entropy(fake, 0), entropy(fake, 1), 0};
+  }
   if (objective.loss == "hinge") {
     return {torch::relu(1 - real).mean(), torch::relu(1 + fake).mean(), -fake.mean(), 0};
   }
-  return {towards(real, objective.real_label), towards(fake, 0), towards(fake, 1),
-          objective.loss == "lsgan" ? 0.5 : 0};
+  // Another loss belongs here as its paper writes it.
+  GANNET_CHECK(objective.loss == "lsgan");
+  return {squares(real, objective.real_label), squares(fake, 0), squares(fake, 1), 0.5};
 }
 
 // DiffAugment as its authors' PyTorch code has it, of one image (1, 3, side, side).

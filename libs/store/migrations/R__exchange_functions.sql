@@ -102,6 +102,26 @@ AS $$
    ORDER BY u.claimed_at, u.slot LIMIT 1
 $$;
 
+-- Gives back what the worker holds, or one unit of it, and how many these were.
+CREATE OR REPLACE FUNCTION gannet.return_units(p_run bigint, p_worker text, p_unit bigint DEFAULT NULL, p_attempt integer DEFAULT NULL)
+RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_count integer;
+BEGIN
+  WITH returned AS (
+    UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
+     WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased'
+       AND (p_unit IS NULL OR (u.unit_id = p_unit AND u.attempt = p_attempt))
+    RETURNING u.round, u.unit_id, u.attempt)
+  INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
+  SELECT p_run, r.round, r.unit_id, r.attempt, p_worker, 102 /* returned */, gannet.clock_now() FROM returned r;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  RETURN v_count;
+END
+$$;
+
 -- A null data_kind describes the run and registers nothing. data_matches is false when the fingerprint is another one: nothing is registered then.
 CREATE OR REPLACE FUNCTION gannet.join_run(
   p_worker text, p_secret text, p_incarnation bigint, p_run_name text, p_display_name text, p_hardware text,
@@ -145,9 +165,7 @@ BEGIN
                      AND p_data_digest = v_run.data_digest) IS TRUE;
     IF data_matches THEN
       IF v_known.incarnation <> p_incarnation THEN
-        UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
-         WHERE u.run_id = v_run.run_id AND u.holder = p_worker AND u.state = 'leased';
-        GET DIAGNOSTICS v_returned = ROW_COUNT;
+        v_returned := gannet.return_units(v_run.run_id, p_worker);
       END IF;
       INSERT INTO gannet.worker AS w (run_id, worker_id, secret_sha256, incarnation, display_name, hardware, last_seen)
       VALUES (v_run.run_id, p_worker, v_secret_sha256, p_incarnation, p_display_name, p_hardware, gannet.clock_now())
@@ -346,7 +364,7 @@ BEGIN
     RAISE EXCEPTION 'the attempt belongs to another worker: attempt %', p_attempt USING ERRCODE = 'GN009';
   END IF;
   IF v_outcome <> 0 THEN
-    INSERT INTO gannet.submission (run_id, round, unit_id, attempt, worker_id, outcome, submitted_at)
+    INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
     VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
   END IF;
   IF v_outcome IN (4, 5, 6) THEN
@@ -465,7 +483,7 @@ BEGIN
      WHERE s.run_id = p_run AND s.round = a.round AND s.slot = a.slot AND s.unit_id <> p_unit
        AND s.state IN ('ready', 'leased', 'failed')
   ), noted AS (
-    INSERT INTO gannet.submission (run_id, round, unit_id, attempt, worker_id, outcome, submitted_at)
+    INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
     SELECT p_run, a.round, p_unit, p_attempt, p_worker, a.outcome, v_now FROM accepted a
   )
   SELECT a.round, a.outcome INTO v_round, v_outcome FROM accepted a;
@@ -546,9 +564,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
-   WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased';
-  IF FOUND THEN
+  IF gannet.return_units(p_run, p_worker, p_unit, p_attempt) > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
   END IF;
 END
@@ -599,6 +615,8 @@ CREATE OR REPLACE FUNCTION gannet.fail_unit(
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  v_round bigint;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   PERFORM gannet.require_text('reason', p_reason, 500);
@@ -606,8 +624,11 @@ BEGIN
   UPDATE gannet.work_unit u
      SET state = CASE WHEN u.is_spare THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END, lease_until = NULL,
          failures = u.failures + 1, failure_reason = p_reason, ready_at = gannet.clock_now() + gannet.return_delay(u.attempt)
-   WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased';
+   WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased'
+  RETURNING u.round INTO v_round;
   IF FOUND THEN
+    INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
+    VALUES (p_run, v_round, p_unit, p_attempt, p_worker, 103 /* failed */, gannet.clock_now());
     PERFORM gannet.announce_failure(p_run, p_unit);
   END IF;
 END
@@ -619,9 +640,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
-   WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
-  IF FOUND THEN
+  IF gannet.return_units(p_run, p_worker) > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
   END IF;
   UPDATE gannet.worker w SET signed_off = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
@@ -638,6 +657,7 @@ REVOKE ALL ON FUNCTION
   gannet.spare_limit(double precision, bigint),
   gannet.slow_unit(bigint, text, timestamptz, interval),
   gannet.state_after_return(boolean),
+  gannet.return_units(bigint, text, bigint, integer),
   gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
   gannet.claim_unit(text, text, bigint, bigint, text),
   gannet.open_weights(text, text, bigint, bigint, bigint),

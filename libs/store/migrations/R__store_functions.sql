@@ -201,6 +201,8 @@ BEGIN
      SET accepted_unit_count = w.accepted_unit_count - 1,
          accepted_image_count = w.accepted_image_count - v_gradient.image_count
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id;
+  INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
+  VALUES (p_run, v_gradient.round, p_unit, v_gradient.attempt, v_gradient.worker_id, 104 /* rejected */, gannet.clock_now());
   PERFORM gannet.announce_failure(p_run, p_unit);
 END
 $$;
@@ -322,11 +324,15 @@ BEGIN
   WITH expired AS MATERIALIZED (
     SELECT u.unit_id FROM gannet.work_unit u
      WHERE u.run_id = p_run AND u.state = 'leased' AND u.lease_until <= v_now
-     ORDER BY u.unit_id FOR UPDATE SKIP LOCKED)
-  -- lease_until stays: by it a heartbeat knows a lease that has run out from one that was given back.
-  UPDATE gannet.work_unit u
-     SET state = gannet.state_after_return(u.is_spare), ready_at = v_now + gannet.return_delay(u.attempt)
-    FROM expired e WHERE u.unit_id = e.unit_id AND u.state = 'leased' AND u.lease_until <= v_now;
+     ORDER BY u.unit_id FOR UPDATE SKIP LOCKED
+  ), returned AS (
+    -- lease_until stays: by it a heartbeat knows a lease that has run out from one that was given back.
+    UPDATE gannet.work_unit u
+       SET state = gannet.state_after_return(u.is_spare), ready_at = v_now + gannet.return_delay(u.attempt)
+      FROM expired e WHERE u.unit_id = e.unit_id AND u.state = 'leased' AND u.lease_until <= v_now
+    RETURNING u.round, u.unit_id, u.attempt, u.holder)
+  INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
+  SELECT p_run, r.round, r.unit_id, r.attempt, r.holder, 101 /* expired */, v_now FROM returned r;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   IF v_count > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
@@ -409,7 +415,7 @@ BEGIN
       format('SELECT FROM gannet.adam_state a WHERE a.run_id = %s AND a.version >= %s', p_run, p_round));
   END IF;
 
-  DELETE FROM gannet.submission s WHERE s.run_id = p_run AND s.round <= p_round - 8;
+  DELETE FROM gannet.ledger s WHERE s.run_id = p_run AND s.round <= p_round - 8;
 END
 $$;
 

@@ -1,0 +1,104 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/hex.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/store/testing/pg_fixture.h"
+#include "libs/store/testing/test_postgres.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Every end of a lease is a row: those of V0006__ledger.sql. The exchange's contract has no word
+// for the ledger; whoever wants to know what happened asks the database.
+class PgLedgerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
+    ASSERT_OK_AND_ASSIGN(leadership_,
+                         backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
+    ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
+  }
+
+  WorkUnit Claim(const WorkerIdentity& worker) {
+    absl::StatusOr<ClaimResult> result =
+        backend_.exchange().Claim({worker, run_, RandomHex(16), absl::ZeroDuration()});
+    EXPECT_OK(result);
+    EXPECT_TRUE(result.ok() && result->unit.has_value());
+    return result.ok() && result->unit.has_value() ? *result->unit : WorkUnit();
+  }
+
+  static std::string Row(const WorkUnit& unit, int outcome) {
+    return absl::StrCat("round ", unit.round.value(), " unit ", unit.unit.value(), " attempt ",
+                        unit.attempt.value(), " outcome ", outcome);
+  }
+
+  // In the order in which they were written; all of them are Ada's.
+  std::vector<std::string> Ledger() {
+    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(
+        backend_.url(),
+        absl::StrCat("SELECT format('round %s unit %s attempt %s outcome %s', round, unit_id, "
+                     "attempt, outcome) FROM gannet.ledger WHERE worker_id = '",
+                     ada_.id.value(), "' ORDER BY ctid"));
+    EXPECT_OK(rows);
+    std::vector<std::string> ledger;
+    if (!rows.ok()) return ledger;
+    for (const auto& row : rows->rows) ledger.push_back(row[0].value_or(""));
+    return ledger;
+  }
+
+  PgFixture backend_;
+  const RunConfig config_ = TinyRunConfig();
+  WorkerIdentity ada_ = TestWorker(1);
+  RunId run_;
+  Leadership leadership_;
+};
+
+TEST_F(PgLedgerTest, AUnitThatIsGivenBackIsReturned) {
+  const WorkUnit released = Claim(ada_);
+  ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));
+  ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));
+  const WorkUnit left = Claim(ada_);
+  ASSERT_OK(backend_.exchange().Leave(ada_, run_));
+  const WorkUnit taken_over = Claim(ada_);
+  ada_.incarnation = Incarnation(ada_.incarnation.value() + 1);
+  ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
+
+  EXPECT_THAT(Ledger(), ElementsAre(Row(released, 102), Row(left, 102), Row(taken_over, 102)));
+}
+
+TEST_F(PgLedgerTest, ALeaseThatRanOutIsExpired) {
+  const WorkUnit unit = Claim(ada_);
+  backend_.AdvanceTime(config_.lease + absl::Seconds(1));
+  ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
+  ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
+              IsOkAndHolds(SubmitOutcome::kLate));
+
+  EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 101), Row(unit, 2)));
+}
+
+TEST_F(PgLedgerTest, AUnitThatCannotBeComputedIsFailed) {
+  const WorkUnit unit = Claim(ada_);
+  ASSERT_OK(backend_.exchange().Fail(ada_, run_, unit.unit, unit.attempt, "unreadable image"));
+  ASSERT_OK(backend_.exchange().Fail(ada_, run_, unit.unit, unit.attempt, "unreadable image"));
+
+  EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 103)));
+}
+
+TEST_F(PgLedgerTest, AGradientThatCannotBeUsedIsRejected) {
+  const WorkUnit unit = Claim(ada_);
+  ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)));
+  ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, unit.unit, "a NaN"));
+
+  EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 1), Row(unit, 104)));
+}
+
+}  // namespace
+}  // namespace gannet
