@@ -74,6 +74,7 @@ int FailAdmin(const absl::Status& status, const std::string& address) {
   if (absl::IsFailedPrecondition(status)) {
     return Fail(status, "See where the run stands: gannet status.");
   }
+  if (absl::IsInvalidArgument(status)) return Fail(status, "Nothing was changed.");
   return Fail(status, "See the coordinator's log for more.");
 }
 

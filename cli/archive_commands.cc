@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,6 +32,7 @@ struct Options {
   std::string file;    // a checkpoint (libs/checkpoint/checkpoint.h)
   int64_t rounds = 0;  // import: 0 as before
   bool best = false;   // export: the weights of the best images only
+  bool force = false;  // export: over a file that is there
 };
 
 // The database of the settings, and what it needs to live.
@@ -153,6 +156,11 @@ int ExportBest(Store& store, const std::string& name, const std::string& file) {
 int Export(const CliState& cli, const Options& options) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
+  std::error_code error;
+  if (!options.force && std::filesystem::exists(options.file, error)) {
+    return Fail(absl::AlreadyExistsError(absl::StrCat("there is a file already: ", options.file)),
+                "Choose another one, or write over it with --force.");
+  }
   const absl::StatusOr<Database> database = Connect(*config, "export");
   if (!database.ok()) return FailDatabase(database.status());
   const std::string name = options.run.empty() ? config->run.name : options.run;
@@ -202,6 +210,7 @@ void AddArchiveCommands(CLI::App& app, CliState& cli) {
   command->add_option("--run", from->run, "Its name; default: run.name")->type_name("NAME");
   command->add_flag("--best", from->best,
                     "Only the weights that made the best images so far, for gannet sample");
+  command->add_flag("--force", from->force, "Write over a file that is there");
   command->callback([&cli, from] { cli.action = [&cli, from] { return Export(cli, *from); }; });
 
   command = app.add_subcommand("import",

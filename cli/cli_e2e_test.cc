@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -300,7 +301,10 @@ TEST_F(CliTest, SamplesComeAsSinglesAndInMotion) {
   EXPECT_THAT(morph.out, HasSubstr("6 frames"));
   EXPECT_THAT(FileContents(PathOf("m.gif")), StartsWith("GIF89a"));
   EXPECT_THAT(run({"--seeds", "9-2"}).err, HasSubstr("not a list of seeds"));
+  // What would be ignored is refused.
   EXPECT_EQ(run({"--morph", "--singles", PathOf("x")}).exit_code, 2);
+  EXPECT_EQ(run({"--morph", "--tensors", PathOf("x")}).exit_code, 2);
+  EXPECT_EQ(run({"--seed", "3", "--seeds", "1,2"}).exit_code, 2);
 }
 
 TEST_F(CliTest, WrongWeightsAreExplained) {
@@ -428,10 +432,25 @@ TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
   EXPECT_FALSE(weights.empty());
   EXPECT_TRUE(weights == FileContents(PathOf("second/weights.safetensors")));
 
+  const Outcome averaged = Run({"train-local", "--resume", PathOf("first"), "--ema", "0.9"});
+  EXPECT_EQ(averaged.exit_code, 2);
+  EXPECT_THAT(averaged.err, HasSubstr("has no moving average"));
+
   // What is there is not written over.
   const Outcome again = Run(arguments);
   EXPECT_EQ(again.exit_code, 1);
   EXPECT_THAT(again.err, AllOf(HasSubstr("there is something in"), HasSubstr("--out DIR")));
+}
+
+TEST_F(CliTest, ALocalTrainingThatDivergesSaysSoAndEnds) {
+  std::vector<std::string> arguments = TrainLocal(PathOf("diverged"));
+  *absl::c_find(arguments, "1e-4") = "1";  // --lr-d
+  arguments.insert(arguments.end(), {"--loss", "lsgan", "--lr-g", "1", "--run.rounds", "200"});
+
+  const Outcome diverged = Run(arguments);
+
+  EXPECT_EQ(diverged.exit_code, 1);
+  EXPECT_THAT(diverged.err, AllOf(HasSubstr("diverged"), HasSubstr("learning rate")));
 }
 
 TEST_F(CliTest, TrainLocalGoesOnBitForBit) {

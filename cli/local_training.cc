@@ -49,7 +49,18 @@ LocalTraining::LocalTraining(const Config& config, Clock& clock, Logger& log)
 
 absl::Status LocalTraining::Begin(CoordinatorOptions options,
                                   const std::optional<Checkpoint>& checkpoint) {
+  if (config_.worker.device != "cpu") {
+    // A device that is not there is found out before anything is written.
+    GANNET_RETURN_IF_ERROR(
+        MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, options.run.model)
+            .status());
+  }
   if (checkpoint.has_value()) {
+    if (options.run.adam.ema_decay > 0 && checkpoint->config.adam.ema_decay == 0) {
+      return absl::InvalidArgumentError(
+          "the checkpoint has no moving average of the generator, so training.ema_decay (--ema) "
+          "cannot be turned on now: leave it out, or begin a new training with it");
+    }
     const std::string other_data = DescribeDifference(checkpoint->config.data, options.run.data);
     if (!other_data.empty()) {
       return absl::InvalidArgumentError(

@@ -232,14 +232,16 @@ void AddSampleCommand(CLI::App& app, CliState& cli) {
           ->add_option("--singles", options->singles,
                        "Write every image as a PNG of its own into this folder, instead of a grid")
           ->type_name("DIR");
-  command
-      ->add_option(
-          "--tensors", options->tensors,
-          "Also write latents (n, dimensions) and images (n, 3, side, side) as safetensors")
-      ->type_name("FILE");
-  command->add_option("--seed", options->seed, "Which images; default: run.seed")
-      ->check(CLI::Range(int64_t{0}, INT64_MAX))
-      ->type_name("N");
+  CLI::Option* tensors =
+      command
+          ->add_option(
+              "--tensors", options->tensors,
+              "Also write latents (n, dimensions) and images (n, 3, side, side) as safetensors")
+          ->type_name("FILE");
+  CLI::Option* seed =
+      command->add_option("--seed", options->seed, "Which images; default: run.seed")
+          ->check(CLI::Range(int64_t{0}, INT64_MAX))
+          ->type_name("N");
   CLI::Option* count =
       command->add_option("--count", options->count, "How many images; default 64, in motion 16")
           ->check(CLI::Range(1, 4096))
@@ -249,6 +251,7 @@ void AddSampleCommand(CLI::App& app, CliState& cli) {
                    "One image of each of these seeds, such as 1,5,10-19; with --morph the points "
                    "that one image goes through")
       ->excludes(count)
+      ->excludes(seed)
       ->type_name("LIST");
   command->add_option("--columns", options->columns, "Images in a row; default 8")
       ->check(CLI::Range(1, 256))
@@ -264,7 +267,8 @@ void AddSampleCommand(CLI::App& app, CliState& cli) {
       ->type_name("T");
   command
       ->add_flag("--morph", options->morph, "A GIF in which each image turns into others and back")
-      ->excludes(singles);
+      ->excludes(singles)
+      ->excludes(tensors);
   command->add_option("--keys", options->keys, "Images that each one turns into; default 4")
       ->check(CLI::Range(2, 64))
       ->type_name("N");

@@ -168,7 +168,14 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
 }
 
 absl::Status WriteCheckpointFile(const std::string& path, const Checkpoint& checkpoint) {
-  return WriteFileAtomically(path, EncodeCheckpoint(checkpoint), Durability::kSynced);
+  const std::string bytes = EncodeCheckpoint(checkpoint);
+  // Settings and an archive's workers and changes are in the header, which no reader takes beyond
+  // its limit.
+  if (const absl::Status readable = ReadSafetensorsMetadata(bytes).status(); !readable.ok()) {
+    return absl::ResourceExhaustedError(absl::StrCat("nobody could read what would be written to ",
+                                                     path, ": ", readable.message()));
+  }
+  return WriteFileAtomically(path, bytes, Durability::kSynced);
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpointFile(const std::string& path) {

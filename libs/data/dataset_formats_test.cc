@@ -212,15 +212,29 @@ TEST(CropTest, TheMiddleIsCutBeforeScaling) {
   options.crop = 148;
   ASSERT_OK_AND_ASSIGN(const auto wider, OpenDataset(options));
   EXPECT_EQ(Read(*wider, 0, 64)[0], 255);
-  options.crop = 1000;
-  ASSERT_OK_AND_ASSIGN(const auto whole, OpenDataset(options));
+  options.crop = 178;
+  ASSERT_OK_AND_ASSIGN(const auto widest, OpenDataset(options));
   options.crop = 0;
   ASSERT_OK_AND_ASSIGN(const auto full, OpenDataset(options));
-  EXPECT_EQ(Read(*whole, 0, 64), Read(*full, 0, 64));
+  EXPECT_EQ(Read(*widest, 0, 64)[0], 255);
 
   EXPECT_NE(cut->fingerprint().digest, full->fingerprint().digest);
   EXPECT_NE(cut->fingerprint().digest, wider->fingerprint().digest);
   EXPECT_THAT(cut->fingerprint().description, HasSubstr("108"));
+}
+
+TEST(CropTest, ThatIsLargerThanAnImageIsAnError) {
+  const TempFolder folder;
+  folder.Write("small.png", EncodePng(PlainImage(178, 218, 255, 0, 0), PngKind::kRgb));
+  DatasetOptions options = Options("folder", folder.path(), 64);
+  options.crop = 179;
+  ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(options));
+  std::vector<uint8_t> pixels(size_t{3} * 64 * 64);
+
+  EXPECT_THAT(
+      dataset->ReadRgb(0, absl::MakeSpan(pixels)),
+      StatusIs(absl::StatusCode::kDataLoss,
+               ::testing::AllOf(HasSubstr("178x218"), HasSubstr("179"), HasSubstr("small.png"))));
 }
 
 TEST(CropTest, OtherKindsHaveNone) {

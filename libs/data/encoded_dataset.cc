@@ -97,16 +97,15 @@ absl::StatusOr<ImageLabels> ReadLabels(const ImageSource& source) {
   return ImageLabels();
 }
 
-// The square of `side` pixels in the middle; where the image is smaller, all there is.
+// The square of `side` pixels in the middle, which must be there.
 RgbImage CutMiddle(const RgbImage& image, int side) {
-  const int width = std::min(side, image.width), height = std::min(side, image.height);
-  const int left = (image.width - width) / 2, top = (image.height - height) / 2;
-  RgbImage cut{.width = width, .height = height, .pixels = {}};
-  cut.pixels.reserve(size_t{3} * static_cast<size_t>(width) * static_cast<size_t>(height));
-  for (int y = top; y < top + height; ++y) {
+  const int left = (image.width - side) / 2, top = (image.height - side) / 2;
+  RgbImage cut{.width = side, .height = side, .pixels = {}};
+  cut.pixels.reserve(size_t{3} * static_cast<size_t>(side) * static_cast<size_t>(side));
+  for (int y = top; y < top + side; ++y) {
     const auto row =
         image.pixels.begin() + std::ptrdiff_t{3} * (std::ptrdiff_t{y} * image.width + left);
-    cut.pixels.insert(cut.pixels.end(), row, row + std::ptrdiff_t{3} * width);
+    cut.pixels.insert(cut.pixels.end(), row, row + std::ptrdiff_t{3} * side);
   }
   return cut;
 }
@@ -145,6 +144,11 @@ class EncodedDataset final : public Dataset {
     if (!image.ok()) {
       return absl::DataLossError(absl::StrCat("image cannot be used: ", image.status().message(),
                                               ": ", source_->entries()[i].name));
+    }
+    if (crop_ > std::min(image->width, image->height)) {
+      return absl::DataLossError(absl::StrCat(
+          "image cannot be used: it has ", image->width, "x", image->height,
+          " pixels, fewer than the crop (data.crop) of ", crop_, ": ", source_->entries()[i].name));
     }
     if (crop_ > 0) *image = CutMiddle(*image, crop_);
     ResizeAndCrop(*image, image_size_, out);

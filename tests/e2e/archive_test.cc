@@ -42,6 +42,14 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
 
   ASSERT_EQ(exported.exit_code, 0) << exported.err;
   EXPECT_THAT(exported.out, HasSubstr("run monday after"));
+  // A file that is there is written over only when asked to.
+  std::vector<std::string> over = {
+      "export", file, "--run", "monday", "--database.url", first.superuser_url()};
+  const Outcome kept = first.Gannet(over);
+  EXPECT_EQ(kept.exit_code, 1);
+  EXPECT_THAT(kept.err, HasSubstr("--force"));
+  over.push_back("--force");
+  EXPECT_EQ(first.Gannet(over).exit_code, 0);
   E2eClass second(kSettings);
   const std::vector<std::string> import = {"import", file, "--database.url",
                                            second.superuser_url()};
@@ -157,8 +165,8 @@ TEST(ArchiveTest, TheBestWeightsAreInTheDatabase) {
       {"sample", "--weights", file, "--count", "4", "--out", monday.PathOf("best.png")});
   EXPECT_EQ(sample.exit_code, 0) << sample.err;
 
-  const Outcome missing = monday.Gannet(
-      {"export", "--best", file, "--run", "tuesday", "--database.url", monday.superuser_url()});
+  const Outcome missing = monday.Gannet({"export", "--best", monday.PathOf("none"), "--run",
+                                         "tuesday", "--database.url", monday.superuser_url()});
   EXPECT_EQ(missing.exit_code, 1);
   EXPECT_THAT(missing.err, HasSubstr("no such run: tuesday"));
 }
