@@ -136,8 +136,10 @@ absl::Status WriteBest(Store& store, const std::string& name, const std::string&
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
                           DecodeBundle(*best.weights.bytes, best.weights.codec));
   const std::string rounds = absl::StrCat(best.best.version.value());
-  GANNET_RETURN_IF_ERROR(WriteFileAtomically(
-      file, EncodeSafetensors(weights, {{"format", "pt"}, {"run", name}, {"rounds", rounds}})));
+  GANNET_ASSIGN_OR_RETURN(
+      const std::string bytes,
+      EncodeSafetensorsFile(weights, {{"format", "pt"}, {"run", name}, {"rounds", rounds}}));
+  GANNET_RETURN_IF_ERROR(WriteFileAtomically(file, bytes));
   std::cout << file << ": the best weights of run " << name << ", after " << rounds
             << " rounds; distance to real images " << absl::StrFormat("%.4f", best.best.distance)
             << "\n";

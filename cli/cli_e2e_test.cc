@@ -215,6 +215,27 @@ TEST_F(CliTest, UnusableImagesAreNamedAndCanBeLeftOut) {
   EXPECT_EQ(Run(with({"data", "check"})).exit_code, 0) << "it is left out from now on";
 }
 
+TEST_F(CliTest, ACheckCountsImagesWithoutLabelAndNamesThoseBelowTheCrop) {
+  ASSERT_EQ(mkdir(PathOf("images").c_str(), 0700), 0);
+  const std::vector<uint8_t> grey(size_t{3} * 40 * 40, 128);
+  for (const char* name : {"images/a.png", "images/b.png", "images/c.png"}) {
+    ASSERT_TRUE(WritePngRgb(PathOf(name), 40, 40, grey).ok());
+  }
+  Write("images/dataset.json", R"({"labels": [["a.png", 0], ["b.png", 4]]})");
+  std::vector<std::string> arguments = {"data",   "check",       "--data.kind",
+                                        "folder", "--data.path", PathOf("images")};
+
+  const Outcome check = Run(arguments);
+  EXPECT_EQ(check.exit_code, 0) << check.err;
+  EXPECT_THAT(check.out, HasSubstr("2 classes; 1 of 3 images have none"));
+
+  arguments.insert(arguments.end(), {"--data.crop", "41"});
+  const Outcome crop = Run(arguments);
+  EXPECT_EQ(crop.exit_code, 1);
+  EXPECT_THAT(crop.out, AllOf(HasSubstr("unusable a.png: it has 40x40 pixels"),
+                              HasSubstr("data.crop 41"), HasSubstr("40 or less")));
+}
+
 TEST_F(CliTest, AMissingDataSetSaysWhatToCheck) {
   const Outcome check =
       Run({"data", "check", "--data.kind", "folder", "--data.path", PathOf("none")});
@@ -415,7 +436,8 @@ TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
   const Outcome first = Run(arguments);
   ASSERT_EQ(first.exit_code, 0) << first.out << first.err;
   EXPECT_THAT(first.out,
-              AllOf(HasSubstr("8 updates of 16 images"), HasSubstr("Finished after 8 of 8")));
+              AllOf(HasSubstr("8 updates of 16 images"), HasSubstr("\nupdate 8/8  100 %"),
+                    HasSubstr("Finished after 8 of 8"), Not(HasSubstr(" workers"))));
   EXPECT_EQ(first.err, "");
   for (const char* file : {"samples/round_000000.png", "samples/round_000008.png",
                            "samples/latest.png", "progress.gif", "generator.safetensors"}) {
@@ -434,7 +456,8 @@ TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
 
   const Outcome averaged = Run({"train-local", "--resume", PathOf("first"), "--ema", "0.9"});
   EXPECT_EQ(averaged.exit_code, 2);
-  EXPECT_THAT(averaged.err, HasSubstr("has no moving average"));
+  EXPECT_THAT(averaged.err, AllOf(HasSubstr("cannot be turned on after the start"),
+                                  HasSubstr("not in the checkpoint"), HasSubstr("--out DIR")));
 
   // What is there is not written over.
   const Outcome again = Run(arguments);
@@ -486,6 +509,11 @@ TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
     drawn.push_back(FileContents(PathOf("s.png")));
   }
   EXPECT_TRUE(drawn[0] == drawn[1] && drawn[1] == drawn[2]);
+
+  const Outcome plain =
+      Run({"train-local", "--resume", PathOf("halves"), "--run.rounds", "9", "--ema", "0"});
+  EXPECT_EQ(plain.exit_code, 2);
+  EXPECT_THAT(plain.err, HasSubstr("cannot be turned off"));
 
   // From a checkpoint in the middle, into another folder.
   const Outcome third =
@@ -565,6 +593,17 @@ TEST_F(CliTest, TrainLocalKeepsTheResultsWhenItIsInterrupted) {
   EXPECT_THAT(gannet.out(), HasSubstr("Stopped after"));
   EXPECT_TRUE(std::filesystem::exists(PathOf("out/weights.safetensors")));
   EXPECT_TRUE(std::filesystem::exists(PathOf("out/progress.gif")));
+}
+
+TEST_F(CliTest, TrainLocalWithoutItsDeviceMakesNoFolder) {
+  if (MakeGradientComputerOn({.name = "cuda"}, {32, 16, 4}).ok()) GTEST_SKIP() << "there is a GPU";
+
+  const Outcome outcome =
+      Run({"train-local", "--worker.device", "cuda", "--out", PathOf("deep/down")});
+
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("worker.device cpu"), HasSubstr("Nothing was started")));
+  EXPECT_FALSE(std::filesystem::exists(PathOf("deep")));
 }
 
 TEST_F(CliTest, TrainLocalSaysWhatCannotBe) {

@@ -39,8 +39,17 @@ std::string LabelsText(const Dataset& dataset) {
     return absl::StrCat(bits.size(), " attributes: ", Printable(absl::StrJoin(bits, ", ")));
   }
   std::set<int64_t> classes;
-  for (int64_t i = 0; i < dataset.size(); ++i) classes.insert(dataset.LabelOf(i));
-  return absl::StrCat(classes.size(), " classes");
+  int64_t without = 0;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    if (dataset.LabelOf(i) == kNoLabel) {
+      ++without;
+    } else {
+      classes.insert(dataset.LabelOf(i));
+    }
+  }
+  return absl::StrCat(
+      classes.size(), " classes",
+      without > 0 ? absl::StrCat("; ", without, " of ", dataset.size(), " images have none") : "");
 }
 
 int Check(const CliState& cli, bool exclude) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -226,15 +227,42 @@ constexpr Magic kMagics[] = {{".zip", "PK\x03\x04"},   {".gz", "\x1f\x8b"},
                              {".tgz", "\x1f\x8b"},     {".png", "\x89PNG"},
                              {".jpg", "\xff\xd8\xff"}, {".jpeg", "\xff\xd8\xff"}};
 
-// Whether the file is what its name promises.
-absl::Status CheckMagic(const std::string& path, const std::string& name) {
+constexpr size_t kHeadBytes = 1024;
+constexpr std::uintmax_t kCifarRecordBytes = 3073;
+
+bool IsWebPage(absl::string_view head) {
+  absl::ConsumePrefix(&head, "\xEF\xBB\xBF");
+  head = absl::StripLeadingAsciiWhitespace(head);
+  if (absl::StartsWithIgnoreCase(head, "<!doctype")) return true;
+  // Behind a comment or an XML declaration, maybe.
+  return absl::StartsWith(head, "<") && absl::StrContains(absl::AsciiStrToLower(head), "<html");
+}
+
+// Whether there is nothing in it that text has not.
+bool IsText(absl::string_view head) {
+  return std::all_of(head.begin(), head.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x80 || absl::ascii_isprint(byte) || absl::ascii_isspace(byte);
+  });
+}
+
+// CIFAR-10's files have nothing to tell them by but their size. The brightest images may look like
+// text.
+bool MayBeCifar(const std::string& path, absl::string_view head) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(path, error);
+  return !error && !head.empty() && bytes % kCifarRecordBytes == 0 &&
+         static_cast<unsigned char>(head.front()) < 10;
+}
+
+// Whether the file is what its name promises; where that promises nothing, whether it may be data.
+absl::Status CheckContent(const std::string& path, const FetchOptions& options) {
+  const std::string& name = options.out;
   std::ifstream in(path, std::ios::binary);
-  std::string head(256, '\0');
+  std::string head(kHeadBytes, '\0');
   in.read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<size_t>(in.gcount()));
-  const absl::string_view text = absl::StripLeadingAsciiWhitespace(head);
-  if (absl::StartsWithIgnoreCase(text, "<!doctype html") ||
-      absl::StartsWithIgnoreCase(text, "<html")) {
+  if (IsWebPage(head)) {
     return absl::DataLossError(
         "a web page arrived instead of the file (a limit that is used up, or a question to "
         "answer): "
@@ -246,6 +274,13 @@ absl::Status CheckMagic(const std::string& path, const std::string& name) {
                                               " file, it begins with ",
                                               HexEncode(head.substr(0, 8))));
     }
+  }
+  // A checksum that fits says more than a look at the content.
+  const bool promises_nothing = options.sha256.empty() && !fs::path(name).has_extension();
+  if (promises_nothing && IsText(head) && !MayBeCifar(path, head)) {
+    return absl::DataLossError(
+        "what arrived is text, neither images nor an archive: if that is what it should be, name "
+        "the file with --out FILE.txt, or give its checksum with --sha256");
   }
   return absl::OkStatus();
 }
@@ -264,7 +299,7 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
 
 absl::Status CheckArrived(const FetchOptions& options) {
   const std::string part = PartPath(options.out);
-  GANNET_RETURN_IF_ERROR(CheckMagic(part, options.out));
+  GANNET_RETURN_IF_ERROR(CheckContent(part, options));
   if (options.sha256.empty()) return absl::OkStatus();
   GANNET_ASSIGN_OR_RETURN(const std::string digest, Sha256OfFile(part));
   if (digest == absl::AsciiStrToLower(options.sha256)) return absl::OkStatus();

@@ -226,6 +226,39 @@ TEST_F(FetchTest, APageOfASiteThatHasHadEnoughIsNoZip) {
   EXPECT_OK(Fetch(Options("list_attr_celeba.txt")));
 }
 
+TEST_F(FetchTest, AWebPageIsRefusedUnderAnyName) {
+  for (const char* page : {"<HTML><body>", "\xEF\xBB\xBF<!DOCTYPE HTML>", "<!doctype html>",
+                           "<!-- a comment -->\n<html>", "<?xml version='1.0'?><html>"}) {
+    server_.file = page;
+    for (const char* name : {"set.zip", "list.txt", "download"}) {
+      EXPECT_THAT(Fetch(Options(name)),
+                  StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a web page arrived")))
+          << page << " as " << name;
+    }
+  }
+  EXPECT_THAT(Files(), ElementsAre());
+}
+
+TEST_F(FetchTest, ANameWithoutAnEndingIsForDataAndNotForText) {
+  server_.file = std::string("PK\x03\x04", 4);
+  EXPECT_OK(Fetch(Options("archive")));
+  server_.file = std::string("\0\0\x08\x03", 4) + "idx";
+  EXPECT_OK(Fetch(Options("train-images-idx3-ubyte")));
+  server_.file = std::string(1, '\t') + std::string(3072, '\xff');
+  EXPECT_OK(Fetch(Options("cifar")));
+  for (const char* text :
+       {"Sorry, come again tomorrow", "{\"error\": \"quota\"}", "Schl\xC3\xBC"}) {
+    server_.file = text;
+    EXPECT_THAT(Fetch(Options("text")),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("--sha256")))
+        << text;
+  }
+  server_.file = "what was asked for";
+  FetchOptions options = Options("text");
+  options.sha256 = Sha256Hex(server_.file);
+  EXPECT_OK(Fetch(options));
+}
+
 TEST_F(FetchTest, AnotherChecksumKeepsNothing) {
   FetchOptions options = Options();
   options.sha256 = Sha256Hex("something else");

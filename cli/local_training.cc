@@ -36,6 +36,12 @@ WorkerOptions OptionsOfTheWorker(const Config& config) {
 
 }  // namespace
 
+absl::Status LocalTraining::CheckDevice(const Config& config) {
+  if (config.worker.device == "cpu") return absl::OkStatus();
+  return MakeGradientComputerOn({config.worker.device, config.worker.precision}, ModelConfig())
+      .status();
+}
+
 absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
     const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log) {
   GANNET_ASSIGN_OR_RETURN(CoordinatorServerOptions options, MakeCoordinatorServerOptions(config));
@@ -49,17 +55,19 @@ LocalTraining::LocalTraining(const Config& config, Clock& clock, Logger& log)
 
 absl::Status LocalTraining::Begin(CoordinatorOptions options,
                                   const std::optional<Checkpoint>& checkpoint) {
-  if (config_.worker.device != "cpu") {
-    // A device that is not there is found out before anything is written.
-    GANNET_RETURN_IF_ERROR(
-        MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, options.run.model)
-            .status());
-  }
   if (checkpoint.has_value()) {
-    if (options.run.adam.ema_decay > 0 && checkpoint->config.adam.ema_decay == 0) {
+    const bool kept = checkpoint->config.adam.keeps_average();
+    if (options.run.adam.keeps_average() && !kept) {
       return absl::InvalidArgumentError(
-          "the checkpoint has no moving average of the generator, so training.ema_decay (--ema) "
-          "cannot be turned on now: leave it out, or begin a new training with it");
+          "the moving average of the generator (training.ema_decay, --ema) cannot be turned on "
+          "after the start, its weights are not in the checkpoint: go on without it (--ema 0), or "
+          "begin a new training with it (gannet train-local --ema DECAY --out DIR, without "
+          "--resume)");
+    }
+    if (kept && !options.run.adam.keeps_average()) {
+      return absl::InvalidArgumentError(
+          "the moving average of the generator cannot be turned off after the start: go on with a "
+          "training.ema_decay (--ema) above 0");
     }
     const std::string other_data = DescribeDifference(checkpoint->config.data, options.run.data);
     if (!other_data.empty()) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "libs/data/dataset.h"
+
 namespace gannet {
 namespace {
 
@@ -41,15 +43,23 @@ Shares SharesOf(absl::Span<const int64_t> labels, size_t bits) {
   return shares;
 }
 
+std::vector<int64_t> Known(absl::Span<const int64_t> labels) {
+  std::vector<int64_t> known(labels.begin(), labels.end());
+  std::erase(known, kNoLabel);
+  return known;
+}
+
 }  // namespace
 
 ModeCoverage MeasureModeCoverage(absl::Span<const int64_t> real_labels,
                                  absl::Span<const int64_t> generated_labels,
                                  const std::vector<std::string>& bit_names) {
+  const std::vector<int64_t> real_known = Known(real_labels);
+  const std::vector<int64_t> generated_known = Known(generated_labels);
   ModeCoverage coverage;
-  if (real_labels.empty() || generated_labels.empty()) return coverage;
-  const Shares real = SharesOf(real_labels, bit_names.size());
-  const Shares generated = SharesOf(generated_labels, bit_names.size());
+  if (real_known.empty() || generated_known.empty()) return coverage;
+  const Shares real = SharesOf(real_known, bit_names.size());
+  const Shares generated = SharesOf(generated_known, bit_names.size());
   for (const auto& [mode, share] : real) {
     if (share < kLeastShare) continue;
     const auto found = generated.find(mode);
@@ -61,8 +71,8 @@ ModeCoverage MeasureModeCoverage(absl::Span<const int64_t> real_labels,
   if (coverage.real_modes > 0) coverage.share_error /= static_cast<double>(coverage.real_modes);
   for (size_t bit = 0; bit < bit_names.size(); ++bit) {
     coverage.bits.push_back({.name = bit_names[bit],
-                             .real_share = ShareWithBit(real_labels, bit),
-                             .generated_share = ShareWithBit(generated_labels, bit)});
+                             .real_share = ShareWithBit(real_known, bit),
+                             .generated_share = ShareWithBit(generated_known, bit)});
   }
   return coverage;
 }

@@ -11,7 +11,7 @@ namespace gannet {
 // How much of the variety of labelled real images a generator shows. A generated image has the
 // label of the real image that it is nearest to. Where labels are bits, a mode is a pair of bits
 // with values ("hat, and not smiling"); otherwise it is a class. Modes that fewer than one real
-// image in a hundred has do not count.
+// image in a hundred has do not count, nor do images without a label (kNoLabel).
 struct ModeCoverage {
   int64_t real_modes = 0;  // that real images have
   int64_t covered = 0;     // of them, those that generated images have at least a tenth as often

@@ -1,6 +1,7 @@
 #include "cli/mode_coverage.h"
 
 #include "gtest/gtest.h"
+#include "libs/data/dataset.h"
 
 namespace gannet {
 namespace {
@@ -46,6 +47,18 @@ TEST(ModeCoverageTest, ClassesAreModesAndRareOnesDoNotCount) {
   EXPECT_EQ(coverage.real_modes, 1);
   EXPECT_EQ(coverage.covered, 0);
   EXPECT_EQ(MeasureModeCoverage({}, {}, {}).real_modes, 0);
+}
+
+TEST(ModeCoverageTest, ImagesWithoutLabelDoNotCount) {
+  const ModeCoverage coverage =
+      MeasureModeCoverage(std::vector<int64_t>{1, kNoLabel, 2, kNoLabel},
+                          std::vector<int64_t>{kNoLabel, kNoLabel, 1}, {});
+
+  EXPECT_EQ(coverage.real_modes, 2);
+  EXPECT_EQ(coverage.covered, 1);
+  EXPECT_EQ(
+      MeasureModeCoverage(std::vector<int64_t>{kNoLabel}, std::vector<int64_t>{1}, {}).real_modes,
+      0);
 }
 
 }  // namespace

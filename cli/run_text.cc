@@ -45,13 +45,14 @@ std::string LeftText(const RunReport& report) {
 }
 
 // Everything behind the bar.
-std::vector<std::string> ProgressParts(const RunReport& report) {
-  return {absl::StrCat(report.weights_version.value(), "/", report.config.round_count),
-          absl::StrFormat("%.0f %%", std::floor(100 * ShareDone(report))),
-          RateText(report),
-          LossesText(report),
-          WorkersText(report),
-          LeftText(report)};
+std::vector<std::string> ProgressParts(const RunReport& report, Trainer trainer) {
+  std::vector<std::string> parts = {
+      absl::StrCat(report.weights_version.value(), "/", report.config.round_count),
+      absl::StrFormat("%.0f %%", std::floor(100 * ShareDone(report))), RateText(report),
+      LossesText(report)};
+  if (trainer == Trainer::kClass) parts.push_back(WorkersText(report));
+  parts.push_back(LeftText(report));
+  return parts;
 }
 
 nlohmann::ordered_json RoundJson(const RoundSummary& round) {
@@ -160,8 +161,8 @@ std::string StatusJson(const RunReport& report) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string ProgressLine(const RunReport& report, int width) {
-  const std::string rest = absl::StrJoin(ProgressParts(report), "  ");
+std::string ProgressLine(const RunReport& report, int width, Trainer trainer) {
+  const std::string rest = absl::StrJoin(ProgressParts(report, trainer), "  ");
   const int room = std::min(kBarMax, width - DisplayWidth(rest) - 4);  // brackets and two spaces
   if (room < kBarMin) return rest.substr(0, static_cast<size_t>(std::max(width, 0)));
   const int filled = static_cast<int>(ShareDone(report) * room);
@@ -171,8 +172,9 @@ std::string ProgressLine(const RunReport& report, int width) {
   return absl::StrCat("[", bar, "]  ", rest);
 }
 
-std::string PlainProgressLine(const RunReport& report) {
-  return absl::StrCat("round ", absl::StrJoin(ProgressParts(report), "  "));
+std::string PlainProgressLine(const RunReport& report, Trainer trainer) {
+  return absl::StrCat(trainer == Trainer::kClass ? "round " : "update ",
+                      absl::StrJoin(ProgressParts(report, trainer), "  "));
 }
 
 }  // namespace gannet

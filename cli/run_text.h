@@ -16,12 +16,16 @@ std::string StatusText(const RunReport& report);
 // One JSON object with a line end; sizes in bytes, times in seconds. What is not known is null.
 std::string StatusJson(const RunReport& report);
 
+// Who trains: a class, whose workers are counted, or one process, which makes updates instead of
+// rounds.
+enum class Trainer { kClass, kOneProcess };
+
 // One line without a line end: bar, round, share, speed, losses, workers, time left. The bar takes
 // what is left of `width` characters; where there is no room for one, it is left out and the rest
 // is cut.
-std::string ProgressLine(const RunReport& report, int width);
+std::string ProgressLine(const RunReport& report, int width, Trainer trainer = Trainer::kClass);
 
 // The same without a bar, for a log.
-std::string PlainProgressLine(const RunReport& report);
+std::string PlainProgressLine(const RunReport& report, Trainer trainer = Trainer::kClass);
 
 }  // namespace gannet

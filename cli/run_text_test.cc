@@ -79,6 +79,15 @@ TEST(RunTextTest, NothingKnownYetIsSaidAsSuch) {
   EXPECT_EQ(PlainProgressLine(report), "round 0/10  0 %  - img/s  D - G -  0 workers  - left");
 }
 
+TEST(RunTextTest, OneProcessHasUpdatesAndNoWorkers) {
+  RunReport report = SampleReport();
+  report.worker_count = 0;
+
+  EXPECT_EQ(PlainProgressLine(report, Trainer::kOneProcess),
+            "update 50/200  25 %  48 img/s  D 1.31 G 0.92  1 min 40 s left");
+  EXPECT_THAT(ProgressLine(report, 100, Trainer::kOneProcess), Not(HasSubstr("worker")));
+}
+
 TEST(RunTextTest, APausedRunShowsItsStateInsteadOfATime) {
   RunReport report = SampleReport();
   report.state = RunState::kPaused;

@@ -119,7 +119,9 @@ absl::Status WriteTensors(const ImageBatch& batch, const std::vector<Latent>& la
       Tensor::FromF32("latents", {count, static_cast<int64_t>(latents.front().size())}, points));
   bundle.Add(
       Tensor::FromF32("images", {count, 3, batch.image_size, batch.image_size}, Flattened(batch)));
-  return WriteFileAtomically(path, EncodeSafetensors(bundle, {{"format", "pt"}}));
+  GANNET_ASSIGN_OR_RETURN(const std::string bytes,
+                          EncodeSafetensorsFile(bundle, {{"format", "pt"}}));
+  return WriteFileAtomically(path, bytes);
 }
 
 // Every image of the grid goes through points of its own and back to its first.

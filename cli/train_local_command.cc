@@ -256,6 +256,10 @@ int RunTrainLocal(const CliState& cli, Options options) {
   }
   const absl::StatusOr<Config> config = LoadConfig(command_line);
   if (!config.ok()) return FailConfig(config.status());
+  // Before there is a folder.
+  if (const absl::Status device = LocalTraining::CheckDevice(*config); !device.ok()) {
+    return Fail(device, "Nothing was started.");
+  }
   if (options.out.empty()) {
     const std::string& set = config->coordinator.output_dir;
     options.out = set == Config().coordinator.output_dir ? "training" : set;
@@ -324,6 +328,7 @@ int RunTrainLocal(const CliState& cli, Options options) {
         };
         WatchOptions watch;
         watch.terminal_width = TerminalWidth();
+        watch.trainer = Trainer::kOneProcess;
         WatchLoop loop(watch, look, clock, absl::SleepFor, std::cout);
         loop.Run();
         running.join();

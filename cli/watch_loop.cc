@@ -58,7 +58,8 @@ absl::Duration WatchLoop::NextPause(const std::optional<RunReport>& last) const 
 void WatchLoop::Show(const RunReport& report) {
   if (options_.terminal_width.has_value()) {
     // The last column stays free: some terminals break the line after it.
-    out_ << kOverwrite << ProgressLine(report, *options_.terminal_width - 1) << std::flush;
+    out_ << kOverwrite << ProgressLine(report, *options_.terminal_width - 1, options_.trainer)
+         << std::flush;
     line_open_ = true;
     return;
   }
@@ -66,7 +67,7 @@ void WatchLoop::Show(const RunReport& report) {
   if (shown_state_ == report.state && now - shown_at_ < options_.plain_interval) return;
   shown_state_ = report.state;
   shown_at_ = now;
-  out_ << PlainProgressLine(report) << std::endl;
+  out_ << PlainProgressLine(report, options_.trainer) << std::endl;
 }
 
 void WatchLoop::ShowLost(const absl::Status& status) {

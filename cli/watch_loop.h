@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "cli/run_text.h"
 #include "libs/base/clock.h"
 #include "libs/client/admin_client.h"
 
@@ -19,6 +20,7 @@ struct WatchOptions {
   absl::Duration plain_interval = absl::Seconds(5);
   std::optional<int> terminal_width =
       {};  // one line that is written over again; unset: plain lines
+  Trainer trainer = Trainer::kClass;
 };
 
 // Follows a run until it has ended, and writes how far it is to `out`. Where the coordinator cannot

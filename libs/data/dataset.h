@@ -45,7 +45,8 @@ struct DatasetOptions {
   // The shorter side of an image is scaled to this many pixels, then the centre square is cut out.
   int image_size = 64;
   // "folder" and "zip" only: before that, the square of so many pixels in the middle of an image is
-  // cut out; a smaller side is used whole. 0: nothing is cut.
+  // cut out; an image with a smaller side cannot be used. 0: nothing is cut, and small images are
+  // enlarged.
   int crop = 0;
   uint64_t seed = 1;       // "procedural" only
   int64_t count = 10'000;  // "procedural" only
@@ -68,6 +69,10 @@ struct DatasetFingerprint {
   std::string description;  // one line for people
 };
 
+// In place of the label of an image that has none in a data set that has labels: no class, and with
+// no attribute known.
+inline constexpr int64_t kNoLabel = -1;
+
 // An ordered set of RGB images. Image index = bytewise order of relative paths (folder, zip),
 // position in the file (idx), or the counter (procedural).
 //
@@ -83,11 +88,12 @@ class Dataset {
   virtual std::string NameOf(int64_t index) const = 0;
 
   // Writes image `index` as 8-bit RGB, planar (3 x image_size x image_size).
-  // Returns: OUT_OF_RANGE - no such index; DATA_LOSS - the file cannot be read or decoded, naming
-  // it.
+  // Returns: OUT_OF_RANGE - no such index; DATA_LOSS - the file cannot be read or decoded, or is
+  // smaller than the crop, naming it.
   virtual absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const = 0;
 
-  // Class or attribute bits of the image; 0 where there are none.
+  // Class or attribute bits of the image; 0 where there are none, kNoLabel where other images have
+  // some.
   virtual int64_t LabelOf(int64_t /*index*/) const { return 0; }
 
   // Whether labels are known, and what each bit means where labels are bits; empty where they are

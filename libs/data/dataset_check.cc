@@ -14,6 +14,7 @@
 #include "libs/base/atomic_file.h"
 #include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/encoded_dataset.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_source.h"
 #include "libs/data/packed_dataset.h"
@@ -41,10 +42,12 @@ absl::StatusOr<DatasetCheckReport> CheckFiles(
     const size_t at = static_cast<size_t>(i);
     const absl::StatusOr<std::string> bytes = source->Read(at);
     const absl::StatusOr<RgbImage> image = bytes.ok() ? DecodeImage(*bytes) : bytes.status();
-    if (image.ok()) {
+    const absl::Status usable =
+        image.ok() ? CheckCrop(options.crop, image->width, image->height) : image.status();
+    if (usable.ok()) {
       ++report.good_count;
     } else {
-      report.bad.push_back({source->entries()[at].name, std::string(image.status().message())});
+      report.bad.push_back({source->entries()[at].name, std::string(usable.message())});
     }
     if (progress && ((i + 1) % kProgressEvery == 0 || i + 1 == total)) progress(i + 1, total);
   }

@@ -25,8 +25,8 @@ struct DatasetCheckReport {
 };
 
 // Decodes every image, excluded ones too, so that the report is complete whatever was excluded
-// before. `progress`, which may be null, is called now and then with how many of how many are
-// done.
+// before. An image that is smaller than options.crop cannot be used either. `progress`, which may
+// be null, is called now and then with how many of how many are done.
 // Returns: what OpenDataset returns; a damaged image is part of the report, not an error.
 absl::StatusOr<DatasetCheckReport> CheckDataset(
     const DatasetOptions& options, const std::function<void(int64_t, int64_t)>& progress);

@@ -19,6 +19,7 @@
 namespace gannet {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -231,10 +232,24 @@ TEST(CropTest, ThatIsLargerThanAnImageIsAnError) {
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(options));
   std::vector<uint8_t> pixels(size_t{3} * 64 * 64);
 
-  EXPECT_THAT(
-      dataset->ReadRgb(0, absl::MakeSpan(pixels)),
-      StatusIs(absl::StatusCode::kDataLoss,
-               ::testing::AllOf(HasSubstr("178x218"), HasSubstr("179"), HasSubstr("small.png"))));
+  EXPECT_THAT(dataset->ReadRgb(0, absl::MakeSpan(pixels)),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr("178x218"), HasSubstr("data.crop 179"),
+                             HasSubstr("178 or less"), HasSubstr("small.png"))));
+  ASSERT_OK_AND_ASSIGN(const DatasetCheckReport report, CheckDataset(options, nullptr));
+  EXPECT_EQ(report.good_count, 0);
+  ASSERT_EQ(report.bad.size(), 1U);
+  EXPECT_EQ(report.bad[0].name, "small.png");
+  EXPECT_THAT(report.bad[0].reason, HasSubstr("data.crop 179"));
+}
+
+TEST(CropTest, WithoutOneSmallImagesAreEnlarged) {
+  const TempFolder folder;
+  folder.Write("small.png", EncodePng(PlainImage(10, 12, 255, 0, 0), PngKind::kRgb));
+
+  ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("folder", folder.path(), 64)));
+
+  EXPECT_EQ(Read(*dataset, 0, 64)[0], 255);
 }
 
 TEST(CropTest, OtherKindsHaveNone) {
@@ -271,6 +286,27 @@ TEST(LabelsTest, DatasetJsonBelowAFolderOfTheArchiveIsRelativeToIt) {
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("zip", path)));
 
   EXPECT_EQ(dataset->LabelOf(0), 4);
+}
+
+TEST(LabelsTest, DatasetJsonMayNameSomeOfTheImages) {
+  const TempFolder folder;
+  folder.Write("images/a.png", SmallPng());
+  folder.Write("images/b.png", SmallPng());
+  folder.Write("images/dataset.json", R"({"labels": [["b.png", 3], ["gone.png", 5]]})");
+  ASSERT_OK_AND_ASSIGN(const auto dataset,
+                       OpenDataset(Options("folder", folder.path() + "/images")));
+
+  EXPECT_TRUE(dataset->has_labels());
+  EXPECT_EQ(dataset->LabelOf(0), kNoLabel);
+  EXPECT_EQ(dataset->LabelOf(1), 3);
+  EXPECT_EQ(Read(*dataset, 0, 32)[0], 1);
+
+  // It stays so when it is packed.
+  const std::string path = folder.path() + "/set.packed";
+  ASSERT_OK(WritePackedDataset(*dataset, 32, path, nullptr));
+  ASSERT_OK_AND_ASSIGN(const auto packed, OpenDataset(Options("packed", path)));
+  EXPECT_EQ(packed->LabelOf(0), kNoLabel);
+  EXPECT_EQ(packed->LabelOf(1), 3);
 }
 
 TEST(LabelsTest, NoLabelsInDatasetJsonAreNone) {

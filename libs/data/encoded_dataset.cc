@@ -141,14 +141,11 @@ class EncodedDataset final : public Dataset {
     const size_t i = static_cast<size_t>(index);
     absl::StatusOr<std::string> bytes = source_->Read(i);
     absl::StatusOr<RgbImage> image = bytes.ok() ? DecodeImage(*bytes) : bytes.status();
-    if (!image.ok()) {
-      return absl::DataLossError(absl::StrCat("image cannot be used: ", image.status().message(),
-                                              ": ", source_->entries()[i].name));
-    }
-    if (crop_ > std::min(image->width, image->height)) {
-      return absl::DataLossError(absl::StrCat(
-          "image cannot be used: it has ", image->width, "x", image->height,
-          " pixels, fewer than the crop (data.crop) of ", crop_, ": ", source_->entries()[i].name));
+    const absl::Status usable =
+        image.ok() ? CheckCrop(crop_, image->width, image->height) : image.status();
+    if (!usable.ok()) {
+      return absl::DataLossError(absl::StrCat("image cannot be used: ", usable.message(), ": ",
+                                              source_->entries()[i].name));
     }
     if (crop_ > 0) *image = CutMiddle(*image, crop_);
     ResizeAndCrop(*image, image_size_, out);
@@ -164,6 +161,14 @@ class EncodedDataset final : public Dataset {
 };
 
 }  // namespace
+
+absl::Status CheckCrop(int crop, int width, int height) {
+  const int side = std::min(width, height);
+  if (crop <= side) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("it has ", width, "x", height,
+                                          " pixels, too few for data.crop ", crop, " (set that to ",
+                                          side, " or less, or to 0 for no crop)"));
+}
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::set<std::string> excluded, ReadExclusions(options));

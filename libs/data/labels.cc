@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/dataset.h"
 #include "nlohmann/json.hpp"
 
 namespace gannet {
@@ -28,26 +29,24 @@ absl::Status NotLabels(absl::string_view file, absl::string_view why) {
       absl::StrCat("labels cannot be used, mend or remove ", file, ": ", why));
 }
 
-// `key` makes of an image's name the one that the file uses.
-template <typename Key>
+absl::string_view BaseName(absl::string_view name) {
+  const size_t slash = name.rfind('/');
+  return slash == absl::string_view::npos ? name : name.substr(slash + 1);
+}
+
+// Of every image, by its name without folders.
 absl::StatusOr<std::vector<int64_t>> LabelsOf(absl::string_view file, const LabelByName& by_name,
-                                              const std::vector<std::string>& names,
-                                              const Key& key) {
+                                              const std::vector<std::string>& names) {
   std::vector<int64_t> values;
   values.reserve(names.size());
   for (const std::string& name : names) {
-    const auto found = by_name.find(std::string(key(name)));
+    const auto found = by_name.find(std::string(BaseName(name)));
     if (found == by_name.end()) {
       return NotLabels(file, absl::StrCat("no label for ", Printable(name, kShownChars)));
     }
     values.push_back(found->second);
   }
   return values;
-}
-
-absl::string_view BaseName(absl::string_view name) {
-  const size_t slash = name.rfind('/');
-  return slash == absl::string_view::npos ? name : name.substr(slash + 1);
 }
 
 // The fields of a line, between spaces or commas.
@@ -77,9 +76,18 @@ absl::StatusOr<ImageLabels> ParseDatasetJson(absl::string_view text,
     by_name[entry[0].get<std::string>()] = entry[1].get<int64_t>();
   }
   ImageLabels result;
-  GANNET_ASSIGN_OR_RETURN(
-      result.values, LabelsOf(kFile, by_name, names,
-                              [](const std::string& name) { return absl::string_view(name); }));
+  result.values.reserve(names.size());
+  bool any = false;
+  for (const std::string& name : names) {
+    const auto found = by_name.find(name);
+    any = any || found != by_name.end();
+    result.values.push_back(found == by_name.end() ? kNoLabel : found->second);
+  }
+  // Rather names of another folder than images that nobody has labelled.
+  if (!any && !names.empty()) {
+    return NotLabels(kFile, absl::StrCat("it names none of the images, whose first is ",
+                                         Printable(names.front(), kShownChars)));
+  }
   return result;
 }
 
@@ -121,7 +129,7 @@ absl::StatusOr<ImageLabels> ParseCelebaAttributes(absl::string_view text,
     by_name[std::string(fields[0])] = label;
   }
   if (result.bits.empty()) return NotLabels(kFile, "it names no attributes");
-  GANNET_ASSIGN_OR_RETURN(result.values, LabelsOf(kFile, by_name, names, BaseName));
+  GANNET_ASSIGN_OR_RETURN(result.values, LabelsOf(kFile, by_name, names));
   return result;
 }
 

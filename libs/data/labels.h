@@ -11,13 +11,14 @@ namespace gannet {
 
 // Labels of the images of a folder or archive, from a file beside them.
 struct ImageLabels {
-  std::vector<int64_t> values;    // by index of the image
+  std::vector<int64_t> values;    // by index of the image; kNoLabel: of this one none is known
   std::vector<std::string> bits;  // what each bit means; empty: values are numbers of classes
 };
 
 // dataset.json of StyleGAN's tools: {"labels": [["00000/img00000000.png", 6], …]}, a class number
-// each, names relative to the file. "labels": null is no labels: then `values` is empty.
-// Returns: FAILED_PRECONDITION - not such a file, or an image has no label in it, naming the image.
+// each, names relative to the file. "labels": null is no labels: then `values` is empty. An image
+// that it does not name gets kNoLabel.
+// Returns: FAILED_PRECONDITION - not such a file, or it names none of the images.
 absl::StatusOr<ImageLabels> ParseDatasetJson(absl::string_view text,
                                              const std::vector<std::string>& names);
 

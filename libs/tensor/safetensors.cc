@@ -316,6 +316,19 @@ std::string EncodeSafetensors(const TensorBundle& bundle,
   return out;
 }
 
+absl::StatusOr<std::string> EncodeSafetensorsFile(
+    const TensorBundle& bundle, const std::map<std::string, std::string>& metadata) {
+  std::string bytes = EncodeSafetensors(bundle, metadata);
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
+  if (header_bytes > kMaxSafetensorsHeaderBytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("names and metadata are too long for a safetensors file, at most ",
+                     kMaxSafetensorsHeaderBytes, " bytes can be read again, got ", header_bytes));
+  }
+  return bytes;
+}
+
 absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes) {
   HeaderReader reader;
   GANNET_ASSIGN_OR_RETURN(const absl::string_view data, ReadHeader(bytes, reader));

@@ -18,6 +18,12 @@ namespace gannet {
 std::string EncodeSafetensors(const TensorBundle& bundle,
                               const std::map<std::string, std::string>& metadata = {});
 
+// The same for a file that somebody has to read again.
+// Returns: RESOURCE_EXHAUSTED - names and metadata make a header that no reader here takes
+// (kMaxSafetensorsHeaderBytes).
+absl::StatusOr<std::string> EncodeSafetensorsFile(
+    const TensorBundle& bundle, const std::map<std::string, std::string>& metadata = {});
+
 // Decodes; the bundle has the tensors in order of their data. Never trusts a size: everything is
 // checked against `bytes` before anything is allocated. Returns: INVALID_ARGUMENT - not a valid
 // safetensors file (header, overlap, hole, unknown dtype, size), saying what and where.

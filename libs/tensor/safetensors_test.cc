@@ -147,6 +147,22 @@ TEST(SafetensorsTest, TheLargestHeaderIsReadAndOneByteMoreIsNot) {
   ExpectRefused(largest + " ", 0, "header is too large");
 }
 
+TEST(SafetensorsTest, NoFileIsMadeThatCannotBeReadAgain) {
+  const TensorBundle bundle = SmallBundle();
+  const size_t others = SafetensorsHeader({bundle.tensors()[0].spec, bundle.tensors()[1].spec,
+                                           bundle.tensors()[2].spec, bundle.tensors()[3].spec},
+                                          {{"k", ""}})
+                            .size();
+  const size_t room = kMaxSafetensorsHeaderBytes + sizeof(uint64_t) - others;
+
+  ASSERT_OK_AND_ASSIGN(const std::string largest,
+                       EncodeSafetensorsFile(bundle, {{"k", std::string(room, 'v')}}));
+  EXPECT_OK(DecodeSafetensors(largest));
+  // One beyond what padding takes.
+  EXPECT_THAT(EncodeSafetensorsFile(bundle, {{"k", std::string(room + 8, 'v')}}),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too long")));
+}
+
 TEST(SafetensorsTest, AHeaderLongerThanTheFileIsRefused) {
   std::string file = FileOf("{}", 0);
   file[0] = 3;
