@@ -23,6 +23,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/cifar_dataset.h"
 
 namespace gannet {
 namespace {
@@ -228,7 +229,6 @@ constexpr Magic kMagics[] = {{".zip", "PK\x03\x04"},   {".gz", "\x1f\x8b"},
                              {".jpg", "\xff\xd8\xff"}, {".jpeg", "\xff\xd8\xff"}};
 
 constexpr size_t kHeadBytes = 1024;
-constexpr std::uintmax_t kCifarRecordBytes = 3073;
 
 bool IsWebPage(absl::string_view head) {
   absl::ConsumePrefix(&head, "\xEF\xBB\xBF");

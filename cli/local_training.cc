@@ -36,12 +36,6 @@ WorkerOptions OptionsOfTheWorker(const Config& config) {
 
 }  // namespace
 
-absl::Status LocalTraining::CheckDevice(const Config& config) {
-  if (config.worker.device == "cpu") return absl::OkStatus();
-  return MakeGradientComputerOn({config.worker.device, config.worker.precision}, ModelConfig())
-      .status();
-}
-
 absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
     const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log) {
   GANNET_ASSIGN_OR_RETURN(CoordinatorServerOptions options, MakeCoordinatorServerOptions(config));

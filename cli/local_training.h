@@ -27,11 +27,6 @@ namespace gannet {
 // Ownership and lifetime: clock and log outlive it.
 class LocalTraining {
  public:
-  // Whether what `config` wants to compute on (worker.device) is there. Writes nothing.
-  // Returns: INVALID_ARGUMENT - no such device or precision; FAILED_PRECONDITION - this build or
-  // this machine has no such device.
-  static absl::Status CheckDevice(const Config& config);
-
   // Opens the data set and makes the folder for results (coordinator.output_dir). Begins anew, or
   // where `checkpoint` ended.
   // Returns: as OpenDataset; INVALID_ARGUMENT - a setting is out of range, the folder cannot be

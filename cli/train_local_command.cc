@@ -257,7 +257,9 @@ int RunTrainLocal(const CliState& cli, Options options) {
   const absl::StatusOr<Config> config = LoadConfig(command_line);
   if (!config.ok()) return FailConfig(config.status());
   // Before there is a folder.
-  if (const absl::Status device = LocalTraining::CheckDevice(*config); !device.ok()) {
+  if (const absl::Status device =
+          CheckComputeDevice({config->worker.device, config->worker.precision});
+      !device.ok()) {
     return Fail(device, "Nothing was started.");
   }
   if (options.out.empty()) {

@@ -24,11 +24,11 @@ bool IsModelImageSize(int image_size) { return Contains(kModelImageSizes, image_
 
 bool IsLossName(absl::string_view name) { return Contains(kLossNames, name); }
 
-bool LossKnowsTarget(absl::string_view name) {
-#define GANNET_LOSS_KNOWS_TARGET(loss, knows_target) \
-  if (name == #loss) return knows_target;
-  GANNET_LOSSES(GANNET_LOSS_KNOWS_TARGET)
-#undef GANNET_LOSS_KNOWS_TARGET
+bool LossIgnoresTarget(absl::string_view name) {
+#define GANNET_LOSS_IGNORES_TARGET(loss, knows_target) \
+  if (name == #loss) return !knows_target;
+  GANNET_LOSSES(GANNET_LOSS_IGNORES_TARGET)
+#undef GANNET_LOSS_IGNORES_TARGET
   return false;
 }
 

@@ -33,7 +33,8 @@ inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "c
 bool IsModelName(absl::string_view name);
 bool IsModelImageSize(int image_size);
 bool IsLossName(absl::string_view name);
-bool LossKnowsTarget(absl::string_view name);  // false of unknown ones
+// Whether there is such a loss and it knows no target.
+bool LossIgnoresTarget(absl::string_view name);
 
 // What is wrong with a list of augmentations, such as "color,translation", to follow its name;
 // empty: nothing. An empty list is none.

@@ -169,11 +169,9 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
 
 absl::Status WriteCheckpointFile(const std::string& path, const Checkpoint& checkpoint) {
   const std::string bytes = EncodeCheckpoint(checkpoint);
-  // Settings and an archive's workers and changes are in the header, which no reader takes beyond
-  // its limit.
-  if (const absl::Status readable = ReadSafetensorsMetadata(bytes).status(); !readable.ok()) {
-    return absl::ResourceExhaustedError(absl::StrCat("nobody could read what would be written to ",
-                                                     path, ": ", readable.message()));
+  // Settings and an archive's workers and changes are in the header.
+  if (const absl::Status fits = CheckSafetensorsHeaderSize(bytes); !fits.ok()) {
+    return absl::Status(fits.code(), absl::StrCat(fits.message(), ": ", path));
   }
   return WriteFileAtomically(path, bytes, Durability::kSynced);
 }

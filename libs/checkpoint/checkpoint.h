@@ -42,7 +42,8 @@ std::string EncodeCheckpoint(const Checkpoint& checkpoint);
 absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes);
 
 // Writes the file whole or not at all, and to the disk.
-// Returns: UNAVAILABLE - with the system's reason; then the file that was there before stays.
+// Returns: UNAVAILABLE - with the system's reason; RESOURCE_EXHAUSTED - as EncodeSafetensorsFile.
+// Then the file that was there before stays.
 absl::Status WriteCheckpointFile(const std::string& path, const Checkpoint& checkpoint);
 
 // Returns: NOT_FOUND - no such file; DATA_LOSS - it cannot be read; INVALID_ARGUMENT - as

@@ -738,8 +738,7 @@ std::vector<CrossMistake> CrossCheck(const Config& config) {
          absl::StrCat("training.micro_batch must be at most training.images_per_unit, got ",
                       config.training.micro_batch, " and ", config.training.images_per_unit)});
   }
-  if (IsLossName(config.training.loss) && !LossKnowsTarget(config.training.loss) &&
-      config.training.real_label != 1) {
+  if (LossIgnoresTarget(config.training.loss) && config.training.real_label != 1) {
     mistakes.push_back(
         {"training.real_label",
          {"training.loss"},

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr int kSide = 32;
 constexpr size_t kPixels = size_t{kSide} * kSide;
-constexpr size_t kRecordBytes = 1 + 3 * kPixels;
+static_assert(kCifarRecordBytes == 1 + 3 * kPixels);
 constexpr uint8_t kClasses = 10;
 constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 constexpr int kTrainFiles = 5;
@@ -61,7 +61,9 @@ class CifarDataset final : public Dataset {
         image_size_(image_size),
         fingerprint_(std::move(fingerprint)) {}
 
-  int64_t size() const override { return static_cast<int64_t>(records_.size() / kRecordBytes); }
+  int64_t size() const override {
+    return static_cast<int64_t>(records_.size() / kCifarRecordBytes);
+  }
   const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
   std::string NameOf(int64_t index) const override { return absl::StrCat("image ", index); }
   bool has_labels() const override { return true; }
@@ -88,7 +90,7 @@ class CifarDataset final : public Dataset {
  private:
   const uint8_t* Record(int64_t index) const {
     return reinterpret_cast<const uint8_t*>(records_.data()) +
-           static_cast<size_t>(index) * kRecordBytes;
+           static_cast<size_t>(index) * kCifarRecordBytes;
   }
 
   const std::string records_;
@@ -107,16 +109,16 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCifarDataset(const DatasetOptions& 
       return absl::FailedPreconditionError(
           absl::StrCat("CIFAR-10 file cannot be read: ", bytes.status().message(), ": ", file));
     }
-    if (bytes->empty() || bytes->size() % kRecordBytes != 0) {
+    if (bytes->empty() || bytes->size() % kCifarRecordBytes != 0) {
       return absl::FailedPreconditionError(
-          absl::StrCat("CIFAR-10 file is cut short or none: expected records of ", kRecordBytes,
-                       " bytes, got ", bytes->size(), " bytes: ", file));
+          absl::StrCat("CIFAR-10 file is cut short or none: expected records of ",
+                       kCifarRecordBytes, " bytes, got ", bytes->size(), " bytes: ", file));
     }
-    for (size_t at = 0; at < bytes->size(); at += kRecordBytes) {
+    for (size_t at = 0; at < bytes->size(); at += kCifarRecordBytes) {
       const auto label = static_cast<uint8_t>((*bytes)[at]);
       if (label >= kClasses) {
         return absl::FailedPreconditionError(absl::StrCat("not a file of CIFAR-10: image ",
-                                                          at / kRecordBytes, " has the label ",
+                                                          at / kCifarRecordBytes, " has the label ",
                                                           label, ", expected 0 to 9: ", file));
       }
     }
@@ -124,7 +126,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCifarDataset(const DatasetOptions& 
   }
   DatasetFingerprint fingerprint;
   fingerprint.kind = "cifar10";
-  fingerprint.image_count = static_cast<int64_t>(records.size() / kRecordBytes);
+  fingerprint.image_count = static_cast<int64_t>(records.size() / kCifarRecordBytes);
   fingerprint.digest = Sha256Hex(records);
   fingerprint.description =
       absl::StrCat(fingerprint.image_count, " images of CIFAR-10 in ", options.path);

@@ -122,7 +122,7 @@ void CheckObjective(const ObjectiveConfig& objective, Problems& problems) {
   problems.CheckNumber("real_label", objective.real_label,
                        objective.real_label > 0 && objective.real_label <= 1,
                        "above 0 and at most 1");
-  if (IsLossName(objective.loss) && !LossKnowsTarget(objective.loss) && objective.real_label != 1) {
+  if (LossIgnoresTarget(objective.loss) && objective.real_label != 1) {
     problems.Add(absl::StrCat("real_label must be 1 with the loss ", objective.loss,
                               ", which knows no target, got ", ShowNumber(objective.real_label)));
   }

@@ -21,9 +21,12 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "libs/base/check.h"
+#include "libs/base/status_macros.h"
 #include "libs/domain/dcgan_layout.h"
 #include "libs/gan/dcgan.h"
 #include "libs/gan/networks.h"
@@ -35,6 +38,8 @@
 
 namespace gannet::gan {
 namespace {
+
+constexpr char kCpu[] = "cpu";
 
 constexpr double kEpsilon = 1e-5;
 constexpr double kMomentum = 0.1;  // nothing is kept by it: there are no running buffers here
@@ -433,21 +438,8 @@ class DeviceNetworks final : public Networks {
 
 absl::StatusOr<std::unique_ptr<Networks>> MakeDeviceNetworks(const ModelConfig& model,
                                                              const ComputeDevice& device) {
-  if (device.precision != "fp32" && device.precision != "tf32" && device.precision != "bf16") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("precision must be fp32, tf32 or bf16, got '", device.precision, "'"));
-  }
-  const bool cuda = device.name == "cuda" || absl::StartsWith(device.name, "cuda:");
-  if (!cuda && device.name != "cpu") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("device must be cpu, cuda or cuda:NUMBER, got '", device.name, "'"));
-  }
-  if (cuda && !at::globalContext().hasCUDA()) {
-    return absl::FailedPreconditionError(
-        "this LibTorch has no CUDA, or this machine no GPU that it can use: build with an official "
-        "LibTorch (CMAKE_PREFIX_PATH, docs/cuda.md), or compute on the CPU (worker.device cpu)");
-  }
-  if (cuda) {
+  GANNET_RETURN_IF_ERROR(CheckComputeDevice(device));
+  if (device.name != "cpu") {
     // Of cuBLAS and of cuDNN; bf16 has no use for it, and fp32 means what it says.
     const bool tf32 = device.precision == "tf32";
     at::globalContext().setAllowTF32CuBLAS(tf32);
@@ -459,3 +451,33 @@ absl::StatusOr<std::unique_ptr<Networks>> MakeDeviceNetworks(const ModelConfig& 
 }
 
 }  // namespace gannet::gan
+
+namespace gannet {
+
+absl::Status CheckComputeDevice(const ComputeDevice& device) {
+  if (device.precision != "fp32" && device.precision != "tf32" && device.precision != "bf16") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("precision must be fp32, tf32 or bf16, got '", device.precision, "'"));
+  }
+  if (device.name == "cpu") return absl::OkStatus();
+  absl::string_view number = device.name;
+  int index = 0;
+  if (!absl::ConsumePrefix(&number, "cuda") ||
+      !(number.empty() ||
+        (absl::ConsumePrefix(&number, ":") && absl::SimpleAtoi(number, &index) && index >= 0))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device must be cpu, cuda or cuda:NUMBER, got '", device.name, "'"));
+  }
+  if (!at::globalContext().hasCUDA()) {
+    return absl::FailedPreconditionError(
+        "this LibTorch has no CUDA, or this machine no GPU that it can use: build with an official "
+        "LibTorch (CMAKE_PREFIX_PATH, docs/cuda.md), or compute on the CPU (worker.device cpu)");
+  }
+  const auto count = static_cast<int>(at::getNumGPUs());
+  if (index < count) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("this machine has ", count, " GPUs, counted from cuda:0, got '", device.name,
+                   "': choose one of them, or compute on the CPU (worker.device cpu)"));
+}
+
+}  // namespace gannet

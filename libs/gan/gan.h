@@ -101,8 +101,11 @@ struct ComputeDevice {
 // On the CPU. Returns: INVALID_ARGUMENT - a network this library cannot build.
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const ModelConfig& model);
 
-// Returns: as above; INVALID_ARGUMENT - no such device; FAILED_PRECONDITION - this LibTorch or this
-// machine has no such device.
+// Whether one can compute there. Returns: INVALID_ARGUMENT - no such name or precision;
+// FAILED_PRECONDITION - this LibTorch or this machine has no such device.
+absl::Status CheckComputeDevice(const ComputeDevice& device);
+
+// Returns: as both above.
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputerOn(
     const ComputeDevice& device, const ModelConfig& model);
 

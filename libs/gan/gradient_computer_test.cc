@@ -173,7 +173,7 @@ std::vector<ObjectiveConfig> Objectives() {
   std::vector<ObjectiveConfig> objectives;
   for (const absl::string_view loss : kLossNames) {
     objectives.push_back(
-        {.loss = std::string(loss), .real_label = LossKnowsTarget(loss) ? 0.9 : 1.0});
+        {.loss = std::string(loss), .real_label = LossIgnoresTarget(loss) ? 1.0 : 0.9});
   }
   objectives.push_back({.loss = "bce", .flip = true});
   for (const char* augment : {"color", "translation", "cutout"}) {

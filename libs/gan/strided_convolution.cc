@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
-#include <utility>
 #include <vector>
 
 #include "libs/gan/aligned_room.h"
@@ -169,87 +167,64 @@ struct Block {
   Tile all[kBlockTiles];
 };
 
-}  // namespace
-
-// In panels: [panel][tap][depth][columns of the kernel], zeros beyond the last column. For the
-// transposed direction the taps are those of one parity after the other.
+// Columns are narrow channels: a transposition, in squares that stay in the first-level cache.
 template <typename T>
-struct StridedWeight<T>::Arranged {
-  Arranged(int64_t depth_in, int64_t columns_in)
-      : depth(depth_in),
-        columns(columns_in),
-        panels(Quotient(columns, width)),
-        values(MakeRoom<T>(panels * kTaps * depth * width)) {}
+std::unique_ptr<const WeightPanels<T>> ArrangeForConvolve(const ArrangedWeight<T>& weight) {
+  const int64_t depth = weight.wide_channels(), row = kTaps * depth;
+  auto arranged = std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPartsOfAPanel, kTaps,
+                                                    depth, weight.narrow_channels());
+  const int64_t width = arranged->width;
+  ForEachPanelAndTap(arranged->panels, kTaps, [&](int64_t panel, int64_t tap) {
+    const int64_t columns = arranged->ColumnsOf(panel);
+    const T* const from = weight.values() + panel * width * row + tap * depth;
+    T* const to = arranged->At(panel, tap);
+    for (int64_t begin = 0; begin < depth; begin += kSquare) {
+      const int64_t end = std::min(depth, begin + kSquare);
+      for (int64_t c = 0; c < width; ++c) {
+        for (int64_t k = begin; k < end; ++k) {
+          to[k * width + c] = c < columns ? from[c * row + k] : T{0};
+        }
+      }
+    }
+  });
+  return arranged;
+}
 
-  T* At(int64_t panel, int64_t tap) const {
-    return values.get() + (panel * kTaps + tap) * depth * width;
-  }
-  int64_t ColumnsOf(int64_t panel) const { return std::min(width, columns - panel * width); }
+// Columns are wide channels, which lie side by side. The taps are those of one parity after the
+// other.
+template <typename T>
+std::unique_ptr<const WeightPanels<T>> ArrangeForTransposed(const ArrangedWeight<T>& weight) {
+  const int64_t channels = weight.wide_channels(), depth = weight.narrow_channels();
+  auto arranged = std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPartsOfAPanel, kTaps,
+                                                    depth, channels);
+  const int64_t width = arranged->width;
+  ForEachPanelAndTap(arranged->panels, kTaps, [&](int64_t panel, int64_t place) {
+    const int64_t parity = place / kParityTaps, t = place % kParityTaps;
+    const int64_t tap =
+        kParityTapsOf[parity / 2][t / 2].kernel * kKernel + kParityTapsOf[parity % 2][t % 2].kernel;
+    const int64_t columns = arranged->ColumnsOf(panel);
+    const T* from = weight.values() + tap * channels + panel * width;
+    T* to = arranged->At(panel, place);
+    for (int64_t k = 0; k < depth; ++k, from += kTaps * channels, to += width) {
+      std::copy(from, from + columns, to);
+      std::fill(to + columns, to + width, T{0});
+    }
+  });
+  return arranged;
+}
 
-  const int64_t width = GetTileKernels<T>().columns;
-  const int64_t depth, columns, panels;
-  const RoomPtr<T> values;
-};
+}  // namespace
 
 template <typename T>
 StridedWeight<T>::StridedWeight(int64_t wide_channels, int64_t narrow_channels, const T* values)
-    : wide_channels_(wide_channels), narrow_channels_(narrow_channels), values_(values) {}
-
-template <typename T>
-StridedWeight<T>::~StridedWeight() = default;
-
-// Columns are narrow channels: a transposition, in squares that stay in the first-level cache.
-template <typename T>
-const typename StridedWeight<T>::Arranged& StridedWeight<T>::ForConvolve() const {
-  std::call_once(convolve_once_, [this] {
-    auto arranged = std::make_unique<Arranged>(wide_channels_, narrow_channels_);
-    const int64_t depth = wide_channels_, row = kTaps * depth, width = arranged->width;
-    ForEachPanelAndTap(arranged->panels, kTaps, [&](int64_t panel, int64_t tap) {
-      const int64_t columns = arranged->ColumnsOf(panel);
-      const T* const from = values_ + panel * width * row + tap * depth;
-      T* const to = arranged->At(panel, tap);
-      for (int64_t begin = 0; begin < depth; begin += kSquare) {
-        const int64_t end = std::min(depth, begin + kSquare);
-        for (int64_t c = 0; c < width; ++c) {
-          for (int64_t k = begin; k < end; ++k) {
-            to[k * width + c] = c < columns ? from[c * row + k] : T{0};
-          }
-        }
-      }
-    });
-    convolve_ = std::move(arranged);
-  });
-  return *convolve_;
-}
-
-// Columns are wide channels, which lie side by side.
-template <typename T>
-const typename StridedWeight<T>::Arranged& StridedWeight<T>::ForTransposed() const {
-  std::call_once(transposed_once_, [this] {
-    auto arranged = std::make_unique<Arranged>(narrow_channels_, wide_channels_);
-    const int64_t width = arranged->width;
-    ForEachPanelAndTap(arranged->panels, kTaps, [&](int64_t panel, int64_t place) {
-      const int64_t parity = place / kParityTaps, t = place % kParityTaps;
-      const int64_t tap = kParityTapsOf[parity / 2][t / 2].kernel * kKernel +
-                          kParityTapsOf[parity % 2][t % 2].kernel;
-      const int64_t columns = arranged->ColumnsOf(panel);
-      const T* from = values_ + tap * wide_channels_ + panel * width;
-      T* to = arranged->At(panel, place);
-      for (int64_t k = 0; k < narrow_channels_; ++k, from += kTaps * wide_channels_, to += width) {
-        std::copy(from, from + columns, to);
-        std::fill(to + columns, to + width, T{0});
-      }
-    });
-    transposed_ = std::move(arranged);
-  });
-  return *transposed_;
-}
+    : ArrangedWeight<T>(wide_channels, narrow_channels, values, ArrangeForConvolve<T>,
+                        ArrangeForTransposed<T>) {}
 
 template <typename T>
 void StridedConvolve(int64_t images, int64_t side, const T* wide, const StridedWeight<T>& weight,
                      T* narrow) {
   const TileKernels<T>& kernels = GetTileKernels<T>();
-  const typename StridedWeight<T>::Arranged& panels = weight.ForConvolve();
+  const WeightPanels<T>& panels = weight.ForConvolve();
   const int64_t depth = weight.wide_channels(), channels = weight.narrow_channels();
   const std::vector<T> zeros(static_cast<size_t>(depth));
   const int64_t tap_bytes = depth * kernels.columns * static_cast<int64_t>(sizeof(T));
@@ -289,7 +264,7 @@ template <typename T>
 void StridedConvolveTransposed(int64_t images, int64_t side, const T* narrow,
                                const StridedWeight<T>& weight, T* wide) {
   const TileKernels<T>& kernels = GetTileKernels<T>();
-  const typename StridedWeight<T>::Arranged& panels = weight.ForTransposed();
+  const WeightPanels<T>& panels = weight.ForTransposed();
   const int64_t depth = weight.narrow_channels(), channels = weight.wide_channels();
   const std::vector<T> zeros(static_cast<size_t>(depth));
   const EdgeOrder order(images, side);

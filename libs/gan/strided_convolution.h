@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <mutex>
+
+#include "libs/gan/arranged_weight.h"
 
 // The three directions of a convolution with kernel 4, stride 2, padding 1, no bias, as matrix
 // products over tile_product.h. Nothing here includes torch.
@@ -23,30 +23,10 @@ struct StridedShape {
   int64_t narrow_channels = 0;
 };
 
-// A weight, arranged for the products when a direction first needs it.
-//
-// Thread safety: all methods may be called from any thread.
-// Ownership and lifetime: the values outlive it, unchanged.
 template <typename T>
-class StridedWeight {
+class StridedWeight : public ArrangedWeight<T> {
  public:
   StridedWeight(int64_t wide_channels, int64_t narrow_channels, const T* values);
-  ~StridedWeight();
-
-  int64_t wide_channels() const { return wide_channels_; }
-  int64_t narrow_channels() const { return narrow_channels_; }
-
-  // For the implementation.
-  struct Arranged;
-  const Arranged& ForConvolve() const;
-  const Arranged& ForTransposed() const;
-
- private:
-  const int64_t wide_channels_;
-  const int64_t narrow_channels_;
-  const T* const values_;
-  mutable std::once_flag convolve_once_, transposed_once_;
-  mutable std::unique_ptr<Arranged> convolve_, transposed_;
 };
 
 // The convolution: from wide, images x 2 side x 2 side, to narrow, images x side x side.

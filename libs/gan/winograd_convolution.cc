@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
-#include <utility>
 #include <vector>
 
 #include "libs/gan/aligned_room.h"
@@ -29,8 +27,9 @@ constexpr int64_t kLeastBlocks = 4;
 // Tiles whose products are summed in registers before they are added to the gradient.
 constexpr int64_t kGradientTiles = 512;
 // With fewer pixels the padding is a quarter of all products, and the transformed weights are most
-// of what is read.
+// of what is read; the gradient by the weight gains even there.
 constexpr int64_t kLeastSide = 8;
+constexpr int64_t kLeastGradientSide = 4;
 // Values between what is written for one position and for the next: multiples of a page would
 // compete for the same places of the first-level cache.
 constexpr int64_t kGap = 80;
@@ -51,6 +50,17 @@ int64_t PanelWidth() {
 // The tap of the kernel that is tap (a, b) of a phase.
 int64_t TapOf(int64_t phase, int64_t a, int64_t b) {
   return (2 * a + phase / 2) * kKernel + 2 * b + phase % 2;
+}
+
+// Where the four taps of a phase begin, for a narrow channel and the wide ones from `begin` on.
+template <typename T>
+void FindTaps(const ArrangedWeight<T>& weight, int64_t narrow_channel, int64_t phase, int64_t begin,
+              const T** taps) {
+  for (int64_t t = 0; t < kPhaseTaps; ++t) {
+    taps[t] = weight.values() +
+              (narrow_channel * kTaps + TapOf(phase, t / 2, t % 2)) * weight.wide_channels() +
+              begin;
+  }
 }
 
 // Tiles of 2 x 2 narrow pixels: image by image, in rows.
@@ -140,115 +150,94 @@ void Multiply(const Product<T>& p, T* unread) {
   }
 }
 
-}  // namespace
-
 template <typename T>
-bool WinogradPays(const StridedShape& shape) {
-  return shape.side % 2 == 0 && shape.side >= kLeastSide &&
+bool Fits(const StridedShape& shape, int64_t least_side) {
+  return shape.side % 2 == 0 && shape.side >= least_side &&
          shape.wide_channels % PanelWidth<T>() == 0 && shape.narrow_channels >= PanelWidth<T>();
 }
-
-template <typename T>
-bool WinogradWeightGradientPays(const StridedShape& shape) {
-  return WinogradPays<T>(
-             {shape.images, 2 * shape.side, shape.wide_channels, shape.narrow_channels}) &&
-         shape.side % 2 == 0;
-}
-
-// [position][panel][depth][width], zeros beyond the last column.
-template <typename T>
-struct WinogradWeight<T>::Transformed {
-  Transformed(int64_t depth_in, int64_t columns_in)
-      : depth(depth_in),
-        columns(columns_in),
-        panels(Quotient(columns, PanelWidth<T>())),
-        values(MakeRoom<T>(kPositions * panels * depth * PanelWidth<T>())) {}
-
-  T* At(int64_t position, int64_t panel = 0) const {
-    return values.get() + (position * panels + panel) * depth * PanelWidth<T>();
-  }
-
-  const int64_t depth, columns, panels;
-  const RoomPtr<T> values;
-};
-
-template <typename T>
-WinogradWeight<T>::WinogradWeight(int64_t wide_channels, int64_t narrow_channels, const T* values)
-    : wide_channels_(wide_channels), narrow_channels_(narrow_channels), values_(values) {}
-
-template <typename T>
-WinogradWeight<T>::~WinogradWeight() = default;
 
 // Columns are narrow channels, the depth is phases x wide channels: a transposition, in squares
 // that stay in the first-level cache.
 template <typename T>
-const typename WinogradWeight<T>::Transformed& WinogradWeight<T>::ForConvolve() const {
-  std::call_once(convolve_once_, [this] {
-    const int64_t depth = kPhases * wide_channels_, width = PanelWidth<T>();
-    auto transformed = std::make_unique<Transformed>(depth, narrow_channels_);
-    const int64_t squares = Quotient(wide_channels_, kSquare), per_panel = kPhases * squares;
+std::unique_ptr<const WeightPanels<T>> TransformForConvolve(const ArrangedWeight<T>& weight) {
+  const int64_t wide_channels = weight.wide_channels();
+  auto transformed =
+      std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPanelsOfAPart, kPositions,
+                                        kPhases * wide_channels, weight.narrow_channels());
+  const int64_t width = transformed->width;
+  const int64_t squares = Quotient(wide_channels, kSquare), per_panel = kPhases * squares;
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < transformed->panels * per_panel; ++i) {
-      const int64_t panel = i / per_panel, phase = i % per_panel / squares;
-      const int64_t begin = i % squares * kSquare;
-      const int64_t count = std::min(kSquare, wide_channels_ - begin);
-      T square[kPositions][kMaxTileColumns][kSquare];
-      for (int64_t c = 0; c < width; ++c) {
-        const int64_t channel = panel * width + c;
-        T* to[kPositions];
-        for (int64_t p = 0; p < kPositions; ++p) to[p] = square[p][c];
-        if (channel >= narrow_channels_) {
-          for (T* row : to) std::fill_n(row, count, T{0});
-          continue;
-        }
-        const T* taps[kPhaseTaps];
-        for (int64_t t = 0; t < kPhaseTaps; ++t) {
-          taps[t] =
-              values_ + (channel * kTaps + TapOf(phase, t / 2, t % 2)) * wide_channels_ + begin;
-        }
-        WinogradTransforms<T>::Weight(count, taps, to);
+  for (int64_t i = 0; i < transformed->panels * per_panel; ++i) {
+    const int64_t panel = i / per_panel, phase = i % per_panel / squares;
+    const int64_t begin = i % squares * kSquare;
+    const int64_t count = std::min(kSquare, wide_channels - begin);
+    const int64_t columns = transformed->ColumnsOf(panel);
+    T square[kPositions][kMaxTileColumns][kSquare];
+    for (int64_t c = 0; c < width; ++c) {
+      T* to[kPositions];
+      for (int64_t p = 0; p < kPositions; ++p) to[p] = square[p][c];
+      if (c >= columns) {
+        for (T* row : to) std::fill_n(row, count, T{0});
+        continue;
       }
-      for (int64_t p = 0; p < kPositions; ++p) {
-        T* const to = transformed->At(p, panel) + (phase * wide_channels_ + begin) * width;
-        for (int64_t k = 0; k < count; ++k) {
-          for (int64_t c = 0; c < width; ++c) to[k * width + c] = square[p][c][k];
-        }
+      const T* taps[kPhaseTaps];
+      FindTaps(weight, panel * width + c, phase, begin, taps);
+      WinogradTransforms<T>::Weight(count, taps, to);
+    }
+    for (int64_t p = 0; p < kPositions; ++p) {
+      T* const to = transformed->At(panel, p) + (phase * wide_channels + begin) * width;
+      for (int64_t k = 0; k < count; ++k) {
+        for (int64_t c = 0; c < width; ++c) to[k * width + c] = square[p][c][k];
       }
     }
-    convolve_ = std::move(transformed);
-  });
-  return *convolve_;
+  }
+  return transformed;
 }
 
 // Columns are phases x wide channels, which lie side by side; the depth is narrow channels.
 template <typename T>
-const typename WinogradWeight<T>::Transformed& WinogradWeight<T>::ForTransposed() const {
-  std::call_once(transposed_once_, [this] {
-    const int64_t width = PanelWidth<T>();
-    auto transformed = std::make_unique<Transformed>(narrow_channels_, kPhases * wide_channels_);
+std::unique_ptr<const WeightPanels<T>> TransformForTransposed(const ArrangedWeight<T>& weight) {
+  const int64_t wide_channels = weight.wide_channels();
+  auto transformed =
+      std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPanelsOfAPart, kPositions,
+                                        weight.narrow_channels(), kPhases * wide_channels);
+  const int64_t width = transformed->width;
 #pragma omp parallel for schedule(static)
-    for (int64_t panel = 0; panel < transformed->panels; ++panel) {
-      const int64_t phase = panel * width / wide_channels_, begin = panel * width % wide_channels_;
-      T* to[kPositions];
-      for (int64_t p = 0; p < kPositions; ++p) to[p] = transformed->At(p, panel);
-      for (int64_t k = 0; k < narrow_channels_; ++k) {
-        const T* taps[kPhaseTaps];
-        for (int64_t t = 0; t < kPhaseTaps; ++t) {
-          taps[t] = values_ + (k * kTaps + TapOf(phase, t / 2, t % 2)) * wide_channels_ + begin;
-        }
-        WinogradTransforms<T>::Weight(width, taps, to);
-        for (T*& row : to) row += width;
-      }
+  for (int64_t panel = 0; panel < transformed->panels; ++panel) {
+    const int64_t phase = panel * width / wide_channels, begin = panel * width % wide_channels;
+    T* to[kPositions];
+    for (int64_t p = 0; p < kPositions; ++p) to[p] = transformed->At(panel, p);
+    for (int64_t k = 0; k < weight.narrow_channels(); ++k) {
+      const T* taps[kPhaseTaps];
+      FindTaps(weight, k, phase, begin, taps);
+      WinogradTransforms<T>::Weight(width, taps, to);
+      for (T*& row : to) row += width;
     }
-    transposed_ = std::move(transformed);
-  });
-  return *transposed_;
+  }
+  return transformed;
 }
+
+}  // namespace
+
+template <typename T>
+bool WinogradPays(const StridedShape& shape) {
+  return Fits<T>(shape, kLeastSide);
+}
+
+template <typename T>
+bool WinogradWeightGradientPays(const StridedShape& shape) {
+  return Fits<T>(shape, kLeastGradientSide);
+}
+
+template <typename T>
+WinogradWeight<T>::WinogradWeight(int64_t wide_channels, int64_t narrow_channels, const T* values)
+    : ArrangedWeight<T>(wide_channels, narrow_channels, values, TransformForConvolve<T>,
+                        TransformForTransposed<T>) {}
 
 template <typename T>
 void WinogradConvolve(int64_t images, int64_t side, const T* wide, const WinogradWeight<T>& weight,
                       T* narrow) {
-  const typename WinogradWeight<T>::Transformed& panels = weight.ForConvolve();
+  const WeightPanels<T>& panels = weight.ForConvolve();
   const int64_t wide_channels = weight.wide_channels(), channels = weight.narrow_channels();
   const int64_t depth = kPhases * wide_channels;
   const Tiling tiling(images, side);
@@ -277,7 +266,7 @@ void WinogradConvolve(int64_t images, int64_t side, const T* wide, const Winogra
         }
       }
       for (int64_t p = 0; p < kPositions; ++p) {
-        Multiply<T>({count, depth, channels, inputs.get() + p * input_step, panels.At(p),
+        Multiply<T>({count, depth, channels, inputs.get() + p * input_step, panels.At(0, p),
                      products.get() + p * product_step},
                     unread);
       }
@@ -297,7 +286,7 @@ void WinogradConvolve(int64_t images, int64_t side, const T* wide, const Winogra
 template <typename T>
 void WinogradConvolveTransposed(int64_t images, int64_t side, const T* narrow,
                                 const WinogradWeight<T>& weight, T* wide) {
-  const typename WinogradWeight<T>::Transformed& panels = weight.ForTransposed();
+  const WeightPanels<T>& panels = weight.ForTransposed();
   const int64_t depth = weight.narrow_channels(), channels = weight.wide_channels();
   const int64_t columns = kPhases * channels;
   const Tiling tiling(images, side);
@@ -325,7 +314,7 @@ void WinogradConvolveTransposed(int64_t images, int64_t side, const T* narrow,
         WinogradTransforms<T>::Narrow(depth, pixels, to);
       }
       for (int64_t p = 0; p < kPositions; ++p) {
-        Multiply<T>({count, depth, columns, inputs.get() + p * input_step, panels.At(p),
+        Multiply<T>({count, depth, columns, inputs.get() + p * input_step, panels.At(0, p),
                      products.get() + p * product_step},
                     unread.data());
       }

@@ -1,9 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <mutex>
 
+#include "libs/gan/arranged_weight.h"
 #include "libs/gan/strided_convolution.h"
 
 // The three directions of strided_convolution.h with 9 multiplications where those take 16, by
@@ -25,30 +24,11 @@ bool WinogradPays(const StridedShape& shape);
 template <typename T>
 bool WinogradWeightGradientPays(const StridedShape& shape);
 
-// A weight, transformed for a direction when it first needs it.
-//
-// Thread safety: all methods may be called from any thread.
-// Ownership and lifetime: the values outlive it, unchanged.
+// Here the panels hold the transformed weight.
 template <typename T>
-class WinogradWeight {
+class WinogradWeight : public ArrangedWeight<T> {
  public:
   WinogradWeight(int64_t wide_channels, int64_t narrow_channels, const T* values);
-  ~WinogradWeight();
-
-  int64_t wide_channels() const { return wide_channels_; }
-  int64_t narrow_channels() const { return narrow_channels_; }
-
-  // For the implementation.
-  struct Transformed;
-  const Transformed& ForConvolve() const;
-  const Transformed& ForTransposed() const;
-
- private:
-  const int64_t wide_channels_;
-  const int64_t narrow_channels_;
-  const T* const values_;
-  mutable std::once_flag convolve_once_, transposed_once_;
-  mutable std::unique_ptr<Transformed> convolve_, transposed_;
 };
 
 // All three: side is even, and wide channels are a multiple of the columns of a tile

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -47,28 +48,35 @@ struct Operands {
         narrow(Random<T>(s.images * s.side * s.side * s.narrow_channels)),
         weight(Random<T>(s.narrow_channels * 16 * s.wide_channels)) {}
 
-  // NaN where nothing is written.
-  Directions<T> Results() const {
-    const T nan = std::numeric_limits<T>::quiet_NaN();
-    return {std::vector<T>(narrow.size(), nan), std::vector<T>(wide.size(), nan),
-            std::vector<T>(weight.size(), nan)};
-  }
+  // Those of others, exactly.
+  template <typename Other>
+  explicit Operands(const Operands<Other>& o)
+      : shape(o.shape),
+        wide(o.wide.begin(), o.wide.end()),
+        narrow(o.narrow.begin(), o.narrow.end()),
+        weight(o.weight.begin(), o.weight.end()) {}
 
   Directions<T> Plain() const {
-    Directions<T> results = Results();
     const StridedWeight<T> w(shape.wide_channels, shape.narrow_channels, weight.data());
-    StridedConvolve(shape.images, shape.side, wide.data(), w, results.narrow.data());
-    StridedConvolveTransposed(shape.images, shape.side, narrow.data(), w, results.wide.data());
-    StridedWeightGradient(shape, narrow.data(), wide.data(), results.weight.data());
-    return results;
+    return Compute(w, StridedConvolve<T>, StridedConvolveTransposed<T>, StridedWeightGradient<T>);
   }
 
   Directions<T> Winograd() const {
-    Directions<T> results = Results();
     const WinogradWeight<T> w(shape.wide_channels, shape.narrow_channels, weight.data());
-    WinogradConvolve(shape.images, shape.side, wide.data(), w, results.narrow.data());
-    WinogradConvolveTransposed(shape.images, shape.side, narrow.data(), w, results.wide.data());
-    WinogradWeightGradient(shape, narrow.data(), wide.data(), results.weight.data());
+    return Compute(w, WinogradConvolve<T>, WinogradConvolveTransposed<T>,
+                   WinogradWeightGradient<T>);
+  }
+
+  template <typename Weight, typename Convolve, typename Gradient>
+  Directions<T> Compute(const Weight& w, const Convolve& convolve, const Convolve& transposed,
+                        const Gradient& gradient) const {
+    // Where nothing is written.
+    const T nan = std::numeric_limits<T>::quiet_NaN();
+    Directions<T> results = {std::vector<T>(narrow.size(), nan), std::vector<T>(wide.size(), nan),
+                             std::vector<T>(weight.size(), nan)};
+    convolve(shape.images, shape.side, wide.data(), w, results.narrow.data());
+    transposed(shape.images, shape.side, narrow.data(), w, results.wide.data());
+    gradient(shape, narrow.data(), wide.data(), results.weight.data());
     return results;
   }
 
@@ -109,21 +117,14 @@ TEST(WinogradConvolutionTest, IsThePlainProductsInFloat) { ExpectPlainProducts<f
 
 // At training's own depth the sums are as near to those in double as the plain products' are.
 TEST(WinogradConvolutionTest, FloatIsAsExactAsThePlainProducts) {
-  const StridedShape shape{.images = 8, .side = 8, .wide_channels = 128, .narrow_channels = 256};
-  const Operands<float> operands(shape);
+  const Operands<float> operands(
+      {.images = 8, .side = 8, .wide_channels = 128, .narrow_channels = 256});
+  const Directions<double> exact = Operands<double>(operands).Plain();
+  const Directions<float> got = operands.Winograd(), plain = operands.Plain();
+
   const auto widen = [](const std::vector<float>& values) {
     return std::vector<double>(values.begin(), values.end());
   };
-  Directions<double> exact = Operands<double>(shape).Results();
-  const std::vector<double> wide = widen(operands.wide), narrow = widen(operands.narrow),
-                            weight = widen(operands.weight);
-  const StridedWeight<double> w(shape.wide_channels, shape.narrow_channels, weight.data());
-  StridedConvolve(shape.images, shape.side, wide.data(), w, exact.narrow.data());
-  StridedConvolveTransposed(shape.images, shape.side, narrow.data(), w, exact.wide.data());
-  StridedWeightGradient(shape, narrow.data(), wide.data(), exact.weight.data());
-
-  const Directions<float> got = operands.Winograd(), plain = operands.Plain();
-
   const auto expect_as_exact = [&](const std::vector<float>& ours, const std::vector<float>& theirs,
                                    const std::vector<double>& expected) {
     EXPECT_LE(RelativeDistance(widen(ours), expected),

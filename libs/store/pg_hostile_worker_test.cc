@@ -8,7 +8,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/clock.h"
-#include "libs/base/hex.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/pg/connection_params.h"
@@ -28,12 +27,7 @@ class PgHostileWorkerTest : public testing::Test {
     leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1));
     worker_ = TestWorker(1);
     EXPECT_OK(backend_.exchange().Join(TestJoin(worker_, config_)));
-    const absl::StatusOr<ClaimResult> claim =
-        backend_.exchange().Claim({.worker = worker_,
-                                   .run = run_,
-                                   .request_id = RandomHex(16),
-                                   .wait = absl::ZeroDuration()});
-    unit_ = *claim->unit;
+    unit_ = backend_.Claim(worker_, run_);
     PgConnectionOptions connection;
     connection.url = backend_.url();
     const absl::StatusOr<PgConnectionParams> params = MakeConnectionParams(connection);
@@ -155,6 +149,13 @@ TEST_F(PgHostileWorkerTest, TextsForPeopleAreShortAndPlain) {
   EXPECT_THAT(Call(absl::StrCat("SELECT gannet.join_run(", Identity(),
                                 ", '', repeat('x', 65), 'x', NULL, NULL, NULL)")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("display_name")));
+}
+
+TEST_F(PgHostileWorkerTest, NoUnitIsNotEveryUnit) {
+  EXPECT_OK(Call(absl::StrCat("SELECT gannet.release_unit(", Identity(), ", ", run_.value(),
+                              ", NULL, NULL)")));
+
+  EXPECT_EQ(backend_.Dump(run_).units.front().state, UnitState::kLeased);
 }
 
 TEST_F(PgHostileWorkerTest, ProgressIsThreeListsOfOneLength) {

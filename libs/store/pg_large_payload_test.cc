@@ -3,7 +3,6 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/hex.h"
 #include "libs/base/sha256.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
@@ -32,14 +31,6 @@ class PgLargePayloadTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
     ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
     ASSERT_OK(backend_.exchange().Join(TestJoin(bob_, config_)));
-  }
-
-  WorkUnit Claim(const WorkerIdentity& worker) {
-    absl::StatusOr<ClaimResult> result =
-        backend_.exchange().Claim({worker, run_, RandomHex(16), absl::ZeroDuration()});
-    EXPECT_OK(result);
-    EXPECT_TRUE(result.ok() && result->unit.has_value());
-    return result.ok() && result->unit.has_value() ? *result->unit : WorkUnit();
   }
 
   SubmitRequest Submission(const WorkerIdentity& worker, const WorkUnit& unit, std::string bytes) {
@@ -72,7 +63,7 @@ TEST_F(PgLargePayloadTest, BytesComeBackWhateverTheirNumber) {
   for (const size_t size :
        {size_t{1}, size_t{7'999}, size_t{8'000}, size_t{8'001}, size_t{256'000}, size_t{1'056'000},
         size_t{1'056'001}, size_t{1'280'000}, size_t{1'280'001}, size_t{5'000'000}}) {
-    const WorkUnit unit = Claim(ada_);
+    const WorkUnit unit = backend_.Claim(ada_, run_);
     const std::string bytes = Bytes(size);
 
     EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, bytes)),
@@ -87,7 +78,7 @@ TEST_F(PgLargePayloadTest, BytesComeBackWhateverTheirNumber) {
 }
 
 TEST_F(PgLargePayloadTest, ARepeatIsKnownAndOtherBytesAreAnError) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   const SubmitRequest submission = Submission(ada_, unit, Bytes(1'200'000));
 
   EXPECT_THAT(backend_.exchange().Submit(submission), IsOkAndHolds(SubmitOutcome::kAccepted));
@@ -100,9 +91,9 @@ TEST_F(PgLargePayloadTest, ARepeatIsKnownAndOtherBytesAreAnError) {
 }
 
 TEST_F(PgLargePayloadTest, AZombieIsSupersededBeforeItsBytesAreSent) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Release(ada_, run_, unit.unit, unit.attempt));
-  const WorkUnit again = Claim(bob_);
+  const WorkUnit again = backend_.Claim(bob_, run_);
   ASSERT_EQ(again.unit, unit.unit);
 
   EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
@@ -116,7 +107,7 @@ TEST_F(PgLargePayloadTest, AZombieIsSupersededBeforeItsBytesAreSent) {
 }
 
 TEST_F(PgLargePayloadTest, ALateOneIsKept) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   backend_.AdvanceTime(config_.lease);
 
   EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
@@ -124,7 +115,7 @@ TEST_F(PgLargePayloadTest, ALateOneIsKept) {
 }
 
 TEST_F(PgLargePayloadTest, AForeignAttemptAndOneNeverIssuedAreErrors) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   WorkUnit next = unit;
   next.attempt = Attempt(2);
 
@@ -135,7 +126,7 @@ TEST_F(PgLargePayloadTest, AForeignAttemptAndOneNeverIssuedAreErrors) {
 }
 
 TEST_F(PgLargePayloadTest, BytesThatWereDamagedInTheDatabaseAreFound) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
               IsOkAndHolds(SubmitOutcome::kAccepted));
   ASSERT_OK(TestPostgres::Get().Run(backend_.url(),

@@ -4,7 +4,6 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/hex.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/store/testing/pg_fixture.h"
@@ -24,14 +23,6 @@ class PgLedgerTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(leadership_,
                          backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
     ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
-  }
-
-  WorkUnit Claim(const WorkerIdentity& worker) {
-    absl::StatusOr<ClaimResult> result =
-        backend_.exchange().Claim({worker, run_, RandomHex(16), absl::ZeroDuration()});
-    EXPECT_OK(result);
-    EXPECT_TRUE(result.ok() && result->unit.has_value());
-    return result.ok() && result->unit.has_value() ? *result->unit : WorkUnit();
   }
 
   static std::string Row(const WorkUnit& unit, int outcome) {
@@ -61,12 +52,12 @@ class PgLedgerTest : public ::testing::Test {
 };
 
 TEST_F(PgLedgerTest, AUnitThatIsGivenBackIsReturned) {
-  const WorkUnit released = Claim(ada_);
+  const WorkUnit released = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));
   ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));
-  const WorkUnit left = Claim(ada_);
+  const WorkUnit left = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Leave(ada_, run_));
-  const WorkUnit taken_over = Claim(ada_);
+  const WorkUnit taken_over = backend_.Claim(ada_, run_);
   ada_.incarnation = Incarnation(ada_.incarnation.value() + 1);
   ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
 
@@ -74,7 +65,7 @@ TEST_F(PgLedgerTest, AUnitThatIsGivenBackIsReturned) {
 }
 
 TEST_F(PgLedgerTest, ALeaseThatRanOutIsExpired) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   backend_.AdvanceTime(config_.lease + absl::Seconds(1));
   ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
   ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
@@ -85,7 +76,7 @@ TEST_F(PgLedgerTest, ALeaseThatRanOutIsExpired) {
 }
 
 TEST_F(PgLedgerTest, AUnitThatCannotBeComputedIsFailed) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Fail(ada_, run_, unit.unit, unit.attempt, "unreadable image"));
   ASSERT_OK(backend_.exchange().Fail(ada_, run_, unit.unit, unit.attempt, "unreadable image"));
 
@@ -93,7 +84,7 @@ TEST_F(PgLedgerTest, AUnitThatCannotBeComputedIsFailed) {
 }
 
 TEST_F(PgLedgerTest, AGradientThatCannotBeUsedIsRejected) {
-  const WorkUnit unit = Claim(ada_);
+  const WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)));
   ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, unit.unit, "a NaN"));
 

@@ -319,14 +319,17 @@ std::string EncodeSafetensors(const TensorBundle& bundle,
 absl::StatusOr<std::string> EncodeSafetensorsFile(
     const TensorBundle& bundle, const std::map<std::string, std::string>& metadata) {
   std::string bytes = EncodeSafetensors(bundle, metadata);
+  GANNET_RETURN_IF_ERROR(CheckSafetensorsHeaderSize(bytes));
+  return bytes;
+}
+
+absl::Status CheckSafetensorsHeaderSize(absl::string_view bytes) {
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
-  if (header_bytes > kMaxSafetensorsHeaderBytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("names and metadata are too long for a safetensors file, at most ",
-                     kMaxSafetensorsHeaderBytes, " bytes can be read again, got ", header_bytes));
-  }
-  return bytes;
+  if (header_bytes <= kMaxSafetensorsHeaderBytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("names and metadata are too long for a safetensors file, at most ",
+                   kMaxSafetensorsHeaderBytes, " bytes can be read again, got ", header_bytes));
 }
 
 absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes) {

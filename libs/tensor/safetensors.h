@@ -24,6 +24,9 @@ std::string EncodeSafetensors(const TensorBundle& bundle,
 absl::StatusOr<std::string> EncodeSafetensorsFile(
     const TensorBundle& bundle, const std::map<std::string, std::string>& metadata = {});
 
+// Whether the header of what EncodeSafetensors made is within that limit; else as above.
+absl::Status CheckSafetensorsHeaderSize(absl::string_view bytes);
+
 // Decodes; the bundle has the tensors in order of their data. Never trusts a size: everything is
 // checked against `bytes` before anything is allocated. Returns: INVALID_ARGUMENT - not a valid
 // safetensors file (header, overlap, hole, unknown dtype, size), saying what and where.

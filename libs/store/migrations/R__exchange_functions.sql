@@ -564,7 +564,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  IF gannet.return_units(p_run, p_worker, p_unit, p_attempt) > 0 THEN
+  -- No unit is not every unit.
+  IF p_unit IS NOT NULL AND gannet.return_units(p_run, p_worker, p_unit, p_attempt) > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
   END IF;
 END

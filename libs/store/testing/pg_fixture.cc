@@ -1,9 +1,12 @@
 #include "libs/store/testing/pg_fixture.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "libs/base/check.h"
 #include "libs/base/clock.h"
+#include "libs/base/hex.h"
+#include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/pg/connection_params.h"
 #include "libs/store/sql_names.h"
@@ -182,6 +185,14 @@ void PgFixture::AdvanceTime(absl::Duration by) {
   SqlParams params;
   params.Int(absl::ToInt64Microseconds(by));
   Query(kAdvance, params);
+}
+
+WorkUnit PgFixture::Claim(const WorkerIdentity& worker, RunId run) {
+  const absl::StatusOr<ClaimResult> result =
+      exchange().Claim({worker, run, RandomHex(16), absl::ZeroDuration()});
+  EXPECT_OK(result);
+  EXPECT_TRUE(result.ok() && result->unit.has_value());
+  return result.ok() && result->unit.has_value() ? *result->unit : WorkUnit();
 }
 
 RunDump PgFixture::Dump(RunId run) {

@@ -25,6 +25,10 @@ class PgFixture final : public BackendFixture {
   void AdvanceTime(absl::Duration by) override;
   RunDump Dump(RunId run) override;
 
+  // Claims a unit, which must be there, without waiting; the test fails and the unit is empty when
+  // none is.
+  WorkUnit Claim(const WorkerIdentity& worker, RunId run);
+
   // Of the superuser.
   const std::string& url() const { return url_; }
 
