@@ -19,6 +19,8 @@ constexpr size_t kIdBytes = 16;
 constexpr size_t kSecretBytes = 32;
 // Decoded images kept in memory: 80,000 of 64x64.
 constexpr int64_t kImageCacheBytes = int64_t{1} << 30;
+// Whose bytes are kept: the open one's, the last one's and the next one's.
+constexpr int kRoundsInMemory = 3;
 constexpr absl::Duration kLook = absl::Milliseconds(5);
 
 WorkerOptions OptionsOfTheWorker(const Config& config) {
@@ -45,7 +47,7 @@ absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
 }
 
 LocalTraining::LocalTraining(const Config& config, Clock& clock, Logger& log)
-    : config_(config), clock_(clock), log_(log), backend_(clock) {}
+    : config_(config), clock_(clock), log_(log), backend_(clock, kRoundsInMemory) {}
 
 absl::Status LocalTraining::Begin(CoordinatorOptions options,
                                   const std::optional<Checkpoint>& checkpoint) {

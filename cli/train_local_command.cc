@@ -33,7 +33,7 @@
 #include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
 #include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 #include "services/coordinator/coordinator_config.h"
 

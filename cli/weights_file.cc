@@ -5,13 +5,14 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/training_choices.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/safetensors.h"
 
@@ -36,6 +37,17 @@ absl::Status NotWeights(absl::string_view why) {
       "not the weights of a whole run (generator and discriminator, weights.safetensors): ", why));
 }
 
+// Whether `weights` has every tensor of the model's generator.
+bool HasGeneratorOf(const TensorBundle& weights, const ModelConfig& model) {
+  for (const TensorSpec& spec : WeightsSpec(model)) {
+    if (!absl::StartsWith(spec.name, "generator.")) continue;
+    const Tensor* tensor = weights.Find(spec.name);
+    if (tensor == nullptr || tensor->spec != spec) return false;
+  }
+  return true;
+}
+
+// What the generator's shapes say. Its width is one of the numbers in them.
 absl::StatusOr<ModelConfig> ModelOfShapes(const TensorBundle& weights) {
   const Tensor* first = weights.Find(kFirstLayer);
   if (first == nullptr) return NotWeights(absl::StrCat("no tensor ", kFirstLayer));
@@ -44,10 +56,26 @@ absl::StatusOr<ModelConfig> ModelOfShapes(const TensorBundle& weights) {
       first->spec.shape[1] > (1 << 20) || first->spec.shape[0] > (1 << 20)) {
     return NotWeights("unexpected shapes");
   }
-  // What the generator's shapes say. The first layer makes latent_dim values into base_width *
-  // image_size / 8 channels, and the last one has base_width (see dcgan_layout.h).
+  std::set<int64_t> widths;
+  for (const Tensor& tensor : weights.tensors()) {
+    widths.insert(tensor.spec.shape.begin(), tensor.spec.shape.end());
+  }
   ModelConfig model;
   model.latent_dim = static_cast<int>(first->spec.shape[0]);
+  for (const absl::string_view kind : kModelNames) {
+    for (const int image_size : kModelImageSizes) {
+      for (const int64_t width : widths) {
+        if (width < 1 || width > first->spec.shape[1]) continue;
+        model.kind = std::string(kind);
+        model.image_size = image_size;
+        model.base_width = static_cast<int>(width);
+        if (HasGeneratorOf(weights, model)) return model;
+      }
+    }
+  }
+  // Not quite those of any. As what a dcgan would be, so that the caller can say what differs: its
+  // first layer makes base_width * image_size / 8 channels, and the last one has base_width.
+  model.kind = ModelConfig().kind;
   model.base_width = static_cast<int>(last->spec.shape[0]);
   model.image_size = static_cast<int>(first->spec.shape[1] * 8 / last->spec.shape[0]);
   if (!IsModelImageSize(model.image_size)) {

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/tensor/safetensors.h"
 
 namespace gannet {
@@ -43,7 +43,9 @@ class WeightsFileTest : public ::testing::Test {
 };
 
 TEST_F(WeightsFileTest, TheModelFollowsFromTheShapes) {
-  for (const ModelConfig& model : {ModelConfig{32, 100, 8}, ModelConfig{64, 16, 4}}) {
+  for (const ModelConfig& model :
+       {ModelConfig{32, 100, 8}, ModelConfig{64, 16, 4}, ModelConfig{32, 7, 8, "resnet"},
+        ModelConfig{128, 16, 3, "resnet"}}) {
     ASSERT_OK_AND_ASSIGN(const WeightsFile file,
                          ReadWeightsFile(Write(EncodeSafetensors(Zeros(model)))));
 

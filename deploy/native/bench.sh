@@ -71,7 +71,8 @@ bench_pytorch() {
   rm -rf -- "$dir"
 }
 
-# On a PostgreSQL of its own.
+# Each call and each small unit beside a database that waits for the disk, as one that matters does; growth, and the work itself, on one that
+# does not.
 bench_store() {
   local dir
   dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-store.XXXXXX")
@@ -79,8 +80,14 @@ bench_store() {
   trap guard_end EXIT
   trap 'exit 130' INT TERM HUP
   guard_begin "$dir"
-  postgres_start "$dir"
-  "$binaries/gannet-bench-store" "$database_url"
+  chmod 711 "$dir" # for the user postgres
+  mkdir "$dir/durable" "$dir/fast"
+  postgres_start "$dir/durable" "" durable
+  printf 'PostgreSQL as it is by default, waiting for the disk:\n'
+  "$binaries/gannet-bench-store" "$database_url" 0
+  postgres_start "$dir/fast"
+  printf '\nwithout fsync:\n'
+  "$binaries/gannet-bench-store" "$database_url" 300
 }
 
 # Takes turns, so that a machine that becomes slower meanwhile harms both alike.

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # A private, throw-away PostgreSQL. Sourced after guard.sh.
 #
-#   postgres_start DIR [PORT]   starts a server in DIR/postgres with an empty database "gannet"; sets $database_url
+#   postgres_start DIR [PORT [durable]]   starts a server in DIR/postgres with an empty database "gannet"; sets $database_url
 #
 # It listens on a Unix socket inside DIR that only its owner and root can reach, so no port is taken. With PORT it
 # listens on 127.0.0.1 too, where the password in DIR/postgres/password is asked for. It is tuned for data nobody will miss: a
 # crash of the machine may leave it unreadable (fsync, synchronous_commit and full_page_writes are off). Never use these
-# settings for a database that matters.
+# settings for a database that matters. One that is "durable" waits for the disk as PostgreSQL does unless told otherwise.
 
 # Prints the directory with initdb and postgres.
 postgres_programs() {
@@ -21,7 +21,7 @@ postgres_programs() {
 }
 
 postgres_start() {
-  local dir=$1/postgres port=${2:-} programs as_owner=() options log=$1/postgres.log attempt
+  local dir=$1/postgres port=${2:-} durable=${3:-} programs as_owner=() options log=$1/postgres.log attempt
   programs=$(postgres_programs) || exit 1
   mkdir -m 700 "$dir"
   if ((EUID == 0)); then
@@ -42,9 +42,11 @@ postgres_start() {
   ) >"$log" 2>&1 || die_with_log "PostgreSQL's initdb failed." "$log"
   options=(
     listen_addresses="${port:+127.0.0.1}" port="${port:-5432}" unix_socket_directories="$dir"
-    fsync=off synchronous_commit=off full_page_writes=off wal_level=minimal max_wal_senders=0
     shared_buffers=256MB dynamic_shared_memory_type=mmap max_wal_size=4GB autovacuum_naptime=5s timezone=UTC log_timezone=UTC
   )
+  if [[ $durable != durable ]]; then
+    options+=(fsync=off synchronous_commit=off full_page_writes=off wal_level=minimal max_wal_senders=0)
+  fi
   guarded 4 PostgreSQL INT "${as_owner[@]}" "${clean[@]}" "$programs/postgres" -D "$dir/data" "${options[@]/#/--}" \
     >>"$log" 2>&1 </dev/null
   postgres_pid=${guarded_pid:?}

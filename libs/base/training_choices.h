@@ -9,8 +9,15 @@
 
 namespace gannet {
 
-// Networks (libs/gan, docs/models.md).
-inline constexpr absl::string_view kModelNames[] = {"dcgan"};
+// Kinds of networks: name of the file in libs/domain/models and of the function in it
+// (domain/network_design.h). All of a kind but its file is its line here.
+#define GANNET_MODELS(MODEL) \
+  MODEL(dcgan)               \
+  MODEL(resnet)
+
+#define GANNET_MODEL_NAME(name) #name,
+inline constexpr absl::string_view kModelNames[] = {GANNET_MODELS(GANNET_MODEL_NAME)};
+#undef GANNET_MODEL_NAME
 
 // Sides of the images that the networks are built for, in pixels.
 inline constexpr int kModelImageSizes[] = {32, 64, 128};

@@ -15,7 +15,7 @@
 #include "libs/base/atomic_file.h"
 #include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/domain/round_plan.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/tensor/codec.h"

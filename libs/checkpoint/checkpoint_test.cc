@@ -15,7 +15,7 @@
 #include "libs/base/philox.h"
 #include "libs/base/sha256.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/tensor/safetensors.h"
 

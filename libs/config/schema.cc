@@ -138,7 +138,7 @@ std::vector<KeySpec> MakeSchema() {
        "Optimizer updates after which the run is finished."},
 
       {"model.kind", GANNET_FIELD(std::string, model.kind), TextUpTo(kMaxTextBytes),
-       "The networks.", ConfigUnit::kNone, Names(kModelNames)},
+       "The networks (docs/models.md).", ConfigUnit::kNone, Names(kModelNames)},
       {"model.image_size", GANNET_FIELD(int, model.image_size), Between(32, 128),
        "Side of the images in pixels.", ConfigUnit::kNone, Names(kModelImageSizes)},
       {"model.latent_dim", GANNET_FIELD(int, model.latent_dim), Between(1, 1024),

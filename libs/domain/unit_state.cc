@@ -9,10 +9,9 @@ namespace gannet {
 
 absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerId& worker,
                                              Attempt attempt, const std::string& sha256) {
-  if (attempt < Attempt(1) || attempt > unit.attempt) {
+  if (attempt < Attempt(1)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("attempt was never issued: the unit's last one is ", unit.attempt.value(),
-                     ", got ", attempt.value()));
+        absl::StrCat("attempt must be at least 1: got ", attempt.value()));
   }
   if (unit.has_gradient && unit.gradient_attempt == attempt && unit.holder == worker) {
     if (unit.gradient_sha256 == sha256) return SubmitOutcome::kAlreadyAccepted;
@@ -25,12 +24,8 @@ absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerI
   if (unit.state == UnitState::kClosed || unit.state == UnitState::kFailed) {
     return SubmitOutcome::kClosed;
   }
-  if (attempt < unit.attempt || unit.state == UnitState::kDone || unit.holder.value().empty()) {
+  if (attempt != unit.attempt || unit.state == UnitState::kDone || unit.holder != worker) {
     return SubmitOutcome::kSuperseded;
-  }
-  if (unit.holder != worker) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the attempt belongs to another worker: attempt ", attempt.value()));
   }
   const bool on_time = unit.state == UnitState::kLeased && !unit.lease_expired;
   return on_time ? SubmitOutcome::kAccepted : SubmitOutcome::kLate;

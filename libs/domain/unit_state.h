@@ -71,16 +71,18 @@ struct UnitView {
 
 // How a submission of `attempt` by `worker` with `sha256` is received. The order of the rules is
 // part of the contract:
-//   1. attempt < 1 or > unit.attempt: INVALID_ARGUMENT (never issued)
+//   1. attempt < 1: INVALID_ARGUMENT
 //   2. gradient present, same attempt, same holder: same sha256 -> kAlreadyAccepted, else
 //   ALREADY_EXISTS
 //   3. the slot is filled by another unit, the attempt the last one and `worker` its holder:
 //   kDuplicate; else state closed or failed: kClosed
-//   4. attempt < unit.attempt, state done, or holder forgotten (its gradient was rejected):
-//   kSuperseded
-//   5. holder is not `worker`: FAILED_PRECONDITION
-//   6. leased and not expired -> kAccepted; else kLate
+//   4. attempt is not the last one, state done, or `worker` not its holder: kSuperseded
+//   5. leased and not expired -> kAccepted; else kLate
 // (Rule 2 compares the worker too: a foreign worker falls to 3 and on.)
+//
+// Rule 4 knows nothing of cheats: a claim that was answered may be unknown afterwards, because
+// claims do not wait for the disk, a standby may lack the last ones, and a backup is older still.
+// The unit may then be anybody's, under the same attempt. An honest worker must go on.
 absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerId& worker,
                                              Attempt attempt, const std::string& sha256);
 

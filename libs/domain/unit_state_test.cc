@@ -45,16 +45,23 @@ TEST(ClassifySubmitTest, AReturnedUnitThatNobodyClaimedIsLate) {
               IsOkAndHolds(SubmitOutcome::kLate));
 }
 
-TEST(ClassifySubmitTest, AttemptsThatWereNeverIssuedAreErrors) {
+TEST(ClassifySubmitTest, AttemptsBelowTheFirstAreErrors) {
   for (const UnitState state : {UnitState::kReady, UnitState::kLeased, UnitState::kDone,
                                 UnitState::kFailed, UnitState::kClosed}) {
-    for (const int attempt : {-1, 0, 3}) {
+    for (const int attempt : {-1, 0}) {
       EXPECT_THAT(ClassifySubmit(Unit(state, 2), kHolder, Attempt(attempt), "x"),
-                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("never issued")));
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at least 1")));
     }
   }
+}
+
+TEST(ClassifySubmitTest, AnAttemptTheDatabaseForgotIsSuperseded) {
+  for (const UnitState state : {UnitState::kReady, UnitState::kLeased, UnitState::kDone}) {
+    EXPECT_THAT(ClassifySubmit(Unit(state, 2), kHolder, Attempt(3), "x"),
+                IsOkAndHolds(SubmitOutcome::kSuperseded));
+  }
   EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 0), kHolder, Attempt(1), "x"),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(ClassifySubmitTest, TheSameGradientAgainIsAlreadyAccepted) {
@@ -100,9 +107,9 @@ TEST(ClassifySubmitTest, ClosedAndFailedUnitsAreClosedToAnyAttempt) {
   }
 }
 
-TEST(ClassifySubmitTest, AnAttemptOfAnotherWorkerIsRefused) {
+TEST(ClassifySubmitTest, AnAttemptOfAnotherWorkerIsSuperseded) {
   EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kOther, Attempt(2), "x"),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another worker")));
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(ClassifySubmitTest, ARejectedGradientThatComesAgainIsSuperseded) {

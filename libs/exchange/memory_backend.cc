@@ -192,7 +192,7 @@ struct MemoryBackend::State {
     return taken[(taken.size() - 1) / 2];
   }
 
-  explicit State(Clock& clock_in) : clock(clock_in) {}
+  State(Clock& clock_in, int blob_ring_in) : clock(clock_in), blob_ring(blob_ring_in) {}
 
   // A worker whose identity has been checked, and its run.
   struct Seat {
@@ -342,7 +342,7 @@ struct MemoryBackend::State {
 
   // Counts a gradient that came for nothing.
   static void CountWasted(Worker& worker, Unit& unit, Attempt attempt, SubmitOutcome outcome) {
-    if (!IsWasted(outcome) || attempt <= unit.wasted_attempt) return;
+    if (!IsWasted(outcome) || attempt <= unit.wasted_attempt || attempt > unit.attempt) return;
     unit.wasted_attempt = attempt;
     worker.wasted_image_count += unit.image_count;
     if (outcome == SubmitOutcome::kDuplicate) worker.duplicate_unit_count += 1;
@@ -467,6 +467,7 @@ struct MemoryBackend::State {
   }
 
   Clock& clock;
+  const int blob_ring;
   WorkSignal work;  // something may have become ready, or a run changed its state
   Mutex mu;
   std::map<RunId, std::unique_ptr<Run>> runs ABSL_GUARDED_BY(mu);
@@ -865,7 +866,7 @@ class MemoryBackend::MemoryStore final : public Store {
     GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
     GANNET_RETURN_IF_ERROR(CheckPrepareRound(run->version, round));
     const auto makes_room = [&](int64_t other) {
-      return other < round.value() && (round.value() - other) % kBlobRing == 0;
+      return other < round.value() && (round.value() - other) % state_.blob_ring == 0;
     };
     for (auto it = run->rounds_with_bytes.begin(); it != run->rounds_with_bytes.end();) {
       if (!makes_room(it->value())) {
@@ -979,8 +980,8 @@ class MemoryBackend::MemoryStore final : public Store {
   State& state_;
 };
 
-MemoryBackend::MemoryBackend(Clock& clock)
-    : state_(std::make_unique<State>(clock)),
+MemoryBackend::MemoryBackend(Clock& clock, int blob_ring)
+    : state_(std::make_unique<State>(clock, blob_ring)),
       store_(std::make_unique<MemoryStore>(*state_)),
       exchange_(std::make_unique<MemoryExchange>(*state_)) {}
 

@@ -24,7 +24,7 @@
 #include "libs/gan/gan.h"
 #include "libs/gan/profile.h"
 #include "libs/gan/testing/compute_bound.h"
-#include "libs/gan/testing/reference_dcgan.h"
+#include "libs/gan/testing/reference_training.h"
 #include "libs/gan/testing/stock_process.h"
 
 namespace gannet {
@@ -240,7 +240,7 @@ int Main(int argc, char** argv) {
       profile = true;
     } else if (std::strcmp(argv[i], "--device") == 0 && i + 1 < argc) {
       device.name = argv[++i];
-      device.generic = true;
+      device.engine = ComputeEngine::kOperations;
     } else if (std::strcmp(argv[i], "--precision") == 0 && i + 1 < argc) {
       device.precision = argv[++i];
     } else if (std::strcmp(argv[i], "--repeats") == 0 && i + 1 < argc &&
@@ -253,7 +253,7 @@ int Main(int argc, char** argv) {
       return 2;
     }
   }
-  if (device.generic) {
+  if (device.engine != ComputeEngine::kFastest) {
     ConfigureCompute(2);
     MeasureOnDevice(device, repeats);
     return 0;

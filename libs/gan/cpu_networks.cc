@@ -49,24 +49,6 @@ class CpuNetworks final : public Networks {
 
 }  // namespace
 
-void LogitGradients(const float* logits, int64_t n, const Objective& objective, float* gradients,
-                    UnitTotals& totals) {
-  const Loss& loss = *objective.loss;
-  const double scale = 1.0 / static_cast<double>(objective.unit_images);
-  for (int64_t i = 0; i < n; ++i) {
-    const LossTerm real = loss.real(logits[i], objective.real_label);
-    const LossTerm fake = loss.fake(logits[n + i]);
-    const LossTerm generator = loss.generator(logits[n + i]);
-    gradients[i] = static_cast<float>(real.derivative * scale);
-    gradients[n + i] = static_cast<float>(fake.derivative * scale);
-    gradients[2 * n + i] = static_cast<float>(generator.derivative * scale);
-    totals.discriminator_loss += real.value + fake.value;
-    totals.generator_loss += generator.value;
-    totals.real_correct += logits[i] > loss.threshold ? 1 : 0;
-    totals.fake_correct += logits[n + i] < loss.threshold ? 1 : 0;
-  }
-}
-
 std::unique_ptr<Networks> MakeCpuNetworks(const ModelConfig& model) {
   return std::make_unique<CpuNetworks>(model);
 }

@@ -15,8 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
-#include "libs/base/training_choices.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/kernels.h"
 
 namespace gannet::gan {
@@ -157,64 +156,6 @@ void CopyVector(const std::vector<double>& values, double factor, absl::Span<flo
 }
 
 }  // namespace
-
-std::vector<Layer> GeneratorLayers(const ModelConfig& model) {
-  std::vector<Layer> layers;
-  int64_t in = model.latent_dim, in_side = 1, index = 0;
-  for (int64_t side = 4; side <= model.image_size; side *= 2) {
-    const bool last = side == model.image_size;
-    const int64_t out =
-        last ? 3 : static_cast<int64_t>(model.base_width) * model.image_size / (2 * side);
-    layers.push_back({.weight_name = absl::StrCat("generator.main.", index, ".weight"),
-                      .batch_norm_prefix = last ? "" : absl::StrCat("generator.main.", index + 1),
-                      .in_channels = in,
-                      .out_channels = out,
-                      .in_side = in_side,
-                      .out_side = side});
-    in = out;
-    in_side = side;
-    index += 3;
-  }
-  return layers;
-}
-
-std::vector<Layer> DiscriminatorLayers(const ModelConfig& model) {
-  std::vector<Layer> layers;
-  int64_t in = 3, index = 0;
-  for (int64_t side = model.image_size; side >= 4; side /= 2) {
-    const bool first = side == model.image_size;
-    const bool last = side == 4;
-    const int64_t out = last ? 1 : static_cast<int64_t>(model.base_width) * model.image_size / side;
-    layers.push_back(
-        {.weight_name = absl::StrCat("discriminator.main.", index, ".weight"),
-         .batch_norm_prefix = first || last ? "" : absl::StrCat("discriminator.main.", index + 1),
-         .in_channels = in,
-         .out_channels = out,
-         .in_side = side,
-         .out_side = last ? 1 : side / 2});
-    in = out;
-    index += first ? 2 : 3;
-  }
-  return layers;
-}
-
-absl::Status CheckModel(const ModelConfig& model) {
-  if (model.kind != "dcgan") {
-    return absl::InvalidArgumentError(absl::StrCat("no networks of the kind ", model.kind,
-                                                   " here, only ", JoinModelNames(),
-                                                   ": is this program older than the run's?"));
-  }
-  if (!IsModelImageSize(model.image_size)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "image_size must be one of ", JoinModelImageSizes(), ": got ", model.image_size));
-  }
-  if (model.latent_dim < 1 || model.base_width < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("latent_dim and base_width must be at least 1: got ", model.latent_dim,
-                     " and ", model.base_width));
-  }
-  return absl::OkStatus();
-}
 
 Generator::Generator(const ModelConfig& model, const TensorBundle& weights)
     : layers_(GeneratorLayers(model)), weights_(ReadLayers(weights, layers_)) {}

@@ -6,31 +6,18 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "libs/domain/run_config.h"
 #include "libs/gan/convolution.h"
+#include "libs/gan/convolution_chain.h"
 #include "libs/gan/networks.h"
 #include "libs/tensor/tensor_bundle.h"
 
-// The networks and the gradient of one micro-batch, written out by hand over LibTorch's
-// convolutions: no autograd, so that every convolution can be shared. Activations are NHWC
-// ("channels last"). Internal to libs/gan: only its sources include torch.
+// Networks that are plain chains (convolution_chain.h) and the gradient of one micro-batch, written
+// out by hand over kernels of our own and LibTorch's convolutions: no autograd, so that every
+// convolution can be shared. Activations are NHWC ("channels last"). Internal to libs/gan: only its
+// sources include torch.
 
 namespace gannet::gan {
-
-// A convolution with kernel 4 as both networks have it, with the BatchNorm behind it.
-struct Layer {
-  std::string weight_name;        // "generator.main.3.weight"
-  std::string batch_norm_prefix;  // "generator.main.4"; empty where there is none
-  int64_t in_channels = 0;
-  int64_t out_channels = 0;
-  int64_t in_side = 0;   // pixels
-  int64_t out_side = 0;  // pixels
-};
-
-// From the latent vector (side 1) to the image, and from the image to the logit (side 1).
-std::vector<Layer> GeneratorLayers(const ModelConfig& model);
-std::vector<Layer> DiscriminatorLayers(const ModelConfig& model);
 
 // Statistics of one BatchNorm layer in one pass over a batch; each vector is as long as the layer
 // has channels.
@@ -64,11 +51,6 @@ struct UnitSums {
   UnitTotals totals;
 };
 
-enum class Statistics { kBatch, kRunning };
-
-// INVALID_ARGUMENT - not a network this library can build.
-absl::Status CheckModel(const ModelConfig& model);
-
 // What the backward pass needs of a forward pass through one layer.
 struct Trace {
   at::Tensor before;  // the convolution's output; undefined where no BatchNorm follows
@@ -80,7 +62,7 @@ struct Trace {
 //
 // Thread safety: const methods may be called from any thread. Errors: the torch calls throw;
 // callers catch.
-class Generator {
+class Generator final : public ImageGenerator {
  public:
   // `weights` must have the layout WeightsSpec(model).
   Generator(const ModelConfig& model, const TensorBundle& weights);
@@ -92,8 +74,7 @@ class Generator {
   // latent_dim). Adds a trace per BatchNorm to `traces` unless that is null.
   at::Tensor Run(const at::Tensor& latent, Statistics statistics, std::vector<Trace>* traces) const;
 
-  // Images in [-1, 1].
-  at::Tensor Generate(const at::Tensor& latent, Statistics statistics) const;
+  at::Tensor Generate(const at::Tensor& latent, Statistics statistics) const override;
 
  private:
   std::vector<Layer> layers_;

@@ -1,4 +1,3 @@
-#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/convolution.h>
@@ -14,21 +13,18 @@
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/tanh_backward.h>
 #include <ATen/ops/threshold_backward.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cstring>
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "libs/base/check.h"
-#include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
-#include "libs/gan/dcgan.h"
+#include "libs/domain/model_layout.h"
+#include "libs/gan/compute_device.h"
+#include "libs/gan/convolution_chain.h"
+#include "libs/gan/device_augmentation.h"
 #include "libs/gan/networks.h"
 
 // The training step of dcgan.cc written with LibTorch's operations, so that it runs on a GPU: one
@@ -38,8 +34,6 @@
 
 namespace gannet::gan {
 namespace {
-
-constexpr char kCpu[] = "cpu";
 
 constexpr double kEpsilon = 1e-5;
 constexpr double kMomentum = 0.1;  // nothing is kept by it: there are no running buffers here
@@ -85,66 +79,6 @@ void Accumulate(const at::Tensor& gradient, at::Tensor& sum) {
   const at::Tensor exact = gradient.to(at::kFloat);
   sum = sum.defined() ? sum + exact : exact;
 }
-
-// DiffAugment of a batch as tensors: see augment.cc, whose results these are.
-class DeviceAugmentation {
- public:
-  DeviceAugmentation(absl::Span<const ImageAugmentation> images, int64_t side, at::Device device) {
-    const auto count = static_cast<int64_t>(images.size());
-    at::Tensor source = at::zeros({count, 1, side * side}, at::kLong);
-    at::Tensor kept = at::zeros({count, 1, side * side}, at::kFloat);
-    at::Tensor colours = at::empty({4, count}, at::kFloat);
-    for (int64_t i = 0; i < count; ++i) {
-      const ImageAugmentation& image = images[static_cast<size_t>(i)];
-      float* colour = colours.data_ptr<float>() + i;
-      colour[0] = image.contrast * image.saturation;
-      colour[count] = image.contrast * (1 - image.saturation);
-      colour[2 * count] = 1 - image.contrast;
-      colour[3 * count] = image.brightness;
-      int64_t* from = source.data_ptr<int64_t>() + i * side * side;
-      float* keep = kept.data_ptr<float>() + i * side * side;
-      for (int64_t y = 0; y < side; ++y) {
-        for (int64_t x = 0; x < side; ++x) {
-          const int64_t sx = x + image.shift_x, sy = y + image.shift_y;
-          const bool inside = sx >= 0 && sx < side && sy >= 0 && sy < side;
-          const bool cut = y >= image.cut_top && y < image.cut_bottom && x >= image.cut_left &&
-                           x < image.cut_right;
-          if (!inside || cut) continue;
-          from[y * side + x] = sy * side + sx;
-          keep[y * side + x] = 1;
-        }
-      }
-    }
-    source_ = source.to(device).expand({count, 3, side * side});
-    kept_ = kept.to(device);
-    colours_ = colours.to(device);
-  }
-
-  at::Tensor Apply(const at::Tensor& images) const {
-    const at::Tensor x = Recolour(images) + Factor(3);
-    return (x.flatten(2).gather(2, source_) * kept_)
-        .view(images.sizes())
-        .contiguous(at::MemoryFormat::ChannelsLast);
-  }
-
-  at::Tensor Backward(const at::Tensor& gradient) const {
-    const at::Tensor flat = gradient.flatten(2) * kept_;
-    const at::Tensor moved =
-        at::zeros_like(flat, at::MemoryFormat::Contiguous).scatter_add_(2, source_, flat);
-    return Recolour(moved.view(gradient.sizes())).contiguous(at::MemoryFormat::ChannelsLast);
-  }
-
- private:
-  at::Tensor Factor(int64_t which) const { return colours_.select(0, which).view({-1, 1, 1, 1}); }
-
-  // The linear part, which is its own adjoint.
-  at::Tensor Recolour(const at::Tensor& x) const {
-    return Factor(0) * x + Factor(1) * x.mean(at::IntArrayRef{1}, true) +
-           Factor(2) * x.mean(at::IntArrayRef{1, 2, 3}, true);
-  }
-
-  at::Tensor source_, kept_, colours_;
-};
 
 class DeviceNetworks final : public Networks {
  public:
@@ -436,48 +370,9 @@ class DeviceNetworks final : public Networks {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Networks>> MakeDeviceNetworks(const ModelConfig& model,
-                                                             const ComputeDevice& device) {
-  GANNET_RETURN_IF_ERROR(CheckComputeDevice(device));
-  if (device.name != "cpu") {
-    // Of cuBLAS and of cuDNN; bf16 has no use for it, and fp32 means what it says.
-    const bool tf32 = device.precision == "tf32";
-    at::globalContext().setAllowTF32CuBLAS(tf32);
-    at::globalContext().setAllowTF32CuDNN(tf32);
-    at::globalContext().setBenchmarkCuDNN(true);
-  }
-  return std::make_unique<DeviceNetworks>(model, at::Device(device.name),
-                                          device.precision == "bf16" ? at::kBFloat16 : at::kFloat);
+std::unique_ptr<Networks> MakeDeviceNetworks(const ModelConfig& model,
+                                             const ComputeDevice& device) {
+  return std::make_unique<DeviceNetworks>(model, at::Device(device.name), PrecisionOf(device));
 }
 
 }  // namespace gannet::gan
-
-namespace gannet {
-
-absl::Status CheckComputeDevice(const ComputeDevice& device) {
-  if (device.precision != "fp32" && device.precision != "tf32" && device.precision != "bf16") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("precision must be fp32, tf32 or bf16, got '", device.precision, "'"));
-  }
-  if (device.name == "cpu") return absl::OkStatus();
-  absl::string_view number = device.name;
-  int index = 0;
-  if (!absl::ConsumePrefix(&number, "cuda") ||
-      !(number.empty() ||
-        (absl::ConsumePrefix(&number, ":") && absl::SimpleAtoi(number, &index) && index >= 0))) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("device must be cpu, cuda or cuda:NUMBER, got '", device.name, "'"));
-  }
-  if (!at::globalContext().hasCUDA()) {
-    return absl::FailedPreconditionError(
-        "this LibTorch has no CUDA, or this machine no GPU that it can use: build with an official "
-        "LibTorch (CMAKE_PREFIX_PATH, docs/cuda.md), or compute on the CPU (worker.device cpu)");
-  }
-  const auto count = static_cast<int>(at::getNumGPUs());
-  if (index < count) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("this machine has ", count, " GPUs, counted from cuda:0, got '", device.name,
-                   "': choose one of them, or compute on the CPU (worker.device cpu)"));
-}
-
-}  // namespace gannet

@@ -90,12 +90,19 @@ class GradientComputer {
   virtual absl::StatusOr<UnitGradient> Compute(const UnitTask& task) = 0;
 };
 
+// By what, of what can compute these networks on a device. All but the first are there to compare
+// with.
+enum class ComputeEngine {
+  kFastest,
+  kOperations,  // LibTorch's operations instead of this library's kernels
+  kAutograd,    // LibTorch's operations, and its autograd instead of a backward pass by hand
+};
+
 // Where gradients are computed.
 struct ComputeDevice {
   std::string name = "cpu";        // "cpu", "cuda" or "cuda:1"
   std::string precision = "fp32";  // of convolutions on a GPU: "fp32", "tf32" or "bf16"
-  // Computes on the CPU as on any device, without this library's own kernels: to compare with.
-  bool generic = false;
+  ComputeEngine engine = ComputeEngine::kFastest;
 };
 
 // On the CPU. Returns: INVALID_ARGUMENT - a network this library cannot build.

@@ -14,11 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/philox.h"
 #include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/domain/round_plan.h"
 #include "libs/gan/augment.h"
 #include "libs/gan/compute.h"
-#include "libs/gan/dcgan.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/kernels.h"
 #include "libs/gan/losses.h"
@@ -315,11 +314,8 @@ absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const Mod
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputerOn(
     const ComputeDevice& device, const ModelConfig& model) {
   GANNET_RETURN_IF_ERROR(gan::CheckModel(model));
-  if (device.name == "cpu" && !device.generic) {
-    return std::make_unique<NetworkGradientComputer>(model, gan::MakeCpuNetworks(model));
-  }
   GANNET_ASSIGN_OR_RETURN(std::unique_ptr<gan::Networks> networks,
-                          gan::MakeDeviceNetworks(model, device));
+                          gan::MakeNetworks(model, device));
   return std::make_unique<NetworkGradientComputer>(model, std::move(networks));
 }
 

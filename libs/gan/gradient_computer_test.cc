@@ -18,9 +18,9 @@
 #include "libs/base/philox.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/base/training_choices.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/testing/reference_dcgan.h"
+#include "libs/gan/testing/reference_training.h"
 
 namespace gannet {
 namespace {
@@ -87,10 +87,11 @@ void ExpectParity(const ModelConfig& model, const UnitTask& task, uint64_t weigh
   const TensorBundle weights = InitialWeights(model, weights_seed);
   const ReferenceUnit expected = ReferenceGradient(model, weights, task);
   ASSERT_GE(expected.kink_distance, kKinkDistanceMin) << "choose another seed";
-  for (const bool generic : {false, true}) {
-    SCOPED_TRACE(generic ? "LibTorch's operations" : "kernels of our own");
+  for (const ComputeEngine engine :
+       {ComputeEngine::kFastest, ComputeEngine::kOperations, ComputeEngine::kAutograd}) {
+    SCOPED_TRACE(testing::Message() << "engine " << static_cast<int>(engine));
     ASSERT_OK_AND_ASSIGN(const UnitGradient got,
-                         ComputeAt(model, weights, task, {.generic = generic}));
+                         ComputeAt(model, weights, task, {.engine = engine}));
     ExpectEqual(model, got, expected);
   }
 }
@@ -191,17 +192,78 @@ INSTANTIATE_TEST_SUITE_P(All, ObjectiveTest, ::testing::ValuesIn(Objectives()),
                            return name;
                          });
 
-TEST(GradientComputerTest, StatisticsAreTheSameByLibTorchsOperations) {
+TEST(GradientComputerTest, StatisticsAreTheSameByEveryEngine) {
   const TensorBundle weights = InitialWeights(kSmall32, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient own, ComputeAt(kSmall32, weights, MakeTask(19, 8)));
-  ASSERT_OK_AND_ASSIGN(const UnitGradient generic,
-                       ComputeAt(kSmall32, weights, MakeTask(19, 8), {.generic = true}));
-
-  for (const Tensor& tensor : own.gradient.tensors()) {
-    EXPECT_LE(RelativeDistance(*generic.gradient.Find(tensor.spec.name), tensor), 1e-5)
-        << tensor.spec.name;
+  for (const ComputeEngine engine : {ComputeEngine::kOperations, ComputeEngine::kAutograd}) {
+    ASSERT_OK_AND_ASSIGN(const UnitGradient other,
+                         ComputeAt(kSmall32, weights, MakeTask(19, 8), {.engine = engine}));
+    for (const Tensor& tensor : own.gradient.tensors()) {
+      EXPECT_LE(RelativeDistance(*other.gradient.Find(tensor.spec.name), tensor), 1e-5)
+          << tensor.spec.name;
+    }
   }
 }
+
+// What every kind of networks must do, whatever computes it.
+class EveryModelTest : public ::testing::TestWithParam<absl::string_view> {
+ protected:
+  EveryModelTest() { model_.kind = std::string(GetParam()); }
+
+  ModelConfig model_ = kSmall32;
+};
+
+TEST_P(EveryModelTest, EqualsAutogradOfStockModules) {
+  UnitTask task = MakeTask(19, 8);
+  task.objective.augment = "color,translation,cutout";
+  const TensorBundle weights = InitialWeights(model_, 11);
+  // The first seed at which no activation is up to rounding: a new kind need not look for its own.
+  while (ReferenceGradient(model_, weights, task).kink_distance < kKinkDistanceMin) {
+    ASSERT_LT(++task.seed, 50u);
+  }
+
+  ExpectParity(model_, task);
+}
+
+TEST_P(EveryModelTest, SameUnitGivesTheSameBits) {
+  const TensorBundle weights = InitialWeights(model_, 1);
+  ASSERT_OK_AND_ASSIGN(const UnitGradient one, ComputeAt(model_, weights, MakeTask(19, 8)));
+  ASSERT_OK_AND_ASSIGN(const UnitGradient two, ComputeAt(model_, weights, MakeTask(19, 8)));
+
+  EXPECT_TRUE(SameBytes(one.gradient, two.gradient));
+}
+
+TEST_P(EveryModelTest, BuffersAfterARoundOfOneMicroBatchAreLibTorchs) {
+  const UnitTask task = MakeTask(16, 16);
+  TensorBundle weights = InitialWeights(model_, 3);
+  const ReferenceUnit expected = ReferenceGradient(model_, weights, task);
+  ASSERT_OK_AND_ASSIGN(const UnitGradient unit, ComputeAt(model_, weights, task));
+  TensorBundle adam_state = InitialAdamState(model_, AdamConfig{}, weights);
+
+  ASSERT_OK(ApplyRound(model_, AdamConfig{}, unit.gradient, 1, weights, adam_state));
+
+  for (const BatchNormLayout& layout : BatchNormLayouts(model_)) {
+    for (const char* buffer : {".running_mean", ".running_var"}) {
+      const std::string name = layout.prefix + buffer;
+      EXPECT_LE(RelativeDistance(*weights.Find(name), *expected.weights.Find(name)), 1e-6) << name;
+    }
+  }
+}
+
+TEST_P(EveryModelTest, ADivergenceNamesTheLayer) {
+  TensorBundle weights = InitialWeights(model_, 1);
+  // Finite, but not its products: the last layer of the discriminator makes infinities.
+  std::string last;
+  for (const TensorSpec& spec : ParameterSpec(model_)) last = spec.name;
+  for (float& value : weights.Find(last)->mutable_f32()) value = 3e38f;
+
+  EXPECT_THAT(ComputeAt(model_, weights, MakeTask(8, 8)),
+              StatusIs(absl::StatusCode::kInternal,
+                       ::testing::AllOf(HasSubstr("round 7, slot 2"), HasSubstr(last))));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(kModelNames),
+                         [](const auto& test) { return std::string(test.param); });
 
 // Whether LibTorch's own convolutions of bfloat16 give on this CPU what they should. Seen to fail:
 // LibTorch 2.6 on an AMD EPYC with AVX-512, where they gave other numbers each time, up to 1e32.
@@ -256,7 +318,8 @@ TEST(GradientComputerTest, HalfPrecisionIsNearEnough) {
   const TensorBundle weights = InitialWeights(kSmall32, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient exact, ComputeAt(kSmall32, weights, MakeTask(16, 16)));
   const absl::StatusOr<UnitGradient> half =
-      ComputeAt(kSmall32, weights, MakeTask(16, 16), {.precision = "bf16", .generic = true});
+      ComputeAt(kSmall32, weights, MakeTask(16, 16),
+                {.precision = "bf16", .engine = ComputeEngine::kOperations});
   // LibTorch 1.13 has no BatchNorm of bfloat16 with parameters of float on the CPU.
   if (!half.ok()) GTEST_SKIP() << half.status();
   if (!HalfPrecisionConvolutionsWork()) {
@@ -274,7 +337,7 @@ TEST(GradientComputerTest, HalfPrecisionIsNearEnough) {
 TEST(GradientComputerTest, DevicesThatAreNotThereAreExplained) {
   EXPECT_THAT(MakeGradientComputerOn({.name = "abacus"}, kSmall32),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cpu, cuda or cuda:NUMBER")));
-  EXPECT_THAT(MakeGradientComputerOn({.precision = "fp8", .generic = true}, kSmall32),
+  EXPECT_THAT(MakeGradientComputerOn({.precision = "fp8"}, kSmall32),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bf16")));
   const auto gpu = MakeGradientComputerOn({.name = "cuda"}, kSmall32);
   if (!gpu.ok()) {

@@ -4,7 +4,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 
 namespace gannet {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "libs/domain/run_config.h"
@@ -73,13 +74,44 @@ class Networks {
 void LogitGradients(const float* logits, int64_t n, const Objective& objective, float* gradients,
                     UnitTotals& totals);
 
-// By kernels of our own, on the CPU (dcgan.h).
-std::unique_ptr<Networks> MakeCpuNetworks(const ModelConfig& model);
+// What BatchNorm divides by: the batch at hand, or the averages kept while training.
+enum class Statistics { kBatch, kRunning };
 
-// By LibTorch's operations, on any device it knows.
-// Returns: INVALID_ARGUMENT - no such device or precision; FAILED_PRECONDITION - this LibTorch or
-// this machine has no such device.
-absl::StatusOr<std::unique_ptr<Networks>> MakeDeviceNetworks(const ModelConfig& model,
-                                                             const ComputeDevice& device);
+// A generator at given weights.
+//
+// Thread safety: from any thread. Errors: the torch calls throw; callers catch.
+class ImageGenerator {
+ public:
+  virtual ~ImageGenerator() = default;
+
+  // Images in [-1, 1], (count, 3, side, side) in channels-last order, of `latent`, (count,
+  // latent_dim), both in host memory.
+  virtual at::Tensor Generate(const at::Tensor& latent, Statistics statistics) const = 0;
+};
+
+// INVALID_ARGUMENT - not networks this library can build.
+absl::Status CheckModel(const ModelConfig& model);
+
+// The fastest there is for these networks there. `model` must pass CheckModel.
+// Returns: as CheckComputeDevice.
+absl::StatusOr<std::unique_ptr<Networks>> MakeNetworks(const ModelConfig& model,
+                                                       const ComputeDevice& device);
+// `weights` has the layout WeightsSpec(model). Throws as the torch calls do.
+std::unique_ptr<ImageGenerator> MakeImageGenerator(const ModelConfig& model,
+                                                   const TensorBundle& weights);
+
+// What MakeNetworks chooses from, on a device that passed CheckComputeDevice.
+
+// Chains (convolution_chain.h) by kernels of our own, on the CPU (dcgan.h).
+std::unique_ptr<Networks> MakeCpuNetworks(const ModelConfig& model);
+// Chains by LibTorch's operations, on any device it knows.
+std::unique_ptr<Networks> MakeDeviceNetworks(const ModelConfig& model, const ComputeDevice& device);
+// Any design (domain/network_design.h) by LibTorch's operations and autograd, on any device.
+std::unique_ptr<Networks> MakeAutogradNetworks(const ModelConfig& model,
+                                               const ComputeDevice& device);
+
+// Any design's generator by LibTorch's operations.
+std::unique_ptr<ImageGenerator> MakeDesignGenerator(const ModelConfig& model,
+                                                    const TensorBundle& weights);
 
 }  // namespace gannet::gan

@@ -6,10 +6,10 @@
 #include "gtest/gtest.h"
 #include "libs/base/philox.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/kernels.h"
-#include "libs/gan/testing/reference_dcgan.h"
+#include "libs/gan/testing/reference_training.h"
 
 namespace gannet {
 namespace {

@@ -2,16 +2,17 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/philox.h"
 #include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/compute.h"
-#include "libs/gan/dcgan.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/kernels.h"
+#include "libs/gan/networks.h"
 
 namespace gannet {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 constexpr size_t kEvalBatch = 64;
 
 // Adds the images of these points.
-void GenerateBatch(const gan::Generator& generator, const ModelConfig& model,
+void GenerateBatch(const gan::ImageGenerator& generator, const ModelConfig& model,
                    absl::Span<const Latent> latents, gan::Statistics statistics, ImageBatch& out) {
   const size_t dim = static_cast<size_t>(model.latent_dim);
   const auto count = static_cast<int64_t>(latents.size());
@@ -71,12 +72,12 @@ absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const Tensor
   gan::PrepareComputeThread();
   const c10::InferenceMode inference;
   try {
-    const gan::Generator generator(model, weights);
+    const std::unique_ptr<gan::ImageGenerator> generator = gan::MakeImageGenerator(model, weights);
     ImageBatch batch{.image_size = model.image_size, .images = {}};
     const bool eval = mode == SampleMode::kEval;
     const size_t step = eval ? kEvalBatch : std::max<size_t>(latents.size(), 1);
     for (size_t first = 0; first < latents.size(); first += step) {
-      GenerateBatch(generator, model, latents.subspan(first, step),
+      GenerateBatch(*generator, model, latents.subspan(first, step),
                     eval ? gan::Statistics::kRunning : gan::Statistics::kBatch, batch);
     }
     return batch;

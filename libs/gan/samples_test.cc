@@ -1,11 +1,19 @@
+#include <ATen/Tensor.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
+
 #include <cmath>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/philox.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/base/training_choices.h"
 #include "libs/gan/gan.h"
+#include "libs/gan/networks.h"
 
 namespace gannet {
 namespace {
@@ -110,6 +118,45 @@ TEST(GenerateImagesTest, FirstImagesDoNotDependOnTheNumberInEvalMode) {
     }
   }
   EXPECT_NE(many.images[0], many.images[64]);
+}
+
+// The faces of a run must not change with their number, and not with what computes them either.
+TEST(GenerateImagesTest, EveryKindOfNetworksMakesImages) {
+  for (const absl::string_view kind : kModelNames) {
+    SCOPED_TRACE(kind);
+    ModelConfig model = kModel;
+    model.kind = std::string(kind);
+    const TensorBundle weights = InitialWeights(model, 1);
+
+    ASSERT_OK_AND_ASSIGN(const ImageBatch few, GenerateImages(model, weights, 7, 2));
+    ASSERT_OK_AND_ASSIGN(const ImageBatch many, GenerateImages(model, weights, 7, 9));
+
+    ASSERT_EQ(many.images.size(), 9u);
+    ASSERT_EQ(few.images[1].size(), 3u * 32 * 32);
+    for (size_t p = 0; p < few.images[1].size(); ++p) {
+      ASSERT_NEAR(few.images[1][p], many.images[1][p], 1e-6);
+    }
+    EXPECT_GT(Spread(many), 0);
+    ASSERT_OK_AND_ASSIGN(const ImageBatch by_batch,
+                         GenerateImages(model, weights, 7, 9, SampleMode::kBatchStatistics));
+    EXPECT_GT(Spread(by_batch), Spread(many));  // fresh averages tell too small a deviation
+  }
+}
+
+TEST(GenerateImagesTest, AChainIsTheSameByItsDesign) {
+  TensorBundle weights = Train(3);  // averages that are not the initial ones
+  std::vector<float> noise;
+  for (uint64_t i = 0; i < 4; ++i) {
+    const Latent latent = SampleLatent(kModel, 7, i);
+    noise.insert(noise.end(), latent.begin(), latent.end());
+  }
+  const at::Tensor latent = at::from_blob(noise.data(), {4, kModel.latent_dim}, at::kFloat);
+  for (const gan::Statistics statistics : {gan::Statistics::kRunning, gan::Statistics::kBatch}) {
+    const at::Tensor fast = gan::MakeImageGenerator(kModel, weights)->Generate(latent, statistics);
+    const at::Tensor plain =
+        gan::MakeDesignGenerator(kModel, weights)->Generate(latent, statistics);
+    EXPECT_LE((fast - plain).abs().max().item<float>(), 1e-5f);
+  }
 }
 
 TEST(GenerateImagesTest, NoImagesIsNoError) {

@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/checkpoint/checkpoint.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/codec.h"

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/validation.h"
 #include "libs/rpc/address.h"
 

@@ -7,7 +7,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/validation.h"
 
 namespace gannet {

@@ -4,7 +4,7 @@
 
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/tensor/codec.h"

@@ -1,6 +1,6 @@
 #include "services/gateway/run_directory.h"
 
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 
 namespace gannet {
 namespace {

@@ -9,9 +9,9 @@
 #include "gtest/gtest.h"
 #include "libs/aggregate/fold.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/testing/reference_dcgan.h"
+#include "libs/gan/testing/reference_training.h"
 #include "tests/cluster/test_cluster.h"
 
 namespace gannet {

@@ -64,20 +64,55 @@ class Generator(torch.nn.Module):
         return self.main(latent.reshape(latent.shape[0], -1, 1, 1))
 
 
+class Residual(torch.nn.Module):
+    def __init__(self, main, shortcut):
+        super().__init__()
+        self.main = torch.nn.Sequential(*main)
+        self.shortcut = torch.nn.Sequential(*shortcut)
+
+    def forward(self, x):
+        return self.main(x) + self.shortcut(x)
+
+
+class ResnetGenerator(torch.nn.Module):
+    """The kind "resnet": the layers between the first and the last are residual blocks."""
+
+    def __init__(self, image_size, latent_dim, base_width):
+        super().__init__()
+        nn = torch.nn
+        width = base_width * image_size // 8
+        layers = [nn.ConvTranspose2d(latent_dim, width, 4, 1, 0, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        while width > base_width:
+            half = width // 2
+            main = [nn.ConvTranspose2d(width, half, 4, 2, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU(),
+                    nn.Conv2d(half, half, 3, 1, 1, bias=False)]
+            layers += [Residual(main, [nn.Conv2d(width, half, 1, bias=False), nn.Upsample(scale_factor=2)]),
+                       nn.BatchNorm2d(half), nn.ReLU()]
+            width = half
+        layers += [nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh()]
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, latent):
+        return self.main(latent.reshape(latent.shape[0], -1, 1, 1))
+
+
+GENERATORS = {"dcgan": Generator, "resnet": ResnetGenerator}
+
+
 def run(*arguments):
     result = subprocess.run(arguments, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     assert result.returncode == 0, f"{arguments}: {result.stdout}{result.stderr}"
 
 
-def check(gannet, folder, image_size, latent_dim, base_width):
-    out = os.path.join(folder, f"out{image_size}")
+def check(gannet, folder, image_size, latent_dim, base_width, kind="dcgan"):
+    out = os.path.join(folder, f"{kind}{image_size}")
     run(gannet, "train-local", "--out", out, "--image-size", str(image_size), "--latent-dim", str(latent_dim),
-        "--model.base_width", str(base_width), "--batch-size", "8", "--data.count", "16", "--run.rounds", "3", "--lr", "0.05", "--training.real_label", "0.9")
+        "--model.base_width", str(base_width), "--model.kind", kind, "--batch-size", "8", "--data.count", "16", "--run.rounds", "3", "--lr", "0.05", "--training.real_label", "0.9")
     tensors_path = os.path.join(folder, "tensors.safetensors")
     weights = os.path.join(out, "weights.safetensors")
     run(gannet, "sample", "--weights", weights, "--count", "6", "--tensors", tensors_path, "--out",
         os.path.join(folder, "grid.png"))
-    generator = Generator(image_size, latent_dim, base_width)
+    generator = GENERATORS[kind](image_size, latent_dim, base_width)
     # strict: every name, shape and dtype is as PyTorch expects, and there is nothing else.
     generator.load_state_dict(read_safetensors(os.path.join(out, "generator.safetensors")), strict=True)
     generator.eval()
@@ -85,7 +120,7 @@ def check(gannet, folder, image_size, latent_dim, base_width):
     with torch.no_grad():
         images = generator(ours["latents"])
     difference = (images - ours["images"]).abs().max().item()
-    print(f"{image_size}x{image_size}: largest difference {difference:.1e} of values with deviation {images.std().item():.2f}")
+    print(f"{kind} {image_size}x{image_size}: largest difference {difference:.1e} of values with deviation {images.std().item():.2f}")
     assert images.std().item() > 1e-2, "the images are all grey, which would compare anything with anything"
     assert difference <= TOLERANCE, difference
 
@@ -103,6 +138,7 @@ def main():
         check(gannet, folder, 32, 100, 16)
         check(gannet, folder, 64, 24, 16)
         check(gannet, folder, 128, 16, 8)
+        check(gannet, folder, 64, 24, 8, "resnet")
 
 
 main()

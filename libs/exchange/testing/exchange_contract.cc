@@ -809,7 +809,7 @@ TEST_P(ExchangeContractTest, ALateResultIsKeptWhileNobodyClaimedTheUnit) {
   ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
   ASSERT_EQ(Progress(1).ready, 1);
 
-  EXPECT_THAT(Submit(TestWorker(2), unit), StatusIs(kFailedPrecondition))
+  EXPECT_THAT(Submit(TestWorker(2), unit), IsOkAndHolds(SubmitOutcome::kSuperseded))
       << "the attempt belongs to another worker";
   EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kLate));
 
@@ -1219,7 +1219,8 @@ TEST_P(ExchangeContractTest, AnotherWorkersAttemptCannotBeHandedIn) {
   Join(TestWorker(2));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
 
-  EXPECT_THAT(Submit(TestWorker(2), unit), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(Submit(TestWorker(2), unit), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(Summary(TestWorker(2)).accepted_unit_count, 0);
 
   EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
 }
@@ -1229,7 +1230,8 @@ TEST_P(ExchangeContractTest, AnAttemptThatWasNeverIssuedIsRefused) {
   Join(TestWorker(1));
   WorkUnit unit = ClaimUnit(TestWorker(1));
   unit.attempt = Attempt(2);
-  EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kInvalid));
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, 0);  // nor does it hide what is wasted later
   unit.attempt = Attempt(0);
   EXPECT_THAT(Submit(TestWorker(1), unit), StatusIs(kInvalid));
   unit.attempt = Attempt(1);

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "libs/base/check.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/tensor/codec.h"
 #include "libs/tensor/tensor_bundle.h"
 

@@ -11,7 +11,7 @@
 #include "libs/base/check.h"
 #include "libs/gan/compute.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/testing/reference_dcgan.h"
+#include "libs/gan/testing/reference_training.h"
 
 namespace gannet {
 

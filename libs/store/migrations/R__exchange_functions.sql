@@ -226,6 +226,9 @@ BEGIN
     RETURN;
   END IF;
 
+  -- A claim does not wait for the disk: it would cost as much as the accept, and a crash of the database that forgets it leaves a unit that
+  -- is ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too.
+  PERFORM set_config('synchronous_commit', 'off', true);
   -- One claim of a worker at a time, and none of an incarnation that has just been taken over.
   SELECT w.incarnation INTO v_incarnation FROM gannet.worker w
    WHERE w.run_id = p_run AND w.worker_id = p_worker FOR NO KEY UPDATE;
@@ -342,9 +345,8 @@ BEGIN
     RAISE EXCEPTION 'stats.micro_batch_count is not the unit''s: expected %, got %', v_micro_batches, p_micro_batch_count
       USING ERRCODE = 'GN003';
   END IF;
-  IF (p_attempt BETWEEN 1 AND v_unit.attempt) IS NOT TRUE THEN
-    RAISE EXCEPTION 'attempt was never issued: the unit''s last one is %, got %', v_unit.attempt, p_attempt
-      USING ERRCODE = 'GN003';
+  IF (p_attempt >= 1) IS NOT TRUE THEN
+    RAISE EXCEPTION 'attempt must be at least 1: got %', p_attempt USING ERRCODE = 'GN003';
   END IF;
   SELECT * INTO v_gradient FROM gannet.gradient g WHERE g.unit_id = p_unit;
   IF FOUND AND v_gradient.attempt = p_attempt AND v_unit.holder = p_worker THEN
@@ -358,17 +360,16 @@ BEGIN
     v_outcome := 6;  -- duplicate
   ELSIF v_unit.state IN ('closed', 'failed') THEN
     v_outcome := 5;  -- closed
-  ELSIF p_attempt < v_unit.attempt OR v_unit.state = 'done' OR v_unit.holder IS NULL THEN
+  ELSIF p_attempt <> v_unit.attempt OR v_unit.state = 'done' OR v_unit.holder IS DISTINCT FROM p_worker THEN
     v_outcome := 4;  -- superseded
-  ELSIF v_unit.holder IS DISTINCT FROM p_worker THEN
-    RAISE EXCEPTION 'the attempt belongs to another worker: attempt %', p_attempt USING ERRCODE = 'GN009';
   END IF;
   IF v_outcome <> 0 THEN
     INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
     VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
   END IF;
   IF v_outcome IN (4, 5, 6) THEN
-    UPDATE gannet.work_unit u SET wasted_attempt = p_attempt WHERE u.unit_id = p_unit AND u.wasted_attempt < p_attempt;
+    UPDATE gannet.work_unit u SET wasted_attempt = p_attempt
+     WHERE u.unit_id = p_unit AND u.wasted_attempt < p_attempt AND p_attempt <= u.attempt;
     IF FOUND THEN
       UPDATE gannet.worker w
          SET wasted_image_count = w.wasted_image_count + v_unit.image_count,
@@ -524,6 +525,7 @@ DECLARE
   v_free integer;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  PERFORM set_config('synchronous_commit', 'off', true);  -- as in claim_unit; the next beat renews what a crash forgot
   IF (cardinality(p_units) <= 64 AND cardinality(p_attempts) = cardinality(p_units)  -- kMaxHeldUnits
       AND cardinality(p_micro_batches_done) = cardinality(p_units)) IS NOT TRUE THEN
     RAISE EXCEPTION 'progress must be three lists of the same length, at most 64' USING ERRCODE = 'GN003';

@@ -62,6 +62,7 @@ done
 rm -rf "$dir"
 )sh";
 
+// With so lazy a writer of the log, a crash loses what did not wait for the disk.
 constexpr char kSettings[] = R"conf(
 listen_addresses = '127.0.0.1'
 fsync = off
@@ -70,6 +71,7 @@ shared_buffers = 64MB
 max_connections = 200
 jit = off
 deadlock_timeout = 200ms
+wal_writer_delay = 10s
 )conf";
 
 // The newest installed server; GANNET_PG_BINDIR names another one.

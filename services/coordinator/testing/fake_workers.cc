@@ -10,7 +10,7 @@
 #include "libs/base/check.h"
 #include "libs/base/philox.h"
 #include "libs/base/status_macros.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/tensor/codec.h"
 

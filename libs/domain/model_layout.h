@@ -8,15 +8,10 @@
 
 namespace gannet {
 
-// Names and shapes of a DCGAN's tensors, as PyTorch's state_dict names them below "generator." and
-// "discriminator.": so the original's Generator loads the part below "generator." unchanged. Needs
-// no torch.
-//
-// Generator: main.0 ConvTranspose2d(latent, W, 4, 1, 0), main.1 BatchNorm2d, main.2 ReLU, then per
-// doubling of the resolution a ConvTranspose2d(4, 2, 1), BatchNorm2d, ReLU; last
-// ConvTranspose2d(base_width, 3, 4, 2, 1), Tanh. No biases in convolutions. Discriminator: main.0
-// Conv2d(3, base_width, 4, 2, 1), main.1 LeakyReLU(0.2), then per halving Conv2d(4, 2, 1),
-// BatchNorm2d, LeakyReLU; last Conv2d(W, 1, 4, 1, 0). W = base_width x image_size / 8.
+// Names and shapes of the networks' tensors, as PyTorch's state_dict names them when each network
+// is an nn.Sequential "main" below "generator." and "discriminator." (network_design.h): so the
+// original's Generator loads the part below "generator." of a dcgan unchanged. Needs no torch. A
+// kind that this program does not know has no tensors.
 
 // The network a BatchNorm layer belongs to decides how many passes a micro-batch makes through it.
 struct BatchNormLayout {

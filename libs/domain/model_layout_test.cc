@@ -1,4 +1,4 @@
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 
 #include <set>
 
@@ -29,7 +29,7 @@ int64_t Elements(const BundleSpec& spec) {
   return count;
 }
 
-TEST(DcganLayoutTest, ParametersAreThoseOfTheOriginalAt64) {
+TEST(ModelLayoutTest, ParametersAreThoseOfTheOriginalAt64) {
   EXPECT_THAT(
       Lines(ParameterSpec({64, 100, 64})),
       ElementsAre(
@@ -49,7 +49,7 @@ TEST(DcganLayoutTest, ParametersAreThoseOfTheOriginalAt64) {
   EXPECT_EQ(Elements(ParameterSpec({64, 100, 64})), 3'576'704 + 2'765'568);
 }
 
-TEST(DcganLayoutTest, WeightsCarryBuffersBehindTheirLayerAt32) {
+TEST(ModelLayoutTest, WeightsCarryBuffersBehindTheirLayerAt32) {
   EXPECT_THAT(
       Lines(WeightsSpec({32, 10, 4})),
       ElementsAre(
@@ -74,7 +74,7 @@ TEST(DcganLayoutTest, WeightsCarryBuffersBehindTheirLayerAt32) {
           "discriminator.main.8.weight F32[1,16,4,4]"));
 }
 
-TEST(DcganLayoutTest, TheDiscriminatorHasTwoPassesRealFirst) {
+TEST(ModelLayoutTest, TheDiscriminatorHasTwoPassesRealFirst) {
   const std::vector<BatchNormLayout> layouts = BatchNormLayouts({32, 10, 4});
 
   ASSERT_EQ(layouts.size(), 5u);
@@ -86,7 +86,7 @@ TEST(DcganLayoutTest, TheDiscriminatorHasTwoPassesRealFirst) {
   EXPECT_THAT(layouts[3].passes, ElementsAre("real", "fake"));
 }
 
-TEST(DcganLayoutTest, GradientsAreParametersAndThenStatistics) {
+TEST(ModelLayoutTest, GradientsAreParametersAndThenStatistics) {
   const ModelConfig model{32, 10, 4};
   const std::vector<std::string> parameters = Lines(ParameterSpec(model));
 
@@ -110,7 +110,7 @@ TEST(DcganLayoutTest, GradientsAreParametersAndThenStatistics) {
           "discriminator.main.6.batch_var.fake F32[16]"));
 }
 
-TEST(DcganLayoutTest, AdamKeepsTwoMomentsOfEachParameterAndTheStep) {
+TEST(ModelLayoutTest, AdamKeepsTwoMomentsOfEachParameterAndTheStep) {
   const ModelConfig model{32, 10, 4};
   const std::vector<std::string> state = Lines(AdamStateSpec(model));
 
@@ -121,7 +121,7 @@ TEST(DcganLayoutTest, AdamKeepsTwoMomentsOfEachParameterAndTheStep) {
   EXPECT_EQ(Elements(AdamStateSpec(model)), 2 * Elements(ParameterSpec(model)) + 1);
 }
 
-TEST(DcganLayoutTest, NamesDifferAtEveryWidthAndSize) {
+TEST(ModelLayoutTest, NamesDifferAtEveryWidthAndSize) {
   for (const int size : {32, 64}) {
     for (const int width : {1, 3, 4, 48, 64}) {
       for (const BundleSpec& spec :

@@ -1,4 +1,4 @@
-#include "libs/gan/testing/reference_dcgan.h"
+#include "libs/gan/testing/reference_training.h"
 
 #include <torch/torch.h>
 
@@ -8,11 +8,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/philox.h"
-#include "libs/domain/dcgan_layout.h"
+#include "libs/domain/model_layout.h"
 #include "libs/domain/round_plan.h"
 #include "libs/gan/augment.h"
 
@@ -21,7 +24,7 @@ namespace {
 
 namespace nn = torch::nn;
 
-nn::Sequential MakeGenerator(const ModelConfig& model) {
+nn::Sequential MakeDcganGenerator(const ModelConfig& model) {
   int64_t width = int64_t{model.base_width} * model.image_size / 8;
   nn::Sequential main(
       nn::ConvTranspose2d(nn::ConvTranspose2dOptions(model.latent_dim, width, 4).bias(false)),
@@ -40,7 +43,7 @@ nn::Sequential MakeGenerator(const ModelConfig& model) {
 
 nn::LeakyReLU MakeLeakyRelu() { return nn::LeakyReLU(nn::LeakyReLUOptions().negative_slope(0.2)); }
 
-nn::Sequential MakeDiscriminator(const ModelConfig& model) {
+nn::Sequential MakeDcganDiscriminator(const ModelConfig& model) {
   const int64_t last = int64_t{model.base_width} * model.image_size / 8;
   int64_t width = model.base_width;
   nn::Sequential main(nn::Conv2d(nn::Conv2dOptions(3, width, 4).stride(2).padding(1).bias(false)),
@@ -55,10 +58,79 @@ nn::Sequential MakeDiscriminator(const ModelConfig& model) {
   return main;
 }
 
+// main(x) + shortcut(x).
+class ResidualImpl : public nn::Module {
+ public:
+  ResidualImpl(nn::Sequential main_modules, nn::Sequential shortcut_modules)
+      : main(register_module("main", std::move(main_modules))),
+        shortcut(register_module("shortcut", std::move(shortcut_modules))) {}
+
+  torch::Tensor forward(const torch::Tensor& x) { return main->forward(x) + shortcut->forward(x); }
+
+  nn::Sequential main, shortcut;
+};
+TORCH_MODULE(Residual);
+
+nn::Conv2d MakeConvolution(int64_t in, int64_t out, int64_t kernel, int64_t padding) {
+  return nn::Conv2d(nn::Conv2dOptions(in, out, kernel).padding(padding).bias(false));
+}
+
+nn::Sequential MakeResnetGenerator(const ModelConfig& model) {
+  int64_t width = int64_t{model.base_width} * model.image_size / 8;
+  nn::Sequential main(
+      nn::ConvTranspose2d(nn::ConvTranspose2dOptions(model.latent_dim, width, 4).bias(false)),
+      nn::BatchNorm2d(width), nn::ReLU());
+  for (; width > model.base_width; width /= 2) {
+    const int64_t half = width / 2;
+    nn::Sequential block(
+        nn::ConvTranspose2d(
+            nn::ConvTranspose2dOptions(width, half, 4).stride(2).padding(1).bias(false)),
+        nn::BatchNorm2d(half), nn::ReLU(), MakeConvolution(half, half, 3, 1));
+    nn::Sequential shortcut(
+        MakeConvolution(width, half, 1, 0),
+        nn::Upsample(nn::UpsampleOptions().scale_factor(std::vector<double>{2, 2})));
+    main->push_back(Residual(block, shortcut));
+    main->push_back(nn::BatchNorm2d(half));
+    main->push_back(nn::ReLU());
+  }
+  main->push_back(nn::ConvTranspose2d(
+      nn::ConvTranspose2dOptions(width, 3, 4).stride(2).padding(1).bias(false)));
+  main->push_back(nn::Tanh());
+  return main;
+}
+
+nn::Sequential MakeResnetDiscriminator(const ModelConfig& model) {
+  const int64_t last = int64_t{model.base_width} * model.image_size / 8;
+  int64_t width = model.base_width;
+  nn::Sequential main(nn::Conv2d(nn::Conv2dOptions(3, width, 4).stride(2).padding(1).bias(false)),
+                      MakeLeakyRelu());
+  for (; width < last; width *= 2) {
+    const int64_t twice = width * 2;
+    nn::Sequential block(
+        nn::Conv2d(nn::Conv2dOptions(width, twice, 4).stride(2).padding(1).bias(false)),
+        nn::BatchNorm2d(twice), MakeLeakyRelu(), MakeConvolution(twice, twice, 3, 1));
+    nn::Sequential shortcut(nn::AvgPool2d(nn::AvgPool2dOptions(2)),
+                            MakeConvolution(width, twice, 1, 0));
+    main->push_back(Residual(block, shortcut));
+    main->push_back(nn::BatchNorm2d(twice));
+    main->push_back(MakeLeakyRelu());
+  }
+  main->push_back(nn::Conv2d(nn::Conv2dOptions(width, 1, 4).bias(false)));
+  return main;
+}
+
+// Generator and discriminator.
+std::pair<nn::Sequential, nn::Sequential> MakeModules(const ModelConfig& model) {
+  if (model.kind == "resnet") return {MakeResnetGenerator(model), MakeResnetDiscriminator(model)};
+  // Another kind belongs here as anybody would write it with these modules.
+  GANNET_CHECK(model.kind == "dcgan");
+  return {MakeDcganGenerator(model), MakeDcganDiscriminator(model)};
+}
+
 // Both networks with their tensors by the names that bundles use.
 struct Networks {
-  Networks(const ModelConfig& model, const TensorBundle& weights, torch::ScalarType precision)
-      : generator(MakeGenerator(model)), discriminator(MakeDiscriminator(model)) {
+  Networks(const ModelConfig& model, const TensorBundle& weights, torch::ScalarType precision) {
+    std::tie(generator, discriminator) = MakeModules(model);
     for (auto [prefix, network] : {std::pair{"generator.main.", generator},
                                    std::pair{"discriminator.main.", discriminator}}) {
       network->to(precision);
@@ -79,7 +151,7 @@ struct Networks {
     }
   }
 
-  nn::Sequential generator, discriminator;
+  nn::Sequential generator{nullptr}, discriminator{nullptr};
   std::vector<std::pair<std::string, torch::Tensor>> parameters;  // generator first
   std::map<std::string, torch::Tensor> tensors;
 };
@@ -145,6 +217,10 @@ torch::Tensor Forward(nn::Sequential& network, torch::Tensor x, double& kink_dis
     const nn::Module& module = *layer.ptr();
     if (module.as<nn::ReLU>() != nullptr || module.as<nn::LeakyReLU>() != nullptr) {
       kink_distance = std::min(kink_distance, KinkDistance(x));
+    }
+    if (const auto residual = std::dynamic_pointer_cast<ResidualImpl>(layer.ptr())) {
+      x = Forward(residual->main, x, kink_distance) + Forward(residual->shortcut, x, kink_distance);
+      continue;
     }
     x = layer.forward(x);
   }

@@ -1,0 +1,144 @@
+#include "libs/domain/model_layout.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/domain/network_design.h"
+
+namespace gannet {
+namespace {
+
+constexpr int64_t kColours = 3;
+
+// A layer that has parameters.
+struct ParameterLayer {
+  std::string name;  // "generator.main.3"
+  const Step* step = nullptr;
+  int64_t in_channels = 0;
+};
+
+struct Network {
+  std::string name;
+  std::vector<std::string> passes;
+  Steps steps;
+  FeatureShape in;
+};
+
+std::vector<Network> Networks(const ModelConfig& model) {
+  NetworkDesign design = DesignOf(model);
+  return {{"generator", {"fake"}, std::move(design.generator), {model.latent_dim, 1}},
+          {"discriminator",
+           {"real", "fake"},
+           std::move(design.discriminator),
+           {kColours, model.image_size}}};
+}
+
+// Adds the layers of `steps` in state_dict order.
+void Collect(const Steps& steps, const std::string& prefix, FeatureShape in,
+             std::vector<ParameterLayer>& layers) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    const std::string name = absl::StrCat(prefix, ".", i);
+    switch (step.kind) {
+      case Step::Kind::kConvolution:
+      case Step::Kind::kTransposedConvolution:
+      case Step::Kind::kBatchNorm:
+        layers.push_back({name, &step, in.channels});
+        break;
+      case Step::Kind::kResidual:
+        Collect(step.main, absl::StrCat(name, ".main"), in, layers);
+        Collect(step.shortcut, absl::StrCat(name, ".shortcut"), in, layers);
+        break;
+      case Step::Kind::kRelu:
+      case Step::Kind::kLeakyRelu:
+      case Step::Kind::kUpsample:
+      case Step::Kind::kAveragePool:
+        break;
+    }
+    in = ShapeAfter(step, in);
+  }
+}
+
+std::vector<ParameterLayer> LayersOf(const Network& network) {
+  std::vector<ParameterLayer> layers;
+  Collect(network.steps, absl::StrCat(network.name, ".main"), network.in, layers);
+  return layers;
+}
+
+// A transposed convolution keeps its input channels first.
+std::vector<int64_t> ConvolutionShape(const ParameterLayer& layer) {
+  const Step& step = *layer.step;
+  if (step.kind == Step::Kind::kTransposedConvolution) {
+    return {layer.in_channels, step.out_channels, step.kernel, step.kernel};
+  }
+  return {step.out_channels, layer.in_channels, step.kernel, step.kernel};
+}
+
+// Parameters, and buffers too when asked for, in state_dict order.
+BundleSpec StateSpec(const ModelConfig& model, bool with_buffers) {
+  BundleSpec spec;
+  for (const Network& network : Networks(model)) {
+    for (const ParameterLayer& layer : LayersOf(network)) {
+      if (layer.step->kind != Step::Kind::kBatchNorm) {
+        spec.push_back({layer.name + ".weight", Dtype::kF32, ConvolutionShape(layer)});
+        continue;
+      }
+      const std::vector<int64_t> shape = {layer.in_channels};
+      spec.push_back({layer.name + ".weight", Dtype::kF32, shape});
+      spec.push_back({layer.name + ".bias", Dtype::kF32, shape});
+      if (!with_buffers) continue;
+      spec.push_back({layer.name + ".running_mean", Dtype::kF32, shape});
+      spec.push_back({layer.name + ".running_var", Dtype::kF32, shape});
+      spec.push_back({layer.name + ".num_batches_tracked", Dtype::kI64, {}});
+    }
+  }
+  return spec;
+}
+
+}  // namespace
+
+std::vector<BatchNormLayout> BatchNormLayouts(const ModelConfig& model) {
+  std::vector<BatchNormLayout> layouts;
+  for (const Network& network : Networks(model)) {
+    for (const ParameterLayer& layer : LayersOf(network)) {
+      if (layer.step->kind != Step::Kind::kBatchNorm) continue;
+      layouts.push_back({layer.name, layer.in_channels, network.passes});
+    }
+  }
+  return layouts;
+}
+
+BundleSpec ParameterSpec(const ModelConfig& model) { return StateSpec(model, false); }
+
+BundleSpec WeightsSpec(const ModelConfig& model) { return StateSpec(model, true); }
+
+BundleSpec GradientSpec(const ModelConfig& model) {
+  BundleSpec spec = ParameterSpec(model);
+  for (const BatchNormLayout& layout : BatchNormLayouts(model)) {
+    for (const std::string& pass : layout.passes) {
+      spec.push_back(
+          {absl::StrCat(layout.prefix, ".batch_mean.", pass), Dtype::kF32, {layout.channels}});
+      spec.push_back(
+          {absl::StrCat(layout.prefix, ".batch_var.", pass), Dtype::kF32, {layout.channels}});
+    }
+  }
+  return spec;
+}
+
+BundleSpec AdamStateSpec(const ModelConfig& model, const AdamConfig& adam) {
+  BundleSpec spec;
+  for (const TensorSpec& parameter : ParameterSpec(model)) {
+    spec.push_back({parameter.name + ".exp_avg", Dtype::kF32, parameter.shape});
+    spec.push_back({parameter.name + ".exp_avg_sq", Dtype::kF32, parameter.shape});
+  }
+  spec.push_back({"step", Dtype::kI64, {}});
+  if (!adam.keeps_average()) return spec;
+  for (const TensorSpec& parameter : ParameterSpec(model)) {
+    if (!absl::StartsWith(parameter.name, "generator.")) continue;
+    spec.push_back({parameter.name + kAverageSuffix, Dtype::kF32, parameter.shape});
+  }
+  return spec;
+}
+
+}  // namespace gannet

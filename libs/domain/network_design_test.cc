@@ -1,0 +1,74 @@
+#include "libs/domain/network_design.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/training_choices.h"
+#include "libs/domain/model_layout.h"
+
+namespace gannet {
+namespace {
+
+FeatureShape After(const Steps& steps, FeatureShape shape) {
+  for (const Step& step : steps) {
+    if (step.kind == Step::Kind::kResidual) {
+      // Both ways must end alike, or they could not be added.
+      const FeatureShape main = After(step.main, shape), shortcut = After(step.shortcut, shape);
+      EXPECT_EQ(main.channels, shortcut.channels);
+      EXPECT_EQ(main.side, shortcut.side);
+    }
+    shape = ShapeAfter(step, shape);
+  }
+  return shape;
+}
+
+class EveryModelTest : public ::testing::TestWithParam<absl::string_view> {};
+
+TEST_P(EveryModelTest, MakesImagesOfNoiseAndALogitOfImagesAtEverySize) {
+  for (const int size : kModelImageSizes) {
+    for (const int width : {1, 5, 64}) {
+      const ModelConfig model{.image_size = size,
+                              .latent_dim = 10,
+                              .base_width = width,
+                              .kind = std::string(GetParam())};
+      SCOPED_TRACE(testing::Message() << size << " pixels, width " << width);
+
+      const NetworkDesign design = DesignOf(model);
+
+      const FeatureShape image = After(design.generator, {model.latent_dim, 1});
+      EXPECT_EQ(image.channels, 3);
+      EXPECT_EQ(image.side, size);
+      const FeatureShape logit = After(design.discriminator, image);
+      EXPECT_EQ(logit.channels, 1);
+      EXPECT_EQ(logit.side, 1);
+    }
+  }
+}
+
+// A file of weights does not name its kind: the tensors must tell it.
+TEST_P(EveryModelTest, HasTensorsLikeNoOther) {
+  ModelConfig model{.image_size = 32, .latent_dim = 10, .base_width = 8};
+  model.kind = std::string(GetParam());
+  const BundleSpec own = WeightsSpec(model);
+  ASSERT_FALSE(own.empty());
+  for (const absl::string_view other : kModelNames) {
+    if (other == GetParam()) continue;
+    model.kind = std::string(other);
+    EXPECT_NE(WeightsSpec(model), own) << other;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(kModelNames),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST(NetworkDesignTest, AnUnknownKindHasNoSteps) {
+  const NetworkDesign design = DesignOf({.kind = "transformer"});
+
+  EXPECT_TRUE(design.generator.empty());
+  EXPECT_TRUE(design.discriminator.empty());
+  EXPECT_TRUE(WeightsSpec({.kind = "transformer"}).empty());
+}
+
+}  // namespace
+}  // namespace gannet

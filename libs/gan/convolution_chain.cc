@@ -1,0 +1,101 @@
+#include "libs/gan/convolution_chain.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
+#include "libs/domain/network_design.h"
+
+namespace gannet::gan {
+namespace {
+
+constexpr int64_t kColours = 3;
+
+// What a chain has at one place.
+struct Expected {
+  Step convolution;
+  bool batch_norm = false;
+  std::optional<Step::Kind> activation;
+};
+
+bool IsLike(const Step& step, const Step& expected) {
+  return step.kind == expected.kind && step.kernel == expected.kernel &&
+         step.stride == expected.stride && step.padding == expected.padding;
+}
+
+// The layers of `steps` if they are `count` of them as `expected` has them; none otherwise.
+template <typename ExpectedAt>
+std::vector<Layer> LayersLike(const Steps& steps, const std::string& network, FeatureShape shape,
+                              size_t count, ExpectedAt expected_at) {
+  std::vector<Layer> layers;
+  size_t at = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const Expected expected = expected_at(i);
+    if (at == steps.size() || !IsLike(steps[at], expected.convolution)) return {};
+    const FeatureShape out = ShapeAfter(steps[at], shape);
+    layers.push_back({.weight_name = absl::StrCat(network, ".main.", at, ".weight"),
+                      .batch_norm_prefix = "",
+                      .in_channels = shape.channels,
+                      .out_channels = out.channels,
+                      .in_side = shape.side,
+                      .out_side = out.side});
+    shape = out;
+    ++at;
+    if (expected.batch_norm) {
+      if (at == steps.size() || steps[at].kind != Step::Kind::kBatchNorm) return {};
+      layers.back().batch_norm_prefix = absl::StrCat(network, ".main.", at++);
+    }
+    if (expected.activation.has_value()) {
+      if (at == steps.size() || steps[at].kind != *expected.activation) return {};
+      ++at;
+    }
+  }
+  return at == steps.size() ? layers : std::vector<Layer>();
+}
+
+// Layers between one pixel and the image's side: the first or last makes or takes 4 x 4.
+size_t LayerCount(const ModelConfig& model) {
+  size_t count = 0;
+  for (int side = model.image_size; side >= 4; side /= 2) ++count;
+  return count;
+}
+
+std::vector<Layer> GeneratorChain(const ModelConfig& model) {
+  const size_t count = LayerCount(model);
+  return LayersLike(DesignOf(model).generator, "generator", {model.latent_dim, 1}, count,
+                    [&](size_t i) -> Expected {
+                      const Step convolution = i == 0 ? TransposedConvolution(0, 4, 1, 0)
+                                                      : TransposedConvolution(0, 4, 2, 1);
+                      if (i + 1 == count) return {convolution, false, std::nullopt};
+                      return {convolution, true, Step::Kind::kRelu};
+                    });
+}
+
+std::vector<Layer> DiscriminatorChain(const ModelConfig& model) {
+  const size_t count = LayerCount(model);
+  return LayersLike(DesignOf(model).discriminator, "discriminator", {kColours, model.image_size},
+                    count, [&](size_t i) -> Expected {
+                      if (i + 1 == count) return {Convolution(0, 4, 1, 0), false, std::nullopt};
+                      return {Convolution(0, 4, 2, 1), i > 0, Step::Kind::kLeakyRelu};
+                    });
+}
+
+}  // namespace
+
+bool IsChain(const ModelConfig& model) {
+  return !GeneratorChain(model).empty() && !DiscriminatorChain(model).empty();
+}
+
+std::vector<Layer> GeneratorLayers(const ModelConfig& model) {
+  std::vector<Layer> layers = GeneratorChain(model);
+  GANNET_CHECK(!layers.empty());
+  return layers;
+}
+
+std::vector<Layer> DiscriminatorLayers(const ModelConfig& model) {
+  std::vector<Layer> layers = DiscriminatorChain(model);
+  GANNET_CHECK(!layers.empty());
+  return layers;
+}
+
+}  // namespace gannet::gan

@@ -1,0 +1,136 @@
+#include "libs/gan/design_forward.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/leaky_relu.h>
+#include <ATen/ops/native_batch_norm.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/upsample_nearest2d.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
+#include "libs/domain/model_layout.h"
+
+namespace gannet::gan {
+namespace {
+
+// Defaults of nn.BatchNorm2d. The momentum matters only where averages are updated; none are here.
+constexpr double kEpsilon = 1e-5;
+constexpr double kMomentum = 0.1;
+
+constexpr double kLeakySlope = 0.2;
+
+class DesignGenerator final : public ImageGenerator {
+ public:
+  DesignGenerator(const ModelConfig& model, const TensorBundle& weights)
+      : steps_(DesignOf(model).generator) {
+    for (const gannet::Tensor& tensor : weights.tensors()) {
+      if (tensor.spec.dtype == Dtype::kF32) tensors_[tensor.spec.name] = CopyTo(tensor, at::kCPU);
+    }
+  }
+
+  at::Tensor Generate(const at::Tensor& latent, Statistics statistics) const override {
+    const at::Tensor images =
+        DesignForward(&tensors_, at::kFloat, statistics)
+            .Run(steps_, "generator.main", latent.view({latent.size(0), -1, 1, 1}));
+    return at::tanh(images).contiguous(at::MemoryFormat::ChannelsLast);
+  }
+
+ private:
+  const Steps steps_;
+  NamedTensors tensors_;
+};
+
+}  // namespace
+
+at::Tensor CopyTo(const gannet::Tensor& tensor, at::Device device) {
+  // from_blob takes a mutable pointer; the copy only reads it.
+  auto* data = const_cast<float*>(tensor.f32().data());
+  return at::from_blob(data, tensor.spec.shape, at::kFloat).clone().to(device);
+}
+
+at::Tensor DesignForward::Run(const Steps& steps, const std::string& prefix, at::Tensor x,
+                              std::map<std::string, BatchMoments>* moments,
+                              const Observer* observer) const {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    const std::string name = absl::StrCat(prefix, ".", i);
+    switch (step.kind) {
+      case Step::Kind::kConvolution:
+      case Step::Kind::kTransposedConvolution:
+        x = Convolve(step, name, x);
+        break;
+      case Step::Kind::kBatchNorm:
+        x = Normalize(name, x, moments);
+        break;
+      case Step::Kind::kRelu:
+        x = at::relu(x);
+        break;
+      case Step::Kind::kLeakyRelu:
+        x = at::leaky_relu(x, kLeakySlope);
+        break;
+      case Step::Kind::kUpsample:
+        x = at::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2});
+        break;
+      case Step::Kind::kAveragePool:
+        x = at::avg_pool2d(x, 2);
+        break;
+      case Step::Kind::kResidual:
+        x = Run(step.main, absl::StrCat(name, ".main"), x, moments, observer) +
+            Run(step.shortcut, absl::StrCat(name, ".shortcut"), x, moments, observer);
+        break;
+    }
+    if (observer != nullptr) (*observer)(name, x);
+  }
+  return x;
+}
+
+const at::Tensor& DesignForward::Named(const std::string& name) const {
+  const auto found = tensors_->find(name);
+  GANNET_CHECK(found != tensors_->end());
+  return found->second;
+}
+
+at::Tensor DesignForward::Convolve(const Step& step, const std::string& name,
+                                   const at::Tensor& x) const {
+  const at::Tensor weight =
+      Named(name + ".weight").to(precision_).contiguous(at::MemoryFormat::ChannelsLast);
+  return at::convolution(x.to(precision_), weight, {}, {step.stride, step.stride},
+                         {step.padding, step.padding}, {1, 1},
+                         step.kind == Step::Kind::kTransposedConvolution, {0, 0}, 1);
+}
+
+at::Tensor DesignForward::Normalize(const std::string& name, const at::Tensor& x,
+                                    std::map<std::string, BatchMoments>* moments) const {
+  const at::Tensor& gamma = Named(name + ".weight");
+  const at::Tensor& beta = Named(name + ".bias");
+  if (statistics_ == Statistics::kRunning) {
+    return at::batch_norm(x, gamma, beta, Named(name + ".running_mean"),
+                          Named(name + ".running_var"), /*training=*/false, kMomentum, kEpsilon,
+                          /*cudnn_enabled=*/false);
+  }
+  auto [y, mean, inverse_std] =
+      at::native_batch_norm(x, gamma, beta, {}, {}, true, kMomentum, kEpsilon);
+  if (moments != nullptr) {
+    const auto rows = static_cast<double>(x.numel() / x.size(1));
+    (*moments)[name] = {
+        mean.detach().to(at::kDouble),
+        (inverse_std.detach().to(at::kDouble).pow(-2) - kEpsilon) * (rows / (rows - 1))};
+  }
+  return y;
+}
+
+std::unique_ptr<ImageGenerator> MakeDesignGenerator(const ModelConfig& model,
+                                                    const TensorBundle& weights) {
+  return std::make_unique<DesignGenerator>(model, weights);
+}
+
+}  // namespace gannet::gan

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "libs/domain/network_design.h"
+#include "libs/gan/networks.h"
+
+// The forward pass of any design by LibTorch's operations. Internal to libs/gan.
+
+namespace gannet::gan {
+
+// Of one BatchNorm layer in one pass, double, as long as the layer has channels.
+struct BatchMoments {
+  at::Tensor mean, unbiased_variance;
+};
+
+// Parameters by name; for Statistics::kRunning the running averages, too. All on one device.
+using NamedTensors = std::map<std::string, at::Tensor>;
+
+// Runs networks at given tensors. Differentiable by autograd where these are.
+//
+// Thread safety: const methods from any thread. Errors: the torch calls throw.
+class DesignForward {
+ public:
+  // Convolutions and activations are of `precision`. `tensors` must outlive this.
+  DesignForward(const NamedTensors* tensors, at::ScalarType precision, Statistics statistics)
+      : tensors_(tensors), precision_(precision), statistics_(statistics) {}
+
+  // Is told of every step and its output: "generator.main.3", or within a residual block
+  // "generator.main.3.main.1".
+  using Observer = std::function<void(const std::string& name, const at::Tensor& output)>;
+
+  // The output of `steps`, which are named below `prefix`, at `x` (count, channels, side, side).
+  // Adds the moments of every BatchNorm layer to `moments`, and tells `observer`, unless they are
+  // null.
+  at::Tensor Run(const Steps& steps, const std::string& prefix, at::Tensor x,
+                 std::map<std::string, BatchMoments>* moments = nullptr,
+                 const Observer* observer = nullptr) const;
+
+ private:
+  const at::Tensor& Named(const std::string& name) const;
+  at::Tensor Convolve(const Step& step, const std::string& name, const at::Tensor& x) const;
+  at::Tensor Normalize(const std::string& name, const at::Tensor& x,
+                       std::map<std::string, BatchMoments>* moments) const;
+
+  const NamedTensors* const tensors_;
+  const at::ScalarType precision_;
+  const Statistics statistics_;
+};
+
+// A copy of a tensor on `device`.
+at::Tensor CopyTo(const Tensor& tensor, at::Device device);
+
+}  // namespace gannet::gan

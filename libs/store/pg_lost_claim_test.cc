@@ -1,0 +1,116 @@
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/store/testing/pg_fixture.h"
+#include "libs/store/testing/test_postgres.h"
+
+namespace gannet {
+namespace {
+
+// A claim does not wait for the disk, so a crash of the database may forget one that was answered.
+// A real server crashes here. Whoever holds such a unit must learn that it is not his, whether
+// somebody else has it under the same attempt by then or not, and go on.
+class PgLostClaimTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
+    for (const WorkerIdentity& worker : {ada_, bob_}) {
+      ASSERT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
+    }
+  }
+
+  std::string AttemptOf(const WorkUnit& unit) {
+    const absl::StatusOr<SqlRows> rows = server_.Query(
+        backend_.url(),
+        absl::StrCat("SELECT attempt FROM gannet.work_unit WHERE unit_id = ", unit.unit.value()));
+    EXPECT_OK(rows);
+    return rows.ok() && !rows->rows.empty() ? rows->rows[0][0].value_or("") : "";
+  }
+
+  // Connections that the crash cut are replaced at their next use.
+  void WaitUntilItAnswers() {
+    for (int i = 0; i < 100; ++i) {
+      if (backend_.exchange().Heartbeat(bob_, run_, {}).ok() &&
+          backend_.store().GetRunStatus(run_).ok()) {
+        return;
+      }
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+    FAIL() << "the database does not answer again";
+  }
+
+  // A unit that Ada has claimed, and of which the database knows nothing.
+  WorkUnit LoseAClaim() {
+    for (int i = 0; i < 10; ++i) {
+      // Wakes the process that writes the log, which has then nothing to do for ten seconds.
+      EXPECT_OK(backend_.exchange().Heartbeat(ada_, run_, {}));
+      const WorkUnit unit = backend_.Claim(ada_, run_);
+      server_.Stop(TestPostgres::StopMode::kImmediate);
+      server_.Start();
+      WaitUntilItAnswers();
+      if (AttemptOf(unit) == "0") return unit;
+      // The log was being written just then.
+      EXPECT_OK(backend_.exchange().Release(ada_, run_, unit.unit, unit.attempt));
+    }
+    ADD_FAILURE() << "no claim was lost: do claims wait for the disk?";
+    return {};
+  }
+
+  absl::StatusOr<SubmitOutcome> Submit(const WorkerIdentity& worker, const WorkUnit& unit) {
+    return backend_.exchange().Submit(TestSubmit(config_, worker, unit));
+  }
+
+  TestPostgres& server_ = TestPostgres::Get();
+  PgFixture backend_;
+  const RunConfig config_ = TinyRunConfig();
+  const WorkerIdentity ada_ = TestWorker(1);
+  const WorkerIdentity bob_ = TestWorker(2);
+  RunId run_;
+};
+
+TEST_F(PgLostClaimTest, ItsGradientIsSupersededAndTheUnitIsComputedOnce) {
+  const WorkUnit lost = LoseAClaim();
+  ASSERT_FALSE(HasFailure());
+
+  EXPECT_THAT(Submit(ada_, lost), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  WorkUnit again = backend_.Claim(bob_, run_);
+  ASSERT_EQ(again.unit, lost.unit);
+  ASSERT_EQ(again.attempt, lost.attempt) << "the same attempt in two hands: that is the danger";
+  EXPECT_THAT(Submit(ada_, lost), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(Submit(bob_, again), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(ada_, lost), IsOkAndHolds(SubmitOutcome::kSuperseded));
+}
+
+TEST_F(PgLostClaimTest, AHeartbeatDropsItAndTheWorkerClaimsAgain) {
+  const WorkUnit lost = LoseAClaim();
+  ASSERT_FALSE(HasFailure());
+
+  ASSERT_OK_AND_ASSIGN(const HeartbeatResult beat,
+                       backend_.exchange().Heartbeat(ada_, run_, {{lost.unit, lost.attempt, 0}}));
+  EXPECT_THAT(beat.dropped, ::testing::ElementsAre(lost.unit));
+  const WorkUnit again = backend_.Claim(ada_, run_);
+  EXPECT_EQ(again.unit, lost.unit);
+  EXPECT_THAT(Submit(ada_, again), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+// What waits for the disk is there after the crash.
+TEST_F(PgLostClaimTest, AnAcceptIsNeverLost) {
+  for (int i = 0; i < 3; ++i) {
+    const WorkUnit unit = backend_.Claim(ada_, run_);
+    ASSERT_THAT(Submit(ada_, unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+    server_.Stop(TestPostgres::StopMode::kImmediate);
+    server_.Start();
+    WaitUntilItAnswers();
+
+    EXPECT_THAT(Submit(ada_, unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+    EXPECT_EQ(AttemptOf(unit), "1");
+  }
+}
+
+}  // namespace
+}  // namespace gannet
