@@ -6,7 +6,6 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,11 +14,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/check.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/compute_device.h"
 #include "libs/gan/design_forward.h"
 #include "libs/gan/device_augmentation.h"
+#include "libs/gan/device_tensors.h"
 #include "libs/gan/networks.h"
 
 // The training step of any design (domain/network_design.h): forward passes by LibTorch's
@@ -53,17 +52,15 @@ class AutogradNetworks final : public Networks {
     generator_names_.clear();
     discriminator_names_.clear();
     for (const TensorSpec& spec : ParameterSpec(model_)) {
-      parameters_[spec.name] = CopyTo(*weights.Find(spec.name), device_).set_requires_grad(true);
+      parameters_[spec.name] =
+          CopyToDevice(*weights.Find(spec.name), device_).set_requires_grad(true);
       (absl::StartsWith(spec.name, "generator.") ? generator_names_ : discriminator_names_)
           .push_back(spec.name);
     }
   }
 
   at::Tensor NewHostBatch(int64_t count) const override {
-    return at::empty({count, 3, model_.image_size, model_.image_size},
-                     at::TensorOptions(at::kFloat)
-                         .memory_format(at::MemoryFormat::ChannelsLast)
-                         .pinned_memory(device_.is_cuda()));
+    return NewHostImages(count, model_.image_size, device_);
   }
 
   void BeginUnit() override {
@@ -92,14 +89,14 @@ class AutogradNetworks final : public Networks {
   TensorBundle Gradient(int64_t unit_images) override {
     TensorBundle bundle;
     for (const TensorSpec& spec : GradientSpec(model_)) bundle.Add(gannet::Tensor::Zeros(spec));
-    for (const auto& [name, sum] : sums_.parameters) Write(sum, name, bundle);
+    for (const auto& [name, sum] : sums_.parameters) CopyToBundle(sum, name, bundle);
     const double weight = 1.0 / static_cast<double>(unit_images);
     for (const BatchNormLayout& layout : BatchNormLayouts(model_)) {
       for (const std::string& pass : layout.passes) {
         const PassSums& sums = sums_.passes.at(absl::StrCat(layout.prefix, ".", pass));
-        Write(sums.mean * weight, absl::StrCat(layout.prefix, ".batch_mean.", pass), bundle);
-        Write(sums.unbiased_variance * weight, absl::StrCat(layout.prefix, ".batch_var.", pass),
-              bundle);
+        CopyToBundle(sums.mean * weight, absl::StrCat(layout.prefix, ".batch_mean.", pass), bundle);
+        CopyToBundle(sums.unbiased_variance * weight,
+                     absl::StrCat(layout.prefix, ".batch_var.", pass), bundle);
       }
     }
     return bundle;
@@ -192,13 +189,6 @@ class AutogradNetworks final : public Networks {
 
   static void AddTo(const at::Tensor& value, at::Tensor& sum) {
     sum = sum.defined() ? sum + value : value;
-  }
-
-  static void Write(const at::Tensor& value, const std::string& name, TensorBundle& bundle) {
-    const at::Tensor plain = value.detach().to(at::kCPU, at::kFloat).contiguous();
-    gannet::Tensor* tensor = bundle.Find(name);
-    GANNET_CHECK(tensor != nullptr && plain.sizes().vec() == tensor->spec.shape);
-    std::memcpy(tensor->bytes.data(), plain.data_ptr<float>(), tensor->bytes.size());
   }
 
   const ModelConfig model_;

@@ -4,7 +4,6 @@
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/convolution.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/relu.h>
@@ -17,7 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
-#include "libs/domain/model_layout.h"
+#include "libs/gan/device_tensors.h"
 
 namespace gannet::gan {
 namespace {
@@ -33,7 +32,8 @@ class DesignGenerator final : public ImageGenerator {
   DesignGenerator(const ModelConfig& model, const TensorBundle& weights)
       : steps_(DesignOf(model).generator) {
     for (const gannet::Tensor& tensor : weights.tensors()) {
-      if (tensor.spec.dtype == Dtype::kF32) tensors_[tensor.spec.name] = CopyTo(tensor, at::kCPU);
+      if (tensor.spec.dtype == Dtype::kF32)
+        tensors_[tensor.spec.name] = CopyToDevice(tensor, at::kCPU);
     }
   }
 
@@ -50,12 +50,6 @@ class DesignGenerator final : public ImageGenerator {
 };
 
 }  // namespace
-
-at::Tensor CopyTo(const gannet::Tensor& tensor, at::Device device) {
-  // from_blob takes a mutable pointer; the copy only reads it.
-  auto* data = const_cast<float*>(tensor.f32().data());
-  return at::from_blob(data, tensor.spec.shape, at::kFloat).clone().to(device);
-}
 
 at::Tensor DesignForward::Run(const Steps& steps, const std::string& prefix, at::Tensor x,
                               std::map<std::string, BatchMoments>* moments,

@@ -52,7 +52,4 @@ class DesignForward {
   const Statistics statistics_;
 };
 
-// A copy of a tensor on `device`.
-at::Tensor CopyTo(const Tensor& tensor, at::Device device);
-
 }  // namespace gannet::gan

@@ -3,7 +3,6 @@
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/leaky_relu_backward.h>
@@ -15,16 +14,15 @@
 #include <ATen/ops/threshold_backward.h>
 #include <ATen/ops/zeros_like.h>
 
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "libs/base/check.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/compute_device.h"
 #include "libs/gan/convolution_chain.h"
 #include "libs/gan/device_augmentation.h"
+#include "libs/gan/device_tensors.h"
 #include "libs/gan/networks.h"
 
 // The training step of dcgan.cc written with LibTorch's operations, so that it runs on a GPU: one
@@ -91,10 +89,7 @@ class DeviceNetworks final : public Networks {
   }
 
   at::Tensor NewHostBatch(int64_t count) const override {
-    return at::empty({count, 3, model_.image_size, model_.image_size},
-                     at::TensorOptions(at::kFloat)
-                         .memory_format(at::MemoryFormat::ChannelsLast)
-                         .pinned_memory(device_.is_cuda()));
+    return NewHostImages(count, model_.image_size, device_);
   }
 
   void BeginUnit() override {
@@ -161,13 +156,6 @@ class DeviceNetworks final : public Networks {
     return "";
   }
 
-  at::Tensor Read(const TensorBundle& bundle, const std::string& name) const {
-    const gannet::Tensor* tensor = bundle.Find(name);
-    // from_blob takes a mutable pointer; the copy only reads it.
-    auto* data = const_cast<float*>(tensor->f32().data());
-    return at::from_blob(data, tensor->spec.shape, at::kFloat).clone().to(device_);
-  }
-
   std::vector<DeviceLayer> ReadLayers(const std::vector<Layer>& layers, bool transposed,
                                       const TensorBundle& weights) const {
     std::vector<DeviceLayer> read;
@@ -176,12 +164,14 @@ class DeviceNetworks final : public Networks {
       device.layer = layer;
       device.transposed = transposed;
       device.is_image_sized = layer.in_side == 1 || layer.out_side == 1;
-      device.weight = Read(weights, layer.weight_name)
+      device.weight = CopyToDevice(*weights.Find(layer.weight_name), device_)
                           .to(precision_)
                           .contiguous(at::MemoryFormat::ChannelsLast);
       if (layer.batch_norm_prefix.empty()) continue;
-      device.gamma = Read(weights, absl::StrCat(layer.batch_norm_prefix, ".weight"));
-      device.beta = Read(weights, absl::StrCat(layer.batch_norm_prefix, ".bias"));
+      device.gamma =
+          CopyToDevice(*weights.Find(absl::StrCat(layer.batch_norm_prefix, ".weight")), device_);
+      device.beta =
+          CopyToDevice(*weights.Find(absl::StrCat(layer.batch_norm_prefix, ".bias")), device_);
     }
     return read;
   }
@@ -336,26 +326,19 @@ class DeviceNetworks final : public Networks {
     }
   }
 
-  static void Write(const at::Tensor& value, const std::string& name, TensorBundle& bundle) {
-    const at::Tensor plain = value.to(at::kCPU, at::kFloat).contiguous();
-    gannet::Tensor* tensor = bundle.Find(name);
-    GANNET_CHECK(tensor != nullptr &&
-                 static_cast<size_t>(plain.numel()) * sizeof(float) == tensor->bytes.size());
-    std::memcpy(tensor->bytes.data(), plain.data_ptr<float>(), tensor->bytes.size());
-  }
-
   static void Collect(const std::vector<DeviceLayer>& layers, const std::vector<DeviceSums>& sums,
                       const std::vector<std::string>& passes, double weight, TensorBundle& bundle) {
     for (size_t i = 0; i < layers.size(); ++i) {
       const std::string& prefix = layers[i].layer.batch_norm_prefix;
-      Write(sums[i].weight, layers[i].layer.weight_name, bundle);
+      CopyToBundle(sums[i].weight, layers[i].layer.weight_name, bundle);
       if (prefix.empty()) continue;
-      Write(sums[i].gamma, absl::StrCat(prefix, ".weight"), bundle);
-      Write(sums[i].beta, absl::StrCat(prefix, ".bias"), bundle);
+      CopyToBundle(sums[i].gamma, absl::StrCat(prefix, ".weight"), bundle);
+      CopyToBundle(sums[i].beta, absl::StrCat(prefix, ".bias"), bundle);
       for (size_t p = 0; p < passes.size(); ++p) {
-        Write(sums[i].means[p] * weight, absl::StrCat(prefix, ".batch_mean.", passes[p]), bundle);
-        Write(sums[i].variances[p] * weight, absl::StrCat(prefix, ".batch_var.", passes[p]),
-              bundle);
+        CopyToBundle(sums[i].means[p] * weight, absl::StrCat(prefix, ".batch_mean.", passes[p]),
+                     bundle);
+        CopyToBundle(sums[i].variances[p] * weight, absl::StrCat(prefix, ".batch_var.", passes[p]),
+                     bundle);
       }
     }
   }

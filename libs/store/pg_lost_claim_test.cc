@@ -98,6 +98,28 @@ TEST_F(PgLostClaimTest, AHeartbeatDropsItAndTheWorkerClaimsAgain) {
   EXPECT_THAT(Submit(ada_, again), IsOkAndHolds(SubmitOutcome::kAccepted));
 }
 
+// A spare is a new row. Were it forgotten, its id would be given to the next one, and a gradient of the
+// first taken for one of the second.
+TEST_F(PgLostClaimTest, ASpareIsNeverLost) {
+  for (int i = 0; i < config_.units_per_round; ++i) {
+    ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(10 + i), config_)));
+    backend_.Claim(TestWorker(10 + i), run_);
+  }
+  ASSERT_OK(server_.Run(backend_.url(),
+                        "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
+  backend_.AdvanceTime(absl::Seconds(30));
+  ASSERT_OK(backend_.exchange().Heartbeat(ada_, run_, {}));
+  const WorkUnit spare = backend_.Claim(ada_, run_);
+  ASSERT_NE(spare.unit, UnitId());
+
+  server_.Stop(TestPostgres::StopMode::kImmediate);
+  server_.Start();
+  WaitUntilItAnswers();
+
+  EXPECT_EQ(AttemptOf(spare), "1");
+  EXPECT_THAT(Submit(ada_, spare), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
 // What waits for the disk is there after the crash.
 TEST_F(PgLostClaimTest, AnAcceptIsNeverLost) {
   for (int i = 0; i < 3; ++i) {

@@ -338,13 +338,13 @@ TEST_F(GatewayTest, AStaleIncarnationIsRefusedAtOnceAfterANewOneJoinedHere) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
-TEST_F(GatewayTest, AForeignAttemptIsRefused) {
+TEST_F(GatewayTest, AForeignAttemptIsNotKept) {
   Start();
   const WorkerIdentity holder = Join(1);
   const WorkUnit unit = ClaimUnit(holder);
 
   EXPECT_THAT(client_->Submit(TestSubmit(config_, Join(2), unit)),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST_F(GatewayTest, UploadsTogetherStayWithinTheLimitAndTheNextOneGetsItsTurn) {

@@ -226,9 +226,6 @@ BEGIN
     RETURN;
   END IF;
 
-  -- A claim does not wait for the disk: it would cost as much as the accept, and a crash of the database that forgets it leaves a unit that
-  -- is ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too.
-  PERFORM set_config('synchronous_commit', 'off', true);
   -- One claim of a worker at a time, and none of an incarnation that has just been taken over.
   SELECT w.incarnation INTO v_incarnation FROM gannet.worker w
    WHERE w.run_id = p_run AND w.worker_id = p_worker FOR NO KEY UPDATE;
@@ -254,7 +251,12 @@ BEGIN
              claimed_at = v_now, lease_until = v_now + v_lease, progress_at = v_now, micro_batches_done = 0
         FROM next WHERE u.unit_id = next.unit_id
       RETURNING u.* INTO v_unit;
-      IF NOT FOUND AND v_spare_limit IS NOT NULL THEN
+      IF FOUND THEN
+        -- Does not wait for the disk: it would cost as much as the accept, and a crash of the database that forgets it leaves a unit that is
+        -- ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too. Not so a
+        -- spare: with the row its id would be forgotten, and given to another slot's.
+        PERFORM set_config('synchronous_commit', 'off', true);
+      ELSIF v_spare_limit IS NOT NULL THEN
         -- A round that is being published gets no spares: the publication would not see, and not close, this one.
         PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR SHARE SKIP LOCKED;
         IF FOUND THEN

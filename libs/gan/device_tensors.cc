@@ -1,0 +1,32 @@
+#include "libs/gan/device_tensors.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <cstring>
+
+#include "libs/base/check.h"
+
+namespace gannet::gan {
+
+at::Tensor CopyToDevice(const Tensor& tensor, at::Device device) {
+  // from_blob takes a mutable pointer; the copy only reads it.
+  auto* data = const_cast<float*>(tensor.f32().data());
+  return at::from_blob(data, tensor.spec.shape, at::kFloat).clone().to(device);
+}
+
+void CopyToBundle(const at::Tensor& value, const std::string& name, TensorBundle& bundle) {
+  const at::Tensor plain = value.detach().to(at::kCPU, at::kFloat).contiguous();
+  Tensor* tensor = bundle.Find(name);
+  GANNET_CHECK(tensor != nullptr &&
+               static_cast<size_t>(plain.numel()) * sizeof(float) == tensor->bytes.size());
+  std::memcpy(tensor->bytes.data(), plain.data_ptr<float>(), tensor->bytes.size());
+}
+
+at::Tensor NewHostImages(int64_t count, int64_t side, at::Device device) {
+  return at::empty({count, 3, side, side}, at::TensorOptions(at::kFloat)
+                                               .memory_format(at::MemoryFormat::ChannelsLast)
+                                               .pinned_memory(device.is_cuda()));
+}
+
+}  // namespace gannet::gan

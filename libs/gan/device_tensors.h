@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+
+#include "libs/tensor/tensor_bundle.h"
+
+// Between host memory, as bundles have it, and a device.
+
+namespace gannet::gan {
+
+// A copy on `device` of a tensor of floats.
+at::Tensor CopyToDevice(const Tensor& tensor, at::Device device);
+
+// Writes a value into the bundle's tensor of that name, which must be of its shape.
+void CopyToBundle(const at::Tensor& value, const std::string& name, TensorBundle& bundle);
+
+// Room for images in host memory, (count, 3, side, side) in channels-last order; pinned when they
+// are to travel to a GPU.
+at::Tensor NewHostImages(int64_t count, int64_t side, at::Device device);
+
+}  // namespace gannet::gan
