@@ -16,6 +16,7 @@
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/checkpoint.h"
+#include "libs/checkpoint/weights_metadata.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
@@ -135,14 +136,13 @@ absl::Status WriteBest(Store& store, const std::string& name, const std::string&
   GANNET_ASSIGN_OR_RETURN(const Store::BestSnapshot best, store.LoadBest(status.run));
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
                           DecodeBundle(*best.weights.bytes, best.weights.codec));
-  const std::string rounds = absl::StrCat(best.best.version.value());
   GANNET_ASSIGN_OR_RETURN(
       const std::string bytes,
-      EncodeSafetensorsFile(weights, {{"format", "pt"}, {"run", name}, {"rounds", rounds}}));
+      EncodeSafetensorsFile(weights, WeightsMetadata(status.created_config, best.best.version)));
   GANNET_RETURN_IF_ERROR(WriteFileAtomically(file, bytes));
-  std::cout << file << ": the best weights of run " << name << ", after " << rounds
-            << " rounds; distance to real images " << absl::StrFormat("%.4f", best.best.distance)
-            << "\n";
+  std::cout << file << ": the best weights of run " << name << ", after "
+            << best.best.version.value() << " rounds; distance to real images "
+            << absl::StrFormat("%.4f", best.best.distance) << "\n";
   return absl::OkStatus();
 }
 

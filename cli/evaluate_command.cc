@@ -130,7 +130,8 @@ absl::StatusOr<Judged> JudgeWeights(const std::string& name, const WeightsFile& 
   return judged;
 }
 
-absl::StatusOr<Report> Measure(const Config& config, const Options& options) {
+absl::StatusOr<Report> Measure(const CommandLine& command_line, const Config& config,
+                               const Options& options) {
   std::vector<std::pair<std::string, WeightsFile>> files;
   for (const std::string& path : options.weights) {
     GANNET_ASSIGN_OR_RETURN(WeightsFile file, ReadWeightsFile(path));
@@ -144,6 +145,7 @@ absl::StatusOr<Report> Measure(const Config& config, const Options& options) {
                        " in ", path, " and ", model.image_size, " in ", files.front().first));
     }
   }
+  GANNET_RETURN_IF_ERROR(CheckModelFlags(command_line, config, model));
   std::unique_ptr<FeatureNetwork> own_network;
   if (!options.network.empty()) {
     GANNET_ASSIGN_OR_RETURN(own_network, LoadTorchScriptNetwork(options.network));
@@ -319,10 +321,11 @@ int RunEvaluate(const CliState& cli, const Options& options) {
         "Add --initial, or name the weights to compare with first.");
   }
   ConfigureCompute(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-  const absl::StatusOr<Report> report = Measure(*config, options);
+  const absl::StatusOr<Report> report = Measure(cli.command_line, *config, options);
   if (!report.ok()) {
     return Fail(report.status(),
-                "Name weights.safetensors of a run, and its settings with --config.");
+                "Name weights.safetensors, generator.safetensors or a checkpoint of a run, and its "
+                "settings with --config.");
   }
   std::cout << (options.json ? ReportJson(*report) : ReportText(*report)) << std::flush;
   const std::string missed = Shortfall(*report, options);
@@ -337,8 +340,10 @@ void AddEvaluateCommand(CLI::App& app, CliState& cli) {
       "evaluate", "Measure how near generated images are to real ones, and how varied");
   const auto options = std::make_shared<Options>();
   command
-      ->add_option("--weights", options->weights,
-                   "weights.safetensors of a run; several, oldest first")
+      ->add_option(
+          "--weights", options->weights,
+          "weights.safetensors or generator.safetensors of a run, or a checkpoint; several, oldest "
+          "first")
       ->required()
       ->type_name("FILE");
   command->add_flag("--initial", options->initial,

@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "libs/base/status_macros.h"
+#include "libs/tensor/codec.h"
 
 namespace gannet {
 namespace {
@@ -15,7 +18,47 @@ namespace fs = std::filesystem;
 
 constexpr char kCheckpointsFolder[] = "checkpoints";
 
+// So many digits that reading them gives the same number.
+std::string Exactly(double value) { return absl::StrFormat("%.17g", value); }
+
 }  // namespace
+
+std::vector<std::string> SettingsOf(const RunConfig& run) {
+  std::vector<std::string> settings;
+  const auto add = [&](const char* key, const auto& value) {
+    settings.push_back(absl::StrCat(key, "=", value));
+  };
+  add("run.name", run.name);
+  add("run.seed", run.seed);
+  add("run.rounds", run.round_count);
+  add("model.kind", run.model.kind);
+  add("model.image_size", run.model.image_size);
+  add("model.latent_dim", run.model.latent_dim);
+  add("model.base_width", run.model.base_width);
+  add("training.learning_rate", Exactly(run.adam.learning_rate));
+  add("training.learning_rate_generator", Exactly(run.adam.learning_rate_generator));
+  add("training.learning_rate_discriminator", Exactly(run.adam.learning_rate_discriminator));
+  add("training.beta1", Exactly(run.adam.beta1));
+  add("training.beta2", Exactly(run.adam.beta2));
+  add("training.epsilon", Exactly(run.adam.epsilon));
+  add("training.ema_decay", Exactly(run.adam.ema_decay));
+  add("training.loss", run.objective.loss);
+  add("training.real_label", Exactly(run.objective.real_label));
+  add("training.augment", run.objective.augment);
+  add("training.flip", run.objective.flip ? "true" : "false");
+  add("training.images_per_unit", run.images_per_unit);
+  add("training.units_per_round", run.units_per_round);
+  add("training.micro_batch", run.micro_batch);
+  add("training.lease", absl::FormatDuration(run.lease));
+  add("training.gradient_codec",
+      run.gradient_codec == static_cast<int>(Codec::kFp16) ? "fp16" : "fp32");
+  add("training.quorum", run.policy.quorum);
+  add("training.round_deadline", absl::FormatDuration(run.policy.deadline));
+  add("training.spare_after", Exactly(run.policy.spare_after));
+  add("data.kind", run.data.kind);
+  if (run.data.kind == "procedural") add("data.count", run.data.image_count);
+  return settings;
+}
 
 absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path) {
   ResumePoint point;
@@ -40,6 +83,7 @@ absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path) {
   GANNET_ASSIGN_OR_RETURN(point.checkpoint, ReadCheckpointFile(point.checkpoint_path));
   const std::string settings = absl::StrCat(point.folder, "/", kSettingsFile);
   if (fs::is_regular_file(settings, error)) point.settings_path = settings;
+  point.settings = SettingsOf(point.checkpoint.config);
   return point;
 }
 

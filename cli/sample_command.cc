@@ -168,6 +168,10 @@ int RunSample(const CliState& cli, Options options) {
                 "A coordinator writes weights.safetensors into coordinator.output_dir; "
                 "checkpoints and generator.safetensors serve too.");
   }
+  if (const absl::Status flags = CheckModelFlags(cli.command_line, *config, file->model);
+      !flags.ok()) {
+    return Fail(flags, "Leave it out: the weights say it themselves.");
+  }
   ConfigureCompute(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   if (options.seed < 0) options.seed = static_cast<int64_t>(config->run.seed);
   const absl::StatusOr<std::vector<NamedLatent>> chosen =

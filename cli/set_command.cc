@@ -1,5 +1,6 @@
 #include <iostream>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -85,7 +86,13 @@ int RunSet(const AdminConnection& admin, const Options& options) {
   const absl::StatusOr<RunReport> report = admin.client->GetRun();
   if (!report.ok()) return FailAdmin(report.status(), admin.address);
   RunConfig run = report->next_config;
+  std::set<std::string> given;
   for (const std::string& setting : options.settings) {
+    const std::string key = setting.substr(0, setting.find('='));
+    if (!given.insert(key).second) {
+      return Fail(absl::InvalidArgumentError(absl::StrCat(Printable(key), " is given twice")),
+                  "Nothing was changed.");
+    }
     if (const absl::Status taken = Take(setting, run); !taken.ok()) {
       return Fail(taken,
                   "Nothing was changed. For example: gannet set training.learning_rate=1e-4");

@@ -252,6 +252,10 @@ int RunTrainLocal(const CliState& cli, Options options) {
     }
     resume = *std::move(found);
     if (command_line.config_path.empty()) command_line.config_path = resume->settings_path;
+    if (command_line.config_path.empty()) {
+      command_line.overrides.insert(command_line.overrides.begin(), resume->settings.begin(),
+                                    resume->settings.end());
+    }
     if (options.out.empty()) options.out = resume->folder;
   }
   const absl::StatusOr<Config> config = LoadConfig(command_line);
@@ -270,7 +274,8 @@ int RunTrainLocal(const CliState& cli, Options options) {
   if (const absl::Status held = folder.Hold(options.out); !held.ok()) {
     return Fail(held, "Choose another folder: --out DIR.");
   }
-  if (!resume.has_value() || options.out != resume->folder) {
+  std::error_code error;
+  if (!resume.has_value() || !std::filesystem::equivalent(options.out, resume->folder, error)) {
     if (const absl::Status is_free = CheckIsFree(options.out); !is_free.ok()) {
       return Fail(is_free, "Choose another folder: --out DIR, or go on with it: --resume DIR.");
     }

@@ -1,17 +1,22 @@
 #include "cli/weights_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/training_choices.h"
+#include "libs/checkpoint/weights_metadata.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/safetensors.h"
@@ -20,6 +25,9 @@ namespace gannet {
 namespace {
 
 constexpr const char* kFirstLayer = "generator.main.0.weight";
+constexpr const char* kGenerator = "generator.";
+constexpr const char* kDiscriminator = "discriminator.";
+constexpr int kMaxWidth = 1 << 20;
 
 // The weight of the generator's last convolution: the one with the highest number.
 const Tensor* LastLayer(const TensorBundle& weights) {
@@ -37,14 +45,18 @@ absl::Status NotWeights(absl::string_view why) {
       "not the weights of a whole run (generator and discriminator, weights.safetensors): ", why));
 }
 
-// Whether `weights` has every tensor of the model's generator.
-bool HasGeneratorOf(const TensorBundle& weights, const ModelConfig& model) {
-  for (const TensorSpec& spec : WeightsSpec(model)) {
-    if (!absl::StartsWith(spec.name, "generator.")) continue;
-    const Tensor* tensor = weights.Find(spec.name);
-    if (tensor == nullptr || tensor->spec != spec) return false;
+// Whether these are the weights of that model, or, where there is no discriminator, those of its
+// generator: no tensor more, none less.
+bool IsOf(const TensorBundle& weights, const ModelConfig& model) {
+  BundleSpec spec = WeightsSpec(model);
+  const bool is_whole = std::any_of(
+      weights.tensors().begin(), weights.tensors().end(),
+      [](const Tensor& tensor) { return absl::StartsWith(tensor.spec.name, kDiscriminator); });
+  if (!is_whole) {
+    std::erase_if(
+        spec, [](const TensorSpec& tensor) { return !absl::StartsWith(tensor.name, kGenerator); });
   }
-  return true;
+  return !spec.empty() && weights.CheckSpec(spec).ok();
 }
 
 // What the generator's shapes say. Its width is one of the numbers in them.
@@ -69,7 +81,7 @@ absl::StatusOr<ModelConfig> ModelOfShapes(const TensorBundle& weights) {
         model.kind = std::string(kind);
         model.image_size = image_size;
         model.base_width = static_cast<int>(width);
-        if (HasGeneratorOf(weights, model)) return model;
+        if (IsOf(weights, model)) return model;
       }
     }
   }
@@ -92,9 +104,24 @@ TensorBundle WithPrefix(TensorBundle generator) {
   return generator;
 }
 
-// What a generator alone lacks, if its shapes tell what that is.
-void AddDiscriminator(TensorBundle& weights) {
-  const absl::StatusOr<ModelConfig> model = ModelOfShapes(weights);
+// What the file says of itself, unless no networks could be so.
+std::optional<ModelConfig> NamedModel(absl::string_view bytes) {
+  const absl::StatusOr<std::map<std::string, std::string>> metadata =
+      ReadSafetensorsMetadata(bytes);
+  if (!metadata.ok()) return std::nullopt;
+  const std::optional<ModelConfig> model = ModelOfMetadata(*metadata);
+  if (!model.has_value() || !IsModelName(model->kind) || !IsModelImageSize(model->image_size) ||
+      model->base_width < 1 || model->base_width > kMaxWidth || model->latent_dim < 1 ||
+      model->latent_dim > kMaxWidth) {
+    return std::nullopt;
+  }
+  return model;
+}
+
+// What a generator alone lacks, if it is known what that is.
+void AddDiscriminator(const std::optional<ModelConfig>& named, TensorBundle& weights) {
+  const absl::StatusOr<ModelConfig> model =
+      named.has_value() && IsOf(weights, *named) ? *named : ModelOfShapes(weights);
   if (!model.ok()) return;
   const TensorBundle initial = InitialWeights(*model, 0);
   for (const Tensor& tensor : initial.tensors()) {
@@ -103,10 +130,10 @@ void AddDiscriminator(TensorBundle& weights) {
 }
 
 // The weights in a checkpoint, or around a generator; any other bundle as it is.
-TensorBundle WeightsAmong(TensorBundle bundle) {
+TensorBundle WeightsAmong(TensorBundle bundle, const std::optional<ModelConfig>& named) {
   if (bundle.Find("main.0.weight") != nullptr) {
     TensorBundle weights = WithPrefix(std::move(bundle));
-    AddDiscriminator(weights);
+    AddDiscriminator(named, weights);
     return weights;
   }
   if (bundle.Find("step") == nullptr) return bundle;
@@ -125,10 +152,31 @@ TensorBundle WeightsAmong(TensorBundle bundle) {
 
 }  // namespace
 
-absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights) {
+absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights,
+                                    const std::optional<ModelConfig>& named) {
+  if (named.has_value() && IsOf(weights, *named)) return *named;
+
   GANNET_ASSIGN_OR_RETURN(const ModelConfig model, ModelOfShapes(weights));
   GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
   return model;
+}
+
+absl::Status CheckModelFlags(const CommandLine& command_line, const Config& config,
+                             const ModelConfig& model) {
+  const std::map<std::string, std::pair<std::string, std::string>> asked_and_is = {
+      {"model.kind", {config.model.kind, model.kind}},
+      {"model.image_size", {absl::StrCat(config.model.image_size), absl::StrCat(model.image_size)}},
+      {"model.latent_dim", {absl::StrCat(config.model.latent_dim), absl::StrCat(model.latent_dim)}},
+      {"model.base_width",
+       {absl::StrCat(config.model.base_width), absl::StrCat(model.base_width)}}};
+  for (const std::string& override : command_line.overrides) {
+    const auto found = asked_and_is.find(override.substr(0, override.find('=')));
+    if (found == asked_and_is.end() || found->second.first == found->second.second) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", found->first, " ", found->second.first,
+                     " is not what the weights are of: ", found->second.second));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path) {
@@ -151,8 +199,9 @@ absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path) {
   WeightsFile file;
   absl::StatusOr<TensorBundle> bundle = DecodeSafetensors(bytes);
   if (!bundle.ok()) return named(bundle.status());
-  file.weights = WeightsAmong(*std::move(bundle));
-  const absl::StatusOr<ModelConfig> model = ModelOf(file.weights);
+  const std::optional<ModelConfig> own = NamedModel(bytes);
+  file.weights = WeightsAmong(*std::move(bundle), own);
+  const absl::StatusOr<ModelConfig> model = ModelOf(file.weights, own);
   if (!model.ok()) return named(model.status());
   if (const absl::Status finite = file.weights.CheckFinite(); !finite.ok()) return named(finite);
   file.model = *model;

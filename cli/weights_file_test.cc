@@ -2,11 +2,15 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
+#include <map>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/base/training_choices.h"
+#include "libs/checkpoint/weights_metadata.h"
 #include "libs/domain/model_layout.h"
 #include "libs/tensor/safetensors.h"
 
@@ -52,6 +56,71 @@ TEST_F(WeightsFileTest, TheModelFollowsFromTheShapes) {
     EXPECT_EQ(file.model, model);
     EXPECT_OK(file.weights.CheckSpec(WeightsSpec(model)));
   }
+}
+
+// Every kind, whatever its widths happen to look like, with a file that says nothing of itself.
+TEST_F(WeightsFileTest, TheModelFollowsFromTheShapesOfEveryKind) {
+  for (const absl::string_view kind : kModelNames) {
+    for (const int image_size : kModelImageSizes) {
+      for (const int width : {1, 2, 3, 5, 6, 8}) {
+        const ModelConfig model{image_size, 7, width, std::string(kind)};
+        SCOPED_TRACE(testing::Message() << kind << " " << image_size << " " << width);
+
+        const TensorBundle whole = Zeros(model);
+        EXPECT_THAT(ModelOf(whole), IsOkAndHolds(model));
+        TensorBundle generator;
+        for (Tensor tensor : whole.tensors()) {
+          if (tensor.spec.name.rfind("generator.", 0) != 0) continue;
+          tensor.spec.name.erase(0, std::string("generator.").size());
+          generator.Add(tensor);
+        }
+        ASSERT_OK_AND_ASSIGN(const WeightsFile file,
+                             ReadWeightsFile(Write(EncodeSafetensors(generator))));
+        EXPECT_EQ(file.model, model);
+      }
+    }
+  }
+}
+
+TEST_F(WeightsFileTest, WhatTheFileSaysOfItselfCountsIfItCanBe) {
+  const ModelConfig model{32, 7, 8, "resnet"};
+  const ModelConfig other{64, 7, 8, "dcgan"};
+  for (const ModelConfig& named : {model, other}) {
+    RunConfig run;
+    run.model = named;
+    ASSERT_OK_AND_ASSIGN(const WeightsFile file,
+                         ReadWeightsFile(Write(EncodeSafetensors(
+                             Zeros(model), WeightsMetadata(run, WeightsVersion(3))))));
+
+    EXPECT_EQ(file.model, model);
+  }
+  // What could break whoever believes it.
+  for (const auto& [key, value] :
+       std::map<std::string, std::string>{{"image_size", "0"},
+                                          {"image_size", "-64"},
+                                          {"base_width", "2000000000"},
+                                          {"latent_dim", "many"},
+                                          {"model_kind", "transformer"}}) {
+    RunConfig run;
+    run.model = model;
+    std::map<std::string, std::string> metadata = WeightsMetadata(run, WeightsVersion(3));
+    metadata[key] = value;
+    ASSERT_OK_AND_ASSIGN(const WeightsFile file,
+                         ReadWeightsFile(Write(EncodeSafetensors(Zeros(model), metadata))));
+    EXPECT_EQ(file.model, model) << key << " = " << value;
+  }
+}
+
+TEST_F(WeightsFileTest, AFlagThatSaysOtherwiseIsRefused) {
+  const ModelConfig model{32, 7, 8, "resnet"};
+  Config config;
+  config.model.kind = "dcgan";
+  config.model.image_size = 32;
+
+  EXPECT_OK(CheckModelFlags({"", {"run.seed=3"}}, config, model));
+  EXPECT_OK(CheckModelFlags({"", {"model.image_size=32"}}, config, model));
+  EXPECT_THAT(CheckModelFlags({"", {"model.kind=dcgan"}}, config, model),
+              StatusIs(kInvalid, AllOf(HasSubstr("--model.kind dcgan"), HasSubstr("resnet"))));
 }
 
 TEST_F(WeightsFileTest, AMissingOrEmptyFileIsNotFound) {

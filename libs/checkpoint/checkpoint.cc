@@ -15,6 +15,7 @@
 #include "libs/base/atomic_file.h"
 #include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
+#include "libs/checkpoint/weights_metadata.h"
 #include "libs/domain/model_layout.h"
 #include "libs/domain/round_plan.h"
 #include "libs/exchange/proto_conversion.h"
@@ -27,7 +28,6 @@ namespace {
 constexpr char kFormatKey[] = "gannet_checkpoint";
 constexpr char kFormatVersion[] = "1";
 constexpr char kRoundsKey[] = "rounds";
-constexpr char kConfigKey[] = "run_config";
 constexpr char kArchiveKey[] = "run_archive";
 constexpr char kHistory[] = "history";
 constexpr int64_t kHistoryColumns = 9;
@@ -99,7 +99,7 @@ bool IsAdamState(const std::string& name) {
 using Metadata = std::map<std::string, std::string>;
 
 absl::Status CheckKeys(const Metadata& metadata) {
-  for (const char* key : {kFormatKey, kRoundsKey, kConfigKey}) {
+  for (const char* key : {kFormatKey, kRoundsKey, kRunConfigKey}) {
     if (metadata.contains(key)) continue;
     return NotACheckpoint(absl::StrCat("its metadata has no '", key,
                                        "' (weights alone cannot be trained on: name a file of the "
@@ -118,7 +118,7 @@ std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
   Metadata metadata = {{"format", "pt"},
                        {kFormatKey, kFormatVersion},
                        {kRoundsKey, absl::StrCat(checkpoint.version.value())},
-                       {kConfigKey, RunConfigToJson(checkpoint.config)}};
+                       {kRunConfigKey, RunConfigToJson(checkpoint.config)}};
   if (checkpoint.archive.has_value()) {
     metadata[kArchiveKey] = RunArchiveToJson(*checkpoint.archive);
   }
@@ -136,7 +136,7 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
                      kFormatVersion, ", got ", format.substr(0, 20)));
   }
   Checkpoint checkpoint;
-  GANNET_ASSIGN_OR_RETURN(checkpoint.config, RunConfigFromJson(metadata.at(kConfigKey)));
+  GANNET_ASSIGN_OR_RETURN(checkpoint.config, RunConfigFromJson(metadata.at(kRunConfigKey)));
   const std::string& rounds = metadata.at(kRoundsKey);
   int64_t version = 0;
   if (!absl::SimpleAtoi(rounds, &version) || version < 0 ||
@@ -209,6 +209,13 @@ absl::StatusOr<NewRun> RunFromCheckpoint(const Checkpoint& checkpoint, const Run
   }
   absl::Status fits = checkpoint.weights.CheckSpec(WeightsSpec(config.model));
   if (fits.ok()) fits = checkpoint.adam_state.CheckSpec(AdamStateSpec(config.model, config.adam));
+  if (checkpoint.config.model != config.model) {
+    RunConfig other = checkpoint.config;
+    other.model = config.model;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the checkpoint is of another architecture (", DescribeDifference(checkpoint.config, other),
+        ")", fits.ok() ? "" : ": ", fits.ok() ? "" : fits.message()));
+  }
   if (!fits.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the checkpoint is of another architecture: ", fits.message()));

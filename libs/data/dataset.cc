@@ -20,8 +20,11 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& optio
   const bool encoded = options.kind == "folder" || options.kind == "zip";
   if (options.crop < 0 || (options.crop > 0 && !encoded)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("crop must be 0, or more than that for kinds folder and zip: got ",
-                     options.crop, " for kind ", options.kind));
+        options.crop < 0
+            ? absl::StrCat("data.crop must be at least 0, got ", options.crop)
+            : absl::StrCat("data.crop is for folders and zips of images, leave it at 0 with "
+                           "data.kind ",
+                           options.kind, ": got ", options.crop));
   }
   if (options.kind == "procedural") return OpenProceduralDataset(options);
   if (!encoded && options.kind != "idx" && options.kind != "cifar10" && options.kind != "packed") {

@@ -9,8 +9,6 @@
 namespace gannet {
 namespace {
 
-constexpr int64_t kColours = 3;
-
 // A layer that has parameters.
 struct ParameterLayer {
   std::string name;  // "generator.main.3"
@@ -31,7 +29,7 @@ std::vector<Network> Networks(const ModelConfig& model) {
           {"discriminator",
            {"real", "fake"},
            std::move(design.discriminator),
-           {kColours, model.image_size}}};
+           {kImageChannels, model.image_size}}};
 }
 
 // Adds the layers of `steps` in state_dict order.

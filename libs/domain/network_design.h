@@ -37,6 +37,13 @@ struct Step {
 
 using Steps = std::vector<Step>;
 
+// What the modules are built with, PyTorch's defaults but for the slope.
+inline constexpr double kLeakyReluSlope = 0.2;
+inline constexpr double kBatchNormEpsilon = 1e-5;
+inline constexpr double kBatchNormMomentum = 0.1;
+
+inline constexpr int64_t kImageChannels = 3;
+
 Step Convolution(int64_t out_channels, int64_t kernel, int64_t stride, int64_t padding);
 Step TransposedConvolution(int64_t out_channels, int64_t kernel, int64_t stride, int64_t padding);
 Step BatchNorm();

@@ -46,19 +46,6 @@ TEST_P(EveryModelTest, MakesImagesOfNoiseAndALogitOfImagesAtEverySize) {
   }
 }
 
-// A file of weights does not name its kind: the tensors must tell it.
-TEST_P(EveryModelTest, HasTensorsLikeNoOther) {
-  ModelConfig model{.image_size = 32, .latent_dim = 10, .base_width = 8};
-  model.kind = std::string(GetParam());
-  const BundleSpec own = WeightsSpec(model);
-  ASSERT_FALSE(own.empty());
-  for (const absl::string_view other : kModelNames) {
-    if (other == GetParam()) continue;
-    model.kind = std::string(other);
-    EXPECT_NE(WeightsSpec(model), own) << other;
-  }
-}
-
 INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(kModelNames),
                          [](const auto& test) { return std::string(test.param); });
 

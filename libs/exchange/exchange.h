@@ -175,7 +175,7 @@ class Exchange {
   //   1. a unit leased to this worker under this request id: the same unit again, under the same
   //      attempt, with the time that remains of its lease (zero when it ran out and nobody reaped
   //      it);
-  //   2. FAILED_PRECONDITION - the worker holds kMaxLeasesPerWorker already, expired ones included;
+  //   2. RESOURCE_EXHAUSTED - the worker holds kMaxLeasesPerWorker already, expired ones included;
   //   3. the run has ended: an answer without a unit, at once;
   //   4. the run is paused: an answer without a unit, after the wait;
   //   5. the unit: attempt + 1, the whole lease (see UnitLease), progress starts at zero now;

@@ -341,8 +341,13 @@ struct MemoryBackend::State {
   }
 
   // Counts a gradient that came for nothing.
-  static void CountWasted(Worker& worker, Unit& unit, Attempt attempt, SubmitOutcome outcome) {
-    if (!IsWasted(outcome) || attempt <= unit.wasted_attempt || attempt > unit.attempt) return;
+  static void CountWasted(const WorkerId& id, Worker& worker, Unit& unit, Attempt attempt,
+                          SubmitOutcome outcome) {
+    // An attempt that is unknown, or another's, is no lease that came to nothing.
+    const bool had_lease =
+        attempt < unit.attempt ||
+        (attempt == unit.attempt && (unit.holder.value().empty() || unit.holder == id));
+    if (!IsWasted(outcome) || attempt <= unit.wasted_attempt || !had_lease) return;
     unit.wasted_attempt = attempt;
     worker.wasted_image_count += unit.image_count;
     if (outcome == SubmitOutcome::kDuplicate) worker.duplicate_unit_count += 1;
@@ -372,7 +377,7 @@ struct MemoryBackend::State {
       return result;
     }
     if (held >= kMaxLeasesPerWorker) {
-      return absl::FailedPreconditionError(
+      return absl::ResourceExhaustedError(
           absl::StrCat("the worker holds all the units it may, submit or release one: ", held));
     }
     if (seat.run.state != RunState::kRunning) return result;
@@ -557,7 +562,7 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     GANNET_ASSIGN_OR_RETURN(const SubmitOutcome outcome,
                             ClassifySubmit(ViewOf(seat.run, *unit, state_.clock.Now()), seat.id,
                                            request.attempt, request.payload.sha256));
-    State::CountWasted(seat.worker, *unit, request.attempt, outcome);
+    State::CountWasted(seat.id, seat.worker, *unit, request.attempt, outcome);
     if (outcome != SubmitOutcome::kAccepted && outcome != SubmitOutcome::kLate) return outcome;
 
     unit->state = UnitState::kDone;

@@ -125,14 +125,14 @@ class AutogradNetworks final : public Networks {
     return DesignForward(&parameters_, precision_, Statistics::kBatch);
   }
 
-  // Images in [-1, 1].
+  // Images in [-1, 1]. With an observer, nothing is added to the unit's sums.
   at::Tensor Generate(const at::Tensor& latent, const DesignForward::Observer* observer) {
     const at::Tensor noise = latent.to(device_, precision_, /*non_blocking=*/false, /*copy=*/true)
                                  .view({latent.size(0), -1, 1, 1});
     std::map<std::string, BatchMoments> moments;
     const at::Tensor x =
         Forward().Run(design_.generator, "generator.main", noise, &moments, observer);
-    AddMoments(moments, "fake", latent.size(0));
+    if (observer == nullptr) AddMoments(moments, "fake", latent.size(0));
     return at::tanh(x);
   }
 
@@ -155,6 +155,7 @@ class AutogradNetworks final : public Networks {
         .Apply(images.to(at::kFloat));
   }
 
+  // The logits. With an observer, as Generate.
   at::Tensor Judge(const at::Tensor& seen, const char* pass,
                    const DesignForward::Observer* observer) {
     std::map<std::string, BatchMoments> moments;
@@ -162,7 +163,7 @@ class AutogradNetworks final : public Networks {
                                   .Run(design_.discriminator, "discriminator.main",
                                        seen.to(precision_), &moments, observer)
                                   .flatten();
-    AddMoments(moments, pass, seen.size(0));
+    if (observer == nullptr) AddMoments(moments, pass, seen.size(0));
     return logits;
   }
 

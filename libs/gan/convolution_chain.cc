@@ -9,8 +9,6 @@
 namespace gannet::gan {
 namespace {
 
-constexpr int64_t kColours = 3;
-
 // What a chain has at one place.
 struct Expected {
   Step convolution;
@@ -73,8 +71,8 @@ std::vector<Layer> GeneratorChain(const ModelConfig& model) {
 
 std::vector<Layer> DiscriminatorChain(const ModelConfig& model) {
   const size_t count = LayerCount(model);
-  return LayersLike(DesignOf(model).discriminator, "discriminator", {kColours, model.image_size},
-                    count, [&](size_t i) -> Expected {
+  return LayersLike(DesignOf(model).discriminator, "discriminator",
+                    {kImageChannels, model.image_size}, count, [&](size_t i) -> Expected {
                       if (i + 1 == count) return {Convolution(0, 4, 1, 0), false, std::nullopt};
                       return {Convolution(0, 4, 2, 1), i > 0, Step::Kind::kLeakyRelu};
                     });

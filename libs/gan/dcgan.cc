@@ -16,15 +16,14 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/domain/model_layout.h"
+#include "libs/domain/network_design.h"
 #include "libs/gan/kernels.h"
 
 namespace gannet::gan {
 namespace {
 
-// nn.BatchNorm2d's default.
-constexpr double kEpsilon = 1e-5;
 constexpr float kReluSlope = 0.0f;
-constexpr float kLeakySlope = 0.2f;
+constexpr auto kLeakySlope = static_cast<float>(kLeakyReluSlope);
 
 constexpr int64_t kKernel = 4;
 
@@ -74,8 +73,8 @@ BatchNormStatistics Measure(const at::Tensor& activation) {
   const size_t channels = static_cast<size_t>(activation.size(1));
   BatchNormStatistics statistics{std::vector<float>(channels), std::vector<float>(channels),
                                  std::vector<float>(channels)};
-  BatchStatistics(activation.data_ptr<float>(), Rows(activation), activation.size(1), kEpsilon,
-                  statistics.mean.data(), statistics.inverse_std.data(),
+  BatchStatistics(activation.data_ptr<float>(), Rows(activation), activation.size(1),
+                  kBatchNormEpsilon, statistics.mean.data(), statistics.inverse_std.data(),
                   statistics.unbiased_variance.data());
   return statistics;
 }
@@ -108,7 +107,7 @@ LayerWeights ReadLayer(const TensorBundle& bundle, const Layer& layer) {
   for (const float variance :
        ReadVector(bundle, absl::StrCat(layer.batch_norm_prefix, ".running_var"))) {
     weights.running.inverse_std.push_back(
-        static_cast<float>(1.0 / std::sqrt(static_cast<double>(variance) + kEpsilon)));
+        static_cast<float>(1.0 / std::sqrt(static_cast<double>(variance) + kBatchNormEpsilon)));
   }
   return weights;
 }

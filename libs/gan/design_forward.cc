@@ -16,16 +16,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
-#include "libs/gan/device_tensors.h"
 
 namespace gannet::gan {
 namespace {
-
-// Defaults of nn.BatchNorm2d. The momentum matters only where averages are updated; none are here.
-constexpr double kEpsilon = 1e-5;
-constexpr double kMomentum = 0.1;
-
-constexpr double kLeakySlope = 0.2;
 
 class DesignGenerator final : public ImageGenerator {
  public:
@@ -69,7 +62,7 @@ at::Tensor DesignForward::Run(const Steps& steps, const std::string& prefix, at:
         x = at::relu(x);
         break;
       case Step::Kind::kLeakyRelu:
-        x = at::leaky_relu(x, kLeakySlope);
+        x = at::leaky_relu(x, kLeakyReluSlope);
         break;
       case Step::Kind::kUpsample:
         x = at::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2});
@@ -108,17 +101,13 @@ at::Tensor DesignForward::Normalize(const std::string& name, const at::Tensor& x
   const at::Tensor& beta = Named(name + ".bias");
   if (statistics_ == Statistics::kRunning) {
     return at::batch_norm(x, gamma, beta, Named(name + ".running_mean"),
-                          Named(name + ".running_var"), /*training=*/false, kMomentum, kEpsilon,
+                          Named(name + ".running_var"), /*training=*/false, kBatchNormMomentum,
+                          kBatchNormEpsilon,
                           /*cudnn_enabled=*/false);
   }
   auto [y, mean, inverse_std] =
-      at::native_batch_norm(x, gamma, beta, {}, {}, true, kMomentum, kEpsilon);
-  if (moments != nullptr) {
-    const auto rows = static_cast<double>(x.numel() / x.size(1));
-    (*moments)[name] = {
-        mean.detach().to(at::kDouble),
-        (inverse_std.detach().to(at::kDouble).pow(-2) - kEpsilon) * (rows / (rows - 1))};
-  }
+      at::native_batch_norm(x, gamma, beta, {}, {}, true, kBatchNormMomentum, kBatchNormEpsilon);
+  if (moments != nullptr) (*moments)[name] = MomentsOf(mean, inverse_std, x.numel() / x.size(1));
   return y;
 }
 

@@ -7,16 +7,12 @@
 #include <string>
 
 #include "libs/domain/network_design.h"
+#include "libs/gan/device_tensors.h"
 #include "libs/gan/networks.h"
 
 // The forward pass of any design by LibTorch's operations. Internal to libs/gan.
 
 namespace gannet::gan {
-
-// Of one BatchNorm layer in one pass, double, as long as the layer has channels.
-struct BatchMoments {
-  at::Tensor mean, unbiased_variance;
-};
 
 // Parameters by name; for Statistics::kRunning the running averages, too. All on one device.
 using NamedTensors = std::map<std::string, at::Tensor>;

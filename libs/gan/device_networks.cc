@@ -19,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/domain/model_layout.h"
+#include "libs/domain/network_design.h"
 #include "libs/gan/compute_device.h"
 #include "libs/gan/convolution_chain.h"
 #include "libs/gan/device_augmentation.h"
@@ -32,10 +33,6 @@
 
 namespace gannet::gan {
 namespace {
-
-constexpr double kEpsilon = 1e-5;
-constexpr double kMomentum = 0.1;  // nothing is kept by it: there are no running buffers here
-constexpr double kLeakySlope = 0.2;
 
 struct DeviceLayer {
   Layer layer;
@@ -179,17 +176,14 @@ class DeviceNetworks final : public Networks {
   // BatchNorm of one pass, with its statistics kept in the trace and added to the sums.
   at::Tensor Normalize(const DeviceLayer& layer, const at::Tensor& x, size_t pass,
                        DeviceTrace& trace, DeviceSums& sums) const {
-    auto [y, mean, inverse_std] =
-        at::native_batch_norm(x, layer.gamma, layer.beta, {}, {}, true, kMomentum, kEpsilon);
-    const int64_t row_count = x.numel() / x.size(1);
-    const auto rows = static_cast<double>(row_count);
+    auto [y, mean, inverse_std] = at::native_batch_norm(x, layer.gamma, layer.beta, {}, {}, true,
+                                                        kBatchNormMomentum, kBatchNormEpsilon);
     const auto images = static_cast<double>(x.size(0));
-    const at::Tensor variance =
-        (inverse_std.to(at::kDouble).pow(-2) - kEpsilon) * (rows / (rows - 1));
+    const BatchMoments moments = MomentsOf(mean, inverse_std, x.numel() / x.size(1));
     sums.means.resize(std::max(sums.means.size(), pass + 1));
     sums.variances.resize(sums.means.size());
-    AddWeighted(mean.to(at::kDouble), images, sums.means[pass]);
-    AddWeighted(variance, images, sums.variances[pass]);
+    AddWeighted(moments.mean, images, sums.means[pass]);
+    AddWeighted(moments.unbiased_variance, images, sums.variances[pass]);
     trace.means.push_back(mean);
     trace.inverse_stds.push_back(inverse_std);
     return y;
@@ -244,7 +238,7 @@ class DeviceNetworks final : public Networks {
         }
         x = at::cat(passes);
       }
-      x = at::leaky_relu(x, kLeakySlope);
+      x = at::leaky_relu(x, kLeakyReluSlope);
       trace.after = x;
     }
     return traces;
@@ -280,7 +274,7 @@ class DeviceNetworks final : public Networks {
   // `d` has three parts: real, fake, and fake for the generator.
   static at::Tensor ActivationBackward(const at::Tensor& after, const at::Tensor& d) {
     const int64_t n = after.size(0) / 2;
-    return at::leaky_relu_backward(d, at::cat({after, after.narrow(0, n, n)}), kLeakySlope,
+    return at::leaky_relu_backward(d, at::cat({after, after.narrow(0, n, n)}), kLeakyReluSlope,
                                    /*self_is_result=*/true);
   }
 
@@ -294,7 +288,7 @@ class DeviceNetworks final : public Networks {
       const auto p = static_cast<size_t>(pass);
       auto [by_x, by_gamma, by_beta] = at::native_batch_norm_backward(
           d.narrow(0, part * n, n), trace.before.narrow(0, pass * n, n), layer.gamma, {}, {},
-          trace.means[p], trace.inverse_stds[p], true, kEpsilon, {true, counts, counts});
+          trace.means[p], trace.inverse_stds[p], true, kBatchNormEpsilon, {true, counts, counts});
       parts.push_back(by_x);
       if (!counts) continue;
       Accumulate(by_gamma, discriminator_sums_[i].gamma);
@@ -312,7 +306,7 @@ class DeviceNetworks final : public Networks {
         d = at::threshold_backward(d, trace.after, 0);
         auto [by_x, by_gamma, by_beta] = at::native_batch_norm_backward(
             d, trace.before, layer.gamma, {}, {}, trace.means[0], trace.inverse_stds[0], true,
-            kEpsilon, {true, true, true});
+            kBatchNormEpsilon, {true, true, true});
         Accumulate(by_gamma, generator_sums_[i].gamma);
         Accumulate(by_beta, generator_sums_[i].beta);
         d = by_x;

@@ -1,11 +1,13 @@
 #include "libs/gan/device_tensors.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
 #include <cstring>
 
 #include "libs/base/check.h"
+#include "libs/domain/network_design.h"
 
 namespace gannet::gan {
 
@@ -21,6 +23,13 @@ void CopyToBundle(const at::Tensor& value, const std::string& name, TensorBundle
   GANNET_CHECK(tensor != nullptr &&
                static_cast<size_t>(plain.numel()) * sizeof(float) == tensor->bytes.size());
   std::memcpy(tensor->bytes.data(), plain.data_ptr<float>(), tensor->bytes.size());
+}
+
+BatchMoments MomentsOf(const at::Tensor& mean, const at::Tensor& inverse_std, int64_t rows) {
+  const auto count = static_cast<double>(rows);
+  return {
+      mean.detach().to(at::kDouble),
+      (inverse_std.detach().to(at::kDouble).pow(-2) - kBatchNormEpsilon) * (count / (count - 1))};
 }
 
 at::Tensor NewHostImages(int64_t count, int64_t side, at::Device device) {

@@ -7,6 +7,7 @@
 #include "libs/base/check.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/model_layout.h"
+#include "libs/domain/network_design.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/target_clones.h"
 
@@ -14,9 +15,6 @@
 
 namespace gannet {
 namespace {
-
-// nn.BatchNorm2d's default momentum.
-constexpr double kMomentum = 0.1;
 
 struct AdamFactors {
   float beta1, one_minus_beta1;
@@ -75,7 +73,7 @@ void SetI64Scalar(Tensor& tensor, int64_t value) {
 // r' = (1-m)^k r + (1-(1-m)^k) s, in double and rounded once.
 void FoldRunningAverage(int64_t micro_batches, absl::Span<const float> batch,
                         absl::Span<float> running) {
-  const double keep = std::pow(1 - kMomentum, static_cast<double>(micro_batches));
+  const double keep = std::pow(1 - kBatchNormMomentum, static_cast<double>(micro_batches));
   for (size_t c = 0; c < running.size(); ++c) {
     running[c] = static_cast<float>((1 - keep) * batch[c] + keep * running[c]);
   }
@@ -85,14 +83,14 @@ void FoldRunningAverage(int64_t micro_batches, absl::Span<const float> batch,
 // round of one micro-batch gives its bits: a momentum of float, the mean in float, the variance's
 // sum in double.
 void FoldRunningMeanOnce(absl::Span<const float> batch, absl::Span<float> running) {
-  const float take = static_cast<float>(kMomentum);
+  const float take = static_cast<float>(kBatchNormMomentum);
   for (size_t c = 0; c < running.size(); ++c) {
     running[c] = take * batch[c] + (1 - take) * running[c];
   }
 }
 
 void FoldRunningVarianceOnce(absl::Span<const float> batch, absl::Span<float> running) {
-  const float take = static_cast<float>(kMomentum);
+  const float take = static_cast<float>(kBatchNormMomentum);
   for (size_t c = 0; c < running.size(); ++c) {
     const float kept = (1 - take) * running[c];
     running[c] = static_cast<float>(static_cast<double>(take) * batch[c] + kept);

@@ -121,7 +121,7 @@ class Storm {
     while (!done_) {
       const absl::StatusOr<ClaimResult> claimed =
           exchange.Claim({self, run_, RandomHex(16), absl::Milliseconds(50)});
-      if (absl::IsFailedPrecondition(claimed.status())) {
+      if (absl::IsResourceExhausted(claimed.status())) {
         // Two leases of units forgotten below are held: start anew, as a worker that crashed does.
         self.incarnation = Incarnation(self.incarnation.value() + 1);
         EXPECT_OK(exchange.Join(TestJoin(self, config_)));

@@ -98,8 +98,8 @@ TEST_F(PgLostClaimTest, AHeartbeatDropsItAndTheWorkerClaimsAgain) {
   EXPECT_THAT(Submit(ada_, again), IsOkAndHolds(SubmitOutcome::kAccepted));
 }
 
-// A spare is a new row. Were it forgotten, its id would be given to the next one, and a gradient of the
-// first taken for one of the second.
+// A spare is a new row. Were it forgotten, its id would be given to the next one, and a gradient of
+// the first taken for one of the second.
 TEST_F(PgLostClaimTest, ASpareIsNeverLost) {
   for (int i = 0; i < config_.units_per_round; ++i) {
     ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(10 + i), config_)));

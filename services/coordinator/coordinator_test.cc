@@ -409,6 +409,21 @@ TEST_F(CoordinatorTest, AStopEndsTheWaitForTheDatabase) {
   EXPECT_EQ(report.end, CoordinatorReport::End::kAskedToStop);
 }
 
+// A restored backup, or a standby that lacked the last round, under the leader's own row: he must
+// not wait for gradients of a round that the database does not know.
+TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackIsLoadedAgain) {
+  store_.GoBackFrom(WeightsVersion(2));
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+
+  ASSERT_OK(workers.PlayRounds(2, kInOrder));
+  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("LoadSnapshot") == 2; }));
+  ASSERT_OK(workers.PlayRounds(kRounds - 2, kInOrder));
+
+  EXPECT_OK(coordinator->Join());
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
 TEST_F(CoordinatorTest, ACreationWhoseAnswerWasLostIsFound) {
   store_.LoseAnswer("CreateRun", absl::UnknownError("commit in doubt"));
   const auto coordinator = Start();

@@ -397,6 +397,13 @@ absl::Status LeaderTerm::RefreshStatus() {
   const RunConfig next_before = status_.next_config;
   GANNET_ASSIGN_OR_RETURN(
       status_, patience_.CallFor("look at the run", [&] { return store_.GetRunStatus(run_); }));
+  if (status_.weights_version < version()) {
+    // A backup was restored, or a standby that lacked the last rounds took over. Its leader's row
+    // is still ours, so nothing else would tell.
+    return absl::AbortedError(
+        absl::StrCat("the database has gone back from version ", version().value(), " to ",
+                     status_.weights_version.value(), ": loading what it holds"));
+  }
   const absl::Duration now = clock_.Steady();
   status_due_ = now + options_.status_interval;
   metrics_.workers.Set(status_.worker_count);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
+#include "libs/checkpoint/weights_metadata.h"
 #include "libs/data/image_io.h"
 #include "libs/tensor/safetensors.h"
 
@@ -98,8 +99,7 @@ absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
   // A disk that has no room for a checkpoint may have some for the weights, a third of it.
   absl::Status status = checkpoints_.Write({config_, snapshot, history_});
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
-  const std::map<std::string, std::string> metadata = {
-      {"format", "pt"}, {"run", config_.name}, {"rounds", absl::StrCat(snapshot.version.value())}};
+  const auto metadata = WeightsMetadata(config_, snapshot.version);
   const std::string weights_path = absl::StrCat(options_.directory, "/weights.safetensors");
   const std::string generator_path = absl::StrCat(options_.directory, "/generator.safetensors");
   status.Update(WriteFileAtomically(weights_path, EncodeSafetensors(weights, metadata)));

@@ -104,7 +104,14 @@ def run(*arguments):
     assert result.returncode == 0, f"{arguments}: {result.stdout}{result.stderr}"
 
 
-def check(gannet, folder, image_size, latent_dim, base_width, kind="dcgan"):
+def kinds(gannet):
+    """What model.kind may be."""
+    listing = subprocess.run([gannet, "config", "keys", "--markdown"], capture_output=True, text=True, check=True).stdout
+    (line,) = [line for line in listing.splitlines() if line.startswith("| `model.kind` |")]
+    return set(line.split("|")[2].replace("one of", "").replace(" ", "").split(","))
+
+
+def check(gannet, folder, image_size, latent_dim, base_width, kind):
     out = os.path.join(folder, f"{kind}{image_size}")
     run(gannet, "train-local", "--out", out, "--image-size", str(image_size), "--latent-dim", str(latent_dim),
         "--model.base_width", str(base_width), "--model.kind", kind, "--batch-size", "8", "--data.count", "16", "--run.rounds", "3", "--lr", "0.05", "--training.real_label", "0.9")
@@ -135,10 +142,11 @@ def check(gannet, folder, image_size, latent_dim, base_width, kind="dcgan"):
 def main():
     gannet = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
-        check(gannet, folder, 32, 100, 16)
-        check(gannet, folder, 64, 24, 16)
-        check(gannet, folder, 128, 16, 8)
-        check(gannet, folder, 64, 24, 8, "resnet")
+        assert kinds(gannet) == set(GENERATORS), "a kind of networks has no generator here, or one too many"
+        for kind in GENERATORS:
+            check(gannet, folder, 32, 100, 16, kind)
+            check(gannet, folder, 64, 24, 8, kind)
+        check(gannet, folder, 128, 16, 8, "dcgan")
 
 
 main()

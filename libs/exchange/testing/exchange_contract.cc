@@ -568,9 +568,9 @@ TEST_P(ExchangeContractTest, AWorkerHoldsTwoLeasesAtMost) {
   const WorkUnit first = *Must(exchange().Claim(request)).unit;
   ClaimUnit(TestWorker(1));
 
-  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(absl::StatusCode::kResourceExhausted));
   backend().AdvanceTime(config_.lease);  // an expired lease counts until it is reaped
-  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_OK(exchange().Claim(request)) << "a repeat is not a third lease";
 
   ASSERT_THAT(Submit(TestWorker(1), first), IsOk());
@@ -1221,6 +1221,7 @@ TEST_P(ExchangeContractTest, AnotherWorkersAttemptCannotBeHandedIn) {
 
   EXPECT_THAT(Submit(TestWorker(2), unit), IsOkAndHolds(SubmitOutcome::kSuperseded));
   EXPECT_EQ(Summary(TestWorker(2)).accepted_unit_count, 0);
+  EXPECT_EQ(Summary(TestWorker(2)).wasted_image_count, 0);
 
   EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
 }

@@ -65,7 +65,9 @@ class ResidualImpl : public nn::Module {
       : main(register_module("main", std::move(main_modules))),
         shortcut(register_module("shortcut", std::move(shortcut_modules))) {}
 
-  torch::Tensor forward(const torch::Tensor& x) { return main->forward(x) + shortcut->forward(x); }
+  torch::Tensor forward(const torch::Tensor& x) {
+    return main->forward(x) + (shortcut->is_empty() ? x : shortcut->forward(x));
+  }
 
   nn::Sequential main, shortcut;
 };

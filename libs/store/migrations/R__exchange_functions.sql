@@ -239,7 +239,7 @@ BEGIN
     SELECT count(*) INTO v_leases FROM gannet.work_unit u
      WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
     IF v_leases >= 2 THEN  -- kMaxLeasesPerWorker
-      RAISE EXCEPTION 'the worker holds all the units it may, submit or release one: %', v_leases USING ERRCODE = 'GN009';
+      RAISE EXCEPTION 'the worker holds all the units it may, submit or release one: %', v_leases USING ERRCODE = 'GN008';
     END IF;
     IF v_state = 'running' THEN
       WITH next AS MATERIALIZED (
@@ -365,13 +365,17 @@ BEGIN
   ELSIF p_attempt <> v_unit.attempt OR v_unit.state = 'done' OR v_unit.holder IS DISTINCT FROM p_worker THEN
     v_outcome := 4;  -- superseded
   END IF;
+  -- The ledger is of leases: an attempt that is unknown, or another's, has none, and whoever asks about such ones shall not fill it.
+  IF p_attempt > v_unit.attempt OR (p_attempt = v_unit.attempt AND v_unit.holder <> p_worker) THEN
+    RETURN v_outcome;
+  END IF;
   IF v_outcome <> 0 THEN
     INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
     VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
   END IF;
   IF v_outcome IN (4, 5, 6) THEN
     UPDATE gannet.work_unit u SET wasted_attempt = p_attempt
-     WHERE u.unit_id = p_unit AND u.wasted_attempt < p_attempt AND p_attempt <= u.attempt;
+     WHERE u.unit_id = p_unit AND u.wasted_attempt < p_attempt;
     IF FOUND THEN
       UPDATE gannet.worker w
          SET wasted_image_count = w.wasted_image_count + v_unit.image_count,

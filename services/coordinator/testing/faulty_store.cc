@@ -93,7 +93,20 @@ absl::Status FaultyStore::ResignLeadership(RunId run, const Leadership& leadersh
 }
 
 absl::StatusOr<RunStatus> FaultyStore::GetRunStatus(RunId run) {
-  return Pass<absl::StatusOr<RunStatus>>("GetRunStatus", [&] { return inner_.GetRunStatus(run); });
+  return Pass<absl::StatusOr<RunStatus>>("GetRunStatus", [&]() -> absl::StatusOr<RunStatus> {
+    absl::StatusOr<RunStatus> status = inner_.GetRunStatus(run);
+    MutexLock lock(mu_);
+    if (status.ok() && go_back_from_ == status->weights_version) {
+      status->weights_version = WeightsVersion(status->weights_version.value() - 1);
+      go_back_from_.reset();
+    }
+    return status;
+  });
+}
+
+void FaultyStore::GoBackFrom(WeightsVersion version) {
+  MutexLock lock(mu_);
+  go_back_from_ = version;
 }
 
 absl::StatusOr<Store::Snapshot> FaultyStore::LoadSnapshot(RunId run) {

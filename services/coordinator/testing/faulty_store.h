@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ class FaultyStore final : public Store {
   void FailBefore(const std::string& method, absl::Status status, int times = 1);
   // The next call does what it should, and then answers `status`.
   void LoseAnswer(const std::string& method, absl::Status status);
+
+  // The next GetRunStatus once `version` is published answers as a database that has gone back one.
+  void GoBackFrom(WeightsVersion version);
 
   // How many calls of the method have ended, and how many of them badly.
   int calls(const std::string& method);
@@ -80,6 +84,7 @@ class FaultyStore final : public Store {
   Mutex mu_;
   CondVar ended_;
   std::map<std::string, Method> methods_ ABSL_GUARDED_BY(mu_);
+  std::optional<WeightsVersion> go_back_from_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet
