@@ -109,7 +109,7 @@ std::optional<ModelConfig> NamedModel(absl::string_view bytes) {
   const absl::StatusOr<std::map<std::string, std::string>> metadata =
       ReadSafetensorsMetadata(bytes);
   if (!metadata.ok()) return std::nullopt;
-  const std::optional<ModelConfig> model = ModelOfMetadata(*metadata);
+  std::optional<ModelConfig> model = ModelOfMetadata(*metadata);
   if (!model.has_value() || !IsModelName(model->kind) || !IsModelImageSize(model->image_size) ||
       model->base_width < 1 || model->base_width > kMaxWidth || model->latent_dim < 1 ||
       model->latent_dim > kMaxWidth) {

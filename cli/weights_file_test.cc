@@ -37,7 +37,7 @@ class WeightsFileTest : public ::testing::Test {
   ~WeightsFileTest() override { std::filesystem::remove_all(folder_); }
 
   std::string Write(const std::string& bytes) const {
-    const std::string path = folder_ + "/weights.safetensors";
+    std::string path = folder_ + "/weights.safetensors";
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }

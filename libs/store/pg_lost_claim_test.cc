@@ -49,7 +49,7 @@ class PgLostClaimTest : public ::testing::Test {
     for (int i = 0; i < 10; ++i) {
       // Wakes the process that writes the log, which has then nothing to do for ten seconds.
       EXPECT_OK(backend_.exchange().Heartbeat(ada_, run_, {}));
-      const WorkUnit unit = backend_.Claim(ada_, run_);
+      WorkUnit unit = backend_.Claim(ada_, run_);
       server_.Stop(TestPostgres::StopMode::kImmediate);
       server_.Start();
       WaitUntilItAnswers();

@@ -9,7 +9,7 @@ NetworkDesign models::dcgan(const ModelConfig& model) {
   // Channels where the side of the features is `side`: those at half the image's, doubled at each
   // further halving.
   const auto channels = [&](int side) {
-    return int64_t{model.base_width} * model.image_size / (2 * side);
+    return int64_t{model.base_width} * model.image_size / (int64_t{2} * side);
   };
   NetworkDesign design;
   design.generator = {TransposedConvolution(channels(4), 4, 1, 0), BatchNorm(), Relu()};

@@ -10,7 +10,7 @@ namespace gannet {
 
 NetworkDesign models::resnet(const ModelConfig& model) {
   const auto channels = [&](int side) {
-    return int64_t{model.base_width} * model.image_size / (2 * side);
+    return int64_t{model.base_width} * model.image_size / (int64_t{2} * side);
   };
   NetworkDesign design;
   design.generator = {TransposedConvolution(channels(4), 4, 1, 0), BatchNorm(), Relu()};

@@ -568,9 +568,11 @@ TEST_P(ExchangeContractTest, AWorkerHoldsTwoLeasesAtMost) {
   const WorkUnit first = *Must(exchange().Claim(request)).unit;
   ClaimUnit(TestWorker(1));
 
-  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
+              StatusIs(absl::StatusCode::kResourceExhausted));
   backend().AdvanceTime(config_.lease);  // an expired lease counts until it is reaped
-  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
+              StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_OK(exchange().Claim(request)) << "a repeat is not a third lease";
 
   ASSERT_THAT(Submit(TestWorker(1), first), IsOk());
