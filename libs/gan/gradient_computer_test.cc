@@ -236,7 +236,7 @@ TEST_P(EveryModelTest, SameUnitGivesTheSameBits) {
   EXPECT_TRUE(SameBytes(one.gradient, two.gradient));
 }
 
-// 6 and 8 images: whatever a tensor is, the whole is the weighted mean of its parts.
+// 6 and 8 images: the statistics of the whole are the weighted mean of those of its parts.
 TEST_P(EveryModelTest, MicroBatchesCountByTheirImages) {
   const TensorBundle weights = InitialWeights(model_, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient whole, ComputeAt(model_, weights, MakeTask(14, 6)));
@@ -247,12 +247,12 @@ TEST_P(EveryModelTest, MicroBatchesCountByTheirImages) {
   task.read_image = [](int position, absl::Span<float> out) {
     return ReadNoiseImage(position + 6, out);
   };
+  ASSERT_OK_AND_ASSIGN(const UnitGradient second, ComputeAt(model_, weights, task));
   ASSERT_EQ(whole.micro_batch_count, 2);
   for (const BatchNormLayout& layout : BatchNormLayouts(model_)) {
     if (layout.passes.size() != 2) continue;
     // Of real images only, whose noise does not matter.
     const std::string name = layout.prefix + ".batch_mean.real";
-    ASSERT_OK_AND_ASSIGN(const UnitGradient second, ComputeAt(model_, weights, task));
     for (size_t c = 0; c < static_cast<size_t>(layout.channels); ++c) {
       EXPECT_NEAR(
           whole.gradient.Find(name)->f32()[c],
