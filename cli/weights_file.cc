@@ -118,10 +118,16 @@ std::optional<ModelConfig> NamedModel(absl::string_view bytes) {
   return model;
 }
 
+// `named` if these can be its weights, or else what the shapes say.
+absl::StatusOr<ModelConfig> NamedOrOfShapes(const TensorBundle& weights,
+                                            const std::optional<ModelConfig>& named) {
+  if (named.has_value() && IsOf(weights, *named)) return *named;
+  return ModelOfShapes(weights);
+}
+
 // What a generator alone lacks, if it is known what that is.
 void AddDiscriminator(const std::optional<ModelConfig>& named, TensorBundle& weights) {
-  const absl::StatusOr<ModelConfig> model =
-      named.has_value() && IsOf(weights, *named) ? *named : ModelOfShapes(weights);
+  const absl::StatusOr<ModelConfig> model = NamedOrOfShapes(weights, named);
   if (!model.ok()) return;
   const TensorBundle initial = InitialWeights(*model, 0);
   for (const Tensor& tensor : initial.tensors()) {
@@ -154,9 +160,7 @@ TensorBundle WeightsAmong(TensorBundle bundle, const std::optional<ModelConfig>&
 
 absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights,
                                     const std::optional<ModelConfig>& named) {
-  if (named.has_value() && IsOf(weights, *named)) return *named;
-
-  GANNET_ASSIGN_OR_RETURN(const ModelConfig model, ModelOfShapes(weights));
+  GANNET_ASSIGN_OR_RETURN(const ModelConfig model, NamedOrOfShapes(weights, named));
   GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
   return model;
 }

@@ -1,9 +1,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/store/testing/pg_fixture.h"
@@ -34,14 +35,13 @@ class PgLostClaimTest : public ::testing::Test {
 
   // Connections that the crash cut are replaced at their next use.
   void WaitUntilItAnswers() {
-    for (int i = 0; i < 100; ++i) {
-      if (backend_.exchange().Heartbeat(bob_, run_, {}).ok() &&
-          backend_.store().GetRunStatus(run_).ok()) {
-        return;
-      }
-      absl::SleepFor(absl::Milliseconds(50));
-    }
-    FAIL() << "the database does not answer again";
+    RealClock clock;
+    const absl::Duration limit = clock.Steady() + absl::Minutes(1);
+    const auto answers = [this] {
+      return backend_.exchange().Heartbeat(bob_, run_, {}).ok() &&
+             backend_.store().GetRunStatus(run_).ok();
+    };
+    while (!answers()) ASSERT_LT(clock.Steady(), limit) << "the database does not answer again";
   }
 
   // A unit that Ada has claimed, and of which the database knows nothing.
