@@ -14,9 +14,11 @@
 #include "cli/cli_state.h"
 #include "cli/round_history.h"
 #include "libs/base/atomic_file.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/checkpoint/weights_metadata.h"
+#include "libs/exchange/validation.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
@@ -115,6 +117,9 @@ absl::StatusOr<Checkpoint> ReadRun(Store& store, const std::string& name) {
   const int64_t last = snapshot.version.value() + 2;
   std::erase_if(archive.changes,
                 [&](const SettingsChange& change) { return change.round.value() > last; });
+  if (status.state == RunState::kPaused) {
+    archive.pause_reason = Printable(status.state_reason, kMaxReasonChars);
+  }
   GANNET_ASSIGN_OR_RETURN(archive.workers, ReadWorkers(store, status.run, snapshot.version));
   const RunConfig config =
       ConfigOf(archive.created_config, archive.changes, Round(snapshot.version.value() + 1));
@@ -185,7 +190,8 @@ int Import(const CliState& cli, const Options& options) {
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(options.file);
   if (!checkpoint.ok()) {
-    return Fail(checkpoint.status(), "Name a file of gannet export, or a checkpoint.");
+    Fail(checkpoint.status(), "Name a file of gannet export, or a checkpoint.");
+    return kExitUsage;
   }
   const absl::StatusOr<NewRun> run = RunFromArchive(*checkpoint, options.run, options.rounds);
   if (!run.ok()) return Fail(run.status(), "A finished run goes on with --rounds MORE.");
@@ -199,6 +205,7 @@ int Import(const CliState& cli, const Options& options) {
   const RunConfig& last = run->changes.empty() ? run->config : run->changes.back().config;
   std::cout << "Run " << last.name << " stands at " << checkpoint->version.value() << " of "
             << last.round_count << " rounds. A coordinator with its settings goes on with it.\n";
+  if (run->pause_reason.has_value()) std::cout << "It is paused, as it was: gannet resume.\n";
   return kExitOk;
 }
 

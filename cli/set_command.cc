@@ -98,10 +98,19 @@ int RunSet(const AdminConnection& admin, const Options& options) {
                   "Nothing was changed. For example: gannet set training.learning_rate=1e-4");
     }
   }
-  const std::string difference = DescribeDifference(report->next_config, run);
   const absl::StatusOr<Round> round = admin.client->ChangeSettings(run, options.reason);
   if (!round.ok()) return FailAdmin(round.status(), admin.address);
-  std::cout << "From round " << round->value() << " on: " << difference << ".\n";
+  // Leases and spares are always given by the settings set last (docs/training.md).
+  RunConfig at_once = report->next_config;
+  at_once.lease = run.lease;
+  at_once.policy.spare_after = run.policy.spare_after;
+  if (at_once != report->next_config) {
+    std::cout << "From now on: " << DescribeDifference(report->next_config, at_once) << ".\n";
+  }
+  if (at_once != run) {
+    std::cout << "From round " << round->value() << " on: " << DescribeDifference(at_once, run)
+              << ".\n";
+  }
   return kExitOk;
 }
 

@@ -243,6 +243,7 @@ absl::StatusOr<NewRun> RunFromArchive(const Checkpoint& checkpoint, const std::s
   run.changes = checkpoint.archive->changes;
   for (SettingsChange& change : run.changes) change.config = renamed(change.config);
   run.workers = checkpoint.archive->workers;
+  run.pause_reason = checkpoint.archive->pause_reason;
   return run;
 }
 

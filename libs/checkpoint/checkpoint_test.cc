@@ -113,6 +113,7 @@ Checkpoint MakeArchive() {
   record.summary.last_seen = absl::FromUnixMicros(1'700'000'000'123'456);
   record.secret_sha256 = Sha256("secret");
   record.incarnation = Incarnation(3);
+  archive.pause_reason = "lunch";
   return checkpoint;
 }
 
@@ -126,6 +127,7 @@ TEST(CheckpointTest, AnArchiveReadsBackWithChangesAndWorkers) {
   EXPECT_EQ(back.archive->changes, checkpoint.archive->changes);
   ASSERT_EQ(back.archive->workers.size(), 1u);
   EXPECT_EQ(back.archive->workers[0], checkpoint.archive->workers[0]);
+  EXPECT_EQ(back.archive->pause_reason, "lunch");
 }
 
 TEST(CheckpointTest, ARunFromAnArchiveHasItsPast) {

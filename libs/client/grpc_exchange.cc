@@ -75,13 +75,11 @@ absl::StatusOr<ClaimResult> GrpcExchange::Claim(const ClaimRequest& request) {
   return Received(FromProto(response));
 }
 
-absl::StatusOr<Payload> GrpcExchange::FetchWeights(const WorkerIdentity& worker, RunId run,
-                                                   WeightsVersion version) {
-  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(worker, run, version));
+absl::StatusOr<Payload> GrpcExchange::FetchWeights(const FetchWeightsRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(request));
   grpc::ClientContext context;
   SetDeadline(context, options_.transfer_limit);
-  const auto stream = stubs_->bulk->FetchWeights(
-      &context, ToProto(FetchWeightsCall{.worker = worker, .run = run, .version = version}));
+  const auto stream = stubs_->bulk->FetchWeights(&context, ToProto(request));
   // What was received is only looked at once the stream has ended well: a stream cut off by an
   // error tells that error.
   auto finish = [&]() -> absl::Status { return ToStatus(stream->Finish()); };
@@ -126,7 +124,8 @@ absl::StatusOr<Payload> GrpcExchange::FetchWeights(const WorkerIdentity& worker,
   std::string sha256 = hasher.Finish();
   if (sha256 != header->sha256) {
     return absl::DataLossError(absl::StrCat("weights do not match their checksum: version ",
-                                            version.value(), " of run ", run.value()));
+                                            request.version.value(), " of run ",
+                                            request.run.value()));
   }
   return Payload::FromHashed(header->codec, std::move(bytes), std::move(sha256));
 }

@@ -23,9 +23,9 @@ inline constexpr absl::Duration kMaxClaimWait = absl::Seconds(30);
 
 // Who calls. Chosen by the worker (see docs/adr/0002-worker-identity.md).
 struct WorkerIdentity {
-  WorkerId id;         // 32 hexadecimal digits
-  std::string secret;  // 64 hexadecimal digits; only its SHA-256 is stored
-  Incarnation incarnation;
+  WorkerId id;              // 32 hexadecimal digits
+  std::string secret;       // 64 hexadecimal digits; only its SHA-256 is stored
+  Incarnation incarnation;  // of this start of the process; above those of the starts before
 };
 
 struct JoinRequest {
@@ -51,6 +51,7 @@ struct WorkUnit {
   Round round;
   Slot slot;
   WeightsVersion weights_version;
+  std::string weights_sha256;  // 32 raw bytes; empty from a gateway of before
   std::vector<int64_t> image_indices;
   int micro_batch = 0;
   uint64_t seed = 0;
@@ -69,6 +70,14 @@ struct ClaimRequest {
 struct ClaimResult {
   std::optional<WorkUnit> unit;
   RunState state = RunState::kRunning;
+};
+
+// Asks for published weights.
+struct FetchWeightsRequest {
+  WorkerIdentity worker;
+  RunId run;
+  WeightsVersion version;
+  std::string sha256 = {};  // 32 raw bytes: these and no others; empty: whichever have that number
 };
 
 // What was hashed on this side of the wire, so that nobody hashes the same 25 MB twice.
@@ -138,8 +147,11 @@ struct HeartbeatResult {
 // Errors of every call, in the order in which they are checked:
 //   INVALID_ARGUMENT    - malformed; every backend asks validation.h, before it looks at anything;
 //   NOT_FOUND           - no such run;
-//   UNAUTHENTICATED     - the worker is unknown in this run, or its secret wrong;
-//   FAILED_PRECONDITION - the incarnation is not the current one: the caller must end;
+//   UNAUTHENTICATED     - the worker is unknown in this run, or its secret wrong, or its
+//   incarnation
+//                         above the current one: it has not joined, as far as the database knows
+//                         (which may have gone back);
+//   FAILED_PRECONDITION - the incarnation is below the current one: the caller must end;
 //   then those of the call itself. UNAVAILABLE at any point - the backend cannot be reached: repeat
 //   with back-off (every call is idempotent).
 //
@@ -186,17 +198,17 @@ class Exchange {
   virtual absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) = 0;
 
   // The published weights of a version (codec kFp32, layout WeightsSpec).
-  // Returns: NOT_FOUND - not kept (any more), or not published yet.
-  virtual absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
-                                               WeightsVersion version) = 0;
+  // Returns: NOT_FOUND - not kept (any more), not published yet, or others than those asked for.
+  virtual absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) = 0;
 
   // Hands in a gradient; see ClassifySubmit for outcomes and errors. A kept one makes its unit done
   // and credits the worker with a unit and its images. Accepted while paused, too.
   // Returns: INVALID_ARGUMENT - a statistic is not finite, the codec is unknown or the payload
   // empty; DATA_LOSS - the bytes do not match their checksum (both before anything is looked up);
-  // NOT_FOUND
-  // - no such unit; INVALID_ARGUMENT - image_count or micro_batch_count is not the unit's; then as
-  // ClassifySubmit. Backends do not decode the payload: the gateway and the coordinator do.
+  // NOT_FOUND - no such unit (any more: a database that has gone back knows nothing of the last
+  // ones, and never gives their ids again); INVALID_ARGUMENT - image_count or micro_batch_count is
+  // not the unit's; then as ClassifySubmit. Backends do not decode the payload: the gateway and the
+  // coordinator do.
   virtual absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) = 0;
 
   // Renews the leases of `held` (see DecideRenewal) to a whole lease from now and records the sign

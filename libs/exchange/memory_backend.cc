@@ -222,6 +222,10 @@ struct MemoryBackend::State {
       return absl::UnauthenticatedError(
           absl::StrCat("the secret is not this worker's: ", identity.id.value()));
     }
+    if (worker.incarnation < identity.incarnation) {
+      return absl::UnauthenticatedError(absl::StrCat(
+          "this start of the worker is unknown in this run, join it first: ", identity.id.value()));
+    }
     if (worker.incarnation != identity.incarnation) {
       return absl::FailedPreconditionError(
           absl::StrCat("a newer start of this worker has taken over, end this one: current ",
@@ -407,6 +411,7 @@ struct MemoryBackend::State {
     work.round = unit.round;
     work.slot = unit.slot;
     work.weights_version = WeightsVersion(unit.round.value() - 1);
+    work.weights_sha256 = run.weights.at(work.weights_version).payload.sha256;
     work.image_indices = unit.image_indices;
     work.micro_batch = run.config.micro_batch;
     work.seed = run.config.seed;
@@ -535,18 +540,22 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     }
   }
 
-  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
-                                       WeightsVersion version) override {
-    GANNET_RETURN_IF_ERROR(ValidateFetchWeights(worker, run, version));
+  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
+    GANNET_RETURN_IF_ERROR(ValidateFetchWeights(request));
     MutexLock lock(state_.mu);
-    GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(worker, run));
-    const auto found = seat.run.weights.find(version);
+    GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(request.worker, request.run));
+    const auto found = seat.run.weights.find(request.version);
     if (found == seat.run.weights.end()) {
       return absl::NotFoundError(
           absl::StrCat("weights of this version are not kept, fetch the current ones: current ",
-                       seat.run.version.value(), ", got ", version.value()));
+                       seat.run.version.value(), ", got ", request.version.value()));
     }
-    return found->second.payload;
+    const Payload& weights = found->second.payload;
+    if (!request.sha256.empty() && request.sha256 != weights.sha256) {
+      return absl::NotFoundError(absl::StrCat(
+          "other weights have this version, claim again: version ", request.version.value()));
+    }
+    return weights;
   }
 
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
@@ -677,6 +686,10 @@ class MemoryBackend::MemoryStore final : public Store {
     run->weights[run->version].payload = request.weights;
     run->adam_state = request.adam_state;
     run->changes = request.changes;
+    if (request.pause_reason.has_value()) {
+      run->state = RunState::kPaused;
+      run->state_reason = *request.pause_reason;
+    }
     for (const WorkerRecord& record : request.workers) {
       const WorkerSummary& summary = record.summary;
       run->workers[summary.worker] = {.secret_sha256 = record.secret_sha256,
@@ -829,8 +842,10 @@ class MemoryBackend::MemoryStore final : public Store {
     for (const UnitId id : request.consumed) {
       const Unit* unit = run->FindUnit(id);
       if (unit == nullptr || unit->round != run->open_round() || unit->state != UnitState::kDone) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("consumed names a unit without a gradient of this round: ", id.value()));
+        return absl::AbortedError(
+            absl::StrCat("consumed names a unit without a gradient of this round, read the run "
+                         "again: ",
+                         id.value()));
       }
     }
 
@@ -933,8 +948,12 @@ class MemoryBackend::MemoryStore final : public Store {
     GANNET_ASSIGN_OR_RETURN(
         RunConfig changed,
         ChangeConfig(run->ConfigOf(run->open_round()), run->ConfigOf(from), config, from.value()));
-    if (run->settings_round() == from) run->changes.pop_back();
-    run->changes.push_back({from, std::move(changed), reason});
+    std::string reasons = reason;
+    if (run->settings_round() == from) {
+      reasons = JoinReasons(run->changes.back().reason, reason);
+      run->changes.pop_back();
+    }
+    run->changes.push_back({from, std::move(changed), std::move(reasons)});
     run->settings_version += 1;
     run->changes_signal.Notify();
     return from;

@@ -21,7 +21,7 @@ TEST(MemoryBackendTest, PayloadsAreSharedNotCopied) {
   ASSERT_OK(backend.exchange().Join(TestJoin(TestWorker(1), config)));
 
   ASSERT_OK_AND_ASSIGN(const Payload weights,
-                       backend.exchange().FetchWeights(TestWorker(1), id, WeightsVersion(0)));
+                       backend.exchange().FetchWeights({TestWorker(1), id, WeightsVersion(0)}));
 
   EXPECT_EQ(weights.bytes.get(), run.weights.bytes.get());
 }

@@ -243,6 +243,8 @@ v1::RunArchive ToProto(const RunArchive& archive) {
     out.set_secret_sha256(record.secret_sha256);
     out.set_incarnation(record.incarnation.value());
   }
+  proto.set_paused(archive.pause_reason.has_value());
+  proto.set_pause_reason(archive.pause_reason.value_or(""));
   return proto;
 }
 
@@ -265,6 +267,8 @@ absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto) {
     record.secret_sha256 = in.secret_sha256();
     record.incarnation = Incarnation(in.incarnation());
   }
+  GANNET_RETURN_IF_ERROR(ValidateReason(proto.pause_reason()));
+  if (proto.paused()) archive.pause_reason = proto.pause_reason();
   return archive;
 }
 
@@ -387,6 +391,7 @@ v1::WorkUnit ToProto(const WorkUnit& unit) {
   proto.set_round(unit.round.value());
   proto.set_slot(unit.slot.value());
   proto.set_weights_version(unit.weights_version.value());
+  proto.set_weights_sha256(unit.weights_sha256);
   for (const int64_t index : unit.image_indices) proto.add_image_indices(index);
   proto.set_micro_batch(unit.micro_batch);
   proto.set_seed(unit.seed);
@@ -401,6 +406,7 @@ absl::StatusOr<WorkUnit> FromProto(const v1::WorkUnit& proto) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.round", 1, proto.round()));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.slot", 0, proto.slot()));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.weights_version", 0, proto.weights_version()));
+  GANNET_RETURN_IF_ERROR(ValidateWeightsSha256("unit.weights_sha256", proto.weights_sha256()));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.micro_batch", 1, proto.micro_batch()));
   if (proto.image_indices().empty()) return Invalid("unit.image_indices must not be empty");
   for (const int64_t index : proto.image_indices()) {
@@ -413,6 +419,7 @@ absl::StatusOr<WorkUnit> FromProto(const v1::WorkUnit& proto) {
   unit.round = Round(proto.round());
   unit.slot = Slot(proto.slot());
   unit.weights_version = WeightsVersion(proto.weights_version());
+  unit.weights_sha256 = proto.weights_sha256();
   unit.image_indices.assign(proto.image_indices().begin(), proto.image_indices().end());
   unit.micro_batch = proto.micro_batch();
   unit.seed = proto.seed();
@@ -529,21 +536,23 @@ absl::StatusOr<ClaimResult> FromProto(const v1::ClaimResponse& proto) {
   return result;
 }
 
-v1::FetchWeightsRequest ToProto(const FetchWeightsCall& call) {
+v1::FetchWeightsRequest ToProto(const FetchWeightsRequest& request) {
   v1::FetchWeightsRequest proto;
-  *proto.mutable_worker() = ToProto(call.worker);
-  proto.set_run_id(call.run.value());
-  proto.set_weights_version(call.version.value());
+  *proto.mutable_worker() = ToProto(request.worker);
+  proto.set_run_id(request.run.value());
+  proto.set_weights_version(request.version.value());
+  proto.set_weights_sha256(request.sha256);
   return proto;
 }
 
-absl::StatusOr<FetchWeightsCall> FromProto(const v1::FetchWeightsRequest& proto) {
-  FetchWeightsCall call;
-  GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
-  call.run = RunId(proto.run_id());
-  call.version = WeightsVersion(proto.weights_version());
-  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(call.worker, call.run, call.version));
-  return call;
+absl::StatusOr<FetchWeightsRequest> FromProto(const v1::FetchWeightsRequest& proto) {
+  FetchWeightsRequest request;
+  GANNET_ASSIGN_OR_RETURN(request.worker, FromProto(proto.worker()));
+  request.run = RunId(proto.run_id());
+  request.version = WeightsVersion(proto.weights_version());
+  request.sha256 = proto.weights_sha256();
+  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(request));
+  return request;
 }
 
 v1::PayloadHeader PayloadHeaderOf(const Payload& payload) {

@@ -83,13 +83,8 @@ v1::ClaimResponse ToProto(const ClaimResult& result);
 absl::StatusOr<ClaimResult> FromProto(const v1::ClaimResponse& proto);
 
 // FetchWeights.
-struct FetchWeightsCall {
-  WorkerIdentity worker;
-  RunId run;
-  WeightsVersion version;
-};
-v1::FetchWeightsRequest ToProto(const FetchWeightsCall& call);
-absl::StatusOr<FetchWeightsCall> FromProto(const v1::FetchWeightsRequest& proto);
+v1::FetchWeightsRequest ToProto(const FetchWeightsRequest& request);
+absl::StatusOr<FetchWeightsRequest> FromProto(const v1::FetchWeightsRequest& proto);
 
 // What announces a payload. The bytes themselves travel in chunks.
 struct PayloadAnnouncement {

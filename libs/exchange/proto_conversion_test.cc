@@ -65,6 +65,7 @@ WorkUnit SomeUnit() {
   unit.round = Round(7);
   unit.slot = Slot(1);
   unit.weights_version = WeightsVersion(6);
+  unit.weights_sha256 = std::string(32, '\xff');
   unit.image_indices = {5, 0, int64_t{1} << 40};
   unit.micro_batch = 2;
   unit.seed = std::numeric_limits<uint64_t>::max();
@@ -206,6 +207,7 @@ TEST(ProtoConversionTest, FlawsOfAWorkUnitAreNamed) {
           {"unit.round", [](auto& p) { p.set_round(0); }},
           {"unit.slot", [](auto& p) { p.set_slot(-1); }},
           {"unit.weights_version", [](auto& p) { p.set_weights_version(-1); }},
+          {"unit.weights_sha256", [](auto& p) { p.set_weights_sha256("short"); }},
           {"unit.micro_batch", [](auto& p) { p.set_micro_batch(0); }},
           {"unit.image_indices", [](auto& p) { p.clear_image_indices(); }},
           {"unit.image_indices", [](auto& p) { p.set_image_indices(0, -1); }},
@@ -361,16 +363,19 @@ TEST(ProtoConversionTest, AnswersToClaimComeBackAsTheyWere) {
 }
 
 TEST(ProtoConversionTest, FetchesOfWeightsComeBackAsTheyWere) {
-  const FetchWeightsCall call{TestWorker(1), RunId(2), WeightsVersion(0)};
-  ASSERT_OK_AND_ASSIGN(const FetchWeightsCall back, FromProto(ToProto(call)));
-  ExpectSameWorker(back.worker, call.worker);
-  EXPECT_EQ(back.run, call.run);
-  EXPECT_EQ(back.version, call.version);
+  const FetchWeightsRequest request{TestWorker(1), RunId(2), WeightsVersion(0),
+                                    std::string(32, 'w')};
+  ASSERT_OK_AND_ASSIGN(const FetchWeightsRequest back, FromProto(ToProto(request)));
+  ExpectSameWorker(back.worker, request.worker);
+  EXPECT_EQ(back.run, request.run);
+  EXPECT_EQ(back.version, request.version);
+  EXPECT_EQ(back.sha256, request.sha256);
   ExpectFlawsRefused<v1::FetchWeightsRequest>(
-      ToProto(call), {
-                         {"run_id", [](auto& p) { p.set_run_id(-1); }},
-                         {"weights_version", [](auto& p) { p.set_weights_version(-1); }},
-                     });
+      ToProto(request), {
+                            {"run_id", [](auto& p) { p.set_run_id(-1); }},
+                            {"weights_version", [](auto& p) { p.set_weights_version(-1); }},
+                            {"weights_sha256", [](auto& p) { p.set_weights_sha256("short"); }},
+                        });
 }
 
 TEST(ProtoConversionTest, SubmissionsAreAnnouncedAsTheyAre) {

@@ -35,9 +35,8 @@ class UnfencedExchange final : public Exchange {
     return result;
   }
 
-  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
-                                       WeightsVersion version) override {
-    return inner_.FetchWeights(worker, run, version);
+  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
+    return inner_.FetchWeights(request);
   }
 
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {

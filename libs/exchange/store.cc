@@ -1,6 +1,8 @@
 #include "libs/exchange/store.h"
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/printable.h"
+#include "libs/exchange/validation.h"
 
 namespace gannet {
 
@@ -11,6 +13,11 @@ const RunConfig& ConfigOf(const RunConfig& created, const std::vector<SettingsCh
     if (change.round <= round) found = &change.config;
   }
   return *found;
+}
+
+std::string JoinReasons(const std::string& first, const std::string& second) {
+  if (first.empty() || second.empty()) return first.empty() ? second : first;
+  return Printable(absl::StrCat(first, "; ", second), kMaxReasonChars);
 }
 
 std::string FailedUnitReason(Round round, Slot slot, int failures, const std::string& reason) {

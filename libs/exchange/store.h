@@ -134,7 +134,11 @@ struct RunArchive {
   RunConfig created_config;
   std::vector<SettingsChange> changes;  // by round; the last one may not hold yet
   std::vector<WorkerRecord> workers;
+  std::optional<std::string> pause_reason = {};  // set: it was paused
 };
+
+// The reasons of two changes from the same round on: "FIRST; SECOND", at most kMaxReasonChars.
+std::string JoinReasons(const std::string& first, const std::string& second);
 
 // The settings that hold in `round` when those were created with and changed.
 const RunConfig& ConfigOf(const RunConfig& created, const std::vector<SettingsChange>& changes,
@@ -153,6 +157,7 @@ struct NewRun {
   // planned with those that hold), and workers that have joined it.
   std::vector<SettingsChange> changes;
   std::vector<WorkerRecord> workers;
+  std::optional<std::string> pause_reason;  // set: it begins paused
 };
 
 struct PublishRequest {
@@ -238,8 +243,8 @@ class Store {
   // next units; open units of the published round are closed, gradients of it that were not
   // consumed count as wasted; the run becomes finished when asked (also a paused one). Checked in
   // this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version is not the expected
-  // one, or the settings have been changed since `settings_version`; INVALID_ARGUMENT - `consumed`
-  // names a unit that is not a done one of this round.
+  // one, or the settings have been changed since `settings_version`, or `consumed` names a unit
+  // that is not a done one of this round (any more).
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 
   // Fenced. Returns every unit to ready whose lease has run out. The number returned.

@@ -135,9 +135,10 @@ absl::Status ValidateClaim(const ClaimRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status ValidateFetchWeights(const WorkerIdentity& worker, RunId run, WeightsVersion version) {
-  GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(worker, run));
-  return ValidateAtLeast("weights_version", 0, version.value());
+absl::Status ValidateFetchWeights(const FetchWeightsRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(request.worker, request.run));
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("weights_version", 0, request.version.value()));
+  return ValidateWeightsSha256("weights_sha256", request.sha256);
 }
 
 absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, RunId run, UnitId unit,
@@ -274,6 +275,7 @@ absl::Status ValidateNewRun(const NewRun& run) {
   }
   GANNET_RETURN_IF_ERROR(ValidateChanges(run));
   GANNET_RETURN_IF_ERROR(ValidateWorkers(run.workers));
+  if (run.pause_reason.has_value()) GANNET_RETURN_IF_ERROR(ValidateReason(*run.pause_reason));
   if (run.units.empty()) return Invalid("units must not be empty");
   GANNET_RETURN_IF_ERROR(ValidateUnits("units", run.units));
   GANNET_RETURN_IF_ERROR(ValidatePayload("weights", run.weights));
@@ -342,6 +344,11 @@ absl::Status ValidateListWorkers(const WorkerId& after, int limit) {
     return Invalid("after must be empty or 32 lower-case hexadecimal digits");
   }
   return ValidateListRounds(Round(0), limit);
+}
+
+absl::Status ValidateWeightsSha256(const char* field, const std::string& sha256) {
+  if (sha256.empty() || sha256.size() == 32) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, " must have 32 bytes or none, got ", sha256.size()));
 }
 
 absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256) {

@@ -37,7 +37,7 @@ absl::Status ValidateFingerprint(const DataFingerprint& data);
 // Also FAILED_PRECONDITION - the protocol version is below kMinProtocolVersion.
 absl::Status ValidateJoin(const JoinRequest& request);
 absl::Status ValidateClaim(const ClaimRequest& request);
-absl::Status ValidateFetchWeights(const WorkerIdentity& worker, RunId run, WeightsVersion version);
+absl::Status ValidateFetchWeights(const FetchWeightsRequest& request);
 // Everything but the payload: what a gateway checks before it reads the body.
 absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, RunId run, UnitId unit,
                                   Attempt attempt, const GradientStats& stats);
@@ -68,6 +68,8 @@ absl::Status ValidateListWorkers(const WorkerId& after, int limit);
 absl::Status ValidateAtLeast(const char* field, int64_t least, int64_t value);
 absl::Status ValidateFinite(const char* field, double value);
 absl::Status ValidateStats(const GradientStats& stats);
+// 32 bytes, or none: not known.
+absl::Status ValidateWeightsSha256(const char* field, const std::string& sha256);
 absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256);
 // Codec, checksum's length, bytes present and intact (DATA_LOSS).
 absl::Status ValidatePayload(const char* field, const Payload& payload);

@@ -198,7 +198,7 @@ TEST_F(PgBackendTest, TheBackendFollowsTheDatabaseThroughARestart) {
   ASSERT_OK_AND_ASSIGN(const RunId run, backend->store().CreateRun(TestNewRun(config)));
   const WorkerIdentity worker = TestWorker(1);
   ASSERT_OK(backend->exchange().Join(TestJoin(worker, config)));
-  ASSERT_OK(backend->exchange().FetchWeights(worker, run, WeightsVersion(0)));
+  ASSERT_OK(backend->exchange().FetchWeights({worker, run, WeightsVersion(0)}));
 
   server_.Stop(TestPostgres::StopMode::kImmediate);
 
@@ -206,7 +206,7 @@ TEST_F(PgBackendTest, TheBackendFollowsTheDatabaseThroughARestart) {
   EXPECT_THAT(backend->store().GetRunStatus(run), StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(backend->exchange().Claim({worker, run, RandomHex(16), absl::ZeroDuration()}),
               StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(backend->exchange().FetchWeights(worker, run, WeightsVersion(0)),
+  EXPECT_THAT(backend->exchange().FetchWeights({worker, run, WeightsVersion(0)}),
               StatusIs(absl::StatusCode::kUnavailable));
 
   server_.Start();

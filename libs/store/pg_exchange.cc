@@ -21,13 +21,14 @@ constexpr SqlStatement kJoin = {
 
 constexpr SqlStatement kClaim = {
     "claim",
-    "SELECT run_state, unit_id, attempt, round, slot, image_indices, micro_batch, seed, lease_us "
+    "SELECT run_state, unit_id, attempt, round, slot, image_indices, micro_batch, seed, lease_us, "
+    "weights_sha256 "
     "FROM gannet.claim_unit($1, $2, $3::bigint, $4::bigint, $5)"};
 
 constexpr SqlStatement kOpenWeights = {
     "open_weights",
     "SELECT codec, sha256, payload_bytes "
-    "FROM gannet.open_weights($1, $2, $3::bigint, $4::bigint, $5::bigint)",
+    "FROM gannet.open_weights($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::bytea)",
     true};
 constexpr SqlStatement kFetchOpenWeights = {"fetch_open_weights", "FETCH ALL FROM weights", true};
 
@@ -182,6 +183,7 @@ absl::StatusOr<ClaimResult> PgExchange::LookForWork(const ClaimRequest& request)
     unit.round = Round(row.Int("round"));
     unit.slot = Slot(static_cast<int32_t>(row.Int("slot")));
     unit.weights_version = WeightsVersion(unit.round.value() - 1);
+    unit.weights_sha256 = row.Bytes("weights_sha256");
     unit.image_indices = row.IntArray("image_indices");
     unit.micro_batch = static_cast<int>(row.Int("micro_batch"));
     unit.seed = row.UInt("seed");
@@ -191,11 +193,10 @@ absl::StatusOr<ClaimResult> PgExchange::LookForWork(const ClaimRequest& request)
   return result;
 }
 
-absl::StatusOr<Payload> PgExchange::FetchWeights(const WorkerIdentity& worker, RunId run,
-                                                 WeightsVersion version) {
-  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(worker, run, version));
-  SqlParams params = IdentityParams(worker);
-  params.Int(run.value()).Int(version.value());
+absl::StatusOr<Payload> PgExchange::FetchWeights(const FetchWeightsRequest& request) {
+  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(request));
+  SqlParams params = IdentityParams(request.worker);
+  params.Int(request.run.value()).Int(request.version.value()).Bytes(request.sha256);
   Payload weights;
   const absl::Status status = bulk_pool_.RunInTransaction(
       "fetch_weights", SqlIsolation::kReadCommitted,

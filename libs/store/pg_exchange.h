@@ -30,8 +30,7 @@ class PgExchange final : public Exchange {
 
   absl::StatusOr<JoinResult> Join(const JoinRequest& request) override;
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
-  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
-                                       WeightsVersion version) override;
+  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override;
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override;
   absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
                                             const std::vector<UnitProgress>& held) override;

@@ -98,7 +98,7 @@ TEST_F(PgHostileWorkerTest, NobodyActsForAnotherWorkerByLeavingTheSecretOut) {
            absl::StrCat("fail_unit(", Impostor(), ", ", run, ", ", unit, ", 1, 'x')"),
            absl::StrCat("heartbeat(", Impostor(), ", ", run, ", '{}', '{}', '{}')"),
            absl::StrCat("claim_unit(", Impostor(), ", ", run, ", repeat('a', 32))"),
-           absl::StrCat("open_weights(", Impostor(), ", ", run, ", 0)"),
+           absl::StrCat("open_weights(", Impostor(), ", ", run, ", 0, '')"),
            absl::StrCat("check_submission(", Impostor(), ", ", run, ", ", unit,
                         ", 1, 4, 2, sha256('abc'))"),
            absl::StrCat("stage_gradient(", Impostor(), ", ", run, ", ", unit, ", 1, 0, 'abc')"),

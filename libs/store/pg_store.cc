@@ -368,9 +368,11 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
         SqlRow row(rows, 0);
         run = RunId(row.Int("run_id"));
         GANNET_RETURN_IF_ERROR(row.status());
-        if (!request.changes.empty() || !request.workers.empty()) {
+        if (!request.changes.empty() || !request.workers.empty() ||
+            request.pause_reason.has_value()) {
           SqlParams restore = RunParams(run);
-          restore.Text(RunArchiveToJson({request.config, request.changes, request.workers}));
+          restore.Text(RunArchiveToJson(
+              {request.config, request.changes, request.workers, request.pause_reason}));
           GANNET_RETURN_IF_ERROR(transaction.Execute(kRestoreRun, restore).status());
         }
         GANNET_RETURN_IF_ERROR(WriteBlobRows(transaction, kCopyWeights, run,

@@ -163,6 +163,13 @@ absl::Status LeaderTerm::RunRound() {
     metrics_.units_leased.Set(progress.leased);
     metrics_.units_done.Set(static_cast<double>(progress.gradients.size()));
     metrics_.units_failed.Set(progress.failed);
+    if (!collector_->StillHas(progress)) {
+      log_.Warning(
+          "the database has gone back: gradients that were there are gone, the round is "
+          "collected anew",
+          {{"round", round.value()}});
+      collector_->Begin(round, config_.units_per_round);
+    }
     GANNET_RETURN_IF_ERROR(collector_->Take(progress));
     if (collector_->complete()) break;
     if (MayEndEarly(progress)) {
@@ -337,6 +344,13 @@ absl::Status LeaderTerm::Publish(const PublishRequest& request) {
         return absl::OkStatus();
       }
       return absl::AbortedError("somebody else has published meanwhile");
+    }
+    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress,
+                            patience_.CallFor("look at the round", [&] {
+                              return store_.GetRoundProgress(run_, request.summary.round);
+                            }));
+    if (!collector_->StillHas(progress)) {
+      return absl::AbortedError("the database has gone back: gradients that were folded are gone");
     }
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
   }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/hex.h"
@@ -41,6 +42,18 @@ void RoundCollector::Begin(Round round, int unit_count) {
 }
 
 bool RoundCollector::complete() const { return next_slot_ == unit_count_; }
+
+bool RoundCollector::StillHas(const RoundProgress& progress) const {
+  std::map<Slot, const GradientInfo*> stored;
+  for (const GradientInfo& info : progress.gradients) stored[info.slot] = &info;
+  const auto has = [&](const GradientInfo& taken) {
+    const auto found = stored.find(taken.slot);
+    return found != stored.end() && found->second->unit == taken.unit &&
+           found->second->attempt == taken.attempt && found->second->sha256 == taken.sha256;
+  };
+  return absl::c_all_of(folded_, has) &&
+         absl::c_all_of(held_, [&](const auto& item) { return has(item.second.info); });
+}
 
 absl::Status RoundCollector::Take(const RoundProgress& progress) {
   for (const GradientInfo& info : progress.gradients) {

@@ -42,6 +42,10 @@ class RoundCollector {
   // Starts a round of so many units and forgets the one before.
   void Begin(Round round, int unit_count);
 
+  // Whether everything taken is still there as it was taken. False when the database has gone back:
+  // then Begin anew.
+  bool StillHas(const RoundProgress& progress) const;
+
   // Takes what has arrived, as the store tells it.
   // Returns: FAILED_PRECONDITION - no longer the leader; CANCELLED; other errors of the store.
   absl::Status Take(const RoundProgress& progress);

@@ -57,6 +57,28 @@ class RoundCollectorTest : public ::testing::Test {
   std::optional<RoundCollector> collector_;
 };
 
+TEST_F(RoundCollectorTest, NoticesThatADatabaseHasGoneBack) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (const size_t slot : {0u, 2u}) ASSERT_OK(workers_->Submit(units[slot]));
+  ASSERT_OK(Look());
+  ASSERT_OK_AND_ASSIGN(const RoundProgress now, store_.GetRoundProgress(run_, Round(1)));
+  ASSERT_TRUE(collector_->StillHas(now));
+
+  for (const size_t i : {0u, 1u}) {  // one that is folded, one that waits for a lower slot
+    RoundProgress gone = now;
+    gone.gradients.erase(gone.gradients.begin() + static_cast<ptrdiff_t>(i));
+    EXPECT_FALSE(collector_->StillHas(gone));
+    RoundProgress other_unit = now;
+    other_unit.gradients[i].unit = UnitId(1 << 20);
+    EXPECT_FALSE(collector_->StillHas(other_unit));
+    RoundProgress other_bytes = now;
+    other_bytes.gradients[i].sha256 = std::string(32, 'x');
+    EXPECT_FALSE(collector_->StillHas(other_bytes));
+  }
+  collector_->Begin(Round(1), static_cast<int>(units.size()));
+  EXPECT_TRUE(collector_->StillHas({}));
+}
+
 TEST_F(RoundCollectorTest, IsCompleteWithTheLastSlot) {
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
   for (const size_t slot : {2u, 0u}) {

@@ -1,5 +1,6 @@
 #include "services/gateway/gateway_metrics.h"
 
+#include "libs/base/backoff.h"
 #include "libs/base/check.h"
 
 namespace gannet {
@@ -27,7 +28,7 @@ Counter& IdentityChecks(Metrics& metrics, const char* source) {
 
 Counter& Submits(Metrics& metrics, const char* outcome) {
   return metrics.AddCounter("gannet_gateway_submits_total",
-                            "Submissions by outcome; refused ones did not get that far.",
+                            "Submissions by outcome; refused and failed ones did not get that far.",
                             {{"outcome", outcome}});
 }
 
@@ -61,6 +62,7 @@ GatewayMetrics::GatewayMetrics(Metrics& metrics)
       submits_closed(Submits(metrics, "closed")),
       submits_duplicate(Submits(metrics, "duplicate")),
       submits_refused(Submits(metrics, "refused")),
+      submits_failed(Submits(metrics, "failed")),
       submits_unchecked(metrics.AddCounter("gannet_gateway_submits_unchecked_total",
                                            "Submissions passed on without checking names and "
                                            "shapes, because the run's layout was not known.")),
@@ -86,6 +88,10 @@ Counter& GatewayMetrics::SubmitOutcomeCounter(SubmitOutcome outcome) const {
   }
   GANNET_CHECK(false);
   return submits_refused;
+}
+
+Counter& GatewayMetrics::SubmitErrorCounter(const absl::Status& status) const {
+  return IsRetryable(status) || absl::IsCancelled(status) ? submits_failed : submits_refused;
 }
 
 }  // namespace gannet

@@ -15,6 +15,7 @@ struct GatewayMetrics {
 
   // The counter of an outcome of Submit.
   Counter& SubmitOutcomeCounter(SubmitOutcome outcome) const;
+  Counter& SubmitErrorCounter(const absl::Status& status) const;
 
   Gauge& database_up;           // 1 or 0
   Gauge& parked_claims;         // waiting, without a thread or connection
@@ -34,7 +35,8 @@ struct GatewayMetrics {
   Counter& submits_superseded;
   Counter& submits_closed;
   Counter& submits_duplicate;
-  Counter& submits_refused;    // by the gateway or the database, for whatever reason
+  Counter& submits_refused;    // by the gateway or the database: repeating it would not help
+  Counter& submits_failed;     // not received: database away, gateway busy, connection cut
   Counter& submits_unchecked;  // the layout of their run was not known
   Counter& joins_refused;      // for a class code that was wrong or missing
   Counter& uploads_stalled;    // given up because no chunk came

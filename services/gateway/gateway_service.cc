@@ -131,14 +131,14 @@ ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, Done<ClaimResult>
 
 void GatewayService::CancelClaim(ClaimQueue::Ticket ticket) { claims_.Cancel(ticket); }
 
-void GatewayService::FetchWeights(const FetchWeightsCall& call, Wanted wanted,
+void GatewayService::FetchWeights(const FetchWeightsRequest& request, Wanted wanted,
                                   const Done<Payload>& done) {
-  auto get = [this, call, done] {
+  auto get = [this, request, done] {
     weights_.Get(
-        call.run, call.version,
-        [this, call] { return exchange_.FetchWeights(call.worker, call.run, call.version); }, done);
+        {request.run, request.version, request.sha256},
+        [this, request] { return exchange_.FetchWeights(request); }, done);
   };
-  if (identities_.Knows(call.worker, call.run)) {
+  if (identities_.Knows(request.worker, request.run)) {
     metrics_.identity_checks_remembered.Increment();
     get();
     return;
@@ -152,13 +152,13 @@ void GatewayService::FetchWeights(const FetchWeightsCall& call, Wanted wanted,
           done(std::move(identity));
         }
       },
-      [this, call] { return CheckIdentity(call.worker, call.run); });
+      [this, request] { return CheckIdentity(request.worker, request.run); });
 }
 
 void GatewayService::OpenUpload(SubmitAnnouncement announced, Wanted wanted,
                                 Done<std::shared_ptr<Upload>> done) {
   done = [this, done = std::move(done)](absl::StatusOr<std::shared_ptr<Upload>> upload) {
-    if (!upload.ok()) metrics_.submits_refused.Increment();
+    if (!upload.ok()) metrics_.SubmitErrorCounter(upload.status()).Increment();
     done(std::move(upload));
   };
   if (announced.payload.total_bytes > options_.max_payload_bytes) {
@@ -196,7 +196,7 @@ void GatewayService::FinishUpload(std::shared_ptr<Upload> upload, Done<SubmitOut
     if (outcome.ok()) {
       metrics_.SubmitOutcomeCounter(*outcome).Increment();
     } else {
-      metrics_.submits_refused.Increment();
+      metrics_.SubmitErrorCounter(outcome.status()).Increment();
     }
     done(std::move(outcome));
   };

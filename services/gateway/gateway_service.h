@@ -113,7 +113,7 @@ class GatewayService {
 
   // From memory where possible; the worker's identity is checked by the database all the same (see
   // IdentityMemo).
-  void FetchWeights(const FetchWeightsCall& call, Wanted wanted, const Done<Payload>& done);
+  void FetchWeights(const FetchWeightsRequest& request, Wanted wanted, const Done<Payload>& done);
 
   // Opens a submission, or refuses it before its first byte is sent.
   // Returns: INVALID_ARGUMENT - the header is malformed; OUT_OF_RANGE - announced bytes beyond the

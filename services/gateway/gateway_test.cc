@@ -37,11 +37,10 @@ class WatchedExchange final : public ForwardingExchange {
  public:
   using ForwardingExchange::ForwardingExchange;
 
-  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
-                                       WeightsVersion version) override {
+  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
     ++weight_reads;
     if (weights_gate.valid()) weights_gate.wait();
-    return ForwardingExchange::FetchWeights(worker, run, version);
+    return ForwardingExchange::FetchWeights(request);
   }
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
     ++submits;
@@ -329,10 +328,10 @@ TEST_F(GatewayTest, AStaleIncarnationIsRefusedAtOnceAfterANewOneJoinedHere) {
   Start();
   const WorkerIdentity old = Join(1, 1);
   const SubmitRequest request = TestSubmit(config_, old, ClaimUnit(old));
-  ASSERT_OK(client_->FetchWeights(old, run_, version_));
+  ASSERT_OK(client_->FetchWeights({old, run_, version_}));
   Join(1, 2);
 
-  EXPECT_THAT(client_->FetchWeights(old, run_, version_),
+  EXPECT_THAT(client_->FetchWeights({old, run_, version_}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
@@ -465,7 +464,7 @@ TEST_F(GatewayTest, ThirtyWorkersCostOneRead) {
   for (int i = 1; i <= 30; ++i) {
     const WorkerIdentity worker = Join(i);
     workers.emplace_back([this, worker, &intact] {
-      const absl::StatusOr<Payload> weights = client_->FetchWeights(worker, run_, version_);
+      const absl::StatusOr<Payload> weights = client_->FetchWeights({worker, run_, version_});
       if (weights.ok() && weights->IsIntact()) ++intact;
     });
   }
@@ -482,9 +481,9 @@ TEST_F(GatewayTest, ThirtyWorkersCostOneRead) {
 
 TEST_F(GatewayTest, CachedWeightsAreNotForStrangers) {
   Start();
-  ASSERT_OK(client_->FetchWeights(Join(1), run_, version_));
+  ASSERT_OK(client_->FetchWeights({Join(1), run_, version_}));
 
-  EXPECT_THAT(client_->FetchWeights(TestWorker(2), run_, version_),
+  EXPECT_THAT(client_->FetchWeights({TestWorker(2), run_, version_}),
               StatusIs(absl::StatusCode::kUnauthenticated));
 }
 
@@ -496,7 +495,8 @@ TEST_F(GatewayTest, WeightsOfManyChunksArriveIntact) {
   Start();
   ASSERT_OK(client_->Join(TestJoin(TestWorker(1), wide)));
 
-  ASSERT_OK_AND_ASSIGN(const Payload weights, client_->FetchWeights(TestWorker(1), run_, version_));
+  ASSERT_OK_AND_ASSIGN(const Payload weights,
+                       client_->FetchWeights({TestWorker(1), run_, version_}));
 
   EXPECT_GT(weights.bytes->size(), size_t{1} << 20);
   EXPECT_EQ(*weights.bytes, *new_run.weights.bytes);
@@ -528,7 +528,7 @@ TEST_F(GatewayTest, TheClientRefusesWeightsBeyondItsLimit) {
   options.max_weights_bytes = 10;
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<GrpcExchange> small, GrpcExchange::Create(options));
 
-  EXPECT_THAT(small->FetchWeights(Join(1), run_, version_),
+  EXPECT_THAT(small->FetchWeights({Join(1), run_, version_}),
               StatusIs(absl::StatusCode::kOutOfRange));
 }
 
@@ -641,11 +641,11 @@ TEST_F(GatewayTest, AfterTheDatabaseWasAwayNothingIsTakenFromMemory) {
   Start();
   ASSERT_TRUE(AwaitServing(true));
   const WorkerIdentity worker = Join(1);
-  ASSERT_OK(client_->FetchWeights(worker, run_, version_));
+  ASSERT_OK(client_->FetchWeights({worker, run_, version_}));
   database_there_ = false;
   ASSERT_TRUE(AwaitServing(false));
 
-  ASSERT_OK(client_->FetchWeights(worker, run_, version_));
+  ASSERT_OK(client_->FetchWeights({worker, run_, version_}));
 
   EXPECT_EQ(exchange_.weight_reads, 2);
 }
@@ -655,7 +655,7 @@ TEST_F(GatewayTest, WithoutADatabaseCallsAreUnavailableAndHealthSaysSo) {
 
   EXPECT_THAT(client_->Join(TestJoin(TestWorker(1), config_)),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("database")));
-  EXPECT_THAT(client_->FetchWeights(TestWorker(1), run_, version_),
+  EXPECT_THAT(client_->FetchWeights({TestWorker(1), run_, version_}),
               StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), IsOkAndHolds(false));
 }

@@ -91,10 +91,10 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
   explicit FetchWeightsReactor(GatewayMetrics& metrics) : metrics_(metrics) {}
 
   void Start(grpc::CallbackServerContext* context, const absl::StatusOr<GatewayService*>& service,
-             absl::StatusOr<FetchWeightsCall> call) {
+             absl::StatusOr<FetchWeightsRequest> request) {
     if (!service.ok()) return Finish(ToGrpcStatus(service.status()));
-    if (!call.ok()) return Finish(ToGrpcStatus(call.status()));
-    (*service)->FetchWeights(*std::move(call), WantedBy(context),
+    if (!request.ok()) return Finish(ToGrpcStatus(request.status()));
+    (*service)->FetchWeights(*std::move(request), WantedBy(context),
                              [this](absl::StatusOr<Payload> payload) {
                                if (!payload.ok()) return Finish(ToGrpcStatus(payload.status()));
                                payload_ = *std::move(payload);

@@ -19,8 +19,7 @@ int64_t BytesOf(const Payload& payload) { return static_cast<int64_t>(payload.by
 
 }  // namespace
 
-void WeightsCache::Get(RunId run, WeightsVersion version, Load load, const Done& done) {
-  const Key key(run, version);
+void WeightsCache::Get(const Key& key, Load load, const Done& done) {
   std::optional<Payload> found;
   {
     MutexLock lock(mu_);
@@ -93,7 +92,7 @@ void WeightsCache::Keep(const Key& key, const Payload& payload) {
   int versions = 0;
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto current = entry++;
-    if (current->key.first == key.first && ++versions > kMaxVersions) Drop(current);
+    if (current->key.run == key.run && ++versions > kMaxVersions) Drop(current);
   }
   while (bytes_ > max_bytes_) Drop(std::prev(entries_.end()));
 }

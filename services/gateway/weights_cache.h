@@ -3,6 +3,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,13 +23,21 @@ namespace gannet {
 // Of a run it keeps a few versions only: workers ask for the current one, and hardly ever for the
 // one before.
 //
-// Weights of a version never change. A version may be served a little longer than the database
-// keeps it.
+// What has one key never changes: a version's number may come again (a database that has gone
+// back), but then with another checksum. Weights may be served a little longer than the database
+// keeps them.
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: the pool must have stopped before it is destroyed.
 class WeightsCache {
  public:
+  struct Key {
+    RunId run;
+    WeightsVersion version;
+    std::string sha256;  // empty: whichever have that number
+
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
   using Load = std::function<absl::StatusOr<Payload>()>;
   using Done = std::function<void(absl::StatusOr<Payload>)>;
 
@@ -40,13 +49,12 @@ class WeightsCache {
   // asked first) from a thread of the pool. An error that is about the one who loads (its identity)
   // goes to that one only; the next in line loads then. The answer is RESOURCE_EXHAUSTED when the
   // pool's queue is full.
-  void Get(RunId run, WeightsVersion version, Load load, const Done& done);
+  void Get(const Key& key, Load load, const Done& done);
 
   // Forgets everything; reads in progress are answered but not kept.
   void Clear();
 
  private:
-  using Key = std::pair<RunId, WeightsVersion>;
   struct Waiter {
     Load load;
     Done done;

@@ -30,7 +30,7 @@ class WeightsCacheTest : public ::testing::Test {
   absl::StatusOr<Payload> Get(int64_t version, size_t bytes = 30) {
     std::promise<absl::StatusOr<Payload>> answer;
     cache_.Get(
-        kRun, WeightsVersion(version),
+        {kRun, WeightsVersion(version), sha256_},
         [this, bytes]() -> absl::StatusOr<Payload> {
           ++reads_;
           return PayloadOf(bytes);
@@ -39,6 +39,7 @@ class WeightsCacheTest : public ::testing::Test {
     return answer.get_future().get();
   }
 
+  std::string sha256_;  // of what is asked for
   std::atomic<int> reads_ = 0;
 };
 
@@ -49,6 +50,17 @@ TEST_F(WeightsCacheTest, ASecondRequestReadsNothing) {
 
   EXPECT_EQ(payload.bytes->size(), 30u);
   EXPECT_EQ(reads_, 1);
+}
+
+// A database that has gone back gives a number again.
+TEST_F(WeightsCacheTest, OtherWeightsOfTheSameNumberAreRead) {
+  sha256_ = std::string(32, 'a');
+  ASSERT_OK(Get(1));
+  sha256_ = std::string(32, 'b');
+
+  ASSERT_OK(Get(1));
+
+  EXPECT_EQ(reads_, 2);
 }
 
 TEST_F(WeightsCacheTest, TheLeastRecentlyUsedMakesRoom) {
@@ -89,7 +101,7 @@ TEST_F(WeightsCacheTest, AllWhoAskDuringAReadShareIt) {
   std::vector<std::promise<absl::StatusOr<Payload>>> answers(30);
   for (auto& answer : answers) {
     cache_.Get(
-        kRun, WeightsVersion(1),
+        {kRun, WeightsVersion(1), sha256_},
         [this, gone]() -> absl::StatusOr<Payload> {
           ++reads_;
           gone.wait();
@@ -110,7 +122,7 @@ TEST_F(WeightsCacheTest, AnErrorAboutOneCallerDoesNotReachTheOthers) {
   std::vector<std::promise<absl::StatusOr<Payload>>> answers(3);
   for (size_t i = 0; i < answers.size(); ++i) {
     cache_.Get(
-        kRun, WeightsVersion(1),
+        {kRun, WeightsVersion(1), sha256_},
         [i, gone]() -> absl::StatusOr<Payload> {
           gone.wait();
           if (i == 0) return absl::FailedPreconditionError("stale incarnation");
@@ -131,7 +143,7 @@ TEST_F(WeightsCacheTest, AnErrorAboutOneCallerDoesNotReachTheOthers) {
 TEST_F(WeightsCacheTest, AnErrorIsNotKept) {
   std::promise<absl::StatusOr<Payload>> answer;
   cache_.Get(
-      kRun, WeightsVersion(1),
+      {kRun, WeightsVersion(1), sha256_},
       []() -> absl::StatusOr<Payload> { return absl::NotFoundError("not kept"); },
       [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
   ASSERT_THAT(answer.get_future().get(), StatusIs(absl::StatusCode::kNotFound));
@@ -145,7 +157,7 @@ TEST_F(WeightsCacheTest, ClearForgetsAndReadsInProgressAreNotKept) {
   std::promise<void> go;
   std::promise<absl::StatusOr<Payload>> answer;
   cache_.Get(
-      kRun, WeightsVersion(2),
+      {kRun, WeightsVersion(2), sha256_},
       [&]() -> absl::StatusOr<Payload> {
         started.set_value();
         go.get_future().wait();

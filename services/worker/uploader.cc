@@ -106,6 +106,14 @@ absl::Status Uploader::Send(Upload& upload) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kFailedPrecondition:
       return outcome.status();
+    case absl::StatusCode::kNotFound:
+      // The unit, or the run, which the next claim tells.
+      log_.Info("gradient is not wanted any more, the run's database has gone back",
+                {{"round", unit.round.value()},
+                 {"slot", unit.slot.value()},
+                 {"reason", outcome.status()}});
+      CountLost();
+      return absl::OkStatus();
     default:
       return GiveUp(upload, std::string(outcome.status().message()));
   }
@@ -157,6 +165,11 @@ bool Uploader::Count(SubmitOutcome outcome, const SubmitRequest& request) {
   return kept;
 }
 
+void Uploader::CountLost() {
+  MutexLock lock(mu_);
+  ++totals_.lost;
+}
+
 absl::Status Uploader::HandInKept(RunId run) {
   absl::StatusOr<std::optional<SubmitRequest>> kept = spool_.Load();
   if (!kept.ok()) {
@@ -170,8 +183,8 @@ absl::Status Uploader::HandInKept(RunId run) {
   request.worker = identity_;
   const absl::StatusOr<SubmitOutcome> outcome = Submit(request);
   if (absl::IsCancelled(outcome.status())) return absl::OkStatus();
-  spool_.Drop();
   if (absl::IsUnauthenticated(outcome.status())) return outcome.status();
+  spool_.Drop();
   if (!outcome.ok()) {
     log_.Info("a gradient from before the restart is not wanted any more",
               {{"unit", request.unit.value()}, {"reason", outcome.status()}});
@@ -189,10 +202,7 @@ absl::Status Uploader::GiveUp(const Upload& upload, const std::string& reason) {
   const WorkUnit& unit = upload.unit;
   log_.Error("gradient was refused",
              {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", reason}});
-  {
-    MutexLock lock(mu_);
-    ++totals_.lost;
-  }
+  CountLost();
   const absl::Status status = caller_.Call("fail", [&] {
     return exchange_.Fail(identity_, unit.run, unit.unit, unit.attempt,
                           Printable(reason, kMaxReasonChars));

@@ -64,6 +64,8 @@ class Uploader {
   bool IsSettled(const SubmitRequest& request, const absl::Status& answer);
   // Counts what became of a gradient; whether the run has kept it.
   bool Count(SubmitOutcome outcome, const SubmitRequest& request);
+  // Counts one that nobody will ever have.
+  void CountLost();
   absl::Status GiveUp(const Upload& upload, const std::string& reason);
 
   Exchange& exchange_;

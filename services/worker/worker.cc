@@ -23,6 +23,11 @@ namespace {
 // Progress lines of the log.
 constexpr absl::Duration kProgressInterval = absl::Seconds(10);
 
+// The run's database has gone back behind this worker's Join (or its start's), or lost the run.
+bool IsForgotten(const absl::Status& status) {
+  return absl::IsUnauthenticated(status) || absl::IsNotFound(status);
+}
+
 // A lease that is nearly over when it comes is no reason to beat without a pause.
 constexpr absl::Duration kMinHeartbeat = absl::Milliseconds(100);
 
@@ -51,7 +56,10 @@ class Worker::Session {
         heartbeat_interval_(join_.heartbeat_interval),
         heartbeat_(join_.heartbeat_interval, [this] { Heartbeat(); }) {}
 
-  absl::StatusOr<WorkerReport> Work();
+  // Adds to `report`, also when it ends with an error.
+  absl::Status Work(WorkerReport& report);
+
+  const std::string& run_name() const { return join_.config.name; }
 
  private:
   // The next unit; nothing when the run has ended or a stop was asked for.
@@ -80,7 +88,8 @@ class Worker::Session {
   RoundPlanner planner_;
   ReadAhead read_ahead_;
   const std::unique_ptr<GradientComputer> computer_;
-  std::optional<WeightsVersion> weights_version_;
+  // Of the computer's weights; the number alone does not tell them (see WorkUnit).
+  std::optional<std::pair<WeightsVersion, std::string>> weights_;
   std::atomic<RunState> run_state_{RunState::kRunning};
   absl::Duration last_progress_line_ = -kProgressInterval;
   int64_t images_at_last_line_ = 0;
@@ -90,7 +99,7 @@ class Worker::Session {
   PeriodicRunner heartbeat_;  // last: it uses everything above
 };
 
-absl::StatusOr<WorkerReport> Worker::Session::Work() {
+absl::Status Worker::Session::Work(WorkerReport& report) {
   const absl::Duration start = worker_.clock_.Steady();
   absl::Status status = uploader_.HandInKept(join_.run);
   while (status.ok()) {
@@ -108,14 +117,12 @@ absl::StatusOr<WorkerReport> Worker::Session::Work() {
   if (status.code() == absl::StatusCode::kCancelled) status = absl::OkStatus();
   // One try: when nobody answers, the lease runs out by itself.
   worker_.exchange_.Leave(worker_.options_.identity, join_.run).IgnoreError();
-  GANNET_RETURN_IF_ERROR(status);
 
-  WorkerReport report;
   const Uploader::Totals totals = uploader_.totals();
-  report.accepted_units = totals.units;
-  report.accepted_images = totals.images;
-  report.lost_units = totals.lost;
-  report.duration = worker_.clock_.Steady() - start;
+  report.accepted_units += totals.units;
+  report.accepted_images += totals.images;
+  report.lost_units += totals.lost;
+  report.duration += worker_.clock_.Steady() - start;
   switch (run_state_.load()) {
     case RunState::kFinished:
       report.end = WorkerReport::End::kRunFinished;
@@ -128,7 +135,7 @@ absl::StatusOr<WorkerReport> Worker::Session::Work() {
       report.end = WorkerReport::End::kAskedToStop;
       break;
   }
-  return report;
+  return status;
 }
 
 absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
@@ -198,22 +205,23 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
 }
 
 absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
-  if (weights_version_ == unit.weights_version) return true;
+  const std::pair wanted(unit.weights_version, unit.weights_sha256);
+  if (weights_ == wanted) return true;
   const absl::Duration start = worker_.clock_.Steady();
   const absl::StatusOr<Payload> payload = caller_.CallFor(
       "fetch weights",
       [&] {
-        return worker_.exchange_.FetchWeights(worker_.options_.identity, join_.run,
-                                              unit.weights_version);
+        return worker_.exchange_.FetchWeights(
+            {worker_.options_.identity, join_.run, unit.weights_version, unit.weights_sha256});
       },
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
   if (payload.status().code() == absl::StatusCode::kNotFound) return false;
   GANNET_RETURN_IF_ERROR(payload.status());
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
                           DecodeBundle(*payload->bytes, payload->codec));
-  weights_version_.reset();
+  weights_.reset();
   GANNET_RETURN_IF_ERROR(computer_->SetWeights(weights));
-  weights_version_ = unit.weights_version;
+  weights_ = wanted;
   worker_.metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(worker_.clock_.Steady() - start));
   worker_.metrics_.received_bytes.Increment(static_cast<double>(payload->bytes->size()));
   worker_.metrics_.weights_version.Set(static_cast<double>(unit.weights_version.value()));
@@ -316,10 +324,29 @@ void Worker::RequestStop() {
 
 absl::StatusOr<WorkerReport> Worker::Run() {
   PatientCaller caller(options_.peer, clock_, stop_, log_, options_.backoff);
+  Backoff pause(options_.backoff);
+  WorkerReport report;
+  std::string run_name = options_.run_name;
+  while (true) {
+    absl::StatusOr<std::unique_ptr<Session>> session = Join(caller, run_name);
+    if (absl::IsCancelled(session.status())) return report;
+    GANNET_RETURN_IF_ERROR(session.status());
+    const absl::Status status = (*session)->Work(report);
+    if (status.ok()) return report;
+    if (!IsForgotten(status)) return status;
+    // The same run again, or, when that is lost, whichever is there.
+    run_name = absl::IsNotFound(status) ? options_.run_name : (*session)->run_name();
+    log_.Warning("the run does not know this worker any more, joining again", {{"reason", status}});
+    if (stop_.AwaitFor(pause.Next())) return report;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(PatientCaller& caller,
+                                                              const std::string& run_name) {
   // Before the data set can be opened its image size must be known: the first Join only asks.
   JoinRequest request;
   request.worker = options_.identity;
-  request.run_name = options_.run_name;
+  request.run_name = run_name;
   request.display_name = options_.display_name;
   request.hardware = options_.hardware;
   const auto call_join = [&] { return exchange_.Join(request); };
@@ -327,26 +354,19 @@ absl::StatusOr<WorkerReport> Worker::Run() {
   const auto no_run_yet = [](const absl::Status& s) {
     return s.code() == absl::StatusCode::kNotFound;
   };
-  absl::StatusOr<JoinResult> join = caller.CallFor("join", call_join, no_run_yet);
-  if (join.ok()) {
-    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                            open_dataset_(join->config.model.image_size));
-    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<GradientComputer> computer,
-                            make_computer_(join->config.model));
-    request.data = ToDomain(dataset->fingerprint());
-    join = caller.CallFor("join", call_join, no_run_yet);
-    if (join.ok()) {
-      log_.Info("joined", {{"run", join->config.name},
-                           {"worker", options_.identity.id.value()},
-                           {"name", options_.display_name},
-                           {"data", dataset->fingerprint().description},
-                           {"images", dataset->size()}});
-      Session session(*this, caller, *join, std::move(dataset), std::move(computer));
-      return session.Work();
-    }
-  }
-  if (join.status().code() == absl::StatusCode::kCancelled) return WorkerReport{};
-  return join.status();
+  GANNET_ASSIGN_OR_RETURN(const JoinResult described,
+                          caller.CallFor("join", call_join, no_run_yet));
+  const ModelConfig& model = described.config.model;
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, open_dataset_(model.image_size));
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<GradientComputer> computer, make_computer_(model));
+  request.data = ToDomain(dataset->fingerprint());
+  GANNET_ASSIGN_OR_RETURN(const JoinResult join, caller.CallFor("join", call_join, no_run_yet));
+  log_.Info("joined", {{"run", join.config.name},
+                       {"worker", options_.identity.id.value()},
+                       {"name", options_.display_name},
+                       {"data", dataset->fingerprint().description},
+                       {"images", dataset->size()}});
+  return std::make_unique<Session>(*this, caller, join, std::move(dataset), std::move(computer));
 }
 
 }  // namespace gannet

@@ -52,8 +52,9 @@ struct WorkerReport {
 //   heartbeat:        every heartbeat interval: progress of what is held; drops what the run wants
 //   dropped
 //
-// A gateway or database that goes away is waited for. On a stop the unit in work is given back at
-// once; a gradient that is being handed in may finish.
+// A gateway or database that goes away is waited for. One that has gone back, and does not know
+// this worker any more, is joined again. On a stop the unit in work is given back at once; a
+// gradient that is being handed in may finish.
 //
 // Thread safety: RequestStop from any thread; the rest from one.
 // Ownership and lifetime: everything passed by reference outlives the worker.
@@ -81,6 +82,10 @@ class Worker {
 
  private:
   class Session;
+
+  // Joins the run of that name, as JoinRequest has it, waiting for one.
+  // Returns: as Run; CANCELLED - a stop was asked for.
+  absl::StatusOr<std::unique_ptr<Session>> Join(PatientCaller& caller, const std::string& run_name);
 
   const WorkerOptions options_;
   Exchange& exchange_;

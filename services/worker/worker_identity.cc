@@ -14,6 +14,8 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
 
@@ -116,9 +118,8 @@ absl::StatusOr<OwnedIdentity> OwnIdentity(const std::string& state_file) {
   std::ostringstream text;
   text << in.rdbuf();
   GANNET_ASSIGN_OR_RETURN(owned.worker, Parse(text.str(), state_file));
-  // 63 random bits, not zero: positive, as the protocol asks.
-  owned.worker.incarnation =
-      Incarnation(static_cast<int64_t>(std::strtoull(RandomHex(8).c_str(), nullptr, 16) >> 1 | 1));
+  // Above those of the starts before, as long as the clock goes forward.
+  owned.worker.incarnation = Incarnation(absl::ToUnixMicros(absl::Now()));
   return owned;
 }
 

@@ -33,6 +33,7 @@ class SpoiledExchange final : public Exchange {
 
   Spoil before = [](absl::string_view) { return absl::OkStatus(); };
   Spoil after = [](absl::string_view) { return absl::OkStatus(); };
+  std::function<void(WorkUnit&)> change_unit = [](WorkUnit&) {};
   std::function<void(Attempt)> after_fail = [](Attempt) {};
   std::atomic<int> fetches{0};
 
@@ -40,12 +41,15 @@ class SpoiledExchange final : public Exchange {
     return Spoiled("join", [&] { return inner_.Join(r); });
   }
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& r) override {
-    return Spoiled("claim", [&] { return inner_.Claim(r); });
+    return Spoiled("claim", [&] {
+      absl::StatusOr<ClaimResult> result = inner_.Claim(r);
+      if (result.ok() && result->unit.has_value()) change_unit(*result->unit);
+      return result;
+    });
   }
-  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& w, RunId run,
-                                       WeightsVersion v) override {
+  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
     ++fetches;
-    return Spoiled("fetch", [&] { return inner_.FetchWeights(w, run, v); });
+    return Spoiled("fetch", [&] { return inner_.FetchWeights(request); });
   }
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& r) override {
     return Spoiled("submit", [&] { return inner_.Submit(r); });
@@ -378,6 +382,40 @@ TEST_F(WorkerTest, ANewIncarnationEndsTheOldOne) {
   ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
                        backend_.store().GetRoundProgress(run_, Round(1)));
   EXPECT_EQ(progress.gradients.size(), 0u);
+}
+
+// A database that has gone back behind this worker's Join, or behind that of its start.
+TEST_F(WorkerTest, AWorkerThatIsForgottenJoinsAgainAndGoesOn) {
+  std::atomic<int> claims{0};
+  exchange_.before = [&](absl::string_view method) {
+    return method == "claim" && ++claims == 2 ? absl::UnauthenticatedError("join it first")
+                                              : absl::OkStatus();
+  };
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  AwaitGradients(Round(1));
+  Publish(Round(1), true);
+
+  ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
+  EXPECT_EQ(report.accepted_units, config_.units_per_round);
+}
+
+// Weights of the same number that are others are fetched again.
+TEST_F(WorkerTest, WeightsAreKnownByTheirChecksum) {
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  bool renamed = false;
+  exchange_.change_unit = [&](WorkUnit& unit) {
+    // As a gateway of before: it names no checksum, so nobody knows whether these are the same.
+    if (std::exchange(renamed, true)) unit.weights_sha256.clear();
+  };
+  RunningWorker running(*worker);
+
+  AwaitGradients(Round(1));
+  Publish(Round(1), true);
+
+  ASSERT_OK(running.Wait());
+  EXPECT_EQ(exchange_.fetches.load(), 2);
 }
 
 TEST_F(WorkerTest, TwoWorkersShareARound) {

@@ -29,6 +29,12 @@ constexpr char kOutcomes[] = "outcome";
 constexpr char kStrikes[] = "strike";
 constexpr char kRestarts[] = "database";
 constexpr char kServerAway[] = "database server away";
+constexpr char kWentBack[] = "database went back";
+constexpr char kLostByCrash[] = "lost by a crash of the database";
+constexpr char kLostByGoingBack[] = "lost by a database that went back";
+constexpr char kClaims[] = "claims";
+constexpr char kGradients[] = "gradients";
+constexpr char kRounds[] = "rounds";
 
 // Of the class, unless the settings say otherwise.
 constexpr char kLease[] = "2s";
@@ -149,6 +155,10 @@ void Storm::RequireFailpointsAndKills() {
   table_.Require(kRestarts, "crash", 3);
   for (const Strike& strike : Strikes()) table_.Require(kStrikes, strike.name, 1);
   table_.Require(kStrikes, kServerAway, 3);
+  table_.Require(kStrikes, kWentBack, 3);
+  // Claims do not wait for the disk; whatever else is lost by a crash fails the storm at once.
+  table_.Require(kLostByCrash, kClaims, 1);
+  for (const char* what : {kClaims, kGradients, kRounds}) table_.Require(kLostByGoingBack, what, 1);
 }
 
 void Storm::RequireOutcomes(const std::vector<LedgerOutcome>& outcomes) {
@@ -242,6 +252,7 @@ const std::vector<Storm::Strike>& Storm::Strikes() {
                                {kServerAway, 1, &Storm::RefuseAtDatabaseLink},
                                {"database crashed", 1, &Storm::CrashDatabase},
                                {"database killed", 2, &Storm::KillDatabase},
+                               {kWentBack, 1, &Storm::LetDatabaseGoBack},
                                {"clock moved", 2, &Storm::MoveClock},
                                {"handed in twice", 4, &Storm::DeliverTwice},
                                {"unit failed", 1, &Storm::FailAUnit},
@@ -338,8 +349,67 @@ void Storm::RefuseAtDatabaseLink() {
 }
 
 void Storm::RestartDatabase(TestPostgres::StopMode mode) {
+  const Holdings before = LookAtHoldings();
   TestPostgres::Get().Stop(mode);
   TestPostgres::Get().Start();
+  const Losses lost = LossesSince(before);
+  table_.Add(kLostByCrash, kClaims, lost.claims);
+  EXPECT_EQ(lost.gradients, 0) << "accepted gradients are lost by a crash";
+  EXPECT_EQ(lost.rounds, 0) << "published rounds are lost by a crash";
+}
+
+// What a failover to a standby does that lacks the last commits.
+void Storm::LetDatabaseGoBack() {
+  TestPostgres::Get().Save();
+  const absl::Duration least = absl::Seconds(1 + random_() % 3);
+  const absl::Duration start = clock_.Steady();
+  const int64_t version = LookAtHoldings().version;
+  // Until there is something to lose.
+  while (clock_.Steady() - start < absl::Seconds(10) &&
+         (clock_.Steady() - start < least || LookAtHoldings().version == version)) {
+    Tend();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  const Holdings before = LookAtHoldings();
+  TestPostgres::Get().GoBack();
+  const Losses lost = LossesSince(before);
+  table_.Add(kLostByGoingBack, kClaims, lost.claims);
+  table_.Add(kLostByGoingBack, kGradients, lost.gradients);
+  table_.Add(kLostByGoingBack, kRounds, lost.rounds);
+}
+
+Storm::Holdings Storm::LookAtHoldings() const {
+  Holdings now;
+  now.version = monday_.Number("SELECT weights_version FROM gannet.run");
+  now.claims = monday_.Text(
+      "SELECT string_agg(concat_ws('|', unit_id, attempt, holder), ',') FROM gannet.work_unit "
+      "WHERE state = 'leased'");
+  // The saboteur's are rejected, which takes them away, too.
+  now.gradients = monday_.Text(
+      absl::StrCat("SELECT string_agg(concat_ws('|', unit_id, encode(sha256, 'hex')), ',') FROM "
+                   "gannet.gradient WHERE has_bytes AND worker_id <> '",
+                   saboteur_.id.value(), "'"));
+  return now;
+}
+
+Storm::Losses Storm::LossesSince(const Holdings& before) const {
+  const auto missing = [this](const std::string& list, const char* is_there) {
+    return static_cast<int>(monday_.Number(absl::StrCat(
+        "SELECT count(*) FROM unnest(string_to_array('", list,
+        "', ',')) AS t(x) CROSS JOIN LATERAL string_to_array(x, '|') AS was WHERE NOT EXISTS (",
+        is_there, ")")));
+  };
+  Losses lost;
+  lost.claims = missing(before.claims,
+                        "SELECT FROM gannet.work_unit u WHERE u.unit_id = was[1]::bigint "
+                        "AND (u.attempt > was[2]::integer OR (u.attempt = was[2]::integer "
+                        "AND coalesce(u.holder, was[3]) = was[3]))");
+  lost.gradients = missing(before.gradients,
+                           "SELECT FROM gannet.gradient g WHERE g.unit_id = was[1]::bigint "
+                           "AND encode(g.sha256, 'hex') = was[2]");
+  const int64_t version = monday_.Number("SELECT weights_version FROM gannet.run");
+  lost.rounds = static_cast<int>(std::max<int64_t>(0, before.version - version));
+  return lost;
 }
 
 void Storm::CrashDatabase() {

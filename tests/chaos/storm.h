@@ -39,8 +39,9 @@ enum class LedgerOutcome {
 // goes straight to the database. All who go there are given a list of two servers, of which the
 // first is behind a bad network, too. Whatever is killed is started again, with a failpoint of its
 // own armed; meanwhile the storm strikes at random places: SIGKILL, SIGSTOP for longer than a
-// lease, PostgreSQL or the first of its servers gone, the network cut, slow or half-open, the
-// database's clock moved, gradients handed in twice, a worker that fails its units.
+// lease, PostgreSQL or the first of its servers gone, or back without its last commits, the network
+// cut, slow or half-open, the database's clock moved, gradients handed in twice, a worker that
+// fails its units.
 //
 // Decisions come from the seed alone; what the kernel makes of them does not.
 //
@@ -85,6 +86,18 @@ class Storm {
     void (Storm::*act)();
   };
 
+  // What a database could lose. Lists of "unit|attempt|holder" and of "unit|sha256".
+  struct Holdings {
+    int64_t version = 0;
+    std::string claims;
+    std::string gradients;
+  };
+  struct Losses {
+    int claims = 0;
+    int gradients = 0;
+    int rounds = 0;
+  };
+
   static const std::vector<Strike>& Strikes();
   std::string FailpointFile(const std::string& kind) const;
   void Launch(Role& role, bool with_failpoint);
@@ -105,6 +118,7 @@ class Storm {
   void RefuseAtDatabaseLink();
   void CrashDatabase();
   void KillDatabase();
+  void LetDatabaseGoBack();
   void MoveClock();
   void MoveClockBy(int seconds);
   void DeliverTwice();
@@ -121,6 +135,8 @@ class Storm {
   // Hands in what is no gradient for a unit of the saboteur's.
   absl::StatusOr<SubmitOutcome> SubmitGarbage(const WorkUnit& unit);
   void RestartDatabase(TestPostgres::StopMode mode);
+  Holdings LookAtHoldings() const;
+  Losses LossesSince(const Holdings& before) const;
   void Freeze(Role& role, absl::Duration how_long);
 
   RealClock clock_;

@@ -15,7 +15,9 @@ class StormTable {
   void Require(const std::string& section, const std::string& cell, int least);
 
   void Set(const std::string& section, const std::string& cell, int count);
-  void Add(const std::string& section, const std::string& cell) { ++counts_[section][cell]; }
+  void Add(const std::string& section, const std::string& cell, int count = 1) {
+    counts_[section][cell] += count;
+  }
   int Get(const std::string& section, const std::string& cell) const;
 
   // The cell of a section with the smallest count, the first of equals; empty when it has none.

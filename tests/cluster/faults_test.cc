@@ -1,5 +1,7 @@
 // A class in which things break, against one in which nothing does.
 
+#include <thread>
+
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/gan/gan.h"
@@ -47,6 +49,43 @@ TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
   cluster.StopGateway();
   TestPostgres::Get().Start();
   cluster.StartGateway();
+  cluster.AwaitFinished();
+
+  EXPECT_EQ(cluster.FinalWeightsSha(), calm);
+}
+
+// What a failover does to a standby that lacks the last commits, twice. Workers and coordinator are
+// further than the database then, and one worker has joined that it does not know.
+TEST(FaultsTest, ADatabaseThatGoesBackCostsNothingButTime) {
+  ConfigureCompute(1);
+  const RunConfig config = FacesRunConfig(kModel, 16, 4, 60);
+  const std::string calm = CalmRun(config);
+
+  TestCluster cluster(config);
+  // A run that ended meanwhile would have no coordinator afterwards.
+  const auto while_paused = [&cluster](auto act) {
+    const RunId run = cluster.run();
+    const auto set = [&](RunState state) {
+      while (!cluster.store().SetRunState(run, state, "").ok()) std::this_thread::yield();
+    };
+    set(RunState::kPaused);
+    act();
+    set(RunState::kRunning);
+  };
+  cluster.StartGateway();
+  cluster.StartCoordinator();
+  cluster.AddWorker(WorkerPath::kGateway);
+  cluster.AwaitRounds(3);
+  while_paused([] { TestPostgres::Get().Save(); });
+  cluster.AwaitRounds(6);
+  cluster.AddWorker(WorkerPath::kGateway);
+  cluster.AddWorker(WorkerPath::kDirect);
+  cluster.AwaitRounds(12);
+  while_paused([] { TestPostgres::Get().GoBack(); });
+  cluster.AwaitRounds(15);
+  while_paused([] { TestPostgres::Get().Save(); });
+  cluster.AwaitRounds(20);
+  while_paused([] { TestPostgres::Get().GoBack(); });
   cluster.AwaitFinished();
 
   EXPECT_EQ(cluster.FinalWeightsSha(), calm);

@@ -213,7 +213,7 @@ void TestCluster::AwaitFinished() {
 
 Payload TestCluster::Weights(WeightsVersion version) {
   EXPECT_OK(direct_exchange().Join(TestJoin(reader_, config_)));
-  absl::StatusOr<Payload> payload = direct_exchange().FetchWeights(reader_, run(), version);
+  absl::StatusOr<Payload> payload = direct_exchange().FetchWeights({reader_, run(), version});
   EXPECT_OK(payload);
   return payload.value_or(Payload{});
 }

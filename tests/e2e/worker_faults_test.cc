@@ -114,15 +114,15 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
   monday.StartGateway();
   ChildProcess& coordinator = monday.StartCoordinator();
   ChildProcess& ada = monday.StartWorker("ada");
-  ChildProcess& bob = monday.StartWorker("bob");
   ASSERT_TRUE(ada.AwaitError("joined"));
-  ASSERT_TRUE(bob.AwaitError("joined"));
 
-  // Ada's lid closes, and opens when somebody else has her unit.
+  // Ada's lid closes, and opens when somebody else has her unit. Whoever is to be frozen is the
+  // only one awake then: the other might take every unit.
   const Lease slept_over = FreezeInMidUnit(monday, ada, "ada");
+  ChildProcess& bob = monday.StartWorker("bob");
   EXPECT_TRUE(AwaitTakenOver(monday, slept_over));
-  ada.Signal(SIGCONT);
   const Lease orphaned = FreezeInMidUnit(monday, bob, "bob");
+  ada.Signal(SIGCONT);
   EXPECT_EQ(bob.Kill(), 128 + SIGKILL);
   EXPECT_TRUE(AwaitTakenOver(monday, orphaned));
 
@@ -142,11 +142,12 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
   monday.StartGateway();
   ChildProcess& coordinator = monday.StartCoordinator();
   ChildProcess& ada = monday.StartWorker("ada");
-  ChildProcess& bob = monday.StartWorker("bob");
   // What a unit usually takes is known after the first round.
   ASSERT_TRUE(monday.AwaitRounds(1));
 
+  // Alone: others might take every unit.
   const Lease asleep = FreezeInMidUnit(monday, ada, "ada");
+  ChildProcess& bob = monday.StartWorker("bob");
   monday.ExpectEnd({&coordinator, &bob});
   ada.Signal(SIGCONT);
   EXPECT_EQ(ada.AwaitExit(), 0);

@@ -575,7 +575,7 @@ class Driver {
     return Run(absl::StrCat("FetchWeights ", run.config.name, " version ", version.value()),
                [&run, identity, version](BackendFixture& side, int index) {
                  const absl::StatusOr<Payload> weights =
-                     side.exchange().FetchWeights(identity, run.ids[index], version);
+                     side.exchange().FetchWeights({identity, run.ids[index], version});
                  return weights.ok() ? Text(*weights) : Name(weights.status());
                });
   }

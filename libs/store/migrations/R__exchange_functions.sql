@@ -58,6 +58,10 @@ BEGIN
   IF v_secret_sha256 IS DISTINCT FROM sha256(convert_to(p_secret, 'UTF8')) THEN
     RAISE EXCEPTION 'the secret is not this worker''s: %', p_worker USING ERRCODE = 'GN016';
   END IF;
+  -- A database that has gone back knows only the start before.
+  IF p_incarnation > v_incarnation THEN
+    RAISE EXCEPTION 'this start of the worker is unknown in this run, join it first: %', p_worker USING ERRCODE = 'GN016';
+  END IF;
   IF v_incarnation IS DISTINCT FROM p_incarnation THEN
     RAISE EXCEPTION 'a newer start of this worker has taken over, end this one: current %, got %',
       v_incarnation, p_incarnation USING ERRCODE = 'GN009';
@@ -191,7 +195,7 @@ CREATE OR REPLACE FUNCTION gannet.claim_unit(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_request text)
 RETURNS TABLE (
   run_state text, unit_id bigint, attempt integer, round bigint, slot integer, image_indices bigint[], micro_batch integer,
-  seed numeric, lease_us bigint)
+  seed numeric, lease_us bigint, weights_sha256 bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -253,8 +257,8 @@ BEGIN
       RETURNING u.* INTO v_unit;
       IF FOUND THEN
         -- Does not wait for the disk: it would cost as much as the accept, and a crash of the database that forgets it leaves a unit that is
-        -- ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too. Not so a
-        -- spare: with the row its id would be forgotten, and given to another slot's.
+        -- ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too. A spare, which
+        -- is a new row, waits.
         PERFORM set_config('synchronous_commit', 'off', true);
       ELSIF v_spare_limit IS NOT NULL THEN
         -- A round that is being published gets no spares: the publication would not see, and not close, this one.
@@ -285,14 +289,16 @@ BEGIN
     micro_batch := v_micro_batch;
     seed := v_seed;
     lease_us := greatest(0, (extract(epoch FROM v_unit.lease_until - v_now) * 1000000)::bigint);
+    SELECT w.sha256 INTO weights_sha256 FROM gannet.weights w WHERE w.run_id = p_run AND w.version = v_unit.round - 1;
   END IF;
   RETURN NEXT;
 END
 $$;
 
 -- What weights of that version are, and a cursor named "weights" over their bytes in order: FETCH ALL FROM weights, in the same transaction.
+-- An empty p_sha256: whichever have that number.
 CREATE OR REPLACE FUNCTION gannet.open_weights(
-  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint)
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint, p_sha256 bytea)
 RETURNS TABLE (codec smallint, sha256 bytea, payload_bytes bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
@@ -307,6 +313,9 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'weights of this version are not kept, fetch the current ones: current %, got %',
       (SELECT r.weights_version FROM gannet.run r WHERE r.run_id = p_run), p_version USING ERRCODE = 'GN005';
+  END IF;
+  IF p_sha256 <> '' AND p_sha256 <> sha256 THEN
+    RAISE EXCEPTION 'other weights have this version, claim again: version %', p_version USING ERRCODE = 'GN005';
   END IF;
   -- The plan knows the version, so it touches one leaf only and never waits for one that is being freed.
   IF v_in_ring THEN
@@ -669,7 +678,7 @@ REVOKE ALL ON FUNCTION
   gannet.return_units(bigint, text, bigint, integer),
   gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
   gannet.claim_unit(text, text, bigint, bigint, text),
-  gannet.open_weights(text, text, bigint, bigint, bigint),
+  gannet.open_weights(text, text, bigint, bigint, bigint, bytea),
   gannet.classify_submission(text, bigint, bigint, integer, integer, integer, bytea),
   gannet.check_submission(text, text, bigint, bigint, bigint, integer, integer, integer, bytea),
   gannet.stage_gradient(text, text, bigint, bigint, bigint, integer, integer, bytea),
@@ -686,7 +695,7 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
   gannet.claim_unit(text, text, bigint, bigint, text),
-  gannet.open_weights(text, text, bigint, bigint, bigint),
+  gannet.open_weights(text, text, bigint, bigint, bigint, bytea),
   gannet.check_submission(text, text, bigint, bigint, bigint, integer, integer, integer, bytea),
   gannet.stage_gradient(text, text, bigint, bigint, bigint, integer, integer, bytea),
   gannet.submit_gradient(text, text, bigint, bigint, bigint, integer, integer, integer, double precision, double precision,

@@ -119,7 +119,7 @@ BEGIN
 END
 $$;
 
--- Called behind create_run, in its transaction: settings that were changed and workers that joined before, as the JSON of gannet.v1.RunArchive.
+-- Called behind create_run, in its transaction: settings that were changed, workers that joined before and whether it was paused, as the JSON of gannet.v1.RunArchive.
 CREATE OR REPLACE FUNCTION gannet.restore_run(p_run bigint, p_archive text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -132,6 +132,9 @@ BEGIN
     FROM jsonb_array_elements(v_archive->'changes') AS c;
   UPDATE gannet.run r SET spare_after = coalesce((v_archive->'changes'->-1->'config'->>'spare_after')::double precision, r.spare_after)
    WHERE r.run_id = p_run;
+  IF (v_archive->>'paused')::boolean THEN
+    UPDATE gannet.run r SET state = 'paused', state_reason = coalesce(v_archive->>'pause_reason', '') WHERE r.run_id = p_run;
+  END IF;
   INSERT INTO gannet.worker (
       run_id, worker_id, secret_sha256, incarnation, display_name, hardware, accepted_unit_count, accepted_image_count,
       duplicate_unit_count, wasted_image_count, last_seen)
@@ -243,7 +246,7 @@ BEGIN
                         AND u.state = 'done')
    LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'consumed names a unit without a gradient of this round: %', v_unit USING ERRCODE = 'GN003';
+    RAISE EXCEPTION 'consumed names a unit without a gradient of this round, read the run again: %', v_unit USING ERRCODE = 'GN010';
   END IF;
 
   UPDATE gannet.run r
@@ -300,10 +303,11 @@ BEGIN
   IF v_run.weights_version + 2 <> p_round THEN
     RAISE EXCEPTION 'a round was published meanwhile, repeat' USING ERRCODE = 'GN010';
   END IF;
-  INSERT INTO gannet.run_change (run_id, from_round, config, reason, changed_at)
+  INSERT INTO gannet.run_change AS c (run_id, from_round, config, reason, changed_at)
   VALUES (p_run, p_round, p_config::jsonb, p_reason, gannet.clock_now())
   ON CONFLICT (run_id, from_round) DO UPDATE
-     SET config = excluded.config, reason = excluded.reason, changed_at = excluded.changed_at;
+     SET config = excluded.config, changed_at = excluded.changed_at,
+         reason = left(concat_ws('; ', nullif(c.reason, ''), nullif(excluded.reason, '')), 500);  -- JoinReasons
   UPDATE gannet.run r
      SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after, settings_version = r.settings_version + 1
    WHERE r.run_id = p_run;

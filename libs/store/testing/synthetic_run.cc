@@ -90,7 +90,7 @@ absl::Status SyntheticRun::CheckPayloads(const WorkerIdentity& worker) {
   for (const GradientInfo& gradient : progress.gradients) {
     GANNET_RETURN_IF_ERROR(check(store_.FetchGradient(run_, gradient.unit)));
   }
-  return check(exchange_.FetchWeights(worker, run_, WeightsVersion(version_)));
+  return check(exchange_.FetchWeights({worker, run_, WeightsVersion(version_)}));
 }
 
 absl::Status SyntheticRun::Publish() {

@@ -54,6 +54,10 @@ while read -r command argument; do
       while ls -l /proc/[0-9]*/cwd 2>/dev/null | grep -q "$dir/data"; do sleep 0.05; done
       # These name the dead one, which may wait to be reaped and so seem to live.
       rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.* ;;
+    save)
+      rm -rf "$dir/saved"
+      "$bin/pg_basebackup" -h "$dir" -p "$argument" -U postgres -D "$dir/saved" -c fast -X fetch --no-sync --no-manifest >"$dir/save.log" 2>&1 ;;
+    restore) rm -rf "$dir/data" && mv "$dir/saved" "$dir/data" ;;
     stop) "$bin/pg_ctl" -D "$dir/data" -m "$argument" -w -t 60 stop >"$dir/stop.log" 2>&1 ;;
   esac
   answer $?
@@ -244,6 +248,18 @@ void TestPostgres::Stop(StopMode mode) {
 void TestPostgres::Start() {
   const absl::Status status = Command(absl::StrCat("start ", state_->port));
   ASSERT_TRUE(status.ok()) << status << ReadFile(state_->directory + "/server.log");
+}
+
+void TestPostgres::Save() {
+  const absl::Status status = Command(absl::StrCat("save ", state_->port));
+  ASSERT_TRUE(status.ok()) << status << ReadFile(state_->directory + "/save.log");
+}
+
+void TestPostgres::GoBack() {
+  Stop(StopMode::kImmediate);
+  const absl::Status status = Command("restore");
+  ASSERT_TRUE(status.ok()) << status;
+  Start();
 }
 
 std::string TestPostgres::UrlOf(const std::string& database) const {

@@ -17,7 +17,8 @@ namespace gannet {
 //
 //   const std::string url = TestPostgres::Get().CreateDatabase();
 //
-// Thread safety: all methods may be called from any thread, but for Stop and Start (one at a time).
+// Thread safety: all methods may be called from any thread, but for Stop, Start, Save and GoBack
+// (one at a time).
 class TestPostgres {
  public:
   // Ends the process with the reason when no server can be started.
@@ -50,6 +51,11 @@ class TestPostgres {
   enum class StopMode { kFast, kImmediate, kKilled };
   void Stop(StopMode mode);
   void Start();
+
+  // A base backup of the whole server, and its return to what the last backup holds, once: what was
+  // committed since is lost, as after a failover to a standby that lacks the last commits.
+  void Save();
+  void GoBack();
 
  private:
   TestPostgres();

@@ -18,9 +18,8 @@ class ForwardingExchange : public Exchange {
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override {
     return inner_.Claim(request);
   }
-  absl::StatusOr<Payload> FetchWeights(const WorkerIdentity& worker, RunId run,
-                                       WeightsVersion version) override {
-    return inner_.FetchWeights(worker, run, version);
+  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
+    return inner_.FetchWeights(request);
   }
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
     return inner_.Submit(request);
