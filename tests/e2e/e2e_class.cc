@@ -43,7 +43,7 @@ bool PrepareServer() {
       server.Query(url, "SELECT current_setting('hba_file') AS path");
   EXPECT_OK(file);
   EXPECT_OK(
-      server.Query(url, absl::StrFormat("COPY (VALUES ('local all postgres trust'), "
+      server.Query(url, absl::StrFormat("COPY (VALUES ('local all,replication postgres trust'), "
                                         "('host all postgres 127.0.0.1/32 trust'), "
                                         "('local all all scram-sha-256'), "
                                         "('host all all 127.0.0.1/32 scram-sha-256')) TO '%s'",
