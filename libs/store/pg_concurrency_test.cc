@@ -8,12 +8,17 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/clock.h"
 #include "libs/base/hex.h"
 #include "libs/base/mutex.h"
 #include "libs/base/philox.h"
+#include "libs/base/status_macros.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
+#include "libs/pg/connection_params.h"
+#include "libs/pg/pg_pool.h"
 #include "libs/store/testing/pg_fixture.h"
+#include "libs/telemetry/metrics.h"
 
 namespace gannet {
 namespace {
@@ -202,6 +207,39 @@ TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {
   for (const WorkerDump& worker : dump.workers) {
     EXPECT_EQ(worker.accepted_unit_count, credit[worker.worker]) << worker.worker;
   }
+}
+
+// Whoever publishes holds the run's row and closes the units that it sees: a spare made meanwhile
+// would stay open for good.
+TEST(PgRaceTest, ARoundThatIsBeingPublishedGetsNoSpares) {
+  PgFixture backend;
+  const RunConfig config = TinyRunConfig();
+  ASSERT_OK_AND_ASSIGN(const RunId run, backend.store().CreateRun(TestNewRun(config)));
+  const WorkerIdentity ada = TestWorker(1);
+  ASSERT_OK(backend.exchange().Join(TestJoin(ada, config)));
+  backend.LetEveryUnitBeSlow(config, run);
+  const auto claim = [&] {
+    return backend.exchange().Claim({ada, run, RandomHex(16), absl::ZeroDuration()});
+  };
+
+  PgConnectionOptions options;
+  options.url = backend.url();
+  ASSERT_OK_AND_ASSIGN(const PgConnectionParams params, MakeConnectionParams(options));
+  RealClock clock;
+  Metrics metrics;
+  PgPool publisher(params, {"publisher", 1}, clock, metrics);
+  ASSERT_OK(publisher.RunInTransaction(
+      "publish", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) -> absl::Status {
+        GANNET_RETURN_IF_ERROR(
+            transaction.ExecuteScript("SELECT FROM gannet.run FOR NO KEY UPDATE"));
+        const absl::StatusOr<ClaimResult> meanwhile = claim();
+        EXPECT_OK(meanwhile);
+        EXPECT_TRUE(meanwhile.ok() && !meanwhile->unit.has_value());
+        return absl::OkStatus();
+      }));
+
+  ASSERT_OK_AND_ASSIGN(const ClaimResult afterwards, claim());
+  EXPECT_TRUE(afterwards.unit.has_value());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PgConcurrencyTest, ::testing::Values(1, 2));

@@ -46,15 +46,8 @@ class PgLostCommitsTest : public ::testing::Test {
     return backend_.exchange().Submit(TestSubmit(config_, worker, unit));
   }
 
-  // Claims every unit for others, for so long that Ada is given a spare, which is claimed, too.
   WorkUnit ClaimASpare(const WorkerIdentity& worker) {
-    for (int i = 0; i < config_.units_per_round; ++i) {
-      EXPECT_OK(backend_.exchange().Join(TestJoin(TestWorker(10 + i), config_)));
-      backend_.Claim(TestWorker(10 + i), run_);
-    }
-    EXPECT_OK(server_.Run(backend_.url(),
-                          "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
-    backend_.AdvanceTime(absl::Seconds(30));
+    backend_.LetEveryUnitBeSlow(config_, run_);
     EXPECT_OK(backend_.exchange().Heartbeat(worker, run_, {}));
     return backend_.Claim(worker, run_);
   }

@@ -13,7 +13,17 @@ list_mutants() {
   mutant stale_moments_are_published services/coordinator/leader_term.cc coordinator_coordinator_test \
     's/request.adam_state = std::move(state->adam_state);/request.adam_state = published_.adam_state;/'
   mutant no_fence libs/domain/unit_state.cc exchange_state_space_test \
-    's/  if (attempt < unit.attempt || unit.state == UnitState::kDone/  if (unit.state == UnitState::kDone/; s/  if (unit.holder != worker) {/  if (false) {/'
+    's/  if (attempt != unit.attempt || unit.state == UnitState::kDone || unit.holder != worker) {/  if (unit.state == UnitState::kDone) {/'
+  mutant any_holder_renews libs/domain/unit_state.cc domain_unit_state_test \
+    's/  if (unit.holder != worker) {/  if (false) {/'
+  mutant ids_come_again libs/store/migrations/V0007__ids_that_never_come_again.sql store_pg_lost_commits_test \
+    's/ | floor(random() \* (1 << 24))::bigint//'
+  mutant lost_gradients_are_folded services/coordinator/round_collector.cc coordination_round_collector_test \
+    's/^  return absl::c_all_of(folded_, has) &&/  return true || absl::c_all_of(folded_, has) \&\&/'
+  mutant weights_are_known_by_number services/worker/worker.cc worker_worker_test \
+    's/^  if (weights_ == wanted) return true;/  if (weights_.has_value() \&\& weights_->first == wanted.first) return true;/'
+  mutant a_forgotten_worker_ends services/worker/worker.cc worker_worker_test \
+    's/^    if (!IsForgotten(status)) return status;/    return status;/'
   mutant no_compare_and_swap libs/exchange/memory_backend.cc exchange_memory_contract_test \
     's/    if (run->version != request.expected_version) {/    if (false) {/'
   mutant any_leader libs/exchange/memory_backend.cc exchange_state_space_test \

@@ -8,6 +8,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/proto_conversion.h"
+#include "libs/exchange/testing/test_values.h"
 #include "libs/pg/connection_params.h"
 #include "libs/store/sql_names.h"
 #include "libs/store/testing/test_postgres.h"
@@ -193,6 +194,16 @@ WorkUnit PgFixture::Claim(const WorkerIdentity& worker, RunId run) {
   EXPECT_OK(result);
   EXPECT_TRUE(result.ok() && result->unit.has_value());
   return result.ok() && result->unit.has_value() ? *result->unit : WorkUnit();
+}
+
+void PgFixture::LetEveryUnitBeSlow(const RunConfig& config, RunId run) {
+  for (int i = 0; i < config.units_per_round; ++i) {
+    EXPECT_OK(exchange().Join(TestJoin(TestWorker(10 + i), config)));
+    Claim(TestWorker(10 + i), run);
+  }
+  EXPECT_OK(TestPostgres::Get().Run(
+      url_, "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
+  AdvanceTime(absl::Seconds(30));
 }
 
 RunDump PgFixture::Dump(RunId run) {

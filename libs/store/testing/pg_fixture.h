@@ -29,6 +29,9 @@ class PgFixture final : public BackendFixture {
   // none is.
   WorkUnit Claim(const WorkerIdentity& worker, RunId run);
 
+  // Lets workers 10 and up claim every unit, so long ago that whoever claims next is given a spare.
+  void LetEveryUnitBeSlow(const RunConfig& config, RunId run);
+
   // Of the superuser.
   const std::string& url() const { return url_; }
 
