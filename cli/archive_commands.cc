@@ -165,8 +165,9 @@ int Export(const CliState& cli, const Options& options) {
   if (!config.ok()) return FailConfig(config.status());
   std::error_code error;
   if (!options.force && std::filesystem::exists(options.file, error)) {
-    return Fail(absl::AlreadyExistsError(absl::StrCat("there is a file already: ", options.file)),
-                "Choose another one, or write over it with --force.");
+    Fail(absl::AlreadyExistsError(absl::StrCat("there is a file already: ", options.file)),
+         "Choose another one, or write over it with --force.");
+    return kExitUsage;
   }
   const absl::StatusOr<Database> database = Connect(*config, "export");
   if (!database.ok()) return FailDatabase(database.status());
@@ -176,7 +177,8 @@ int Export(const CliState& cli, const Options& options) {
   if (!run.ok())
     return Fail(run.status(), "Name a run of this database: gannet export --run NAME FILE.");
   if (const absl::Status written = WriteCheckpointFile(options.file, *run); !written.ok()) {
-    return Fail(written, "Choose another file.");
+    Fail(written, "Choose another file.");
+    return kExitUsage;
   }
   std::cout << options.file << ": run " << name << " after " << run->version.value() << " of "
             << run->config.round_count << " rounds\n"
@@ -205,7 +207,8 @@ int Import(const CliState& cli, const Options& options) {
   const RunConfig& last = run->changes.empty() ? run->config : run->changes.back().config;
   std::cout << "Run " << last.name << " stands at " << checkpoint->version.value() << " of "
             << last.round_count << " rounds. A coordinator with its settings goes on with it.\n";
-  if (run->pause_reason.has_value()) std::cout << "It is paused, as it was: gannet resume.\n";
+  std::cout << (run->pause_reason.has_value() ? "It is paused, as it was: gannet resume.\n"
+                                              : "It is running; a run that was stopped goes on.\n");
   return kExitOk;
 }
 

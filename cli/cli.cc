@@ -19,7 +19,8 @@ constexpr const char* kFooter =
     "Settings come from --config FILE, the environment and flags such as --database.url URL "
     "(gannet config "
     "keys lists them); they may stand before or after the command.\n"
-    "Exit codes: 0 ok, 1 failure, 2 command line or configuration. gannet watch and gannet "
+    "Exit codes: 0 ok, 1 failure, 2 command line, configuration or a file that it names. gannet "
+    "watch and gannet "
     "train-local: also 3 the run was stopped; gannet watch: 4 the coordinator was lost.";
 
 int FailParse(absl::string_view message) {

@@ -44,14 +44,20 @@ std::string LeftText(const RunReport& report) {
   return left == absl::InfiniteDuration() ? "- left" : absl::StrCat(ShortDuration(left), " left");
 }
 
+// Whether nobody is there to go on: past speed tells nothing then.
+bool IsDeserted(const RunReport& report, Trainer trainer) {
+  return trainer == Trainer::kClass && report.state == RunState::kRunning &&
+         report.worker_count == 0;
+}
+
 // Everything behind the bar.
 std::vector<std::string> ProgressParts(const RunReport& report, Trainer trainer) {
   std::vector<std::string> parts = {
       absl::StrCat(report.weights_version.value(), "/", report.config.round_count),
-      absl::StrFormat("%.0f %%", std::floor(100 * ShareDone(report))), RateText(report),
-      LossesText(report)};
+      absl::StrFormat("%.0f %%", std::floor(100 * ShareDone(report))),
+      IsDeserted(report, trainer) ? "- img/s" : RateText(report), LossesText(report)};
   if (trainer == Trainer::kClass) parts.push_back(WorkersText(report));
-  parts.push_back(LeftText(report));
+  parts.push_back(IsDeserted(report, trainer) ? "waits for a worker" : LeftText(report));
   return parts;
 }
 
@@ -116,8 +122,9 @@ std::string StatusText(const RunReport& report) {
                     absl::StrFormat(", distance to real images %.4f", report.best->distance));
   }
   for (const ReportedChange& change : report.changes) {
-    absl::StrAppend(&text, "\nchanged  from round ", change.round.value(), ": ",
-                    Printable(change.difference));
+    absl::StrAppend(
+        &text, "\nchanged  from round ", change.round.value(), ": ",
+        change.difference.empty() ? "nothing, it was set back" : Printable(change.difference));
     if (!change.reason.empty()) absl::StrAppend(&text, " (", Printable(change.reason), ")");
   }
   if (!report.latest_sample_path.empty()) {

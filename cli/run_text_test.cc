@@ -76,7 +76,8 @@ TEST(RunTextTest, NothingKnownYetIsSaidAsSuch) {
   RunReport report;
   report.config.round_count = 10;
 
-  EXPECT_EQ(PlainProgressLine(report), "round 0/10  0 %  - img/s  D - G -  0 workers  - left");
+  EXPECT_EQ(PlainProgressLine(report),
+            "round 0/10  0 %  - img/s  D - G -  0 workers  waits for a worker");
 }
 
 TEST(RunTextTest, OneProcessHasUpdatesAndNoWorkers) {

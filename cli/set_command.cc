@@ -77,6 +77,10 @@ absl::Status Take(const std::string& setting, RunConfig& run) {
     changeable.take(config, run);
     return absl::OkStatus();
   }
+  if (FindKey(name) == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("unknown setting '", Printable(name),
+                                                   "'; what can change: ", ChangeableKeys()));
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("'", Printable(name),
                    "' cannot change while a run is under way; what can: ", ChangeableKeys()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -14,6 +15,8 @@
 #include "absl/strings/strip.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/file_bytes.h"
+#include "libs/base/hex.h"
+#include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/weights_metadata.h"
 #include "libs/domain/model_layout.h"
@@ -29,6 +32,7 @@ constexpr char kFormatKey[] = "gannet_checkpoint";
 constexpr char kFormatVersion[] = "1";
 constexpr char kRoundsKey[] = "rounds";
 constexpr char kArchiveKey[] = "run_archive";
+constexpr char kSumKey[] = "sha256";
 constexpr char kHistory[] = "history";
 constexpr int64_t kHistoryColumns = 9;
 constexpr absl::string_view kNamePrefix = "round_";
@@ -108,6 +112,22 @@ absl::Status CheckKeys(const Metadata& metadata) {
   return absl::OkStatus();
 }
 
+// SHA-256, as hexadecimal digits, over the tensors as they lie in a safetensors file, in its order,
+// and over the metadata beside it.
+std::string SumOf(absl::string_view file, const Metadata& metadata) {
+  uint64_t header_bytes = 0;
+  if (file.size() >= sizeof(header_bytes)) {
+    std::memcpy(&header_bytes, file.data(), sizeof(header_bytes));  // little-endian, as we are
+  }
+  Sha256Hasher hasher;
+  hasher.Update(
+      file.substr(static_cast<size_t>(std::min<uint64_t>(file.size(), 8 + header_bytes))));
+  for (const auto& [key, value] : metadata) {
+    if (key != kSumKey) hasher.Update(absl::StrCat(key, "\n", value, "\n"));
+  }
+  return HexEncode(hasher.Finish());
+}
+
 }  // namespace
 
 std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
@@ -122,6 +142,8 @@ std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
   if (checkpoint.archive.has_value()) {
     metadata[kArchiveKey] = RunArchiveToJson(*checkpoint.archive);
   }
+  // The sum has the same length always, so only the header changes when it is put in.
+  metadata[kSumKey] = SumOf(EncodeSafetensors(all, metadata), metadata);
   return EncodeSafetensors(all, metadata);
 }
 
@@ -134,6 +156,12 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
         absl::StrCat("checkpoint of another format, use the version of gannet that wrote it: "
                      "expected ",
                      kFormatVersion, ", got ", format.substr(0, 20)));
+  }
+  // Files of before have no sum.
+  if (const auto sum = metadata.find(kSumKey);
+      sum != metadata.end() && sum->second != SumOf(bytes, metadata)) {
+    return absl::InvalidArgumentError(
+        "damaged: its contents do not match their checksum, take another copy");
   }
   Checkpoint checkpoint;
   GANNET_ASSIGN_OR_RETURN(checkpoint.config, RunConfigFromJson(metadata.at(kRunConfigKey)));

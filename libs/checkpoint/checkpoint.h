@@ -24,8 +24,10 @@ namespace gannet {
 //                                  both losses, both accuracies, seconds
 //
 // and in its metadata "gannet_checkpoint" (the version of this format), "rounds", "run_config" (the
-// JSON of gannet.v1.RunConfig) and "format": "pt". The file of `gannet export` has "run_archive",
-// too (the JSON of gannet.v1.RunArchive): settings that were changed, and who has contributed.
+// JSON of gannet.v1.RunConfig), "sha256" (over the bytes of all tensors and the other metadata, so
+// that a damaged file is not taken for a state) and "format": "pt". The file of `gannet export` has
+// "run_archive", too (the JSON of gannet.v1.RunArchive): settings that were changed, and who has
+// contributed.
 struct Checkpoint {
   RunConfig config;           // as it holds for the next round
   WeightsVersion version{0};  // rounds behind it
@@ -37,8 +39,8 @@ struct Checkpoint {
 
 std::string EncodeCheckpoint(const Checkpoint& checkpoint);
 
-// Returns: INVALID_ARGUMENT - not a checkpoint, cut short, or its tensors are not those of its own
-// config, naming the first that differ. Never reads beyond `bytes`, whatever they are.
+// Returns: INVALID_ARGUMENT - not a checkpoint, cut short, damaged, or its tensors are not those of
+// its own config, naming the first that differ. Never reads beyond `bytes`, whatever they are.
 absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes);
 
 // Writes the file whole or not at all, and to the disk.

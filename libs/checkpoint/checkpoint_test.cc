@@ -82,6 +82,19 @@ class CheckpointFileTest : public ::testing::Test {
   std::string folder_;
 };
 
+// A backup that is imported years later.
+TEST(CheckpointTest, OneFlippedBitAnywhereIsNoticed) {
+  const std::string good = EncodeCheckpoint(MakeCheckpoint());
+  ASSERT_OK(DecodeCheckpoint(good));
+
+  for (size_t at = 0; at < good.size(); at += 1 + good.size() / 97) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    EXPECT_THAT(DecodeCheckpoint(bad), StatusIs(absl::StatusCode::kInvalidArgument))
+        << "byte " << at << " of " << good.size();
+  }
+}
+
 TEST(CheckpointTest, ReadsBackToTheLastBit) {
   const Checkpoint checkpoint = MakeCheckpoint();
 

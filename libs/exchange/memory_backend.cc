@@ -834,10 +834,13 @@ class MemoryBackend::MemoryStore final : public Store {
           absl::StrCat("another version is published, read the run again: expected ",
                        request.expected_version.value(), ", got ", run->version.value()));
     }
-    if (run->settings_version != request.settings_version) {
+    if (!request.expected_sha256.empty() &&
+        request.expected_sha256 != run->weights.at(run->version).payload.sha256) {
       return absl::AbortedError(absl::StrCat(
-          "settings have been changed, plan the next round again: changed ", run->settings_version,
-          " times, planned with those after ", request.settings_version, " changes"));
+          "other weights have this version, read the run again: version ", run->version.value()));
+    }
+    if (run->settings_version != request.settings_version) {
+      return absl::AbortedError("settings have been changed, plan the next round again");
     }
     for (const UnitId id : request.consumed) {
       const Unit* unit = run->FindUnit(id);
@@ -847,6 +850,16 @@ class MemoryBackend::MemoryStore final : public Store {
                          "again: ",
                          id.value()));
       }
+    }
+    std::vector<std::string> gradients;
+    for (const UnitId id : request.consumed) {
+      gradients.push_back(run->FindUnit(id)->gradient->payload.sha256);
+    }
+    if (!request.consumed_sha256.empty() && request.consumed_sha256 != ConsumedSha256(gradients)) {
+      return absl::AbortedError(
+          absl::StrCat("other gradients than those consumed belong to these units, read the run "
+                       "again: round ",
+                       run->open_round().value()));
     }
 
     for (const UnitId id : request.consumed) run->FindUnit(id)->consumed = true;

@@ -406,7 +406,7 @@ absl::StatusOr<WorkUnit> FromProto(const v1::WorkUnit& proto) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.round", 1, proto.round()));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.slot", 0, proto.slot()));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.weights_version", 0, proto.weights_version()));
-  GANNET_RETURN_IF_ERROR(ValidateWeightsSha256("unit.weights_sha256", proto.weights_sha256()));
+  GANNET_RETURN_IF_ERROR(ValidateOptionalSha256("unit.weights_sha256", proto.weights_sha256()));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.micro_batch", 1, proto.micro_batch()));
   if (proto.image_indices().empty()) return Invalid("unit.image_indices must not be empty");
   for (const int64_t index : proto.image_indices()) {

@@ -311,7 +311,12 @@ class World {
     request.expected_version = before.weights_version;
     request.summary.round = Round(before.weights_version.value() + 1);
     request.next_units.resize(static_cast<size_t>(limits_.slots));
-    for (const GradientInfo& info : progress.gradients) request.consumed.push_back(info.unit);
+    std::vector<std::string> checksums;
+    for (const GradientInfo& info : progress.gradients) {
+      request.consumed.push_back(info.unit);
+      checksums.push_back(info.sha256);
+    }
+    request.consumed_sha256 = ConsumedSha256(checksums);
     const absl::Status published = backend_.store().Publish(request);
     const bool leads = dump.leader == TestLeader(leader + 1) &&
                        dump.leader_epoch == leaderships_[leader]->epoch &&

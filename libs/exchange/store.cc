@@ -1,7 +1,9 @@
 #include "libs/exchange/store.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/base/printable.h"
+#include "libs/base/sha256.h"
 #include "libs/exchange/validation.h"
 
 namespace gannet {
@@ -13,6 +15,10 @@ const RunConfig& ConfigOf(const RunConfig& created, const std::vector<SettingsCh
     if (change.round <= round) found = &change.config;
   }
   return *found;
+}
+
+std::string ConsumedSha256(const std::vector<std::string>& gradient_sha256s) {
+  return Sha256(absl::StrJoin(gradient_sha256s, ""));
 }
 
 std::string JoinReasons(const std::string& first, const std::string& second) {

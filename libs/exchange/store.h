@@ -137,6 +137,9 @@ struct RunArchive {
   std::optional<std::string> pause_reason = {};  // set: it was paused
 };
 
+// SHA-256 of the checksums of the consumed gradients, one after another, each of 32 raw bytes.
+std::string ConsumedSha256(const std::vector<std::string>& gradient_sha256s);
+
 // The reasons of two changes from the same round on: "FIRST; SECOND", at most kMaxReasonChars.
 std::string JoinReasons(const std::string& first, const std::string& second);
 
@@ -165,10 +168,12 @@ struct PublishRequest {
   Leadership leadership;
   WeightsVersion
       expected_version;  // the version published before; this one is expected_version + 1
+  std::string expected_sha256 = {};  // of its weights, 32 raw bytes; empty: not compared
   Payload weights;
   Payload adam_state;
   RoundSummary summary;                 // of the round just folded: round == expected_version + 1
   std::vector<UnitId> consumed;         // whose gradients were folded
+  std::string consumed_sha256 = {};     // as ConsumedSha256; empty: not compared
   int64_t settings_version = 0;         // RunStatus's, when next_units were planned
   std::vector<PlannedUnit> next_units;  // of round expected_version + 2; empty when finished
   bool finished = false;
@@ -242,9 +247,10 @@ class Store {
   // epoch, state is running or paused, settings): weights, Adam state, summary, consumed units,
   // next units; open units of the published round are closed, gradients of it that were not
   // consumed count as wasted; the run becomes finished when asked (also a paused one). Checked in
-  // this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version is not the expected
-  // one, or the settings have been changed since `settings_version`, or `consumed` names a unit
-  // that is not a done one of this round (any more).
+  // this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version or its weights are
+  // not the expected ones, or the settings have been changed since `settings_version`, or
+  // `consumed` names a unit that is not a done one of this round (any more), or was done with
+  // another gradient.
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 
   // Fenced. Returns every unit to ready whose lease has run out. The number returned.

@@ -138,7 +138,7 @@ absl::Status ValidateClaim(const ClaimRequest& request) {
 absl::Status ValidateFetchWeights(const FetchWeightsRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(request.worker, request.run));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("weights_version", 0, request.version.value()));
-  return ValidateWeightsSha256("weights_sha256", request.sha256);
+  return ValidateOptionalSha256("weights_sha256", request.sha256);
 }
 
 absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, RunId run, UnitId unit,
@@ -298,6 +298,8 @@ absl::Status ValidatePublish(const PublishRequest& request) {
     return Invalid("next_units must not be empty unless the run is finished");
   }
   GANNET_RETURN_IF_ERROR(ValidateUnits("next_units", request.next_units));
+  GANNET_RETURN_IF_ERROR(ValidateOptionalSha256("expected_sha256", request.expected_sha256));
+  GANNET_RETURN_IF_ERROR(ValidateOptionalSha256("consumed_sha256", request.consumed_sha256));
   std::set<UnitId> consumed;
   for (const UnitId unit : request.consumed) {
     if (!consumed.insert(unit).second) {
@@ -346,7 +348,7 @@ absl::Status ValidateListWorkers(const WorkerId& after, int limit) {
   return ValidateListRounds(Round(0), limit);
 }
 
-absl::Status ValidateWeightsSha256(const char* field, const std::string& sha256) {
+absl::Status ValidateOptionalSha256(const char* field, const std::string& sha256) {
   if (sha256.empty() || sha256.size() == 32) return absl::OkStatus();
   return Invalid(absl::StrCat(field, " must have 32 bytes or none, got ", sha256.size()));
 }

@@ -69,7 +69,7 @@ absl::Status ValidateAtLeast(const char* field, int64_t least, int64_t value);
 absl::Status ValidateFinite(const char* field, double value);
 absl::Status ValidateStats(const GradientStats& stats);
 // 32 bytes, or none: not known.
-absl::Status ValidateWeightsSha256(const char* field, const std::string& sha256);
+absl::Status ValidateOptionalSha256(const char* field, const std::string& sha256);
 absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256);
 // Codec, checksum's length, bytes present and intact (DATA_LOSS).
 absl::Status ValidatePayload(const char* field, const Payload& payload);

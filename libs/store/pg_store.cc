@@ -108,7 +108,7 @@ constexpr SqlStatement kPublishRound = {
     "$7::bigint, $8::boolean, $9::smallint, $10::bytea, $11::bigint, $12::bigint, $13::integer, "
     "$14::integer, $15::double precision, $16::double precision, $17::double precision, "
     "$18::double precision, $19::double precision, $20::bigint[], $21::integer[], "
-    "$22::integer[], $23::bigint[], $24::boolean, $25::bigint)"};
+    "$22::integer[], $23::bigint[], $24::boolean, $25::bigint, $26::bytea, $27::bytea)"};
 constexpr char kCopyWeights[] =
     "COPY gannet.weights_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
 constexpr char kCopyAdam[] =
@@ -509,7 +509,10 @@ absl::Status PgStore::Publish(const PublishRequest& request) {
       .Double(summary.seconds)
       .IntArray(consumed);
   AddUnits(params, request.next_units);
-  params.Bool(request.finished).Int(request.settings_version);
+  params.Bool(request.finished)
+      .Int(request.settings_version)
+      .Bytes(request.expected_sha256)
+      .Bytes(request.consumed_sha256);
   const int64_t version = request.expected_version.value() + 1;
   return bulk_pool_.RunInTransaction(
       "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {

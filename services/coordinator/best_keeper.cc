@@ -54,10 +54,9 @@ std::string TableText(const std::vector<Line>& lines) {
   return text;
 }
 
-// Whether the checkpoint is an earlier state of this run.
-bool IsOfRun(const Checkpoint& best, const RunConfig& config, WeightsVersion version) {
-  return best.version <= version && best.config.name == config.name &&
-         CheckOnlyChangeable(best.config, config).ok();
+// Whether the checkpoint is a state of this run.
+bool IsOfRun(const Checkpoint& best, const RunConfig& config) {
+  return best.config.name == config.name && CheckOnlyChangeable(best.config, config).ok();
 }
 
 }  // namespace
@@ -78,15 +77,26 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   hand_on_ = std::move(hand_on);
   std::vector<Line> lines;
   const absl::StatusOr<Checkpoint> kept = ReadCheckpointFile(best_path_);
-  if (kept.ok() && IsOfRun(*kept, config, version)) {
+  const bool of_run = kept.ok() && IsOfRun(*kept, config);
+  const bool is_ahead = of_run && kept->version > version;
+  if (of_run) {
     lines = ReadTable(table_path_);
     std::erase_if(lines, [&](const Line& line) { return line.round > version.value(); });
-  } else if (!absl::IsNotFound(kept.status())) {
-    PutAside(kept.ok() ? kept->config.name : "unreadable");
+  }
+  if (is_ahead) {
+    // The database has gone back.
+    PutAside("abandoned_best", "the folder has the best weights of a state that the run has left");
+  } else if (!of_run && !absl::IsNotFound(kept.status())) {
+    PutAside(absl::StrCat("best.of_", kept.ok() ? kept->config.name : "unreadable"),
+             "the folder has the best weights of another run");
   }
   double best = std::numeric_limits<double>::infinity();
-  for (const Line& line : lines) best = std::min(best, line.distance);
-  is_handed_on_ = lines.empty() || (handed_on.has_value() && handed_on->distance <= best);
+  // What is put aside may have taken the place of the best of these.
+  if (!is_ahead) {
+    for (const Line& line : lines) best = std::min(best, line.distance);
+  }
+  is_handed_on_ =
+      lines.empty() || is_ahead || (handed_on.has_value() && handed_on->distance <= best);
   if (handed_on.has_value()) best = std::min(best, handed_on->distance);
   if (const absl::Status written = WriteFileAtomically(table_path_, TableText(lines));
       !written.ok()) {
@@ -105,15 +115,19 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   HandOnBest();
 }
 
-void BestKeeper::PutAside(const std::string& name) {
+void BestKeeper::PutAside(const std::string& name, const std::string& why) {
   std::filesystem::path aside = best_path_;
   // A run may be called anything.
-  aside.replace_filename(absl::StrCat(
-      "best.of_", absl::CEscape(absl::StrReplaceAll(name, {{"/", "_"}})), ".safetensors"));
+  aside.replace_filename(
+      absl::StrCat(absl::CEscape(absl::StrReplaceAll(name, {{"/", "_"}})), ".safetensors"));
   std::error_code error;
   std::filesystem::rename(best_path_, aside, error);
-  log_.Warning("the folder has the best weights of another run, they are put aside",
-               {{"run", name}, {"path", aside.string()}, {"reason", error.message()}});
+  if (error) {
+    log_.Warning(absl::StrCat(why, ", and they cannot be put aside"),
+                 {{"path", aside.string()}, {"reason", error.message()}});
+  } else {
+    log_.Warning(absl::StrCat(why, ", they are put aside"), {{"path", aside.string()}});
+  }
 }
 
 void BestKeeper::HandOnBest() {

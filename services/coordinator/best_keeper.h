@@ -39,8 +39,8 @@ class BestKeeper {
 
   // Somebody begins to lead that run at this version. Files of the same run go on; lines beyond the
   // version are removed, and a best.safetensors of another run is put aside as
-  // best.of_NAME.safetensors. `best` is what was handed on last by whoever
-  // led before, perhaps on another machine.
+  // best.of_NAME.safetensors, one from beyond the version as abandoned_best.safetensors. `best` is
+  // what was handed on last by whoever led before, perhaps on another machine.
   void Begin(const RunConfig& config, WeightsVersion version,
              const std::optional<BestWeights>& best, HandOn hand_on);
 
@@ -56,8 +56,8 @@ class BestKeeper {
   absl::Status Measure(const TrainingState& state);
   // Hands on what best.safetensors holds, if that has not been done.
   void HandOnBest();
-  // Makes room for another run's best, without losing anything.
-  void PutAside(const std::string& name);
+  // Makes room for this run's best, without losing anything.
+  void PutAside(const std::string& name, const std::string& why);
   absl::Status ReadAndHandOn();
 
   const std::string table_path_;

@@ -147,6 +147,28 @@ TEST_F(BestKeeperTest, ARestartGoesOnWithTheBestSoFar) {
   EXPECT_EQ(Best()->version.value(), best);
 }
 
+TEST_F(BestKeeperTest, ADatabaseThatHasGoneBackBehindTheBestKeepsTheLinesBefore) {
+  auto keeper = MakeKeeper();
+  Begin(*keeper, 0);
+  Measure(*keeper, 10, Kind::kUntrained);
+  Measure(*keeper, 20, Kind::kGrey);
+  const int64_t best = Best()->version.value();
+  const std::vector<int64_t> before =
+      best == 10 ? std::vector<int64_t>{} : std::vector<int64_t>{10};
+  stored_.reset();
+
+  keeper = MakeKeeper();
+  Begin(*keeper, best - 1);
+
+  EXPECT_EQ(Rounds(), before);
+  EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(ReadCheckpointFile(folder_ + "/checkpoints/abandoned_best.safetensors"));
+  EXPECT_EQ(stored_, std::nullopt);
+  Measure(*keeper, 15, Kind::kGrey);
+  ASSERT_OK_AND_ASSIGN(const Checkpoint again, Best());
+  EXPECT_EQ(again.version, WeightsVersion(15));
+}
+
 TEST_F(BestKeeperTest, AnotherRunBeginsAnew) {
   auto keeper = MakeKeeper();
   Begin(*keeper, 0);

@@ -35,8 +35,12 @@ void CheckpointWriter::Begin(WeightsVersion version) {
     aside.replace_filename("abandoned_" + aside.filename().string());
     std::error_code error;
     std::filesystem::rename(file, aside, error);
-    log_.Warning("a checkpoint of a later round is put aside",
-                 {{"path", aside.string()}, {"reason", error.message()}});
+    if (error) {
+      log_.Warning("a checkpoint of a later round is in the way and cannot be put aside",
+                   {{"path", file}, {"reason", error.message()}});
+    } else {
+      log_.Warning("a checkpoint of a later round is put aside", {{"path", aside.string()}});
+    }
   }
 }
 

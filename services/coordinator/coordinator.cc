@@ -87,8 +87,11 @@ void Coordinator::SetDatabaseUp(bool up) {
 absl::StatusOr<CoordinatorReport> Coordinator::Run() {
   CoordinatorReport report;
   absl::StatusOr<RunState> state = RunState::kRunning;
-  const absl::StatusOr<RunId> run = FindOrCreateRun();
-  if (run.ok()) {
+  absl::StatusOr<RunId> run;
+  Backoff backoff(options_.term.backoff);
+  while (true) {
+    run = FindOrCreateRun();
+    if (!run.ok()) break;
     report.run = *run;
     {
       MutexLock lock(mu_);
@@ -96,6 +99,13 @@ absl::StatusOr<CoordinatorReport> Coordinator::Run() {
     }
     SetDatabaseUp(true);
     state = LeadUntilEnd(*run);
+    if (!absl::IsNotFound(state.status())) break;
+    log_.Warning("the database does not know the run any more, it has gone back: looking again",
+                 {{"reason", state.status()}});
+    if (stop_.AwaitFor(backoff.Next())) {
+      state = absl::CancelledError("asked to stop");
+      break;
+    }
   }
   const absl::Status status = run.ok() ? state.status() : run.status();
   if (!status.ok() && !absl::IsCancelled(status)) return status;

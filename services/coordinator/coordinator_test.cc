@@ -424,6 +424,36 @@ TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackIsLoadedAgain) {
   EXPECT_EQ(Checksums(), CalmChecksums());
 }
 
+// It may be noticed first when room is made for a round that is too far ahead now.
+TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackDoesNotEndTheCoordinator) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+  // That of the next round has been made: the one after it is refused.
+  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("PrepareRound") == 2; }));
+  store_.GoBackFrom(WeightsVersion(2));
+  store_.FailBefore("PrepareRound", absl::InvalidArgumentError("round must be one or two above"));
+
+  ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
+
+  EXPECT_OK(coordinator->Join());
+  EXPECT_EQ(store_.failures("PrepareRound"), 1);
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
+// A backup from before the run was made.
+TEST_F(CoordinatorTest, ARunThatIsLostIsCreatedAnew) {
+  store_.FailBefore("LoadSnapshot", absl::NotFoundError("no such run"));
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  EXPECT_OK(coordinator->Join());
+  EXPECT_EQ(store_.calls("FindRun"), 2);  // none, so one was created; and the same again
+  EXPECT_EQ(Checksums(), CalmChecksums());
+}
+
 TEST_F(CoordinatorTest, ACreationWhoseAnswerWasLostIsFound) {
   store_.LoseAnswer("CreateRun", absl::UnknownError("commit in doubt"));
   const auto coordinator = Start();

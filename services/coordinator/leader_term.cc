@@ -85,6 +85,9 @@ absl::Status LeaderTerm::Load() {
   const ModelConfig& model = status_.config.model;
   GANNET_ASSIGN_OR_RETURN(
       published_, patience_.CallFor("load the weights", [&] { return store_.LoadSnapshot(run_); }));
+  if (published_.version != status_.weights_version) {
+    return absl::AbortedError("the database has changed while it was read");
+  }
   GANNET_ASSIGN_OR_RETURN(weights_,
                           DecodeStored("weights", published_.weights, WeightsSpec(model)));
   GANNET_ASSIGN_OR_RETURN(adam_state_, DecodeStored("moments of Adam", published_.adam_state,
@@ -222,6 +225,10 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
   const absl::Status status =
       wait ? patience_.Call("make room for the next round", prepare) : prepare();
   if (!wait && PatientCaller::IsPassing(status)) return absl::OkStatus();
+  if (absl::IsInvalidArgument(status)) {
+    // The round is too far ahead: the database has gone back, and this tells it.
+    GANNET_RETURN_IF_ERROR(RefreshStatus());
+  }
   GANNET_RETURN_IF_ERROR(status);
   next_units_ = planner_->Plan(round);
   next_prepared_ = true;
@@ -257,12 +264,14 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   request.run = run_;
   request.leadership = leadership_;
   request.expected_version = version();
+  request.expected_sha256 = published_.weights.sha256;
   request.weights = std::move(state->weights);
   request.adam_state = std::move(state->adam_state);
   request.summary = folded.summary;
   request.summary.epoch = RoundPlanner(config).EpochOf(round);
   request.summary.seconds = Seconds(clock_.Steady() - round_start_);
   request.consumed = std::move(folded.consumed);
+  request.consumed_sha256 = std::move(folded.consumed_sha256);
   start = clock_.Steady();
   GANNET_RETURN_IF_ERROR(PublishWithNextUnits(request));
 
@@ -343,14 +352,7 @@ absl::Status LeaderTerm::Publish(const PublishRequest& request) {
         log_.Info("the publication had arrived", {{"round", request.summary.round.value()}});
         return absl::OkStatus();
       }
-      return absl::AbortedError("somebody else has published meanwhile");
-    }
-    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress,
-                            patience_.CallFor("look at the round", [&] {
-                              return store_.GetRoundProgress(run_, request.summary.round);
-                            }));
-    if (!collector_->StillHas(progress)) {
-      return absl::AbortedError("the database has gone back: gradients that were folded are gone");
+      return absl::AbortedError("the database stands elsewhere than before: loading what it holds");
     }
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
   }
@@ -398,9 +400,9 @@ absl::Status LeaderTerm::DoWhatIsDue() {
 }
 
 void LeaderTerm::TakeUpSettings() {
-  log_.Info("settings were changed",
-            {{"from_round", status_.settings_round.value()},
-             {"change", DescribeDifference(config_, status_.next_config)}});
+  const std::string change = DescribeDifference(config_, status_.next_config);
+  log_.Info("settings were changed", {{"from_round", status_.settings_round.value()},
+                                      {"change", change.empty() ? "back again" : change}});
   metrics_.run_rounds.Set(static_cast<double>(status_.next_config.round_count));
   planner_.emplace(status_.next_config);
   next_prepared_ = false;
@@ -416,7 +418,8 @@ absl::Status LeaderTerm::RefreshStatus() {
     // is still ours, so nothing else would tell.
     return absl::AbortedError(
         absl::StrCat("the database has gone back from version ", version().value(), " to ",
-                     status_.weights_version.value(), ": loading what it holds"));
+                     status_.weights_version.value(),
+                     ": loading what it holds; repeat what was set, paused or resumed since"));
   }
   const absl::Duration now = clock_.Steady();
   status_due_ = now + options_.status_interval;
@@ -445,7 +448,12 @@ void LeaderTerm::LogProgress(absl::Duration now) {
                          {"generator_loss", round.generator_loss},
                          {"workers", status_.worker_count},
                          {"state", RunStateName(status_.state)},
-                         {"eta", DescribeEta(rounds_left, rate_.RoundsPerSecond(now))}});
+                         {"eta", IsGoingOn() ? DescribeEta(rounds_left, rate_.RoundsPerSecond(now))
+                                             : "unknown"}});
+}
+
+bool LeaderTerm::IsGoingOn() const {
+  return status_.state == RunState::kRunning && status_.worker_count > 0;
 }
 
 absl::Duration LeaderTerm::ChangeWait() const {

@@ -92,6 +92,8 @@ class LeaderTerm {
   // After settings were changed: what was planned for the next round is planned again.
   void TakeUpSettings();
   void LogProgress(absl::Duration now);
+  // Whether somebody computes.
+  bool IsGoingOn() const;
   absl::Duration ChangeWait() const;
 
   WeightsVersion version() const { return published_.version; }

@@ -16,6 +16,7 @@
 #include "libs/telemetry/log.h"
 #include "services/coordinator/coordinator_config.h"
 #include "services/coordinator/coordinator_server.h"
+#include "services/coordinator/output_folder.h"
 #include "services/coordinator/pg_connection.h"
 
 int main(int argc, char** argv) {
@@ -44,6 +45,12 @@ int main(int argc, char** argv) {
   gannet::RealClock clock;
   gannet::Logger log("coordinator",
                      gannet::LogOptions::FromWords(config->log.level, config->log.format));
+  const auto folder =
+      gannet::OwnOutputFolder(config->coordinator.output_dir, config->run.name, log);
+  if (!folder.ok()) {
+    log.Error("cannot start", {{"reason", folder.status()}});
+    return gannet::kExitUsage;
+  }
   const auto server = gannet::CoordinatorServer::Start(*options, clock, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"reason", server.status()}});

@@ -158,10 +158,12 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
   GANNET_ASSIGN_OR_RETURN(round.gradient, mean_.Finish());
   RoundSummary& summary = round.summary;
   summary.round = round_;
+  std::vector<std::string> checksums;
   for (const GradientInfo& info : folded_) {
     const GradientStats& stats = info.stats;
     const double weight = stats.image_count;
     round.consumed.push_back(info.unit);
+    checksums.push_back(info.sha256);
     round.micro_batch_count += stats.micro_batch_count;
     summary.gradient_count += 1;
     summary.image_count += stats.image_count;
@@ -170,6 +172,7 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
     summary.real_accuracy += weight * stats.real_accuracy;
     summary.fake_accuracy += weight * stats.fake_accuracy;
   }
+  round.consumed_sha256 = ConsumedSha256(checksums);
   const double images = summary.image_count;
   summary.discriminator_loss /= images;
   summary.generator_loss /= images;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,6 +20,7 @@ struct FoldedRound {
   TensorBundle gradient;  // the image-weighted mean, layout GradientSpec
   int64_t micro_batch_count = 0;
   std::vector<UnitId> consumed;  // in slot order
+  std::string consumed_sha256;   // as ConsumedSha256
   RoundSummary summary;          // all but epoch and seconds
 };
 

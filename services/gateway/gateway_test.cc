@@ -127,6 +127,7 @@ class GatewayTest : public ::testing::Test {
   void Publish() {
     ASSERT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, version_)));
     version_ = WeightsVersion(version_.value() + 1);
+    weights_sha256_ = TestWeights(config_, static_cast<float>(version_.value())).sha256;
     signal_.Notify();
   }
 
@@ -170,6 +171,7 @@ class GatewayTest : public ::testing::Test {
   RunId run_;
   Leadership leadership_;
   WeightsVersion version_{0};
+  std::string weights_sha256_ = TestWeights(config_, 0.0f).sha256;  // of that version
   std::unique_ptr<GatewayServer> gateway_;
   std::unique_ptr<GrpcExchange> client_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -328,10 +330,10 @@ TEST_F(GatewayTest, AStaleIncarnationIsRefusedAtOnceAfterANewOneJoinedHere) {
   Start();
   const WorkerIdentity old = Join(1, 1);
   const SubmitRequest request = TestSubmit(config_, old, ClaimUnit(old));
-  ASSERT_OK(client_->FetchWeights({old, run_, version_}));
+  ASSERT_OK(client_->FetchWeights({old, run_, version_, weights_sha256_}));
   Join(1, 2);
 
-  EXPECT_THAT(client_->FetchWeights({old, run_, version_}),
+  EXPECT_THAT(client_->FetchWeights({old, run_, version_, weights_sha256_}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {}),
               StatusIs(absl::StatusCode::kFailedPrecondition));
@@ -464,7 +466,8 @@ TEST_F(GatewayTest, ThirtyWorkersCostOneRead) {
   for (int i = 1; i <= 30; ++i) {
     const WorkerIdentity worker = Join(i);
     workers.emplace_back([this, worker, &intact] {
-      const absl::StatusOr<Payload> weights = client_->FetchWeights({worker, run_, version_});
+      const absl::StatusOr<Payload> weights =
+          client_->FetchWeights({worker, run_, version_, weights_sha256_});
       if (weights.ok() && weights->IsIntact()) ++intact;
     });
   }
@@ -481,9 +484,9 @@ TEST_F(GatewayTest, ThirtyWorkersCostOneRead) {
 
 TEST_F(GatewayTest, CachedWeightsAreNotForStrangers) {
   Start();
-  ASSERT_OK(client_->FetchWeights({Join(1), run_, version_}));
+  ASSERT_OK(client_->FetchWeights({Join(1), run_, version_, weights_sha256_}));
 
-  EXPECT_THAT(client_->FetchWeights({TestWorker(2), run_, version_}),
+  EXPECT_THAT(client_->FetchWeights({TestWorker(2), run_, version_, weights_sha256_}),
               StatusIs(absl::StatusCode::kUnauthenticated));
 }
 
@@ -496,7 +499,7 @@ TEST_F(GatewayTest, WeightsOfManyChunksArriveIntact) {
   ASSERT_OK(client_->Join(TestJoin(TestWorker(1), wide)));
 
   ASSERT_OK_AND_ASSIGN(const Payload weights,
-                       client_->FetchWeights({TestWorker(1), run_, version_}));
+                       client_->FetchWeights({TestWorker(1), run_, version_, weights_sha256_}));
 
   EXPECT_GT(weights.bytes->size(), size_t{1} << 20);
   EXPECT_EQ(*weights.bytes, *new_run.weights.bytes);
@@ -528,7 +531,7 @@ TEST_F(GatewayTest, TheClientRefusesWeightsBeyondItsLimit) {
   options.max_weights_bytes = 10;
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<GrpcExchange> small, GrpcExchange::Create(options));
 
-  EXPECT_THAT(small->FetchWeights({Join(1), run_, version_}),
+  EXPECT_THAT(small->FetchWeights({Join(1), run_, version_, weights_sha256_}),
               StatusIs(absl::StatusCode::kOutOfRange));
 }
 
@@ -641,11 +644,11 @@ TEST_F(GatewayTest, AfterTheDatabaseWasAwayNothingIsTakenFromMemory) {
   Start();
   ASSERT_TRUE(AwaitServing(true));
   const WorkerIdentity worker = Join(1);
-  ASSERT_OK(client_->FetchWeights({worker, run_, version_}));
+  ASSERT_OK(client_->FetchWeights({worker, run_, version_, weights_sha256_}));
   database_there_ = false;
   ASSERT_TRUE(AwaitServing(false));
 
-  ASSERT_OK(client_->FetchWeights({worker, run_, version_}));
+  ASSERT_OK(client_->FetchWeights({worker, run_, version_, weights_sha256_}));
 
   EXPECT_EQ(exchange_.weight_reads, 2);
 }
@@ -655,7 +658,7 @@ TEST_F(GatewayTest, WithoutADatabaseCallsAreUnavailableAndHealthSaysSo) {
 
   EXPECT_THAT(client_->Join(TestJoin(TestWorker(1), config_)),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("database")));
-  EXPECT_THAT(client_->FetchWeights({TestWorker(1), run_, version_}),
+  EXPECT_THAT(client_->FetchWeights({TestWorker(1), run_, version_, weights_sha256_}),
               StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), IsOkAndHolds(false));
 }

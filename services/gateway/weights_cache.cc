@@ -86,7 +86,8 @@ void WeightsCache::Read(const Key& key) {
 }
 
 void WeightsCache::Keep(const Key& key, const Payload& payload) {
-  if (BytesOf(payload) > max_bytes_) return;
+  // Without a checksum nobody can tell later whether these are still the ones of that number.
+  if (key.sha256.empty() || BytesOf(payload) > max_bytes_) return;
   entries_.push_front({key, payload});
   bytes_ += BytesOf(payload);
   int versions = 0;

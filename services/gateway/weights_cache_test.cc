@@ -39,7 +39,7 @@ class WeightsCacheTest : public ::testing::Test {
     return answer.get_future().get();
   }
 
-  std::string sha256_;  // of what is asked for
+  std::string sha256_ = std::string(32, '0');  // of what is asked for
   std::atomic<int> reads_ = 0;
 };
 
@@ -58,6 +58,14 @@ TEST_F(WeightsCacheTest, OtherWeightsOfTheSameNumberAreRead) {
   ASSERT_OK(Get(1));
   sha256_ = std::string(32, 'b');
 
+  ASSERT_OK(Get(1));
+
+  EXPECT_EQ(reads_, 2);
+}
+
+TEST_F(WeightsCacheTest, WeightsAskedForByNumberAloneAreNotKept) {
+  sha256_.clear();
+  ASSERT_OK(Get(1));
   ASSERT_OK(Get(1));
 
   EXPECT_EQ(reads_, 2);

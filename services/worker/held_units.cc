@@ -11,9 +11,15 @@ std::shared_ptr<HeldUnit> HeldUnits::Add(UnitId unit, Attempt attempt) {
   return held;
 }
 
-void HeldUnits::Remove(UnitId unit) {
+void HeldUnits::Remove(const HeldUnit& held) {
   MutexLock lock(mu_);
-  units_.erase(unit);
+  const auto found = units_.find(held.unit);
+  if (found != units_.end() && found->second.get() == &held) units_.erase(found);
+}
+
+void HeldUnits::Clear() {
+  MutexLock lock(mu_);
+  units_.clear();
 }
 
 std::vector<UnitProgress> HeldUnits::Progress() {

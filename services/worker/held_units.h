@@ -26,7 +26,9 @@ struct HeldUnit {
 class HeldUnits {
  public:
   std::shared_ptr<HeldUnit> Add(UnitId unit, Attempt attempt);
-  void Remove(UnitId unit);
+  // Only this lease: the unit may be held again, under another claim, or the same one anew.
+  void Remove(const HeldUnit& held);
+  void Clear();
 
   std::vector<UnitProgress> Progress();
 

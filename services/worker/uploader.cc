@@ -7,6 +7,20 @@
 #include "libs/exchange/validation.h"
 
 namespace gannet {
+namespace {
+
+const char* WhyNotKept(SubmitOutcome outcome) {
+  switch (outcome) {
+    case SubmitOutcome::kDuplicate:
+      return "another worker had the same work and was faster";
+    case SubmitOutcome::kClosed:
+      return "gradient came too late, its round or the run has ended without it";
+    default:
+      return "gradient came too late, somebody else computes the unit";
+  }
+}
+
+}  // namespace
 
 Uploader::Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec,
                    PatientCaller& caller, HeldUnits& held_units, Spool spool, Clock& clock,
@@ -27,7 +41,10 @@ Uploader::~Uploader() { Finish().IgnoreError(); }
 absl::Status Uploader::Enqueue(Upload upload) {
   MutexLock lock(mu_);
   while ((busy_ || pending_.has_value()) && fatal_.ok()) cv_.Wait(mu_);
-  if (!fatal_.ok()) return fatal_;
+  if (!fatal_.ok()) {
+    ++totals_.lost;  // this one
+    return fatal_;
+  }
   pending_ = std::move(upload);
   cv_.NotifyAll();
   return absl::OkStatus();
@@ -60,7 +77,7 @@ void Uploader::Loop() {
       busy_ = true;
     }
     absl::Status status = Send(*upload);
-    held_units_.Remove(upload->unit.unit);
+    held_units_.Remove(*upload->held);
     MutexLock lock(mu_);
     busy_ = false;
     fatal_.Update(status);
@@ -108,7 +125,9 @@ absl::Status Uploader::Send(Upload& upload) {
       return outcome.status();
     case absl::StatusCode::kNotFound:
       // The unit, or the run, which the next claim tells.
-      log_.Info("gradient is not wanted any more, the run's database has gone back",
+    case absl::StatusCode::kAlreadyExists:
+      // This claim was forgotten, claimed by us anew and handed in with other bytes.
+      log_.Info("gradient is not wanted any more, the run's database has forgotten its claim",
                 {{"round", unit.round.value()},
                  {"slot", unit.slot.value()},
                  {"reason", outcome.status()}});
@@ -119,10 +138,7 @@ absl::Status Uploader::Send(Upload& upload) {
   }
 
   if (!Count(*outcome, request)) {
-    log_.Info(*outcome == SubmitOutcome::kDuplicate
-                  ? "another worker had the same work and was faster"
-                  : "gradient came too late, somebody else computed the unit",
-              {{"round", unit.round.value()}, {"slot", unit.slot.value()}});
+    log_.Info(WhyNotKept(*outcome), {{"round", unit.round.value()}, {"slot", unit.slot.value()}});
   }
   return absl::OkStatus();
 }
@@ -184,15 +200,17 @@ absl::Status Uploader::HandInKept(RunId run) {
   const absl::StatusOr<SubmitOutcome> outcome = Submit(request);
   if (absl::IsCancelled(outcome.status())) return absl::OkStatus();
   if (absl::IsUnauthenticated(outcome.status())) return outcome.status();
+  // A newer start has taken over, and the file may be its own by now: the next claim ends this one.
+  if (absl::IsFailedPrecondition(outcome.status())) return absl::OkStatus();
   spool_.Drop();
   if (!outcome.ok()) {
-    log_.Info("a gradient from before the restart is not wanted any more",
+    log_.Info("a gradient kept from before is not wanted any more",
               {{"unit", request.unit.value()}, {"reason", outcome.status()}});
     return absl::OkStatus();
   }
   const bool counts = Count(*outcome, request);
-  log_.Info(counts ? "a gradient from before the restart was handed in"
-                   : "a gradient from before the restart came too late",
+  log_.Info(counts ? "a gradient kept from before was handed in"
+                   : "a gradient kept from before came too late",
             {{"unit", request.unit.value()}, {"attempt", request.attempt.value()}});
   return absl::OkStatus();
 }

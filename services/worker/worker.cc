@@ -28,6 +28,9 @@ bool IsForgotten(const absl::Status& status) {
   return absl::IsUnauthenticated(status) || absl::IsNotFound(status);
 }
 
+// Lines about a wait for work.
+constexpr absl::Duration kWaitingInterval = absl::Minutes(1);
+
 // A lease that is nearly over when it comes is no reason to beat without a pause.
 constexpr absl::Duration kMinHeartbeat = absl::Milliseconds(100);
 
@@ -76,10 +79,12 @@ class Worker::Session {
 
   // May be called from several threads at once.
   absl::Status ReadImage(const WorkUnit& unit, int position, absl::Span<float> out) const;
-  absl::Status Fail(const WorkUnit& unit, const absl::Status& why);
-  absl::Status Release(const WorkUnit& unit);
+  absl::Status Fail(const WorkUnit& unit, const HeldUnit& held, const absl::Status& why);
+  absl::Status Release(const WorkUnit& unit, const HeldUnit& held);
   void Heartbeat();
   void LogProgress(const WorkUnit& unit, const UnitGradient& gradient);
+  // A line now and then while claims are answered without a unit.
+  void TellOfWaiting(RunState state);
 
   Worker& worker_;
   PatientCaller& caller_;
@@ -93,6 +98,8 @@ class Worker::Session {
   std::atomic<RunState> run_state_{RunState::kRunning};
   absl::Duration last_progress_line_ = -kProgressInterval;
   int64_t images_at_last_line_ = 0;
+  std::optional<absl::Duration> waiting_since_;
+  absl::Duration waiting_told_;
   Backoff failure_pause_;
   Uploader uploader_;
   absl::Duration heartbeat_interval_;
@@ -114,6 +121,7 @@ absl::Status Worker::Session::Work(WorkerReport& report) {
   }
   status.Update(uploader_.Finish());
   heartbeat_.Stop();
+  worker_.held_units_.Clear();
   if (status.code() == absl::StatusCode::kCancelled) status = absl::OkStatus();
   // One try: when nobody answers, the lease runs out by itself.
   worker_.exchange_.Leave(worker_.options_.identity, join_.run).IgnoreError();
@@ -151,14 +159,30 @@ absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
     }));
     run_state_ = result.state;
     if (result.unit.has_value()) {
+      waiting_since_.reset();
       worker_.metrics_.claim_seconds.Observe(
           absl::ToDoubleSeconds(worker_.clock_.Steady() - start));
       Failpoint("claimed", "after");
       return std::move(result.unit);
     }
     if (HasEnded(result.state)) return std::nullopt;
+    TellOfWaiting(result.state);
   }
   return std::nullopt;
+}
+
+void Worker::Session::TellOfWaiting(RunState state) {
+  const absl::Duration now = worker_.clock_.Steady();
+  const bool paused = state == RunState::kPaused;
+  if (!waiting_since_.has_value()) {
+    waiting_since_ = now;
+    // A unit may be free any moment; a pause is worth a line at once.
+    waiting_told_ = paused ? -kWaitingInterval : now;
+  }
+  if (now - waiting_told_ < kWaitingInterval) return;
+  waiting_told_ = now;
+  worker_.log_.Info(paused ? "waiting, the run is paused" : "waiting, no unit is free",
+                    {{"waited", absl::Trunc(now - *waiting_since_, absl::Seconds(1))}});
 }
 
 absl::Status Worker::Session::Process(const WorkUnit& unit) {
@@ -173,7 +197,7 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   heartbeat_.SetInterval(interval);
 
   GANNET_ASSIGN_OR_RETURN(const bool have_weights, EnsureWeights(unit));
-  if (!have_weights) return Release(unit);
+  if (!have_weights) return Release(unit, *held);
 
   UnitTask task;
   task.round = unit.round.value();
@@ -194,8 +218,8 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   task.on_progress = [&](int done) { held->micro_batches_done = done; };
   task.cancelled = &held->dropped;
   absl::StatusOr<UnitGradient> gradient = computer_->Compute(task);
-  if (gradient.status().code() == absl::StatusCode::kCancelled) return Release(unit);
-  if (!gradient.ok()) return Fail(unit, gradient.status());
+  if (gradient.status().code() == absl::StatusCode::kCancelled) return Release(unit, *held);
+  if (!gradient.ok()) return Fail(unit, *held, gradient.status());
 
   failure_pause_.Reset();
   worker_.metrics_.compute_seconds.Observe(gradient->compute_seconds);
@@ -217,6 +241,8 @@ absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
   if (payload.status().code() == absl::StatusCode::kNotFound) return false;
   GANNET_RETURN_IF_ERROR(payload.status());
+  // A gateway of before serves whichever have that number.
+  if (!unit.weights_sha256.empty() && payload->sha256 != unit.weights_sha256) return false;
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
                           DecodeBundle(*payload->bytes, payload->codec));
   weights_.reset();
@@ -249,7 +275,8 @@ absl::Status Worker::Session::ReadImage(const WorkUnit& unit, int position,
   return absl::OkStatus();
 }
 
-absl::Status Worker::Session::Fail(const WorkUnit& unit, const absl::Status& why) {
+absl::Status Worker::Session::Fail(const WorkUnit& unit, const HeldUnit& held,
+                                   const absl::Status& why) {
   worker_.log_.Error("unit cannot be computed here, reported to the run",
                      {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", why}});
   worker_.metrics_.failed_units.Increment();
@@ -258,18 +285,18 @@ absl::Status Worker::Session::Fail(const WorkUnit& unit, const absl::Status& why
     return worker_.exchange_.Fail(worker_.options_.identity, join_.run, unit.unit, unit.attempt,
                                   reason);
   });
-  worker_.held_units_.Remove(unit.unit);
+  worker_.held_units_.Remove(held);
   // Whoever else is there shall have the unit first: what cannot be computed here (a damaged file)
   // may be computed elsewhere, and five failures pause the run.
   worker_.stop_.AwaitFor(failure_pause_.Next());
   return status;
 }
 
-absl::Status Worker::Session::Release(const WorkUnit& unit) {
+absl::Status Worker::Session::Release(const WorkUnit& unit, const HeldUnit& held) {
   // One try: the lease of a unit that cannot be given back runs out by itself.
   const absl::Status status =
       worker_.exchange_.Release(worker_.options_.identity, join_.run, unit.unit, unit.attempt);
-  worker_.held_units_.Remove(unit.unit);
+  worker_.held_units_.Remove(held);
   return status.code() == absl::StatusCode::kFailedPrecondition ? status : absl::OkStatus();
 }
 
@@ -330,12 +357,15 @@ absl::StatusOr<WorkerReport> Worker::Run() {
   while (true) {
     absl::StatusOr<std::unique_ptr<Session>> session = Join(caller, run_name);
     if (absl::IsCancelled(session.status())) return report;
+    if (absl::IsNotFound(session.status()) && run_name != options_.run_name) {
+      run_name = options_.run_name;  // that one is lost
+      continue;
+    }
     GANNET_RETURN_IF_ERROR(session.status());
     const absl::Status status = (*session)->Work(report);
     if (status.ok()) return report;
     if (!IsForgotten(status)) return status;
-    // The same run again, or, when that is lost, whichever is there.
-    run_name = absl::IsNotFound(status) ? options_.run_name : (*session)->run_name();
+    run_name = (*session)->run_name();
     log_.Warning("the run does not know this worker any more, joining again", {{"reason", status}});
     if (stop_.AwaitFor(pause.Next())) return report;
   }
@@ -351,8 +381,8 @@ absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(PatientCaller& cal
   request.hardware = options_.hardware;
   const auto call_join = [&] { return exchange_.Join(request); };
   // Students come early: no run yet is a reason to wait.
-  const auto no_run_yet = [](const absl::Status& s) {
-    return s.code() == absl::StatusCode::kNotFound;
+  const auto no_run_yet = [&](const absl::Status& s) {
+    return absl::IsNotFound(s) && run_name == options_.run_name;
   };
   GANNET_ASSIGN_OR_RETURN(const JoinResult described,
                           caller.CallFor("join", call_join, no_run_yet));
@@ -361,6 +391,7 @@ absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(PatientCaller& cal
   GANNET_ASSIGN_OR_RETURN(std::unique_ptr<GradientComputer> computer, make_computer_(model));
   request.data = ToDomain(dataset->fingerprint());
   GANNET_ASSIGN_OR_RETURN(const JoinResult join, caller.CallFor("join", call_join, no_run_yet));
+  joined_ = true;
   log_.Info("joined", {{"run", join.config.name},
                        {"worker", options_.identity.id.value()},
                        {"name", options_.display_name},

@@ -80,11 +80,14 @@ class Worker {
   // once.
   void RequestStop();
 
+  // Whether a run has ever taken this worker. Call once Run has ended.
+  bool joined() const { return joined_; }
+
  private:
   class Session;
 
-  // Joins the run of that name, as JoinRequest has it, waiting for one.
-  // Returns: as Run; CANCELLED - a stop was asked for.
+  // Joins the run of that name, as JoinRequest has it; waits for one if it is the one asked for.
+  // Returns: as Run; CANCELLED - a stop was asked for; NOT_FOUND - the run of another name is lost.
   absl::StatusOr<std::unique_ptr<Session>> Join(PatientCaller& caller, const std::string& run_name);
 
   const WorkerOptions options_;
@@ -96,6 +99,7 @@ class Worker {
   WorkerMetrics metrics_;
   StopSignal& stop_;
   HeldUnits held_units_;
+  bool joined_ = false;
 };
 
 }  // namespace gannet

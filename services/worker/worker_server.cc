@@ -183,6 +183,11 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
                                                    "; its identity is in ", identity.state_file,
                                                    ", move that away to start as a new worker"));
   }
+  if (absl::IsFailedPrecondition(report.status()) && worker.joined()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(report.status().message(), "; if another machine uses a copy of ",
+                     identity.state_file, ", delete the copy there: it is this worker's identity"));
+  }
   if (report.ok()) LogSummary(*report, log_);
   if (compute.reference_blas) WarnOfReferenceBlas(log_);
   return report;

@@ -36,8 +36,10 @@ class SpoiledExchange final : public Exchange {
   std::function<void(WorkUnit&)> change_unit = [](WorkUnit&) {};
   std::function<void(Attempt)> after_fail = [](Attempt) {};
   std::atomic<int> fetches{0};
+  std::vector<std::string> joined;  // the runs asked for
 
   absl::StatusOr<JoinResult> Join(const JoinRequest& r) override {
+    joined.push_back(r.run_name);
     return Spoiled("join", [&] { return inner_.Join(r); });
   }
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& r) override {
@@ -399,6 +401,25 @@ TEST_F(WorkerTest, AWorkerThatIsForgottenJoinsAgainAndGoesOn) {
 
   ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
   EXPECT_EQ(report.accepted_units, config_.units_per_round);
+}
+
+TEST_F(WorkerTest, AWorkerWhoseRunIsLostJoinsWhicheverIsThere) {
+  std::atomic<int> claims{0};
+  std::atomic<int> joins{0};
+  exchange_.before = [&](absl::string_view method) {
+    if (method == "claim" && ++claims == 2) return absl::UnauthenticatedError("join it first");
+    if (method == "join" && ++joins == 3) return absl::NotFoundError("no such run");
+    return absl::OkStatus();
+  };
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+
+  AwaitGradients(Round(1));
+  Publish(Round(1), true);
+
+  ASSERT_OK(running.Wait());
+  // Each time first to be told of the run, then with the data.
+  EXPECT_THAT(exchange_.joined, ::testing::ElementsAre("", "", config_.name, "", ""));
 }
 
 // Weights of the same number that are others are fetched again.

@@ -371,12 +371,14 @@ void Storm::RestartDatabase(TestPostgres::StopMode mode) {
 // What a failover to a standby does that lacks the last commits.
 void Storm::LetDatabaseGoBack() {
   TestPostgres::Get().Save();
-  const absl::Duration least = absl::Seconds(1 + random_() % 3);
+  // What happens now is another training than the one that goes on: whoever takes anything of it
+  // along, weights, gradients or settings, changes the bits of the end.
+  const int64_t version = Ask("SELECT coalesce(max(weights_version), 0) FROM gannet.run");
+  ChangeLearningRate();
+  // Until there is something to lose, at the new learning rate if that does not take long.
   const absl::Duration start = clock_.Steady();
-  const int64_t version = LookAtHoldings().version;
-  // Until there is something to lose.
-  while (clock_.Steady() - start < absl::Seconds(10) &&
-         (clock_.Steady() - start < least || LookAtHoldings().version == version)) {
+  while (clock_.Steady() - start < absl::Seconds(8) &&
+         monday_.Number("SELECT weights_version FROM gannet.run") < version + 3) {
     Tend();
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -386,6 +388,14 @@ void Storm::LetDatabaseGoBack() {
   table_.Add(kLostByGoingBack, kClaims, lost.claims);
   table_.Add(kLostByGoingBack, kGradients, lost.gradients);
   table_.Add(kLostByGoingBack, kRounds, lost.rounds);
+}
+
+void Storm::ChangeLearningRate() {
+  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("monday");
+  if (!status.ok()) return;
+  RunConfig other = status->next_config;
+  other.adam.learning_rate *= 3;
+  hostile_->store().ChangeSettings(status->run, other, "to be forgotten").IgnoreError();
 }
 
 Storm::Holdings Storm::LookAtHoldings() const {
@@ -402,13 +412,19 @@ Storm::Holdings Storm::LookAtHoldings() const {
   return now;
 }
 
+int64_t Storm::Ask(const std::string& sql) const {
+  int64_t answer = -1;
+  EXPECT_TRUE(AwaitUntil([&] { return (answer = monday_.Number(sql)) >= 0; })) << sql;
+  return answer;
+}
+
 Storm::Losses Storm::LossesSince(const Holdings& before) const {
   const auto missing = [this](const std::string& list, const char* is_there) {
-    const int64_t count = monday_.Number(absl::StrCat(
+    const std::string sql = absl::StrCat(
         "SELECT count(*) FROM unnest(string_to_array('", list,
         "', ',')) AS t(x) CROSS JOIN LATERAL string_to_array(x, '|') AS was WHERE NOT EXISTS (",
-        is_there, ")"));
-    return static_cast<int>(std::max<int64_t>(0, count));
+        is_there, ")");
+    return static_cast<int>(Ask(sql));
   };
   Losses lost;
   lost.claims = missing(before.claims,
@@ -418,8 +434,8 @@ Storm::Losses Storm::LossesSince(const Holdings& before) const {
   lost.gradients = missing(before.gradients,
                            "SELECT FROM gannet.gradient g WHERE g.unit_id = was[1]::bigint "
                            "AND encode(g.sha256, 'hex') = was[2]");
-  const int64_t version = monday_.Number("SELECT weights_version FROM gannet.run");
-  if (version >= 0) lost.rounds = static_cast<int>(std::max<int64_t>(0, before.version - version));
+  const int64_t version = Ask("SELECT coalesce(max(weights_version), 0) FROM gannet.run");
+  lost.rounds = static_cast<int>(std::max<int64_t>(0, before.version - version));
   return lost;
 }
 

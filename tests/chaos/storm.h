@@ -137,6 +137,9 @@ class Storm {
   void RestartDatabase(TestPostgres::StopMode mode);
   Holdings LookAtHoldings() const;
   Losses LossesSince(const Holdings& before) const;
+  // A number that is not negative, however long the database takes to answer.
+  int64_t Ask(const std::string& sql) const;
+  void ChangeLearningRate();
   void Freeze(Role& role, absl::Duration how_long);
 
   RealClock clock_;

@@ -15,7 +15,7 @@ list_mutants() {
   mutant no_fence libs/domain/unit_state.cc exchange_state_space_test \
     's/  if (attempt != unit.attempt || unit.state == UnitState::kDone || unit.holder != worker) {/  if (unit.state == UnitState::kDone) {/'
   mutant any_holder_renews libs/domain/unit_state.cc domain_unit_state_test \
-    's/  if (unit.holder != worker) {/  if (false) {/'
+    's/  if (unit.holder != worker) return/  if (unit.holder != worker \&\& worker.value().empty()) return/'
   mutant ids_come_again libs/store/migrations/V0007__ids_that_never_come_again.sql store_pg_lost_commits_test \
     's/ | floor(random() \* (1 << 24))::bigint//'
   mutant lost_gradients_are_folded services/coordinator/round_collector.cc coordination_round_collector_test \

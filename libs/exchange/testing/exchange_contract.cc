@@ -2134,6 +2134,35 @@ TEST_P(ExchangeContractTest, OnlyGradientsOfTheRoundAreConsumed) {
   EXPECT_THAT(store().Publish(request), StatusIs(kAborted)) << "a gradient of the round before";
 }
 
+// When a database has gone back, the same numbers may mean other weights and other gradients.
+TEST_P(ExchangeContractTest, APublicationThatStandsOnOthersIsRefused) {
+  StartRun(2);
+  Join(TestWorker(1));
+  std::vector<std::string> checksums;
+  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  for (int i = 0; i < 2; ++i) {
+    const SubmitRequest gradient = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+    ASSERT_OK(exchange().Submit(gradient));
+    request.consumed.push_back(gradient.unit);
+    checksums.push_back(gradient.payload.sha256);
+  }
+  request.expected_sha256 = TestWeights(config_, 0.0f).sha256;
+  request.consumed_sha256 = ConsumedSha256(checksums);
+
+  PublishRequest other_weights = request;
+  other_weights.expected_sha256 = TestWeights(config_, 9.0f).sha256;
+  EXPECT_THAT(store().Publish(other_weights), StatusIs(kAborted, HasSubstr("other weights")));
+  PublishRequest other_gradients = request;
+  other_gradients.consumed_sha256 = ConsumedSha256({checksums[0], Sha256("another")});
+  EXPECT_THAT(store().Publish(other_gradients), StatusIs(kAborted, HasSubstr("other gradients")));
+  PublishRequest short_sum = request;
+  short_sum.consumed_sha256 = "short";
+  EXPECT_THAT(store().Publish(short_sum), StatusIs(kInvalid));
+  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+
+  EXPECT_OK(store().Publish(request));
+}
+
 TEST_P(ExchangeContractTest, MalformedPublicationsAreRefused) {
   StartRun();
   const std::vector<std::function<void(PublishRequest&)>> flaws = {

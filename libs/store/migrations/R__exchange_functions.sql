@@ -207,7 +207,6 @@ DECLARE
   v_slow bigint;
   v_micro_batch integer;
   v_seed numeric;
-  v_incarnation bigint;
   v_leases integer;
   v_unit gannet.work_unit;
 BEGIN
@@ -231,12 +230,8 @@ BEGIN
   END IF;
 
   -- One claim of a worker at a time, and none of an incarnation that has just been taken over.
-  SELECT w.incarnation INTO v_incarnation FROM gannet.worker w
-   WHERE w.run_id = p_run AND w.worker_id = p_worker FOR NO KEY UPDATE;
-  IF v_incarnation IS DISTINCT FROM p_incarnation THEN
-    RAISE EXCEPTION 'a newer start of this worker has taken over, end this one: current %, got %',
-      v_incarnation, p_incarnation USING ERRCODE = 'GN009';
-  END IF;
+  PERFORM FROM gannet.worker w WHERE w.run_id = p_run AND w.worker_id = p_worker FOR NO KEY UPDATE;
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   SELECT * INTO v_unit FROM gannet.work_unit u
    WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased' AND u.claim_request = p_request;
   IF NOT FOUND THEN

@@ -218,7 +218,8 @@ CREATE OR REPLACE FUNCTION gannet.publish_round(
   p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
   p_data_epoch bigint, p_gradient_count integer, p_image_count integer, p_discriminator_loss double precision,
   p_generator_loss double precision, p_real_accuracy double precision, p_fake_accuracy double precision, p_seconds double precision,
-  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean, p_settings_version bigint)
+  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean, p_settings_version bigint,
+  p_expected_sha256 bytea, p_consumed_sha256 bytea)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -235,9 +236,13 @@ BEGIN
     RAISE EXCEPTION 'another version is published, read the run again: expected %, got %', p_expected_version,
       v_run.weights_version USING ERRCODE = 'GN010';
   END IF;
+  -- Numbers come again when a database has gone back, checksums do not. Empty ones are not compared.
+  IF p_expected_sha256 <> '' AND NOT EXISTS (
+       SELECT FROM gannet.weights w WHERE w.run_id = p_run AND w.version = p_expected_version AND w.sha256 = p_expected_sha256) THEN
+    RAISE EXCEPTION 'other weights have this version, read the run again: version %', p_expected_version USING ERRCODE = 'GN010';
+  END IF;
   IF v_run.settings_version <> p_settings_version THEN
-    RAISE EXCEPTION 'settings have been changed, plan the next round again: changed % times, planned with those after % changes',
-      v_run.settings_version, p_settings_version USING ERRCODE = 'GN010';
+    RAISE EXCEPTION 'settings have been changed, plan the next round again' USING ERRCODE = 'GN010';
   END IF;
   -- In the order in which heartbeats lock them.
   PERFORM FROM gannet.work_unit u WHERE u.run_id = p_run AND u.round = v_round ORDER BY u.unit_id FOR NO KEY UPDATE;
@@ -247,6 +252,12 @@ BEGIN
    LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION 'consumed names a unit without a gradient of this round, read the run again: %', v_unit USING ERRCODE = 'GN010';
+  END IF;
+  IF p_consumed_sha256 <> '' AND p_consumed_sha256 IS DISTINCT FROM (
+       SELECT sha256(string_agg(g.sha256, ''::bytea ORDER BY c.place))
+         FROM unnest(p_consumed) WITH ORDINALITY AS c(unit_id, place) JOIN gannet.gradient g USING (unit_id)) THEN
+    RAISE EXCEPTION 'other gradients than those consumed belong to these units, read the run again: round %', v_round
+      USING ERRCODE = 'GN010';
   END IF;
 
   UPDATE gannet.run r
@@ -309,7 +320,9 @@ BEGIN
      SET config = excluded.config, changed_at = excluded.changed_at,
          reason = left(concat_ws('; ', nullif(c.reason, ''), nullif(excluded.reason, '')), 500);  -- JoinReasons
   UPDATE gannet.run r
-     SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after, settings_version = r.settings_version + 1
+     SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after,
+         -- Never the same again, also when the database goes back: see V0007__ids_that_never_come_again.sql.
+         settings_version = ((r.settings_version >> 24) + 1 << 24) | floor(random() * (1 << 24))::bigint
    WHERE r.run_id = p_run;
   PERFORM pg_notify('gannet_round', p_run::text);
 END
@@ -497,7 +510,7 @@ REVOKE ALL ON FUNCTION
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean, bigint),
+    integer[], bigint[], boolean, bigint, bytea, bytea),
   gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.free_blob_leaf(text, text, bigint, text),
@@ -514,7 +527,7 @@ GRANT EXECUTE ON FUNCTION
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean, bigint),
+    integer[], bigint[], boolean, bigint, bytea, bytea),
   gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
   gannet.config_of(bigint, bigint),
   gannet.reap_expired_leases(bigint, text, bigint),
