@@ -69,7 +69,7 @@ struct RunStatus {
   RunConfig next_config;         // and for the one after it
   RunConfig created_config;      // as the run was created with
   Round settings_round;          // from which the newest settings hold; 0: they were never changed
-  int64_t settings_version = 0;  // how often they were changed, replaced changes included
+  int64_t settings_version = 0;  // another one after every change, replaced ones included
   RunState state = RunState::kRunning;
   std::string state_reason;
   WeightsVersion weights_version;  // rounds published

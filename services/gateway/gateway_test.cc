@@ -499,7 +499,7 @@ TEST_F(GatewayTest, WeightsOfManyChunksArriveIntact) {
   ASSERT_OK(client_->Join(TestJoin(TestWorker(1), wide)));
 
   ASSERT_OK_AND_ASSIGN(const Payload weights,
-                       client_->FetchWeights({TestWorker(1), run_, version_, weights_sha256_}));
+                       client_->FetchWeights({TestWorker(1), run_, version_}));
 
   EXPECT_GT(weights.bytes->size(), size_t{1} << 20);
   EXPECT_EQ(*weights.bytes, *new_run.weights.bytes);

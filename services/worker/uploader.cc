@@ -189,7 +189,7 @@ void Uploader::CountLost() {
 absl::Status Uploader::HandInKept(RunId run) {
   absl::StatusOr<std::optional<SubmitRequest>> kept = spool_.Load();
   if (!kept.ok()) {
-    log_.Warning("a gradient from before the restart is left out", {{"reason", kept.status()}});
+    log_.Warning("a gradient kept from before is left out", {{"reason", kept.status()}});
     spool_.Drop();
     return absl::OkStatus();
   }

@@ -46,7 +46,7 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
   std::vector<std::string> over = {
       "export", file, "--run", "monday", "--database.url", first.superuser_url()};
   const Outcome kept = first.Gannet(over);
-  EXPECT_EQ(kept.exit_code, 1);
+  EXPECT_EQ(kept.exit_code, 2);
   EXPECT_THAT(kept.err, HasSubstr("--force"));
   over.push_back("--force");
   EXPECT_EQ(first.Gannet(over).exit_code, 0);
@@ -116,6 +116,9 @@ TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
   EXPECT_EQ(second.Number("SELECT from_round FROM gannet.run_change"), version + 2);
   EXPECT_GT(credit, 0);
   EXPECT_EQ(second.Number("SELECT sum(accepted_image_count)::bigint FROM gannet.worker"), credit);
+  EXPECT_THAT(imported.out, HasSubstr("paused, as it was"));
+  EXPECT_EQ(second.Text("SELECT state FROM gannet.run"), "paused");
+  second.Execute("UPDATE gannet.run SET state = 'running'");
   second.Write("ada.json", FileContents(first.PathOf("ada.json")));
   RunToItsEnd(second);
   EXPECT_EQ(second.Number("SELECT count(*) FROM gannet.worker"), 1) << "ada is who she was";

@@ -189,7 +189,7 @@ TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
 
   ChildProcess& again = monday.StartWorker("ada", {{"worker.state_file", state_file}});
 
-  EXPECT_TRUE(again.AwaitError("a gradient from before the restart was handed in"));
+  EXPECT_TRUE(again.AwaitError("a gradient kept from before was handed in"));
   monday.ExpectEnd({&coordinator, &again});
   monday.ExpectEveryGradientCountedOnce();
   EXPECT_EQ(FileContents(kept), "");

@@ -1,6 +1,7 @@
 #include "libs/exchange/testing/random_operations.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -88,8 +89,8 @@ std::string Text(const RunStatus& status) {
       absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count,
                    " wasted ", status.wasted_image_count, " usual ",
                    absl::FormatDuration(status.usual_unit_time), " settings from ",
-                   status.settings_round.value(), " changes ", status.settings_version, " now ",
-                   DescribeDifference(status.created_config, status.config), " then ",
+                   status.settings_round.value(), " changes ", status.settings_version >> 24,
+                   " now ", DescribeDifference(status.created_config, status.config), " then ",
                    DescribeDifference(status.created_config, status.next_config),
                    status.best.has_value() ? absl::StrCat(" best ", status.best->version.value(),
                                                           " ", Number(status.best->distance))
@@ -802,7 +803,17 @@ class Driver {
     request.summary.discriminator_loss = AnyNumber();
     request.summary.seconds = AnyNumber();
     request.next_units.resize(1 + Below(3));
-    request.settings_version = status->settings_version + (Percent(92) ? 0 : 1);
+    // Each side draws its own.
+    std::array<int64_t, 2> settings{};
+    Run(absl::StrCat("GetRunStatus ", run.config.name),
+        [&run, &settings](BackendFixture& side, int index) {
+          const absl::StatusOr<RunStatus> own = side.store().GetRunStatus(run.ids[index]);
+          if (own.ok()) settings[static_cast<size_t>(index)] = own->settings_version;
+          return Name(own.status());
+        });
+    if (Percent(8)) {
+      for (int64_t& version : settings) ++version;
+    }
     request.keep = Percent(15);
     request.finished = Percent(1);
     if (request.finished) request.next_units.clear();
@@ -823,11 +834,12 @@ class Driver {
         absl::StrCat("Publish ", run.config.name, " version ", expected.value() + 1, " epoch ",
                      leadership.epoch, " consumed ", consumed[0].size(),
                      request.finished ? " finished" : ""),
-        [request, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
+        [request, settings, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
          all = std::vector<std::vector<UnitId>>{consumed[0], consumed[1]}](BackendFixture& side,
                                                                            int index) {
           PublishRequest own = request;
           own.run = runs[static_cast<size_t>(index)];
+          own.settings_version = settings[static_cast<size_t>(index)];
           own.consumed = all[static_cast<size_t>(index)];
           return Name(side.store().Publish(own));
         });
