@@ -69,15 +69,15 @@ TEST(FaultsTest, ADatabaseThatGoesBackCostsNothingButTime) {
     other.adam.learning_rate *= 3;
     ASSERT_OK(cluster.store().ChangeSettings(status.run, other, "to be forgotten"));
   };
+  const auto set_state = [&cluster](RunId run, RunState state) {
+    while (!cluster.store().SetRunState(run, state, "").ok()) std::this_thread::yield();
+  };
   // A run that ended meanwhile would have no coordinator afterwards.
-  const auto while_paused = [&cluster](auto act) {
+  const auto while_paused = [&](auto act) {
     const RunId run = cluster.run();
-    const auto set = [&](RunState state) {
-      while (!cluster.store().SetRunState(run, state, "").ok()) std::this_thread::yield();
-    };
-    set(RunState::kPaused);
+    set_state(run, RunState::kPaused);
     act();
-    set(RunState::kRunning);
+    set_state(run, RunState::kRunning);
   };
   cluster.StartGateway();
   cluster.StartCoordinator();
@@ -94,7 +94,9 @@ TEST(FaultsTest, ADatabaseThatGoesBackCostsNothingButTime) {
   while_paused([] { TestPostgres::Get().Save(); });
   change_learning_rate();
   cluster.AwaitRounds(20);
-  TestPostgres::Get().GoBack();
+  const RunId run = cluster.run();
+  TestPostgres::Get().GoBack();        // in full swing
+  set_state(run, RunState::kRunning);  // as saved, it is paused
   cluster.AwaitFinished();
 
   EXPECT_EQ(cluster.FinalWeightsSha(), calm);
