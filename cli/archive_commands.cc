@@ -135,6 +135,12 @@ int FailDatabase(const absl::Status& status) {
                           : "Check database.url, and whether PostgreSQL runs there.");
 }
 
+// For a file that the command names.
+int FailFile(const absl::Status& status, absl::string_view advice) {
+  Fail(status, advice);
+  return kExitUsage;
+}
+
 // What `gannet sample` draws from.
 absl::Status WriteBest(Store& store, const std::string& name, const std::string& file) {
   GANNET_ASSIGN_OR_RETURN(const RunStatus status, store.FindRun(name));
@@ -165,9 +171,9 @@ int Export(const CliState& cli, const Options& options) {
   if (!config.ok()) return FailConfig(config.status());
   std::error_code error;
   if (!options.force && std::filesystem::exists(options.file, error)) {
-    Fail(absl::AlreadyExistsError(absl::StrCat("there is a file already: ", options.file)),
-         "Choose another one, or write over it with --force.");
-    return kExitUsage;
+    return FailFile(
+        absl::AlreadyExistsError(absl::StrCat("there is a file already: ", options.file)),
+        "Choose another one, or write over it with --force.");
   }
   const absl::StatusOr<Database> database = Connect(*config, "export");
   if (!database.ok()) return FailDatabase(database.status());
@@ -177,8 +183,7 @@ int Export(const CliState& cli, const Options& options) {
   if (!run.ok())
     return Fail(run.status(), "Name a run of this database: gannet export --run NAME FILE.");
   if (const absl::Status written = WriteCheckpointFile(options.file, *run); !written.ok()) {
-    Fail(written, "Choose another file.");
-    return kExitUsage;
+    return FailFile(written, "Choose another file.");
   }
   std::cout << options.file << ": run " << name << " after " << run->version.value() << " of "
             << run->config.round_count << " rounds\n"
@@ -192,8 +197,7 @@ int Import(const CliState& cli, const Options& options) {
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(options.file);
   if (!checkpoint.ok()) {
-    Fail(checkpoint.status(), "Name a file of gannet export, or a checkpoint.");
-    return kExitUsage;
+    return FailFile(checkpoint.status(), "Name a file of gannet export, or a checkpoint.");
   }
   const absl::StatusOr<NewRun> run = RunFromArchive(*checkpoint, options.run, options.rounds);
   if (!run.ok()) return Fail(run.status(), "A finished run goes on with --rounds MORE.");

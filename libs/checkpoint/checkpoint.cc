@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "libs/base/atomic_file.h"
+#include "libs/base/check.h"
 #include "libs/base/file_bytes.h"
 #include "libs/base/hex.h"
 #include "libs/base/sha256.h"
@@ -33,6 +34,7 @@ constexpr char kFormatVersion[] = "1";
 constexpr char kRoundsKey[] = "rounds";
 constexpr char kArchiveKey[] = "run_archive";
 constexpr char kSumKey[] = "sha256";
+constexpr size_t kSha256Bytes = 32;
 constexpr char kHistory[] = "history";
 constexpr int64_t kHistoryColumns = 9;
 constexpr absl::string_view kNamePrefix = "round_";
@@ -142,9 +144,15 @@ std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
   if (checkpoint.archive.has_value()) {
     metadata[kArchiveKey] = RunArchiveToJson(*checkpoint.archive);
   }
-  // The sum has the same length always, so only the header changes when it is put in.
-  metadata[kSumKey] = SumOf(EncodeSafetensors(all, metadata), metadata);
-  return EncodeSafetensors(all, metadata);
+  // Room for the sum, which is known only then. (Quotes of other values are escaped in the header.)
+  metadata[kSumKey] = std::string(2 * kSha256Bytes, '0');
+  std::string file = EncodeSafetensors(all, metadata);
+  const std::string room = absl::StrCat("\"", kSumKey, "\":\"", metadata[kSumKey]);
+  const size_t at = file.find(room);
+  GANNET_CHECK(at != std::string::npos);
+  const std::string sum = SumOf(file, metadata);
+  file.replace(at + room.size() - sum.size(), sum.size(), sum);
+  return file;
 }
 
 absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {

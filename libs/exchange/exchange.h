@@ -148,9 +148,8 @@ struct HeartbeatResult {
 //   INVALID_ARGUMENT    - malformed; every backend asks validation.h, before it looks at anything;
 //   NOT_FOUND           - no such run;
 //   UNAUTHENTICATED     - the worker is unknown in this run, or its secret wrong, or its
-//   incarnation
-//                         above the current one: it has not joined, as far as the database knows
-//                         (which may have gone back);
+//                         incarnation above the current one: it has not joined, as far as the
+//                         database knows (it may have gone back);
 //   FAILED_PRECONDITION - the incarnation is below the current one: the caller must end;
 //   then those of the call itself. UNAVAILABLE at any point - the backend cannot be reached: repeat
 //   with back-off (every call is idempotent).

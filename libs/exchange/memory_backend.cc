@@ -967,8 +967,8 @@ class MemoryBackend::MemoryStore final : public Store {
       run->changes.pop_back();
     }
     run->changes.push_back({from, std::move(changed), std::move(reasons)});
-    run->settings_version += int64_t{1}
-                             << 24;  // as the database counts, whose lower bits are drawn
+    // As the database counts, whose lower bits are drawn.
+    run->settings_version += int64_t{1} << 24;
     run->changes_signal.Notify();
     return from;
   }

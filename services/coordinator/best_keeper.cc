@@ -6,11 +6,9 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
@@ -18,6 +16,7 @@
 #include "libs/data/sliced_wasserstein.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/codec.h"
+#include "services/coordinator/output_folder.h"
 #include "services/coordinator/sample_writer.h"
 
 namespace gannet {
@@ -87,7 +86,7 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
     // The database has gone back.
     PutAside("abandoned_best", "the folder has the best weights of a state that the run has left");
   } else if (!of_run && !absl::IsNotFound(kept.status())) {
-    PutAside(absl::StrCat("best.of_", kept.ok() ? kept->config.name : "unreadable"),
+    PutAside(absl::StrCat("best.of_", kept.ok() ? FileNameOfRun(kept->config.name) : "unreadable"),
              "the folder has the best weights of another run");
   }
   double best = std::numeric_limits<double>::infinity();
@@ -117,9 +116,7 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
 
 void BestKeeper::PutAside(const std::string& name, const std::string& why) {
   std::filesystem::path aside = best_path_;
-  // A run may be called anything.
-  aside.replace_filename(
-      absl::StrCat(absl::CEscape(absl::StrReplaceAll(name, {{"/", "_"}})), ".safetensors"));
+  aside.replace_filename(absl::StrCat(name, ".safetensors"));
   std::error_code error;
   std::filesystem::rename(best_path_, aside, error);
   if (error) {

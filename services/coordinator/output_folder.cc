@@ -35,9 +35,7 @@ absl::Status Unusable(const std::string& directory, const std::string& why) {
 
 // DIRECTORY/of_NAME, or the first of_NAME_2, of_NAME_3, … that is not there yet.
 fs::path PlaceFor(const std::string& directory, const std::string& run_name) {
-  // A run may be called anything.
-  const std::string name = absl::CEscape(absl::StrReplaceAll(run_name, {{"/", "_"}}));
-  const fs::path first = fs::path(directory) / absl::StrCat("of_", name);
+  const fs::path first = fs::path(directory) / absl::StrCat("of_", FileNameOfRun(run_name));
   fs::path place = first;
   for (int i = 2; fs::exists(place); ++i) place = absl::StrCat(first.string(), "_", i);
   return place;
@@ -71,6 +69,10 @@ absl::Status WriteName(int fd, const std::string& directory, const std::string& 
 }
 
 }  // namespace
+
+std::string FileNameOfRun(const std::string& run_name) {
+  return absl::CEscape(absl::StrReplaceAll(run_name, {{"/", "_"}}));
+}
 
 absl::StatusOr<std::shared_ptr<void>> OwnOutputFolder(const std::string& directory,
                                                       const std::string& run_name, Logger& log) {

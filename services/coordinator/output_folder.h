@@ -8,6 +8,9 @@
 
 namespace gannet {
 
+// The name of a run, which may be called anything, as part of a file's name.
+std::string FileNameOfRun(const std::string& run_name);
+
 // Makes the folder for results the run's for as long as what is returned lives, so that no two runs
 // write into each other's files. Several coordinators of one run (a leader and its standby) may
 // share it. What a former run has left there is moved to DIRECTORY/of_NAME first, with a warning.

@@ -216,6 +216,14 @@ void Storm::Tend() {
   }
 }
 
+void Storm::TendFor(absl::Duration most, const std::function<bool()>& enough) {
+  for (const absl::Duration end = clock_.Steady() + most; clock_.Steady() < end && !enough();) {
+    Tend();
+    // Not a busy loop: the programs need the cores.
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
 void Storm::CountFailpoints() {
   for (const std::string kind : {"gateway", "coordinator", "worker"}) {
     std::map<std::string, int> hits;
@@ -283,11 +291,7 @@ void Storm::Blow(absl::Duration least, absl::Duration most) {
       next_line += absl::Seconds(30);
     }
     const absl::Duration calm = absl::Milliseconds(100 + random_() % 700);
-    for (const absl::Duration end = clock_.Steady() + calm; clock_.Steady() < end;) {
-      Tend();
-      // Not a busy loop: the programs need the cores.
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    TendFor(calm, [] { return false; });
     const Strike& strike = strikes[pick(random_)];
     table_.Add(kStrikes, strike.name);
     (this->*strike.act)();
@@ -376,12 +380,8 @@ void Storm::LetDatabaseGoBack() {
   const int64_t version = Ask("SELECT coalesce(max(weights_version), 0) FROM gannet.run");
   ChangeLearningRate();
   // Until there is something to lose, at the new learning rate if that does not take long.
-  const absl::Duration start = clock_.Steady();
-  while (clock_.Steady() - start < absl::Seconds(8) &&
-         monday_.Number("SELECT weights_version FROM gannet.run") < version + 3) {
-    Tend();
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  TendFor(absl::Seconds(8),
+          [&] { return monday_.Number("SELECT weights_version FROM gannet.run") >= version + 3; });
   const Holdings before = LookAtHoldings();
   TestPostgres::Get().GoBack();
   const Losses lost = LossesSince(before);

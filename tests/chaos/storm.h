@@ -103,6 +103,8 @@ class Storm {
   void Launch(Role& role, bool with_failpoint);
   // Starts again what has ended, wakes what has slept enough.
   void Tend();
+  // Again and again, for so long, or until it is enough.
+  void TendFor(absl::Duration most, const std::function<bool()>& enough);
   void CountFailpoints();
   void CountOutcomes();
   Role& AnyRole(const std::string& kind = "");
