@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -43,7 +44,8 @@ enum class LedgerOutcome {
 // cut, slow or half-open, the database's clock moved, gradients handed in twice, a worker that
 // fails its units.
 //
-// Decisions come from the seed alone; what the kernel makes of them does not.
+// Decisions come from the seed and from what the table is short of; what the kernel makes of them
+// does not.
 //
 // Thread safety: none.
 class Storm {
@@ -84,9 +86,11 @@ class Storm {
     const char* name;
     double weight;
     void (Storm::*act)();
+    // Section and cell, beside that of the strike itself.
+    std::vector<std::pair<const char*, const char*>> fills;
   };
 
-  // What a database could lose. Lists of "unit|attempt|holder" and of "unit|sha256".
+  // What a database could lose. Lists of "unit|attempt|request" and of "unit|sha256".
   struct Holdings {
     int64_t version = 0;
     std::string claims;
@@ -99,6 +103,8 @@ class Storm {
   };
 
   static const std::vector<Strike>& Strikes();
+  // Null: none this time.
+  const Strike* NextStrike();
   std::string FailpointFile(const std::string& kind) const;
   void Launch(Role& role, bool with_failpoint);
   // Starts again what has ended, wakes what has slept enough.
@@ -125,6 +131,8 @@ class Storm {
   void MoveClockBy(int seconds);
   void DeliverTwice();
   void FailAUnit();
+  // Whether a unit has failed for good.
+  bool FailOnce();
   void OversleepAUnit();
   void PauseAndResume();
   // After whatever has paused the run: a failed unit, a strike.

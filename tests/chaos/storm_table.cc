@@ -1,6 +1,7 @@
 #include "tests/chaos/storm_table.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -23,21 +24,33 @@ int StormTable::Get(const std::string& section, const std::string& cell) const {
   return count == found->second.end() ? 0 : count->second;
 }
 
-std::string StormTable::Rarest(const std::string& section) const {
+bool StormTable::IsShortOf(const std::string& section, const std::string& cell) const {
+  const auto cells = required_.find(section);
+  if (cells == required_.end()) return false;
+  const auto least = cells->second.find(cell);
+  return least != cells->second.end() && Get(section, cell) < least->second;
+}
+
+std::string StormTable::Rarest(const std::string& section, std::mt19937_64& random) const {
+  std::vector<std::string> rarest;
   const auto cells = counts_.find(section);
-  if (cells == counts_.end() || cells->second.empty()) return "";
-  return std::min_element(cells->second.begin(), cells->second.end(),
-                          [](const auto& a, const auto& b) { return a.second < b.second; })
-      ->first;
+  if (cells == counts_.end()) return "";
+  int least = std::numeric_limits<int>::max();
+  for (const auto& [cell, count] : cells->second) {
+    if (count < least) rarest.clear();
+    least = std::min(least, count);
+    if (count == least) rarest.push_back(cell);
+  }
+  return rarest.empty() ? "" : rarest[random() % rarest.size()];
 }
 
 std::vector<std::string> StormTable::Missing() const {
   std::vector<std::string> missing;
   for (const auto& [section, cells] : required_) {
     for (const auto& [cell, least] : cells) {
-      const int count = Get(section, cell);
-      if (count < least)
-        missing.push_back(absl::StrCat(section, " ", cell, " ", count, " of ", least));
+      if (IsShortOf(section, cell)) {
+        missing.push_back(absl::StrCat(section, " ", cell, " ", Get(section, cell), " of ", least));
+      }
     }
   }
   return missing;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,10 @@ class StormTable {
   }
   int Get(const std::string& section, const std::string& cell) const;
 
-  // The cell of a section with the smallest count, the first of equals; empty when it has none.
-  std::string Rarest(const std::string& section) const;
+  bool IsShortOf(const std::string& section, const std::string& cell) const;
+
+  // The cell of a section with the smallest count, any of equals; empty when it has none.
+  std::string Rarest(const std::string& section, std::mt19937_64& random) const;
 
   // "section cell 1 of 3" for every cell that falls short.
   std::vector<std::string> Missing() const;
