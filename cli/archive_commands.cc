@@ -63,6 +63,7 @@ absl::StatusOr<Database> Connect(const Config& config, const char* program) {
 // Whose gradients of a round are kept, by unit.
 absl::StatusOr<std::vector<GradientInfo>> ReadGradients(Store& store, RunId run, Round round) {
   GANNET_ASSIGN_OR_RETURN(RoundProgress progress, store.GetRoundProgress(run, round));
+  std::move(progress.stale.begin(), progress.stale.end(), std::back_inserter(progress.gradients));
   return std::move(progress.gradients);
 }
 

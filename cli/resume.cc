@@ -54,6 +54,7 @@ std::vector<std::string> SettingsOf(const RunConfig& run) {
       run.gradient_codec == static_cast<int>(Codec::kFp16) ? "fp16" : "fp32");
   add("training.quorum", run.policy.quorum);
   add("training.round_deadline", absl::FormatDuration(run.policy.deadline));
+  add("training.stale_weight", Exactly(run.policy.stale_weight));
   add("training.spare_after", Exactly(run.policy.spare_after));
   add("data.kind", run.data.kind);
   if (run.data.kind == "procedural") add("data.count", run.data.image_count);

@@ -29,7 +29,8 @@ RunConfig UnusualRun() {
   run.round_count = 77;
   run.lease = absl::Seconds(90);
   run.gradient_codec = 2;
-  run.policy = {.quorum = 3, .deadline = absl::Milliseconds(2500), .spare_after = 1.75};
+  run.policy = {
+      .quorum = 3, .deadline = absl::Milliseconds(2500), .stale_weight = 0.3, .spare_after = 1.75};
   run.data = {"procedural", 123, std::string(64, 'a'), "faces"};
   return run;
 }

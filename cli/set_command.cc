@@ -51,6 +51,8 @@ const std::vector<Changeable>& Changeables() {
       {"training.quorum", [](const C& c, R& r) { r.policy.quorum = c.training.quorum; }},
       {"training.round_deadline",
        [](const C& c, R& r) { r.policy.deadline = c.training.round_deadline; }},
+      {"training.stale_weight",
+       [](const C& c, R& r) { r.policy.stale_weight = c.training.stale_weight; }},
       {"training.spare_after",
        [](const C& c, R& r) { r.policy.spare_after = c.training.spare_after; }},
       {"run.rounds", [](const C& c, R& r) { r.round_count = c.run.rounds; }}};

@@ -1,5 +1,6 @@
 #include "libs/aggregate/fold.h"
 
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,12 +30,12 @@ BundleSpec SpecOf(const TensorBundle& bundle) {
 
 }  // namespace
 
-absl::Status WeightedMean::Add(const TensorBundle& gradient, int image_count) {
-  if (image_count <= 0) {
+absl::Status WeightedMean::Add(const TensorBundle& gradient, double weight) {
+  if (!(weight > 0) || std::isinf(weight)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("image count of a gradient must be positive, got ", image_count));
+        absl::StrCat("the weight of a gradient must be positive and finite, got ", weight));
   }
-  const bool first = images_ == 0;
+  const bool first = weight_ == 0;
   if (first) {
     for (const Tensor& tensor : gradient.tensors()) {
       if (tensor.spec.dtype != Dtype::kF32) {
@@ -47,7 +48,6 @@ absl::Status WeightedMean::Add(const TensorBundle& gradient, int image_count) {
   } else if (absl::Status status = gradient.CheckSpec(spec_); !status.ok()) {
     return status;
   }
-  const double weight = image_count;
   for (size_t i = 0; i < spec_.size(); ++i) {
     const Tensor& in_place = gradient.tensors()[i];
     const Tensor& tensor =
@@ -58,12 +58,12 @@ absl::Status WeightedMean::Add(const TensorBundle& gradient, int image_count) {
       AddScaled(tensor.f32(), weight, sums_[i]);
     }
   }
-  images_ += weight;
+  weight_ += weight;
   return absl::OkStatus();
 }
 
 absl::StatusOr<TensorBundle> WeightedMean::Finish() const {
-  if (images_ == 0) {
+  if (weight_ == 0) {
     return absl::FailedPreconditionError("there is no mean of no gradients: add one first");
   }
   TensorBundle mean;
@@ -73,7 +73,7 @@ absl::StatusOr<TensorBundle> WeightedMean::Finish() const {
     mean.mutable_tensors().push_back(Tensor::Zeros(spec_[i]));
     float* out = mean.mutable_tensors().back().mutable_f32().data();
     const double* in = sums_[i].data();
-    for (size_t k = 0; k < sums_[i].size(); ++k) out[k] = static_cast<float>(in[k] / images_);
+    for (size_t k = 0; k < sums_[i].size(); ++k) out[k] = static_cast<float>(in[k] / weight_);
   }
   return mean;
 }

@@ -1,5 +1,6 @@
 #include "libs/aggregate/fold.h"
 
+#include <cmath>
 #include <limits>
 
 #include "libs/base/philox.h"
@@ -88,7 +89,10 @@ TEST(WeightedMeanTest, ARefusedGradientChangesNothing) {
   EXPECT_THAT(mean.Add(BundleOf({1, 1}, {2}), 1),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'a'")));
   EXPECT_THAT(mean.Add(BundleOf({9}, {9}), 0), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(mean.Add(BundleOf({9}, {9}), -1), StatusIs(absl::StatusCode::kInvalidArgument));
+  for (const double weight : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    EXPECT_THAT(mean.Add(BundleOf({9}, {9}), weight),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("weight")));
+  }
   EXPECT_THAT(mean.Add(TensorBundle(), 1),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("missing")));
 

@@ -49,7 +49,8 @@ struct Config {
     std::string gradient_codec = "fp32";  // fp32 or fp16
     int quorum = 0;                       // gradients; 0: one of every unit
     absl::Duration round_deadline = absl::ZeroDuration();
-    double spare_after = 3;  // times the usual time of a unit; 0: never
+    double stale_weight = 0;  // of a gradient that is a round late; 0: refused
+    double spare_after = 3;   // times the usual time of a unit; 0: never
   } training;
 
   struct Data {

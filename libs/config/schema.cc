@@ -202,6 +202,9 @@ std::vector<KeySpec> MakeSchema() {
       {"training.round_deadline", GANNET_FIELD(absl::Duration, training.round_deadline),
        Between(0, kDay),
        "How long a round that has its quorum waits for the other units, from its beginning."},
+      {"training.stale_weight", GANNET_FIELD(double, training.stale_weight), Between(0, 1),
+       "With a quorum: what a gradient counts that comes a round late, against one in time (0.5: "
+       "half; two rounds late: a quarter); 0: it is refused."},
       {"training.spare_after", GANNET_FIELD(double, training.spare_after), Between(0, 1000),
        "When nothing else is to do, a unit that takes so many times the usual time (and 5 s) is "
        "given to a second worker, too, and the faster one counts; 0: never."},

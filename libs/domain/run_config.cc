@@ -152,6 +152,12 @@ void CheckPolicy(const RunConfig& config, Problems& problems) {
   } else if (policy.deadline > absl::ZeroDuration() && policy.quorum == 0) {
     problems.Add("round_deadline needs a quorum: without one a round waits for every unit");
   }
+  const double stale = policy.stale_weight;
+  problems.CheckNumber("stale_weight", stale, stale >= 0 && stale <= 1,
+                       "0 (late gradients are refused) to 1");
+  if (stale > 0 && policy.quorum == 0) {
+    problems.Add("stale_weight needs a quorum: without one no gradient is late");
+  }
   const double spare = policy.spare_after;
   problems.CheckNumber("spare_after", spare, spare == 0 || (spare >= 1 && spare <= kMaxSpareAfter),
                        "0 (never) or at least 1 and at most 1000");
@@ -244,6 +250,7 @@ std::string DescribeDifference(const RunConfig& a, const RunConfig& b) {
   differences.Compare("quorum", a.policy.quorum, b.policy.quorum);
   differences.Compare("round_deadline", absl::FormatDuration(a.policy.deadline),
                       absl::FormatDuration(b.policy.deadline));
+  differences.Compare("stale_weight", a.policy.stale_weight, b.policy.stale_weight);
   differences.Compare("spare_after", a.policy.spare_after, b.policy.spare_after);
   differences.Compare("data.kind", a.data.kind, b.data.kind);
   differences.Compare("data.image_count", a.data.image_count, b.data.image_count);

@@ -63,8 +63,11 @@ struct RoundPolicy {
   // trainings equal bit for bit.
   int quorum = 0;
   // With a quorum, a round that has it stays open so long for the others, counted from its
-  // beginning. A gradient that comes after its round is over is refused.
+  // beginning.
   absl::Duration deadline = absl::ZeroDuration();
+  // With a quorum, what a gradient counts that comes a round after its own, against one that is in
+  // time; one that is s rounds late counts stale_weight^s (see StaleWeight). 0: it is refused.
+  double stale_weight = 0;
   // When nothing else is left to do, a unit that has been computed for so many times the usual time
   // (see Store) is given to a second worker, too: whoever hands in first counts. 0: never.
   double spare_after = 0;

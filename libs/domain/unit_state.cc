@@ -70,12 +70,18 @@ absl::Duration SpareAfter(double spare_after, absl::Duration usual) {
   return std::max(kShortest, absl::Microseconds(static_cast<int64_t>(std::floor(micros))));
 }
 
-ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare) {
-  // Rejected ones were done, and so the only one left in their slot.
-  if (is_spare && cause != ReturnCause::kRejected) {
-    return {UnitState::kClosed, failures + (cause == ReturnCause::kFailed ? 1 : 0)};
+double StaleWeight(double stale_weight, int stale_rounds) {
+  return std::pow(stale_weight, stale_rounds);
+}
+
+ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare, int stale_rounds) {
+  // Rejected ones were done, and so the only one left in their slot; but for a stale one nobody
+  // waits.
+  const bool counts = cause == ReturnCause::kFailed || cause == ReturnCause::kRejected;
+  if ((is_spare && cause != ReturnCause::kRejected) || stale_rounds > 0) {
+    return {UnitState::kClosed, failures + (counts ? 1 : 0)};
   }
-  if (cause != ReturnCause::kFailed && cause != ReturnCause::kRejected) {
+  if (!counts) {
     return {UnitState::kReady, failures};
   }
   ++failures;

@@ -27,6 +27,7 @@ namespace gannet {
 //   kFailed -- the run is resumed -------------> kReady    failures start at zero
 //   kReady, kLeased -- run stopped ------------> kClosed
 //   kReady, kLeased, kFailed -- published -----> kClosed  (failed: a quorum did without it)
+//   kLeased -- published, stale work counts ----> kLeased   in the next round (see below)
 //
 // A spare is a second unit in the slot of a slow one (RoundPolicy::spare_after), leased when it is
 // made; whichever of the two is handed in first fills the slot, which closes the other:
@@ -34,11 +35,19 @@ namespace gannet {
 //   kReady, kLeased, kFailed -- another unit fills the slot -> kClosed
 //   kLeased spare -- release, expire, take-over, fail ------> kClosed   a new one may be made
 //
+// Where stale work counts (RoundPolicy::stale_weight), a publication takes along what it did not
+// wait for: of each worker the unit that it claimed first, of each slot that which was claimed
+// first. It becomes a unit of the next round, in a slot of its own above all others, and goes on
+// under the same attempt and lease. Nobody waits for it, nobody else computes it: it is a spare
+// that is beside nobody, and a rejected one is closed, too. After kMaxStaleRounds publications it
+// is closed.
+//
 // A failed unit pauses the run, so a run that goes on has none. kClosed has no way out.
 enum class UnitState { kReady, kLeased, kDone, kFailed, kClosed };
 
 inline constexpr int kMaxUnitFailures = 5;
 inline constexpr int kMaxLeasesPerWorker = 2;
+inline constexpr int kMaxStaleRounds = 4;
 
 // What became of a submitted gradient; see gannet.v1.SubmitOutcome.
 enum class SubmitOutcome {
@@ -110,6 +119,11 @@ absl::Duration UnitLease(absl::Duration configured, absl::Duration usual);
 // brings. Infinite when it never does, or the usual time is not known (zero).
 absl::Duration SpareAfter(double spare_after, absl::Duration usual);
 
+// What a gradient counts that is so many rounds late, against one in time:
+// stale_weight^stale_rounds. Damped exponentially with staleness, as AdaSGD (Damaskinos et al.,
+// FLeet, Middleware 2020).
+double StaleWeight(double stale_weight, int stale_rounds);
+
 // Why a unit returned; decides the failure count.
 enum class ReturnCause { kReleased, kExpired, kTakenOver, kFailed, kRejected };
 
@@ -118,7 +132,8 @@ struct ReturnDecision {
   UnitState state = UnitState::kReady;
   int failures = 0;
 };
-ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare = false);
+ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare = false,
+                            int stale_rounds = 0);
 
 // How long a unit that has returned is given to nobody: not at all when it was given back or taken
 // over, and after its first attempt; then 1 s, twice as long after each further attempt, up to 5

@@ -266,5 +266,25 @@ TEST(DecideReturnTest, ASpareIsClosedUnlessItWasAloneInItsSlot) {
   EXPECT_EQ(DecideReturn(0, ReturnCause::kRejected, true).state, UnitState::kReady);
 }
 
+TEST(DecideReturnTest, AStaleUnitIsClosedWhateverHappens) {
+  for (const ReturnCause cause :
+       {ReturnCause::kReleased, ReturnCause::kExpired, ReturnCause::kTakenOver,
+        ReturnCause::kFailed, ReturnCause::kRejected}) {
+    const ReturnDecision decision = DecideReturn(kMaxUnitFailures - 1, cause, true, 1);
+    EXPECT_EQ(decision.state, UnitState::kClosed);
+    const bool counts = cause == ReturnCause::kFailed || cause == ReturnCause::kRejected;
+    EXPECT_EQ(decision.failures, kMaxUnitFailures - (counts ? 0 : 1));
+  }
+}
+
+TEST(StaleWeightTest, FallsExponentially) {
+  EXPECT_EQ(StaleWeight(0.5, 0), 1);
+  EXPECT_EQ(StaleWeight(0.5, 1), 0.5);
+  EXPECT_EQ(StaleWeight(0.5, 3), 0.125);
+  EXPECT_EQ(StaleWeight(1, 4), 1) << "no staleness counts";
+  EXPECT_EQ(StaleWeight(0, 0), 1) << "what is in time always counts";
+  EXPECT_EQ(StaleWeight(0, 1), 0);
+}
+
 }  // namespace
 }  // namespace gannet

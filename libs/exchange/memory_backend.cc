@@ -53,6 +53,7 @@ struct Unit {
   bool ran_out = false;                        // when ready: its last lease did
   bool consumed = false;
   bool is_spare = false;
+  int stale_rounds = 0;  // publications that have taken it along
   Attempt wasted_attempt{0};
   std::optional<Gradient> gradient;
 };
@@ -116,6 +117,11 @@ struct Run {
   Unit* FindUnit(UnitId id_wanted) {
     const auto place = unit_places.find(id_wanted);
     return place == unit_places.end() ? nullptr : &units.at(place->second);
+  }
+
+  void RemoveUnit(UnitId id_gone) {
+    units.erase(unit_places.at(id_gone));
+    unit_places.erase(id_gone);
   }
 
   Unit* AddUnit(Unit unit) {
@@ -185,11 +191,46 @@ struct MemoryBackend::State {
   static absl::Duration MedianTaken(Run& run) {
     std::vector<absl::Duration> taken;
     run.ForEachUnit(run.open_round(), [&](const Unit& unit) {
-      if (unit.gradient.has_value()) taken.push_back(unit.gradient->taken);
+      if (unit.gradient.has_value() && unit.stale_rounds == 0)
+        taken.push_back(unit.gradient->taken);
     });
     if (taken.empty()) return run.usual_unit_time;
     std::sort(taken.begin(), taken.end());
     return taken[(taken.size() - 1) / 2];
+  }
+
+  // Takes the units out of the open round that go on in the next one, as they are there.
+  static std::vector<Unit> TakeAlong(Run& run, const PublishRequest& request) {
+    std::map<Slot, const Unit*> by_slot;
+    const auto first = [](const Unit* a, const Unit* b) {
+      return std::tie(a->claimed_at, a->id) < std::tie(b->claimed_at, b->id);
+    };
+    run.ForEachUnit(run.open_round(), [&](const Unit& unit) {
+      if (unit.state != UnitState::kLeased || unit.stale_rounds >= request.max_stale_rounds) return;
+      const Unit*& chosen = by_slot[unit.slot];
+      if (chosen == nullptr || first(&unit, chosen)) chosen = &unit;
+    });
+    std::map<WorkerId, const Unit*> by_worker;
+    for (const auto& [slot, unit] : by_slot) {
+      const Unit*& chosen = by_worker[unit->holder];
+      if (chosen == nullptr || first(unit, chosen)) chosen = unit;
+    }
+    Slot next_slot(0);
+    for (const PlannedUnit& unit : request.next_units) {
+      next_slot = std::max(next_slot, Slot(unit.slot.value() + 1));
+    }
+    std::vector<Unit> taken;
+    for (const auto& [slot, unit] : by_slot) {
+      if (by_worker.at(unit->holder) != unit) continue;
+      Unit& moved = taken.emplace_back(*unit);
+      moved.round = Round(unit->round.value() + 1);
+      moved.slot = next_slot;
+      moved.is_spare = true;
+      ++moved.stale_rounds;
+      next_slot = Slot(next_slot.value() + 1);
+    }
+    for (const Unit& unit : taken) run.RemoveUnit(unit.id);
+    return taken;
   }
 
   State(Clock& clock_in, int blob_ring_in) : clock(clock_in), blob_ring(blob_ring_in) {}
@@ -257,7 +298,8 @@ struct MemoryBackend::State {
 
   void ReturnUnit(Run& run, Unit& unit, ReturnCause cause, const std::string& reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    const ReturnDecision decision = DecideReturn(unit.failures, cause, unit.is_spare);
+    const ReturnDecision decision =
+        DecideReturn(unit.failures, cause, unit.is_spare, unit.stale_rounds);
     unit.state = decision.state;
     unit.failures = decision.failures;
     unit.ran_out = cause == ReturnCause::kExpired;
@@ -408,9 +450,9 @@ struct MemoryBackend::State {
     work.run = run.id;
     work.unit = unit.id;
     work.attempt = unit.attempt;
-    work.round = unit.round;
+    work.round = Round(unit.round.value() - unit.stale_rounds);  // as it was claimed
     work.slot = unit.slot;
-    work.weights_version = WeightsVersion(unit.round.value() - 1);
+    work.weights_version = WeightsVersion(work.round.value() - 1);
     work.weights_sha256 = run.weights.at(work.weights_version).payload.sha256;
     work.image_indices = unit.image_indices;
     work.micro_batch = run.config.micro_batch;
@@ -588,7 +630,8 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     seat.worker.accepted_image_count += unit->image_count;
     RecordLife(seat.worker);
     bool complete = true;
-    seat.run.ForEachUnit(unit->round, [&](Unit& other) { complete &= !IsOpen(other); });
+    seat.run.ForEachUnit(
+        unit->round, [&](Unit& other) { complete &= !IsOpen(other) || other.stale_rounds > 0; });
     if (complete) seat.run.changes_signal.Notify();
     return outcome;
   }
@@ -753,9 +796,10 @@ class MemoryBackend::MemoryStore final : public Store {
     GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
     RoundProgress progress;
     run->ForEachUnit(round, [&](const Unit& unit) {
+      const bool is_stale = unit.stale_rounds > 0;
       if (unit.state == UnitState::kReady) ++progress.ready;
-      if (unit.state == UnitState::kLeased) ++progress.leased;
-      if (IsOpen(unit) && unit.attempt.value() > progress.most_attempts) {
+      if (unit.state == UnitState::kLeased) ++(is_stale ? progress.stale_leased : progress.leased);
+      if (IsOpen(unit) && !is_stale && unit.attempt.value() > progress.most_attempts) {
         progress.most_attempts = unit.attempt.value();
         progress.most_attempts_slot = unit.slot;
       }
@@ -765,9 +809,9 @@ class MemoryBackend::MemoryStore final : public Store {
       }
       if (unit.state != UnitState::kDone) return;
       const Gradient& gradient = *unit.gradient;
-      progress.gradients.push_back({unit.id, gradient.attempt, unit.slot, gradient.worker,
-                                    gradient.stats, gradient.payload.codec,
-                                    gradient.payload.sha256});
+      (is_stale ? progress.stale : progress.gradients)
+          .push_back({unit.id, gradient.attempt, unit.slot, gradient.worker, gradient.stats,
+                      gradient.payload.codec, gradient.payload.sha256, unit.stale_rounds});
     });
     return progress;
   }
@@ -816,7 +860,7 @@ class MemoryBackend::MemoryStore final : public Store {
     worker.accepted_image_count -= unit->image_count;
     unit->gradient.reset();
     unit->holder = WorkerId();
-    unit->is_spare = false;  // the slot's only one now
+    unit->is_spare = unit->stale_rounds > 0;  // else the slot's only one now
     state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason);
     return absl::OkStatus();
   }
@@ -864,6 +908,7 @@ class MemoryBackend::MemoryStore final : public Store {
 
     for (const UnitId id : request.consumed) run->FindUnit(id)->consumed = true;
     run->usual_unit_time = State::MedianTaken(*run);
+    std::vector<Unit> taken_along = State::TakeAlong(*run, request);
     run->ForEachUnit(run->open_round(), [run](Unit& unit) {
       if (IsOpen(unit) || unit.state == UnitState::kFailed) unit.state = UnitState::kClosed;
       if (unit.gradient.has_value() && !unit.consumed) {
@@ -876,6 +921,7 @@ class MemoryBackend::MemoryStore final : public Store {
     run->adam_state = request.adam_state;
     run->rounds.push_back(request.summary);
     state_.AddUnits(*run, run->open_round(), request.next_units);
+    for (Unit& unit : taken_along) run->AddUnit(std::move(unit));
     if (request.finished) state_.SetState(*run, RunState::kFinished, "");
     state_.work.Notify();
     return absl::OkStatus();
@@ -1061,6 +1107,7 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
     if (unit.state == UnitState::kReady) out.ready_in = std::max(unit.ready_at, now) - now;
     out.consumed = unit.consumed;
     out.is_spare = unit.is_spare;
+    out.stale_rounds = unit.stale_rounds;
     out.wasted_attempt = unit.wasted_attempt;
     if (unit.state == UnitState::kLeased) {
       out.lease_remaining = unit.lease_until - now;

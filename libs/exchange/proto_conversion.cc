@@ -167,6 +167,7 @@ v1::RunConfig ToProto(const RunConfig& config) {
   proto.set_gradient_codec(config.gradient_codec);
   proto.set_quorum(config.policy.quorum);
   proto.set_round_deadline_seconds(absl::ToDoubleSeconds(config.policy.deadline));
+  proto.set_stale_weight(config.policy.stale_weight);
   proto.set_spare_after(config.policy.spare_after);
   // The usual beginning is not worth a field that an older program would not know.
   if (config.plan_origin != PlanOrigin()) {
@@ -211,6 +212,7 @@ absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
   GANNET_RETURN_IF_ERROR(ValidateFinite("round_deadline_seconds", proto.round_deadline_seconds()));
   config.policy = {.quorum = proto.quorum(),
                    .deadline = absl::Seconds(proto.round_deadline_seconds()),
+                   .stale_weight = proto.stale_weight(),
                    .spare_after = proto.spare_after()};
   config.plan_origin = {.round = std::max<int64_t>(1, proto.plan_origin_round()),
                         .position = proto.plan_origin_position()};

@@ -37,6 +37,7 @@ struct UnitDump {
   absl::Duration ready_in;     // of a ready one
   bool consumed = false;       // named by Publish
   bool is_spare = false;
+  int stale_rounds = 0;            // publications that have taken it along
   Attempt wasted_attempt;          // the last one counted as wasted; 0: none
   bool ran_out = false;            // when ready: its last lease did
   absl::Duration since_claim;      // when leased

@@ -34,6 +34,7 @@ struct Limits {
   int failures_before = 0;  // of the first unit, so that failing for good is near
   int max_attempt = 2;
   int max_rounds = 1;
+  int max_stale_rounds = 0;  // of stale work
 };
 
 // A class in one state, reached by replaying a path of steps from the beginning.
@@ -126,6 +127,10 @@ class World {
         return "no unit of a published round is open";
       }
       if (unit.consumed && !unit.gradient.has_value()) return "what is folded has a gradient";
+      if (unit.stale_rounds > 0 && (unit.state == UnitState::kReady || !unit.is_spare)) {
+        return "stale work is for nobody else";
+      }
+      if (unit.stale_rounds > limits_.max_stale_rounds) return "stale work is bounded";
       if (unit.state == UnitState::kFailed && dump.state == RunState::kRunning) {
         return "a failed unit pauses the run";
       }
@@ -160,7 +165,8 @@ class World {
     for (const UnitDump& unit : dump.units) {
       absl::StrAppend(&key, "\n", unit.round.value(), "/", unit.slot.value(), " ",
                       static_cast<int>(unit.state), " a", unit.attempt.value(), " ",
-                      unit.holder.value(), " f", unit.failures, unit.is_spare ? " spare" : "");
+                      unit.holder.value(), " f", unit.failures, unit.is_spare ? " spare" : "",
+                      unit.stale_rounds);
       if (unit.state == UnitState::kLeased) {
         absl::StrAppend(&key, unit.lease_remaining > absl::ZeroDuration() ? " on time" : " late",
                         unit.since_claim > absl::ZeroDuration() ? " slow " : " ",
@@ -190,7 +196,8 @@ class World {
       if (unit.failures > 2 + limits_.failures_before) return true;
     }
     // Spares that came to nothing.
-    return dump.units.size() > 2 * static_cast<size_t>(limits_.slots) + 1;
+    const size_t by_late_work = limits_.max_stale_rounds > 0 ? 2 : 0;
+    return dump.units.size() > 2 * static_cast<size_t>(limits_.slots) + 1 + by_late_work;
   }
 
  private:
@@ -312,10 +319,13 @@ class World {
     request.summary.round = Round(before.weights_version.value() + 1);
     request.next_units.resize(static_cast<size_t>(limits_.slots));
     std::vector<std::string> checksums;
-    for (const GradientInfo& info : progress.gradients) {
-      request.consumed.push_back(info.unit);
-      checksums.push_back(info.sha256);
+    for (const auto* gradients : {&progress.gradients, &progress.stale}) {
+      for (const GradientInfo& info : *gradients) {
+        request.consumed.push_back(info.unit);
+        checksums.push_back(info.sha256);
+      }
     }
+    request.max_stale_rounds = limits_.max_stale_rounds;
     request.consumed_sha256 = ConsumedSha256(checksums);
     const absl::Status published = backend_.store().Publish(request);
     const bool leads = dump.leader == TestLeader(leader + 1) &&
@@ -393,6 +403,10 @@ TEST(StateSpaceTest, OneSlotWithSpares) {
 
 TEST(StateSpaceTest, AUnitAboutToFailForGood) {
   ExpectSound({.slots = 1, .failures_before = kMaxUnitFailures - 1, .max_attempt = 2});
+}
+
+TEST(StateSpaceTest, StaleWorkIsTakenAlong) {
+  ExpectSound({.slots = 1, .max_attempt = 1, .max_rounds = 2, .max_stale_rounds = 1});
 }
 
 TEST(StateSpaceTest, WithoutTheFenceAZombieIsFound) {

@@ -90,12 +90,16 @@ struct GradientInfo {
   WorkerId worker;
   GradientStats stats;
   Codec codec = Codec::kFp32;
-  std::string sha256;  // 32 raw bytes
+  std::string sha256;    // 32 raw bytes
+  int stale_rounds = 0;  // how many versions older its weights are than those of its round
 };
 
 // Units of a round by state, spares included. A round that has no units (yet) has none in any.
+// Units that were taken along from an earlier round are counted apart: nobody waits for them.
 struct RoundProgress {
   std::vector<GradientInfo> gradients;  // of state done, in slot order
+  std::vector<GradientInfo> stale;      // as gradients, of units taken along
+  int stale_leased = 0;                 // units taken along that are in work
   int ready = 0;
   int leased = 0;
   int failed = 0;
@@ -178,6 +182,9 @@ struct PublishRequest {
   std::vector<PlannedUnit> next_units;  // of round expected_version + 2; empty when finished
   bool finished = false;
   bool keep = false;  // keep this version for good (a checkpoint)
+  // Units in work go on in the next round, if they have done so less often than this (see
+  // UnitState); at most kMaxStaleRounds. 0: they are closed. With `finished` there is no next one.
+  int max_stale_rounds = 0;
 };
 
 // Everything the coordinator needs from the database: the other side of Exchange.
@@ -245,11 +252,11 @@ class Store {
 
   // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
   // epoch, state is running or paused, settings): weights, Adam state, summary, consumed units,
-  // next units; open units of the published round are closed, gradients of it that were not
-  // consumed count as wasted; the run becomes finished when asked (also a paused one). Checked in
-  // this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version or its weights are
-  // not the expected ones, or the settings have been changed since `settings_version`, or
-  // `consumed` names a unit that is not a done one of this round (any more), or was done with
+  // next units; open units of the published round are closed or taken along, gradients of it that
+  // were not consumed count as wasted; the run becomes finished when asked (also a paused one).
+  // Checked in this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version or its
+  // weights are not the expected ones, or the settings have been changed since `settings_version`,
+  // or `consumed` names a unit that is not a done one of this round (any more), or was done with
   // another gradient.
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 

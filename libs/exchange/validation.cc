@@ -10,6 +10,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/round_plan.h"
+#include "libs/domain/unit_state.h"
 
 namespace gannet {
 namespace {
@@ -300,6 +301,11 @@ absl::Status ValidatePublish(const PublishRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateUnits("next_units", request.next_units));
   GANNET_RETURN_IF_ERROR(ValidateOptionalSha256("expected_sha256", request.expected_sha256));
   GANNET_RETURN_IF_ERROR(ValidateOptionalSha256("consumed_sha256", request.consumed_sha256));
+  const int most = request.finished ? 0 : kMaxStaleRounds;
+  if (request.max_stale_rounds < 0 || request.max_stale_rounds > most) {
+    return Invalid(absl::StrCat("max_stale_rounds must be between 0 and ", most, ", got ",
+                                request.max_stale_rounds));
+  }
   std::set<UnitId> consumed;
   for (const UnitId unit : request.consumed) {
     if (!consumed.insert(unit).second) {

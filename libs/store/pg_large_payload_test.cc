@@ -1,6 +1,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/sha256.h"
@@ -123,6 +125,36 @@ TEST_F(PgLargePayloadTest, AForeignAttemptAndOneNeverIssuedAreSuperseded) {
               IsOkAndHolds(SubmitOutcome::kSuperseded));
   EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, next, Bytes(1'200'000))),
               IsOkAndHolds(SubmitOutcome::kSuperseded));
+}
+
+// Pieces lie with the others of their round: half of them in one round and half in the next would
+// be half a gradient.
+TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain) {
+  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const std::string who =
+      absl::StrFormat("'%s', '%s', %d, %d, %d, 1", ada_.id.value(), ada_.secret,
+                      ada_.incarnation.value(), run_.value(), unit.unit.value());
+  const auto stage = [&](int seq) {
+    return absl::StrFormat(
+        "SELECT gannet.stage_gradient(%s, %d, decode(repeat('00', 8000), 'hex'));", who, seq);
+  };
+  const std::string take_along = absl::StrCat(
+      "UPDATE gannet.work_unit SET round = 2, slot = 10, is_spare = true, "
+      "stale_rounds = 1 WHERE unit_id = ",
+      unit.unit.value(), ";");
+  const std::string submit = absl::StrFormat(
+      "SELECT gannet.submit_gradient(%s, %d, %d, 0, 0, 0, 0, 0, 1::smallint, "
+      "decode(repeat('00', 32), 'hex'), 16001, 2, '\x01')",
+      who, unit.image_indices.size(), TestStats(config_).micro_batch_count);
+  const auto run = [&](const std::string& script) {
+    return TestPostgres::Get().Run(backend_.url(), script);
+  };
+  const auto changed = StatusIs(absl::StatusCode::kAborted, HasSubstr("changed while"));
+
+  EXPECT_THAT(run(stage(0) + stage(1) + take_along + submit), changed);
+  EXPECT_THAT(run(stage(0) + take_along + stage(1) + submit), changed);
+  EXPECT_OK(run(take_along));
+  EXPECT_OK(run(stage(0) + stage(1) + submit));
 }
 
 TEST_F(PgLargePayloadTest, BytesThatWereDamagedInTheDatabaseAreFound) {

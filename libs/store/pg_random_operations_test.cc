@@ -80,7 +80,11 @@ INSTANTIATE_TEST_SUITE_P(
         NamedMutant{"SettingsUnchecked",
                     Mutant("gannet.publish_round",
                            R"(v_run.settings_version <> p_settings_version)", "false"),
-                    "Publish"}),
+                    "Publish"},
+        NamedMutant{"EveryUnitOfAWorkerIsTakenAlong",
+                    Mutant("gannet.publish_round", R"(DISTINCT ON \(f\.holder\))", ""), "Publish"},
+        NamedMutant{"BothUnitsOfASlotAreTakenAlong",
+                    Mutant("gannet.publish_round", R"(DISTINCT ON \(u\.slot\))", ""), "Publish"}),
     [](const auto& mutant) { return std::string(mutant.param.name); });
 
 }  // namespace

@@ -78,7 +78,8 @@ constexpr SqlStatement kAdamBytes = {
 
 constexpr SqlStatement kRoundProgress = {
     "round_progress",
-    "SELECT u.state::text AS state, u.failure_reason, u.unit_id, u.slot, u.attempt AS attempts, "
+    "SELECT u.state::text AS state, u.failure_reason, u.unit_id, u.slot, u.stale_rounds, u.attempt "
+    "AS attempts, "
     "g.attempt, g.worker_id, "
     "g.image_count, g.micro_batch_count, g.discriminator_loss, g.generator_loss, g.real_accuracy, "
     "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256 "
@@ -108,7 +109,8 @@ constexpr SqlStatement kPublishRound = {
     "$7::bigint, $8::boolean, $9::smallint, $10::bytea, $11::bigint, $12::bigint, $13::integer, "
     "$14::integer, $15::double precision, $16::double precision, $17::double precision, "
     "$18::double precision, $19::double precision, $20::bigint[], $21::integer[], "
-    "$22::integer[], $23::bigint[], $24::boolean, $25::bigint, $26::bytea, $27::bytea)"};
+    "$22::integer[], $23::bigint[], $24::boolean, $25::bigint, $26::bytea, $27::bytea, "
+    "$28::integer)"};
 constexpr char kCopyWeights[] =
     "COPY gannet.weights_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
 constexpr char kCopyAdam[] =
@@ -275,6 +277,7 @@ GradientInfo ReadGradientInfo(SqlRow& row) {
   info.stats.compute_seconds = row.Double("compute_seconds");
   info.codec = static_cast<Codec>(row.Int("codec"));
   info.sha256 = row.Bytes("sha256");
+  info.stale_rounds = static_cast<int>(row.Int("stale_rounds"));
   return info;
 }
 
@@ -434,18 +437,20 @@ absl::StatusOr<RoundProgress> PgStore::GetRoundProgress(RunId run, Round round) 
     if (row.IsNull("state")) break;  // the run has no units of that round
     const std::string state = row.Text("state");
     const auto attempts = static_cast<int>(row.Int("attempts"));
-    if ((state == "ready" || state == "leased") && attempts > progress.most_attempts) {
+    const bool is_stale = row.Int("stale_rounds") > 0;
+    const bool is_open = state == "ready" || state == "leased";
+    if (is_open && !is_stale && attempts > progress.most_attempts) {
       progress.most_attempts = attempts;
       progress.most_attempts_slot = Slot(static_cast<int32_t>(row.Int("slot")));
     }
     if (state == "ready") {
       ++progress.ready;
     } else if (state == "leased") {
-      ++progress.leased;
+      ++(is_stale ? progress.stale_leased : progress.leased);
     } else if (state == "failed") {
       if (progress.failed++ == 0) progress.failure_reason = row.Text("failure_reason");
     } else if (state == "done") {
-      progress.gradients.push_back(ReadGradientInfo(row));
+      (is_stale ? progress.stale : progress.gradients).push_back(ReadGradientInfo(row));
     }
     GANNET_RETURN_IF_ERROR(row.status());
   }
@@ -512,7 +517,8 @@ absl::Status PgStore::Publish(const PublishRequest& request) {
   params.Bool(request.finished)
       .Int(request.settings_version)
       .Bytes(request.expected_sha256)
-      .Bytes(request.consumed_sha256);
+      .Bytes(request.consumed_sha256)
+      .Int(request.max_stale_rounds);
   const int64_t version = request.expected_version.value() + 1;
   return bulk_pool_.RunInTransaction(
       "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {

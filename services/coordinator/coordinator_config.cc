@@ -86,6 +86,7 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
       static_cast<int>(config.training.gradient_codec == "fp16" ? Codec::kFp16 : Codec::kFp32);
   run.policy = {.quorum = config.training.quorum,
                 .deadline = config.training.round_deadline,
+                .stale_weight = config.training.stale_weight,
                 .spare_after = config.training.spare_after};
   run.data = {data.kind, data.image_count, data.digest, data.description};
   GANNET_RETURN_IF_ERROR(ValidateRunConfig(run));

@@ -25,6 +25,9 @@ CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
                                          "being drawn.")),
       early_rounds(metrics.AddCounter("gannet_coordinator_early_rounds_total",
                                       "Rounds that ended without all of their units.")),
+      stale_gradients(metrics.AddCounter("gannet_coordinator_stale_gradients_total",
+                                         "Gradients of earlier rounds that were taken with less "
+                                         "weight.")),
       leader(metrics.AddGauge("gannet_coordinator_leader",
                               "1 while this process leads the run, 0 while it stands by.")),
       database_up(metrics.AddGauge("gannet_coordinator_database_up",

@@ -14,6 +14,7 @@ struct CoordinatorMetrics {
   Counter& reaped_leases;
   Counter& samples_skipped;
   Counter& early_rounds;
+  Counter& stale_gradients;
   Gauge& leader;
   Gauge& database_up;
   Gauge& run_paused;

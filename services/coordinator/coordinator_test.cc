@@ -714,6 +714,28 @@ TEST_F(CoordinatorTest, AQuorumEndsARoundAndWhoComesLateIsRefused) {
   EXPECT_EQ(coordinator->Metric("gannet_coordinator_early_rounds_total"), "1");
 }
 
+TEST_F(CoordinatorTest, WhereStaleWorkCountsItIsTakenInTheNextRound) {
+  CoordinatorOptions options = QuickOptions(2);
+  options.run.policy = {.quorum = 2, .stale_weight = 0.5};
+  const auto coordinator = Start(options);
+  FakeWorkers workers(backend_.exchange(), options.run);
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  for (const size_t slot : {2u, 0u}) ASSERT_OK(workers.Submit(units[slot]));
+  AwaitVersion(1);
+  EXPECT_THAT(workers.Submit(units[1]), IsOkAndHolds(SubmitOutcome::kAccepted));
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> next, workers.ClaimRound());
+  for (const size_t slot : {1u, 2u}) ASSERT_OK(workers.Submit(next[slot]));
+  AwaitVersion(2);
+
+  const RunDump dump = Dump();
+  EXPECT_EQ(dump.rounds[0].gradient_count, 2);
+  EXPECT_EQ(dump.rounds[1].gradient_count, 3);
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_stale_gradients_total"), "1");
+  EXPECT_EQ(coordinator->Metric("gannet_coordinator_wasted_images"), "0");
+  EXPECT_THAT(workers.Submit(next[0]), IsOkAndHolds(SubmitOutcome::kClosed))
+      << "the last round takes nothing along";
+}
+
 TEST_F(CoordinatorTest, UntilTheDeadlineARoundWaitsForAllAndThenNothingIsDifferent) {
   CoordinatorOptions options = QuickOptions(1);
   options.run.policy = {.quorum = 1, .deadline = absl::Hours(1)};

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/model_layout.h"
+#include "libs/domain/unit_state.h"
 #include "libs/gan/gan.h"
 #include "services/coordinator/round_wait.h"
 
@@ -150,7 +151,10 @@ absl::Status LeaderTerm::EndRun() {
 
 absl::Status LeaderTerm::RunRound() {
   const Round round = next_round();
-  collector_->Begin(round, config_.units_per_round);
+  const auto begin = [&] {
+    collector_->Begin(round, config_.units_per_round, config_.policy.stale_weight);
+  };
+  begin();
   next_prepared_ = false;
   next_units_.clear();
   failure_told_ = false;
@@ -171,11 +175,10 @@ absl::Status LeaderTerm::RunRound() {
           "the database has gone back: gradients that were there are gone, the round is "
           "collected anew",
           {{"round", round.value()}});
-      collector_->Begin(round, config_.units_per_round);
+      begin();
     }
     GANNET_RETURN_IF_ERROR(collector_->Take(progress));
-    if (collector_->complete()) break;
-    if (MayEndEarly(progress)) {
+    if (!collector_->complete() && MayEndEarly(progress)) {
       GANNET_ASSIGN_OR_RETURN(const bool enough,
                               collector_->TakeLast(progress, config_.policy.quorum));
       if (enough) {
@@ -183,8 +186,11 @@ absl::Status LeaderTerm::RunRound() {
                                                           {"gradients", progress.gradients.size()},
                                                           {"of", config_.units_per_round}});
         metrics_.early_rounds.Increment();
-        break;
       }
+    }
+    if (collector_->complete()) {
+      GANNET_RETURN_IF_ERROR(collector_->TakeStale(progress));
+      break;
     }
     TellOfFailedUnit(progress);
     TellWhyItWaits(progress);
@@ -272,6 +278,7 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   request.summary.seconds = Seconds(clock_.Steady() - round_start_);
   request.consumed = std::move(folded.consumed);
   request.consumed_sha256 = std::move(folded.consumed_sha256);
+  const int stale_count = folded.stale_count;
   start = clock_.Steady();
   GANNET_RETURN_IF_ERROR(PublishWithNextUnits(request));
 
@@ -289,6 +296,7 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   rate_.AddRound(now, request.summary.image_count);
   metrics_.rounds.Increment();
   metrics_.images.Increment(request.summary.image_count);
+  metrics_.stale_gradients.Increment(stale_count);
   metrics_.round_seconds.Observe(Seconds(last_round_time_));
   metrics_.weights_version.Set(static_cast<double>(version().value()));
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
@@ -307,6 +315,9 @@ absl::Status LeaderTerm::PublishWithNextUnits(PublishRequest& request) {
     request.settings_version = status_.settings_version;
     request.finished = round >= status_.next_config.round_count;
     request.next_units = request.finished ? std::vector<PlannedUnit>() : next_units_;
+    // By the settings of the round in which they will be folded.
+    request.max_stale_rounds =
+        !request.finished && status_.next_config.policy.stale_weight > 0 ? kMaxStaleRounds : 0;
     request.keep =
         request.finished || (options_.keep_every > 0 && round % options_.keep_every == 0);
     absl::Status published = Publish(request);

@@ -9,6 +9,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/model_layout.h"
+#include "libs/domain/unit_state.h"
 #include "libs/exchange/validation.h"
 
 namespace gannet {
@@ -31,9 +32,10 @@ RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
       log_(log),
       metrics_(metrics) {}
 
-void RoundCollector::Begin(Round round, int unit_count) {
+void RoundCollector::Begin(Round round, int unit_count, double stale_weight) {
   round_ = round;
   unit_count_ = unit_count;
+  stale_weight_ = stale_weight;
   next_slot_ = 0;
   held_.clear();
   folded_.clear();
@@ -75,11 +77,27 @@ absl::StatusOr<bool> RoundCollector::TakeLast(const RoundProgress& progress, int
     GANNET_RETURN_IF_ERROR(FoldFirstHeld());
   }
   if (static_cast<int>(folded_.size()) < quorum) {
-    Begin(round_, unit_count_);
+    Begin(round_, unit_count_, stale_weight_);
     return false;
   }
   next_slot_ = unit_count_;
   return true;
+}
+
+absl::Status RoundCollector::TakeStale(const RoundProgress& progress) {
+  GANNET_CHECK(complete());
+  for (const GradientInfo& info : progress.stale) {
+    if (WeightOf(info) <= 0) continue;
+    GANNET_ASSIGN_OR_RETURN(const bool usable, Fetch(info));
+    if (!usable) continue;
+    GANNET_RETURN_IF_ERROR(Fold(std::move(held_.at(info.slot))));
+    held_.erase(info.slot);
+  }
+  return absl::OkStatus();
+}
+
+double RoundCollector::WeightOf(const GradientInfo& info) const {
+  return info.stats.image_count * StaleWeight(stale_weight_, info.stale_rounds);
 }
 
 absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
@@ -117,7 +135,8 @@ absl::StatusOr<TensorBundle> RoundCollector::Decode(const GradientInfo& info,
 }
 
 absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status& reason) {
-  log_.Warning("gradient is unusable, its unit is handed out again",
+  log_.Warning(info.stale_rounds > 0 ? "a gradient for an earlier round is unusable and left out"
+                                     : "gradient is unusable, its unit is handed out again",
                {{"round", round_.value()},
                 {"slot", info.slot.value()},
                 {"attempt", info.attempt.value()},
@@ -141,12 +160,16 @@ absl::Status RoundCollector::FoldWhatIsNext() {
 }
 
 absl::Status RoundCollector::FoldFirstHeld() {
-  const absl::Duration start = clock_.Steady();
-  Held& held = held_.begin()->second;
-  GANNET_RETURN_IF_ERROR(mean_.Add(held.gradient, held.info.stats.image_count));
-  next_slot_ = held.info.slot.value() + 1;
-  folded_.push_back(std::move(held.info));
+  Held held = std::move(held_.begin()->second);
   held_.erase(held_.begin());
+  next_slot_ = held.info.slot.value() + 1;
+  return Fold(std::move(held));
+}
+
+absl::Status RoundCollector::Fold(Held held) {
+  const absl::Duration start = clock_.Steady();
+  GANNET_RETURN_IF_ERROR(mean_.Add(held.gradient, WeightOf(held.info)));
+  folded_.push_back(std::move(held.info));
   fold_time_ += clock_.Steady() - start;
   return absl::OkStatus();
 }
@@ -159,9 +182,12 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
   RoundSummary& summary = round.summary;
   summary.round = round_;
   std::vector<std::string> checksums;
+  double weights = 0;
   for (const GradientInfo& info : folded_) {
     const GradientStats& stats = info.stats;
-    const double weight = stats.image_count;
+    const double weight = WeightOf(info);
+    weights += weight;
+    if (info.stale_rounds > 0) ++round.stale_count;
     round.consumed.push_back(info.unit);
     checksums.push_back(info.sha256);
     round.micro_batch_count += stats.micro_batch_count;
@@ -173,11 +199,10 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
     summary.fake_accuracy += weight * stats.fake_accuracy;
   }
   round.consumed_sha256 = ConsumedSha256(checksums);
-  const double images = summary.image_count;
-  summary.discriminator_loss /= images;
-  summary.generator_loss /= images;
-  summary.real_accuracy /= images;
-  summary.fake_accuracy /= images;
+  summary.discriminator_loss /= weights;
+  summary.generator_loss /= weights;
+  summary.real_accuracy /= weights;
+  summary.fake_accuracy /= weights;
   fold_time_ += clock_.Steady() - start;
   metrics_.aggregate_seconds.Observe(absl::ToDoubleSeconds(fold_time_));
   return round;

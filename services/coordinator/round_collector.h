@@ -17,8 +17,9 @@ namespace gannet {
 
 // A round whose gradients have all been folded.
 struct FoldedRound {
-  TensorBundle gradient;  // the image-weighted mean, layout GradientSpec
+  TensorBundle gradient;  // the mean by images and StaleWeight, layout GradientSpec
   int64_t micro_batch_count = 0;
+  int stale_count = 0;           // of the consumed ones
   std::vector<UnitId> consumed;  // in slot order
   std::string consumed_sha256;   // as ConsumedSha256
   RoundSummary summary;          // all but epoch and seconds
@@ -29,7 +30,7 @@ struct FoldedRound {
 // whatever order they arrive in, and little is left to do when the last one comes.
 //
 // A round may end without some of its slots (RoundPolicy): then what is there is folded in the
-// order of slots, too.
+// order of slots, too. What comes late for an earlier round is folded behind all of them.
 //
 // A gradient that is unusable (damaged bytes, another layout, NaN) is rejected: its unit is handed
 // out again.
@@ -41,8 +42,8 @@ class RoundCollector {
   RoundCollector(Store& store, RunId run, const RunConfig& config, const Leadership& leadership,
                  PatientCaller& patience, Clock& clock, Logger& log, CoordinatorMetrics& metrics);
 
-  // Starts a round of so many units and forgets the one before.
-  void Begin(Round round, int unit_count);
+  // Starts a round of so many units and forgets the one before. `stale_weight` as in RoundPolicy.
+  void Begin(Round round, int unit_count, double stale_weight = 0);
 
   // Whether everything taken is still there as it was taken. False when the database has gone back:
   // then Begin anew.
@@ -55,6 +56,10 @@ class RoundCollector {
   // As Take, and gives up every slot that has nothing: nothing more can be taken after this. False
   // when fewer than `quorum` of them were of use: then the round begins anew.
   absl::StatusOr<bool> TakeLast(const RoundProgress& progress, int quorum);
+
+  // Call when complete, once: takes what has come late. When that counts for nothing (any more) it
+  // is left alone.
+  absl::Status TakeStale(const RoundProgress& progress);
 
   // Whether every slot is folded or given up.
   bool complete() const;
@@ -70,10 +75,12 @@ class RoundCollector {
 
   // Fetches and checks a gradient. False when it is of no use, and rejected if it is still there.
   absl::StatusOr<bool> Fetch(const GradientInfo& info);
+  double WeightOf(const GradientInfo& info) const;
   absl::StatusOr<TensorBundle> Decode(const GradientInfo& info, const Payload& payload) const;
   absl::Status Reject(const GradientInfo& info, const absl::Status& reason);
   absl::Status FoldWhatIsNext();
   absl::Status FoldFirstHeld();
+  absl::Status Fold(Held held);
 
   Store& store_;
   const RunId run_;
@@ -85,6 +92,7 @@ class RoundCollector {
   CoordinatorMetrics& metrics_;
   Round round_;
   int unit_count_ = 0;
+  double stale_weight_ = 0;
   int next_slot_ = 0;                 // those below are folded, or given up
   std::map<Slot, Held> held_;         // checked, waiting for a lower slot
   std::vector<GradientInfo> folded_;  // by slot

@@ -35,6 +35,7 @@ constexpr char kLostByGoingBack[] = "lost by a database that went back";
 constexpr char kClaims[] = "claims";
 constexpr char kGradients[] = "gradients";
 constexpr char kRounds[] = "rounds";
+constexpr char kStale[] = "folded in a later round";
 
 // Of the class, unless the settings say otherwise.
 constexpr char kLease[] = "2s";
@@ -153,7 +154,7 @@ void Storm::RequireFailpointsAndKills() {
   }
   table_.Require(kKills, "postmaster", 10);
   table_.Require(kRestarts, "crash", 3);
-  for (const Strike& strike : Strikes()) table_.Require(kStrikes, strike.name, 1);
+  for (const Strike& strike : strikes_) table_.Require(kStrikes, strike.name, 1);
   table_.Require(kStrikes, kServerAway, 3);
   table_.Require(kStrikes, kWentBack, 3);
   // Claims do not wait for the disk; whatever else is lost by a crash fails the storm at once.
@@ -165,6 +166,11 @@ void Storm::RequireOutcomes(const std::vector<LedgerOutcome>& outcomes) {
   for (const auto& [outcome, name] : OutcomeNames()) {
     if (absl::c_linear_search(outcomes, outcome)) table_.Require(kOutcomes, name, 1);
   }
+}
+
+void Storm::RequireStaleGradients() {
+  strikes_.push_back({"deadline changed", 2, &Storm::ChangeDeadline, {{kOutcomes, kStale}}});
+  table_.Require(kOutcomes, kStale, 3);
 }
 
 std::string Storm::HostList(const std::string& service) const {
@@ -247,10 +253,13 @@ void Storm::CountOutcomes() {
     const int64_t count = LedgerRows(outcome);
     if (count >= 0) table_.Set(kOutcomes, name, static_cast<int>(count));
   }
+  const int64_t stale =
+      monday_.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed AND stale_rounds > 0");
+  if (stale >= 0) table_.Set(kOutcomes, kStale, static_cast<int>(stale));
 }
 
-const std::vector<Storm::Strike>& Storm::Strikes() {
-  static const auto& strikes = *new std::vector<Strike>{
+std::vector<Storm::Strike> Storm::Strikes() {
+  return {
       {"SIGKILL",
        6,
        &Storm::KillOne,
@@ -280,7 +289,6 @@ const std::vector<Storm::Strike>& Storm::Strikes() {
       {"unit failed", 1, &Storm::FailAUnit, {{kOutcomes, "failed"}, {kOutcomes, "closed"}}},
       {"unit overslept", 3, &Storm::OversleepAUnit, {{kOutcomes, "duplicate"}}},
       {"paused", 1, &Storm::PauseAndResume, {}}};
-  return strikes;
 }
 
 // Every other time what the table is short of: luck alone may leave a cell empty for ten minutes.
@@ -288,7 +296,7 @@ const std::vector<Storm::Strike>& Storm::Strikes() {
 const Storm::Strike* Storm::NextStrike() {
   const bool aimed = random_() % 2 == 0 && !table_.Missing().empty();
   std::vector<double> weights;
-  for (const Strike& strike : Strikes()) {
+  for (const Strike& strike : strikes_) {
     const bool fills = table_.IsShortOf(kStrikes, strike.name) ||
                        absl::c_any_of(strike.fills, [this](const auto& cell) {
                          return table_.IsShortOf(cell.first, cell.second);
@@ -297,7 +305,7 @@ const Storm::Strike* Storm::NextStrike() {
   }
   if (absl::c_accumulate(weights, 0.0) == 0) return nullptr;
   std::discrete_distribution<size_t> pick(weights.begin(), weights.end());
-  return &Strikes()[pick(random_)];
+  return &strikes_[pick(random_)];
 }
 
 void Storm::Blow(absl::Duration least, absl::Duration most) {
@@ -610,8 +618,9 @@ bool Storm::FailOnce() {
 // (in the same slot where spares are made), and hands in nonsense when it wakes.
 void Storm::OversleepAUnit() {
   constexpr absl::Duration kSleep = absl::Seconds(6);
+  constexpr absl::Duration kPatience = absl::Seconds(3);
   if (!overslept_.has_value()) {
-    overslept_ = ClaimAsSaboteur();
+    TendFor(kPatience, [this] { return (overslept_ = ClaimAsSaboteur()).has_value(); });
     overslept_since_ = clock_.Steady();
     return;
   }
@@ -626,6 +635,15 @@ void Storm::PauseAndResume() {
   hostile_->store()
       .SetRunState(RunId(run), RunState::kPaused, "a strike of the storm")
       .IgnoreError();
+}
+
+// From one round on the round waits for those who are slow, from another on it does not.
+void Storm::ChangeDeadline() {
+  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("monday");
+  if (!status.ok()) return;
+  RunConfig other = status->next_config;
+  other.policy.deadline = absl::Seconds(other.policy.deadline < absl::Seconds(5) ? 20 : 1);
+  hostile_->store().ChangeSettings(status->run, other, "a strike of the storm").IgnoreError();
 }
 
 }  // namespace gannet

@@ -67,6 +67,9 @@ class Storm {
   // process killed 10 times.
   void RequireFailpointsAndKills();
   void RequireOutcomes(const std::vector<LedgerOutcome>& outcomes);
+  // Gradients that are folded in a later round than their own: sometimes the deadline is so short
+  // that a round does not wait for the slower ones.
+  void RequireStaleGradients();
 
   StormTable& table() { return table_; }
   E2eClass& monday() { return monday_; }
@@ -102,7 +105,7 @@ class Storm {
     int rounds = 0;
   };
 
-  static const std::vector<Strike>& Strikes();
+  static std::vector<Strike> Strikes();
   // Null: none this time.
   const Strike* NextStrike();
   std::string FailpointFile(const std::string& kind) const;
@@ -135,6 +138,7 @@ class Storm {
   bool FailOnce();
   void OversleepAUnit();
   void PauseAndResume();
+  void ChangeDeadline();
   // After whatever has paused the run: a failed unit, a strike.
   void Resume();
 
@@ -159,6 +163,7 @@ class Storm {
   const int database_port_;
   TcpProxy database_link_;
   StormTable table_;
+  std::vector<Strike> strikes_ = Strikes();
   std::unique_ptr<TcpProxy> network_;
   std::vector<Role> roles_;
   Metrics metrics_;

@@ -117,21 +117,25 @@ TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
   EXPECT_EQ(Digests(monday, version), expected);
 }
 
-// Rounds that need not wait for all, with spares for whoever sleeps: no claim on bits, but the
-// ledger adds up and nothing stalls.
+// Rounds that need not wait for all, with spares for whoever sleeps and room for what comes a round
+// late: no claim on bits, but the ledger adds up and nothing stalls.
 TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   ProgramSettings settings = Settings();
   settings["model.base_width"] = "16";  // here the gradients fit into one statement
   settings["training.quorum"] = "3";
-  settings["training.round_deadline"] = "8s";
+  settings["training.round_deadline"] = "20s";
+  settings["training.stale_weight"] = "0.5";
   settings["training.spare_after"] = "1";
   settings["training.lease"] = "60s";
   Storm storm(settings, StormSeed(), absl::Seconds(7));
   storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kAlreadyAccepted,
                          LedgerOutcome::kSuperseded, LedgerOutcome::kDuplicate});
+  storm.RequireStaleGradients();
   storm.Blow((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
-  EXPECT_GT(storm.monday().Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare"), 0);
+  EXPECT_GT(storm.monday().Number(
+                "SELECT count(*) FROM gannet.work_unit WHERE is_spare AND stale_rounds = 0"),
+            0);
   storm.ExpectThatTheRunGoesOn(10);
 }
 

@@ -1,4 +1,5 @@
-// Workers that leave, sleep and die. Whatever they do, the weights are those of a calm run.
+// Workers that leave, sleep and die. Whatever they do, the weights are those of a calm run (but
+// where a round need not wait for them).
 #include <signal.h>
 
 #include <string>
@@ -158,6 +159,39 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
       "closed");
   EXPECT_GE(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare AND consumed"), 1);
   EXPECT_TRUE(monday.FinalWeights() == CalmWeights(settings));
+}
+
+TEST(WorkerFaultsTest, WhereStaleWorkCountsAWorkerThatIsARoundLateIsNotInVain) {
+  E2eClass monday({{"run.rounds", "4"},
+                   {"training.units_per_round", "3"},
+                   {"training.images_per_unit", kUnitImages},
+                   {"data.count", kUnitImages},
+                   {"training.quorum", "1"},
+                   {"training.stale_weight", "0.5"},
+                   {"training.lease", "1h"},
+                   {"training.spare_after", "0"}});
+  monday.StartGateway();
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ChildProcess& ada = monday.StartWorker("ada");
+  FreezeInMidUnit(monday, ada, "ada");
+  const int64_t before = monday.Number("SELECT weights_version FROM gannet.run");
+  ChildProcess& bob = monday.StartWorker("bob");
+  ASSERT_TRUE(monday.AwaitRounds(before + 1));
+  FreezeInMidUnit(monday, bob, "bob");
+  ada.Signal(SIGCONT);
+  EXPECT_TRUE(AwaitUntil([&] {
+    return monday.Number(
+               "SELECT count(*) FROM gannet.gradient g JOIN gannet.work_unit u "
+               "USING (unit_id) WHERE u.stale_rounds > 0") >= 1;
+  }));
+  bob.Signal(SIGCONT);
+  monday.ExpectEnd({&coordinator, &ada, &bob});
+
+  EXPECT_GE(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE stale_rounds > 0 "
+                          "AND consumed"),
+            1);
+  EXPECT_EQ(monday.Number("SELECT sum(gradient_count) FROM gannet.round_summary"),
+            monday.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed"));
 }
 
 TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {

@@ -29,7 +29,11 @@ list_mutants() {
   mutant any_leader libs/exchange/memory_backend.cc exchange_state_space_test \
     's/        run->leader_epoch != leadership.epoch || run->leader_until <= clock.Now()/        false/; s/run->leader != leadership.leader ||/false ||/'
   mutant not_weighted_by_images libs/aggregate/fold.cc aggregate_fold_test \
-    's/^  const double weight = image_count;/  const double weight = 1;/'
+    's/^  weight_ += weight;/  weight_ += 1;/'
+  mutant stale_gradients_count_in_full services/coordinator/round_collector.cc coordination_round_collector_test \
+    's/ \* StaleWeight(stale_weight_, info.stale_rounds)//'
+  mutant stale_spares_count_twice libs/exchange/memory_backend.cc exchange_memory_contract_test \
+    's/^      const Unit\*& chosen = by_slot\[unit.slot\];/      const Unit*\& chosen = by_slot[Slot(unit.slot.value() * 100 + static_cast<int>(by_slot.size()))];/'
   mutant nan_is_a_gradient services/coordinator/round_collector.cc coordination_round_collector_test \
     '/GANNET_RETURN_IF_ERROR(gradient.CheckFinite());/d'
   mutant two_spares_of_a_unit libs/exchange/memory_backend.cc exchange_memory_contract_test \

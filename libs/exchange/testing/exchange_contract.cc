@@ -1008,6 +1008,212 @@ TEST_P(ExchangeContractTest, WhatIsRefusedCountsAsWasted) {
   EXPECT_EQ(Status().wasted_image_count, 2 * images);
 }
 
+// ---- Stale work: what a publication takes along
+
+void ExchangeContractTest::PublishTakingAlong(int max_stale_rounds, int unit_count) {
+  const WeightsVersion version = Status().weights_version;
+  const RoundProgress progress = Progress(version.value() + 1);
+  PublishRequest request = TestPublish(config_, run_, leadership_, version);
+  request.next_units.resize(static_cast<size_t>(unit_count));
+  request.max_stale_rounds = max_stale_rounds;
+  std::vector<std::string> checksums;
+  for (const auto* gradients : {&progress.gradients, &progress.stale}) {
+    for (const GradientInfo& info : *gradients) {
+      request.consumed.push_back(info.unit);
+      checksums.push_back(info.sha256);
+    }
+  }
+  request.consumed_sha256 = ConsumedSha256(checksums);
+  Must(store().Publish(request));
+}
+
+TEST_P(ExchangeContractTest, APublicationTakesStaleWorkAlong) {
+  StartRun(3);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const ClaimRequest request = NewClaim(TestWorker(1));
+  const WorkUnit stale = *Must(exchange().Claim(request)).unit;
+  ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+  ASSERT_OK(Heartbeat(TestWorker(1), stale, 1));
+  PublishTakingAlong(1, 2);
+
+  EXPECT_EQ(Progress(1).leased + Progress(1).stale_leased, 0);
+  EXPECT_EQ(Progress(2).stale_leased, 1);
+  EXPECT_EQ(Progress(2).leased, 0);
+  EXPECT_EQ(Progress(2).ready, 2);
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), stale, 2)).dropped, IsEmpty());
+  const WorkUnit again = *Must(exchange().Claim(request)).unit;
+  EXPECT_EQ(again.unit, stale.unit);
+  EXPECT_EQ(again.attempt, stale.attempt);
+  EXPECT_EQ(again.round, stale.round);
+  EXPECT_EQ(again.image_indices, stale.image_indices);
+  EXPECT_EQ(again.weights_version, stale.weights_version);
+  EXPECT_EQ(again.weights_sha256, stale.weights_sha256);
+
+  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  const RoundProgress progress = Progress(2);
+  EXPECT_THAT(progress.gradients, IsEmpty());
+  ASSERT_THAT(progress.stale, SizeIs(1));
+  EXPECT_EQ(progress.stale[0].unit, stale.unit);
+  EXPECT_EQ(progress.stale[0].stale_rounds, 1);
+  EXPECT_EQ(progress.stale[0].slot, Slot(2)) << "behind those of the round";
+  EXPECT_EQ(progress.stale_leased, 0);
+  EXPECT_EQ(Must(store().FetchGradient(run_, stale.unit)).sha256, progress.stale[0].sha256);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
+
+  PublishTakingAlong(1);
+  EXPECT_EQ(Status().wasted_image_count, 0);
+  EXPECT_EQ(Progress(3).stale_leased, 0);
+  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+}
+
+TEST_P(ExchangeContractTest, WhatIsTakenAlongButNotConsumedIsWasted) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit stale = ClaimUnit(TestWorker(1));
+  PublishTakingAlong(1);
+  ASSERT_OK(Submit(TestWorker(1), stale));
+  Publish();
+  EXPECT_EQ(Status().wasted_image_count, static_cast<int64_t>(stale.image_indices.size()));
+}
+
+TEST_P(ExchangeContractTest, OfEachWorkerOnlyTheUnitClaimedFirstIsTakenAlong) {
+  StartRun(3);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(absl::Seconds(1));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+  PublishTakingAlong(kMaxStaleRounds);
+
+  EXPECT_EQ(Progress(2).stale_leased, 1);
+  const HeartbeatResult beat = Must(exchange().Heartbeat(
+      TestWorker(1), run_, {{first.unit, first.attempt, 1}, {second.unit, second.attempt, 0}}));
+  EXPECT_THAT(beat.dropped, ElementsAre(second.unit));
+  EXPECT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(1), first), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitClaimedFirstIsTakenAlong) {
+  StartRunWithSpares();
+  const WorkUnit slow = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+  backend().AdvanceTime(absl::Seconds(21));
+  const WorkUnit spare = ClaimUnit(TestWorker(3));
+  ASSERT_EQ(spare.slot, slow.slot);
+  PublishTakingAlong(1);
+
+  EXPECT_EQ(Progress(3).stale_leased, 1) << "their images would count twice";
+  EXPECT_THAT(Submit(TestWorker(3), spare), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(1), slow), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "of the unit that was in time";
+  backend().AdvanceTime(absl::Seconds(100));
+  PublishTakingAlong(1);
+  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "stale ones say nothing of it";
+}
+
+TEST_P(ExchangeContractTest, StaleWorkThatComesBackIsClosed) {
+  for (const char* how : {"released", "failed", "expired", "rejected", "restarted", "left"}) {
+    SCOPED_TRACE(how);
+    SetUp();
+    StartRun(1);
+    Join(TestWorker(1));
+    Join(TestWorker(2));
+    const WorkUnit stale = ClaimUnit(TestWorker(1));
+    PublishTakingAlong(kMaxStaleRounds, 1);
+    ASSERT_EQ(Progress(2).stale_leased, 1);
+    const std::string what = how;
+    if (what == "released") {
+      ASSERT_OK(exchange().Release(TestWorker(1), run_, stale.unit, stale.attempt));
+    } else if (what == "failed") {
+      ASSERT_OK(exchange().Fail(TestWorker(1), run_, stale.unit, stale.attempt, "no such file"));
+    } else if (what == "expired") {
+      backend().AdvanceTime(config_.lease);
+      ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+    } else if (what == "rejected") {
+      ASSERT_OK(Submit(TestWorker(1), stale));
+      ASSERT_OK(store().RejectGradient(run_, leadership_, stale.unit, "a NaN"));
+      EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 0);
+    } else if (what == "restarted") {
+      Join(TestWorker(1, 2));
+    } else {
+      ASSERT_OK(exchange().Leave(TestWorker(1), run_));
+    }
+
+    EXPECT_EQ(Progress(2).stale_leased, 0);
+    EXPECT_EQ(Progress(2).failed, 0);
+    EXPECT_THAT(Progress(2).stale, IsEmpty());
+    EXPECT_EQ(Status().state, RunState::kRunning);
+    EXPECT_EQ(ClaimUnit(TestWorker(2)).round, Round(2));
+    ExpectNothingToClaim(TestWorker(2));
+    if (what != "restarted") {
+      EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kClosed));
+    }
+  }
+}
+
+TEST_P(ExchangeContractTest, StaleWorkIsTakenAlongSoOftenAndNoMore) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit stale = ClaimUnit(TestWorker(1));
+  PublishTakingAlong(2);
+  PublishTakingAlong(2);
+  EXPECT_EQ(Progress(3).stale_leased, 1);
+  PublishTakingAlong(2);
+  EXPECT_EQ(Progress(4).stale_leased, 0);
+  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kClosed));
+}
+
+TEST_P(ExchangeContractTest, StaleWorkOfTwoRoundsAndOfTheOpenOneIsToldApart) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  Join(TestWorker(3));
+  const WorkUnit oldest = ClaimUnit(TestWorker(1));
+  PublishTakingAlong(kMaxStaleRounds);
+  backend().AdvanceTime(absl::Seconds(1));
+  const WorkUnit old = ClaimUnit(TestWorker(2));
+  PublishTakingAlong(kMaxStaleRounds);
+  ASSERT_OK(Submit(TestWorker(2), old));
+  ASSERT_OK(Submit(TestWorker(3), ClaimUnit(TestWorker(3))));
+  ASSERT_OK(Submit(TestWorker(1), oldest));
+
+  const RoundProgress progress = Progress(3);
+  EXPECT_THAT(progress.gradients, ElementsAre(Field(&GradientInfo::stale_rounds, 0)));
+  ASSERT_THAT(progress.stale, SizeIs(2));
+  EXPECT_THAT(progress.stale, ElementsAre(Field(&GradientInfo::stale_rounds, 1),
+                                          Field(&GradientInfo::stale_rounds, 2)))
+      << "in the order of the slots they had";
+  EXPECT_NE(progress.stale[0].slot, progress.stale[1].slot);
+}
+
+TEST_P(ExchangeContractTest, WithoutStaleWorkOrWithoutANextRoundNothingIsTakenAlong) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  PublishRequest request = TestPublish(config_, run_, leadership_, Status().weights_version);
+  for (const int wrong : {-1, kMaxStaleRounds + 1}) {
+    request.max_stale_rounds = wrong;
+    EXPECT_THAT(store().Publish(request), StatusIs(kInvalid, HasSubstr("max_stale_rounds")));
+  }
+  request.max_stale_rounds = 1;
+  request.finished = true;
+  request.next_units.clear();
+  EXPECT_THAT(store().Publish(request), StatusIs(kInvalid, HasSubstr("max_stale_rounds")));
+  Publish();
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kClosed));
+}
+
+TEST_P(ExchangeContractTest, AStoppedRunClosesStaleWorkToo) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit stale = ClaimUnit(TestWorker(1));
+  PublishTakingAlong(1);
+  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "enough"));
+  EXPECT_EQ(Progress(2).stale_leased, 0);
+  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kClosed));
+}
+
 // ---- Settings that change in mid-run
 
 TEST_P(ExchangeContractTest, ChangedSettingsHoldFromTheRoundAfterTheOpenOne) {

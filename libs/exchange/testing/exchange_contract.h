@@ -57,6 +57,8 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
   // Publishes the version after the current one, with `unit_count` units in the round to come.
   void Publish(int unit_count = 3, bool keep = false);
   void StartRunWithSpares();
+  // As Publish, and takes stale work along. `consumed`: all that is there, stale ones included.
+  void PublishTakingAlong(int max_stale_rounds, int unit_count = 2);
   void Finish();
   // Lets the worker fail the unit it holds, and claim it again, until it has failed for good.
   void FailForGood(const WorkerIdentity& worker, const std::string& reason);

@@ -606,14 +606,23 @@ class Driver {
                                           now.failed, " \"", now.failure_reason, "\"");
           absl::StrAppend(&text, " handed out ", now.most_attempts, " times: s",
                           now.most_attempts_slot.value());
-          for (const GradientInfo& info : now.gradients) {
-            absl::StrAppend(&text, "; s", info.slot.value(), " attempt ", info.attempt.value(), " ",
-                            info.worker.value(), " ", Text(info.stats));
-            absl::StrAppend(&text, " codec ", static_cast<int>(info.codec), " ",
-                            HexEncode(info.sha256).substr(0, 8));
+          absl::StrAppend(&text, " stale ", now.stale_leased);
+          for (const auto* gradients : {&now.gradients, &now.stale}) {
+            for (const GradientInfo& info : *gradients) {
+              absl::StrAppend(&text, "; s", info.slot.value(), " attempt ", info.attempt.value(),
+                              " ", info.worker.value(), " ", Text(info.stats));
+              absl::StrAppend(&text, " codec ", static_cast<int>(info.codec), " ",
+                              HexEncode(info.sha256).substr(0, 8), " stale ", info.stale_rounds);
+            }
           }
           return text;
         });
+  }
+
+  static std::vector<GradientInfo> AllOf(const RoundProgress& progress) {
+    std::vector<GradientInfo> all = progress.gradients;
+    all.insert(all.end(), progress.stale.begin(), progress.stale.end());
+    return all;
   }
 
   // Everything the store tells, one thing at a time.
@@ -730,11 +739,11 @@ class Driver {
     if (!status.has_value()) return false;
     RoundProgress progress[2];
     if (!ReadProgress(run, Round(status->weights_version.value() + 1), progress)) return false;
-    const std::vector<GradientInfo>& kept = progress[0].gradients;
-    if (!kept.empty() && Percent(50)) {
-      const size_t i = Below(kept.size());
-      unit.slot = kept[i].slot;
-      for (int side = 0; side < 2; ++side) unit.ids[side] = progress[side].gradients[i].unit;
+    const std::vector<GradientInfo> kept[2] = {AllOf(progress[0]), AllOf(progress[1])};
+    if (!kept[0].empty() && Percent(50)) {
+      const size_t i = Below(kept[0].size());
+      unit.slot = kept[0][i].slot;
+      for (int side = 0; side < 2; ++side) unit.ids[side] = kept[side][i].unit;
     }
     const Leadership leadership = AnyLeadership(run);
     return Run(absl::StrCat("RejectGradient ", run.config.name, " r", unit.round.value(), " s",
@@ -818,12 +827,14 @@ class Driver {
     request.finished = Percent(1);
     if (request.finished) request.next_units.clear();
     if (Percent(2)) request.next_units.clear();
+    if (!request.finished && Percent(60)) {
+      request.max_stale_rounds = static_cast<int>(Below(kMaxStaleRounds + 2));  // or one too many
+    }
+    const std::vector<GradientInfo> kept[2] = {AllOf(progress[0]), AllOf(progress[1])};
     std::vector<UnitId> consumed[2];
-    for (size_t i = 0; i < progress[0].gradients.size(); ++i) {
+    for (size_t i = 0; i < kept[0].size(); ++i) {
       if (Percent(5)) continue;
-      for (int side = 0; side < 2; ++side) {
-        consumed[side].push_back(progress[side].gradients[i].unit);
-      }
+      for (int side = 0; side < 2; ++side) consumed[side].push_back(kept[side][i].unit);
     }
     const std::optional<size_t> stray = AnyClaimed(run);
     if (stray.has_value() && Percent(3)) {
@@ -832,8 +843,8 @@ class Driver {
     }
     return RunAndRemember(
         absl::StrCat("Publish ", run.config.name, " version ", expected.value() + 1, " epoch ",
-                     leadership.epoch, " consumed ", consumed[0].size(),
-                     request.finished ? " finished" : ""),
+                     leadership.epoch, " consumed ", consumed[0].size(), " takes along ",
+                     request.max_stale_rounds, request.finished ? " finished" : ""),
         [request, settings, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
          all = std::vector<std::vector<UnitId>>{consumed[0], consumed[1]}](BackendFixture& side,
                                                                            int index) {

@@ -52,6 +52,7 @@ std::string UnitLine(const UnitDump& unit) {
   if (unit.ran_out) absl::StrAppend(&line, " ran_out");
   if (unit.consumed) absl::StrAppend(&line, " consumed");
   if (unit.is_spare) absl::StrAppend(&line, " spare");
+  if (unit.stale_rounds > 0) absl::StrAppend(&line, " stale ", unit.stale_rounds);
   if (unit.wasted_attempt > Attempt(0)) {
     absl::StrAppend(&line, " wasted ", unit.wasted_attempt.value());
   }

@@ -278,13 +278,13 @@ BEGIN
   IF v_unit.unit_id IS NOT NULL THEN
     unit_id := v_unit.unit_id;
     attempt := v_unit.attempt;
-    round := v_unit.round;
+    round := v_unit.round - v_unit.stale_rounds;  -- as it was claimed
     slot := v_unit.slot;
     image_indices := v_unit.image_indices;
     micro_batch := v_micro_batch;
     seed := v_seed;
     lease_us := greatest(0, (extract(epoch FROM v_unit.lease_until - v_now) * 1000000)::bigint);
-    SELECT w.sha256 INTO weights_sha256 FROM gannet.weights w WHERE w.run_id = p_run AND w.version = v_unit.round - 1;
+    SELECT w.sha256 INTO weights_sha256 FROM gannet.weights w WHERE w.run_id = p_run AND w.version = round - 1;
   END IF;
   RETURN NEXT;
 END
@@ -412,13 +412,21 @@ CREATE OR REPLACE FUNCTION gannet.stage_gradient(
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 AS $$
+DECLARE
+  v_round bigint;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   IF (p_first_seq BETWEEN 0 AND 134217 AND p_first_seq + octet_length(p_bytes) / 8000 <= 134217) IS NOT TRUE THEN
     RAISE EXCEPTION 'a gradient has at most 1 GiB' USING ERRCODE = 'GN008';
   END IF;
+  SELECT u.round INTO v_round FROM gannet.work_unit u WHERE u.unit_id = p_unit AND u.run_id = p_run;
+  IF p_first_seq > 0 AND nullif(current_setting('gannet.staged_in_round', true), '') <> v_round::text THEN
+    -- See submit_gradient.
+    RAISE EXCEPTION 'the unit changed while its gradient was received: %', p_unit USING ERRCODE = 'GN010';
+  END IF;
+  PERFORM set_config('gannet.staged_in_round', v_round::text, true);
   INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
-  SELECT p_run, u.round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * 8000 FOR 8000)
+  SELECT p_run, v_round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * 8000 FOR 8000)
     FROM gannet.work_unit u, generate_series(0, (octet_length(p_bytes) - 1) / 8000) AS n
    WHERE u.unit_id = p_unit AND u.run_id = p_run
      AND u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready');
@@ -506,13 +514,17 @@ BEGIN
     END IF;
     RETURN v_outcome;
   END IF;
+  IF p_first_seq > 0 AND nullif(current_setting('gannet.staged_in_round', true), '') <> v_round::text THEN
+    -- A publication has taken the unit along between the parts of its gradient: all of them must lie in one round.
+    RAISE EXCEPTION 'the unit changed while its gradient was received: %', p_unit USING ERRCODE = 'GN010';
+  END IF;
 
   -- Two questions, for each state has an index of its own: a round may have thousands of units that are done.
   IF NOT EXISTS (SELECT FROM gannet.work_unit u
-                  WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'ready'
+                  WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'ready' AND u.stale_rounds = 0
                     AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_round AND g.slot = u.slot))
      AND NOT EXISTS (SELECT FROM gannet.work_unit u
-                      WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'leased'
+                      WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'leased' AND u.stale_rounds = 0
                         AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_round AND g.slot = u.slot)) THEN
     PERFORM pg_notify('gannet_round', p_run::text);
   END IF;

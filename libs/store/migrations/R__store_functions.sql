@@ -191,8 +191,9 @@ BEGIN
   v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
   IF v_run.state IN ('running', 'paused') THEN
     UPDATE gannet.work_unit u
-       SET state = gannet.state_after_failure(u.failures + 1), failures = u.failures + 1, failure_reason = p_reason,
-           holder = NULL, lease_until = NULL, ready_at = gannet.clock_now() + gannet.return_delay(u.attempt), is_spare = false  -- the slot's only one now
+       SET state = CASE WHEN u.stale_rounds > 0 THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END,
+           failures = u.failures + 1, failure_reason = p_reason, holder = NULL, lease_until = NULL,
+           ready_at = gannet.clock_now() + gannet.return_delay(u.attempt), is_spare = u.stale_rounds > 0  -- else the slot's only one now
      WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.state = 'done';
   END IF;
   IF v_run.state NOT IN ('running', 'paused') OR NOT FOUND THEN
@@ -219,7 +220,7 @@ CREATE OR REPLACE FUNCTION gannet.publish_round(
   p_data_epoch bigint, p_gradient_count integer, p_image_count integer, p_discriminator_loss double precision,
   p_generator_loss double precision, p_real_accuracy double precision, p_fake_accuracy double precision, p_seconds double precision,
   p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean, p_settings_version bigint,
-  p_expected_sha256 bytea, p_consumed_sha256 bytea)
+  p_expected_sha256 bytea, p_consumed_sha256 bytea, p_max_stale_rounds integer)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -263,11 +264,26 @@ BEGIN
   UPDATE gannet.run r
      SET usual_unit_us = coalesce(
            (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY (extract(epoch FROM g.accepted_at - u.claimed_at) * 1000000)::bigint)
-              FROM gannet.gradient g JOIN gannet.work_unit u USING (unit_id) WHERE g.run_id = p_run AND g.round = v_round),
+              FROM gannet.gradient g JOIN gannet.work_unit u USING (unit_id) WHERE g.run_id = p_run AND g.round = v_round
+                 AND u.stale_rounds = 0),
            r.usual_unit_us),
          weights_version = v_round, state = CASE WHEN p_finished THEN 'finished' ELSE r.state END,
          state_reason = CASE WHEN p_finished THEN '' ELSE r.state_reason END
    WHERE r.run_id = p_run;
+  IF p_max_stale_rounds > 0 THEN
+    WITH first_of_slot AS (
+      SELECT DISTINCT ON (u.slot) u.unit_id, u.slot, u.holder, u.claimed_at FROM gannet.work_unit u
+       WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'leased' AND u.stale_rounds < p_max_stale_rounds
+       ORDER BY u.slot, u.claimed_at, u.unit_id
+    ), first_of_worker AS (
+      SELECT DISTINCT ON (f.holder) f.unit_id, f.slot FROM first_of_slot f ORDER BY f.holder, f.claimed_at, f.unit_id
+    ), placed AS (
+      SELECT f.unit_id, (SELECT max(s) FROM unnest(p_slots) AS s) + row_number() OVER (ORDER BY f.slot) AS slot FROM first_of_worker f
+    )
+    UPDATE gannet.work_unit u
+       SET round = v_round + 1, slot = p.slot, is_spare = true, stale_rounds = u.stale_rounds + 1
+      FROM placed p WHERE u.unit_id = p.unit_id;
+  END IF;
   UPDATE gannet.work_unit u
      SET state = CASE WHEN u.state IN ('ready', 'leased', 'failed') THEN 'closed' ELSE u.state END,
          consumed = u.unit_id = ANY (p_consumed), image_indices = NULL
@@ -510,7 +526,7 @@ REVOKE ALL ON FUNCTION
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean, bigint, bytea, bytea),
+    integer[], bigint[], boolean, bigint, bytea, bytea, integer),
   gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.free_blob_leaf(text, text, bigint, text),
@@ -527,7 +543,7 @@ GRANT EXECUTE ON FUNCTION
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean, bigint, bytea, bytea),
+    integer[], bigint[], boolean, bigint, bytea, bytea, integer),
   gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
   gannet.config_of(bigint, bigint),
   gannet.reap_expired_leases(bigint, text, bigint),

@@ -48,7 +48,7 @@ constexpr SqlStatement kDumpWeights = {
 constexpr SqlStatement kDumpUnits = {
     "dump_units",
     "SELECT u.round, u.slot, u.state::text AS state, u.attempt, coalesce(u.holder, '') AS holder, "
-    "u.failures, u.failure_reason, u.consumed, u.is_spare, u.wasted_attempt, "
+    "u.failures, u.failure_reason, u.consumed, u.is_spare, u.stale_rounds, u.wasted_attempt, "
     "u.lease_until IS NOT NULL AS has_lease_until, "
     "(extract(epoch FROM greatest(u.ready_at, c.now) - c.now) * 1000000)::bigint AS ready_us, "
     "coalesce(extract(epoch FROM c.now - u.claimed_at) * 1000000, 0)::bigint AS claim_us, "
@@ -101,6 +101,7 @@ UnitDump ReadUnit(SqlRow& row) {
   unit.failure_reason = row.Text("failure_reason");
   unit.consumed = row.Bool("consumed");
   unit.is_spare = row.Bool("is_spare");
+  unit.stale_rounds = static_cast<int>(row.Int("stale_rounds"));
   unit.wasted_attempt = Attempt(static_cast<int32_t>(row.Int("wasted_attempt")));
   unit.ran_out = unit.state == UnitState::kReady && row.Bool("has_lease_until");
   if (unit.state == UnitState::kReady) unit.ready_in = absl::Microseconds(row.Int("ready_us"));
