@@ -50,7 +50,7 @@ TEST(SchemaTest, EveryFieldHasAKey) {
     EXPECT_EQ(KeysOf("model"), 4);
   }
   {
-    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s] =
+    [[maybe_unused]] const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] =
         training;
     EXPECT_EQ(KeysOf("training"), 20);
   }

@@ -82,9 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
                            R"(v_run.settings_version <> p_settings_version)", "false"),
                     "Publish"},
         NamedMutant{"EveryUnitOfAWorkerIsTakenAlong",
-                    Mutant("gannet.publish_round", R"(DISTINCT ON \(f\.holder\))", ""), "Publish"},
-        NamedMutant{"BothUnitsOfASlotAreTakenAlong",
-                    Mutant("gannet.publish_round", R"(DISTINCT ON \(u\.slot\))", ""), "Publish"}),
+                    Mutant("gannet.publish_round", R"(DISTINCT ON \(f\.holder\))", ""), "Publish"}),
     [](const auto& mutant) { return std::string(mutant.param.name); });
 
 }  // namespace

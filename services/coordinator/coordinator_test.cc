@@ -717,6 +717,7 @@ TEST_F(CoordinatorTest, AQuorumEndsARoundAndWhoComesLateIsRefused) {
 TEST_F(CoordinatorTest, WhereStaleWorkCountsItIsTakenInTheNextRound) {
   CoordinatorOptions options = QuickOptions(2);
   options.run.policy = {.quorum = 2, .stale_weight = 0.5};
+  options.run.round_count = 2;
   const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), options.run);
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
@@ -725,7 +726,7 @@ TEST_F(CoordinatorTest, WhereStaleWorkCountsItIsTakenInTheNextRound) {
   EXPECT_THAT(workers.Submit(units[1]), IsOkAndHolds(SubmitOutcome::kAccepted));
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> next, workers.ClaimRound());
   for (const size_t slot : {1u, 2u}) ASSERT_OK(workers.Submit(next[slot]));
-  AwaitVersion(2);
+  ASSERT_OK(coordinator->Join());
 
   const RunDump dump = Dump();
   EXPECT_EQ(dump.rounds[0].gradient_count, 2);

@@ -173,6 +173,7 @@ TEST(WorkerFaultsTest, WhereStaleWorkCountsAWorkerThatIsARoundLateIsNotInVain) {
   monday.StartGateway();
   ChildProcess& coordinator = monday.StartCoordinator();
   ChildProcess& ada = monday.StartWorker("ada");
+  ASSERT_TRUE(ada.AwaitError("joined"));
   FreezeInMidUnit(monday, ada, "ada");
   const int64_t before = monday.Number("SELECT weights_version FROM gannet.run");
   ChildProcess& bob = monday.StartWorker("bob");

@@ -255,7 +255,7 @@ BEGIN
     RAISE EXCEPTION 'consumed names a unit without a gradient of this round, read the run again: %', v_unit USING ERRCODE = 'GN010';
   END IF;
   IF p_consumed_sha256 <> '' AND p_consumed_sha256 IS DISTINCT FROM (
-       SELECT sha256(string_agg(g.sha256, ''::bytea ORDER BY c.place))
+       SELECT sha256(coalesce(string_agg(g.sha256, ''::bytea ORDER BY c.place), ''))
          FROM unnest(p_consumed) WITH ORDINALITY AS c(unit_id, place) JOIN gannet.gradient g USING (unit_id)) THEN
     RAISE EXCEPTION 'other gradients than those consumed belong to these units, read the run again: round %', v_round
       USING ERRCODE = 'GN010';
