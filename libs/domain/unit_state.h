@@ -35,12 +35,12 @@ namespace gannet {
 //   kReady, kLeased, kFailed -- another unit fills the slot -> kClosed
 //   kLeased spare -- release, expire, take-over, fail ------> kClosed   a new one may be made
 //
-// Where stale work counts (RoundPolicy::stale_weight), a publication takes along what it did not
-// wait for: of each worker the unit that it claimed first, of each slot that which was claimed
-// first. It becomes a unit of the next round, in a slot of its own above all others, and goes on
-// under the same attempt and lease. Nobody waits for it, nobody else computes it: it is a spare
-// that is beside nobody, and a rejected one is closed, too. After kMaxStaleRounds publications it
-// is closed.
+// Where stale work counts (RoundPolicy::stale_weight), a publication takes along what is leased and
+// what it did not wait for: of a slot that nobody has filled the unit that made progress last. It
+// becomes a unit of the next round, in a slot of its own above all others, and goes on under the
+// same attempt and lease. Nobody waits for it, nobody else computes it: it is a spare that is
+// beside nobody, and a rejected one is closed, too. After kMaxStaleRounds publications it is
+// closed.
 //
 // A failed unit pauses the run, so a run that goes on has none. kClosed has no way out.
 enum class UnitState { kReady, kLeased, kDone, kFailed, kClosed };

@@ -53,7 +53,8 @@ struct Unit {
   bool ran_out = false;                        // when ready: its last lease did
   bool consumed = false;
   bool is_spare = false;
-  int stale_rounds = 0;  // publications that have taken it along
+  int stale_rounds = 0;              // publications that have taken it along
+  std::optional<Slot> claimed_slot;  // before the first of them
   Attempt wasted_attempt{0};
   std::optional<Gradient> gradient;
 };
@@ -202,29 +203,24 @@ struct MemoryBackend::State {
   // Takes the units out of the open round that go on in the next one, as they are there.
   static std::vector<Unit> TakeAlong(Run& run, const PublishRequest& request) {
     std::map<Slot, const Unit*> by_slot;
-    const auto first = [](const Unit* a, const Unit* b) {
-      return std::tie(a->claimed_at, a->id) < std::tie(b->claimed_at, b->id);
-    };
     run.ForEachUnit(run.open_round(), [&](const Unit& unit) {
-      if (unit.state != UnitState::kLeased || unit.stale_rounds >= request.max_stale_rounds) return;
-      const Unit*& chosen = by_slot[unit.slot];
-      if (chosen == nullptr || first(&unit, chosen)) chosen = &unit;
+      if (unit.state != UnitState::kLeased || unit.stale_rounds >= request.max_stale_rounds ||
+          IsSlotFilled(run, unit)) {
+        return;
+      }
+      const Unit*& livelier = by_slot[unit.slot];
+      if (livelier == nullptr || unit.progress_at > livelier->progress_at) livelier = &unit;
     });
-    std::map<WorkerId, const Unit*> by_worker;
-    for (const auto& [slot, unit] : by_slot) {
-      const Unit*& chosen = by_worker[unit->holder];
-      if (chosen == nullptr || first(unit, chosen)) chosen = unit;
-    }
     Slot next_slot(0);
     for (const PlannedUnit& unit : request.next_units) {
       next_slot = std::max(next_slot, Slot(unit.slot.value() + 1));
     }
     std::vector<Unit> taken;
     for (const auto& [slot, unit] : by_slot) {
-      if (by_worker.at(unit->holder) != unit) continue;
       Unit& moved = taken.emplace_back(*unit);
       moved.round = Round(unit->round.value() + 1);
       moved.slot = next_slot;
+      moved.claimed_slot = unit->claimed_slot.value_or(unit->slot);
       moved.is_spare = true;
       ++moved.stale_rounds;
       next_slot = Slot(next_slot.value() + 1);
@@ -450,8 +446,9 @@ struct MemoryBackend::State {
     work.run = run.id;
     work.unit = unit.id;
     work.attempt = unit.attempt;
-    work.round = Round(unit.round.value() - unit.stale_rounds);  // as it was claimed
-    work.slot = unit.slot;
+    // As they were when it was claimed: noise depends on them.
+    work.round = Round(unit.round.value() - unit.stale_rounds);
+    work.slot = unit.claimed_slot.value_or(unit.slot);
     work.weights_version = WeightsVersion(work.round.value() - 1);
     work.weights_sha256 = run.weights.at(work.weights_version).payload.sha256;
     work.image_indices = unit.image_indices;

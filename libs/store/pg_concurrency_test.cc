@@ -1,11 +1,13 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/clock.h"
@@ -13,11 +15,13 @@
 #include "libs/base/mutex.h"
 #include "libs/base/philox.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/testing/child_process.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/pg/connection_params.h"
 #include "libs/pg/pg_pool.h"
 #include "libs/store/testing/pg_fixture.h"
+#include "libs/store/testing/test_postgres.h"
 #include "libs/telemetry/metrics.h"
 
 namespace gannet {
@@ -27,12 +31,15 @@ constexpr int kWorkers = 8;
 constexpr int kRounds = 12;
 constexpr int kUnitsPerRound = 10;
 
+// Whether a round waits for all of its units, or leaves half of them to later rounds.
+enum class Waits { kForAll, kForHalf };
+
 // Workers that die, come back under a new incarnation, hand units in late, twice or under a lease
 // that was taken from them, while a coordinator reaps and publishes. Some gradients are large
 // enough to be sent in pieces.
 class Storm {
  public:
-  explicit Storm(uint64_t seed) : seed_(seed) {
+  explicit Storm(uint64_t seed, Waits waits = Waits::kForAll) : seed_(seed), waits_(waits) {
     config_.units_per_round = kUnitsPerRound;
     config_.images_per_unit = 2;
   }
@@ -70,20 +77,27 @@ class Storm {
       while (true) {
         absl::StatusOr<RoundProgress> progress = store.GetRoundProgress(run_, round);
         ASSERT_OK(progress);
-        if (progress->gradients.size() == static_cast<size_t>(kUnitsPerRound)) {
+        const int enough = waits_ == Waits::kForAll ? kUnitsPerRound : kUnitsPerRound / 2;
+        if (progress->gradients.size() >= static_cast<size_t>(enough)) {
           PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(version));
-          for (const GradientInfo& gradient : progress->gradients) {
-            absl::StatusOr<Payload> payload = store.FetchGradient(run_, gradient.unit);
-            EXPECT_OK(payload);
-            request.consumed.push_back(gradient.unit);
+          for (const auto* gradients : {&progress->gradients, &progress->stale}) {
+            for (const GradientInfo& gradient : *gradients) {
+              // Not whole: DATA_LOSS.
+              absl::StatusOr<Payload> payload = store.FetchGradient(run_, gradient.unit);
+              EXPECT_OK(payload);
+              request.consumed.push_back(gradient.unit);
+            }
           }
           request.finished = version + 1 == kRounds;
+          if (waits_ == Waits::kForHalf && !request.finished) {
+            request.max_stale_rounds = kMaxStaleRounds;
+          }
           if (request.finished) request.next_units.clear();
           Publish(request);
           break;
         }
         // Leases run out in the middle of everything.
-        backend_.AdvanceTime(config_.lease / 4);
+        backend_.AdvanceTime(config_.lease / (waits_ == Waits::kForAll ? 4 : 100));
         EXPECT_OK(store.ReapExpiredLeases(run_, leadership_));
         store.AwaitChange(run_, absl::Milliseconds(20));
       }
@@ -123,7 +137,12 @@ class Storm {
     Exchange& exchange = backend_.exchange();
     WorkerIdentity self = TestWorker(index + 1);
     ASSERT_OK(exchange.Join(TestJoin(self, config_)));
+    std::optional<WorkUnit> slow;
     while (!done_) {
+      if (slow.has_value() && IsPublished(slow->round)) {
+        Submit(TestSubmit(config_, self, *slow, 1.0f), {slow->round, slow->slot});
+        slow.reset();
+      }
       const absl::StatusOr<ClaimResult> claimed =
           exchange.Claim({self, run_, RandomHex(16), absl::Milliseconds(50)});
       if (absl::IsResourceExhausted(claimed.status())) {
@@ -142,7 +161,8 @@ class Storm {
         submission.payload = Payload::FromBytes(Codec::kFp32, std::string(300'000, 'x'));
       }
       switch (random.NextBelow(8)) {
-        case 0:  // forgets the unit
+        case 0:  // forgets the unit, or hands it in when its round is over
+          if (waits_ == Waits::kForHalf && !slow.has_value()) slow = unit;
           break;
         case 1:
           EXPECT_OK(exchange.Release(self, run_, unit.unit, unit.attempt));
@@ -154,13 +174,18 @@ class Storm {
           Submit(submission, place);
           break;
         case 3:  // everybody's time runs out first
-          backend_.AdvanceTime(config_.lease);
+          if (waits_ == Waits::kForAll) backend_.AdvanceTime(config_.lease);
           Submit(submission, place);
           break;
         default:
           Submit(submission, place);
       }
     }
+  }
+
+  bool IsPublished(Round round) {
+    const absl::StatusOr<RunStatus> status = backend_.store().GetRunStatus(run_);
+    return status.ok() && status->weights_version.value() >= round.value();
   }
 
   void Submit(const SubmitRequest& submission, const std::pair<Round, Slot>& place) {
@@ -172,6 +197,7 @@ class Storm {
   }
 
   const uint64_t seed_;
+  const Waits waits_;
   PgFixture backend_;
   RunConfig config_ = TinyRunConfig();
   RunId run_;
@@ -207,6 +233,88 @@ TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {
   for (const WorkerDump& worker : dump.workers) {
     EXPECT_EQ(worker.accepted_unit_count, credit[worker.worker]) << worker.worker;
   }
+}
+
+TEST_P(PgConcurrencyTest, WhatIsTakenAlongCountsOnceToo) {
+  Storm storm(GetParam(), Waits::kForHalf);
+
+  storm.Run();
+
+  for (const auto& [place, count] : storm.kept()) {
+    EXPECT_EQ(count, 1) << "round " << place.first << " slot " << place.second;
+  }
+  const RunDump dump = storm.Dump();
+  EXPECT_EQ(dump.state, RunState::kFinished);
+  std::map<WorkerId, int64_t> credit;
+  int stale = 0;
+  for (const UnitDump& unit : dump.units) {
+    EXPECT_TRUE(unit.state == UnitState::kDone || unit.state == UnitState::kClosed);
+    if (unit.state != UnitState::kDone) continue;
+    ++credit[unit.gradient->worker];
+    if (unit.consumed && unit.stale_rounds > 0) ++stale;
+  }
+  EXPECT_GT(stale, 0);
+  for (const WorkerDump& worker : dump.workers) {
+    EXPECT_EQ(worker.accepted_unit_count, credit[worker.worker]) << worker.worker;
+  }
+}
+
+// A spare that is made while its slot is being filled is not seen by who fills it, and stays
+// leased: what it computes is there already.
+TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
+  PgFixture backend;
+  RunConfig config = TinyRunConfig();
+  config.units_per_round = 1;
+  ASSERT_OK_AND_ASSIGN(const RunId run, backend.store().CreateRun(TestNewRun(config)));
+  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
+                       backend.store().AcquireLeadership(run, TestLeader(1), absl::Hours(1)));
+  const WorkerIdentity ada = TestWorker(1);
+  const WorkerIdentity bob = TestWorker(2);
+  for (const WorkerIdentity& worker : {ada, bob}) {
+    ASSERT_OK(backend.exchange().Join(TestJoin(worker, config)));
+  }
+  const WorkUnit slow = backend.Claim(ada, run);
+  ASSERT_OK(TestPostgres::Get().Run(
+      backend.url(), "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
+  backend.AdvanceTime(absl::Seconds(30));
+
+  PgConnectionOptions options;
+  options.url = backend.url();
+  ASSERT_OK_AND_ASSIGN(const PgConnectionParams params, MakeConnectionParams(options));
+  RealClock clock;
+  Metrics metrics;
+  PgPool claimer(params, {"claimer", 1}, clock, metrics);
+  std::thread submitter;
+  const absl::Status claimed = claimer.RunInTransaction(
+      "claim", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) -> absl::Status {
+        GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(
+            absl::StrFormat("SELECT gannet.claim_unit('%s', '%s', %d, %d, '%s')", bob.id.value(),
+                            bob.secret, bob.incarnation.value(), run.value(), RandomHex(16))));
+        submitter = std::thread([&] {
+          EXPECT_THAT(backend.exchange().Submit(TestSubmit(config, ada, slow, 1.0f)),
+                      IsOkAndHolds(SubmitOutcome::kAccepted));
+        });
+        EXPECT_TRUE(AwaitUntil([&] {
+          const auto waiting =
+              TestPostgres::Get().Query(backend.url(), "SELECT 1 FROM pg_locks WHERE NOT granted");
+          return waiting.ok() && !waiting->empty();
+        }));
+        return absl::OkStatus();
+      });
+  if (submitter.joinable()) submitter.join();
+  ASSERT_OK(claimed);
+  ASSERT_OK_AND_ASSIGN(const RoundProgress before, backend.store().GetRoundProgress(run, Round(1)));
+  ASSERT_EQ(before.gradients.size(), 1u);
+  ASSERT_EQ(before.leased, 1) << "the spare: this test is about it";
+
+  PublishRequest request = TestPublish(config, run, leadership, WeightsVersion(0));
+  request.max_stale_rounds = kMaxStaleRounds;
+  ASSERT_OK_AND_ASSIGN(const RunStatus status, backend.store().GetRunStatus(run));
+  request.settings_version = status.settings_version;
+  ASSERT_OK(backend.store().Publish(request));
+
+  ASSERT_OK_AND_ASSIGN(const RoundProgress after, backend.store().GetRoundProgress(run, Round(2)));
+  EXPECT_EQ(after.stale_leased, 0);
 }
 
 // Whoever publishes holds the run's row and closes the units that it sees: a spare made meanwhile

@@ -155,6 +155,7 @@ TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain)
   EXPECT_THAT(run(stage(0) + take_along + stage(1) + submit), changed);
   EXPECT_OK(run(take_along));
   EXPECT_OK(run(stage(0) + stage(1) + submit));
+  EXPECT_EQ(Ledger(), "1");
 }
 
 TEST_F(PgLargePayloadTest, BytesThatWereDamagedInTheDatabaseAreFound) {

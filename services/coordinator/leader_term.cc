@@ -189,7 +189,7 @@ absl::Status LeaderTerm::RunRound() {
       }
     }
     if (collector_->complete()) {
-      GANNET_RETURN_IF_ERROR(collector_->TakeStale(progress));
+      if (config_.policy.stale_weight > 0) GANNET_RETURN_IF_ERROR(TakeStale(round));
       break;
     }
     TellOfFailedUnit(progress);
@@ -202,6 +202,14 @@ absl::Status LeaderTerm::RunRound() {
   GANNET_ASSIGN_OR_RETURN(FoldedRound folded, collector_->Finish());
   GANNET_RETURN_IF_ERROR(PublishFolded(std::move(folded)));
   return DoWhatIsDue();
+}
+
+absl::Status LeaderTerm::TakeStale(Round round) {
+  // Once more: what came while the others were fetched would be refused by the publication.
+  GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, patience_.CallFor("look at the round", [&] {
+    return store_.GetRoundProgress(run_, round);
+  }));
+  return collector_->TakeStale(progress);
 }
 
 bool LeaderTerm::MayEndEarly(const RoundProgress& progress) const {
@@ -398,7 +406,7 @@ absl::Status LeaderTerm::DoWhatIsDue() {
     }));
     metrics_.reaped_leases.Increment(reaped);
     if (reaped > 0) {
-      log_.Info("leases ran out, their units are handed out again",
+      log_.Info("leases ran out, their units are handed out again or closed",
                 {{"round", next_round().value()}, {"units", reaped}});
     }
   }

@@ -70,6 +70,7 @@ class LeaderTerm {
   // Collects and publishes the next round. Returns OK also when the run has ended meanwhile.
   absl::Status RunRound();
   absl::Status PrepareNextRound(bool wait);
+  absl::Status TakeStale(Round round);
   // Whether the round may end with what it has, by RoundPolicy.
   bool MayEndEarly(const RoundProgress& progress) const;
   // Says now and then why a round stands still.

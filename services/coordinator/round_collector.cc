@@ -190,7 +190,8 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
     if (info.stale_rounds > 0) ++round.stale_count;
     round.consumed.push_back(info.unit);
     checksums.push_back(info.sha256);
-    round.micro_batch_count += stats.micro_batch_count;
+    // Steps of the running averages of batch norm, which know no weights.
+    if (info.stale_rounds == 0) round.micro_batch_count += stats.micro_batch_count;
     summary.gradient_count += 1;
     summary.image_count += stats.image_count;
     summary.discriminator_loss += weight * stats.discriminator_loss;

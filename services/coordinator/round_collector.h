@@ -17,12 +17,12 @@ namespace gannet {
 
 // A round whose gradients have all been folded.
 struct FoldedRound {
-  TensorBundle gradient;  // the mean by images and StaleWeight, layout GradientSpec
-  int64_t micro_batch_count = 0;
-  int stale_count = 0;           // of the consumed ones
-  std::vector<UnitId> consumed;  // in slot order
-  std::string consumed_sha256;   // as ConsumedSha256
-  RoundSummary summary;          // all but epoch and seconds
+  TensorBundle gradient;          // the mean by images and StaleWeight, layout GradientSpec
+  int64_t micro_batch_count = 0;  // of those that were in time
+  int stale_count = 0;            // of the consumed ones
+  std::vector<UnitId> consumed;   // in slot order
+  std::string consumed_sha256;    // as ConsumedSha256
+  RoundSummary summary;           // all but epoch and seconds
 };
 
 // Collects the gradients of one round after the other: fetches and checks each as soon as it is

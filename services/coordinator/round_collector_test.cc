@@ -264,29 +264,30 @@ TEST_F(WideRoundCollectorTest, ARoundMayEndWithHolesAndIsFoldedInTheOrderOfSlots
 
 TEST_F(WideRoundCollectorTest, WhatIsLateIsFoldedBehindTheOthersWithLessWeight) {
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
-  const WorkUnit& stale = units[0];
   PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
   request.max_stale_rounds = kMaxStaleRounds;
   ASSERT_OK(store_.Publish(request));
-  ASSERT_OK(workers_->Submit(stale));
+  for (const size_t slot : {1u, 0u}) ASSERT_OK(workers_->Submit(units[slot]));
   ASSERT_OK_AND_ASSIGN(const WorkUnit first, workers_->ClaimOne());
   ASSERT_OK_AND_ASSIGN(const WorkUnit second, workers_->ClaimOne());
   for (const WorkUnit& unit : {second, first}) ASSERT_OK(workers_->Submit(unit));
   ASSERT_OK_AND_ASSIGN(const RoundProgress progress, store_.GetRoundProgress(run_, Round(2)));
-  ASSERT_EQ(progress.stale.size(), 1u);
+  ASSERT_EQ(progress.stale.size(), 2u);
 
   collector_->Begin(Round(2), config_.units_per_round, 0.25);
   ASSERT_THAT(collector_->TakeLast(progress, 2), IsOkAndHolds(true));
   ASSERT_OK(collector_->TakeStale(progress));
   ASSERT_OK_AND_ASSIGN(const FoldedRound folded, collector_->Finish());
 
-  EXPECT_THAT(folded.consumed, ElementsAre(first.unit, second.unit, stale.unit));
-  EXPECT_EQ(folded.stale_count, 1);
-  EXPECT_EQ(folded.summary.image_count, 3 * config_.images_per_unit);
+  EXPECT_THAT(folded.consumed, ElementsAre(first.unit, second.unit, units[0].unit, units[1].unit));
+  EXPECT_EQ(folded.stale_count, 2);
+  EXPECT_EQ(folded.micro_batch_count, 2 * TestStats(config_).micro_batch_count);
+  EXPECT_EQ(folded.summary.image_count, 4 * config_.images_per_unit);
   WeightedMean mean;
   ASSERT_OK(mean.Add(FakeGradient(config_, Round(2), Slot(0)), 4));
   ASSERT_OK(mean.Add(FakeGradient(config_, Round(2), Slot(1)), 4));
-  ASSERT_OK(mean.Add(FakeGradient(config_, Round(1), stale.slot), 1));
+  ASSERT_OK(mean.Add(FakeGradient(config_, Round(1), Slot(0)), 1));
+  ASSERT_OK(mean.Add(FakeGradient(config_, Round(1), Slot(1)), 1));
   ASSERT_OK_AND_ASSIGN(const TensorBundle expected, mean.Finish());
   EXPECT_EQ(*EncodeBundle(folded.gradient, Codec::kFp32), *EncodeBundle(expected, Codec::kFp32));
 }

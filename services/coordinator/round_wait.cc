@@ -25,7 +25,8 @@ std::string DescribeWait(const RunStatus& status, const RunConfig& config,
   absl::StrAppend(&text, ", ", Count(progress.leased, "unit"), " in work, ",
                   Count(progress.ready, "unit"), " free");
   if (progress.stale_leased > 0) {
-    absl::StrAppend(&text, ", ", progress.stale_leased, " late for an earlier round");
+    absl::StrAppend(&text, ", ", Count(progress.stale_leased, "unit"),
+                    " of earlier rounds in work");
   }
   if (progress.most_attempts > kManyAttempts) {
     absl::StrAppend(&text, ", slot ", progress.most_attempts_slot.value(), " was handed out ",

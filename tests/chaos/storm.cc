@@ -186,12 +186,10 @@ std::string Storm::FailpointFile(const std::string& kind) const {
 
 void Storm::Launch(Role& role, bool with_failpoint) {
   std::string armed;
-  // A claim comes often, a publication every few seconds.
-  const uint64_t passes = role.kind == "coordinator" ? 2 : 4;
   // The first gateway tells its port: it shall live to do so.
   if (with_failpoint && (role.process != nullptr || role.kind != "gateway")) {
     armed = absl::StrCat("GANNET_FAILPOINTS=", FailpointFile(role.kind), ":",
-                         table_.Rarest(SectionOf(role.kind), random_), ":", 1 + random_() % passes);
+                         table_.Rarest(SectionOf(role.kind), random_), ":", 1 + random_() % 2);
   }
   monday_.set_environment(armed);
   role.process = role.start();
@@ -588,16 +586,18 @@ void Storm::FailAUnit() {
   for (Role& role : roles_) {
     if (role.kind == "worker") Freeze(role, kPatience);
   }
-  MoveClockBy(61);  // longer than any lease: what they hold comes back
-  TendFor(kPatience, [this] { return FailOnce(); });
+  MoveClockBy(61);   // longer than any lease: what they hold comes back
+  int failures = 0;  // where there are spares it may fail those again and again
+  TendFor(kPatience, [&] { return FailOnce(failures) || failures >= 4 * kMaxUnitFailures; });
   for (Role& role : roles_) {
     if (role.kind == "worker" && role.asleep_until.has_value()) role.asleep_until = clock_.Steady();
   }
 }
 
-bool Storm::FailOnce() {
+bool Storm::FailOnce(int& failures) {
   const std::optional<WorkUnit> unit = ClaimAsSaboteur();
   if (!unit.has_value()) return false;
+  ++failures;
   if (!hostile_->exchange()
            .Fail(saboteur_, unit->run, unit->unit, unit->attempt, "no such file: a.jpg")
            .ok()) {
@@ -642,7 +642,8 @@ void Storm::ChangeDeadline() {
   const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("monday");
   if (!status.ok()) return;
   RunConfig other = status->next_config;
-  other.policy.deadline = absl::Seconds(other.policy.deadline < absl::Seconds(5) ? 20 : 1);
+  const bool waits = other.policy.deadline > absl::ZeroDuration();
+  other.policy.deadline = waits ? absl::ZeroDuration() : absl::Seconds(20);
   hostile_->store().ChangeSettings(status->run, other, "a strike of the storm").IgnoreError();
 }
 

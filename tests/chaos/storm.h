@@ -134,8 +134,8 @@ class Storm {
   void MoveClockBy(int seconds);
   void DeliverTwice();
   void FailAUnit();
-  // Whether a unit has failed for good.
-  bool FailOnce();
+  // Counts up when a unit was failed; true when it has failed for good.
+  bool FailOnce(int& failures);
   void OversleepAUnit();
   void PauseAndResume();
   void ChangeDeadline();

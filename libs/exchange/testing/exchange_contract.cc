@@ -1046,6 +1046,7 @@ TEST_P(ExchangeContractTest, APublicationTakesStaleWorkAlong) {
   EXPECT_EQ(again.unit, stale.unit);
   EXPECT_EQ(again.attempt, stale.attempt);
   EXPECT_EQ(again.round, stale.round);
+  EXPECT_EQ(again.slot, stale.slot);
   EXPECT_EQ(again.image_indices, stale.image_indices);
   EXPECT_EQ(again.weights_version, stale.weights_version);
   EXPECT_EQ(again.weights_sha256, stale.weights_sha256);
@@ -1078,38 +1079,44 @@ TEST_P(ExchangeContractTest, WhatIsTakenAlongButNotConsumedIsWasted) {
   EXPECT_EQ(Status().wasted_image_count, static_cast<int64_t>(stale.image_indices.size()));
 }
 
-TEST_P(ExchangeContractTest, OfEachWorkerOnlyTheUnitClaimedFirstIsTakenAlong) {
+TEST_P(ExchangeContractTest, BothUnitsOfAWorkerAreTakenAlong) {
   StartRun(3);
   Join(TestWorker(1));
-  const WorkUnit first = ClaimUnit(TestWorker(1));
-  backend().AdvanceTime(absl::Seconds(1));
-  const WorkUnit second = ClaimUnit(TestWorker(1));
+  const WorkUnit uploading = ClaimUnit(TestWorker(1));
+  const WorkUnit computing = ClaimUnit(TestWorker(1));
   PublishTakingAlong(kMaxStaleRounds);
 
-  EXPECT_EQ(Progress(2).stale_leased, 1);
-  const HeartbeatResult beat = Must(exchange().Heartbeat(
-      TestWorker(1), run_, {{first.unit, first.attempt, 1}, {second.unit, second.attempt, 0}}));
-  EXPECT_THAT(beat.dropped, ElementsAre(second.unit));
-  EXPECT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kClosed));
-  EXPECT_THAT(Submit(TestWorker(1), first), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_EQ(Progress(2).stale_leased, 2);
+  EXPECT_THAT(Submit(TestWorker(1), computing), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), uploading), IsOkAndHolds(SubmitOutcome::kAccepted));
 }
 
-TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitClaimedFirstIsTakenAlong) {
-  StartRunWithSpares();
-  const WorkUnit slow = ClaimUnit(TestWorker(1));
-  ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
-  backend().AdvanceTime(absl::Seconds(21));
-  const WorkUnit spare = ClaimUnit(TestWorker(3));
-  ASSERT_EQ(spare.slot, slow.slot);
-  PublishTakingAlong(1);
+TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitThatMadeProgressLastIsTakenAlong) {
+  for (const bool spare_is_livelier : {true, false}) {
+    SetUp();
+    StartRunWithSpares();
+    const WorkUnit slow = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+    backend().AdvanceTime(absl::Seconds(21));
+    const WorkUnit spare = ClaimUnit(TestWorker(3));
+    ASSERT_EQ(spare.slot, slow.slot);
+    backend().AdvanceTime(absl::Seconds(1));
+    if (!spare_is_livelier) {
+      ASSERT_OK(Heartbeat(TestWorker(1), slow, 1));
+    }
+    PublishTakingAlong(1);
 
-  EXPECT_EQ(Progress(3).stale_leased, 1) << "their images would count twice";
-  EXPECT_THAT(Submit(TestWorker(3), spare), IsOkAndHolds(SubmitOutcome::kClosed));
-  EXPECT_THAT(Submit(TestWorker(1), slow), IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "of the unit that was in time";
-  backend().AdvanceTime(absl::Seconds(100));
-  PublishTakingAlong(1);
-  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "stale ones say nothing of it";
+    EXPECT_EQ(Progress(3).stale_leased, 1) << "their images would count twice";
+    const WorkerIdentity livelier = TestWorker(spare_is_livelier ? 3 : 1);
+    const WorkerIdentity other = TestWorker(spare_is_livelier ? 1 : 3);
+    EXPECT_THAT(Submit(other, spare_is_livelier ? slow : spare),
+                IsOkAndHolds(SubmitOutcome::kClosed));
+    EXPECT_THAT(Submit(livelier, spare_is_livelier ? spare : slow),
+                IsOkAndHolds(SubmitOutcome::kAccepted));
+    EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "of the unit that was in time";
+    PublishTakingAlong(1);
+    EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "stale ones say nothing of it";
+  }
 }
 
 TEST_P(ExchangeContractTest, StaleWorkThatComesBackIsClosed) {

@@ -278,8 +278,9 @@ BEGIN
   IF v_unit.unit_id IS NOT NULL THEN
     unit_id := v_unit.unit_id;
     attempt := v_unit.attempt;
-    round := v_unit.round - v_unit.stale_rounds;  -- as it was claimed
-    slot := v_unit.slot;
+    -- As they were when it was claimed: noise depends on them.
+    round := v_unit.round - v_unit.stale_rounds;
+    slot := coalesce(v_unit.claimed_slot, v_unit.slot);
     image_indices := v_unit.image_indices;
     micro_batch := v_micro_batch;
     seed := v_seed;

@@ -271,17 +271,18 @@ BEGIN
          state_reason = CASE WHEN p_finished THEN '' ELSE r.state_reason END
    WHERE r.run_id = p_run;
   IF p_max_stale_rounds > 0 THEN
-    WITH first_of_slot AS (
-      SELECT DISTINCT ON (u.slot) u.unit_id, u.slot, u.holder, u.claimed_at FROM gannet.work_unit u
+    WITH livelier AS (
+      -- A spare that was made while its slot was being filled is leased still: its images count already.
+      SELECT DISTINCT ON (u.slot) u.unit_id, u.slot FROM gannet.work_unit u
        WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'leased' AND u.stale_rounds < p_max_stale_rounds
-       ORDER BY u.slot, u.claimed_at, u.unit_id
-    ), first_of_worker AS (
-      SELECT DISTINCT ON (f.holder) f.unit_id, f.slot FROM first_of_slot f ORDER BY f.holder, f.claimed_at, f.unit_id
+         AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_round AND g.slot = u.slot)
+       ORDER BY u.slot, u.progress_at DESC, u.unit_id
     ), placed AS (
-      SELECT f.unit_id, (SELECT max(s) FROM unnest(p_slots) AS s) + row_number() OVER (ORDER BY f.slot) AS slot FROM first_of_worker f
+      SELECT l.unit_id, (SELECT max(s) FROM unnest(p_slots) AS s) + row_number() OVER (ORDER BY l.slot) AS slot FROM livelier l
     )
     UPDATE gannet.work_unit u
-       SET round = v_round + 1, slot = p.slot, is_spare = true, stale_rounds = u.stale_rounds + 1
+       SET round = v_round + 1, slot = p.slot, is_spare = true, stale_rounds = u.stale_rounds + 1,
+           claimed_slot = coalesce(u.claimed_slot, u.slot)
       FROM placed p WHERE u.unit_id = p.unit_id;
   END IF;
   UPDATE gannet.work_unit u
