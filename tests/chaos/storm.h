@@ -67,9 +67,9 @@ class Storm {
   // process killed 10 times.
   void RequireFailpointsAndKills();
   void RequireOutcomes(const std::vector<LedgerOutcome>& outcomes);
-  // Gradients that are folded in a later round than their own: sometimes the deadline is so short
-  // that a round does not wait for the slower ones.
-  void RequireStaleGradients();
+  // Sometimes a round waits for those who are slow, sometimes it does not: then some gradients are
+  // folded in a later one.
+  void AlsoChangeDeadlines();
 
   StormTable& table() { return table_; }
   E2eClass& monday() { return monday_; }

@@ -136,7 +136,7 @@ TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   Storm storm(settings, StormSeed(), absl::Seconds(7));
   storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kAlreadyAccepted,
                          LedgerOutcome::kSuperseded, LedgerOutcome::kDuplicate});
-  storm.RequireStaleGradients();
+  storm.AlsoChangeDeadlines();
   storm.Blow((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
   EXPECT_GT(storm.monday().Number(
