@@ -1,5 +1,6 @@
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -259,6 +260,18 @@ TEST_P(PgConcurrencyTest, WhatIsTakenAlongCountsOnceToo) {
   }
 }
 
+// Runs `act` as the superuser; what it did is committed when it returns OK.
+absl::Status InAnOpenTransaction(const PgFixture& backend,
+                                 const std::function<absl::Status(SqlTransaction&)>& act) {
+  PgConnectionOptions options;
+  options.url = backend.url();
+  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, MakeConnectionParams(options));
+  RealClock clock;
+  Metrics metrics;
+  PgPool pool(params, {"test", 1}, clock, metrics);
+  return pool.RunInTransaction("test", SqlIsolation::kReadCommitted, act);
+}
+
 // A spare that is made while its slot is being filled is not seen by who fills it, and stays
 // leased: what it computes is there already.
 TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
@@ -278,15 +291,9 @@ TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
       backend.url(), "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
   backend.AdvanceTime(absl::Seconds(30));
 
-  PgConnectionOptions options;
-  options.url = backend.url();
-  ASSERT_OK_AND_ASSIGN(const PgConnectionParams params, MakeConnectionParams(options));
-  RealClock clock;
-  Metrics metrics;
-  PgPool claimer(params, {"claimer", 1}, clock, metrics);
   std::thread submitter;
-  const absl::Status claimed = claimer.RunInTransaction(
-      "claim", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) -> absl::Status {
+  const absl::Status claimed =
+      InAnOpenTransaction(backend, [&](SqlTransaction& transaction) -> absl::Status {
         GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(
             absl::StrFormat("SELECT gannet.claim_unit('%s', '%s', %d, %d, '%s')", bob.id.value(),
                             bob.secret, bob.incarnation.value(), run.value(), RandomHex(16))));
@@ -330,21 +337,13 @@ TEST(PgRaceTest, ARoundThatIsBeingPublishedGetsNoSpares) {
     return backend.exchange().Claim({ada, run, RandomHex(16), absl::ZeroDuration()});
   };
 
-  PgConnectionOptions options;
-  options.url = backend.url();
-  ASSERT_OK_AND_ASSIGN(const PgConnectionParams params, MakeConnectionParams(options));
-  RealClock clock;
-  Metrics metrics;
-  PgPool publisher(params, {"publisher", 1}, clock, metrics);
-  ASSERT_OK(publisher.RunInTransaction(
-      "publish", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) -> absl::Status {
-        GANNET_RETURN_IF_ERROR(
-            transaction.ExecuteScript("SELECT FROM gannet.run FOR NO KEY UPDATE"));
-        const absl::StatusOr<ClaimResult> meanwhile = claim();
-        EXPECT_OK(meanwhile);
-        EXPECT_TRUE(meanwhile.ok() && !meanwhile->unit.has_value());
-        return absl::OkStatus();
-      }));
+  ASSERT_OK(InAnOpenTransaction(backend, [&](SqlTransaction& transaction) -> absl::Status {
+    GANNET_RETURN_IF_ERROR(transaction.ExecuteScript("SELECT FROM gannet.run FOR NO KEY UPDATE"));
+    const absl::StatusOr<ClaimResult> meanwhile = claim();
+    EXPECT_OK(meanwhile);
+    EXPECT_TRUE(meanwhile.ok() && !meanwhile->unit.has_value());
+    return absl::OkStatus();
+  }));
 
   ASSERT_OK_AND_ASSIGN(const ClaimResult afterwards, claim());
   EXPECT_TRUE(afterwards.unit.has_value());

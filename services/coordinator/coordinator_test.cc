@@ -426,7 +426,9 @@ TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackIsLoadedAgain) {
 
 // It may be noticed first when room is made for a round that is too far ahead now.
 TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackDoesNotEndTheCoordinator) {
-  const auto coordinator = Start();
+  CoordinatorOptions options = QuickOptions(1);
+  options.term.status_interval = absl::Hours(1);  // or that look would notice it first
+  const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), SmallRun());
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
   // That of the next round has been made: the one after it is refused.
