@@ -286,7 +286,6 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   request.summary.seconds = Seconds(clock_.Steady() - round_start_);
   request.consumed = std::move(folded.consumed);
   request.consumed_sha256 = std::move(folded.consumed_sha256);
-  const int stale_count = folded.stale_count;
   start = clock_.Steady();
   GANNET_RETURN_IF_ERROR(PublishWithNextUnits(request));
 
@@ -304,7 +303,7 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   rate_.AddRound(now, request.summary.image_count);
   metrics_.rounds.Increment();
   metrics_.images.Increment(request.summary.image_count);
-  metrics_.stale_gradients.Increment(stale_count);
+  metrics_.stale_gradients.Increment(folded.stale_count);
   metrics_.round_seconds.Observe(Seconds(last_round_time_));
   metrics_.weights_version.Set(static_cast<double>(version().value()));
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
