@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2034  # root: set by the script that sources this; compose, engine_missing: for it
+# shellcheck disable=SC2034  # compose, engine_missing: for the script that sources this
 # A container engine for tests. Sourced by `run`.
 #
 #   engine_installed       whether a client with BuildKit, a compose and an engine are there, running or not
@@ -8,6 +8,7 @@
 #   engine_base_image      makes sure of debian:trixie-slim: pulled, or else built by debootstrap
 #   engine_stop            stops the dockerd that engine_start started, if any
 
+engine_home=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/gannet/docker
 engine_pid=""
 engine_missing=""
 
@@ -54,14 +55,14 @@ engine_start() {
       return 1
     fi
     say "no engine answers: starting dockerd for this test"
-    mkdir -p "$root/build/docker"
-    dockerd --data-root "$root/build/docker/data" --pidfile "$root/build/docker/dockerd.pid" \
-      >"$root/build/docker/dockerd.log" 2>&1 </dev/null &
+    # Outside the clone, as the compiler's cache is: base image, layers and build cache serve the next clone, too.
+    mkdir -p "$engine_home"
+    dockerd --data-root "$engine_home/data" --pidfile "$engine_home/dockerd.pid" >"$engine_home/dockerd.log" 2>&1 </dev/null &
     engine_pid=$!
     for ((attempt = 0; attempt < 300; ++attempt)); do
       if "$docker" info >/dev/null 2>&1; then break; fi
       if ! kill -0 "$engine_pid" 2>/dev/null; then
-        engine_missing="dockerd does not run here: $(grep -v '^$' "$root/build/docker/dockerd.log" | tail -n 1)"
+        engine_missing="dockerd does not run here: $(grep -v '^$' "$engine_home/dockerd.log" | tail -n 1)"
         engine_pid=""
         return 1
       fi
@@ -69,7 +70,7 @@ engine_start() {
     done
   fi
   if ! "$docker" info >/dev/null 2>&1; then
-    engine_missing="dockerd does not answer after 30 s, see build/docker/dockerd.log"
+    engine_missing="dockerd does not answer after 30 s, see $engine_home/dockerd.log"
     engine_stop
     return 1
   fi
