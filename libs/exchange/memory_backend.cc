@@ -519,7 +519,7 @@ struct MemoryBackend::State {
   const int blob_ring;
   WorkSignal work;  // something may have become ready, or a run changed its state
   Mutex mu;
-  std::map<RunId, std::unique_ptr<Run>> runs ABSL_GUARDED_BY(mu);
+  std::map<RunId, std::shared_ptr<Run>> runs ABSL_GUARDED_BY(mu);
   int64_t last_run_id ABSL_GUARDED_BY(mu) = 0;
   int64_t last_unit_id ABSL_GUARDED_BY(mu) = 0;
 };
@@ -814,16 +814,15 @@ class MemoryBackend::MemoryStore final : public Store {
   }
 
   void AwaitChange(RunId id, absl::Duration timeout) override {
-    Run* run = nullptr;
+    std::shared_ptr<Run> run;  // so that the signal outlives the wait, also when the run is deleted
     uint64_t seen = 0;
     {
       MutexLock lock(state_.mu);
-      absl::StatusOr<Run*> found = state_.FindRun(id);
-      if (!found.ok()) return;
-      run = *found;
+      const auto found = state_.runs.find(id);
+      if (found == state_.runs.end()) return;
+      run = found->second;
       seen = run->changes_seen;
     }
-    // Runs are never removed, so the signal outlives the wait.
     const uint64_t generation = run->changes_signal.AwaitPast(seen, timeout);
     MutexLock lock(state_.mu);
     run->changes_seen = std::max(run->changes_seen, generation);
@@ -958,6 +957,39 @@ class MemoryBackend::MemoryStore final : public Store {
       const bool goes = makes_room(it->first.value()) && !it->second.keep;
       it = goes ? run->weights.erase(it) : std::next(it);
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReclaimBlobs(RunId id, const Leadership& leadership) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
+    if (!HasEnded(run->state)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the run has not ended, its bytes are needed: ", RunStateName(run->state)));
+    }
+    for (const Round round : run->rounds_with_bytes) {
+      run->ForEachUnit(round, [](Unit& unit) {
+        if (unit.gradient.has_value()) unit.gradient->payload.bytes = nullptr;
+      });
+    }
+    run->rounds_with_bytes.clear();
+    std::erase_if(run->weights, [&](const auto& entry) {
+      return entry.first != run->version && !entry.second.keep;
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status DeleteRun(RunId id) override {
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    if (!run->leader.value().empty() && run->leader_until > state_.clock.Now()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("a coordinator leads this run, stop it first: its time runs out in ",
+                       absl::FormatDuration(run->leader_until - state_.clock.Now())));
+    }
+    run->changes_signal.Notify();
+    state_.runs.erase(id);
+    state_.work.Notify();
     return absl::OkStatus();
   }
 

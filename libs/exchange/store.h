@@ -274,6 +274,19 @@ class Store {
   // after the fence).
   virtual absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) = 0;
 
+  // Fenced. Frees what nobody asks for once a run has ended: the bytes of all gradients, and of the
+  // weights that are neither kept for good nor the current ones. What is known about them stays, as
+  // after PrepareRound; so do current weights, Adam state and best weights. Idempotent.
+  // Returns: FAILED_PRECONDITION - the run has not ended; UNAVAILABLE - a reader holds the bytes:
+  // repeat later.
+  virtual absl::Status ReclaimBlobs(RunId run, const Leadership& leadership) = 0;
+
+  // Deletes a run with everything that is stored of it. Its name is free again, its id never comes
+  // again. Workers that still belong to it are answered NOT_FOUND.
+  // Returns: FAILED_PRECONDITION - a coordinator leads it; UNAVAILABLE - a reader holds its bytes:
+  // repeat later.
+  virtual absl::Status DeleteRun(RunId run) = 0;
+
   // Fenced. Keeps weights to make images with, those of a published version, as the best of the
   // run, in the place of those kept before. The caller, who has measured them, decides. They are
   // not Exchange's: where the generator's average is kept, it is in its place.

@@ -94,6 +94,21 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
   ASSERT_OK(TestPostgres::Get().Query(backend.url(), "VACUUM gannet.work_unit"));
   EXPECT_LE(Ask(backend.url(), "SELECT pg_total_relation_size('gannet.work_unit') AS bytes"),
             int64_t{kRounds} * config.units_per_round * 1500);
+
+  // What is left of a run that has ended: weights, Adam's state and the best weights, the latter twice.
+  ASSERT_OK(backend.store().SetRunState(run, RunState::kStopped, "enough"));
+  ASSERT_OK(backend.store().ReclaimBlobs(run, leadership));
+  EXPECT_LE(BlobBytes(backend.url()), int64_t{4} * 13 * 8192 * 2);
+  ASSERT_OK(backend.store().LoadSnapshot(run));
+  ASSERT_OK(backend.store().LoadBest(run));
+
+  ASSERT_OK(backend.store().ResignLeadership(run, leadership));
+  ASSERT_OK(backend.store().DeleteRun(run));
+  EXPECT_EQ(Ask(backend.url(), absl::StrCat("SELECT count(*) AS bytes FROM pg_class WHERE "
+                                            "relname LIKE '%blob_",
+                                            run.value(), "%'")),
+            0);
+  EXPECT_LE(BlobBytes(backend.url()), 10 * 8192);
 }
 
 // A transaction that somebody has left open, after reading every blob of a run.

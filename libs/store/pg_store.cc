@@ -123,6 +123,11 @@ constexpr SqlStatement kReap = {
 constexpr SqlStatement kPrepareRound = {
     "prepare_round", "SELECT gannet.prepare_round($1::bigint, $2, $3::bigint, $4::bigint)"};
 
+constexpr SqlStatement kReclaimBlobs = {"reclaim_blobs",
+                                        "SELECT gannet.reclaim_blobs($1::bigint, $2, $3::bigint)"};
+
+constexpr SqlStatement kDeleteRun = {"delete_run", "SELECT gannet.delete_run($1::bigint)"};
+
 constexpr SqlStatement kKeepBest = {
     "keep_best",
     "SELECT gannet.keep_best($1::bigint, $2, $3::bigint, $4::bigint, $5::double precision, "
@@ -552,6 +557,14 @@ absl::Status PgStore::PrepareRound(RunId run, const Leadership& leadership, Roun
   SqlParams params = FenceParams(run, leadership);
   params.Int(round.value());
   return pool_.Execute(kPrepareRound, params).status();
+}
+
+absl::Status PgStore::ReclaimBlobs(RunId run, const Leadership& leadership) {
+  return pool_.Execute(kReclaimBlobs, FenceParams(run, leadership)).status();
+}
+
+absl::Status PgStore::DeleteRun(RunId run) {
+  return pool_.Execute(kDeleteRun, RunParams(run)).status();
 }
 
 absl::Status PgStore::KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,

@@ -298,6 +298,23 @@ TEST_F(CoordinatorTest, AStandbyEndsWithTheRun) {
   EXPECT_OK(leader->Join());
 }
 
+TEST_F(CoordinatorTest, AReaderThatHoldsUpTheLastCleaningEndsNobody) {
+  store_.FailBefore("ReclaimBlobs", absl::UnavailableError("a backup is reading"));
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK_AND_ASSIGN(std::vector<WorkUnit> units, workers.ClaimRound());
+  const UnitId first = units.front().unit;
+  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+  ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
+  EXPECT_OK(coordinator->Join());
+  EXPECT_OK(store_.FetchGradient(workers.run(), first));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, Start()->Join());
+
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
+  EXPECT_THAT(store_.FetchGradient(workers.run(), first), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(CoordinatorTest, ARestartGoesOnBitForBit) {
   auto coordinator = Start(1);
   FakeWorkers workers(backend_.exchange(), SmallRun());

@@ -141,12 +141,22 @@ absl::Status LeaderTerm::EndRun() {
   log_.Info("the run has ended", {{"run", status_.config.name},
                                   {"state", RunStateName(status_.state)},
                                   {"rounds_done", version().value()}});
-  if (output_ == nullptr) return absl::OkStatus();
-  absl::Status written = output_->End(published_);
-  if (!written.ok()) {
-    log_.Error("not all results could be written; start again to repeat it", {{"reason", written}});
+  if (output_ != nullptr) {
+    const absl::Status written = output_->End(published_);
+    if (!written.ok()) {
+      log_.Error("not all results could be written; start again to repeat it",
+                 {{"reason", written}});
+      return written;
+    }
   }
-  return written;
+  // A full ring of gradients is gigabytes. Asked for once: a reader such as a backup may hold it up
+  // for hours, which is no reason to end badly.
+  const absl::Status reclaimed = store_.ReclaimBlobs(run_, leadership_);
+  if (!reclaimed.ok()) {
+    log_.Warning("the bytes of the run's gradients stay in the database, start again to free them",
+                 {{"run", status_.config.name}, {"reason", reclaimed}});
+  }
+  return absl::OkStatus();
 }
 
 absl::Status LeaderTerm::RunRound() {

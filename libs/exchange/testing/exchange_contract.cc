@@ -2673,6 +2673,72 @@ TEST_P(ExchangeContractTest, OneRunsRoomIsNotAnothers) {
   EXPECT_OK(exchange().FetchWeights({TestWorker(1), run_, WeightsVersion(0)}));
 }
 
+TEST_P(ExchangeContractTest, ARunThatHasEndedKeepsOnlyWhatIsAskedFor) {
+  StartRun(1);
+  Join(TestWorker(1));
+  std::vector<WorkUnit> units;
+  for (int version = 1; version <= 3; ++version) {
+    units.push_back(ClaimUnit(TestWorker(1)));
+    ASSERT_OK(Submit(TestWorker(1), units.back(), static_cast<float>(version)));
+    Publish(1, /*keep=*/version == 1);
+  }
+  units.push_back(ClaimUnit(TestWorker(1)));
+  ASSERT_OK(Submit(TestWorker(1), units.back(), 4.0f));
+  EXPECT_THAT(store().ReclaimBlobs(run_, leadership_), StatusIs(kFailedPrecondition))
+      << "a round is open";
+  EXPECT_OK(store().FetchGradient(run_, units.back().unit));
+  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "the lesson ends"));
+  Leadership deposed = leadership_;
+  deposed.epoch -= 1;
+  EXPECT_THAT(store().ReclaimBlobs(run_, deposed), StatusIs(kFailedPrecondition));
+
+  ASSERT_OK(store().ReclaimBlobs(run_, leadership_));
+  ASSERT_OK(store().ReclaimBlobs(run_, leadership_)) << "its answer was lost";
+
+  for (const WorkUnit& unit : units) {
+    EXPECT_THAT(store().FetchGradient(run_, unit.unit), StatusIs(kNotFound));
+  }
+  EXPECT_THAT(Submit(TestWorker(1), units[0], 1.0f), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  const auto weights_of = [&](int64_t version) {
+    return exchange().FetchWeights({TestWorker(1), run_, WeightsVersion(version)});
+  };
+  EXPECT_THAT(weights_of(0), StatusIs(kNotFound));
+  EXPECT_EQ(*Must(weights_of(1)).bytes, *TestWeights(config_, 1).bytes) << "kept for good";
+  EXPECT_THAT(weights_of(2), StatusIs(kNotFound));
+  EXPECT_EQ(*Must(weights_of(3)).bytes, *TestWeights(config_, 3).bytes) << "the current ones";
+  const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
+  EXPECT_EQ(snapshot.version, WeightsVersion(3));
+  EXPECT_TRUE(snapshot.weights.IsIntact());
+  EXPECT_TRUE(snapshot.adam_state.IsIntact());
+  EXPECT_THAT(Must(store().ListRounds(run_, Round(0), kMaxPage)), SizeIs(3));
+}
+
+TEST_P(ExchangeContractTest, ADeletedRunLeavesNothingAndDisturbsNobody) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  const RunConfig other = TinyRunConfig("other");
+  const RunId other_run = Must(store().CreateRun(TestNewRun(other)));
+  const Leadership lead =
+      Must(store().AcquireLeadership(other_run, TestLeader(2), kMaxLeadershipTtl));
+  ASSERT_OK(store().Publish(TestPublish(other, other_run, lead, WeightsVersion(0))));
+  ASSERT_OK(store().KeepBest(other_run, lead, {WeightsVersion(1), 0.5}, TestWeights(other, 1.0f)));
+
+  EXPECT_THAT(store().DeleteRun(kNoSuchRun), StatusIs(kNotFound));
+  EXPECT_THAT(store().DeleteRun(other_run), StatusIs(kFailedPrecondition)) << "it has a leader";
+  ASSERT_OK(store().ResignLeadership(other_run, lead));
+  ASSERT_OK(store().DeleteRun(other_run));
+
+  EXPECT_THAT(store().DeleteRun(other_run), StatusIs(kNotFound));
+  EXPECT_THAT(store().FindRun("other"), StatusIs(kNotFound));
+  EXPECT_THAT(store().GetRunStatus(other_run), StatusIs(kNotFound));
+  EXPECT_OK(store().FetchGradient(run_, unit.unit));
+  EXPECT_OK(exchange().FetchWeights({TestWorker(1), run_, WeightsVersion(0)}));
+  const RunId again = Must(store().CreateRun(TestNewRun(other)));
+  EXPECT_NE(again, other_run) << "the name is free, the id is not";
+}
+
 TEST_P(ExchangeContractTest, OnlyTheRoundsToComeArePrepared) {
   StartRun();
   for (const int64_t round : {-1, 0, 3, 8}) {

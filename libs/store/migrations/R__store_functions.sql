@@ -453,6 +453,82 @@ BEGIN
 END
 $$;
 
+-- Frees the bytes that nobody asks for once the run has ended; the leaf of the current weights loses only what is older. A reader is waited for
+-- shortly; then nothing is freed.
+CREATE OR REPLACE FUNCTION gannet.reclaim_blobs(p_run bigint, p_leader text, p_epoch bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+  v_run gannet.run;
+BEGIN
+  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
+  IF v_run.state NOT IN ('finished', 'stopped') THEN
+    RAISE EXCEPTION 'the run has not ended, its bytes are needed: %', v_run.state USING ERRCODE = 'GN009';
+  END IF;
+  FOR v_leaf IN 0 .. 7 LOOP
+    EXECUTE format('TRUNCATE gannet.%I', format('gradient_blob_%s_%s', p_run, v_leaf));
+  END LOOP;
+  UPDATE gannet.gradient g SET has_bytes = false WHERE g.run_id = p_run AND g.has_bytes;
+
+  INSERT INTO gannet.weights_kept_blob (run_id, version, seq, data)
+  SELECT b.run_id, b.version, b.seq, b.data
+    FROM gannet.weights w JOIN gannet.weights_blob b ON b.run_id = w.run_id AND b.version = w.version
+   WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < v_run.weights_version AND b.run_id = p_run;
+  FOR v_leaf IN 0 .. 7 LOOP
+    IF v_leaf <> v_run.weights_version % 8 THEN
+      EXECUTE format('TRUNCATE gannet.%I', format('weights_blob_%s_%s', p_run, v_leaf));
+    END IF;
+  END LOOP;
+  DELETE FROM gannet.weights_blob b WHERE b.run_id = p_run AND b.version < v_run.weights_version;
+  UPDATE gannet.weights w SET in_ring = false
+   WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < v_run.weights_version;
+  DELETE FROM gannet.weights w WHERE w.run_id = p_run AND w.in_ring AND w.version < v_run.weights_version;
+
+  FOR v_leaf IN 0 .. 3 LOOP
+    IF v_leaf <> v_run.weights_version % 4 THEN
+      EXECUTE format('TRUNCATE gannet.%I', format('adam_blob_%s_%s', p_run, v_leaf));
+    END IF;
+  END LOOP;
+END
+$$;
+
+-- Deletes a run. Dropping its partitions holds up every accept of other runs that comes meanwhile, and a reader holds up the drop: it is waited for
+-- shortly; then nothing is deleted.
+CREATE OR REPLACE FUNCTION gannet.delete_run(p_run bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
+AS $$
+DECLARE
+  v_run gannet.run;
+  v_parent text;
+BEGIN
+  SELECT * INTO v_run FROM gannet.run r WHERE r.run_id = p_run FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
+  END IF;
+  IF v_run.leader_id IS NOT NULL AND v_run.leader_until > gannet.clock_now() THEN
+    RAISE EXCEPTION 'a coordinator leads this run, stop it first: its time runs out at %', v_run.leader_until USING ERRCODE = 'GN009';
+  END IF;
+  FOREACH v_parent IN ARRAY ARRAY['gradient_blob', 'weights_blob', 'adam_blob', 'best_blob'] LOOP
+    EXECUTE format('DROP TABLE IF EXISTS gannet.%I', format('%s_%s', v_parent, p_run));
+  END LOOP;
+  DELETE FROM gannet.weights_kept_blob b WHERE b.run_id = p_run;
+  DELETE FROM gannet.best_weights b WHERE b.run_id = p_run;
+  DELETE FROM gannet.adam_state a WHERE a.run_id = p_run;
+  DELETE FROM gannet.weights w WHERE w.run_id = p_run;
+  DELETE FROM gannet.ledger s WHERE s.run_id = p_run;
+  DELETE FROM gannet.gradient g WHERE g.run_id = p_run;
+  DELETE FROM gannet.work_unit u WHERE u.run_id = p_run;
+  DELETE FROM gannet.round_summary s WHERE s.run_id = p_run;
+  DELETE FROM gannet.run_change c WHERE c.run_id = p_run;
+  DELETE FROM gannet.worker w WHERE w.run_id = p_run;
+  DELETE FROM gannet.run r WHERE r.run_id = p_run;
+  PERFORM pg_notify('gannet_round', p_run::text);
+  PERFORM pg_notify('gannet_work', p_run::text);
+END
+$$;
+
 -- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. The run is
 -- locked, so that whoever leads after this one sees it.
 CREATE OR REPLACE FUNCTION gannet.keep_best(
@@ -532,6 +608,8 @@ REVOKE ALL ON FUNCTION
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.free_blob_leaf(text, text, bigint, text),
   gannet.prepare_round(bigint, text, bigint, bigint),
+  gannet.reclaim_blobs(bigint, text, bigint),
+  gannet.delete_run(bigint),
   gannet.keep_best(bigint, text, bigint, bigint, double precision, smallint, bytea, bigint),
   gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
 FROM PUBLIC;
@@ -549,6 +627,8 @@ GRANT EXECUTE ON FUNCTION
   gannet.config_of(bigint, bigint),
   gannet.reap_expired_leases(bigint, text, bigint),
   gannet.prepare_round(bigint, text, bigint, bigint),
+  gannet.reclaim_blobs(bigint, text, bigint),
+  gannet.delete_run(bigint),
   gannet.keep_best(bigint, text, bigint, bigint, double precision, smallint, bytea, bigint),
   gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
 TO gannet_coordinator;

@@ -147,6 +147,14 @@ absl::Status FaultyStore::PrepareRound(RunId run, const Leadership& leadership, 
                             [&] { return inner_.PrepareRound(run, leadership, round); });
 }
 
+absl::Status FaultyStore::ReclaimBlobs(RunId run, const Leadership& leadership) {
+  return Pass<absl::Status>("ReclaimBlobs", [&] { return inner_.ReclaimBlobs(run, leadership); });
+}
+
+absl::Status FaultyStore::DeleteRun(RunId run) {
+  return Pass<absl::Status>("DeleteRun", [&] { return inner_.DeleteRun(run); });
+}
+
 absl::Status FaultyStore::KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
                                    const Payload& weights) {
   return Pass<absl::Status>("KeepBest",

@@ -52,6 +52,8 @@ class FaultyStore final : public Store {
   absl::Status Publish(const PublishRequest& request) override;
   absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) override;
   absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) override;
+  absl::Status ReclaimBlobs(RunId run, const Leadership& leadership) override;
+  absl::Status DeleteRun(RunId run) override;
   absl::Status KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
                         const Payload& weights) override;
   absl::StatusOr<BestSnapshot> LoadBest(RunId run) override;
