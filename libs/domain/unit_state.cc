@@ -62,9 +62,10 @@ absl::Duration UnitLease(absl::Duration configured, absl::Duration usual) {
   return std::min(configured, std::max(kShortest, 4 * usual));
 }
 
-absl::Duration SpareAfter(double spare_after, absl::Duration usual) {
+absl::Duration SpareAfter(double spare_after, absl::Duration usual, absl::Duration lease) {
   constexpr absl::Duration kShortest = absl::Seconds(5);
-  if (spare_after <= 0 || usual <= absl::ZeroDuration()) return absl::InfiniteDuration();
+  if (spare_after <= 0) return absl::InfiniteDuration();
+  if (usual <= absl::ZeroDuration()) return StallLimit(lease);
   // Whole microseconds, as the database computes it.
   const double micros = spare_after * static_cast<double>(absl::ToInt64Microseconds(usual));
   return std::max(kShortest, absl::Microseconds(static_cast<int64_t>(std::floor(micros))));

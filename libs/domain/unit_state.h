@@ -116,8 +116,10 @@ absl::Duration StallLimit(absl::Duration lease);
 absl::Duration UnitLease(absl::Duration configured, absl::Duration usual);
 
 // After how long a leased unit gets a spare. 5 s at least: below that, help costs more than it
-// brings. Infinite when it never does, or the usual time is not known (zero).
-absl::Duration SpareAfter(double spare_after, absl::Duration usual);
+// brings. While the usual time is not known (zero), in the first round, StallLimit(lease): progress
+// is what a worker says, and whoever tells tales shall not hold the first round. Infinite when a
+// unit never gets one.
+absl::Duration SpareAfter(double spare_after, absl::Duration usual, absl::Duration lease);
 
 // What a gradient counts that is so many rounds late, against one in time:
 // stale_weight^stale_rounds. Damped exponentially with staleness, as AdaSGD (Damaskinos et al.,

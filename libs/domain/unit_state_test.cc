@@ -252,10 +252,15 @@ TEST(UnitLeaseTest, LeavesRoomForTwoLostHeartbeats) {
 }
 
 TEST(SpareAfterTest, IsSoManyTimesTheUsualTimeAndNeverBelowFiveSeconds) {
-  EXPECT_EQ(SpareAfter(3, absl::Seconds(10)), absl::Seconds(30));
-  EXPECT_EQ(SpareAfter(3, absl::Milliseconds(10)), absl::Seconds(5));
-  EXPECT_EQ(SpareAfter(0, absl::Seconds(10)), absl::InfiniteDuration());
-  EXPECT_EQ(SpareAfter(3, absl::ZeroDuration()), absl::InfiniteDuration()) << "not known yet";
+  constexpr absl::Duration kLease = absl::Seconds(60);
+  EXPECT_EQ(SpareAfter(3, absl::Seconds(10), kLease), absl::Seconds(30));
+  EXPECT_EQ(SpareAfter(3, absl::Milliseconds(10), kLease), absl::Seconds(5));
+  EXPECT_EQ(SpareAfter(0, absl::Seconds(10), kLease), absl::InfiniteDuration());
+}
+
+TEST(SpareAfterTest, TheFirstRoundWhoseUsualTimeIsNotKnownHasALimitToo) {
+  EXPECT_EQ(SpareAfter(3, absl::ZeroDuration(), absl::Seconds(60)), StallLimit(absl::Seconds(60)));
+  EXPECT_EQ(SpareAfter(0, absl::ZeroDuration(), absl::Seconds(60)), absl::InfiniteDuration());
 }
 
 TEST(DecideReturnTest, ASpareIsClosedUnlessItWasAloneInItsSlot) {

@@ -127,6 +127,17 @@ struct SubmitRequest {
   Payload payload;
 };
 
+// A submission whose bytes are not there yet.
+struct SubmissionCheck {
+  WorkerIdentity worker;
+  RunId run;
+  UnitId unit;
+  Attempt attempt;
+  int image_count = 0;
+  int micro_batch_count = 0;
+  std::string sha256;  // of the payload, as its sender states it
+};
+
 // A unit held, and how far it is.
 struct UnitProgress {
   UnitId unit;
@@ -210,8 +221,19 @@ class Exchange {
   // coordinator do.
   virtual absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) = 0;
 
+  // What Submit would answer without looking at bytes and statistics: an outcome other than kept,
+  // counted as Submit counts it, or none when the gradient would be kept now. For whoever receives
+  // bytes for others and would rather not for nothing. A client, which sends them, is always told
+  // none.
+  // Returns: as Submit.
+  virtual absl::StatusOr<std::optional<SubmitOutcome>> CheckSubmission(
+      const SubmissionCheck& /*submission*/) {
+    return std::optional<SubmitOutcome>();
+  }
+
   // Renews the leases of `held` (see DecideRenewal) to a whole lease from now and records the sign
-  // of life. More micro-batches than reported before count as progress made now; fewer are ignored.
+  // of life. More micro-batches than reported before count as progress made now; fewer are ignored,
+  // and so are those that the unit does not have.
   // A unit that is not renewed is named in the answer, also one that never existed; its lease, if
   // it is still held, runs out on its own.
   virtual absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,

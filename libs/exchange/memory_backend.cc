@@ -355,8 +355,8 @@ struct MemoryBackend::State {
   // The unit that is to get a spare by this worker; null when none is.
   Unit* FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    const absl::Duration limit =
-        SpareAfter(run.latest_config().policy.spare_after, run.usual_unit_time);
+    const absl::Duration limit = SpareAfter(run.latest_config().policy.spare_after,
+                                            run.usual_unit_time, run.latest_config().lease);
     std::map<Slot, int> open_units;
     run.ForEachUnit(run.open_round(), [&](Unit& unit) {
       if (IsOpen(unit)) ++open_units[unit.slot];
@@ -463,14 +463,17 @@ struct MemoryBackend::State {
                     absl::Time now, int& leases) {
     const bool had_run_out = unit.state == UnitState::kReady && unit.ran_out;
     if (had_run_out && leases >= kMaxLeasesPerWorker) return false;
-    const bool goes_on = progress.micro_batches_done > unit.micro_batches_done;
+    // More than all of them cannot be done: whoever says so makes no progress.
+    const int done = std::min(progress.micro_batches_done,
+                              std::max(1, unit.image_count / run.config.micro_batch));
+    const bool goes_on = done > unit.micro_batches_done;
     const RenewDecision decision =
         DecideRenewal(ViewOf(run, unit, now), worker, progress.attempt,
                       goes_on ? absl::ZeroDuration() : now - unit.progress_at,
                       StallLimit(run.latest_config().lease));
     if (!decision.renew) return false;
     if (goes_on) {
-      unit.micro_batches_done = progress.micro_batches_done;
+      unit.micro_batches_done = done;
       unit.progress_at = now;
     }
     unit.lease_until = now + run.unit_lease();
@@ -631,6 +634,31 @@ class MemoryBackend::MemoryExchange final : public Exchange {
         unit->round, [&](Unit& other) { complete &= !IsOpen(other) || other.stale_rounds > 0; });
     if (complete) seat.run.changes_signal.Notify();
     return outcome;
+  }
+
+  absl::StatusOr<std::optional<SubmitOutcome>> CheckSubmission(
+      const SubmissionCheck& submission) override {
+    GANNET_RETURN_IF_ERROR(
+        ValidateRelease(submission.worker, submission.run, submission.unit, submission.attempt));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(State::Seat seat,
+                            state_.Authenticate(submission.worker, submission.run));
+    Unit* unit = seat.run.FindUnit(submission.unit);
+    if (unit == nullptr) {
+      return absl::NotFoundError(absl::StrCat("no such unit: ", submission.unit.value()));
+    }
+    GradientStats counts;
+    counts.image_count = submission.image_count;
+    counts.micro_batch_count = submission.micro_batch_count;
+    GANNET_RETURN_IF_ERROR(CheckUnitCounts(counts, unit->image_count, seat.run.config.micro_batch));
+    GANNET_ASSIGN_OR_RETURN(const SubmitOutcome outcome,
+                            ClassifySubmit(ViewOf(seat.run, *unit, state_.clock.Now()), seat.id,
+                                           submission.attempt, submission.sha256));
+    if (outcome == SubmitOutcome::kAccepted || outcome == SubmitOutcome::kLate) {
+      return std::optional<SubmitOutcome>();
+    }
+    State::CountWasted(seat.id, seat.worker, *unit, submission.attempt, outcome);
+    return std::optional<SubmitOutcome>(outcome);
   }
 
   absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,

@@ -217,6 +217,19 @@ absl::StatusOr<SubmitOutcome> PgExchange::Submit(const SubmitRequest& request) {
   return request.payload.bytes->size() <= kSmallBytes ? SubmitSmall(request) : SubmitLarge(request);
 }
 
+absl::StatusOr<std::optional<SubmitOutcome>> PgExchange::CheckSubmission(
+    const SubmissionCheck& submission) {
+  GANNET_RETURN_IF_ERROR(
+      ValidateRelease(submission.worker, submission.run, submission.unit, submission.attempt));
+  SqlParams check =
+      LeaseParams(submission.worker, submission.run, submission.unit, submission.attempt);
+  check.Int(submission.image_count).Int(submission.micro_batch_count).Bytes(submission.sha256);
+  GANNET_ASSIGN_OR_RETURN(const int64_t outcome,
+                          ReadOutcome(Repeatable(pool_.Execute(kCheckSubmission, check))));
+  if (outcome == kNoOutcome) return std::optional<SubmitOutcome>();
+  return std::optional<SubmitOutcome>(static_cast<SubmitOutcome>(outcome));
+}
+
 absl::StatusOr<SubmitOutcome> PgExchange::SubmitSmall(const SubmitRequest& request) {
   const SqlParams params = SubmitParams(request, 0, *request.payload.bytes);
   GANNET_ASSIGN_OR_RETURN(const int64_t outcome,

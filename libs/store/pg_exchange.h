@@ -32,6 +32,8 @@ class PgExchange final : public Exchange {
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
   absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override;
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override;
+  absl::StatusOr<std::optional<SubmitOutcome>> CheckSubmission(
+      const SubmissionCheck& submission) override;
   absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
                                             const std::vector<UnitProgress>& held) override;
   absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,

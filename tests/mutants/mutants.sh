@@ -38,6 +38,8 @@ list_mutants() {
     '/GANNET_RETURN_IF_ERROR(gradient.CheckFinite());/d'
   mutant two_spares_of_a_unit libs/exchange/memory_backend.cc exchange_memory_contract_test \
     's/^                         open_units\[unit.slot\] == 1;/                         true;/'
+  mutant made_up_progress_counts libs/exchange/memory_backend.cc exchange_memory_contract_test \
+    's/^    const int done = std::min(progress.micro_batches_done,/    const int done = std::max(progress.micro_batches_done,/'
   mutant lost_answer_is_a_failure services/coordinator/leader_term.cc coordinator_coordinator_test \
     's/    const bool in_doubt = .*/    const bool in_doubt = false;/'
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/sha256.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/domain/round_plan.h"
 #include "libs/exchange/validation.h"
 
 namespace gannet {
@@ -1427,6 +1429,46 @@ TEST_P(ExchangeContractTest, WhatCannotChangeIsRefused) {
   EXPECT_THAT(Must(store().ListChanges(run_)), IsEmpty());
 }
 
+TEST_P(ExchangeContractTest, WhatWouldBecomeOfASubmissionIsToldBeforeItsBytes) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const auto check = [&](int worker, const WorkUnit& of, int surplus_images = 0) {
+    const SubmitRequest request = TestSubmit(config_, TestWorker(worker), of);
+    return exchange().CheckSubmission({.worker = request.worker,
+                                       .run = run_,
+                                       .unit = request.unit,
+                                       .attempt = request.attempt,
+                                       .image_count = request.stats.image_count + surplus_images,
+                                       .micro_batch_count = request.stats.micro_batch_count,
+                                       .sha256 = request.payload.sha256});
+  };
+  EXPECT_THAT(check(1, unit), IsOkAndHolds(std::nullopt));
+  EXPECT_EQ(Progress(1).leased, 1) << "asking changes nothing";
+  // A gateway asks by itself, and its client sends the bytes in any case.
+  if (backend().DecodesGradients()) return;
+
+  WorkUnit unknown = unit;
+  unknown.unit = UnitId(unit.unit.value() + 1'000'000);
+  EXPECT_THAT(check(1, unknown), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(check(1, unit, 1), StatusIs(kInvalid));
+  EXPECT_THAT(check(3, unit), StatusIs(absl::StatusCode::kUnauthenticated));
+  EXPECT_THAT(check(2, unit), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  EXPECT_THAT(check(1, unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+
+  // What is said once is counted once, whoever says it.
+  const WorkUnit lost = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, lost.unit, lost.attempt));
+  ClaimUnit(TestWorker(2));
+  const int64_t before = Summary(TestWorker(1)).wasted_image_count;
+  EXPECT_THAT(check(1, lost), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(Submit(TestWorker(1), lost), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count,
+            before + static_cast<int64_t>(lost.image_indices.size()));
+}
+
 TEST_P(ExchangeContractTest, AZombieIsSuperseded) {
   StartRun(1);
   Join(TestWorker(1));
@@ -1759,7 +1801,44 @@ TEST_P(ExchangeContractTest, OnlyMoreMicroBatchesThanBeforeAreProgress) {
   backend().AdvanceTime(absl::Milliseconds(2));
 
   EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 2)).dropped, ElementsAre(unit.unit));
-  EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 3)).dropped, IsEmpty());
+}
+
+TEST_P(ExchangeContractTest, MoreMicroBatchesThanTheUnitHasAreNoProgress) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const auto all =
+      static_cast<int>(MicroBatchSizes(config_.images_per_unit, config_.micro_batch).size());
+  const absl::Duration step = StallLimit(config_.lease) - absl::Milliseconds(1);
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, all + 5)).dropped, IsEmpty());
+  backend().AdvanceTime(step);
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, all + 6)).dropped, IsEmpty());
+
+  backend().AdvanceTime(absl::Milliseconds(2));
+
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, std::numeric_limits<int>::max())).dropped,
+              ElementsAre(unit.unit));
+  backend().AdvanceTime(config_.lease);
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+}
+
+TEST_P(ExchangeContractTest, MadeUpProgressDoesNotHoldTheFirstRound) {
+  config_.policy.spare_after = 3;
+  StartRun(1);
+  for (int worker = 1; worker <= 2; ++worker) Join(TestWorker(worker));
+  const WorkUnit held = ClaimUnit(TestWorker(1));
+  ASSERT_EQ(Status().usual_unit_time, absl::ZeroDuration()) << "the first round";
+  backend().AdvanceTime(StallLimit(config_.lease) - absl::Milliseconds(1));
+  ASSERT_THAT(Must(Heartbeat(TestWorker(1), held, 1)).dropped, IsEmpty());
+  backend().AdvanceTime(absl::Milliseconds(1));
+  ExpectNothingToClaim(TestWorker(2));
+  backend().AdvanceTime(absl::Milliseconds(1));
+
+  const WorkUnit spare = ClaimUnit(TestWorker(2));
+
+  EXPECT_EQ(spare.slot, held.slot);
+  EXPECT_THAT(Submit(TestWorker(2), spare), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Must(Heartbeat(TestWorker(1), held, 2)).dropped, ElementsAre(held.unit));
 }
 
 TEST_P(ExchangeContractTest, ANewClaimStartsItsProgressAnew) {

@@ -86,7 +86,7 @@ LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_usual_us <= 0 THEN p_configured
             ELSE least(p_configured, greatest(interval '15 seconds', 4 * p_usual_us * interval '1 microsecond')) END;
 
--- SpareAfter of libs/domain/unit_state.h; null: never.
+-- SpareAfter of libs/domain/unit_state.h once the usual time is known; null: never.
 CREATE OR REPLACE FUNCTION gannet.spare_limit(p_spare_after double precision, p_usual_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
@@ -214,8 +214,11 @@ BEGIN
   IF (p_request ~ '^[0-9a-f]{32}$') IS NOT TRUE THEN
     RAISE EXCEPTION 'request_id must be 32 hexadecimal digits' USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.state, gannet.unit_lease(r.lease, r.usual_unit_us), gannet.spare_limit(r.spare_after, r.usual_unit_us), r.micro_batch,
-         r.seed
+  -- While the usual time is not known, in the first round, the limit is that of a stalled unit (SpareAfter): progress is what a worker says.
+  SELECT r.state, gannet.unit_lease(r.lease, r.usual_unit_us),
+         coalesce(gannet.spare_limit(r.spare_after, r.usual_unit_us),
+                  CASE WHEN r.spare_after > 0 AND r.usual_unit_us <= 0 THEN 3 * r.lease END),
+         r.micro_batch, r.seed
     INTO v_state, v_lease, v_spare_limit, v_micro_batch, v_seed
     FROM gannet.run r WHERE r.run_id = p_run;
   run_state := v_state::text;
@@ -545,6 +548,7 @@ DECLARE
   v_now timestamptz := gannet.clock_now();
   v_lease interval;
   v_configured_lease interval;
+  v_micro_batch integer;
   v_free integer;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
@@ -553,12 +557,16 @@ BEGIN
       AND cardinality(p_micro_batches_done) = cardinality(p_units)) IS NOT TRUE THEN
     RAISE EXCEPTION 'progress must be three lists of the same length, at most 64' USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.state::text, r.lease, gannet.unit_lease(r.lease, r.usual_unit_us) INTO run_state, v_configured_lease, v_lease
+  SELECT r.state::text, r.lease, gannet.unit_lease(r.lease, r.usual_unit_us), r.micro_batch
+    INTO run_state, v_configured_lease, v_lease, v_micro_batch
     FROM gannet.run r WHERE r.run_id = p_run;
   SELECT 2 /* kMaxLeasesPerWorker */ - count(*) INTO v_free FROM gannet.work_unit u
    WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
   WITH held AS (
-    SELECT h.unit_id, h.attempt, h.done FROM unnest(p_units, p_attempts, p_micro_batches_done) AS h(unit_id, attempt, done)
+    -- More than all of them cannot be done: whoever says so makes no progress.
+    SELECT h.unit_id, h.attempt, least(h.done, greatest(1, u.image_count / v_micro_batch)) AS done
+      FROM unnest(p_units, p_attempts, p_micro_batches_done) AS h(unit_id, attempt, done)
+      LEFT JOIN gannet.work_unit u ON u.unit_id = h.unit_id AND u.run_id = p_run
   ), renewable AS MATERIALIZED (
     -- Also one whose lease has run out, and that nobody has claimed since.
     SELECT u.unit_id, u.state, h.done FROM gannet.work_unit u JOIN held h ON h.unit_id = u.unit_id

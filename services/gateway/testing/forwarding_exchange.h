@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ class ForwardingExchange : public Exchange {
   }
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
     return inner_.Submit(request);
+  }
+  absl::StatusOr<std::optional<SubmitOutcome>> CheckSubmission(
+      const SubmissionCheck& submission) override {
+    return inner_.CheckSubmission(submission);
   }
   absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
                                             const std::vector<UnitProgress>& held) override {
