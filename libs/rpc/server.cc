@@ -90,6 +90,10 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
                              Milliseconds(options.min_client_ping_interval));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              options.max_concurrent_streams_per_connection);
+  if (options.max_connection_idle < absl::InfiniteDuration()) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                               Milliseconds(options.max_connection_idle));
+  }
   builder.SetMaxReceiveMessageSize(options.max_receive_message_bytes);
   for (const ServedService& served : services) {
     builder.RegisterService(served.service);

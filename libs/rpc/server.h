@@ -24,6 +24,9 @@ struct RpcServerOptions {
   int max_receive_message_bytes = 4 << 20;
   int max_concurrent_streams_per_connection = 1024;
 
+  // A connection without a call for so long is closed; its client makes a new one when it has one.
+  absl::Duration max_connection_idle = absl::InfiniteDuration();
+
   // A client that goes silent is found dead after interval + timeout.
   absl::Duration keepalive_interval = absl::Seconds(30);
   absl::Duration keepalive_timeout = absl::Seconds(10);

@@ -32,6 +32,15 @@ class ByteBudget {
     // Whether it holds anything.
     explicit operator bool() const { return budget_ != nullptr; }
 
+    // Holds so many bytes in all from now on; or, when there is no room for more, what it held
+    // before, and false. Only for one that holds.
+    bool GrowTo(int64_t bytes) {
+      if (bytes <= bytes_) return true;
+      if (!budget_->TryTake(bytes - bytes_)) return false;
+      bytes_ = bytes;
+      return true;
+    }
+
    private:
     friend class ByteBudget;
     Hold(ByteBudget& budget, int64_t bytes) : budget_(&budget), bytes_(bytes) {}
@@ -44,15 +53,23 @@ class ByteBudget {
   ByteBudget(int64_t limit_bytes, Gauge& held) : limit_bytes_(limit_bytes), held_gauge_(held) {}
 
   // Holds `bytes`, or nothing when they exceed what is left. Never waits.
-  Hold TryHold(int64_t bytes) {
+  Hold TryHold(int64_t bytes) { return TryTake(bytes) ? Hold(*this, bytes) : Hold(); }
+
+  // Whether so many bytes are left now. Reserves nothing.
+  bool HasRoomFor(int64_t bytes) {
     MutexLock lock(mu_);
-    if (bytes > limit_bytes_ - held_bytes_) return Hold();
-    held_bytes_ += bytes;
-    held_gauge_.Set(static_cast<double>(held_bytes_));
-    return Hold(*this, bytes);
+    return bytes <= limit_bytes_ - held_bytes_;
   }
 
  private:
+  bool TryTake(int64_t bytes) {
+    MutexLock lock(mu_);
+    if (bytes > limit_bytes_ - held_bytes_) return false;
+    held_bytes_ += bytes;
+    held_gauge_.Set(static_cast<double>(held_bytes_));
+    return true;
+  }
+
   void Return(int64_t bytes) {
     MutexLock lock(mu_);
     held_bytes_ -= bytes;

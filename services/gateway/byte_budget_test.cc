@@ -35,6 +35,23 @@ TEST(ByteBudgetTest, WhatIsGivenBackCanBeHeldAgain) {
   EXPECT_TRUE(budget.TryHold(100));
 }
 
+TEST(ByteBudgetTest, AHoldGrowsWhileThereIsRoomAndKeepsWhatItHasWhenThereIsNone) {
+  ReadableGauge held;
+  ByteBudget budget(100, held);
+  ByteBudget::Hold hold = budget.TryHold(0);
+  ASSERT_TRUE(hold);
+  EXPECT_TRUE(hold.GrowTo(40));
+  EXPECT_TRUE(hold.GrowTo(30)) << "it has more";
+  const ByteBudget::Hold other = budget.TryHold(50);
+  EXPECT_TRUE(budget.HasRoomFor(10));
+  EXPECT_FALSE(budget.HasRoomFor(11));
+
+  EXPECT_FALSE(hold.GrowTo(51));
+  EXPECT_EQ(held.value(), 90);
+  hold = ByteBudget::Hold();
+  EXPECT_EQ(held.value(), 50);
+}
+
 TEST(ByteBudgetTest, AnAbsurdNumberOfBytesIsRefused) {
   ReadableGauge held;
   ByteBudget budget(100, held);

@@ -8,12 +8,13 @@
 namespace gannet {
 
 ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, Clock& clock,
-                       Gauge& parked, const ClaimQueueOptions& options)
+                       Gauge& parked, Refusals& refusals, const ClaimQueueOptions& options)
     : exchange_(exchange),
       signal_(signal),
       pool_(pool),
       clock_(clock),
       parked_gauge_(parked),
+      refusals_(refusals),
       options_(options) {
   MutexLock lock(join_mu_);
   // Read here: a signal that comes before the thread runs must not be missed.
@@ -36,8 +37,10 @@ ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done) {
     entry.done = std::move(done);
     if (deadlines_.size() >= static_cast<size_t>(options_.max_parked)) {
       Take(ticket,
-           absl::ResourceExhaustedError(absl::StrCat(
-               "too many claims wait at this gateway, repeat later: limit ", options_.max_parked)),
+           refusals_.Refuse(RefusalReason::kClaims,
+                            absl::ResourceExhaustedError(absl::StrCat(
+                                "too many claims wait at this gateway, repeat later: limit ",
+                                options_.max_parked))),
            answers);
     } else if (const absl::Status queued = StartLook(ticket, 0); !queued.ok()) {
       Take(ticket, queued, answers);
@@ -200,7 +203,7 @@ void ClaimQueue::FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimRes
     const bool wait_on = found_nothing && !HasEnded(result->state) && !entry.last_look &&
                          !entry.cancelled && !draining_ && entry.deadline > clock_.Steady();
     if (wait_on) {
-      Park(ticket, entry);
+      Park(ticket, entry, answers);
     } else if (found_nothing && entry.cancelled) {
       Take(ticket, absl::CancelledError("the caller is gone"), answers);
     } else {
@@ -220,16 +223,33 @@ void ClaimQueue::FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimRes
   Give(std::move(answers));
 }
 
-void ClaimQueue::Park(Ticket ticket, Entry& entry) {
-  runs_.at(entry.request.run).parked.insert(ticket);
+void ClaimQueue::Park(Ticket ticket, Entry& entry, Answers& answers) {
+  Run& run = runs_.at(entry.request.run);
+  std::set<Ticket>& of_worker = run.parked_of[entry.request.worker.id];
+  run.parked.insert(ticket);
+  of_worker.insert(ticket);
   deadlines_.insert({entry.deadline, ticket});
+  if (of_worker.size() > static_cast<size_t>(options_.max_parked_per_worker)) {
+    const Ticket oldest = *of_worker.begin();
+    Unpark(oldest, entries_.at(oldest));
+    Take(oldest,
+         refusals_.Refuse(RefusalReason::kClaimsOfWorker,
+                          absl::ResourceExhaustedError(absl::StrCat(
+                              "newer claims of this worker wait instead of this one: at most ",
+                              options_.max_parked_per_worker))),
+         answers);
+  }
   parked_gauge_.Set(static_cast<double>(deadlines_.size()));
   // The timer may be asleep for longer than this one waits.
   cv_.NotifyAll();
 }
 
 void ClaimQueue::Unpark(Ticket ticket, const Entry& entry) {
-  runs_.at(entry.request.run).parked.erase(ticket);
+  Run& run = runs_.at(entry.request.run);
+  run.parked.erase(ticket);
+  const auto of_worker = run.parked_of.find(entry.request.worker.id);
+  of_worker->second.erase(ticket);
+  if (of_worker->second.empty()) run.parked_of.erase(of_worker);
   deadlines_.erase({entry.deadline, ticket});
   parked_gauge_.Set(static_cast<double>(deadlines_.size()));
 }

@@ -14,15 +14,20 @@
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 #include "libs/base/typed_id.h"
+#include "libs/domain/unit_state.h"
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/work_signal.h"
 #include "libs/telemetry/metrics.h"
+#include "services/gateway/refusals.h"
 #include "services/gateway/task_pool.h"
 
 namespace gannet {
 
 struct ClaimQueueOptions {
   int max_parked = 10'000;
+  // Of one worker: as many as it may hold units. When one more waits, the oldest is answered
+  // RESOURCE_EXHAUSTED: it may be that of a connection that broke without anybody noticing.
+  int max_parked_per_worker = kMaxLeasesPerWorker;
   // Looks of one run at the same time: the others wait their turn.
   int max_looks_at_once = 2;
   // Parked claims look again so often even when no signal came (signals are hints).
@@ -49,13 +54,13 @@ class ClaimQueue {
   using Ticket = int64_t;
 
   ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, Clock& clock, Gauge& parked,
-             const ClaimQueueOptions& options);
+             Refusals& refusals, const ClaimQueueOptions& options);
   ~ClaimQueue();
   ClaimQueue(const ClaimQueue&) = delete;
   ClaimQueue& operator=(const ClaimQueue&) = delete;
 
   // Calls `done` once, with what Exchange::Claim answers, or RESOURCE_EXHAUSTED when too many are
-  // parked or the pool is full.
+  // parked, altogether or of this worker, or the pool is full.
   Ticket Enter(ClaimRequest request, Done done);
 
   // The caller is gone: a parked claim is answered CANCELLED at once, so that it takes no unit. A
@@ -80,8 +85,11 @@ class ClaimQueue {
   // What is parked of a run, and the wave.
   struct Run {
     std::set<Ticket> parked;  // in order of arrival
-    int looking = 0;          // of the wave
-    int64_t wave = 1;         // counts signals and intervals
+    // The same by worker. A claim is parked only once the database has vouched for its worker, so
+    // that nobody fills, or empties, the places of another.
+    std::map<WorkerId, std::set<Ticket>> parked_of;
+    int looking = 0;   // of the wave
+    int64_t wave = 1;  // counts signals and intervals
     bool open = true;  // whether the wave goes on; at first, for a signal may have come before the
                        // run was known
     RunState last_state = RunState::kRunning;
@@ -103,7 +111,7 @@ class ClaimQueue {
   absl::Status StartLook(Ticket ticket, int64_t wave) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Look(Ticket ticket, int64_t wave);
   void FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimResult> result);
-  void Park(Ticket ticket, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Park(Ticket ticket, Entry& entry, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Unpark(Ticket ticket, const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Take(Ticket ticket, absl::StatusOr<ClaimResult> result, Answers& answers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -114,6 +122,7 @@ class ClaimQueue {
   TaskPool& pool_;
   Clock& clock_;
   Gauge& parked_gauge_;
+  Refusals& refusals_;
   const ClaimQueueOptions options_;
 
   Mutex mu_;

@@ -45,7 +45,8 @@ class ClaimQueueTest : public ::testing::Test {
   }
 
   void MakeQueue(ClaimQueueOptions options = {.look_interval = absl::Hours(1)}) {
-    queue_ = std::make_unique<ClaimQueue>(exchange_, signal_, pool_, clock_, parked_, options);
+    queue_ = std::make_unique<ClaimQueue>(exchange_, signal_, pool_, clock_, parked_, refusals_,
+                                          options);
   }
 
   WorkerIdentity Join(int number, int64_t incarnation = 1) {
@@ -102,6 +103,8 @@ class ClaimQueueTest : public ::testing::Test {
   ReadableGauge queued_;
   ReadableGauge parked_;
   TaskPool pool_{4, 1'000, queued_};
+  Metrics metrics_;
+  Refusals refusals_{metrics_, clock_};
   std::unique_ptr<ClaimQueue> queue_;
   int last_request_ = 0;
 };
@@ -121,6 +124,47 @@ TEST_F(ClaimQueueTest, WithoutAWaitNothingIsParked) {
   ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(1), absl::ZeroDuration()).answer.get());
 
   EXPECT_FALSE(result.unit.has_value());
+}
+
+TEST_F(ClaimQueueTest, AWorkerParksTwoClaimsAndTheNewestOnesStay) {
+  MakeQueue();
+  TakeAllUnits();
+  const WorkerIdentity worker = Join(1);
+  Pending lost = Claim(worker);
+  ASSERT_TRUE(AwaitParked(1));
+  Pending second = Claim(worker);
+  ASSERT_TRUE(AwaitParked(2));
+  Pending other = Claim(Join(2));
+  ASSERT_TRUE(AwaitParked(3));
+
+  Pending third = Claim(worker);
+
+  EXPECT_THAT(lost.answer.get(), StatusIs(absl::StatusCode::kResourceExhausted));
+  ASSERT_TRUE(AwaitParked(3));
+  EXPECT_THAT(refusals_.Current(), ::testing::ElementsAre(RefusalReason::kClaimsOfWorker));
+  Publish();
+  for (Pending* pending : {&second, &other, &third}) {
+    ASSERT_OK_AND_ASSIGN(const ClaimResult result, pending->answer.get());
+    EXPECT_TRUE(result.unit.has_value());
+  }
+}
+
+TEST_F(ClaimQueueTest, AStrangerWhoUsesTheNameOfAWorkerTakesNoneOfItsPlaces) {
+  MakeQueue();
+  TakeAllUnits();
+  const WorkerIdentity worker = Join(1);
+  std::vector<Pending> own;
+  own.push_back(Claim(worker));
+  own.push_back(Claim(worker));
+  ASSERT_TRUE(AwaitParked(2));
+  WorkerIdentity stranger = worker;
+  stranger.secret = TestWorker(2).secret;
+
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(Claim(stranger).answer.get(), StatusIs(absl::StatusCode::kUnauthenticated));
+  }
+
+  EXPECT_EQ(parked_.value(), 2);
 }
 
 TEST_F(ClaimQueueTest, TheSignalWakesParkedClaimsInOrderOfArrival) {

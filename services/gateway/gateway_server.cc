@@ -33,6 +33,7 @@ GatewayServer::GatewayServer(const GatewayServerOptions& options, Clock& clock, 
       clock_(clock),
       log_(log),
       gateway_metrics_(metrics_),
+      refusals_(metrics_, clock),
       grpc_service_(gateway_metrics_, options.class_code) {}
 
 GatewayServer::~GatewayServer() { Stop(); }
@@ -55,7 +56,7 @@ absl::Status GatewayServer::AwaitBackend(const Connect& connect) {
 void GatewayServer::Attach(GatewayBackend backend) {
   backend_ = std::move(backend);
   service_ = std::make_unique<GatewayService>(*backend_.exchange, *backend_.signal, clock_,
-                                              gateway_metrics_, log_, options_.service);
+                                              gateway_metrics_, refusals_, log_, options_.service);
   grpc_service_.Attach(*service_);
   watch_ = std::make_unique<DatabaseWatch>(
       backend_.probe,

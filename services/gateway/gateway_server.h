@@ -19,11 +19,15 @@
 #include "services/gateway/gateway_metrics.h"
 #include "services/gateway/gateway_service.h"
 #include "services/gateway/grpc_gateway_service.h"
+#include "services/gateway/refusals.h"
 
 namespace gannet {
 
 struct GatewayServerOptions {
-  RpcServerOptions rpc = {};
+  // A worker needs two connections and a handful of calls. gRPC 1.51 counts no connections: those
+  // without a call are closed after a while, the rest is the firewall's (docs/operations.md).
+  RpcServerOptions rpc = {.max_concurrent_streams_per_connection = 100,
+                          .max_connection_idle = absl::Minutes(10)};
   std::string class_code;     // that workers must show at Join; empty: none is asked for
   std::string health_listen;  // of a server with nothing but health, without TLS; empty: none
   std::string metrics_listen = "127.0.0.1:0";
@@ -94,6 +98,7 @@ class GatewayServer {
   StopSignal stop_;
   Metrics metrics_;
   GatewayMetrics gateway_metrics_;
+  Refusals refusals_;
   GatewayBackend backend_;
   std::unique_ptr<GatewayService> service_;
   GrpcGatewayService grpc_service_;

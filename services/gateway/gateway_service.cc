@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/base/status_macros.h"
 #include "libs/exchange/validation.h"
 #include "libs/tensor/codec.h"
+#include "services/gateway/gradient_size.h"
 
 namespace gannet {
 namespace {
@@ -22,46 +25,59 @@ const UnitId kNoUnit(std::numeric_limits<int64_t>::max());
 
 // --- Upload --------------------------------------------------------------------------------------
 
-Upload::Upload(SubmitAnnouncement announced, ByteBudget::Hold hold,
-               std::shared_ptr<const BundleSpec> spec, Clock& clock)
+Upload::Upload(SubmitAnnouncement announced, ByteBudget::Hold hold, WorkerSlots::Slot slot,
+               std::shared_ptr<const BundleSpec> spec, Refusals& refusals)
     : announced_(std::move(announced)),
       spec_(std::move(spec)),
-      clock_(clock),
+      refusals_(refusals),
       hold_(std::move(hold)),
-      last_chunk_at_(clock.Steady()) {
-  bytes_.reserve(static_cast<size_t>(announced_.payload.total_bytes));
+      slot_(std::move(slot)) {}
+
+absl::Status Upload::CheckNotGivenUp() const {
+  if (!given_up_) return absl::OkStatus();
+  return absl::AbortedError("the same attempt is being sent anew: this upload was given up for it");
 }
 
 absl::Status Upload::Append(absl::string_view chunk) {
   MutexLock lock(mu_);
-  if (expired_) {
-    return absl::DeadlineExceededError("the upload stood still for too long and was given up");
+  GANNET_RETURN_IF_ERROR(CheckNotGivenUp());
+  if (chunk.empty()) {
+    return refusals_.Refuse(RefusalReason::kUploadEmptyChunk,
+                            absl::InvalidArgumentError("a chunk has at least one byte"));
   }
   const auto total_bytes = static_cast<size_t>(announced_.payload.total_bytes);
   if (chunk.size() > total_bytes - bytes_.size()) {
     return absl::DataLossError(
         absl::StrCat("gradient stream goes on after its announced end: ", total_bytes, " bytes"));
   }
+  const size_t needed = bytes_.size() + chunk.size();
+  if (needed > bytes_.capacity()) {
+    // Grows with what has come: at most twice that, and never beyond what was announced, which is
+    // what a gradient of the run has.
+    const size_t capacity = std::max(needed, std::min(2 * bytes_.capacity(), total_bytes));
+    if (!hold_.GrowTo(static_cast<int64_t>(capacity))) {
+      return refusals_.Refuse(
+          RefusalReason::kUploadBytes,
+          absl::ResourceExhaustedError("too many gradients are being received, repeat later"));
+    }
+    bytes_.reserve(capacity);
+  }
   hasher_.Update(chunk);
   bytes_.append(chunk.data(), chunk.size());
-  last_chunk_at_ = clock_.Steady();
   return absl::OkStatus();
 }
 
-bool Upload::ExpireIfIdle(absl::Duration limit) {
+void Upload::GiveUp() {
   MutexLock lock(mu_);
-  if (expired_ || !hold_ || clock_.Steady() - last_chunk_at_ < limit) return false;
-  expired_ = true;
+  given_up_ = true;
   bytes_ = std::string();
   hold_ = ByteBudget::Hold();
-  return true;
+  slot_ = WorkerSlots::Slot();
 }
 
 absl::StatusOr<Payload> Upload::TakePayload() {
   MutexLock lock(mu_);
-  if (expired_) {
-    return absl::DeadlineExceededError("the upload stood still for too long and was given up");
-  }
+  GANNET_RETURN_IF_ERROR(CheckNotGivenUp());
   const PayloadAnnouncement& payload = announced_.payload;
   if (bytes_.size() != static_cast<size_t>(payload.total_bytes)) {
     return absl::DataLossError(absl::StrCat("gradient stream is truncated: expected ",
@@ -71,30 +87,34 @@ absl::StatusOr<Payload> Upload::TakePayload() {
   if (sha256 != payload.sha256) {
     return absl::DataLossError("the gradient's bytes do not match their checksum: send it again");
   }
-  // Being checked and stored is not standing still.
-  last_chunk_at_ = absl::InfiniteDuration();
   return Payload::FromHashed(payload.codec, std::move(bytes_), std::move(sha256));
 }
 
 // --- GatewayService ------------------------------------------------------------------------------
 
 GatewayService::GatewayService(Exchange& exchange, WorkSignal& signal, Clock& clock,
-                               GatewayMetrics& metrics, Logger& log,
+                               GatewayMetrics& metrics, Refusals& refusals, Logger& log,
                                const GatewayServiceOptions& options)
     : exchange_(exchange),
       clock_(clock),
       metrics_(metrics),
       log_(log),
       options_(options),
+      refusals_(refusals),
       identities_(clock, options.identity_lifetime, options.max_identities),
+      joins_(clock, refusals, options.joins),
       upload_budget_(options.max_inflight_bytes, metrics.upload_bytes_in_progress),
+      upload_slots_(kMaxUploadsPerWorker, options.max_uploads),
+      fetch_slots_(kMaxFetchesPerWorker, options.max_fetches),
+      upload_watch_(clock, options.uploads),
+      fetch_watch_(clock, options.fetches),
       control_pool_(options.control_threads, options.control_queue_limit,
                     metrics.control_tasks_queued),
       bulk_pool_(options.bulk_threads, options.bulk_queue_limit, metrics.bulk_tasks_queued),
       weights_(bulk_pool_, options.weights_cache_bytes, metrics),
-      claims_(exchange, signal, control_pool_, clock, metrics.parked_claims, options.claims),
-      upload_watch_(std::max(options.upload_stall_limit / 10, absl::Milliseconds(10)),
-                    [this] { ExpireIdleUploads(); }) {}
+      claims_(exchange, signal, control_pool_, clock, metrics.parked_claims, refusals,
+              options.claims),
+      stream_runner_(options.watch_interval, [this] { CutSlowStreams(); }) {}
 
 GatewayService::~GatewayService() { Stop(); }
 
@@ -112,17 +132,45 @@ void GatewayService::OnControlPool(Wanted wanted, DoneFunction done, Call call) 
   if (!queued.ok()) done(queued);
 }
 
-void GatewayService::Join(JoinRequest request, Wanted wanted, Done<JoinResult> done) {
+void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted wanted,
+                          Done<JoinResult> done) {
+  // Only a join with data registers anybody.
+  const bool is_new = request.data.has_value() && !joins_.Knows(request.worker);
+  const std::string address = is_new ? JoinAddressOf(peer) : "";
+  if (is_new) {
+    // Before it takes up a thread.
+    if (absl::Status admitted = joins_.Admit(address); !admitted.ok()) {
+      done(std::move(admitted));
+      return;
+    }
+    done = [this, address, done = std::move(done)](absl::StatusOr<JoinResult> result) {
+      if (!result.ok()) joins_.Refund(address);
+      done(std::move(result));
+    };
+  }
   OnControlPool<absl::StatusOr<JoinResult>>(
-      std::move(wanted), std::move(done), [this, request = std::move(request)] {
-        absl::StatusOr<JoinResult> result = exchange_.Join(request);
+      std::move(wanted), std::move(done), [this, is_new, request = std::move(request)] {
+        absl::StatusOr<JoinResult> result = is_new ? JoinAsNew(request) : exchange_.Join(request);
         if (result.ok()) {
           runs_.Learn(*result);
-          // Only a join with data registers the identity.
           if (request.data.has_value()) identities_.Remember(request.worker, result->run);
         }
         return result;
       });
+}
+
+absl::StatusOr<JoinResult> GatewayService::JoinAsNew(const JoinRequest& request) {
+  JoinRequest describe = request;
+  describe.data.reset();
+  GANNET_ASSIGN_OR_RETURN(const JoinResult run, exchange_.Join(describe));
+  GANNET_RETURN_IF_ERROR(joins_.Enter(run.run, request.worker.id));
+  absl::StatusOr<JoinResult> result = exchange_.Join(request);
+  if (result.ok()) {
+    joins_.Remember(request.worker);
+  } else {
+    joins_.Leave(run.run, request.worker.id);
+  }
+  return result;
 }
 
 ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, Done<ClaimResult> done) {
@@ -132,11 +180,36 @@ ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, Done<ClaimResult>
 void GatewayService::CancelClaim(ClaimQueue::Ticket ticket) { claims_.Cancel(ticket); }
 
 void GatewayService::FetchWeights(const FetchWeightsRequest& request, Wanted wanted,
-                                  const Done<Payload>& done) {
+                                  const Done<WeightsTransfer>& done) {
   auto get = [this, request, done] {
+    auto slot = std::make_shared<WorkerSlots::Slot>();
+    switch (fetch_slots_.TryTake({request.run, request.worker.id}, *slot)) {
+      case WorkerSlots::Answer::kTaken:
+        break;
+      case WorkerSlots::Answer::kWorkerHasAll:
+        done(refusals_.Refuse(RefusalReason::kFetchesOfWorker,
+                              absl::ResourceExhaustedError(absl::StrCat(
+                                  "this worker is being sent weights as often as it may: at most ",
+                                  kMaxFetchesPerWorker))));
+        return;
+      case WorkerSlots::Answer::kFull:
+        fetch_watch_.CutSlowest();
+        done(refusals_.Refuse(RefusalReason::kFetches,
+                              absl::ResourceExhaustedError(absl::StrCat(
+                                  "weights are being sent to too many, repeat later: at most ",
+                                  options_.max_fetches))));
+        return;
+    }
     weights_.Get(
         {request.run, request.version, request.sha256},
-        [this, request] { return exchange_.FetchWeights(request); }, done);
+        [this, request] { return exchange_.FetchWeights(request); },
+        [slot, done](absl::StatusOr<Payload> payload) {
+          if (!payload.ok()) {
+            done(payload.status());
+          } else {
+            done(WeightsTransfer{*std::move(payload), slot});
+          }
+        });
   };
   if (identities_.Knows(request.worker, request.run)) {
     metrics_.identity_checks_remembered.Increment();
@@ -156,8 +229,8 @@ void GatewayService::FetchWeights(const FetchWeightsRequest& request, Wanted wan
 }
 
 void GatewayService::OpenUpload(SubmitAnnouncement announced, Wanted wanted,
-                                Done<std::shared_ptr<Upload>> done) {
-  done = [this, done = std::move(done)](absl::StatusOr<std::shared_ptr<Upload>> upload) {
+                                Done<OpenedUpload> done) {
+  done = [this, done = std::move(done)](absl::StatusOr<OpenedUpload> upload) {
     if (!upload.ok()) metrics_.SubmitErrorCounter(upload.status()).Increment();
     done(std::move(upload));
   };
@@ -167,27 +240,76 @@ void GatewayService::OpenUpload(SubmitAnnouncement announced, Wanted wanted,
                                             announced.payload.total_bytes)));
     return;
   }
-  OnControlPool<absl::StatusOr<std::shared_ptr<Upload>>>(
-      std::move(wanted), std::move(done), [this, announced = std::move(announced)]() mutable {
-        return MakeUpload(std::move(announced));
-      });
+  OnControlPool<absl::StatusOr<OpenedUpload>>(std::move(wanted), std::move(done),
+                                              [this, announced = std::move(announced)]() mutable {
+                                                return MakeUpload(std::move(announced));
+                                              });
 }
 
-absl::StatusOr<std::shared_ptr<Upload>> GatewayService::MakeUpload(SubmitAnnouncement announced) {
+absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
+    SubmitAnnouncement announced) {
   GANNET_RETURN_IF_ERROR(CheckIdentity(announced.worker, announced.run));
   std::shared_ptr<const BundleSpec> spec = LearnGradientSpec(announced.worker, announced.run);
-  ByteBudget::Hold hold = upload_budget_.TryHold(announced.payload.total_bytes);
-  if (!hold) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("too many gradients are being received, repeat later: this gateway takes ",
-                     options_.max_inflight_bytes, " bytes at the same time, this one has ",
-                     announced.payload.total_bytes));
+  if (spec != nullptr) {
+    const absl::Status size =
+        CheckGradientSize(*spec, announced.payload.codec, announced.payload.total_bytes);
+    if (!size.ok()) return refusals_.Refuse(RefusalReason::kUploadSize, size);
   }
-  auto upload = std::shared_ptr<Upload>(
-      new Upload(std::move(announced), std::move(hold), std::move(spec), clock_));
+  GANNET_ASSIGN_OR_RETURN(
+      const std::optional<SubmitOutcome> outcome,
+      exchange_.CheckSubmission({.worker = announced.worker,
+                                 .run = announced.run,
+                                 .unit = announced.unit,
+                                 .attempt = announced.attempt,
+                                 .image_count = announced.stats.image_count,
+                                 .micro_batch_count = announced.stats.micro_batch_count,
+                                 .sha256 = announced.payload.sha256}));
+  if (outcome.has_value()) {
+    metrics_.SubmitOutcomeCounter(*outcome).Increment();
+    return *outcome;
+  }
+
+  // From here on the worker is known to hold the unit.
+  const UploadKey key(announced.run, announced.worker.id, announced.unit, announced.attempt);
+  std::shared_ptr<Upload> older;
+  {
+    MutexLock lock(uploads_mu_);
+    if (const auto found = uploads_.find(key); found != uploads_.end())
+      older = found->second.lock();
+  }
+  if (older != nullptr) older->GiveUp();
+  WorkerSlots::Slot slot;
+  switch (upload_slots_.TryTake({announced.run, announced.worker.id}, slot)) {
+    case WorkerSlots::Answer::kTaken:
+      break;
+    case WorkerSlots::Answer::kWorkerHasAll:
+      return refusals_.Refuse(RefusalReason::kUploadsOfWorker,
+                              absl::ResourceExhaustedError(absl::StrCat(
+                                  "this worker is sending as many gradients as it may: at most ",
+                                  kMaxUploadsPerWorker)));
+    case WorkerSlots::Answer::kFull:
+      upload_watch_.CutSlowest();
+      return refusals_.Refuse(RefusalReason::kUploads,
+                              absl::ResourceExhaustedError(absl::StrCat(
+                                  "too many gradients are being received, repeat later: at most ",
+                                  options_.max_uploads)));
+  }
+  // A look ahead, so that few are refused in their middle: only what has come is counted.
+  ByteBudget::Hold hold = upload_budget_.TryHold(0);
+  if (!hold || !upload_budget_.HasRoomFor(announced.payload.total_bytes)) {
+    upload_watch_.CutSlowest();
+    return refusals_.Refuse(
+        RefusalReason::kUploadBytes,
+        absl::ResourceExhaustedError(
+            absl::StrCat("too many gradients are being received, repeat later: this gateway takes ",
+                         options_.max_inflight_bytes, " bytes at the same time, this one has ",
+                         announced.payload.total_bytes)));
+  }
+  auto upload = std::shared_ptr<Upload>(new Upload(std::move(announced), std::move(hold),
+                                                   std::move(slot), std::move(spec), refusals_));
   MutexLock lock(uploads_mu_);
-  std::erase_if(uploads_, [](const std::weak_ptr<Upload>& other) { return other.expired(); });
-  uploads_.push_back(upload);
+  std::erase_if(uploads_, [](const auto& other) { return other.second.expired(); });
+  uploads_[key] = upload;
   return upload;
 }
 
@@ -288,22 +410,27 @@ std::shared_ptr<const BundleSpec> GatewayService::LearnGradientSpec(const Worker
   return spec;
 }
 
-void GatewayService::ExpireIdleUploads() {
-  std::vector<std::shared_ptr<Upload>> uploads;
-  {
-    MutexLock lock(uploads_mu_);
-    for (const std::weak_ptr<Upload>& weak : uploads_) {
-      if (auto upload = weak.lock()) uploads.push_back(std::move(upload));
-    }
-  }
-  for (const std::shared_ptr<Upload>& upload : uploads) {
-    if (!upload->ExpireIfIdle(options_.upload_stall_limit)) continue;
+void GatewayService::CutSlowStreams() {
+  for (int cut = upload_watch_.CutSlow(); cut > 0; --cut) {
     metrics_.uploads_stalled.Increment();
-    log_.Warning("an upload stood still for too long and was given up",
-                 {{"run", upload->announced_.run.value()},
-                  {"unit", upload->announced_.unit.value()},
-                  {"worker", upload->announced_.worker.id.value()}});
+    refusals_.Count(RefusalReason::kUploadSlow);
   }
+  for (int cut = fetch_watch_.CutSlow(); cut > 0; --cut) {
+    refusals_.Count(RefusalReason::kFetchSlow);
+  }
+  refusals_.Update();
+  const std::vector<RefusalReason> current = refusals_.Current();
+  if (current == refusing_) return;
+  if (current.empty()) {
+    log_.Info("nothing is refused any more");
+  } else {
+    log_.Warning(
+        "refusing what is too much, the others go on",
+        {{"reasons", absl::StrJoin(current, ",", [](std::string* out, RefusalReason reason) {
+            absl::StrAppend(out, RefusalLabel(reason));
+          })}});
+  }
+  refusing_ = current;
 }
 
 void GatewayService::ForgetEverything() {
@@ -315,7 +442,7 @@ void GatewayService::ForgetEverything() {
 void GatewayService::DrainClaims() { claims_.Drain(); }
 
 void GatewayService::Stop() {
-  upload_watch_.Stop();
+  stream_runner_.Stop();
   claims_.Stop();
   control_pool_.Stop();
   bulk_pool_.Stop();

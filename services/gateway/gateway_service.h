@@ -2,8 +2,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,12 +26,22 @@
 #include "services/gateway/claim_queue.h"
 #include "services/gateway/gateway_metrics.h"
 #include "services/gateway/identity_memo.h"
+#include "services/gateway/join_gate.h"
+#include "services/gateway/refusals.h"
 #include "services/gateway/run_directory.h"
+#include "services/gateway/stream_watch.h"
 #include "services/gateway/task_pool.h"
 #include "services/gateway/weights_cache.h"
+#include "services/gateway/worker_slots.h"
 
 namespace gannet {
 
+// Of one worker at the same time: as many as it may hold units.
+inline constexpr int kMaxUploadsPerWorker = kMaxLeasesPerWorker;
+inline constexpr int kMaxFetchesPerWorker = 2;
+
+// Nothing is kept for a stranger: whoever has not shown an identity, and for a gradient a lease,
+// takes up no more than an open stream, and that for a minute.
 struct GatewayServiceOptions {
   int control_threads = 4;  // each uses at most one database connection
   int bulk_threads = 4;
@@ -35,11 +49,22 @@ struct GatewayServiceOptions {
   int bulk_queue_limit = 256;
 
   int64_t max_payload_bytes = int64_t{256} << 20;  // of one gradient
-  int64_t max_inflight_bytes = int64_t{1} << 30;   // of all gradients being received
+  // Of all gradients being received: what has come, not what was announced.
+  int64_t max_inflight_bytes = int64_t{1} << 30;
   int64_t weights_cache_bytes = int64_t{256} << 20;
 
-  // An upload without a new chunk for so long gives its bytes back and fails.
-  absl::Duration upload_stall_limit = absl::Minutes(1);
+  // At the same time, of all workers. Each costs a chunk, of 1 MiB and 0.5 MiB at most.
+  int max_uploads = 512;
+  int max_fetches = 256;
+  // A stream below these is cut: a sender from the moment its stream opens, a reader from the first
+  // byte that waits for it. 25 MB at the least rate take 26 minutes.
+  StreamLimits uploads = {};
+  StreamLimits fetches = {};
+  // How often streams are looked at.
+  absl::Duration watch_interval = absl::Seconds(5);
+
+  JoinGateOptions joins = {};
+
   // How long the database's word about an identity is good for; see IdentityMemo.
   absl::Duration identity_lifetime = absl::Seconds(5);
   size_t max_identities = 10'000;
@@ -49,36 +74,46 @@ struct GatewayServiceOptions {
 
 class GatewayService;
 
-// A gradient being received. Obtained from GatewayService::OpenUpload.
+// A gradient being received. Obtained from GatewayService::OpenUpload. Holds its worker's place and
+// the bytes that have come, until it is destroyed or given up.
 //
-// Thread safety: one caller at a time; the service may expire it at any moment.
+// Thread safety: one caller at a time; the service may give it up at any moment.
 class Upload {
  public:
   // Takes the next bytes, in order.
-  // Returns: DATA_LOSS - more than announced; DEADLINE_EXCEEDED - it has stalled too long before.
+  // Returns: INVALID_ARGUMENT - no byte; DATA_LOSS - more than announced; RESOURCE_EXHAUSTED - no
+  // room for them; ABORTED - it was given up before, because the same attempt is sent anew.
   absl::Status Append(absl::string_view chunk);
 
  private:
   friend class GatewayService;
-  Upload(SubmitAnnouncement announced, ByteBudget::Hold hold,
-         std::shared_ptr<const BundleSpec> spec, Clock& clock);
+  Upload(SubmitAnnouncement announced, ByteBudget::Hold hold, WorkerSlots::Slot slot,
+         std::shared_ptr<const BundleSpec> spec, Refusals& refusals);
 
-  // Gives bytes and budget back when no chunk came since `limit` ago. Whether it did.
-  bool ExpireIfIdle(absl::Duration limit);
+  // Gives bytes and place back: the same attempt is sent anew.
+  void GiveUp();
 
   // The whole gradient.
-  // Returns: DATA_LOSS - truncated, or the checksum does not match; DEADLINE_EXCEEDED - expired.
+  // Returns: DATA_LOSS - truncated, or the checksum does not match; ABORTED - given up.
   absl::StatusOr<Payload> TakePayload();
+
+  absl::Status CheckNotGivenUp() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const SubmitAnnouncement announced_;
   const std::shared_ptr<const BundleSpec> spec_;  // null when the run is not known
-  Clock& clock_;
+  Refusals& refusals_;
   Mutex mu_;
   ByteBudget::Hold hold_ ABSL_GUARDED_BY(mu_);
+  WorkerSlots::Slot slot_ ABSL_GUARDED_BY(mu_);
   std::string bytes_ ABSL_GUARDED_BY(mu_);
   Sha256Hasher hasher_ ABSL_GUARDED_BY(mu_);
-  absl::Duration last_chunk_at_ ABSL_GUARDED_BY(mu_);
-  bool expired_ ABSL_GUARDED_BY(mu_) = false;
+  bool given_up_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+// Weights on their way to a worker, and its place among those who are sent some.
+struct WeightsTransfer {
+  Payload payload;
+  std::shared_ptr<WorkerSlots::Slot> slot;
 };
 
 // What the gateway does between workers and an Exchange: it passes calls on from a bounded number
@@ -100,26 +135,41 @@ class GatewayService {
   using Wanted = std::function<bool()>;
 
   GatewayService(Exchange& exchange, WorkSignal& signal, Clock& clock, GatewayMetrics& metrics,
-                 Logger& log, const GatewayServiceOptions& options);
+                 Refusals& refusals, Logger& log, const GatewayServiceOptions& options);
   ~GatewayService();
   GatewayService(const GatewayService&) = delete;
   GatewayService& operator=(const GatewayService&) = delete;
 
-  void Join(JoinRequest request, Wanted wanted, Done<JoinResult> done);
+  // `peer` is the caller as gRPC names it: new workers are limited by it; see JoinGate.
+  void Join(JoinRequest request, const std::string& peer, Wanted wanted, Done<JoinResult> done);
 
   // Parked while there is no unit; see ClaimQueue. The ticket is for CancelClaim.
   ClaimQueue::Ticket Claim(ClaimRequest request, Done<ClaimResult> done);
   void CancelClaim(ClaimQueue::Ticket ticket);
 
   // From memory where possible; the worker's identity is checked by the database all the same (see
-  // IdentityMemo).
-  void FetchWeights(const FetchWeightsRequest& request, Wanted wanted, const Done<Payload>& done);
+  // IdentityMemo). RESOURCE_EXHAUSTED, too, when the worker, or all of them, have as many transfers
+  // as they may.
+  void FetchWeights(const FetchWeightsRequest& request, Wanted wanted,
+                    const Done<WeightsTransfer>& done);
 
-  // Opens a submission, or refuses it before its first byte is sent.
-  // Returns: INVALID_ARGUMENT - the header is malformed; OUT_OF_RANGE - announced bytes beyond the
-  // limit of one gradient; RESOURCE_EXHAUSTED - beyond that of all in progress: repeat later;
-  // NOT_FOUND, UNAUTHENTICATED, FAILED_PRECONDITION - as Exchange says of run and worker.
-  void OpenUpload(SubmitAnnouncement announced, Wanted wanted, Done<std::shared_ptr<Upload>> done);
+  // Opens a submission, or answers it before its first byte is sent: with an outcome, when it would
+  // not be kept anyway. Another upload of the same attempt, which may hang in a connection that is
+  // no more, is given up for it.
+  // Returns: INVALID_ARGUMENT - the header is malformed, or announces more bytes than a gradient of
+  // the run has; OUT_OF_RANGE - more than any gradient may have here; RESOURCE_EXHAUSTED - too many
+  // uploads of this worker or of all, or no room for the bytes: repeat later; then as
+  // Exchange::CheckSubmission.
+  using OpenedUpload = std::variant<std::shared_ptr<Upload>, SubmitOutcome>;
+  void OpenUpload(SubmitAnnouncement announced, Wanted wanted, Done<OpenedUpload> done);
+
+  // Watches a stream of a sender, or a reader, from now on; see StreamWatch.
+  std::unique_ptr<StreamWatch::Stream> WatchUpload(StreamWatch::Cut cut) {
+    return upload_watch_.Watch(std::move(cut));
+  }
+  std::unique_ptr<StreamWatch::Stream> WatchFetch(StreamWatch::Cut cut) {
+    return fetch_watch_.Watch(std::move(cut));
+  }
 
   // Checks what was received, and submits it. Call once.
   // Returns: DATA_LOSS, DEADLINE_EXCEEDED - see Upload; INVALID_ARGUMENT - names, shapes, dtypes or
@@ -151,9 +201,10 @@ class GatewayService {
   absl::Status CheckIdentity(const WorkerIdentity& worker, RunId run);
   // The layout of the run's gradients; null when it cannot be had. Blocks.
   std::shared_ptr<const BundleSpec> LearnGradientSpec(const WorkerIdentity& worker, RunId run);
-  absl::StatusOr<std::shared_ptr<Upload>> MakeUpload(SubmitAnnouncement announced);
+  absl::StatusOr<JoinResult> JoinAsNew(const JoinRequest& request);
+  absl::StatusOr<OpenedUpload> MakeUpload(SubmitAnnouncement announced);
   absl::StatusOr<SubmitOutcome> CheckAndSubmit(Upload& upload);
-  void ExpireIdleUploads();
+  void CutSlowStreams();
 
   Exchange& exchange_;
   Clock& clock_;
@@ -161,16 +212,24 @@ class GatewayService {
   Logger& log_;
   const GatewayServiceOptions options_;
 
+  Refusals& refusals_;
   RunDirectory runs_;
   IdentityMemo identities_;
+  JoinGate joins_;
   ByteBudget upload_budget_;
+  WorkerSlots upload_slots_;
+  WorkerSlots fetch_slots_;
+  StreamWatch upload_watch_;
+  StreamWatch fetch_watch_;
   TaskPool control_pool_;
   TaskPool bulk_pool_;
   WeightsCache weights_;
   ClaimQueue claims_;
+  using UploadKey = std::tuple<RunId, WorkerId, UnitId, Attempt>;
   Mutex uploads_mu_;
-  std::vector<std::weak_ptr<Upload>> uploads_ ABSL_GUARDED_BY(uploads_mu_);
-  PeriodicRunner upload_watch_;
+  std::map<UploadKey, std::weak_ptr<Upload>> uploads_ ABSL_GUARDED_BY(uploads_mu_);
+  std::vector<RefusalReason> refusing_;  // as the log knows it; of the runner below
+  PeriodicRunner stream_runner_;
 };
 
 }  // namespace gannet

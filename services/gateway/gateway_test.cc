@@ -348,7 +348,55 @@ TEST_F(GatewayTest, AForeignAttemptIsNotKept) {
               IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
-TEST_F(GatewayTest, UploadsTogetherStayWithinTheLimitAndTheNextOneGetsItsTurn) {
+// A submission whose sender stops somewhere.
+class OpenStream {
+ public:
+  explicit OpenStream(v1::ExchangeService::Stub& stub) {
+    SetDeadline(context_, absl::Seconds(60));
+    stream_ = stub.Submit(&context_, &response_);
+  }
+  ~OpenStream() {
+    if (stream_ == nullptr) return;
+    context_.TryCancel();
+    stream_->Finish();
+  }
+
+  bool Send(const v1::SubmitHeader& header) {
+    v1::SubmitRequest message;
+    *message.mutable_header() = header;
+    return stream_->Write(message);
+  }
+  bool Send(const std::string& chunk) {
+    v1::SubmitRequest message;
+    message.set_chunk(chunk);
+    return stream_->Write(message);
+  }
+  absl::Status End() {
+    stream_->WritesDone();
+    return AwaitEnd();
+  }
+  // What the gateway says, without having been told that this is all.
+  absl::Status AwaitEnd() {
+    const absl::Status status = FromGrpcStatus(stream_->Finish());
+    stream_.reset();
+    return status;
+  }
+  void Cancel() { context_.TryCancel(); }
+  v1::SubmitOutcome outcome() const { return response_.outcome(); }
+
+ private:
+  grpc::ClientContext context_;
+  v1::SubmitResponse response_;
+  std::unique_ptr<grpc::ClientWriter<v1::SubmitRequest>> stream_;
+};
+
+constexpr char kBytesInProgress[] = "gannet_gateway_upload_in_progress_bytes";
+
+std::string Refused(const std::string& reason) {
+  return absl::StrCat("gannet_gateway_refused_total{reason=\"", reason, "\"}");
+}
+
+TEST_F(GatewayTest, BytesThatHaveComeStayWithinTheLimitAndTheNextOneGetsItsTurn) {
   GatewayServerOptions options = TestGatewayOptions();
   const auto one = static_cast<int64_t>(TestGradient(config_, 1.0f).bytes->size());
   options.service.max_payload_bytes = one;
@@ -358,69 +406,234 @@ TEST_F(GatewayTest, UploadsTogetherStayWithinTheLimitAndTheNextOneGetsItsTurn) {
   const WorkerIdentity second = Join(2);
   const SubmitRequest first_request = TestSubmit(config_, first, ClaimUnit(first));
   const SubmitRequest second_request = TestSubmit(config_, second, ClaimUnit(second));
+  const std::string& bytes = *first_request.payload.bytes;
+  const size_t half = bytes.size() / 2;
 
   // The first one stands in the middle of its stream.
-  grpc::ClientContext context;
-  SetDeadline(context, absl::Seconds(60));
-  v1::SubmitResponse response;
-  const auto stream = stub_->Submit(&context, &response);
-  v1::SubmitRequest message;
-  *message.mutable_header() = SubmitHeaderOf(first_request);
-  ASSERT_TRUE(stream->Write(message));
-  ASSERT_TRUE(AwaitTrue([&] {
-    return Metric("gannet_gateway_upload_in_progress_bytes") == static_cast<double>(one);
-  }));
+  OpenStream stream(*stub_);
+  ASSERT_TRUE(stream.Send(SubmitHeaderOf(first_request)));
+  ASSERT_TRUE(stream.Send(bytes.substr(0, half)));
+  ASSERT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) == static_cast<double>(half); }));
 
   EXPECT_THAT(client_->Submit(second_request), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(Metric(Refused("upload_bytes")), 1);
+  EXPECT_EQ(Metric("gannet_gateway_refusing{reason=\"upload_bytes\"}"), 1);
 
-  message.set_chunk(*first_request.payload.bytes);
-  ASSERT_TRUE(stream->Write(message));
-  stream->WritesDone();
-  EXPECT_OK(FromGrpcStatus(stream->Finish()));
+  ASSERT_TRUE(stream.Send(bytes.substr(half)));
+  EXPECT_OK(stream.End());
   EXPECT_THAT(client_->Submit(second_request), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_F(GatewayTest, AHeaderTakesUpNoBytes) {
+  Start();
+  const WorkerIdentity worker = Join(1);
+  OpenStream stream(*stub_);
+  ASSERT_TRUE(stream.Send(SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)))));
+  ASSERT_TRUE(stream.Send(std::string(100, 'x')));
+
+  EXPECT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) > 0; }));
+  EXPECT_EQ(Metric(kBytesInProgress), 100) << "as many as have come";
 }
 
 TEST_F(GatewayTest, AnUploadThatBreaksOffGivesItsBytesBack) {
   Start();
   const WorkerIdentity worker = Join(1);
   {
-    grpc::ClientContext context;
-    SetDeadline(context, absl::Seconds(60));
-    v1::SubmitResponse response;
-    const auto stream = stub_->Submit(&context, &response);
-    v1::SubmitRequest message;
-    *message.mutable_header() = SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)));
-    ASSERT_TRUE(stream->Write(message));
-    ASSERT_TRUE(AwaitTrue([&] { return Metric("gannet_gateway_upload_in_progress_bytes") > 0; }));
-
-    context.TryCancel();
-    stream->Finish();
+    OpenStream stream(*stub_);
+    ASSERT_TRUE(stream.Send(SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)))));
+    ASSERT_TRUE(stream.Send(std::string(1'000, 'x')));
+    ASSERT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) > 0; }));
   }
 
-  EXPECT_TRUE(AwaitTrue([&] { return Metric("gannet_gateway_upload_in_progress_bytes") == 0; }));
+  EXPECT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) == 0; }));
 }
 
-TEST_F(GatewayTest, AnUploadThatStandsStillGivesItsBytesBack) {
+TEST_F(GatewayTest, AnUploadThatStandsStillIsCutAndGivesItsBytesBack) {
   GatewayServerOptions options = TestGatewayOptions();
-  options.service.upload_stall_limit = absl::Milliseconds(30);
+  options.service.uploads.stall_limit = absl::Milliseconds(100);
+  options.service.watch_interval = absl::Milliseconds(10);
   Start(options);
   const WorkerIdentity worker = Join(1);
   const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
-  grpc::ClientContext context;
-  SetDeadline(context, absl::Seconds(60));
-  v1::SubmitResponse response;
-  const auto stream = stub_->Submit(&context, &response);
-  v1::SubmitRequest message;
-  *message.mutable_header() = SubmitHeaderOf(request);
-  ASSERT_TRUE(stream->Write(message));
+  OpenStream silent(*stub_);  // not even a header
+  OpenStream stream(*stub_);
+  ASSERT_TRUE(stream.Send(SubmitHeaderOf(request)));
+  stream.Send(std::string(1'000, 'x'));
 
-  EXPECT_TRUE(AwaitTrue([&] { return Metric("gannet_gateway_uploads_stalled_total") == 1; }));
+  EXPECT_THAT(stream.AwaitEnd(), StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(silent.AwaitEnd(), StatusIs(absl::StatusCode::kDeadlineExceeded));
 
-  EXPECT_EQ(Metric("gannet_gateway_upload_in_progress_bytes"), 0);
-  message.set_chunk(*request.payload.bytes);
-  stream->Write(message);
-  stream->WritesDone();
-  EXPECT_THAT(FromGrpcStatus(stream->Finish()), StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) == 0; }));
+  EXPECT_EQ(Metric("gannet_gateway_uploads_stalled_total"), 2);
+  EXPECT_EQ(Metric(Refused("upload_slow")), 2);
+}
+
+// ---- Nothing is kept for a stranger
+
+TEST_F(GatewayTest, FourIdleStreamsThatDeclareAQuarterOfAGigabyteDisturbNobody) {
+  GatewayServerOptions options = TestGatewayOptions();
+  options.service.max_inflight_bytes = int64_t{1} << 30;
+  Start(options);
+  const WorkerIdentity thief = Join(1);
+  const SubmitRequest promise = TestSubmit(config_, thief, ClaimUnit(thief));
+  std::vector<std::unique_ptr<OpenStream>> idle;
+  for (int i = 0; i < 4; ++i) {
+    v1::SubmitHeader header = SubmitHeaderOf(promise);
+    // Three far beyond the size of the run, and one that promises no more than it may.
+    if (i > 0) header.mutable_payload()->set_total_bytes(int64_t{256} << 20);
+    idle.push_back(std::make_unique<OpenStream>(*stub_));
+    ASSERT_TRUE(idle.back()->Send(header));
+    idle.back()->Send(std::string("x"));
+  }
+  ASSERT_TRUE(AwaitTrue([&] { return Metric(Refused("upload_size")) == 3; }));
+
+  const WorkerIdentity honest = Join(2);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(client_->Submit(TestSubmit(config_, honest, ClaimUnit(honest))),
+                IsOkAndHolds(SubmitOutcome::kAccepted));
+  }
+
+  EXPECT_EQ(Metric(kBytesInProgress), 0);
+}
+
+TEST_F(GatewayTest, ASizeThatAGradientOfTheRunCannotHaveIsRefusedNamingBoth) {
+  Start();
+  const WorkerIdentity worker = Join(1);
+  v1::SubmitHeader header = SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)));
+  header.mutable_payload()->set_total_bytes(200 << 20);
+
+  EXPECT_THAT(SubmitRaw(header, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("209715200")));
+}
+
+TEST_F(GatewayTest, WhatWouldNotBeKeptIsAnsweredBeforeTheBody) {
+  Start();
+  const WorkerIdentity worker = Join(1);
+  const WorkUnit unit = ClaimUnit(worker);
+  const SubmitRequest own = TestSubmit(config_, worker, unit);
+  const SubmitRequest foreign = TestSubmit(config_, Join(2), unit);
+  SubmitRequest unknown = own;
+  unknown.unit = UnitId(unit.unit.value() + 1'000);
+  SubmitRequest counted_wrong = own;
+  counted_wrong.stats.image_count += 1;
+
+  // An empty stream would be DATA_LOSS, had anybody waited for its bytes.
+  OpenStream superseded(*stub_);
+  ASSERT_TRUE(superseded.Send(SubmitHeaderOf(foreign)));
+  EXPECT_OK(superseded.AwaitEnd());
+  EXPECT_EQ(superseded.outcome(), v1::SUBMIT_OUTCOME_SUPERSEDED);
+  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(unknown), {}), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(counted_wrong), {}),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(exchange_.submits, 0);
+  ASSERT_THAT(client_->Submit(own), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  // A repeat, whose sender does not know that it has arrived.
+  EXPECT_THAT(client_->Submit(own), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_EQ(exchange_.submits, 1);
+  EXPECT_EQ(Metric("gannet_gateway_submits_total{outcome=\"already_accepted\"}"), 1);
+}
+
+TEST_F(GatewayTest, AnEmptyChunkIsRefused) {
+  Start();
+  const WorkerIdentity worker = Join(1);
+  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+
+  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {""}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at least one byte")));
+
+  EXPECT_EQ(Metric(Refused("upload_empty_chunk")), 1);
+}
+
+TEST_F(GatewayTest, AnUploadSentAnewTakesThePlaceOfTheOneThatHangs) {
+  Start();
+  const WorkerIdentity worker = Join(1);
+  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const SubmitRequest other = TestSubmit(config_, worker, ClaimUnit(worker));
+  OpenStream hanging(*stub_);
+  ASSERT_TRUE(hanging.Send(SubmitHeaderOf(request)));
+  ASSERT_TRUE(hanging.Send(std::string(1'000, 'x')));
+  ASSERT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) > 0; }));
+
+  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(other), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  EXPECT_EQ(Metric(kBytesInProgress), 0);
+  hanging.Send(std::string(1, 'x'));
+  EXPECT_THAT(hanging.End(), StatusIs(absl::StatusCode::kAborted));
+}
+
+TEST_F(GatewayTest, WeightsGoToAWorkerTwiceAtATimeAndAReaderWhoDoesNotReadIsCut) {
+  RunConfig wide = TinyRunConfig("wide");  // more bytes than sockets and windows hold
+  wide.model = {.image_size = 64, .latent_dim = 16, .base_width = 64};
+  run_ = backend_.store().CreateRun(TestNewRun(wide)).value();
+  GatewayServerOptions options = TestGatewayOptions();
+  options.service.fetches.stall_limit = absl::Milliseconds(500);
+  options.service.watch_interval = absl::Milliseconds(20);
+  Start(options);
+  const WorkerIdentity worker = TestWorker(1);
+  const WorkerIdentity honest = TestWorker(2);
+  ASSERT_OK(client_->Join(TestJoin(worker, wide)));
+  ASSERT_OK(client_->Join(TestJoin(honest, wide)));
+  struct Reader {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::FetchWeightsResponse>> stream;
+  };
+  std::vector<std::unique_ptr<Reader>> readers;
+  const FetchWeightsRequest request{worker, run_, version_};
+  for (int i = 0; i < kMaxFetchesPerWorker; ++i) {
+    auto reader = std::make_unique<Reader>();
+    SetDeadline(reader->context, absl::Seconds(60));
+    reader->stream = stub_->FetchWeights(&reader->context, ToProto(request));
+    v1::FetchWeightsResponse header;
+    ASSERT_TRUE(reader->stream->Read(&header)) << "and no more";
+    readers.push_back(std::move(reader));
+  }
+
+  EXPECT_THAT(client_->FetchWeights(request), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_OK(client_->FetchWeights({honest, run_, version_}));
+  EXPECT_TRUE(AwaitTrue([&] { return Metric(Refused("fetch_slow")) == 2; }));
+  EXPECT_TRUE(AwaitTrue([&] { return client_->FetchWeights(request).ok(); }));
+
+  for (const auto& reader : readers) {
+    v1::FetchWeightsResponse message;
+    while (reader->stream->Read(&message)) {
+    }
+    EXPECT_FALSE(reader->stream->Finish().ok());
+  }
+}
+
+TEST_F(GatewayTest, AFloodOfJoinsIsRefusedAndWhoIsKnownComesBackAllTheSame) {
+  GatewayServerOptions options = TestGatewayOptions();
+  options.service.joins.address_burst = 60;
+  options.service.joins.address_per_second = 0;
+  Start(options);
+  for (int i = 1; i <= 60; ++i) ASSERT_OK(client_->Join(TestJoin(TestWorker(i), config_)));
+
+  for (int i = 61; i <= 100; ++i) {
+    EXPECT_THAT(client_->Join(TestJoin(TestWorker(i), config_)),
+                StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("repeat later")));
+  }
+
+  EXPECT_OK(client_->Join(TestJoin(TestWorker(7, 2), config_))) << "a new start of a known one";
+  EXPECT_EQ(Metric(Refused("joins_of_address")), 40);
+  EXPECT_EQ(backend_.store().ListWorkers(run_, WorkerId(), kMaxPage).value().size(), 60u);
+}
+
+TEST_F(GatewayTest, ARunTakesSoManyWorkersByThisGateway) {
+  GatewayServerOptions options = TestGatewayOptions();
+  options.service.joins.max_workers_per_run = 2;
+  Start(options);
+  RunConfig other = config_;
+  other.data.digest = std::string(64, 'e');
+  EXPECT_FALSE(client_->Join(TestJoin(TestWorker(9), other)).ok()) << "it takes no place";
+  Join(1);
+  Join(2);
+
+  EXPECT_THAT(client_->Join(TestJoin(TestWorker(3), config_)),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 2")));
+  EXPECT_OK(client_->Join(TestJoin(TestWorker(1, 2), config_)));
+  EXPECT_EQ(Metric(Refused("workers_of_run")), 1);
 }
 
 TEST_F(GatewayTest, TheLayoutIsLearntAgainAfterARestart) {

@@ -1,7 +1,9 @@
 #include "services/gateway/grpc_gateway_service.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
+#include <variant>
 
 #include "libs/base/status_macros.h"
 #include "libs/exchange/proto_conversion.h"
@@ -85,27 +87,35 @@ class ClaimReactor final : public grpc::ServerUnaryReactor {
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-// Sends header and chunks, one write at a time.
-class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeightsResponse> {
+// Sends header and chunks, one write at a time. Whoever does not read is cut.
+class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeightsResponse>,
+                                  public std::enable_shared_from_this<FetchWeightsReactor> {
  public:
-  explicit FetchWeightsReactor(GatewayMetrics& metrics) : metrics_(metrics) {}
+  FetchWeightsReactor(GatewayMetrics& metrics, grpc::CallbackServerContext* context)
+      : metrics_(metrics), context_(context) {}
 
-  void Start(grpc::CallbackServerContext* context, const absl::StatusOr<GatewayService*>& service,
+  void Start(const absl::StatusOr<GatewayService*>& service,
              absl::StatusOr<FetchWeightsRequest> request) {
+    self_ = shared_from_this();
     if (!service.ok()) return Finish(ToGrpcStatus(service.status()));
     if (!request.ok()) return Finish(ToGrpcStatus(request.status()));
-    (*service)->FetchWeights(*std::move(request), WantedBy(context),
-                             [this](absl::StatusOr<Payload> payload) {
-                               if (!payload.ok()) return Finish(ToGrpcStatus(payload.status()));
-                               payload_ = *std::move(payload);
-                               *message_.mutable_header() = PayloadHeaderOf(payload_);
-                               StartWrite(&message_);
-                             });
+    (*service)->FetchWeights(
+        *std::move(request), WantedBy(context_),
+        [this, service = *service](absl::StatusOr<WeightsTransfer> transfer) {
+          if (!transfer.ok()) return Finish(ToGrpcStatus(transfer.status()));
+          transfer_ = *std::move(transfer);
+          stream_ = service->WatchFetch([weak = weak_from_this()](const absl::Status& /*why*/) {
+            if (const auto reactor = weak.lock()) reactor->Cut();
+          });
+          *message_.mutable_header() = PayloadHeaderOf(transfer_.payload);
+          StartWrite(&message_);
+        });
   }
 
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::CANCELLED);
-    const absl::string_view left = absl::string_view(*payload_.bytes).substr(sent_);
+    stream_->Moved(static_cast<int64_t>(message_.chunk().size()));
+    const absl::string_view left = absl::string_view(*transfer_.payload.bytes).substr(sent_);
     if (left.empty()) return Finish(grpc::Status::OK);
     const absl::string_view chunk = left.substr(0, kChunkBytes);
     message_.set_chunk(chunk.data(), chunk.size());
@@ -114,33 +124,69 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
     StartWrite(&message_);
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    stream_.reset();
+    std::shared_ptr<FetchWeightsReactor> self;
+    {
+      MutexLock lock(mu_);
+      done_ = true;
+      self = std::move(self_);
+    }
+  }
 
  private:
+  // A write that nobody reads never ends by itself: it is the call that must be ended.
+  void Cut() {
+    MutexLock lock(mu_);
+    if (!done_) context_->TryCancel();  // which only begins it; the context lives until OnDone
+  }
+
   GatewayMetrics& metrics_;
-  Payload payload_;
+  grpc::CallbackServerContext* const context_;
+  WeightsTransfer transfer_;
+  std::unique_ptr<StreamWatch::Stream> stream_;
   v1::FetchWeightsResponse message_;
   size_t sent_ = 0;
+  Mutex mu_;
+  std::shared_ptr<FetchWeightsReactor> self_;  // until OnDone: gRPC owns it
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-// Takes header and chunks, one read at a time.
-class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest> {
+// Takes header and chunks, one read at a time. Whoever does not send is cut.
+class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
+                            public std::enable_shared_from_this<SubmitReactor> {
  public:
   SubmitReactor(grpc::CallbackServerContext* context, v1::SubmitResponse* response)
       : context_(context), response_(response) {}
 
   void Start(const absl::StatusOr<GatewayService*>& service) {
-    if (!service.ok()) return Finish(ToGrpcStatus(service.status()));
+    self_ = shared_from_this();
+    if (!service.ok()) return End(service.status());
     service_ = *service;
-    StartRead(&message_);
+    auto stream = service_->WatchUpload([weak = weak_from_this()](const absl::Status& why) {
+      if (const auto reactor = weak.lock()) reactor->End(why);
+    });
+    MutexLock lock(mu_);
+    stream_ = std::move(stream);
+    ReadOn();
   }
 
   void OnReadDone(bool ok) override {
-    const absl::Status status = upload_ == nullptr ? TakeHeader(ok) : TakeChunk(ok);
-    if (!status.ok()) Finish(ToGrpcStatus(status));
+    std::shared_ptr<Upload> upload;
+    {
+      MutexLock lock(mu_);
+      if (ended_) return;  // it was cut while it waited for this
+      upload = upload_;
+    }
+    const absl::Status status =
+        upload == nullptr ? TakeHeader(ok) : TakeChunk(ok, std::move(upload));
+    if (!status.ok()) End(status);
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    const std::shared_ptr<SubmitReactor> self =
+        std::move(self_);  // ends it, unless it is being cut
+  }
 
  private:
   absl::Status TakeHeader(bool ok) {
@@ -148,23 +194,40 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest> {
       return absl::InvalidArgumentError("a submission must start with its header");
     }
     GANNET_ASSIGN_OR_RETURN(SubmitAnnouncement announced, FromProto(message_.header()));
-    service_->OpenUpload(std::move(announced), WantedBy(context_),
-                         [this](absl::StatusOr<std::shared_ptr<Upload>> upload) {
-                           if (!upload.ok()) return Finish(ToGrpcStatus(upload.status()));
-                           upload_ = *std::move(upload);
-                           StartRead(&message_);
-                         });
+    service_->OpenUpload(
+        std::move(announced),
+        // Shared and weak: when it is cut meanwhile, gRPC is done with it, and with its context.
+        [weak = weak_from_this()] {
+          const auto reactor = weak.lock();
+          return reactor != nullptr && reactor->IsWanted();
+        },
+        [self = shared_from_this()](absl::StatusOr<GatewayService::OpenedUpload> opened) {
+          if (!opened.ok()) return self->End(opened.status());
+          if (const auto* outcome = std::get_if<SubmitOutcome>(&*opened)) {
+            return self->End(*outcome);
+          }
+          MutexLock lock(self->mu_);
+          if (self->ended_) return;
+          self->upload_ = std::get<std::shared_ptr<Upload>>(*std::move(opened));
+          self->ReadOn();
+        });
     return absl::OkStatus();
   }
 
-  absl::Status TakeChunk(bool ok) {
+  absl::Status TakeChunk(bool ok, std::shared_ptr<Upload> upload) {
     if (!ok) {
-      // Not a member any more, so that the service can give its bytes back as soon as it is done
-      // with them.
-      service_->FinishUpload(std::move(upload_), [this](absl::StatusOr<SubmitOutcome> outcome) {
-        if (outcome.ok()) response_->set_outcome(ToProto(*outcome));
-        Finish(ToGrpcStatus(outcome.status()));
-      });
+      {
+        // From here on it is the service that takes its time. Not a member any more, so that the
+        // service can give its bytes back as soon as it is done with them.
+        MutexLock lock(mu_);
+        if (ended_) return absl::OkStatus();
+        stream_.reset();
+        upload_.reset();
+      }
+      service_->FinishUpload(std::move(upload),
+                             [self = shared_from_this()](absl::StatusOr<SubmitOutcome> outcome) {
+                               self->End(outcome);
+                             });
       return absl::OkStatus();
     }
     if (!message_.has_chunk()) {
@@ -173,16 +236,47 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest> {
     if (message_.chunk().size() > kMaxChunkBytes) {
       return absl::InvalidArgumentError("a chunk has at most 1 MiB");
     }
-    GANNET_RETURN_IF_ERROR(upload_->Append(message_.chunk()));
-    StartRead(&message_);
+    GANNET_RETURN_IF_ERROR(upload->Append(message_.chunk()));
+    upload.reset();
+    MutexLock lock(mu_);
+    if (ended_) return absl::OkStatus();
+    stream_->Moved(static_cast<int64_t>(message_.chunk().size()));
+    ReadOn();
     return absl::OkStatus();
+  }
+
+  bool IsWanted() {
+    MutexLock lock(mu_);
+    return !ended_ && !context_->IsCancelled();
+  }
+
+  // Begins a read, and no more: nothing is waited for under the lock, without which a read could
+  // begin after the end.
+  void ReadOn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { StartRead(&message_); }
+
+  // Ends the call, once, and gives back what it holds.
+  void End(const absl::StatusOr<SubmitOutcome>& outcome) {
+    const std::shared_ptr<SubmitReactor> self = shared_from_this();  // Finish may be its end
+    std::shared_ptr<Upload> upload;
+    std::unique_ptr<StreamWatch::Stream> stream;
+    MutexLock lock(mu_);
+    if (ended_) return;
+    ended_ = true;
+    upload = std::move(upload_);
+    stream = std::move(stream_);
+    if (outcome.ok()) response_->set_outcome(ToProto(*outcome));
+    Finish(ToGrpcStatus(outcome.status()));
   }
 
   grpc::CallbackServerContext* const context_;
   v1::SubmitResponse* const response_;
   GatewayService* service_ = nullptr;
   v1::SubmitRequest message_;
-  std::shared_ptr<Upload> upload_;
+  std::shared_ptr<SubmitReactor> self_;  // until OnDone: gRPC owns it
+  Mutex mu_;
+  std::shared_ptr<Upload> upload_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<StreamWatch::Stream> stream_ ABSL_GUARDED_BY(mu_);
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace
@@ -226,7 +320,8 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Join(grpc::CallbackServerContext* 
     GANNET_RETURN_IF_ERROR(CheckClassCode(*context));
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(JoinRequest call, FromProto(*request));
-    gateway->Join(std::move(call), WantedBy(context), Answer<JoinResult>(reactor, response));
+    gateway->Join(std::move(call), context->peer(), WantedBy(context),
+                  Answer<JoinResult>(reactor, response));
     return absl::OkStatus();
   });
 }
@@ -241,16 +336,16 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Claim(grpc::CallbackServerContext*
 
 grpc::ServerWriteReactor<v1::FetchWeightsResponse>* GrpcGatewayService::FetchWeights(
     grpc::CallbackServerContext* context, const v1::FetchWeightsRequest* request) {
-  auto* reactor = new FetchWeightsReactor(metrics_);
-  reactor->Start(context, service(), FromProto(*request));
-  return reactor;
+  const auto reactor = std::make_shared<FetchWeightsReactor>(metrics_, context);
+  reactor->Start(service(), FromProto(*request));
+  return reactor.get();  // which holds itself until gRPC is done with it
 }
 
 grpc::ServerReadReactor<v1::SubmitRequest>* GrpcGatewayService::Submit(
     grpc::CallbackServerContext* context, v1::SubmitResponse* response) {
-  auto* reactor = new SubmitReactor(context, response);
+  const auto reactor = std::make_shared<SubmitReactor>(context, response);
   reactor->Start(service());
-  return reactor;
+  return reactor.get();  // which holds itself until gRPC is done with it
 }
 
 grpc::ServerUnaryReactor* GrpcGatewayService::Heartbeat(grpc::CallbackServerContext* context,

@@ -11,6 +11,10 @@ namespace gannet {
 GatewayServerOptions TestGatewayOptions() {
   GatewayServerOptions options;
   options.service.claims.look_interval = absl::Milliseconds(20);
+  // Tests of other things than the limits have any number of workers, in one process.
+  options.service.joins.address_burst = 1e6;
+  options.service.joins.total_burst = 1e6;
+  options.rpc.max_concurrent_streams_per_connection = 1024;
   return options;
 }
 

@@ -1,0 +1,32 @@
+#include "services/gateway/gradient_size.h"
+
+#include "absl/strings/str_cat.h"
+#include "libs/tensor/safetensors.h"
+
+namespace gannet {
+namespace {
+
+// Other writers pad, order and describe: twice our header and this much more is room enough.
+constexpr int64_t kHeaderSlackBytes = 4 << 10;
+
+}  // namespace
+
+int64_t MostEncodedBytes(const BundleSpec& spec, Codec codec) {
+  int64_t data = 0;
+  for (const TensorSpec& tensor : spec) {
+    const bool halved = codec == Codec::kFp16 && tensor.dtype == Dtype::kF32;
+    data += tensor.element_count() *
+            static_cast<int64_t>(DtypeBytes(halved ? Dtype::kF16 : tensor.dtype));
+  }
+  return data + 2 * static_cast<int64_t>(SafetensorsHeader(spec).size()) + kHeaderSlackBytes;
+}
+
+absl::Status CheckGradientSize(const BundleSpec& spec, Codec codec, int64_t bytes) {
+  const int64_t most = MostEncodedBytes(spec, codec);
+  if (bytes <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("payload.total_bytes is more than a gradient of this run has: at most ", most,
+                   ", got ", bytes));
+}
+
+}  // namespace gannet
