@@ -93,8 +93,8 @@ function(gannet_binary name)
 endfunction()
 
 # Tests may use their own library, anything below it, and any `testing` target. LABELS: unit (no socket), tsan (links neither
-# gRPC nor torch), pg (real PostgreSQL), cluster (services in one process), e2e (real binaries), long and
-# chaos (left out unless `ctest -C long` asks for them). Each has a time limit only so that a hang ends.
+# gRPC nor torch), pg (real PostgreSQL), cluster (services in one process), e2e (real binaries), long, chaos
+# and hostile (left out unless `ctest -C long` asks for them). Each has a time limit only so that a hang ends.
 function(gannet_test lib)
   if(NOT GANNET_TESTS)
     return()
@@ -132,7 +132,7 @@ function(gannet_test lib)
       endif()
     endforeach()
     set(configuration)
-    foreach(label long chaos)
+    foreach(label long chaos hostile)
       if(label IN_LIST A_LABELS)
         # Not by a label the preset excludes: CTest leaves out only what matches every -LE, so that one more, from the command
         # line, would let everything in.
