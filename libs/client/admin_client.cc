@@ -142,4 +142,29 @@ absl::StatusOr<Round> AdminClient::ChangeSettings(const RunConfig& config,
   return Round(response.round());
 }
 
+absl::StatusOr<WorkerSummary> AdminClient::RemoveWorker(const std::string& worker,
+                                                        const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+  GANNET_RETURN_IF_ERROR(ValidateText("worker", worker, kMaxDisplayNameChars));
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::RemoveWorkerRequest request;
+  request.set_worker(worker);
+  request.set_reason(reason);
+  v1::RemoveWorkerResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->RemoveWorker(&context, request, &response)));
+  return Received(FromProto(response.worker()));
+}
+
+absl::StatusOr<WorkerSummary> AdminClient::RestoreWorker(const std::string& worker) {
+  GANNET_RETURN_IF_ERROR(ValidateText("worker", worker, kMaxDisplayNameChars));
+  grpc::ClientContext context;
+  Prepare(context);
+  v1::RestoreWorkerRequest request;
+  request.set_worker(worker);
+  v1::RestoreWorkerResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->RestoreWorker(&context, request, &response)));
+  return Received(FromProto(response.worker()));
+}
+
 }  // namespace gannet

@@ -84,6 +84,12 @@ class AdminClient {
   // round with them. Returns: as Store::ChangeSettings.
   absl::StatusOr<Round> ChangeSettings(const RunConfig& config, const std::string& reason);
 
+  // Removes the worker of that id or display name, or takes it back, and returns it as it is then.
+  // Returns: INVALID_ARGUMENT - several workers have the name (the message lists them), or no
+  // reason; NOT_FOUND - none has.
+  absl::StatusOr<WorkerSummary> RemoveWorker(const std::string& worker, const std::string& reason);
+  absl::StatusOr<WorkerSummary> RestoreWorker(const std::string& worker);
+
  private:
   struct Stub;
 

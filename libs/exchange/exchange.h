@@ -161,7 +161,9 @@ struct HeartbeatResult {
 //   UNAUTHENTICATED     - the worker is unknown in this run, or its secret wrong, or its
 //                         incarnation above the current one: it has not joined, as far as the
 //                         database knows (it may have gone back);
-//   FAILED_PRECONDITION - the incarnation is below the current one: the caller must end;
+//   FAILED_PRECONDITION - the worker was removed from the run (Store::RemoveWorker; the message
+//                         says why), or its incarnation is below the current one: the caller must
+//                         end;
 //   then those of the call itself. UNAVAILABLE at any point - the backend cannot be reached: repeat
 //   with back-off (every call is idempotent).
 //
@@ -187,8 +189,8 @@ class Exchange {
   // secret).
   // Checked in this order: INVALID_ARGUMENT; FAILED_PRECONDITION - protocol version below
   // kMinProtocolVersion; NOT_FOUND - no such run, or none that has not ended; UNAUTHENTICATED - the
-  // id is known with another secret; FAILED_PRECONDITION - another data fingerprint (the message
-  // says how it differs).
+  // id is known with another secret; FAILED_PRECONDITION - the worker was removed from the run, or
+  // has another data fingerprint (the message says how it differs).
   virtual absl::StatusOr<JoinResult> Join(const JoinRequest& request) = 0;
 
   // Leases the unit of the lowest round and slot that is ready (see ReturnDelay), waiting up to
@@ -213,8 +215,9 @@ class Exchange {
 
   // Hands in a gradient; see ClassifySubmit for outcomes and errors. A kept one makes its unit done
   // and credits the worker with a unit and its images. Accepted while paused, too.
-  // Returns: INVALID_ARGUMENT - a statistic is not finite, the codec is unknown or the payload
-  // empty; DATA_LOSS - the bytes do not match their checksum (both before anything is looked up);
+  // Returns: INVALID_ARGUMENT - a statistic is beyond its limits (gradient_limits.h), the codec is
+  // unknown or the payload empty; DATA_LOSS - the bytes do not match their checksum (both before
+  // anything is looked up); INVALID_ARGUMENT - the codec is not RunConfig::gradient_codec;
   // NOT_FOUND - no such unit (any more: a database that has gone back knows nothing of the last
   // ones, and never gives their ids again); INVALID_ARGUMENT - image_count or micro_batch_count is
   // not the unit's; then as ClassifySubmit. Backends do not decode the payload: the gateway and the

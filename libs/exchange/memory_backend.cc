@@ -70,6 +70,8 @@ struct Worker {
   int64_t wasted_image_count = 0;
   absl::Time last_seen;
   bool signed_off = false;
+  int rejected_in_a_row = 0;
+  std::string removed_reason;  // empty: not removed
 };
 
 struct Weights {
@@ -149,7 +151,8 @@ WorkerSummary SummaryOf(const WorkerId& id, const Worker& worker) {
           worker.accepted_image_count,
           worker.duplicate_unit_count,
           worker.wasted_image_count,
-          worker.last_seen};
+          worker.last_seen,
+          worker.removed_reason};
 }
 
 bool IsOpen(const Unit& unit) {
@@ -259,6 +262,7 @@ struct MemoryBackend::State {
       return absl::UnauthenticatedError(
           absl::StrCat("the secret is not this worker's: ", identity.id.value()));
     }
+    if (!worker.removed_reason.empty()) return RemovedWorkerStatus(worker.removed_reason);
     if (worker.incarnation < identity.incarnation) {
       return absl::UnauthenticatedError(absl::StrCat(
           "this start of the worker is unknown in this run, join it first: ", identity.id.value()));
@@ -307,7 +311,7 @@ struct MemoryBackend::State {
     if (unit.state == UnitState::kFailed) {
       if (run.state == RunState::kRunning) {
         SetState(run, RunState::kPaused,
-                 FailedUnitReason(unit.round, unit.slot, unit.failures, reason));
+                 FailedUnitReason(unit.round, unit.slot, unit.failures, unit.holder, reason));
       }
       run.changes_signal.Notify();
     }
@@ -322,6 +326,34 @@ struct MemoryBackend::State {
         ReturnUnit(run, unit, cause, "");
       }
     });
+  }
+
+  // Refuses the worker from now on, and gives everything of the open round to others that it holds
+  // or that came from it.
+  void Remove(Run& run, const WorkerId& id, const std::string& reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    Worker& worker = run.workers.at(id);
+    worker.removed_reason = reason;
+    worker.signed_off = true;
+    if (HasEnded(run.state)) return;
+    run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+      if (unit.holder != id) return;
+      if (unit.state == UnitState::kDone) {
+        worker.accepted_unit_count -= 1;
+        worker.accepted_image_count -= unit.image_count;
+        unit.gradient.reset();
+        unit.is_spare = unit.stale_rounds > 0;  // else the slot's only one now
+        unit.state = unit.is_spare ? UnitState::kClosed : UnitState::kReady;
+      } else if (unit.state == UnitState::kLeased) {
+        unit.state = unit.is_spare ? UnitState::kClosed : UnitState::kReady;
+      } else if (unit.state != UnitState::kReady) {
+        return;
+      }
+      unit.holder = WorkerId();
+      unit.ran_out = false;
+    });
+    run.changes_signal.Notify();
+    work.Notify();
   }
 
   void CloseOpenUnits(Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
@@ -546,6 +578,9 @@ class MemoryBackend::MemoryExchange final : public Exchange {
       return absl::UnauthenticatedError(
           absl::StrCat("the worker is known with another secret: ", request.worker.id.value()));
     }
+    if (known != run->workers.end() && !known->second.removed_reason.empty()) {
+      return RemovedWorkerStatus(known->second.removed_reason);
+    }
     if (request.data.has_value()) {
       GANNET_RETURN_IF_ERROR(CheckFingerprint(run->config.data, *request.data));
       Worker& worker = run->workers[request.worker.id];
@@ -604,6 +639,7 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     GANNET_RETURN_IF_ERROR(ValidateSubmit(request));
     MutexLock lock(state_.mu);
     GANNET_ASSIGN_OR_RETURN(State::Seat seat, state_.Authenticate(request.worker, request.run));
+    GANNET_RETURN_IF_ERROR(CheckCodec(seat.run.config.gradient_codec, request.payload.codec));
     Unit* unit = seat.run.FindUnit(request.unit);
     if (unit == nullptr) {
       return absl::NotFoundError(absl::StrCat("no such unit: ", request.unit.value()));
@@ -768,7 +804,9 @@ class MemoryBackend::MemoryStore final : public Store {
                                       .accepted_image_count = summary.accepted_image_count,
                                       .duplicate_unit_count = summary.duplicate_unit_count,
                                       .wasted_image_count = summary.wasted_image_count,
-                                      .last_seen = summary.last_seen};
+                                      .last_seen = summary.last_seen,
+                                      .signed_off = !summary.removed_reason.empty(),
+                                      .removed_reason = summary.removed_reason};
     }
     state_.AddUnits(*run, run->open_round(), request.units);
     const RunId id = run->id;
@@ -879,13 +917,37 @@ class MemoryBackend::MemoryStore final : public Store {
       return absl::NotFoundError(
           absl::StrCat("no gradient of the open round belongs to this unit: ", unit_id.value()));
     }
-    Worker& worker = run->workers.at(unit->gradient->worker);
+    const WorkerId id_of_worker = unit->gradient->worker;
+    Worker& worker = run->workers.at(id_of_worker);
     worker.accepted_unit_count -= 1;
     worker.accepted_image_count -= unit->image_count;
+    worker.rejected_in_a_row += 1;
     unit->gradient.reset();
     unit->holder = WorkerId();
     unit->is_spare = unit->stale_rounds > 0;  // else the slot's only one now
     state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason);
+    if (worker.rejected_in_a_row >= kMaxRejectionsInARow && worker.removed_reason.empty()) {
+      state_.Remove(*run, id_of_worker, RejectionsReason(worker.rejected_in_a_row, reason));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status RemoveWorker(RunId id, const WorkerId& worker, const std::string& reason) override {
+    GANNET_RETURN_IF_ERROR(ValidateRemoveWorker(worker, reason));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    GANNET_RETURN_IF_ERROR(RequireWorker(*run, worker));
+    state_.Remove(*run, worker, reason);
+    return absl::OkStatus();
+  }
+
+  absl::Status RestoreWorker(RunId id, const WorkerId& worker) override {
+    GANNET_RETURN_IF_ERROR(ValidateWorkerId(worker));
+    MutexLock lock(state_.mu);
+    GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
+    GANNET_RETURN_IF_ERROR(RequireWorker(*run, worker));
+    run->workers.at(worker).removed_reason.clear();
+    run->workers.at(worker).rejected_in_a_row = 0;
     return absl::OkStatus();
   }
 
@@ -930,7 +992,11 @@ class MemoryBackend::MemoryStore final : public Store {
                        run->open_round().value()));
     }
 
-    for (const UnitId id : request.consumed) run->FindUnit(id)->consumed = true;
+    for (const UnitId id : request.consumed) {
+      Unit& unit = *run->FindUnit(id);
+      unit.consumed = true;
+      run->workers[unit.gradient->worker].rejected_in_a_row = 0;
+    }
     run->usual_unit_time = State::MedianTaken(*run);
     std::vector<Unit> taken_along = State::TakeAlong(*run, request);
     run->ForEachUnit(run->open_round(), [run](Unit& unit) {
@@ -1118,6 +1184,11 @@ class MemoryBackend::MemoryStore final : public Store {
   }
 
  private:
+  static absl::Status RequireWorker(const Run& run, const WorkerId& worker) {
+    if (run.workers.count(worker) > 0) return absl::OkStatus();
+    return absl::NotFoundError(absl::StrCat("no such worker in this run: ", worker.value()));
+  }
+
   State& state_;
 };
 
@@ -1184,7 +1255,8 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
     dump.workers.push_back({id_of_worker, worker.incarnation, worker.display_name, worker.hardware,
                             worker.accepted_unit_count, worker.accepted_image_count,
                             worker.duplicate_unit_count, worker.wasted_image_count,
-                            now - worker.last_seen, worker.signed_off});
+                            now - worker.last_seen, worker.signed_off, worker.rejected_in_a_row,
+                            worker.removed_reason});
   }
   dump.rounds = run->rounds;
   return dump;

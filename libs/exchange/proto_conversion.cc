@@ -328,6 +328,7 @@ v1::WorkerSummary ToProto(const WorkerSummary& summary) {
   proto.set_accepted_image_count(summary.accepted_image_count);
   proto.set_duplicate_unit_count(summary.duplicate_unit_count);
   proto.set_wasted_image_count(summary.wasted_image_count);
+  proto.set_removed_reason(summary.removed_reason);
   const google::protobuf::Duration since_epoch =
       DurationToProto(summary.last_seen - absl::UnixEpoch());
   proto.mutable_last_seen_time()->set_seconds(since_epoch.seconds());
@@ -354,6 +355,8 @@ absl::StatusOr<WorkerSummary> FromProto(const v1::WorkerSummary& proto) {
   summary.accepted_image_count = proto.accepted_image_count();
   summary.duplicate_unit_count = proto.duplicate_unit_count();
   summary.wasted_image_count = proto.wasted_image_count();
+  GANNET_RETURN_IF_ERROR(ValidateReason(proto.removed_reason()));
+  summary.removed_reason = proto.removed_reason();
   GANNET_ASSIGN_OR_RETURN(const absl::Duration last_seen,
                           DurationFromProto("last_seen_time", since_epoch));
   summary.last_seen = absl::UnixEpoch() + last_seen;

@@ -58,6 +58,8 @@ struct WorkerDump {
   int64_t wasted_image_count = 0;
   absl::Duration since_seen;
   bool signed_off = false;
+  int rejected_in_a_row = 0;
+  std::string removed_reason = {};  // empty: it was not removed
 };
 
 struct WeightsDump {

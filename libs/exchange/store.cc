@@ -26,9 +26,18 @@ std::string JoinReasons(const std::string& first, const std::string& second) {
   return Printable(absl::StrCat(first, "; ", second), kMaxReasonChars);
 }
 
-std::string FailedUnitReason(Round round, Slot slot, int failures, const std::string& reason) {
-  return absl::StrCat("round ", round.value(), " slot ", slot.value(), " failed ", failures,
-                      " times, last: ", reason);
+std::string RejectionsReason(int rejections, const std::string& last_reason) {
+  return Printable(
+      absl::StrCat(rejections, " gradients in a row were rejected, the last one: ", last_reason),
+      kMaxReasonChars);
+}
+
+std::string FailedUnitReason(Round round, Slot slot, int failures, const WorkerId& worker,
+                             const std::string& reason) {
+  const std::string by = worker.value().empty() ? "" : absl::StrCat(" by worker ", worker.value());
+  return Printable(absl::StrCat("round ", round.value(), " slot ", slot.value(), " failed ",
+                                failures, " times, last", by, ": ", reason),
+                   kMaxReasonChars);
 }
 
 }  // namespace gannet

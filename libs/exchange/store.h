@@ -120,6 +120,7 @@ struct WorkerSummary {
   int64_t duplicate_unit_count = 0;  // computed beside a faster worker
   int64_t wasted_image_count = 0;    // of gradients that were refused
   absl::Time last_seen;
+  std::string removed_reason = {};  // why it was removed from the run; empty: it was not
 
   friend bool operator==(const WorkerSummary&, const WorkerSummary&) = default;
 };
@@ -140,6 +141,13 @@ struct RunArchive {
   std::vector<WorkerRecord> workers;
   std::optional<std::string> pause_reason = {};  // set: it was paused
 };
+
+// A worker whose gradients were rejected so often, and none of which was published in between, is
+// removed from the run: rejecting the next ones would cost the class more than its work is worth.
+inline constexpr int kMaxRejectionsInARow = 3;
+
+// Why such a worker is removed, at most kMaxReasonChars.
+std::string RejectionsReason(int rejections, const std::string& last_reason);
 
 // SHA-256 of the checksums of the consumed gradients, one after another, each of 32 raw bytes.
 std::string ConsumedSha256(const std::vector<std::string>& gradient_sha256s);
@@ -245,10 +253,26 @@ class Store {
   // Fenced. Deletes an unusable gradient of the open round and returns its unit to ready, or to
   // failed (see ReturnCause::kRejected; a failed unit pauses the run as after Exchange::Fail); the
   // worker's credit is taken back. The holder is forgotten, so a repeat of that submission is
-  // refused. Returns: NOT_FOUND - the unit has no gradient, its round is published, or the run has
-  // ended.
+  // refused. The worker's rejection number kMaxRejectionsInARow without a published gradient
+  // between removes it, as RemoveWorker does. Returns: NOT_FOUND - the unit has no gradient, its
+  // round is published, or the run has ended.
   virtual absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
                                       const std::string& reason) = 0;
+
+  // Removes a worker from the run, or changes the reason: from the next call on it is answered
+  // FAILED_PRECONDITION, for the reason given here, whatever it calls and however often it starts
+  // again. What it holds is ready for others at once, and so is every unit of the open round whose
+  // gradient came from it, as if that had been rejected, but without a failure of the unit: whoever
+  // has been removed is not believed. Published rounds and the worker's credit for them stay. It
+  // counts as signed off. The worker is refused before its work is taken back; when the answer is
+  // lost, call it again.
+  // Returns: INVALID_ARGUMENT - the reason is empty; NOT_FOUND - no such run or worker.
+  virtual absl::Status RemoveWorker(RunId run, const WorkerId& worker,
+                                    const std::string& reason) = 0;
+
+  // Takes a removed worker back: its next call is answered as if nothing had been. Idempotent.
+  // Returns: NOT_FOUND - no such run or worker.
+  virtual absl::Status RestoreWorker(RunId run, const WorkerId& worker) = 0;
 
   // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
   // epoch, state is running or paused, settings): weights, Adam state, summary, consumed units,
@@ -334,8 +358,10 @@ class Store {
 
 inline constexpr int kMaxPage = 10000;
 
-// Why a run was paused by a unit that failed for good: "round R slot S failed N times, last:
-// REASON".
-std::string FailedUnitReason(Round round, Slot slot, int failures, const std::string& reason);
+// Why a run was paused by a unit that failed for good: "round R slot S failed N times, last by
+// worker ID: REASON", at most kMaxReasonChars. Without a worker when the reason names it (a
+// rejected gradient's does).
+std::string FailedUnitReason(Round round, Slot slot, int failures, const WorkerId& worker,
+                             const std::string& reason);
 
 }  // namespace gannet

@@ -9,6 +9,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/gradient_limits.h"
 #include "libs/domain/round_plan.h"
 #include "libs/domain/unit_state.h"
 
@@ -68,14 +69,22 @@ absl::Status ValidateFinite(const char* field, double value) {
   return Invalid(absl::StrCat(field, " must be finite, got ", value));
 }
 
+absl::Status ValidateBetween(const char* field, double least, double most, double value) {
+  // Not a number is between nothing.
+  if (value >= least && value <= most) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, " must be between ", least, " and ", most, ", got ", value));
+}
+
 absl::Status ValidateStats(const GradientStats& stats) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("stats.image_count", 1, stats.image_count));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("stats.micro_batch_count", 1, stats.micro_batch_count));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.discriminator_loss", stats.discriminator_loss));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.generator_loss", stats.generator_loss));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.real_accuracy", stats.real_accuracy));
-  GANNET_RETURN_IF_ERROR(ValidateFinite("stats.fake_accuracy", stats.fake_accuracy));
-  return ValidateFinite("stats.compute_seconds", stats.compute_seconds);
+  GANNET_RETURN_IF_ERROR(ValidateBetween("stats.discriminator_loss", -kDivergedLoss, kDivergedLoss,
+                                         stats.discriminator_loss));
+  GANNET_RETURN_IF_ERROR(
+      ValidateBetween("stats.generator_loss", -kDivergedLoss, kDivergedLoss, stats.generator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateBetween("stats.real_accuracy", 0, 1, stats.real_accuracy));
+  GANNET_RETURN_IF_ERROR(ValidateBetween("stats.fake_accuracy", 0, 1, stats.fake_accuracy));
+  return ValidateBetween("stats.compute_seconds", 0, kMaxComputeSeconds, stats.compute_seconds);
 }
 
 absl::Status ValidateText(const char* field, const std::string& text, int max_chars) {
@@ -242,6 +251,7 @@ absl::Status ValidateWorkers(const std::vector<WorkerRecord>& workers) {
     GANNET_RETURN_IF_ERROR(
         ValidateText("display_name", summary.display_name, kMaxDisplayNameChars));
     GANNET_RETURN_IF_ERROR(ValidateText("hardware", summary.hardware, kMaxHardwareChars));
+    GANNET_RETURN_IF_ERROR(ValidateReason(summary.removed_reason));
     for (const int64_t count : {summary.accepted_unit_count, summary.accepted_image_count,
                                 summary.duplicate_unit_count, summary.wasted_image_count}) {
       GANNET_RETURN_IF_ERROR(ValidateAtLeast("the count of a worker", 0, count));
@@ -341,6 +351,17 @@ absl::Status ValidateReason(const std::string& reason) {
   return ValidateText("reason", reason, kMaxReasonChars);
 }
 
+absl::Status ValidateWorkerId(const WorkerId& worker) {
+  if (IsHex(worker.value(), 32)) return absl::OkStatus();
+  return Invalid("worker_id must be 32 lower-case hexadecimal digits");
+}
+
+absl::Status ValidateRemoveWorker(const WorkerId& worker, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateWorkerId(worker));
+  if (reason.empty()) return Invalid("reason must not be empty: the removed person is shown it");
+  return ValidateReason(reason);
+}
+
 absl::Status ValidateListRounds(Round after, int limit) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("after", 0, after.value()));
   if (limit >= 1 && limit <= kMaxPage) return absl::OkStatus();
@@ -403,6 +424,18 @@ absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, i
                                 ", got ", stats.micro_batch_count));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckCodec(int run_codec, Codec codec) {
+  const auto name = [](int number) { return number == 1 ? "fp32" : "fp16"; };
+  if (run_codec == static_cast<int>(codec)) return absl::OkStatus();
+  return Invalid(absl::StrCat("payload.codec is not the run's: expected ", name(run_codec),
+                              ", got ", name(static_cast<int>(codec))));
+}
+
+absl::Status RemovedWorkerStatus(const std::string& reason) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("this worker was removed from the run: ", reason, "; ask the instructor"));
 }
 
 absl::Status CheckIsPublished(WeightsVersion published, WeightsVersion version) {

@@ -60,6 +60,9 @@ absl::Status ValidatePublish(const PublishRequest& request);
 absl::Status ValidateKeepBest(const BestWeights& best, const Payload& weights);
 absl::Status ValidateAcquireLeadership(const LeaderId& leader, absl::Duration ttl);
 absl::Status ValidateReason(const std::string& reason);
+absl::Status ValidateWorkerId(const WorkerId& worker);
+// The reason is shown to the person, so there must be one.
+absl::Status ValidateRemoveWorker(const WorkerId& worker, const std::string& reason);
 absl::Status ValidateListRounds(Round after, int limit);
 absl::Status ValidateListWorkers(const WorkerId& after, int limit);
 
@@ -67,6 +70,9 @@ absl::Status ValidateListWorkers(const WorkerId& after, int limit);
 
 absl::Status ValidateAtLeast(const char* field, int64_t least, int64_t value);
 absl::Status ValidateFinite(const char* field, double value);
+// Not a number is between nothing.
+absl::Status ValidateBetween(const char* field, double least, double most, double value);
+// Within the limits of gradient_limits.h.
 absl::Status ValidateStats(const GradientStats& stats);
 // 32 bytes, or none: not known.
 absl::Status ValidateOptionalSha256(const char* field, const std::string& sha256);
@@ -80,6 +86,10 @@ absl::Status ValidatePayload(const char* field, const Payload& payload);
 absl::Status CheckFingerprint(const DataFingerprint& expected, const DataFingerprint& got);
 // The worker counted other images or micro-batches than the unit has.
 absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, int micro_batch);
+// The payload has another codec than gradients of the run have.
+absl::Status CheckCodec(int run_codec, Codec codec);
+// What a removed worker is told: FAILED_PRECONDITION, by which a worker ends.
+absl::Status RemovedWorkerStatus(const std::string& reason);
 // INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::PrepareRound).
 absl::Status CheckPrepareRound(WeightsVersion published, Round round);
 // INVALID_ARGUMENT - `version` is above `published`.

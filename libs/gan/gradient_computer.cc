@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/philox.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/gradient_limits.h"
 #include "libs/domain/model_layout.h"
 #include "libs/domain/round_plan.h"
 #include "libs/gan/augment.h"
@@ -34,9 +35,6 @@ constexpr int kMaxSlot = (1 << (32 - kPositionBits)) - 1;
 constexpr int kMaxImages = 1 << kPositionBits;
 
 constexpr int kMaxDataThreads = 256;
-
-// A mean loss that no training comes back from: those of healthy ones stay below ten.
-constexpr double kDivergedLoss = 1e4;
 
 absl::Status CheckTask(const UnitTask& task) {
   if (task.round < 0 || task.round > kMaxRound) {

@@ -109,6 +109,9 @@ void FoldBatchNorm(const BatchNormLayout& layout, const TensorBundle& round_grad
         round_gradient.Find(absl::StrCat(layout.prefix, ".batch_mean.", pass))->f32();
     const absl::Span<const float> var =
         round_gradient.Find(absl::StrCat(layout.prefix, ".batch_var.", pass))->f32();
+    // Weights that an older version published may have one below zero, which nobody can divide by
+    // the root of.
+    for (float& value : running_var) value = std::max(value, 0.0F);
     if (micro_batches == 1) {
       FoldRunningMeanOnce(mean, running_mean);
       FoldRunningVarianceOnce(var, running_var);

@@ -182,6 +182,29 @@ TEST(ApplyRoundTest, BatchNormBuffersAreLibTorchsBitForBitWhereTheStatisticsAreE
   }
 }
 
+// As weights may have it that were published when any batch variance was taken.
+TEST(ApplyRoundTest, ARunningVarianceBelowZeroIsMended) {
+  for (const int64_t micro_batches : {1, 3}) {
+    TensorBundle weights = InitialWeights(kModel, 1);
+    TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
+    TensorBundle gradient = MakeGradient();
+    for (Tensor& tensor : gradient.mutable_tensors()) {
+      for (float& value : tensor.mutable_f32()) value = std::abs(value);
+    }
+    for (Tensor& tensor : weights.mutable_tensors()) {
+      if (!tensor.spec.name.ends_with("running_var")) continue;
+      for (float& value : tensor.mutable_f32()) value = -1e6F;
+    }
+
+    ASSERT_OK(ApplyRound(kModel, AdamConfig{}, gradient, micro_batches, weights, state));
+
+    for (const Tensor& tensor : weights.tensors()) {
+      if (!tensor.spec.name.ends_with("running_var")) continue;
+      for (const float value : tensor.f32()) EXPECT_GE(value, 0) << tensor.spec.name;
+    }
+  }
+}
+
 TEST(ApplyRoundTest, SavedAndReloadedStateContinuesWithTheSameBits) {
   TensorBundle weights = InitialWeights(kModel, 1);
   TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);

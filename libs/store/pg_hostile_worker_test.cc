@@ -57,7 +57,7 @@ class PgHostileWorkerTest : public testing::Test {
   absl::Status Submit(const std::string& name, const std::string& value) {
     std::string sql =
         "SELECT gannet.submit_gradient({identity}, {run}, {unit}, {attempt}, {images}, {batches}, "
-        "{loss}, 0.7, 0.5, 0.5, 1, {codec}::smallint, {sha}, {size}, {seq}, {bytes})";
+        "{loss}, 0.7, {real}, {fake}, {seconds}, {codec}::smallint, {sha}, {size}, {seq}, {bytes})";
     for (const auto& [key, ordinary] : std::vector<std::pair<std::string, std::string>>{
              {"identity", Identity()},
              {"run", absl::StrCat(run_.value())},
@@ -66,6 +66,9 @@ class PgHostileWorkerTest : public testing::Test {
              {"images", absl::StrCat(config_.images_per_unit)},
              {"batches", absl::StrCat(config_.images_per_unit / config_.micro_batch)},
              {"loss", "0.7"},
+             {"real", "0.5"},
+             {"fake", "0.5"},
+             {"seconds", "1"},
              {"codec", "1"},
              {"sha", "sha256('abc')"},
              {"size", "3"},
@@ -122,7 +125,10 @@ TEST_F(PgHostileWorkerTest, ASubmissionThatContradictsItselfIsRefused) {
            {"size", "NULL"},        {"size", "5000000000"}, {"size", "2"},
            {"seq", "NULL"},         {"seq", "-1"},          {"seq", "1"},
            {"bytes", "NULL"},       {"bytes", "''"},        {"loss", "'NaN'"},
-           {"loss", "'-Infinity'"}, {"loss", "NULL"}}) {
+           {"loss", "'-Infinity'"}, {"loss", "NULL"},       {"loss", "1e308"},
+           {"loss", "-10000.1"},    {"real", "1.01"},       {"real", "-5e-324"},
+           {"fake", "-1"},          {"fake", "'NaN'"},      {"seconds", "-1"},
+           {"seconds", "604801"},   {"seconds", "NULL"},    {"codec", "2"}}) {
     EXPECT_THAT(Submit(name, value), StatusIs(absl::StatusCode::kInvalidArgument))
         << name << " = " << value;
   }

@@ -53,6 +53,7 @@ class PgLargePayloadTest : public ::testing::Test {
   PgFixture backend_;
   const RunConfig config_ = [] {
     RunConfig config = TinyRunConfig();
+    config.gradient_codec = static_cast<int>(Codec::kFp16);
     config.units_per_round = 10;
     return config;
   }();

@@ -101,7 +101,15 @@ constexpr SqlStatement kGradientBytes = {
     true};
 
 constexpr SqlStatement kRejectGradient = {
-    "reject_gradient", "SELECT gannet.reject_gradient($1::bigint, $2, $3::bigint, $4::bigint, $5)"};
+    "reject_gradient",
+    "SELECT gannet.reject_gradient($1::bigint, $2, $3::bigint, $4::bigint, $5) AS removed"};
+
+constexpr SqlStatement kRemoveWorker = {"remove_worker",
+                                        "SELECT gannet.remove_worker($1::bigint, $2, $3)"};
+constexpr SqlStatement kTakeBackWork = {"take_back_work",
+                                        "SELECT gannet.take_back_work($1::bigint, $2)"};
+constexpr SqlStatement kRestoreWorker = {"restore_worker",
+                                         "SELECT gannet.restore_worker($1::bigint, $2)"};
 
 constexpr SqlStatement kPublishRound = {
     "publish_round",
@@ -179,6 +187,7 @@ constexpr SqlStatement kListWorkerRecords = {
     "list_worker_records",
     "SELECT w.worker_id, w.display_name, w.hardware, w.accepted_unit_count, "
     "w.accepted_image_count, w.duplicate_unit_count, w.wasted_image_count, "
+    "coalesce(w.removed_reason, '') AS removed_reason, "
     "(extract(epoch FROM w.last_seen) * 1000000)::bigint AS last_seen_us, "
     "encode(w.secret_sha256, 'hex') AS secret_sha256, w.incarnation FROM gannet.run r "
     "LEFT JOIN gannet.worker w USING (run_id) WHERE r.run_id = $1::bigint ORDER BY w.worker_id",
@@ -188,6 +197,7 @@ constexpr SqlStatement kListWorkers = {
     "list_workers",
     "SELECT worker_id, display_name, hardware, accepted_unit_count, accepted_image_count, "
     "duplicate_unit_count, wasted_image_count, "
+    "coalesce(removed_reason, '') AS removed_reason, "
     "(extract(epoch FROM last_seen) * 1000000)::bigint AS last_seen_us FROM gannet.worker "
     "WHERE run_id = $1::bigint AND worker_id > $2 ORDER BY worker_id LIMIT $3::integer",
     true};
@@ -250,6 +260,7 @@ WorkerSummary ReadWorker(SqlRow& row) {
   summary.duplicate_unit_count = row.Int("duplicate_unit_count");
   summary.wasted_image_count = row.Int("wasted_image_count");
   summary.last_seen = absl::FromUnixMicros(row.Int("last_seen_us"));
+  summary.removed_reason = row.Text("removed_reason");
   return summary;
 }
 
@@ -506,7 +517,33 @@ absl::Status PgStore::RejectGradient(RunId run, const Leadership& leadership, Un
   GANNET_RETURN_IF_ERROR(ValidateReason(reason));
   SqlParams params = FenceParams(run, leadership);
   params.Int(unit.value()).Text(reason);
-  return pool_.Execute(kRejectGradient, params).status();
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kRejectGradient, params));
+  SqlRow row(rows, 0);
+  if (row.IsNull("removed")) return row.status();
+  const WorkerId removed(row.Text("removed"));
+  GANNET_RETURN_IF_ERROR(row.status());
+  return TakeBackWork(run, removed);
+}
+
+absl::Status PgStore::RemoveWorker(RunId run, const WorkerId& worker, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(ValidateRemoveWorker(worker, reason));
+  SqlParams params = RunParams(run);
+  params.Text(worker.value()).Text(reason);
+  GANNET_RETURN_IF_ERROR(pool_.Execute(kRemoveWorker, params).status());
+  return TakeBackWork(run, worker);
+}
+
+absl::Status PgStore::RestoreWorker(RunId run, const WorkerId& worker) {
+  GANNET_RETURN_IF_ERROR(ValidateWorkerId(worker));
+  SqlParams params = RunParams(run);
+  params.Text(worker.value());
+  return pool_.Execute(kRestoreWorker, params).status();
+}
+
+absl::Status PgStore::TakeBackWork(RunId run, const WorkerId& worker) {
+  SqlParams params = RunParams(run);
+  params.Text(worker.value());
+  return pool_.Execute(kTakeBackWork, params).status();
 }
 
 absl::Status PgStore::Publish(const PublishRequest& request) {

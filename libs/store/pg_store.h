@@ -33,6 +33,8 @@ class PgStore final : public Store {
   absl::StatusOr<Payload> FetchGradient(RunId run, UnitId unit) override;
   absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
                               const std::string& reason) override;
+  absl::Status RemoveWorker(RunId run, const WorkerId& worker, const std::string& reason) override;
+  absl::Status RestoreWorker(RunId run, const WorkerId& worker) override;
   absl::Status Publish(const PublishRequest& request) override;
   absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) override;
   absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) override;
@@ -52,6 +54,8 @@ class PgStore final : public Store {
 
  private:
   absl::Status RequireRun(RunId run);
+  // Gives what a removed worker holds to others, which its removal has not done yet.
+  absl::Status TakeBackWork(RunId run, const WorkerId& worker);
 
   PgPool& pool_;
   PgBulkPool& bulk_pool_;

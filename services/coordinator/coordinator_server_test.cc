@@ -114,6 +114,28 @@ TEST_F(CoordinatorServerTest, TheRunCanBePausedAndStoppedFromOutside) {
   EXPECT_EQ(report_->end, CoordinatorReport::End::kRunStopped);
 }
 
+TEST_F(CoordinatorServerTest, AWorkerIsRemovedAndRestoredFromOutside) {
+  RunAndAwaitRun();
+  const std::unique_ptr<AdminClient> client = Client(kToken);
+  const RunConfig config = QuickServer().coordinator.run;
+  JoinRequest join = TestJoin(TestWorker(1), config);
+  join.display_name = "Ben";
+  ASSERT_OK_AND_ASSIGN(const JoinResult joined, backend_.exchange().Join(join));
+
+  ASSERT_OK_AND_ASSIGN(const WorkerSummary removed, client->RemoveWorker("Ben", "plays"));
+  EXPECT_EQ(removed.worker, TestWorker(1).id);
+  EXPECT_EQ(removed.removed_reason, "plays");
+  EXPECT_THAT(backend_.exchange().Heartbeat(TestWorker(1), joined.run, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plays")));
+  EXPECT_EQ(client->ListWorkers(10, "")->items.at(0).removed_reason, "plays");
+  EXPECT_THAT(client->RemoveWorker("Eve", "x"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(client->RemoveWorker("Ben", ""), StatusIs(absl::StatusCode::kInvalidArgument));
+
+  ASSERT_OK_AND_ASSIGN(const WorkerSummary restored, client->RestoreWorker("Ben"));
+  EXPECT_EQ(restored.removed_reason, "");
+  EXPECT_OK(backend_.exchange().Heartbeat(TestWorker(1), joined.run, {}));
+}
+
 TEST_F(CoordinatorServerTest, CallsWithoutTheRightTokenAreRefused) {
   RunAndAwaitRun();
 
@@ -122,6 +144,10 @@ TEST_F(CoordinatorServerTest, CallsWithoutTheRightTokenAreRefused) {
     EXPECT_THAT(client->GetRun(), StatusIs(absl::StatusCode::kUnauthenticated)) << token;
     EXPECT_THAT(client->ListWorkers(1, ""), StatusIs(absl::StatusCode::kUnauthenticated));
     EXPECT_THAT(client->ListRounds(1, ""), StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(client->RemoveWorker(TestWorker(1).id.value(), "x"),
+                StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(client->RestoreWorker(TestWorker(1).id.value()),
+                StatusIs(absl::StatusCode::kUnauthenticated));
     EXPECT_THAT(client->SetRunState(RunState::kStopped, ""),
                 StatusIs(absl::StatusCode::kUnauthenticated));
   }

@@ -26,6 +26,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 
 constexpr int kRounds = 4;
@@ -541,23 +542,81 @@ TEST_F(CoordinatorTest, FailuresOfEveryCallChangeNoBit) {
   EXPECT_EQ(Checksums(), CalmChecksums());
 }
 
+// Moments below zero, whose root is no number: as if the training had diverged long ago.
+NewRun RunThatDiverges(const RunConfig& config) {
+  NewRun run = TestNewRun(config);
+  run.adam_state = TestAdamState(config, -1.0F);
+  return run;
+}
+
 TEST_F(CoordinatorTest, ADivergedTrainingIsPausedAndNotPublished) {
+  ASSERT_OK(store_.CreateRun(RunThatDiverges(SmallRun())));
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(1, kInOrder));
+
+  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
+
+  EXPECT_THAT(Dump().state_reason, AllOf(HasSubstr("diverged"), HasSubstr("smaller learning rate"),
+                                         HasSubstr("came from worker 0000")));
+  EXPECT_THAT(Dump().state_reason, Not(HasSubstr("gannet workers remove")))
+      << "no gradient stands out";
+  EXPECT_EQ(Dump().weights_version, WeightsVersion(0));
+  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kStopped, "diverged"));
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunStopped);
+}
+
+TEST_F(CoordinatorTest, WhoseGradientStandsOutInADivergedRoundIsNamedAndCanBeSentAway) {
+  ASSERT_OK(store_.CreateRun(RunThatDiverges(SmallRun())));
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
   for (const WorkUnit& unit : units) {
     TensorBundle gradient = FakeGradient(SmallRun(), unit.round, unit.slot);
-    for (float& value : gradient.mutable_tensors()[0].mutable_f32()) value = 1e30F;
+    if (unit.slot == Slot(2)) gradient.mutable_tensors()[0].mutable_f32()[0] = 1000.0F;
     ASSERT_OK(workers.Submit(unit, gradient));
   }
-
   ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
+  const WorkerId suspect = workers.HolderOf(units[2]).id;
+  EXPECT_THAT(
+      Dump().state_reason,
+      AllOf(HasSubstr("gannet workers remove"), HasSubstr(suspect.value()), HasSubstr("1000"),
+            HasSubstr("slot 2"), HasSubstr(absl::StrCat(units[2].unit.value()))));
 
-  EXPECT_THAT(Dump().state_reason, HasSubstr("diverged"));
-  EXPECT_EQ(Dump().weights_version, WeightsVersion(0));
-  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kStopped, "diverged"));
-  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
-  EXPECT_EQ(report.end, CoordinatorReport::End::kRunStopped);
+  ASSERT_OK(store_.RemoveWorker(workers.run(), suspect, "its gradients are absurd"));
+  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kRunning, ""));
+
+  const RunDump dump = Dump();
+  for (const UnitDump& unit : dump.units) {
+    const bool was_its =
+        workers.HolderOf(units[static_cast<size_t>(unit.slot.value())]).id == suspect;
+    EXPECT_EQ(unit.state, was_its ? UnitState::kReady : UnitState::kDone) << unit.slot;
+  }
+  ASSERT_OK(coordinator->Stop());
+}
+
+TEST_F(CoordinatorTest, ALossThatAnOlderVersionStoredEndsNoCoordinator) {
+  const auto coordinator = Start();
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  store_.ChangeProgress([](RoundProgress& progress) {
+    for (GradientInfo& info : progress.gradients) {
+      if (info.attempt == Attempt(1) && info.slot == Slot(1)) {
+        info.stats.discriminator_loss = 1e308;
+      }
+    }
+  });
+  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+
+  ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers.ClaimOne());
+  EXPECT_EQ(again.unit, units[1].unit);
+  ASSERT_OK(workers.Submit(again));
+  store_.ChangeProgress(nullptr);
+  ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
+
+  ASSERT_OK(coordinator->Join());
+  EXPECT_EQ(Checksums(), CalmChecksums());
 }
 
 TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {

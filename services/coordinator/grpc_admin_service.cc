@@ -73,6 +73,21 @@ absl::Status Change(RunAdmin& admin, const v1::ChangeSettingsRequest& request,
   return absl::OkStatus();
 }
 
+absl::Status Remove(RunAdmin& admin, const v1::RemoveWorkerRequest& request,
+                    v1::RemoveWorkerResponse& response) {
+  GANNET_ASSIGN_OR_RETURN(const WorkerSummary worker,
+                          admin.RemoveWorker(request.worker(), request.reason()));
+  *response.mutable_worker() = ToProto(worker);
+  return absl::OkStatus();
+}
+
+absl::Status Restore(RunAdmin& admin, const v1::RestoreWorkerRequest& request,
+                     v1::RestoreWorkerResponse& response) {
+  GANNET_ASSIGN_OR_RETURN(const WorkerSummary worker, admin.RestoreWorker(request.worker()));
+  *response.mutable_worker() = ToProto(worker);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 GrpcAdminService::GrpcAdminService(std::string token) : token_(std::move(token)) {}
@@ -133,6 +148,20 @@ grpc::Status GrpcAdminService::ChangeSettings(grpc::ServerContext* context,
                                               v1::ChangeSettingsResponse* response) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
   return ToGrpcStatus(admin.ok() ? Change(**admin, *request, *response) : admin.status());
+}
+
+grpc::Status GrpcAdminService::RemoveWorker(grpc::ServerContext* context,
+                                            const v1::RemoveWorkerRequest* request,
+                                            v1::RemoveWorkerResponse* response) {
+  const absl::StatusOr<RunAdmin*> admin = Admit(*context);
+  return ToGrpcStatus(admin.ok() ? Remove(**admin, *request, *response) : admin.status());
+}
+
+grpc::Status GrpcAdminService::RestoreWorker(grpc::ServerContext* context,
+                                             const v1::RestoreWorkerRequest* request,
+                                             v1::RestoreWorkerResponse* response) {
+  const absl::StatusOr<RunAdmin*> admin = Admit(*context);
+  return ToGrpcStatus(admin.ok() ? Restore(**admin, *request, *response) : admin.status());
 }
 
 }  // namespace gannet

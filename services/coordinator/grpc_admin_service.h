@@ -35,6 +35,10 @@ class GrpcAdminService final : public v1::AdminService::Service {
   grpc::Status ChangeSettings(grpc::ServerContext* context,
                               const v1::ChangeSettingsRequest* request,
                               v1::ChangeSettingsResponse* response) override;
+  grpc::Status RemoveWorker(grpc::ServerContext* context, const v1::RemoveWorkerRequest* request,
+                            v1::RemoveWorkerResponse* response) override;
+  grpc::Status RestoreWorker(grpc::ServerContext* context, const v1::RestoreWorkerRequest* request,
+                             v1::RestoreWorkerResponse* response) override;
 
  private:
   // The attached RunAdmin, when the caller may use it.

@@ -5,9 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/model_layout.h"
 #include "libs/domain/unit_state.h"
+#include "libs/exchange/validation.h"
 #include "libs/gan/gan.h"
 #include "services/coordinator/round_wait.h"
 
@@ -22,8 +24,6 @@ constexpr int kLooksPerRound = 4;
 // A round that is open for longer than this, and than four usual units, is said to wait, so often.
 constexpr absl::Duration kWaitIsLong = absl::Seconds(30);
 constexpr absl::Duration kWaitLineInterval = absl::Minutes(1);
-
-constexpr size_t kMaxReasonBytes = 480;  // the store takes 500 characters
 
 double Seconds(absl::Duration duration) { return absl::ToDoubleSeconds(duration); }
 
@@ -182,8 +182,8 @@ absl::Status LeaderTerm::RunRound() {
     metrics_.units_failed.Set(progress.failed);
     if (!collector_->StillHas(progress)) {
       log_.Warning(
-          "the database has gone back: gradients that were there are gone, the round is "
-          "collected anew",
+          "gradients that were there are gone (their worker was removed, or the database has gone "
+          "back): the round is collected anew",
           {{"round", round.value()}});
       begin();
     }
@@ -200,7 +200,10 @@ absl::Status LeaderTerm::RunRound() {
     }
     if (collector_->complete()) {
       if (config_.policy.stale_weight > 0) GANNET_RETURN_IF_ERROR(TakeStale(round));
-      break;
+      GANNET_ASSIGN_OR_RETURN(const bool rejected, collector_->RejectOutlier());
+      if (!rejected) break;
+      begin();
+      continue;
     }
     TellOfFailedUnit(progress);
     TellWhyItWaits(progress);
@@ -387,13 +390,21 @@ absl::Status LeaderTerm::Publish(const PublishRequest& request) {
 }
 
 absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
+  const std::string largest = collector_->DescribeLargest();
+  const std::string advice =
+      collector_->LargestStandsOut()
+          ? "remove that worker (gannet workers remove) and resume, its unit is computed anew; if "
+            "it diverges again, start a new run with a smaller learning rate"
+          : "start a new run with a smaller learning rate";
   const std::string text =
-      absl::StrCat("round ", next_round().value(),
-                   ": the training has diverged, start a new run with a smaller learning rate: ",
-                   reason.message())
-          .substr(0, kMaxReasonBytes);
+      Printable(absl::StrCat("round ", next_round().value(), ": the training has diverged; ",
+                             largest, "; ", advice, ": ", reason.message()),
+                kMaxReasonChars);
   log_.Error("the training has diverged, nothing is published and the run is paused",
-             {{"round", next_round().value()}, {"reason", reason}});
+             {{"round", next_round().value()},
+              {"reason", reason},
+              {"largest_gradient", largest},
+              {"advice", advice}});
   GANNET_RETURN_IF_ERROR(patience_.Call(
       "pause the run", [&] { return store_.SetRunState(run_, RunState::kPaused, text); }));
   do {

@@ -1,5 +1,7 @@
 #include "services/coordinator/round_collector.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -18,6 +20,13 @@ namespace {
 // Decoded gradients that wait for a lower slot; each has the size of the weights.
 constexpr int kMaxHeld = 8;
 
+// Of a gradient: far more images than a unit can have.
+constexpr double kMaxWeight = 1e12;
+
+// When a training has diverged, the largest gradient is named as the likely cause when it is so
+// many times the next one.
+constexpr double kSuspiciousFactor = 10;
+
 }  // namespace
 
 RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
@@ -26,6 +35,8 @@ RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
     : store_(store),
       run_(run),
       spec_(GradientSpec(config.model)),
+      micro_batch_(config.micro_batch),
+      codec_(config.gradient_codec),
       leadership_(leadership),
       patience_(patience),
       clock_(clock),
@@ -39,6 +50,7 @@ void RoundCollector::Begin(Round round, int unit_count, double stale_weight) {
   next_slot_ = 0;
   held_.clear();
   folded_.clear();
+  extents_.clear();
   mean_.Reset();
   fold_time_ = absl::ZeroDuration();
 }
@@ -127,29 +139,97 @@ absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
 absl::StatusOr<TensorBundle> RoundCollector::Decode(const GradientInfo& info,
                                                     const Payload& payload) const {
   GANNET_RETURN_IF_ERROR(ValidateStats(info.stats));
+  const int micro_batches = std::max(1, info.stats.image_count / micro_batch_);
+  if (info.stats.micro_batch_count != micro_batches) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stats.micro_batch_count is not the unit's: expected ", micro_batches,
+                     ", got ", info.stats.micro_batch_count));
+  }
+  GANNET_RETURN_IF_ERROR(CheckCodec(codec_, payload.codec));
+  // What has no weight could not be folded.
+  GANNET_RETURN_IF_ERROR(
+      ValidateBetween("weight", std::numeric_limits<double>::min(), kMaxWeight, WeightOf(info)));
   if (!payload.IsIntact()) return absl::DataLossError("the bytes do not match their checksum");
   GANNET_ASSIGN_OR_RETURN(TensorBundle gradient, DecodeBundle(*payload.bytes, payload.codec));
   GANNET_RETURN_IF_ERROR(gradient.CheckSpec(spec_));
-  GANNET_RETURN_IF_ERROR(gradient.CheckFinite());
+  GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));
   return gradient;
 }
 
 absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status& reason) {
+  const std::string worker = DescribeWorker(info.worker);
   log_.Warning(info.stale_rounds > 0 ? "a gradient for an earlier round is unusable and left out"
                                      : "gradient is unusable, its unit is handed out again",
                {{"round", round_.value()},
                 {"slot", info.slot.value()},
+                {"unit", info.unit.value()},
                 {"attempt", info.attempt.value()},
-                {"worker", info.worker.value()},
+                {"worker", worker},
                 {"reason", reason}});
   absl::Status status = patience_.Call("reject a gradient", [&] {
-    return store_.RejectGradient(run_, leadership_, info.unit,
-                                 Printable(reason.message(), kMaxReasonChars));
+    return store_.RejectGradient(
+        run_, leadership_, info.unit,
+        Printable(absl::StrCat("gradient of ", worker, ": ", reason.message()), kMaxReasonChars));
   });
   // A repeat of a rejection whose answer was lost finds nothing.
   if (!status.ok() && status.code() != absl::StatusCode::kNotFound) return status;
   metrics_.rejected_gradients.Increment();
   return absl::OkStatus();
+}
+
+std::string RoundCollector::DescribeWorker(const WorkerId& worker) {
+  const std::string id = absl::StrCat("worker ", worker.value());
+  WorkerId before;
+  while (true) {
+    const absl::StatusOr<std::vector<WorkerSummary>> page =
+        store_.ListWorkers(run_, before, kMaxPage);
+    // Its name is worth no failure.
+    if (!page.ok()) return id;
+    for (const WorkerSummary& summary : *page) {
+      if (summary.worker != worker || summary.display_name.empty()) continue;
+      return absl::StrCat(id, " ('", summary.display_name, "')");
+    }
+    if (page->size() < static_cast<size_t>(kMaxPage)) return id;
+    before = page->back().worker;
+  }
+}
+
+absl::StatusOr<bool> RoundCollector::RejectOutlier() {
+  GANNET_CHECK(complete());
+  const int outlier = FindOutlier(extents_);
+  if (outlier < 0) return false;
+  const GradientInfo info = folded_[static_cast<size_t>(outlier)];
+  const GradientExtent& extent = extents_[static_cast<size_t>(outlier)];
+  GANNET_RETURN_IF_ERROR(
+      Reject(info, absl::InvalidArgumentError(absl::StrCat(
+                       "it stands out among the gradients of its round: its largest value is ",
+                       extent.parameters, ", its largest batch statistic ", extent.statistics,
+                       ", more than ", kOutlierFactor, " times the median of all"))));
+  return true;
+}
+
+std::string RoundCollector::DescribeLargest() {
+  if (folded_.empty()) return "";
+  const auto largest = absl::c_max_element(
+      extents_,
+      [](const GradientExtent& a, const GradientExtent& b) { return a.parameters < b.parameters; });
+  const GradientInfo& info = folded_[static_cast<size_t>(largest - extents_.begin())];
+  double others = 0;
+  for (auto it = extents_.begin(); it != extents_.end(); ++it) {
+    if (it != largest) others = std::max(others, it->parameters);
+  }
+  const std::string text = absl::StrCat("the largest value, ", largest->parameters, ", came from ",
+                                        DescribeWorker(info.worker), ", slot ", info.slot.value(),
+                                        ", unit ", info.unit.value());
+  return folded_.size() == 1 ? text : absl::StrCat(text, "; of the others: ", others);
+}
+
+bool RoundCollector::LargestStandsOut() const {
+  std::vector<double> values;
+  for (const GradientExtent& extent : extents_) values.push_back(extent.parameters);
+  if (values.size() < 2) return false;
+  absl::c_sort(values);
+  return values.back() > kSuspiciousFactor * values[values.size() - 2];
 }
 
 absl::Status RoundCollector::FoldWhatIsNext() {
@@ -170,6 +250,7 @@ absl::Status RoundCollector::Fold(Held held) {
   const absl::Duration start = clock_.Steady();
   GANNET_RETURN_IF_ERROR(mean_.Add(held.gradient, WeightOf(held.info)));
   folded_.push_back(std::move(held.info));
+  extents_.push_back(ExtentOf(held.gradient));
   fold_time_ += clock_.Steady() - start;
   return absl::OkStatus();
 }

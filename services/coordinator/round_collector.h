@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "libs/aggregate/fold.h"
 #include "libs/base/clock.h"
+#include "libs/domain/gradient_limits.h"
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/patient_caller.h"
@@ -32,8 +33,10 @@ struct FoldedRound {
 // A round may end without some of its slots (RoundPolicy): then what is there is folded in the
 // order of slots, too. What comes late for an earlier round is folded behind all of them.
 //
-// A gradient that is unusable (damaged bytes, another layout, NaN) is rejected: its unit is handed
-// out again.
+// A gradient that is unusable (damaged bytes, another layout or codec, statistics or values beyond
+// their limits, see gradient_limits.h) is rejected, naming its worker: its unit is handed out
+// again. So nothing that is stored, by whatever version or hand, makes a call here fail. A worker
+// is sent away by its third rejection in a row (kMaxRejectionsInARow).
 //
 // Thread safety: none.
 // Ownership and lifetime: everything passed by reference outlives it.
@@ -64,8 +67,18 @@ class RoundCollector {
   // Whether every slot is folded or given up.
   bool complete() const;
 
+  // Call when complete: rejects the gradient that stands out among all of them (FindOutlier). True
+  // when there was one: then the round begins anew.
+  absl::StatusOr<bool> RejectOutlier();
+
   // Call when complete.
   absl::StatusOr<FoldedRound> Finish();
+
+  // Of what was folded: whose gradient has the largest value, where, and how large the others are;
+  // for people. Empty when there is none.
+  std::string DescribeLargest();
+  // Whether that one is much larger than all others: then it is the likely cause of a divergence.
+  bool LargestStandsOut() const;
 
  private:
   struct Held {
@@ -78,6 +91,8 @@ class RoundCollector {
   double WeightOf(const GradientInfo& info) const;
   absl::StatusOr<TensorBundle> Decode(const GradientInfo& info, const Payload& payload) const;
   absl::Status Reject(const GradientInfo& info, const absl::Status& reason);
+  // "worker ID ('NAME')"; without the name when the store does not answer.
+  std::string DescribeWorker(const WorkerId& worker);
   absl::Status FoldWhatIsNext();
   absl::Status FoldFirstHeld();
   absl::Status Fold(Held held);
@@ -85,6 +100,8 @@ class RoundCollector {
   Store& store_;
   const RunId run_;
   const BundleSpec spec_;
+  const int micro_batch_;
+  const int codec_;
   const Leadership leadership_;
   PatientCaller& patience_;
   Clock& clock_;
@@ -93,9 +110,10 @@ class RoundCollector {
   Round round_;
   int unit_count_ = 0;
   double stale_weight_ = 0;
-  int next_slot_ = 0;                 // those below are folded, or given up
-  std::map<Slot, Held> held_;         // checked, waiting for a lower slot
-  std::vector<GradientInfo> folded_;  // by slot
+  int next_slot_ = 0;                    // those below are folded, or given up
+  std::map<Slot, Held> held_;            // checked, waiting for a lower slot
+  std::vector<GradientInfo> folded_;     // by slot
+  std::vector<GradientExtent> extents_;  // of those
   WeightedMean mean_;
   absl::Duration fold_time_;
 };

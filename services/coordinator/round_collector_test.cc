@@ -1,7 +1,12 @@
 #include "services/coordinator/round_collector.h"
 
 #include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/model_layout.h"
@@ -14,6 +19,7 @@
 namespace gannet {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -101,11 +107,15 @@ TEST_F(RoundCollectorTest, IsCompleteWithTheLastSlot) {
   EXPECT_DOUBLE_EQ(folded.summary.fake_accuracy, 0.25);
 }
 
-// A gradient of one value everywhere.
+// A gradient of one value in all parameters.
 TensorBundle FlatGradient(const RunConfig& config, float value) {
   TensorBundle gradient;
   for (const TensorSpec& spec : GradientSpec(config.model)) {
     Tensor tensor = Tensor::Zeros(spec);
+    if (spec.name.find(".batch_") != std::string::npos) {
+      gradient.Add(std::move(tensor));
+      continue;
+    }
     for (float& each : tensor.mutable_f32()) each = value;
     gradient.Add(std::move(tensor));
   }
@@ -116,7 +126,7 @@ TEST_F(RoundCollectorTest, TheMeanIsFoldedInSlotOrder) {
   // In doubles the middle one is lost beside a neighbour, and is all that stays if those two meet
   // first: ordinary gradients would give the same floats in any order.
   const std::vector<TensorBundle> gradients = {
-      FlatGradient(config_, 0x1p60F), FlatGradient(config_, 1.0F), FlatGradient(config_, -0x1p60F)};
+      FlatGradient(config_, 0x1p56F), FlatGradient(config_, 1.0F), FlatGradient(config_, -0x1p56F)};
   WeightedMean expected;
   for (const TensorBundle& gradient : gradients) {
     ASSERT_OK(expected.Add(gradient, config_.images_per_unit));
@@ -158,6 +168,89 @@ TEST_F(RoundCollectorTest, AGradientWithANanIsRejectedAndItsUnitIsReady) {
   EXPECT_EQ(dump.units[0].failures, 1);
   EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("NaN"));
   EXPECT_THAT(metrics_.Render(), HasSubstr("gannet_coordinator_rejected_gradients_total 1"));
+}
+
+// As an older version stored it, or a worker in direct mode.
+TEST_F(RoundCollectorTest, ValuesBeyondTheirLimitsAreRejectedNamingTensorAndWorker) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  const std::vector<std::pair<const char*, float>> bad = {
+      {".weight", 3e38F}, {"batch_var", -1e6F}, {"batch_mean", 1e30F}};
+  for (size_t i = 0; i < bad.size(); ++i) {
+    TensorBundle gradient = FakeGradient(config_, Round(1), units[i].slot);
+    for (Tensor& tensor : gradient.mutable_tensors()) {
+      if (tensor.spec.name.find(bad[i].first) != std::string::npos) {
+        tensor.mutable_f32()[0] = bad[i].second;
+      }
+    }
+    ASSERT_OK(workers_->Submit(units[i], gradient));
+  }
+
+  ASSERT_OK(Look());
+
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  for (size_t i = 0; i < bad.size(); ++i) {
+    EXPECT_EQ(dump.units[i].state, UnitState::kReady);
+    EXPECT_THAT(dump.units[i].failure_reason,
+                AllOf(HasSubstr(bad[i].first), HasSubstr("gradient of worker 0000"),
+                      HasSubstr("('worker ")));
+  }
+}
+
+TEST_F(RoundCollectorTest, StoredStatisticsThatNobodyWouldTakeTodayAreRejected) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (const WorkUnit& unit : units) ASSERT_OK(workers_->Submit(unit));
+  ASSERT_OK_AND_ASSIGN(RoundProgress progress, store_.GetRoundProgress(run_, Round(1)));
+  progress.gradients[0].stats.discriminator_loss = 1e308;
+  progress.gradients[1].stats.real_accuracy = -1e30;
+  progress.gradients[2].stats.micro_batch_count = std::numeric_limits<int>::max();
+
+  ASSERT_OK(collector_->Take(progress));
+
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("discriminator_loss"));
+  EXPECT_THAT(dump.units[1].failure_reason, HasSubstr("real_accuracy"));
+  EXPECT_THAT(dump.units[2].failure_reason, HasSubstr("micro_batch_count"));
+  EXPECT_FALSE(collector_->complete());
+}
+
+TEST_F(RoundCollectorTest, OneThatStandsOutAmongAllIsRejected) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (const WorkUnit& unit : units) {
+    TensorBundle gradient = FakeGradient(config_, Round(1), unit.slot);
+    if (unit.slot == Slot(1)) gradient.mutable_tensors()[0].mutable_f32()[2] = 1e17F;
+    ASSERT_OK(workers_->Submit(unit, gradient));
+  }
+  ASSERT_OK(Look());
+  ASSERT_TRUE(collector_->complete());
+
+  EXPECT_THAT(collector_->RejectOutlier(), IsOkAndHolds(true));
+
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  EXPECT_EQ(dump.units[1].state, UnitState::kReady);
+  EXPECT_THAT(dump.units[1].failure_reason,
+              AllOf(HasSubstr("stands out"), HasSubstr("worker 0000")));
+  collector_->Begin(Round(1), 3);
+  ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers_->ClaimOne());
+  ASSERT_OK(workers_->Submit(again));
+  ASSERT_OK(Look());
+  ASSERT_TRUE(collector_->complete());
+  EXPECT_THAT(collector_->RejectOutlier(), IsOkAndHolds(false));
+}
+
+TEST_F(RoundCollectorTest, TheLargestGradientIsNamed) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (const WorkUnit& unit : units) {
+    TensorBundle gradient = FakeGradient(config_, Round(1), unit.slot);
+    if (unit.slot == Slot(2)) gradient.mutable_tensors()[0].mutable_f32()[2] = -512.0F;
+    ASSERT_OK(workers_->Submit(unit, gradient));
+  }
+  EXPECT_EQ(collector_->DescribeLargest(), "");
+  ASSERT_OK(Look());
+
+  EXPECT_TRUE(collector_->LargestStandsOut());
+  EXPECT_THAT(collector_->DescribeLargest(),
+              AllOf(HasSubstr("512"), HasSubstr(workers_->HolderOf(units[2]).id.value()),
+                    HasSubstr("slot 2"), HasSubstr(absl::StrCat(units[2].unit.value()))));
 }
 
 TEST_F(RoundCollectorTest, BytesThatAreNoGradientAreRejected) {

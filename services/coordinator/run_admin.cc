@@ -6,9 +6,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/hex.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
+#include "libs/exchange/validation.h"
 #include "services/coordinator/round_wait.h"
 
 namespace gannet {
@@ -19,6 +22,8 @@ constexpr int kDefaultWorkersPage = 100;
 constexpr int kDefaultRoundsPage = 1000;
 // Workers looked at for one page: a class has a few dozen.
 constexpr size_t kMaxWorkers = 100'000;
+// Named in a message.
+constexpr size_t kMaxCandidates = 10;
 
 absl::StatusOr<int> PageSize(int asked, int default_size, int max) {
   if (asked == 0) return default_size;
@@ -93,15 +98,7 @@ absl::StatusOr<AdminPage<WorkerSummary>> RunAdmin::ListWorkers(int page_size,
   }
   GANNET_ASSIGN_OR_RETURN(const RunId id, run());
   // The store lists by id; the order asked for needs all of them.
-  std::vector<WorkerSummary> workers;
-  while (workers.size() < kMaxWorkers) {
-    const WorkerId last = workers.empty() ? WorkerId() : workers.back().worker;
-    GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> part,
-                            store_.ListWorkers(id, last, kMaxPage));
-    const bool is_last = part.size() < static_cast<size_t>(kMaxPage);
-    std::move(part.begin(), part.end(), std::back_inserter(workers));
-    if (is_last) break;
-  }
+  GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> workers, AllWorkers(id));
   std::sort(workers.begin(), workers.end(),
             [](const WorkerSummary& a, const WorkerSummary& b) { return PlaceOf(a) < PlaceOf(b); });
   AdminPage<WorkerSummary> page;
@@ -116,6 +113,71 @@ absl::StatusOr<AdminPage<WorkerSummary>> RunAdmin::ListWorkers(int page_size,
     page.items.push_back(std::move(worker));
   }
   return page;
+}
+
+absl::StatusOr<std::vector<WorkerSummary>> RunAdmin::AllWorkers(RunId id) {
+  std::vector<WorkerSummary> workers;
+  while (workers.size() < kMaxWorkers) {
+    const WorkerId last = workers.empty() ? WorkerId() : workers.back().worker;
+    GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> part,
+                            store_.ListWorkers(id, last, kMaxPage));
+    const bool is_last = part.size() < static_cast<size_t>(kMaxPage);
+    std::move(part.begin(), part.end(), std::back_inserter(workers));
+    if (is_last) break;
+  }
+  return workers;
+}
+
+absl::StatusOr<WorkerSummary> RunAdmin::FindWorker(RunId id, const std::string& wanted,
+                                                   bool removed) {
+  GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> workers, AllWorkers(id));
+  std::erase_if(workers, [&](const WorkerSummary& worker) {
+    return worker.worker.value() != wanted && worker.display_name != wanted;
+  });
+  // Somebody may have called himself by another's id.
+  for (const WorkerSummary& worker : workers) {
+    if (worker.worker.value() == wanted) return worker;
+  }
+  if (workers.size() > 1) {
+    // Of two of the same name one may be removed already: the other is meant.
+    std::vector<WorkerSummary> fitting = workers;
+    std::erase_if(fitting, [&](const WorkerSummary& worker) {
+      return worker.removed_reason.empty() == removed;
+    });
+    if (fitting.size() == 1) return fitting.front();
+  }
+  if (workers.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("no worker has this id or name, gannet workers lists them: ",
+                     Printable(wanted, kMaxDisplayNameChars)));
+  }
+  if (workers.size() == 1) return workers.front();
+  std::vector<std::string> ids;
+  for (const WorkerSummary& worker : workers) {
+    if (ids.size() == kMaxCandidates) {
+      ids.push_back("...");
+      break;
+    }
+    ids.push_back(worker.worker.value());
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      workers.size(), " workers have the name ", Printable(wanted, kMaxDisplayNameChars),
+      ", say which by its id: ", absl::StrJoin(ids, ", ")));
+}
+
+absl::StatusOr<WorkerSummary> RunAdmin::RemoveWorker(const std::string& worker,
+                                                     const std::string& reason) {
+  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  GANNET_ASSIGN_OR_RETURN(const WorkerSummary found, FindWorker(id, worker, /*removed=*/false));
+  GANNET_RETURN_IF_ERROR(store_.RemoveWorker(id, found.worker, reason));
+  return FindWorker(id, found.worker.value(), /*removed=*/true);
+}
+
+absl::StatusOr<WorkerSummary> RunAdmin::RestoreWorker(const std::string& worker) {
+  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  GANNET_ASSIGN_OR_RETURN(const WorkerSummary found, FindWorker(id, worker, /*removed=*/true));
+  GANNET_RETURN_IF_ERROR(store_.RestoreWorker(id, found.worker));
+  return FindWorker(id, found.worker.value(), /*removed=*/false);
 }
 
 absl::StatusOr<AdminPage<RoundSummary>> RunAdmin::ListRounds(int page_size,

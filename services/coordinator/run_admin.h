@@ -56,11 +56,21 @@ class RunAdmin {
   // Returns: as Store::ChangeSettings.
   absl::StatusOr<Round> ChangeSettings(const RunConfig& config, const std::string& reason);
 
+  // Removes or restores the worker of that id or, when only one has it, that display name (of
+  // several the only one that is not removed yet, or is); returns it as it is then.
+  // Returns: INVALID_ARGUMENT - several workers have the name (up to ten are listed); NOT_FOUND -
+  // none has; then as Store::RemoveWorker and Store::RestoreWorker.
+  absl::StatusOr<WorkerSummary> RemoveWorker(const std::string& worker, const std::string& reason);
+  absl::StatusOr<WorkerSummary> RestoreWorker(const std::string& worker);
+
   // Returns: as Store::SetRunState.
   absl::Status SetRunState(RunState state, const std::string& reason);
 
  private:
   absl::StatusOr<RunId> run() const;
+  // Every worker of the run, by id.
+  absl::StatusOr<std::vector<WorkerSummary>> AllWorkers(RunId id);
+  absl::StatusOr<WorkerSummary> FindWorker(RunId id, const std::string& wanted, bool removed);
 
   Store& store_;
   const std::function<CoordinatorView()> view_;

@@ -8,6 +8,7 @@
 namespace gannet {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -138,6 +139,44 @@ TEST_F(RunAdminTest, TheRunCanBePausedAndResumed) {
   ASSERT_OK(admin_.SetRunState(RunState::kRunning, ""));
   ASSERT_OK_AND_ASSIGN(const RunOverview resumed, admin_.GetRun());
   EXPECT_EQ(resumed.status.state, RunState::kRunning);
+}
+
+TEST_F(RunAdminTest, AWorkerIsRemovedAndRestoredByItsId) {
+  Join(1);
+
+  ASSERT_OK_AND_ASSIGN(const WorkerSummary removed,
+                       admin_.RemoveWorker(TestWorker(1).id.value(), "plays"));
+  EXPECT_EQ(removed.worker, TestWorker(1).id);
+  EXPECT_EQ(removed.removed_reason, "plays");
+  EXPECT_THAT(backend_.exchange().Heartbeat(TestWorker(1), *view_.run, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plays")));
+
+  ASSERT_OK_AND_ASSIGN(const WorkerSummary restored,
+                       admin_.RestoreWorker(TestWorker(1).id.value()));
+  EXPECT_EQ(restored.removed_reason, "");
+  EXPECT_OK(backend_.exchange().Heartbeat(TestWorker(1), *view_.run, {}));
+}
+
+TEST_F(RunAdminTest, ANameThatSeveralHaveNamesNobody) {
+  for (const int worker : {1, 2, 3}) {
+    JoinRequest request = TestJoin(TestWorker(worker), config_);
+    request.display_name = worker == 3 ? "Ben" : "Ann";
+    ASSERT_OK(backend_.exchange().Join(request));
+  }
+
+  EXPECT_THAT(admin_.RemoveWorker("Ann", "x"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("2 workers"), HasSubstr(TestWorker(1).id.value()),
+                             HasSubstr(TestWorker(2).id.value()))));
+  EXPECT_THAT(admin_.RemoveWorker("Eve", "x"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(admin_.RestoreWorker("Eve"), StatusIs(absl::StatusCode::kNotFound));
+  ASSERT_OK_AND_ASSIGN(const WorkerSummary ben, admin_.RemoveWorker("Ben", "x"));
+  EXPECT_EQ(ben.worker, TestWorker(3).id);
+
+  // Once one of two is removed, the other is meant.
+  ASSERT_OK(admin_.RemoveWorker(TestWorker(1).id.value(), "x"));
+  ASSERT_OK_AND_ASSIGN(const WorkerSummary restored, admin_.RestoreWorker("Ann"));
+  EXPECT_EQ(restored.worker, TestWorker(1).id);
 }
 
 TEST_F(RunAdminTest, NobodyCanAskForFinished) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/gradient_limits.h"
 #include "libs/exchange/validation.h"
 #include "libs/tensor/codec.h"
 #include "services/gateway/gradient_size.h"
@@ -174,6 +175,12 @@ absl::StatusOr<JoinResult> GatewayService::JoinAsNew(const JoinRequest& request)
 }
 
 ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, Done<ClaimResult> done) {
+  done = [this, worker = request.worker.id, run = request.run,
+          done = std::move(done)](absl::StatusOr<ClaimResult> result) {
+    // Removed from the run, or taken over: no cached weights for it either.
+    if (absl::IsFailedPrecondition(result.status())) identities_.Forget(worker, run);
+    done(std::move(result));
+  };
   return claims_.Enter(std::move(request), std::move(done));
 }
 
@@ -343,7 +350,7 @@ absl::StatusOr<SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upload) {
     } else {
       metrics_.submits_unchecked.Increment();
     }
-    GANNET_RETURN_IF_ERROR(gradient.CheckFinite());
+    GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));
   }
   return exchange_.Submit({.worker = announced.worker,
                            .run = announced.run,
@@ -359,6 +366,9 @@ void GatewayService::Heartbeat(HeartbeatCall call, Wanted wanted, Done<Heartbeat
         absl::StatusOr<HeartbeatResult> result =
             exchange_.Heartbeat(call.worker, call.run, call.held);
         if (result.ok()) identities_.Remember(call.worker, call.run);
+        if (absl::IsFailedPrecondition(result.status())) {
+          identities_.Forget(call.worker.id, call.run);
+        }
         return result;
       });
 }

@@ -162,7 +162,7 @@ class GatewayTest : public ::testing::Test {
     return DecodeBundle(*TestGradient(config_, 1.0f).bytes, Codec::kFp32).value();
   }
 
-  const RunConfig config_ = TinyRunConfig();
+  RunConfig config_ = TinyRunConfig();
   RealClock clock_;
   MemoryBackend backend_{clock_};
   WatchedExchange exchange_{backend_.exchange()};
@@ -191,6 +191,9 @@ TEST_F(GatewayTest, AGoodGradientIsAccepted) {
 }
 
 TEST_F(GatewayTest, AHalfPrecisionGradientIsAccepted) {
+  config_.name = "half";
+  config_.gradient_codec = static_cast<int>(Codec::kFp16);
+  run_ = backend_.store().CreateRun(TestNewRun(config_)).value();
   Start();
   const WorkerIdentity worker = Join(1);
   SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
@@ -249,6 +252,35 @@ TEST_F(GatewayTest, ANumberThatIsNotFiniteIsRefusedByTensorName) {
 
   EXPECT_EQ(exchange_.submits, 0);
   EXPECT_EQ(Metric("gannet_gateway_submits_total{outcome=\"refused\"}"), 1);
+}
+
+TEST_F(GatewayTest, ABatchVarianceThatNoBatchHasIsRefusedByTensorPlaceAndValue) {
+  Start();
+  for (const float value : {-1e6F, 3e38F}) {
+    TensorBundle gradient = GoodGradient();
+    Tensor& tensor = gradient.mutable_tensors().back();
+    ASSERT_THAT(tensor.spec.name, HasSubstr("batch_var"));
+    tensor.mutable_f32()[0] = value;
+
+    EXPECT_THAT(SubmitBundle(gradient),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr(tensor.spec.name), HasSubstr("position 0"),
+                               HasSubstr(absl::StrFormat("got %g", value)))));
+  }
+
+  EXPECT_EQ(exchange_.submits, 0);
+}
+
+TEST_F(GatewayTest, ARemovedWorkerReadsNoWeightsOnceAnyCallOfItWasRefused) {
+  Start();
+  const WorkerIdentity worker = Join(1);
+  ASSERT_OK(client_->FetchWeights({worker, run_, version_, weights_sha256_}));
+  ASSERT_OK(backend_.store().RemoveWorker(run_, worker.id, "plays"));
+
+  EXPECT_THAT(client_->Heartbeat(worker, run_, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("removed")));
+  EXPECT_THAT(client_->FetchWeights({worker, run_, version_, weights_sha256_}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("removed")));
 }
 
 TEST_F(GatewayTest, AnotherShapeIsRefusedByTensorName) {

@@ -26,6 +26,11 @@ void IdentityMemo::Remember(const WorkerIdentity& worker, RunId run) {
   if (entries_.size() > max_workers_) Trim();
 }
 
+void IdentityMemo::Forget(const WorkerId& worker, RunId run) {
+  MutexLock lock(mu_);
+  entries_.erase(Key(run, worker));
+}
+
 void IdentityMemo::Clear() {
   MutexLock lock(mu_);
   entries_.clear();

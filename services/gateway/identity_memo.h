@@ -14,8 +14,8 @@ namespace gannet {
 
 // Remembers for a short while that the database vouched for a worker, so that a fetch of cached
 // weights and the header of a submission need not ask again. Only ever used ahead of a call that
-// asks itself, or that reads: a worker taken over by way of another gateway may read weights for
-// that while, nothing more.
+// asks itself, or that reads: a worker that was removed, or taken over by way of another gateway,
+// may read weights for that while, nothing more.
 //
 // A newer incarnation that is remembered takes the place of the older one. Holds the SHA-256 of
 // secrets, not secrets.
@@ -32,6 +32,9 @@ class IdentityMemo {
 
   // The database has just accepted this identity.
   void Remember(const WorkerIdentity& worker, RunId run);
+
+  // The database refuses this worker now.
+  void Forget(const WorkerId& worker, RunId run);
 
   // Forgets everything.
   void Clear();

@@ -59,6 +59,18 @@ TEST(IdentityMemoTest, ForgetsTheOldestBeyondItsLimit) {
   EXPECT_TRUE(memo.Knows(TestWorker(3), kRun));
 }
 
+TEST(IdentityMemoTest, ForgetsWhomTheDatabaseRefuses) {
+  FakeClock clock;
+  IdentityMemo memo(clock, kLifetime, 10);
+  memo.Remember(TestWorker(1), kRun);
+  memo.Remember(TestWorker(2), kRun);
+
+  memo.Forget(TestWorker(1).id, kRun);
+
+  EXPECT_FALSE(memo.Knows(TestWorker(1), kRun));
+  EXPECT_TRUE(memo.Knows(TestWorker(2), kRun));
+}
+
 TEST(IdentityMemoTest, ClearForgetsAll) {
   FakeClock clock;
   IdentityMemo memo(clock, kLifetime, 2);

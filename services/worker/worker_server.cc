@@ -183,7 +183,8 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
                                                    "; its identity is in ", identity.state_file,
                                                    ", move that away to start as a new worker"));
   }
-  if (absl::IsFailedPrecondition(report.status()) && worker.joined()) {
+  const bool removed = absl::StrContains(report.status().message(), "was removed from the run");
+  if (absl::IsFailedPrecondition(report.status()) && worker.joined() && !removed) {
     return absl::FailedPreconditionError(
         absl::StrCat(report.status().message(), "; if another machine uses a copy of ",
                      identity.state_file, ", delete the copy there: it is this worker's identity"));

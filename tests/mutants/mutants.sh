@@ -35,7 +35,7 @@ list_mutants() {
   mutant stale_spares_count_twice libs/exchange/memory_backend.cc exchange_memory_contract_test \
     's/^      const Unit\*& livelier = by_slot\[unit.slot\];/      const Unit*\& livelier = by_slot[Slot(unit.slot.value() * 100 + static_cast<int>(by_slot.size()))];/'
   mutant nan_is_a_gradient services/coordinator/round_collector.cc coordination_round_collector_test \
-    '/GANNET_RETURN_IF_ERROR(gradient.CheckFinite());/d'
+    '/GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));/d'
   mutant two_spares_of_a_unit libs/exchange/memory_backend.cc exchange_memory_contract_test \
     's/^                         open_units\[unit.slot\] == 1;/                         true;/'
   mutant made_up_progress_counts libs/exchange/memory_backend.cc exchange_memory_contract_test \

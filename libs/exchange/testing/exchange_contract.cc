@@ -8,10 +8,12 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/clock.h"
 #include "libs/base/sha256.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/domain/gradient_limits.h"
 #include "libs/domain/round_plan.h"
 #include "libs/exchange/validation.h"
 
@@ -763,12 +765,47 @@ TEST_P(ExchangeContractTest, ASubmittedGradientIsKeptAndCredited) {
   EXPECT_EQ(Status().accepted_image_count, config_.images_per_unit);
 }
 
+TEST_P(ExchangeContractTest, StatisticsOnTheirLimitsAreKept) {
+  StartRun();
+  Join(TestWorker(1));
+  SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+  request.stats.discriminator_loss = kDivergedLoss;
+  request.stats.generator_loss = -kDivergedLoss;
+  request.stats.real_accuracy = 1;
+  request.stats.fake_accuracy = 0;
+  request.stats.compute_seconds = kMaxComputeSeconds;
+
+  ASSERT_OK(exchange().Submit(request));
+
+  EXPECT_EQ(Progress(1).gradients.at(0).stats, request.stats);
+}
+
+TEST_P(ExchangeContractTest, AGradientHasTheCodecOfItsRun) {
+  for (const int codec : {1, 2}) {
+    config_.name = absl::StrCat("codec", codec);
+    config_.gradient_codec = codec;
+    StartRun();
+    Join(TestWorker(1));
+    SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+    const TensorBundle gradient = Must(DecodeBundle(*request.payload.bytes, Codec::kFp32));
+
+    request.payload = Must(Payload::FromBundle(gradient, codec == 1 ? Codec::kFp16 : Codec::kFp32));
+    EXPECT_THAT(
+        exchange().Submit(request),
+        StatusIs(kInvalid, AllOf(HasSubstr("codec"), HasSubstr("fp16"), HasSubstr("fp32"))));
+    EXPECT_EQ(Progress(1).leased, 1);
+
+    request.payload = Must(Payload::FromBundle(gradient, codec == 1 ? Codec::kFp32 : Codec::kFp16));
+    EXPECT_THAT(exchange().Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  }
+}
+
 TEST_P(ExchangeContractTest, StatisticsAreKeptToTheLastBit) {
   StartRun();
   Join(TestWorker(1));
   SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
   request.stats.discriminator_loss = 0.1 + 0.2;
-  request.stats.generator_loss = -std::numeric_limits<double>::max();
+  request.stats.generator_loss = -kDivergedLoss;
   request.stats.real_accuracy = std::numeric_limits<double>::denorm_min();
   request.stats.fake_accuracy = 1.0 / 3.0;
 
@@ -1581,6 +1618,16 @@ TEST_P(ExchangeContractTest, MalformedSubmissionsAreRefused) {
       [](SubmitRequest& r) { r.stats.real_accuracy = -HUGE_VAL; },
       [](SubmitRequest& r) { r.stats.fake_accuracy = std::nan(""); },
       [](SubmitRequest& r) { r.stats.compute_seconds = HUGE_VAL; },
+      [](SubmitRequest& r) { r.stats.discriminator_loss = 1e308; },
+      [](SubmitRequest& r) { r.stats.discriminator_loss = -1e308; },
+      [](SubmitRequest& r) { r.stats.discriminator_loss = std::nextafter(kDivergedLoss, 1e5); },
+      [](SubmitRequest& r) { r.stats.generator_loss = std::nextafter(-kDivergedLoss, -1e5); },
+      [](SubmitRequest& r) { r.stats.real_accuracy = std::nextafter(1.0, 2.0); },
+      [](SubmitRequest& r) { r.stats.real_accuracy = -std::numeric_limits<double>::denorm_min(); },
+      [](SubmitRequest& r) { r.stats.fake_accuracy = 1e30; },
+      [](SubmitRequest& r) { r.stats.fake_accuracy = -1; },
+      [](SubmitRequest& r) { r.stats.compute_seconds = -0.001; },
+      [](SubmitRequest& r) { r.stats.compute_seconds = std::nextafter(kMaxComputeSeconds, 1e9); },
       [](SubmitRequest& r) { r.payload.codec = static_cast<Codec>(77); },
       [](SubmitRequest& r) { r.payload.sha256 = "short"; },
       [](SubmitRequest& r) { r.payload = Payload::FromBytes(Codec::kFp32, ""); },
@@ -1939,7 +1986,7 @@ TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
   EXPECT_EQ(Progress(1).failure_reason, "face 99.jpg");
   EXPECT_EQ(Status().state, RunState::kPaused);
   EXPECT_EQ(Status().state_reason,
-            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, "face 99.jpg"));
+            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, TestWorker(1).id, "face 99.jpg"));
   EXPECT_THAT(Submit(TestWorker(1), last), IsOkAndHolds(SubmitOutcome::kClosed));
 }
 
@@ -1987,8 +2034,8 @@ TEST_P(ExchangeContractTest, AFailedUnitHasAllItsTriesAgainWhenTheRunResumes) {
   EXPECT_EQ(Progress(1).failure_reason, "");
   FailForGood(TestWorker(1), "broken still");
   EXPECT_EQ(Status().state, RunState::kPaused);
-  EXPECT_EQ(Status().state_reason,
-            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, "broken still"));
+  EXPECT_EQ(Status().state_reason, FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures,
+                                                    TestWorker(1).id, "broken still"));
 
   ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "repaired"));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
@@ -2578,10 +2625,11 @@ TEST_P(ExchangeContractTest, ARejectedGradientReturnsItsUnit) {
 
 TEST_P(ExchangeContractTest, RejectionsFailAUnitForGood) {
   StartRun(1);
-  Join(TestWorker(1));
   for (int rejection = 1; rejection <= kMaxUnitFailures; ++rejection) {
-    const WorkUnit unit = ClaimUnit(TestWorker(1));
-    ASSERT_OK(Submit(TestWorker(1), unit));
+    const WorkerIdentity worker = TestWorker(rejection);  // one alone would be sent away before
+    Join(worker);
+    const WorkUnit unit = ClaimUnit(worker);
+    ASSERT_OK(Submit(worker, unit));
     ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
     backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
   }
@@ -2589,8 +2637,152 @@ TEST_P(ExchangeContractTest, RejectionsFailAUnitForGood) {
   EXPECT_EQ(Progress(1).failed, 1);
   EXPECT_EQ(Progress(1).failure_reason, "NaN");
   EXPECT_EQ(Status().state, RunState::kPaused);
-  EXPECT_EQ(Status().state_reason, FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, "NaN"));
+  EXPECT_EQ(Status().state_reason,
+            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, WorkerId(), "NaN"));
   EXPECT_EQ(Status().accepted_image_count, 0);
+}
+
+TEST_P(ExchangeContractTest, RejectionsInARowSendAWorkerAway) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit other = ClaimUnit(TestWorker(1));
+  for (int rejection = 1; rejection <= kMaxRejectionsInARow; ++rejection) {
+    EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(1), unit));
+    ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN in main.0.weight"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
+  }
+
+  const std::string reason = RejectionsReason(kMaxRejectionsInARow, "NaN in main.0.weight");
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, reason);
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
+              StatusIs(kFailedPrecondition, HasSubstr(reason)));
+  EXPECT_EQ(Status().state, RunState::kRunning);
+  EXPECT_EQ(ClaimUnit(TestWorker(2)).unit, other.unit) << "what it held is given to others";
+}
+
+TEST_P(ExchangeContractTest, APublishedGradientForgivesRejections) {
+  StartRun(1);
+  Join(TestWorker(1));
+  for (int round = 1; round <= 2; ++round) {
+    for (int rejection = 1; rejection < kMaxRejectionsInARow; ++rejection) {
+      const WorkUnit unit = ClaimUnit(TestWorker(1));
+      ASSERT_OK(Submit(TestWorker(1), unit));
+      ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
+      backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
+    }
+    const WorkUnit good = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(1), good));
+    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(round - 1));
+    request.consumed = {good.unit};
+    request.next_units.resize(1);
+    ASSERT_OK(store().Publish(request));
+  }
+
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
+}
+
+// ---- Removing
+
+TEST_P(ExchangeContractTest, EveryCallOfARemovedWorkerIsRefusedUntilItIsRestored) {
+  StartRun();
+  Join(TestWorker(1));
+
+  ASSERT_OK(store().RemoveWorker(run_, TestWorker(1).id, "plays with the loss"));
+
+  const std::string told =
+      "this worker was removed from the run: plays with the loss; ask the instructor";
+  for (const Answer& answer : CallEverything(TestWorker(1), run_)) {
+    EXPECT_THAT(answer.status, StatusIs(kFailedPrecondition, HasSubstr(told))) << answer.call;
+  }
+  JoinRequest again = TestJoin(TestWorker(1, 7), config_);
+  EXPECT_THAT(exchange().Join(again), StatusIs(kFailedPrecondition, HasSubstr(told)));
+  again.data.reset();
+  EXPECT_THAT(exchange().Join(again), StatusIs(kFailedPrecondition, HasSubstr(told)));
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "plays with the loss");
+  EXPECT_EQ(Status().worker_count, 0);
+
+  ASSERT_OK(store().RestoreWorker(run_, TestWorker(1).id));
+  ASSERT_OK(store().RestoreWorker(run_, TestWorker(1).id));
+
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
+  ClaimUnit(TestWorker(1));
+  Join(TestWorker(1, 7));
+}
+
+TEST_P(ExchangeContractTest, WhatARemovedWorkerHeldOrHandedInIsComputedAnew) {
+  StartRun(3);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit done = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), done));
+  const WorkUnit leased = ClaimUnit(TestWorker(1));
+  const WorkUnit honest = ClaimUnit(TestWorker(2));
+  ASSERT_OK(Submit(TestWorker(2), honest));
+
+  ASSERT_OK(store().RemoveWorker(run_, TestWorker(1).id, "x"));
+  ASSERT_OK(store().RemoveWorker(run_, TestWorker(1).id, "y"));
+
+  EXPECT_EQ(Progress(1).ready, 2);
+  EXPECT_EQ(Progress(1).leased, 0);
+  ASSERT_EQ(Progress(1).gradients.size(), 1u);
+  EXPECT_EQ(Progress(1).gradients[0].worker, TestWorker(2).id);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 0);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, 0);
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "y");
+  EXPECT_THAT(store().FetchGradient(run_, done.unit), StatusIs(kNotFound));
+  EXPECT_EQ(ClaimUnit(TestWorker(2)).unit, done.unit);
+  const WorkUnit second = ClaimUnit(TestWorker(2));
+  EXPECT_EQ(second.unit, leased.unit);
+  EXPECT_EQ(second.attempt, Attempt(2));
+  ASSERT_OK(store().RestoreWorker(run_, TestWorker(1).id));
+  EXPECT_THAT(Submit(TestWorker(1), leased), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(backend().Dump(run_).units[0].failures, 0);
+}
+
+TEST_P(ExchangeContractTest, WhatIsPublishedOfARemovedWorkerStays) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+  Publish(1);
+
+  ASSERT_OK(store().RemoveWorker(run_, TestWorker(1).id, "x"));
+
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
+  EXPECT_EQ(Progress(1).gradients.size(), 1u);
+}
+
+TEST_P(ExchangeContractTest, OnlyWhoHasJoinedIsRemovedAndForAReason) {
+  StartRun();
+  Join(TestWorker(1));
+
+  EXPECT_THAT(store().RemoveWorker(run_, TestWorker(2).id, "x"), StatusIs(kNotFound));
+  EXPECT_THAT(store().RestoreWorker(run_, TestWorker(2).id), StatusIs(kNotFound));
+  EXPECT_THAT(store().RemoveWorker(kNoSuchRun, TestWorker(1).id, "x"), StatusIs(kNotFound));
+  EXPECT_THAT(store().RestoreWorker(kNoSuchRun, TestWorker(1).id), StatusIs(kNotFound));
+  EXPECT_THAT(store().RemoveWorker(run_, TestWorker(1).id, ""), StatusIs(kInvalid));
+  EXPECT_THAT(store().RemoveWorker(run_, TestWorker(1).id, std::string(501, 'x')),
+              StatusIs(kInvalid));
+  EXPECT_THAT(store().RemoveWorker(run_, WorkerId("me"), "x"), StatusIs(kInvalid));
+  EXPECT_THAT(store().RestoreWorker(run_, WorkerId("me")), StatusIs(kInvalid));
+  ClaimUnit(TestWorker(1));
+}
+
+TEST_P(ExchangeContractTest, ARemovedWorkerStaysRemovedInTheRunThatGoesOn) {
+  StartRun();
+  Join(TestWorker(1));
+  ASSERT_OK(store().RemoveWorker(run_, TestWorker(1).id, "x"));
+  NewRun archived = TestNewRun(TinyRunConfig("restored"));
+  archived.workers = Must(store().ListWorkerRecords(run_));
+
+  const RunId restored = Must(store().CreateRun(archived));
+
+  for (const Answer& answer : CallEverything(TestWorker(1), restored)) {
+    EXPECT_THAT(answer.status, StatusIs(kFailedPrecondition, HasSubstr("removed"))) << answer.call;
+  }
 }
 
 TEST_P(ExchangeContractTest, OnlyGradientsOfTheOpenRoundAreRejected) {

@@ -113,7 +113,7 @@ class Driver {
     }
     const bool decodes = a.DecodesGradients() || b.DecodesGradients();
     // Backends keep whatever bytes they are given; only a gateway looks into them.
-    if (!decodes) gradients_.push_back(Payload::FromBytes(Codec::kFp16, "no tensors at all"));
+    if (!decodes) gradients_.push_back(Payload::FromBytes(Codec::kFp32, "no tensors at all"));
   }
 
   // False after the first difference.
@@ -288,7 +288,8 @@ class Driver {
     if (dice < 855) return KeepBest();
     if (dice < 875) return SetRunState();
     if (dice < 885) return ChangeSettings();
-    if (dice < 890) return CreateRun();
+    if (dice < 888) return CreateRun();
+    if (dice < 890) return RemoveOrRestoreWorker();
     if (dice < 896) return FailAgainAndAgain();
     if (dice < 950) return AdvanceTime();
     return Replay();
@@ -751,6 +752,18 @@ class Driver {
                [&run, leadership, unit](BackendFixture& side, int index) {
                  return Name(side.store().RejectGradient(run.ids[index], leadership,
                                                          unit.ids[index], "a NaN"));
+               });
+  }
+
+  bool RemoveOrRestoreWorker() {
+    const KnownRun& run = runs_[AnyRun()];
+    const WorkerId worker = TestWorker(AnyWorker() + 1).id;
+    const bool removes = Percent(30);  // seldom enough that somebody is left
+    return Run(absl::StrCat(removes ? "RemoveWorker " : "RestoreWorker ", run.config.name, " ",
+                            worker.value()),
+               [&run, worker, removes](BackendFixture& side, int index) {
+                 return Name(removes ? side.store().RemoveWorker(run.ids[index], worker, "a test")
+                                     : side.store().RestoreWorker(run.ids[index], worker));
                });
   }
 

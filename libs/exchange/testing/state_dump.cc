@@ -96,11 +96,17 @@ std::string FormatRunDump(const RunDump& dump) {
     absl::StrAppend(&text, "worker ", worker.worker.value(), " incarnation ",
                     worker.incarnation.value(), " name=\"", worker.display_name, "\" hardware=\"",
                     worker.hardware, "\"");
-    absl::StrAppend(&text, " units ", worker.accepted_unit_count, " images ",
-                    worker.accepted_image_count, " duplicates ", worker.duplicate_unit_count,
-                    " wasted ", worker.wasted_image_count, " seen ",
-                    absl::FormatDuration(worker.since_seen), worker.signed_off ? " signed_off" : "",
-                    "\n");
+    absl::StrAppend(
+        &text, " units ", worker.accepted_unit_count, " images ", worker.accepted_image_count,
+        " duplicates ", worker.duplicate_unit_count, " wasted ", worker.wasted_image_count,
+        " seen ", absl::FormatDuration(worker.since_seen), worker.signed_off ? " signed_off" : "");
+    if (worker.rejected_in_a_row > 0) {
+      absl::StrAppend(&text, " rejected ", worker.rejected_in_a_row);
+    }
+    if (!worker.removed_reason.empty()) {
+      absl::StrAppend(&text, " removed=\"", worker.removed_reason, "\"");
+    }
+    absl::StrAppend(&text, "\n");
   }
   for (const RoundSummary& round : dump.rounds) {
     absl::StrAppend(&text, "round ", round.round.value(), " epoch ", round.epoch, " gradients ",

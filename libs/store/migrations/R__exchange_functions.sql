@@ -33,6 +33,18 @@ BEGIN
 END
 $$;
 
+-- FAILED_PRECONDITION when there is a reason for which the worker was removed.
+CREATE OR REPLACE FUNCTION gannet.require_not_removed(p_removed_reason text)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF p_removed_reason IS NOT NULL THEN
+    RAISE EXCEPTION 'this worker was removed from the run: %; ask the instructor', p_removed_reason USING ERRCODE = 'GN009';
+  END IF;
+END
+$$;
+
 -- INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED or FAILED_PRECONDITION, as the comment of Exchange orders them.
 CREATE OR REPLACE FUNCTION gannet.require_worker(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 RETURNS void
@@ -41,11 +53,12 @@ AS $$
 DECLARE
   v_secret_sha256 bytea;
   v_incarnation bigint;
+  v_removed_reason text;
 BEGIN
-  SELECT w.secret_sha256, w.incarnation INTO v_secret_sha256, v_incarnation
+  SELECT w.secret_sha256, w.incarnation, w.removed_reason INTO v_secret_sha256, v_incarnation, v_removed_reason
     FROM gannet.worker w WHERE w.run_id = p_run AND w.worker_id = p_worker;
   -- Whoever has joined with it was well-formed.
-  IF FOUND AND v_secret_sha256 = sha256(convert_to(p_secret, 'UTF8')) AND v_incarnation = p_incarnation THEN
+  IF FOUND AND v_secret_sha256 = sha256(convert_to(p_secret, 'UTF8')) AND v_incarnation = p_incarnation AND v_removed_reason IS NULL THEN
     RETURN;
   END IF;
   PERFORM gannet.require_identity(p_worker, p_secret, p_incarnation);
@@ -58,6 +71,7 @@ BEGIN
   IF v_secret_sha256 IS DISTINCT FROM sha256(convert_to(p_secret, 'UTF8')) THEN
     RAISE EXCEPTION 'the secret is not this worker''s: %', p_worker USING ERRCODE = 'GN016';
   END IF;
+  PERFORM gannet.require_not_removed(v_removed_reason);
   -- A database that has gone back knows only the start before.
   IF p_incarnation > v_incarnation THEN
     RAISE EXCEPTION 'this start of the worker is unknown in this run, join it first: %', p_worker USING ERRCODE = 'GN016';
@@ -159,6 +173,7 @@ BEGIN
   IF FOUND AND v_known.secret_sha256 IS DISTINCT FROM v_secret_sha256 THEN
     RAISE EXCEPTION 'the worker is known with another secret: %', p_worker USING ERRCODE = 'GN016';
   END IF;
+  PERFORM gannet.require_not_removed(v_known.removed_reason);
 
   run_id := v_run.run_id;
   config := gannet.config_of(v_run.run_id, v_run.weights_version + 1)::text;
@@ -454,6 +469,7 @@ AS $$
 DECLARE
   v_now timestamptz := gannet.clock_now();
   v_micro_batch integer;
+  v_codec smallint;
   v_round bigint;
   v_outcome smallint;
 BEGIN
@@ -463,12 +479,17 @@ BEGIN
       AND p_payload_bytes = p_first_seq * 8000::bigint + octet_length(p_bytes)) IS NOT TRUE THEN
     RAISE EXCEPTION 'the payload must have a known codec, 32 bytes of sha256, and as many bytes as it says' USING ERRCODE = 'GN003';
   END IF;
-  -- Not a number is more than infinity here.
-  IF (abs(p_discriminator_loss) < 'infinity' AND abs(p_generator_loss) < 'infinity' AND abs(p_real_accuracy) < 'infinity'
-      AND abs(p_fake_accuracy) < 'infinity' AND abs(p_compute_seconds) < 'infinity') IS NOT TRUE THEN
-    RAISE EXCEPTION 'stats must be finite' USING ERRCODE = 'GN003';
+  -- The limits of libs/domain/gradient_limits.h. Not a number is more than infinity here.
+  IF (abs(p_discriminator_loss) <= 10000 AND abs(p_generator_loss) <= 10000 /* kDivergedLoss */ AND p_real_accuracy BETWEEN 0 AND 1
+      AND p_fake_accuracy BETWEEN 0 AND 1 AND p_compute_seconds BETWEEN 0 AND 604800 /* kMaxComputeSeconds */) IS NOT TRUE THEN
+    RAISE EXCEPTION 'stats must have losses between -10000 and 10000, accuracies between 0 and 1 and compute_seconds between 0 and 604800'
+      USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.micro_batch INTO v_micro_batch FROM gannet.run r WHERE r.run_id = p_run;
+  SELECT r.micro_batch, r.gradient_codec INTO v_micro_batch, v_codec FROM gannet.run r WHERE r.run_id = p_run;
+  IF p_codec <> v_codec THEN
+    RAISE EXCEPTION 'payload.codec is not the run''s: expected %, got %', CASE v_codec WHEN 1 THEN 'fp32' ELSE 'fp16' END,
+      CASE p_codec WHEN 1 THEN 'fp32' ELSE 'fp16' END USING ERRCODE = 'GN003';
+  END IF;
   -- Accepts of a round take turns from here to their commit: of two in one slot the second must see the first, and so must the second of two
   -- that complete the round together.
   SELECT u.round INTO v_round FROM gannet.work_unit u WHERE u.unit_id = p_unit AND u.run_id = p_run;
@@ -635,8 +656,8 @@ BEGIN
   IF v_unit.state = 'failed' THEN
     UPDATE gannet.run r
        SET state = 'paused',
-           state_reason = format('round %s slot %s failed %s times, last: %s', v_unit.round, v_unit.slot, v_unit.failures,
-                                 v_unit.failure_reason)
+           state_reason = left(format('round %s slot %s failed %s times, last%s: %s', v_unit.round, v_unit.slot, v_unit.failures,
+                                      ' by worker ' || v_unit.holder, v_unit.failure_reason), 500)
      WHERE r.run_id = p_run AND r.state = 'running';
     PERFORM pg_notify('gannet_round', p_run::text);
   END IF;
@@ -685,6 +706,7 @@ $$;
 REVOKE ALL ON FUNCTION
   gannet.require_identity(text, text, bigint),
   gannet.require_text(text, text, integer),
+  gannet.require_not_removed(text),
   gannet.require_worker(text, text, bigint, bigint),
   gannet.config_of(bigint, bigint),
   gannet.unit_lease(interval, bigint),

@@ -92,9 +92,10 @@ DECLARE
   v_run bigint;
 BEGIN
   INSERT INTO gannet.run (
-      name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, spare_after)
+      name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, spare_after, gradient_codec)
   VALUES (p_name, p_config::jsonb, p_seed, p_lease_us * interval '1 microsecond', p_micro_batch, p_data_kind,
-          p_data_image_count, p_data_digest, p_version, coalesce((p_config::jsonb->>'spare_after')::double precision, 0))
+          p_data_image_count, p_data_digest, p_version, coalesce((p_config::jsonb->>'spare_after')::double precision, 0),
+          coalesce((p_config::jsonb->>'gradient_codec')::smallint, 1))
   ON CONFLICT (name) DO NOTHING
   RETURNING run_id INTO v_run;
   IF v_run IS NULL THEN
@@ -137,11 +138,12 @@ BEGIN
   END IF;
   INSERT INTO gannet.worker (
       run_id, worker_id, secret_sha256, incarnation, display_name, hardware, accepted_unit_count, accepted_image_count,
-      duplicate_unit_count, wasted_image_count, last_seen)
+      duplicate_unit_count, wasted_image_count, last_seen, removed_reason, signed_off)
   SELECT p_run, w->'summary'->>'worker_id', decode(w->>'secret_sha256', 'base64'), (w->>'incarnation')::bigint,
          w->'summary'->>'display_name', w->'summary'->>'hardware', (w->'summary'->>'accepted_unit_count')::bigint,
          (w->'summary'->>'accepted_image_count')::bigint, (w->'summary'->>'duplicate_unit_count')::bigint,
-         (w->'summary'->>'wasted_image_count')::bigint, (w->'summary'->>'last_seen_time')::timestamptz
+         (w->'summary'->>'wasted_image_count')::bigint, (w->'summary'->>'last_seen_time')::timestamptz,
+         nullif(w->'summary'->>'removed_reason', ''), coalesce(w->'summary'->>'removed_reason', '') <> ''
     FROM jsonb_array_elements(v_archive->'workers') AS w;
 END
 $$;
@@ -180,13 +182,15 @@ BEGIN
 END
 $$;
 
+-- The worker, when it is removed from the run for it: then take_back_work follows, in a transaction of its own. Null otherwise.
 CREATE OR REPLACE FUNCTION gannet.reject_gradient(p_run bigint, p_leader text, p_epoch bigint, p_unit bigint, p_reason text)
-RETURNS void
+RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_run gannet.run;
   v_gradient gannet.gradient;
+  v_removed text;
 BEGIN
   v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
   IF v_run.state IN ('running', 'paused') THEN
@@ -203,11 +207,93 @@ BEGIN
   DELETE FROM gannet.gradient g WHERE g.unit_id = p_unit RETURNING * INTO v_gradient;
   UPDATE gannet.worker w
      SET accepted_unit_count = w.accepted_unit_count - 1,
-         accepted_image_count = w.accepted_image_count - v_gradient.image_count
+         accepted_image_count = w.accepted_image_count - v_gradient.image_count,
+         rejected_in_a_row = w.rejected_in_a_row + 1
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id;
+  UPDATE gannet.worker w
+     SET removed_reason = left(format('%s gradients in a row were rejected, the last one: %s', w.rejected_in_a_row, p_reason), 500),
+         signed_off = true  -- RejectionsReason
+   WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id AND w.removed_reason IS NULL
+     AND w.rejected_in_a_row >= 3 /* kMaxRejectionsInARow */
+  RETURNING w.worker_id INTO v_removed;
   INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
   VALUES (p_run, v_gradient.round, p_unit, v_gradient.attempt, v_gradient.worker_id, 104 /* rejected */, gannet.clock_now());
   PERFORM gannet.announce_failure(p_run, p_unit);
+  RETURN v_removed;
+END
+$$;
+
+-- Refuses a worker from now on: every call of it asks for removed_reason. What it holds is taken back by take_back_work, in a transaction after
+-- this one: a claim that has locked the worker already is seen by that one, and units are never locked behind a worker.
+CREATE OR REPLACE FUNCTION gannet.remove_worker(p_run bigint, p_worker text, p_reason text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_run(p_run);
+  UPDATE gannet.worker w SET removed_reason = p_reason, signed_off = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no such worker in this run: %', p_worker USING ERRCODE = 'GN005';
+  END IF;
+END
+$$;
+
+-- Gives everything of the open round to others that a removed worker holds, or that came from it. The holder is forgotten, so that neither a
+-- heartbeat nor a submission that was under way brings it back.
+CREATE OR REPLACE FUNCTION gannet.take_back_work(p_run bigint, p_worker text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_run gannet.run;
+  v_now timestamptz := gannet.clock_now();
+BEGIN
+  SELECT * INTO v_run FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
+  IF v_run.state NOT IN ('running', 'paused')
+     OR NOT EXISTS (SELECT FROM gannet.worker w WHERE w.run_id = p_run AND w.worker_id = p_worker AND w.removed_reason IS NOT NULL) THEN
+    RETURN;
+  END IF;
+  -- In the order in which heartbeats lock them.
+  PERFORM FROM gannet.work_unit u
+    WHERE u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.holder = p_worker ORDER BY u.unit_id FOR NO KEY UPDATE;
+  WITH held AS (
+    SELECT u.unit_id, u.state, u.attempt FROM gannet.work_unit u
+     WHERE u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.holder = p_worker AND u.state IN ('ready', 'leased', 'done')
+  ), dropped AS (
+    DELETE FROM gannet.gradient g USING held h WHERE g.unit_id = h.unit_id AND h.state = 'done' RETURNING g.image_count
+  ), reopened AS (
+    UPDATE gannet.work_unit u
+       SET state = CASE WHEN h.state = 'done' AND u.stale_rounds > 0 THEN 'closed'
+                        WHEN h.state = 'leased' THEN gannet.state_after_return(u.is_spare)
+                        ELSE 'ready' END::gannet.unit_state,
+           is_spare = CASE WHEN h.state = 'done' THEN u.stale_rounds > 0 ELSE u.is_spare END,
+           holder = NULL, lease_until = NULL
+      FROM held h WHERE u.unit_id = h.unit_id
+  ), noted AS (
+    INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
+    SELECT p_run, v_run.weights_version + 1, h.unit_id, h.attempt, p_worker, CASE h.state WHEN 'done' THEN 104 /* rejected */ ELSE 105 /* removed */ END,
+           v_now
+      FROM held h WHERE h.state IN ('leased', 'done')
+  )
+  UPDATE gannet.worker w
+     SET accepted_unit_count = w.accepted_unit_count - d.units, accepted_image_count = w.accepted_image_count - d.images
+    FROM (SELECT count(*) AS units, coalesce(sum(image_count), 0) AS images FROM dropped) d
+   WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  PERFORM pg_notify('gannet_work', p_run::text);
+  PERFORM pg_notify('gannet_round', p_run::text);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION gannet.restore_worker(p_run bigint, p_worker text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_run(p_run);
+  UPDATE gannet.worker w SET removed_reason = NULL, rejected_in_a_row = 0 WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'no such worker in this run: %', p_worker USING ERRCODE = 'GN005';
+  END IF;
 END
 $$;
 
@@ -294,6 +380,10 @@ BEGIN
     FROM (SELECT g.worker_id, sum(g.image_count) AS images FROM gannet.gradient g
            WHERE g.run_id = p_run AND g.round = v_round AND g.unit_id <> ALL (p_consumed) GROUP BY g.worker_id) left_out
    WHERE w.run_id = p_run AND w.worker_id = left_out.worker_id;
+  -- Whose gradient was good starts counting anew (kMaxRejectionsInARow).
+  UPDATE gannet.worker w SET rejected_in_a_row = 0
+   WHERE w.run_id = p_run AND w.rejected_in_a_row > 0
+     AND EXISTS (SELECT FROM gannet.gradient g WHERE g.unit_id = ANY (p_consumed) AND g.worker_id = w.worker_id);
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
   VALUES (p_run, v_round, p_weights_codec, p_weights_sha256, p_weights_bytes, p_keep);
   UPDATE gannet.adam_state a
@@ -601,6 +691,9 @@ REVOKE ALL ON FUNCTION
   gannet.acquire_leadership(bigint, text, bigint),
   gannet.resign_leadership(bigint, text, bigint),
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
+  gannet.remove_worker(bigint, text, text),
+  gannet.take_back_work(bigint, text),
+  gannet.restore_worker(bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
     integer[], bigint[], boolean, bigint, bytea, bytea, integer),
@@ -620,6 +713,9 @@ GRANT EXECUTE ON FUNCTION
   gannet.acquire_leadership(bigint, text, bigint),
   gannet.resign_leadership(bigint, text, bigint),
   gannet.reject_gradient(bigint, text, bigint, bigint, text),
+  gannet.remove_worker(bigint, text, text),
+  gannet.take_back_work(bigint, text),
+  gannet.restore_worker(bigint, text),
   gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
     integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
     integer[], bigint[], boolean, bigint, bytea, bytea, integer),

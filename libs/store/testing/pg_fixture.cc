@@ -66,7 +66,8 @@ constexpr SqlStatement kDumpWorkers = {
     "SELECT w.worker_id, w.incarnation, w.display_name, w.hardware, w.accepted_unit_count, "
     "w.accepted_image_count, w.duplicate_unit_count, w.wasted_image_count, (extract(epoch FROM "
     "c.now - w.last_seen) * 1000000)::bigint AS "
-    "seen_us, w.signed_off FROM gannet.worker w CROSS JOIN gannet.test_clock c "
+    "seen_us, w.signed_off, w.rejected_in_a_row, coalesce(w.removed_reason, '') AS "
+    "removed_reason FROM gannet.worker w CROSS JOIN gannet.test_clock c "
     "WHERE w.run_id = $1::bigint ORDER BY w.worker_id",
     true};
 
@@ -255,7 +256,9 @@ RunDump PgFixture::Dump(RunId run) {
                             row.Text("display_name"), row.Text("hardware"),
                             row.Int("accepted_unit_count"), row.Int("accepted_image_count"),
                             row.Int("duplicate_unit_count"), row.Int("wasted_image_count"),
-                            absl::Microseconds(row.Int("seen_us")), row.Bool("signed_off")});
+                            absl::Microseconds(row.Int("seen_us")), row.Bool("signed_off"),
+                            static_cast<int>(row.Int("rejected_in_a_row")),
+                            row.Text("removed_reason")});
   });
   for_each(kDumpRounds, [&](SqlRow& row) { dump.rounds.push_back(ReadSummary(row)); });
   return dump;

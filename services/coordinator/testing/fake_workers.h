@@ -42,13 +42,14 @@ class FakeWorkers {
 
   RunId run() const { return run_; }
 
+  // Who claimed the unit last.
+  const WorkerIdentity& HolderOf(const WorkUnit& unit) const;
+
  private:
   struct Claimed {
     UnitId unit;
     size_t worker = 0;
   };
-
-  const WorkerIdentity& HolderOf(const WorkUnit& unit) const;
 
   Exchange& exchange_;
   const RunConfig config_;

@@ -114,8 +114,17 @@ absl::StatusOr<Store::Snapshot> FaultyStore::LoadSnapshot(RunId run) {
 }
 
 absl::StatusOr<RoundProgress> FaultyStore::GetRoundProgress(RunId run, Round round) {
-  return Pass<absl::StatusOr<RoundProgress>>("GetRoundProgress",
-                                             [&] { return inner_.GetRoundProgress(run, round); });
+  return Pass<absl::StatusOr<RoundProgress>>("GetRoundProgress", [&] {
+    absl::StatusOr<RoundProgress> progress = inner_.GetRoundProgress(run, round);
+    MutexLock lock(mu_);
+    if (progress.ok() && change_progress_) change_progress_(*progress);
+    return progress;
+  });
+}
+
+void FaultyStore::ChangeProgress(std::function<void(RoundProgress&)> change) {
+  MutexLock lock(mu_);
+  change_progress_ = std::move(change);
 }
 
 void FaultyStore::AwaitChange(RunId run, absl::Duration timeout) {
@@ -131,6 +140,16 @@ absl::Status FaultyStore::RejectGradient(RunId run, const Leadership& leadership
                                          const std::string& reason) {
   return Pass<absl::Status>("RejectGradient",
                             [&] { return inner_.RejectGradient(run, leadership, unit, reason); });
+}
+
+absl::Status FaultyStore::RemoveWorker(RunId run, const WorkerId& worker,
+                                       const std::string& reason) {
+  return Pass<absl::Status>("RemoveWorker",
+                            [&] { return inner_.RemoveWorker(run, worker, reason); });
+}
+
+absl::Status FaultyStore::RestoreWorker(RunId run, const WorkerId& worker) {
+  return Pass<absl::Status>("RestoreWorker", [&] { return inner_.RestoreWorker(run, worker); });
 }
 
 absl::Status FaultyStore::Publish(const PublishRequest& request) {

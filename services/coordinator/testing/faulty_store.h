@@ -29,6 +29,10 @@ class FaultyStore final : public Store {
   // The next GetRunStatus once `version` is published answers as a database that has gone back one.
   void GoBackFrom(WeightsVersion version);
 
+  // What GetRoundProgress finds is changed so before it is answered: what an older version may have
+  // stored. Null: no more.
+  void ChangeProgress(std::function<void(RoundProgress&)> change);
+
   // How many calls of the method have ended, and how many of them badly.
   int calls(const std::string& method);
   int failures(const std::string& method);
@@ -49,6 +53,8 @@ class FaultyStore final : public Store {
   absl::StatusOr<Payload> FetchGradient(RunId run, UnitId unit) override;
   absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
                               const std::string& reason) override;
+  absl::Status RemoveWorker(RunId run, const WorkerId& worker, const std::string& reason) override;
+  absl::Status RestoreWorker(RunId run, const WorkerId& worker) override;
   absl::Status Publish(const PublishRequest& request) override;
   absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) override;
   absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) override;
@@ -87,6 +93,7 @@ class FaultyStore final : public Store {
   CondVar ended_;
   std::map<std::string, Method> methods_ ABSL_GUARDED_BY(mu_);
   std::optional<WeightsVersion> go_back_from_ ABSL_GUARDED_BY(mu_);
+  std::function<void(RoundProgress&)> change_progress_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet
