@@ -43,8 +43,9 @@ std::vector<std::string> CommandNames(const CLI::App& app) {
 }
 
 // "unknown command 'stauts', did you mean 'status'?", or nothing when a command was chosen. A word
-// that no command knows may have been left with `level` or with the apps it belongs to.
-std::string MissingCommand(const CLI::App& level) {
+// that no command knows may have been left with `level` or with the apps it belongs to. `complete`:
+// it does something without one, too.
+std::string MissingCommand(const CLI::App& level, bool complete) {
   const std::vector<std::string> names = CommandNames(level);
   if (names.empty()) return "";
   for (const CLI::App* at = &level; at != nullptr; at = at->get_parent()) {
@@ -55,7 +56,7 @@ std::string MissingCommand(const CLI::App& level) {
                           near.empty() ? "" : absl::StrCat(", did you mean '", near, "'?"));
     }
   }
-  return absl::StrCat("a command must follow '", level.get_name(), "'");
+  return complete ? "" : absl::StrCat("a command must follow '", level.get_name(), "'");
 }
 
 }  // namespace
@@ -105,7 +106,7 @@ int RunCli(int argc, const char* const* argv) {
     return FailParse(e.what());
   }
   const CLI::App& level = Innermost(app);
-  if (const std::string missing = MissingCommand(level); !missing.empty()) {
+  if (const std::string missing = MissingCommand(level, cli.action != nullptr); !missing.empty()) {
     return FailParse(missing);
   }
   for (const CLI::App* at = &level; at != nullptr; at = at->get_parent()) {

@@ -410,6 +410,14 @@ TEST_F(CliTest, WithoutACoordinatorEveryCallSaysWhereItLooked) {
 }
 
 TEST_F(CliTest, StoppingNeedsConfirmation) {
+  for (const char* command : {"remove", "restore"}) {
+    const Outcome outcome = Run({"workers", command, "Ben's laptop", "--address", "127.0.0.1:1"});
+    EXPECT_EQ(outcome.exit_code, 1) << command;
+    EXPECT_THAT(LastLine(outcome.err), HasSubstr("127.0.0.1:1 (coordinator.admin_listen"));
+    const Outcome nobody = Run({"workers", command});
+    EXPECT_EQ(nobody.exit_code, 2) << command;
+    EXPECT_THAT(nobody.err, HasSubstr("worker"));
+  }
   const Outcome stop = Run({"stop", "--address", "127.0.0.1:1"});
 
   EXPECT_EQ(stop.exit_code, 2);

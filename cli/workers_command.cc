@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
@@ -18,13 +21,20 @@ struct Options {
   bool csv = false;
 };
 
+// Of remove and restore.
+struct OneWorkerOptions {
+  AdminOptions admin;
+  std::string worker;
+  std::string reason = "removed by the instructor";
+};
+
 std::string TimeText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 int RunWorkers(const AdminConnection& admin, const Options& options) {
   std::vector<std::vector<std::string>> rows = {
-      {"name", "units", "images", "duplicates", "last seen", "hardware", "worker id"}};
+      {"name", "units", "images", "duplicates", "last seen", "hardware", "worker id", "removed"}};
   if (options.csv) {
     rows[0] = {"display_name",
                "accepted_unit_count",
@@ -32,7 +42,8 @@ int RunWorkers(const AdminConnection& admin, const Options& options) {
                "duplicate_unit_count",
                "last_seen_time",
                "hardware",
-               "worker_id"};
+               "worker_id",
+               "removed_reason"};
   }
   std::string page_token;
   do {
@@ -43,7 +54,7 @@ int RunWorkers(const AdminConnection& admin, const Options& options) {
       rows.push_back({worker.display_name, absl::StrCat(worker.accepted_unit_count),
                       absl::StrCat(worker.accepted_image_count),
                       absl::StrCat(worker.duplicate_unit_count), TimeText(worker.last_seen),
-                      worker.hardware, worker.worker.value()});
+                      worker.hardware, worker.worker.value(), worker.removed_reason});
     }
     page_token = page->next_page_token;
   } while (!page_token.empty());
@@ -53,9 +64,66 @@ int RunWorkers(const AdminConnection& admin, const Options& options) {
   } else if (rows.size() == 1) {
     std::cout << "No worker has joined yet.\n";
   } else {
+    // The column is worth its room only when somebody is in it.
+    const bool nobody_removed = std::all_of(rows.begin() + 1, rows.end(),
+                                            [](const auto& row) { return row.back().empty(); });
+    if (nobody_removed) {
+      for (auto& row : rows) row.pop_back();
+    }
     std::cout << TextTable(rows);
   }
   return kExitOk;
+}
+
+// What a person calls a worker.
+std::string NameOf(const WorkerSummary& worker) {
+  const std::string id = absl::StrCat("(", worker.worker.value(), ")");
+  return worker.display_name.empty() ? id : absl::StrCat(worker.display_name, " ", id);
+}
+
+int FailOneWorker(const absl::Status& status, const std::string& address) {
+  if (absl::IsNotFound(status)) return Fail(status, "See who is there: gannet workers.");
+  return FailAdmin(status, address);
+}
+
+int RunRemove(const AdminConnection& admin, const OneWorkerOptions& options) {
+  const absl::StatusOr<WorkerSummary> worker =
+      admin.client->RemoveWorker(options.worker, options.reason);
+  if (!worker.ok()) return FailOneWorker(worker.status(), admin.address);
+  std::cout << "Removed " << NameOf(*worker)
+            << ": its next call is refused, and its open work goes to others.\n"
+            << "To take it back: gannet workers restore " << worker->worker.value() << "\n";
+  return kExitOk;
+}
+
+int RunRestore(const AdminConnection& admin, const OneWorkerOptions& options) {
+  const absl::StatusOr<WorkerSummary> worker = admin.client->RestoreWorker(options.worker);
+  if (!worker.ok()) return FailOneWorker(worker.status(), admin.address);
+  std::cout << "Restored " << NameOf(*worker) << ": it may be started again.\n";
+  return kExitOk;
+}
+
+void AddOneWorkerCommand(CLI::App& workers, CliState& cli, const char* name,
+                         const char* description, bool with_reason,
+                         int (*run)(const AdminConnection&, const OneWorkerOptions&)) {
+  CLI::App* command = workers.add_subcommand(name, description);
+  const auto options = std::make_shared<OneWorkerOptions>();
+  AddAdminOptions(*command, &options->admin);
+  command
+      ->add_option("worker", options->worker,
+                   "Its id, or its name when nobody else has the same; see gannet workers")
+      ->type_name("WORKER_OR_NAME")
+      ->required();
+  if (with_reason) {
+    command->add_option("--reason", options->reason, "Why; shown to the person who is removed")
+        ->type_name("TEXT");
+  }
+  command->callback([&cli, options, run] {
+    cli.action = [&cli, options, run] {
+      return WithAdmin(cli, options->admin,
+                       [&](const AdminConnection& admin) { return run(admin, *options); });
+    };
+  });
 }
 
 }  // namespace
@@ -65,12 +133,18 @@ void AddWorkersCommand(CLI::App& app, CliState& cli) {
   const auto options = std::make_shared<Options>();
   AddAdminOptions(*command, &options->admin);
   command->add_flag("--csv", options->csv, "As CSV, for a spreadsheet");
-  command->callback([&cli, options] {
+  command->callback([&cli, options, command] {
+    if (!command->get_subcommands().empty()) return;  // which has said what to do
     cli.action = [&cli, options] {
       return WithAdmin(cli, options->admin,
                        [&](const AdminConnection& admin) { return RunWorkers(admin, *options); });
     };
   });
+  AddOneWorkerCommand(*command, cli, "remove",
+                      "Send a worker away: its work goes to others, and it cannot join again",
+                      /*with_reason=*/true, RunRemove);
+  AddOneWorkerCommand(*command, cli, "restore", "Take a removed worker back",
+                      /*with_reason=*/false, RunRestore);
 }
 
 }  // namespace gannet
