@@ -16,6 +16,8 @@ if(GANNET_IMAGE_CODECS)
   find_package(GIF REQUIRED)
   # Debian's libzip CMake file names tools of another package, so pkg-config it is.
   pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+  # Names of images in one form of Unicode, whatever system wrote them.
+  pkg_check_modules(libutf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 endif()
 
 # TSan's tests link neither torch nor gRPC; that build does not need torch at all.

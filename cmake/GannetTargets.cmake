@@ -13,6 +13,7 @@ if(GANNET_WERROR)
 endif()
 
 # Outside libraries with exactly one owner.
+set(GANNET_OWNER_PkgConfig::libutf8proc data)
 set(GANNET_OWNER_gannet_torch gan)
 set(GANNET_OWNER_PkgConfig::libpqxx pg)
 set(GANNET_OWNER_PkgConfig::libpq pg)

@@ -4,12 +4,12 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_io.h"
+#include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
 
 namespace gannet {
@@ -113,8 +113,7 @@ bool IsImageName(absl::string_view name) {
   for (const absl::string_view part : absl::StrSplit(name, '/')) {
     if (part.empty() || part.front() == '.') return false;
   }
-  return absl::EndsWithIgnoreCase(name, ".jpg") || absl::EndsWithIgnoreCase(name, ".jpeg") ||
-         absl::EndsWithIgnoreCase(name, ".png");
+  return HasImageEnding(name);
 }
 
 absl::StatusOr<std::unique_ptr<ImageSource>> OpenFolderSource(

@@ -1,7 +1,9 @@
-// In place of image_io.cc, gif_writer.cc and zip_source.cc where GANNET_IMAGE_CODECS is off: a
-// machine that only computes, on procedural faces, idx, CIFAR-10 or packed data.
+// In place of image_io.cc, gif_writer.cc, unicode_names.cc and zip_source.cc where
+// GANNET_IMAGE_CODECS is off: a machine that only computes, on procedural faces, idx, CIFAR-10 or
+// packed data.
 #include "libs/data/gif_writer.h"
 #include "libs/data/image_io.h"
+#include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
 
 namespace gannet {
@@ -14,6 +16,9 @@ absl::Status NoCodecs() {
 }
 
 }  // namespace
+
+// Nothing that has names is read here.
+std::string NormalizedName(absl::string_view name) { return std::string(name); }
 
 absl::StatusOr<RgbImage> ReadPng(absl::string_view /*bytes*/) { return NoCodecs(); }
 absl::StatusOr<RgbImage> ReadJpeg(absl::string_view /*bytes*/) { return NoCodecs(); }
