@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "libs/data/passed_over.h"
 
 namespace gannet {
 
@@ -18,8 +19,11 @@ inline constexpr int kMaxDatasetImageSize = 1024;
 // How a data set is found and read.
 //
 //   procedural  faces 0..count-1 of `seed` (procedural_faces.h); labels are FaceLabel bits.
-//   folder      every .jpg, .jpeg and .png below `path`, at any depth. Hidden files and folders
-//               (names that begin with a dot) and links to folders are passed over.
+//   folder      every .jpg, .jpeg, .jpe, .jfif and .png below `path`, at any depth. Links to
+//   folders
+//               are followed, each real folder is read once. Passed over, and counted: hidden files
+//               and folders (names that begin with a dot), folders of thumbnails (@eaDir), pictures
+//               in other formats (image_names.h), and what Gannet drew (own_output.h).
 //   zip         the same inside an archive, which is read in place.
 //   idx         MNIST's format, plain or gzip: the images file, or the folder that holds
 //               train-images-idx3-ubyte(.gz). Labels come from the labels file beside it, if any.
@@ -36,9 +40,9 @@ inline constexpr int kMaxDatasetImageSize = 1024;
 //
 // Exclusions (folder, zip): images that a first look at their header shows to be damaged are left
 // out when the data set is opened. Those whose damage only decoding finds are named, one relative
-// path a line, in the file `PATH.gannet-exclude` beside the data (dataset_check.h writes it), and
-// are left out too. What is left out has no index and no part in the fingerprint, so everybody who
-// joins a run needs the same exclusions.
+// path a line, in the file .gannet-exclude in the folder, or ZIP.gannet-exclude beside the archive
+// (dataset_check.h writes it), and are left out too. What is left out has no index and no part in
+// the fingerprint, so everybody who joins a run needs the same exclusions.
 struct DatasetOptions {
   std::string kind = "procedural";  // one of the above
   std::string path;                 // unused for "procedural"
@@ -73,8 +77,8 @@ struct DatasetFingerprint {
 // no attribute known.
 inline constexpr int64_t kNoLabel = -1;
 
-// An ordered set of RGB images. Image index = bytewise order of relative paths (folder, zip),
-// position in the file (idx), or the counter (procedural).
+// An ordered set of RGB images. Image index = bytewise order of relative paths (folder, zip; in
+// Unicode's form C, where they are UTF-8), position in the file (idx), or the counter (procedural).
 //
 // Thread safety: const methods may be called from any thread.
 class Dataset {
@@ -100,6 +104,9 @@ class Dataset {
   // numbers of classes.
   virtual bool has_labels() const { return false; }
   virtual std::vector<std::string> label_bits() const { return {}; }
+
+  // What lies among the images and is no part of the data set.
+  virtual std::vector<PassedOver> passed_over() const { return {}; }
 
   // Whether images are read without decoding, so that there is nothing to gain from keeping them.
   virtual bool is_decoded() const { return false; }

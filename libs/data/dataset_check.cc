@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,11 +18,14 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/encoded_dataset.h"
 #include "libs/data/image_io.h"
+#include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
 #include "libs/data/packed_dataset.h"
 
 namespace gannet {
 namespace {
+
+namespace fs = std::filesystem;
 
 // A million long names.
 constexpr int64_t kMaxExclusionFileBytes = int64_t{256} << 20;
@@ -31,12 +36,58 @@ bool HasFiles(const DatasetOptions& options) {
   return options.kind == "folder" || options.kind == "zip";
 }
 
+// PATH.gannet-exclude, as earlier versions named it, without the slashes that PATH ends with.
+std::string BesidePath(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path + kExclusionFile;
+}
+
+// In which earlier versions may have written the exclusions, each once.
+std::vector<std::string> OldExclusionFiles(const DatasetOptions& options) {
+  std::vector<std::string> all = {BesidePath(options.path)};
+  std::error_code error;
+  const fs::path real = fs::canonical(options.path, error);
+  if (!error) all.push_back(BesidePath(real.string()));
+  // What "." became.
+  if (options.kind == "folder") all.push_back(absl::StrCat(options.path, "/.", kExclusionFile));
+  std::vector<std::string> unique;
+  std::set<fs::path> seen = {fs::weakly_canonical(ExclusionFilePath(options), error)};
+  for (const std::string& path : all) {
+    if (seen.insert(fs::weakly_canonical(path, error)).second) unique.push_back(path);
+  }
+  return unique;
+}
+
+absl::Status RemoveFile(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("exclusion file cannot be removed: ", std::strerror(errno), ": ", path));
+}
+
+// Adds the names in a file; whether there is one.
+absl::StatusOr<bool> AddNames(const std::string& path, std::set<std::string>& names) {
+  const absl::StatusOr<std::string> text = ReadFileBytes(path, kMaxExclusionFileBytes);
+  if (absl::IsNotFound(text.status())) return false;
+  if (!text.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("exclusions of the data set: ", text.status().message(), ": ", path));
+  }
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    absl::ConsumeSuffix(&line, "\r");
+    if (line.empty() || line.front() == '#') continue;
+    absl::ConsumePrefix(&line, "./");
+    names.insert(NormalizedName(line));
+  }
+  return true;
+}
+
 // Data sets that are made of files: the source is read without exclusions.
 absl::StatusOr<DatasetCheckReport> CheckFiles(
     const DatasetOptions& options, const std::function<void(int64_t, int64_t)>& progress) {
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<ImageSource> source, OpenImageSource(options, {}));
   DatasetCheckReport report;
   report.bad = source->left_out();
+  report.passed_over = source->passed_over();
   const int64_t total = static_cast<int64_t>(source->entries().size());
   for (int64_t i = 0; i < total; ++i) {
     const size_t at = static_cast<size_t>(i);
@@ -80,9 +131,11 @@ absl::StatusOr<DatasetCheckReport> CheckDataset(
 }
 
 std::string ExclusionFilePath(const DatasetOptions& options) {
-  std::string path = options.path;
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path + ".gannet-exclude";
+  if (options.kind == "folder") return absl::StrCat(options.path, "/", kExclusionFile);
+  std::error_code error;
+  const bool is_link = fs::is_symlink(options.path, error);
+  const fs::path real = is_link ? fs::canonical(options.path, error) : fs::path(options.path);
+  return absl::StrCat(error ? options.path : real.string(), kExclusionFile);
 }
 
 absl::Status WriteExclusions(const DatasetOptions& options, absl::Span<const BadImage> bad) {
@@ -92,11 +145,10 @@ absl::Status WriteExclusions(const DatasetOptions& options, absl::Span<const Bad
   }
   const std::string path = ExclusionFilePath(options);
   if (bad.empty()) {
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
-      return absl::UnavailableError(
-          absl::StrCat("exclusion file cannot be removed: ", std::strerror(errno), ": ", path));
+    for (const std::string& old : OldExclusionFiles(options)) {
+      GANNET_RETURN_IF_ERROR(RemoveFile(old));
     }
-    return absl::OkStatus();
+    return RemoveFile(path);
   }
   std::string text =
       "# Images that are left out of this data set: one relative path a line. Every machine that\n"
@@ -112,25 +164,23 @@ absl::Status WriteExclusions(const DatasetOptions& options, absl::Span<const Bad
     absl::StrAppend(&text, "# ", reason, "\n", image.name.rfind('#', 0) == 0 ? "./" : "",
                     image.name, "\n");
   }
-  return WriteFileAtomically(path, text);
+  GANNET_RETURN_IF_ERROR(WriteFileAtomically(path, text));
+  for (const std::string& old : OldExclusionFiles(options)) {
+    GANNET_RETURN_IF_ERROR(RemoveFile(old));
+  }
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::set<std::string>> ReadExclusions(const DatasetOptions& options) {
-  std::set<std::string> names;
-  const std::string path = ExclusionFilePath(options);
-  const absl::StatusOr<std::string> text = ReadFileBytes(path, kMaxExclusionFileBytes);
-  if (absl::IsNotFound(text.status())) return names;
-  if (!text.ok()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("exclusions of the data set: ", text.status().message(), ": ", path));
+absl::StatusOr<Exclusions> ReadExclusions(const DatasetOptions& options) {
+  Exclusions exclusions;
+  GANNET_ASSIGN_OR_RETURN(const bool is_there,
+                          AddNames(ExclusionFilePath(options), exclusions.names));
+  if (is_there) return exclusions;
+  for (const std::string& old : OldExclusionFiles(options)) {
+    GANNET_ASSIGN_OR_RETURN(const bool is_old_there, AddNames(old, exclusions.names));
+    if (is_old_there) exclusions.old_files.push_back(old);
   }
-  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
-    absl::ConsumeSuffix(&line, "\r");
-    if (line.empty() || line.front() == '#') continue;
-    absl::ConsumePrefix(&line, "./");
-    names.emplace(line);
-  }
-  return names;
+  return exclusions;
 }
 
 }  // namespace gannet

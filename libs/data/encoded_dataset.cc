@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -13,9 +12,11 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_io.h"
+#include "libs/data/image_names.h"
 #include "libs/data/image_request.h"
 #include "libs/data/image_source.h"
 #include "libs/data/labels.h"
+#include "libs/data/passed_over.h"
 #include "libs/data/resize.h"
 
 namespace gannet {
@@ -38,7 +39,24 @@ size_t SharedFolderLength(const std::vector<ImageSource::Entry>& entries) {
   return shared;
 }
 
-DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSource& source) {
+// What is no part of the data set though somebody may think so, for the end of a sentence.
+std::string RestText(const ImageSource& source, const Exclusions& exclusions) {
+  std::string text;
+  const std::vector<PassedOver> passed_over = source.passed_over();
+  if (!passed_over.empty()) absl::StrAppend(&text, "; passed over: ", PassedOverText(passed_over));
+  if (!exclusions.names.empty()) {
+    absl::StrAppend(&text, "; ", exclusions.names.size(), " names excluded");
+  }
+  if (!exclusions.old_files.empty()) {
+    absl::StrAppend(&text, " by ", Printable(exclusions.old_files.front(), kShownNameChars),
+                    ", an old place: `gannet data check --exclude` writes a file that goes with "
+                    "the data");
+  }
+  return text;
+}
+
+DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSource& source,
+                                 const Exclusions& exclusions) {
   const std::vector<ImageSource::Entry>& entries = source.entries();
   const size_t shared = SharedFolderLength(entries);
   Sha256Hasher hasher;
@@ -66,6 +84,7 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
     absl::StrAppend(&fingerprint.description, " (", source.left_out().size(),
                     " unreadable ones left out, `gannet data check` names them)");
   }
+  absl::StrAppend(&fingerprint.description, RestText(source, exclusions));
   return fingerprint;
 }
 
@@ -113,12 +132,13 @@ RgbImage CutMiddle(const RgbImage& image, int side) {
 class EncodedDataset final : public Dataset {
  public:
   EncodedDataset(std::unique_ptr<ImageSource> source, int image_size, int crop, ImageLabels labels,
-                 DatasetFingerprint fingerprint)
+                 DatasetFingerprint fingerprint, std::vector<PassedOver> passed_over)
       : source_(std::move(source)),
         image_size_(image_size),
         crop_(crop),
         labels_(std::move(labels)),
-        fingerprint_(std::move(fingerprint)) {}
+        fingerprint_(std::move(fingerprint)),
+        passed_over_(std::move(passed_over)) {}
 
   bool has_labels() const override { return !labels_.values.empty(); }
   std::vector<std::string> label_bits() const override { return labels_.bits; }
@@ -130,6 +150,7 @@ class EncodedDataset final : public Dataset {
 
   int64_t size() const override { return static_cast<int64_t>(source_->entries().size()); }
   const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
+  std::vector<PassedOver> passed_over() const override { return passed_over_; }
 
   std::string NameOf(int64_t index) const override {
     if (index < 0 || index >= size()) return absl::StrCat("no image ", index);
@@ -158,6 +179,7 @@ class EncodedDataset final : public Dataset {
   const int crop_;
   const ImageLabels labels_;
   const DatasetFingerprint fingerprint_;
+  const std::vector<PassedOver> passed_over_;
 };
 
 }  // namespace
@@ -171,16 +193,13 @@ absl::Status CheckCrop(int crop, int width, int height) {
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions& options) {
-  GANNET_ASSIGN_OR_RETURN(const std::set<std::string> excluded, ReadExclusions(options));
-  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<ImageSource> source, OpenImageSource(options, excluded));
+  GANNET_ASSIGN_OR_RETURN(const Exclusions exclusions, ReadExclusions(options));
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<ImageSource> source,
+                          OpenImageSource(options, exclusions.names));
   if (source->entries().empty()) {
-    std::string message = absl::StrCat(
-        "data set holds no readable image (.jpg, .jpeg or .png, not hidden, at any depth): ",
-        options.path);
-    if (!excluded.empty()) {
-      absl::StrAppend(&message, "; ", excluded.size(), " names are excluded by ",
-                      ExclusionFilePath(options));
-    }
+    std::string message =
+        absl::StrCat("data set holds no readable image (", ImageEndingsText(),
+                     ", not hidden, at any depth): ", options.path, RestText(*source, exclusions));
     if (!source->left_out().empty()) {
       const BadImage& first = source->left_out().front();
       absl::StrAppend(&message, "; ", source->left_out().size(),
@@ -189,9 +208,11 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions
     return absl::FailedPreconditionError(message);
   }
   GANNET_ASSIGN_OR_RETURN(ImageLabels labels, ReadLabels(*source));
-  DatasetFingerprint fingerprint = FingerprintOf(options, *source);
+  std::vector<PassedOver> passed_over = source->passed_over();
+  DatasetFingerprint fingerprint = FingerprintOf(options, *source, exclusions);
   return std::make_unique<EncodedDataset>(std::move(source), options.image_size, options.crop,
-                                          std::move(labels), std::move(fingerprint));
+                                          std::move(labels), std::move(fingerprint),
+                                          std::move(passed_over));
 }
 
 }  // namespace gannet

@@ -8,9 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
+#include "libs/data/passed_over.h"
 
 namespace gannet {
 
@@ -20,7 +20,8 @@ namespace gannet {
 class ImageSource {
  public:
   struct Entry {
-    std::string name;  // relative path, `/` between folders
+    std::string name;  // relative path, `/` between folders, in one form of Unicode
+    std::string path;  // the same in the bytes that the folder or archive has
     int64_t bytes = 0;
     uint32_t crc32 = 0;     // zip only
     uint64_t position = 0;  // zip only: number of the entry in the archive
@@ -28,11 +29,15 @@ class ImageSource {
 
   virtual ~ImageSource() = default;
 
-  // In bytewise order of names. Nothing is in it twice.
+  // In bytewise order of names; of names that differ in their form of Unicode only, in that of
+  // paths. Nothing is in it twice.
   const std::vector<Entry>& entries() const { return entries_; }
 
-  // What was found and is not in entries(), other than exclusions, in the same order.
+  // Images that were found and are not in entries(), other than exclusions, in the same order.
   const std::vector<BadImage>& left_out() const { return left_out_; }
+
+  // What somebody may have taken for a part of the data set and is none of it.
+  std::vector<PassedOver> passed_over() const { return passed_over_.all(); }
 
   // The bytes of entries()[i].
   // Returns: DATA_LOSS - cannot be read, or changed since it was opened; the message does not name
@@ -51,6 +56,7 @@ class ImageSource {
  protected:
   std::vector<Entry> entries_;
   std::vector<BadImage> left_out_;
+  PassedOverCounts passed_over_;
 };
 
 // Opens the folder or zip at `path`, without the names in `excluded`; it may turn out to hold no
@@ -67,8 +73,5 @@ absl::StatusOr<std::unique_ptr<ImageSource>> OpenImageSource(const DatasetOption
 
 // Larger than the list of attributes of any well-known collection.
 inline constexpr int64_t kMaxSideFileBytes = int64_t{256} << 20;
-
-// Whether a relative path names an image and no part of it is hidden.
-bool IsImageName(absl::string_view name);
 
 }  // namespace gannet

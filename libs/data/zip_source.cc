@@ -2,15 +2,24 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <system_error>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_io.h"
+#include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
+#include "libs/data/own_output.h"
+#include "libs/data/zip_start.h"
 
 namespace gannet {
 namespace {
@@ -39,14 +48,49 @@ std::string ZipErrorText(int code) {
   return text;
 }
 
-absl::StatusOr<ZipHandle> OpenHandle(const std::string& path) {
-  int code = 0;
-  zip_t* archive = zip_open(path.c_str(), ZIP_RDONLY, &code);
+absl::Status CannotOpen(const std::string& path, const std::string& why) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("data set of kind zip cannot be opened as an archive: ", why, ": ", path));
+}
+
+// `start` is where the archive begins in the file (ZipStart).
+absl::StatusOr<ZipHandle> OpenHandle(const std::string& path, int64_t start) {
+  if (start == 0) {
+    int code = 0;
+    zip_t* archive = zip_open(path.c_str(), ZIP_RDONLY, &code);
+    if (archive == nullptr) return CannotOpen(path, ZipErrorText(code));
+    return ZipHandle(archive);
+  }
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t* source =
+      zip_source_file_create(path.c_str(), static_cast<zip_uint64_t>(start), -1, &error);
+  zip_t* archive = source == nullptr ? nullptr : zip_open_from_source(source, ZIP_RDONLY, &error);
+  const std::string why = zip_error_strerror(&error);
+  zip_error_fini(&error);
   if (archive == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "data set of kind zip cannot be opened as an archive: ", ZipErrorText(code), ": ", path));
+    if (source != nullptr) zip_source_free(source);
+    return CannotOpen(path, why);
   }
   return ZipHandle(archive);
+}
+
+// The path of an entry as unpacking it would make it, relative to the root: programs write "./a",
+// "/a", "a//b" and, on Windows, "a\\b". nullopt: it leads out of the folder it is unpacked in.
+std::optional<std::string> CleanPath(std::string path) {
+  // A backslash may be in a name; where it is the only thing between folders, it is no name's.
+  if (!absl::StrContains(path, '/')) std::replace(path.begin(), path.end(), '\\', '/');
+  std::vector<absl::string_view> parts;
+  for (const absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    if (part == "..") return std::nullopt;
+    if (part != ".") parts.push_back(part);
+  }
+  return absl::StrJoin(parts, "/");
+}
+
+bool IsSideFile(absl::string_view path) {
+  return absl::EndsWith(path, ".json") || absl::EndsWith(path, ".txt") ||
+         absl::EndsWith(path, ".csv");
 }
 
 // Reads `count` bytes of an entry. libzip compares the checksum when an entry is read to its end.
@@ -78,28 +122,27 @@ absl::StatusOr<std::string> ReadEntry(zip_t* archive, uint64_t position, int64_t
 // libzip's handles may be used by one thread at a time, so readers borrow one from a small pool.
 class ZipSource final : public ImageSource {
  public:
-  explicit ZipSource(std::string path) : path_(std::move(path)) {}
+  explicit ZipSource(std::string path) : path_(std::move(path)), start_(ZipStart(path_)) {}
 
   absl::Status Scan(const std::set<std::string>& excluded) {
-    GANNET_ASSIGN_OR_RETURN(ZipHandle archive, OpenHandle(path_));
+    GANNET_ASSIGN_OR_RETURN(ZipHandle archive, OpenHandle(path_, start_));
     const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
     if (count > kMaxZipEntries) {
       return absl::FailedPreconditionError(
           absl::StrCat("archive has more than ", kMaxZipEntries, " entries: ", count, ": ", path_));
     }
+    FindOutputFolders(archive.get(), count);
     for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
       // The bytes as stored: the order is bytewise, whatever the encoding.
       const char* raw_name = zip_get_name(archive.get(), i, ZIP_FL_ENC_RAW);
-      if (raw_name == nullptr) continue;
-      std::string name = raw_name;
-      if (name.rfind("./", 0) == 0) name.erase(0, 2);
-      if (absl::EndsWith(name, ".json") || absl::EndsWith(name, ".txt") ||
-          absl::EndsWith(name, ".csv")) {
-        AddSideFile(archive.get(), i, std::move(name));
-        continue;
+      if (raw_name == nullptr || absl::EndsWith(raw_name, "/")) continue;
+      std::optional<std::string> path = CleanPath(raw_name);
+      if (path.has_value()) {
+        TakeIn(archive.get(), i, *std::move(path), excluded);
+      } else if (HasImageEnding(raw_name)) {
+        left_out_.push_back(
+            {NormalizedName(raw_name), "its name leads out of the archive (..), make it anew"});
       }
-      if (!IsImageName(name) || excluded.contains(name)) continue;
-      AddEntry(archive.get(), i, std::move(name));
     }
     SortAndLeaveOutDoubles();
     const MutexLock lock(mu_);
@@ -136,6 +179,51 @@ class ZipSource final : public ImageSource {
   }
 
  private:
+  void FindOutputFolders(zip_t* archive, zip_int64_t count) {
+    for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
+      const char* raw_name = zip_get_name(archive, i, ZIP_FL_ENC_RAW);
+      if (raw_name == nullptr || !absl::EndsWith(raw_name, kOutputMarker)) continue;
+      const std::string path = CleanPath(raw_name).value_or("");
+      const size_t slash = path.rfind('/');
+      if (slash == std::string::npos || path.substr(slash + 1) != kOutputMarker) continue;
+      output_folders_.insert(path.substr(0, slash));
+    }
+  }
+
+  // Whether a folder on the way to the entry is passed over, which is counted once.
+  bool IsInPassedOverFolder(const std::string& path) {
+    size_t begin = 0;
+    for (size_t slash = path.find('/'); slash != std::string::npos;
+         begin = slash + 1, slash = path.find('/', begin)) {
+      const std::string folder = path.substr(0, slash);
+      PassedOverKind kind = WhyFolderIsPassedOver(path.substr(begin, slash - begin));
+      if (kind.what.empty() && output_folders_.contains(folder)) kind = OutputFolderKind();
+      if (kind.what.empty()) continue;
+      if (passed_over_folders_.insert(folder).second) {
+        passed_over_.Add(kind, NormalizedName(folder));
+      }
+      return true;
+    }
+    return false;
+  }
+
+  void TakeIn(zip_t* archive, zip_uint64_t position, std::string path,
+              const std::set<std::string>& excluded) {
+    if (IsInPassedOverFolder(path)) return;
+    if (IsSideFile(path)) {
+      AddSideFile(archive, position, NormalizedName(path));
+      return;
+    }
+    const PassedOverKind kind =
+        WhyFileIsPassedOver(absl::string_view(path).substr(path.rfind('/') + 1));
+    if (!kind.what.empty()) {
+      passed_over_.Add(kind, NormalizedName(path));
+    } else if (HasImageEnding(path)) {
+      std::string name = NormalizedName(path);
+      if (!excluded.contains(name)) AddEntry(archive, position, std::move(name), std::move(path));
+    }
+  }
+
   // Small files that may describe the images.
   void AddSideFile(zip_t* archive, zip_uint64_t position, std::string name) {
     zip_stat_t info;
@@ -146,12 +234,13 @@ class ZipSource final : public ImageSource {
     }
     side_files_.push_back(
         {.name = std::move(name),
+         .path = "",
          .bytes = static_cast<int64_t>(std::min<zip_uint64_t>(info.size, INT64_MAX)),
          .crc32 = info.crc,
          .position = position});
   }
 
-  void AddEntry(zip_t* archive, zip_uint64_t position, std::string name) {
+  void AddEntry(zip_t* archive, zip_uint64_t position, std::string name, std::string path) {
     zip_stat_t info;
     zip_stat_init(&info);
     constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_CRC;
@@ -167,11 +256,17 @@ class ZipSource final : public ImageSource {
     }
     Entry entry;
     entry.name = std::move(name);
+    entry.path = std::move(path);
     entry.bytes = static_cast<int64_t>(info.size);
     entry.crc32 = info.crc;
     entry.position = position;
-    const int64_t head_bytes = std::min<int64_t>(kImageHeadBytes, entry.bytes);
+    const int64_t head_bytes =
+        std::min<int64_t>(std::max(kImageHeadBytes, kGridHeadBytes), entry.bytes);
     const absl::StatusOr<std::string> head = ReadEntry(archive, position, head_bytes, false);
+    if (head.ok() && IsGridPng(*head)) {
+      passed_over_.Add(GridKind(), entry.name);
+      return;
+    }
     const absl::Status status = head.ok() ? CheckImageHead(*head) : head.status();
     if (!status.ok()) {
       left_out_.push_back({std::move(entry.name), std::string(status.message())});
@@ -181,12 +276,13 @@ class ZipSource final : public ImageSource {
   }
 
   void SortAndLeaveOutDoubles() {
-    std::stable_sort(entries_.begin(), entries_.end(),
-                     [](const Entry& a, const Entry& b) { return a.name < b.name; });
+    std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      return std::tie(a.name, a.path) < std::tie(b.name, b.path);
+    });
     // An archive may hold a name twice; unpacking it would leave the last one.
     std::vector<Entry> unique;
     for (Entry& entry : entries_) {
-      if (!unique.empty() && unique.back().name == entry.name) {
+      if (!unique.empty() && unique.back().path == entry.path) {
         left_out_.push_back({entry.name, "replaced by a later entry of the same name"});
         unique.back() = std::move(entry);
       } else {
@@ -220,7 +316,7 @@ class ZipSource final : public ImageSource {
       }
       ++handle_count_;
     }
-    absl::StatusOr<ZipHandle> handle = OpenHandle(path_);
+    absl::StatusOr<ZipHandle> handle = OpenHandle(path_, start_);
     if (handle.ok()) return handle;
     const MutexLock lock(mu_);
     --handle_count_;
@@ -235,6 +331,9 @@ class ZipSource final : public ImageSource {
   }
 
   const std::string path_;
+  const int64_t start_;
+  std::set<std::string> output_folders_;
+  std::set<std::string> passed_over_folders_;
   std::vector<Entry> side_files_;
   mutable Mutex mu_;
   mutable CondVar returned_;
