@@ -22,6 +22,7 @@
 #include "libs/data/gif_writer.h"
 #include "libs/data/image_grid.h"
 #include "libs/data/image_io.h"
+#include "libs/data/own_output.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/safetensors.h"
 #include "libs/tensor/tensor_bundle.h"
@@ -98,6 +99,8 @@ absl::Status WriteSingles(const ImageBatch& batch, const std::vector<NamedLatent
     return absl::UnavailableError(
         absl::StrCat("folder cannot be made: ", error.message(), ": ", options.singles));
   }
+  // Single images look like those of a data set: a folder that may be one gets none of them.
+  GANNET_RETURN_IF_ERROR(MarkOutputFolder(options.singles));
   for (size_t i = 0; i < chosen.size(); ++i) {
     GANNET_ASSIGN_OR_RETURN(const RgbImage image,
                             MakeImageGrid(absl::MakeConstSpan(batch.images[i]), batch.image_size,
@@ -211,7 +214,7 @@ int RunSample(const CliState& cli, Options options) {
   const absl::StatusOr<RgbImage> grid =
       MakeGrid(*batch, options.columns > 0 ? options.columns : kStillColumns, options.scale);
   if (!grid.ok()) return Fail(grid.status(), "Check --columns and --scale.");
-  if (const absl::Status written = WritePngRgb(out, *grid); !written.ok()) {
+  if (const absl::Status written = WriteGridPng(out, *grid); !written.ok()) {
     return Fail(written, "Choose another --out.");
   }
   std::cout << out << ": " << size << "\n";

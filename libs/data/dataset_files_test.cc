@@ -109,6 +109,23 @@ TEST(DatasetFilesTest, AFolderOfOtherFormatsSaysWhatItHolds) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("passed over: 1 .zip")));
 }
 
+TEST(DatasetFilesTest, ADescriptionIsNeverTooLongForARun) {
+  const TempFolder folder;
+  const std::string set = std::string(200, 's');
+  folder.Write(absl::StrCat(set, "/", std::string(200, 'a'), ".jpg"), Jpeg(1));
+  folder.Write(absl::StrCat(set, "/", std::string(200, 'b'), ".jpg"), Jpeg(1));
+  folder.Write(set + ".gannet-exclude", "c.jpg\n");
+  for (const char* ending : {"gif", "bmp", "tif", "tiff", "heic", "heif", "avif", "zip", "tar",
+                             "svg", "mp4", "mov", "dng", "psd", "rar"}) {
+    folder.Write(absl::StrCat(set, "/x.", ending), "x");
+  }
+
+  ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Folder(folder.path() + "/" + set)));
+
+  EXPECT_LE(dataset->fingerprint().description.size(), 500U);
+  EXPECT_THAT(dataset->fingerprint().description, HasSubstr("7 more kinds"));
+}
+
 TEST(DatasetFilesTest, ThumbnailsAreNotTrainedOn) {
   const TempFolder folder;
   std::vector<ZipEntry> entries;

@@ -25,6 +25,9 @@ namespace {
 // Of a name in a description, which is one line for people.
 constexpr size_t kShownNameChars = 100;
 
+// Of a description; a run with a longer one would be refused.
+constexpr size_t kMaxDescriptionChars = 500;
+
 // Length of the folders that all names share, so that it does not matter at which level of nested
 // folders somebody unpacked or pointed at the data.
 size_t SharedFolderLength(const std::vector<ImageSource::Entry>& entries) {
@@ -85,6 +88,7 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
                     " unreadable ones left out, `gannet data check` names them)");
   }
   absl::StrAppend(&fingerprint.description, RestText(source, exclusions));
+  fingerprint.description = Printable(fingerprint.description, kMaxDescriptionChars);
   return fingerprint;
 }
 

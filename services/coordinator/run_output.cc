@@ -10,7 +10,7 @@
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/weights_metadata.h"
-#include "libs/data/image_io.h"
+#include "libs/data/own_output.h"
 #include "libs/tensor/safetensors.h"
 
 namespace gannet {
@@ -45,6 +45,9 @@ absl::StatusOr<std::unique_ptr<RunOutput>> RunOutput::Create(const RunOutputOpti
         absl::StrCat("folder for results cannot be made, choose another coordinator.output_dir: ",
                      options.directory, ": ", error.message()));
   }
+  // A data set around it passes the folder over from now on. Where that cannot be, because somebody
+  // else's images lie there too, the grids still say themselves what they are.
+  MarkOutputFolder(directory.string()).IgnoreError();
   absolute.directory = directory.string();
   return std::unique_ptr<RunOutput>(new RunOutput(absolute, config, clock, log, metrics));
 }

@@ -10,6 +10,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/image_grid.h"
 #include "libs/data/image_io.h"
+#include "libs/data/own_output.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/codec.h"
 
@@ -90,8 +91,7 @@ absl::Status SampleWriter::Draw(const Store::Snapshot& snapshot, std::string& pa
   GANNET_ASSIGN_OR_RETURN(const ImageBatch batch,
                           GenerateImages(config_.model, weights, config_.seed, image_count_));
   GANNET_ASSIGN_OR_RETURN(const RgbImage grid, MakeGrid(batch));
-  GANNET_ASSIGN_OR_RETURN(const std::string png,
-                          EncodePngRgb(grid.width, grid.height, grid.pixels));
+  GANNET_ASSIGN_OR_RETURN(const std::string png, EncodeGridPng(grid));
   path = SamplePath(directory_, snapshot.version);
   GANNET_RETURN_IF_ERROR(WriteFileAtomically(path, png));
   return WriteFileAtomically(absl::StrCat(directory_, "/latest.png"), png);
