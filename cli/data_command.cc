@@ -4,10 +4,12 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "CLI/App.hpp"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/cli_state.h"
@@ -15,6 +17,7 @@
 #include "cli/fetch.h"
 #include "cli/printable.h"
 #include "cli/terminal.h"
+#include "cli/url_name.h"
 #include "libs/base/hex.h"
 #include "libs/base/process_signals.h"
 #include "libs/base/status_macros.h"
@@ -22,7 +25,9 @@
 #include "libs/data/dataset_check.h"
 #include "libs/data/image_grid.h"
 #include "libs/data/image_io.h"
+#include "libs/data/own_output.h"
 #include "libs/data/packed_dataset.h"
+#include "libs/data/passed_over.h"
 
 namespace gannet {
 namespace {
@@ -52,6 +57,14 @@ std::string LabelsText(const Dataset& dataset) {
       without > 0 ? absl::StrCat("; ", without, " of ", dataset.size(), " images have none") : "");
 }
 
+// What lies among the images and is none of them, one line for each kind.
+void ShowPassedOver(const std::vector<PassedOver>& all) {
+  for (const PassedOver& one : all) {
+    std::cout << "passed over " << one.count << " " << Printable(one.what) << " (" << one.why
+              << "), such as " << Printable(one.first) << "\n";
+  }
+}
+
 int Check(const CliState& cli, bool exclude) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
@@ -65,14 +78,18 @@ int Check(const CliState& cli, bool exclude) {
   if (report->bad.size() > kShownBadImages) {
     std::cout << "and " << report->bad.size() - kShownBadImages << " more\n";
   }
+  ShowPassedOver(report->passed_over);
   std::cout << report->good_count << " images can be used, " << report->bad.size() << " cannot.\n";
   if (exclude) {
     if (const absl::Status written = WriteExclusions(options, report->bad); !written.ok()) {
       return Fail(written, "Without the file every worker would meet these images again.");
     }
     if (!report->bad.empty()) {
-      std::cout << "They are left out from now on: copy " << Printable(ExclusionFilePath(options))
-                << " beside the data of every worker.\n";
+      const std::string file = Printable(ExclusionFilePath(options));
+      std::cout << "They are left out from now on: "
+                << (options.kind == "folder"
+                        ? absl::StrCat(file, " goes with the folder; every worker needs it.\n")
+                        : absl::StrCat("copy ", file, " beside the archive of every worker.\n"));
     }
   }
   const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(options);
@@ -91,19 +108,13 @@ int Check(const CliState& cli, bool exclude) {
 }
 
 int FetchFile(FetchOptions options) {
-  if (options.out.empty()) {
-    const size_t slash = options.url.find_last_of('/');
-    const std::string name = options.url.substr(slash + 1);
-    options.out = name.substr(0, name.find_first_of("?#"));
-    if (options.out.empty()) {
-      return Fail(absl::InvalidArgumentError("the address ends without the name of a file"),
-                  "Name one with --out.");
-    }
-  }
-  if (std::filesystem::exists(options.out)) {
-    return Fail(
-        absl::FailedPreconditionError(absl::StrCat("there is a file ", options.out, " already")),
-        "Remove it, or choose another --out.");
+  std::error_code error;
+  const bool into_folder =
+      absl::EndsWith(options.out, "/") || std::filesystem::is_directory(options.out, error);
+  if (options.out.empty() || into_folder) {
+    const absl::StatusOr<std::string> name = FileNameOfUrl(options.url);
+    if (!name.ok()) return Fail(name.status(), "Name a file with --out FILE.");
+    options.out = (std::filesystem::path(options.out) / *name).string();
   }
   ProcessSignals signals;
   std::atomic<bool> stopped = false;
@@ -123,9 +134,13 @@ int FetchFile(FetchOptions options) {
     return kExitStopped;
   }
   if (absl::IsDataLoss(status)) return Fail(status, "Nothing was kept.");
+  if (absl::IsAlreadyExists(status)) return Fail(status, "Remove it, or choose another --out.");
+  if (absl::IsFailedPrecondition(status)) {
+    return Fail(status, "Wait for it, or choose another --out.");
+  }
   if (!status.ok())
     return Fail(status, "What has arrived stays; the same command goes on from there.");
-  std::cout << options.out << ": "
+  std::cout << Printable(options.out) << ": "
             << (options.sha256.empty()
                     ? "arrived; without --sha256 nobody knows whether it is intact"
                     : "arrived, checksum as expected")
@@ -193,10 +208,11 @@ int Preview(const CliState& cli, const PreviewOptions& options) {
       MakeImageGrid(absl::MakeConstSpan(images), config->model.image_size,
                     {.columns = options.columns, .scale = options.scale});
   if (!grid.ok()) return Fail(grid.status(), "Check --columns and --scale.");
-  if (const absl::Status written = WritePngRgb(options.out, *grid); !written.ok()) {
+  if (const absl::Status written = WriteGridPng(options.out, *grid); !written.ok()) {
     return Fail(written, "Choose another --out.");
   }
   std::cout << options.out << ": " << count << " images from number " << options.first << "\n";
+  ShowPassedOver((*dataset)->passed_over());
   return kExitOk;
 }
 
@@ -218,7 +234,9 @@ void AddDataCommand(CLI::App& app, CliState& cli) {
   fetch->add_option("url", fetch_options->url, "Its address, http or https")
       ->required()
       ->type_name("URL");
-  fetch->add_option("--out", fetch_options->out, "File to write; default: the name in the address")
+  fetch
+      ->add_option("--out", fetch_options->out,
+                   "File to write, or folder; default: the name in the address")
       ->type_name("FILE");
   fetch->add_option("--sha256", fetch_options->sha256, "Its checksum, 64 hexadecimal digits")
       ->check([](const std::string& text) {

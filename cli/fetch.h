@@ -21,14 +21,14 @@ struct FetchOptions {
 };
 
 // Downloads a file. It appears under its name only when it is whole: of the right checksum, if one
-// is given, and of the kind that its name promises (.zip, .gz, .tgz, .png, .jpg): a page of a site
-// that has had enough arrives with status 200 too. Web pages are refused under any name, and text
-// under one without an ending, unless a checksum is given. What has arrived when it ends early
-// stays beside it, and the next call goes on from there, unless the server has another version by
-// then.
+// is given, and of the kind that its name promises (CheckFetchedContent): a page of a site that has
+// had enough arrives with status 200 too. What has arrived when it ends early stays beside it, and
+// the next call goes on from there, unless the server has another version by then.
 // Returns: INVALID_ARGUMENT - not such an address; CANCELLED; NOT_FOUND, PERMISSION_DENIED - the
-// server says so; DATA_LOSS - another checksum, a web page, or something else than the name
-// promises; then nothing is kept; UNAVAILABLE - no answer, or the file cannot be written.
+// server says so; ALREADY_EXISTS - `out` is there, it is left as it is; FAILED_PRECONDITION -
+// another process fetches the same file; DATA_LOSS - another checksum, a web page, nothing, or
+// something else than the name promises; then nothing is kept; UNAVAILABLE - no answer, or the file
+// cannot be written.
 absl::Status Fetch(const FetchOptions& options);
 
 }  // namespace gannet

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +29,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 // A server for HTTP on a loopback address, of one file, with the faults that a test asks for.
 class FileServer {
@@ -37,6 +39,8 @@ class FileServer {
   bool ranges = true;             // understands Range
   std::vector<size_t> cut_after;  // connection n breaks after so many bytes
   std::vector<int> refuse;        // answers n with this status
+  std::string changed;            // Last-Modified; empty: none
+  size_t begins_early = 0;        // a rest begins so many bytes before what was asked for
 
   FileServer() : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address = {};
@@ -99,14 +103,17 @@ class FileServer {
       return;
     }
     size_t from = 0;
-    if (ranges && !range.empty() && (if_range.empty() || if_range == tag)) {
+    if (ranges && !range.empty() &&
+        (if_range.empty() || if_range == (tag.empty() ? changed : tag))) {
       EXPECT_TRUE(absl::SimpleAtoi(range.substr(6, range.size() - 7), &from)) << range;
     }
+    from -= std::min(from, begins_early);
     const std::string body = file.substr(from);
     std::string head = from > 0 ? absl::StrCat("HTTP/1.1 206 Partial\r\nContent-Range: bytes ",
                                                from, "-", file.size() - 1, "/", file.size(), "\r\n")
                                 : "HTTP/1.1 200 OK\r\n";
     if (!tag.empty()) absl::StrAppend(&head, "ETag: ", tag, "\r\n");
+    if (!changed.empty()) absl::StrAppend(&head, "Last-Modified: ", changed, "\r\n");
     absl::StrAppend(&head, "Content-Length: ", body.size(), "\r\nConnection: close\r\n\r\n");
     Send(connection, head);
     Send(connection, n < cut_after.size() ? body.substr(0, cut_after[n]) : body);
@@ -246,8 +253,7 @@ TEST_F(FetchTest, ANameWithoutAnEndingIsForDataAndNotForText) {
   EXPECT_OK(Fetch(Options("train-images-idx3-ubyte")));
   server_.file = std::string(1, '\t') + std::string(3072, '\xff');
   EXPECT_OK(Fetch(Options("cifar")));
-  for (const char* text :
-       {"Sorry, come again tomorrow", "{\"error\": \"quota\"}", "Schl\xC3\xBC"}) {
+  for (const char* text : {"Sorry, come again tomorrow", "Schl\xC3\xBC"}) {
     server_.file = text;
     EXPECT_THAT(Fetch(Options("text")),
                 StatusIs(absl::StatusCode::kDataLoss, HasSubstr("--sha256")))
@@ -271,6 +277,122 @@ TEST_F(FetchTest, WhoStopsKeepsWhatHasArrived) {
   options.on_progress = [](int64_t done, int64_t) { return done < 1000; };
   EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_GT(FileContents(options.out + ".part").size(), 0U);
+}
+
+TEST_F(FetchTest, TwoAtOnceAreNotSpliced) {
+  FetchOptions first = Options();
+  first.sha256 = Sha256Hex(server_.file);
+  std::vector<absl::Status> seconds;
+  first.on_progress = [&](int64_t done, int64_t) {
+    // In the middle of the first, a second one begins.
+    if (done > 0 && seconds.empty()) seconds.push_back(Fetch(Options()));
+    return true;
+  };
+
+  EXPECT_OK(Fetch(first));
+
+  ASSERT_EQ(seconds.size(), 1U);
+  EXPECT_THAT(seconds.front(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                        HasSubstr("another program is fetching")));
+  EXPECT_TRUE(FileContents(first.out) == server_.file);
+  EXPECT_THAT(Files(), ElementsAre("set.zip"));
+}
+
+TEST_F(FetchTest, AFileThatIsThereStays) {
+  std::ofstream(folder_ + "/set.zip") << "mine";
+  std::filesystem::create_symlink("nowhere", folder_ + "/link.zip");
+
+  EXPECT_THAT(Fetch(Options()),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("set.zip already")));
+  EXPECT_THAT(Fetch(Options("link.zip")), StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_EQ(FileContents(folder_ + "/set.zip"), "mine");
+  EXPECT_THAT(Files(), UnorderedElementsAre("set.zip", "link.zip"));
+}
+
+TEST_F(FetchTest, NothingIsNoFile) {
+  server_.file = "";
+  for (const char* name : {"set.zip", "list.txt", "download"}) {
+    EXPECT_THAT(Fetch(Options(name)),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("an empty file")))
+        << name;
+  }
+  EXPECT_THAT(Files(), ElementsAre());
+
+  // What is here of a former version does not arrive in place of nothing.
+  FetchOptions options = Options();
+  std::ofstream(options.out + ".part") << "PK\x03\x04 of yesterday";
+  server_.ranges = false;
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kDataLoss));
+  server_.refuse = std::vector<int>(10, 204);
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("204")));
+  EXPECT_THAT(Files(), ElementsAre());
+}
+
+TEST_F(FetchTest, ASitesAnswerIsNoFile) {
+  for (const char* answer :
+       {"{\"error\": \"quota exceeded\"}", "\n[]",
+        "<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}) {
+    server_.file = answer;
+    for (const char* name : {"list.txt", "list.csv", "faces.packed", "images.idx3-ubyte", "set.zip",
+                             "set.tar", "download"}) {
+      EXPECT_THAT(Fetch(Options(name)), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("arrived")))
+          << answer << " as " << name;
+    }
+  }
+  EXPECT_THAT(Files(), ElementsAre());
+  server_.file = "{\"labels\": []}";
+  EXPECT_OK(Fetch(Options("dataset.json")));
+  FetchOptions proven = Options("labels");
+  proven.sha256 = Sha256Hex(server_.file);
+  EXPECT_OK(Fetch(proven));
+}
+
+TEST_F(FetchTest, APartOfAnotherVersionIsNotGoneOnWith) {
+  FetchOptions options = Options();
+  options.attempts = 1;
+  // By the date where there is no tag.
+  server_.tag = "";
+  server_.changed = "Sun, 01 Nov 2026 10:00:00 GMT";
+  server_.cut_after = {1000, 0, 1000};
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  server_.changed = "Mon, 02 Nov 2026 10:00:00 GMT";
+  server_.file[500] = 'X';
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  options.attempts = 3;
+  ASSERT_OK(Fetch(options));
+  EXPECT_TRUE(FileContents(options.out) == server_.file);
+}
+
+TEST_F(FetchTest, APartOfAnotherAddressIsNotGoneOnWith) {
+  server_.tag = "";
+  server_.cut_after = {1000};
+  FetchOptions options = Options();
+  options.attempts = 1;
+  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  server_.file[500] = 'X';
+  options.url = server_.Url("other/set.zip");
+  ASSERT_OK(Fetch(options));
+  EXPECT_TRUE(FileContents(options.out) == server_.file);
+  EXPECT_THAT(server_.ranges_asked(), ElementsAre("", ""));
+}
+
+TEST_F(FetchTest, ARestThatBeginsElsewhereIsNotAppended) {
+  server_.cut_after = {1000};
+  server_.begins_early = 10;
+  ASSERT_OK(Fetch(Options()));
+
+  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+  EXPECT_THAT(server_.ranges_asked(), ElementsAre("", "bytes=1000-", ""));
+}
+
+TEST_F(FetchTest, AnArchiveBehindAProgramIsAZip) {
+  // An empty name's entry and the end of the directory, 46 + 22 bytes, behind a script.
+  const std::string entry = "PK\x01\x02" + std::string(42, '\0');
+  std::string end = "PK\x05\x06" + std::string(18, '\0');
+  end[12] = static_cast<char>(entry.size());
+  server_.file = absl::StrCat("#!/bin/sh\nexit\n", entry, end);
+  EXPECT_OK(Fetch(Options()));
 }
 
 TEST_F(FetchTest, WhatCannotBeIsSaid) {
