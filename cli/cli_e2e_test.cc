@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -234,6 +235,97 @@ TEST_F(CliTest, ACheckCountsImagesWithoutLabelAndNamesThoseBelowTheCrop) {
   EXPECT_EQ(crop.exit_code, 1);
   EXPECT_THAT(crop.out, AllOf(HasSubstr("unusable a.png: it has 40x40 pixels"),
                               HasSubstr("data.crop 41"), HasSubstr("40 or less")));
+}
+
+// Of the data set in the folder, as `gannet data check` prints it.
+std::string FingerprintLine(const std::string& out) {
+  for (const absl::string_view line : absl::StrSplit(out, '\n')) {
+    if (absl::StartsWith(line, "fingerprint ")) return std::string(line);
+  }
+  return "";
+}
+
+TEST_F(CliTest, ResultsInsideADataSetAreNoPartOfIt) {
+  std::filesystem::create_directory(PathOf("faces"));
+  for (int i = 0; i < 32; ++i) {
+    const std::vector<uint8_t> shade(size_t{3} * 32 * 32, static_cast<uint8_t>(7 * i));
+    ASSERT_TRUE(WritePngRgb(PathOf(absl::StrCat("faces/", i, ".png")), 32, 32, shade).ok());
+  }
+  const std::vector<std::string> data = {"--data.kind", "folder", "--data.path", PathOf("faces")};
+  const auto with_data = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), data.begin(), data.end());
+    return Run(arguments);
+  };
+  const std::string before = FingerprintLine(with_data({"data", "check"}).out);
+  ASSERT_THAT(before, Not(testing::IsEmpty()));
+  const std::vector<std::string> small = {"--image-size", "32", "--model.base_width", "8",
+                                          "--batch-size", "16", "--sample-every",     "1",
+                                          "--threads",    "1",  "--run.rounds",       "2"};
+  std::vector<std::string> train = {"train-local", "--out", PathOf("faces/training")};
+  train.insert(train.end(), small.begin(), small.end());
+  const Outcome trained = with_data(train);
+  ASSERT_EQ(trained.exit_code, 0) << trained.out << trained.err;
+  ASSERT_TRUE(std::filesystem::exists(PathOf("faces/training/samples/latest.png")));
+
+  const Outcome resumed =
+      Run({"train-local", "--resume", PathOf("faces/training"), "--run.rounds", "3"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.out << resumed.err;
+  const Outcome preview = with_data({"data", "preview", "--out", PathOf("faces/preview.png")});
+  EXPECT_EQ(preview.exit_code, 0) << preview.err;
+  EXPECT_THAT(preview.out, HasSubstr("passed over 1 results of Gannet"));
+  const std::string weights = PathOf("faces/training/weights.safetensors");
+  EXPECT_EQ(Run({"sample", "--weights", weights, "--out", PathOf("faces/sample.png")}).exit_code,
+            0);
+  EXPECT_EQ(
+      Run({"sample", "--weights", weights, "--seeds", "1-3", "--singles", PathOf("faces/drawn")})
+          .exit_code,
+      0);
+
+  const Outcome check = with_data({"data", "check"});
+  EXPECT_EQ(FingerprintLine(check.out), before);
+  EXPECT_THAT(check.out, AllOf(HasSubstr("32 images can be used, 0 cannot"),
+                               HasSubstr("passed over 2 grids of Gannet"),
+                               HasSubstr("passed over 2 results of Gannet")));
+
+  // Single images look like those of the data set.
+  const Outcome among =
+      Run({"sample", "--weights", weights, "--seeds", "1-3", "--singles", PathOf("faces")});
+  EXPECT_EQ(among.exit_code, 1);
+  EXPECT_THAT(among.err, HasSubstr("holds images that are not Gannet's"));
+  EXPECT_EQ(FingerprintLine(with_data({"data", "check"}).out), before);
+}
+
+TEST_F(CliTest, ExclusionsGoWithTheFolderAndTheRestIsNamed) {
+  std::filesystem::create_directories(PathOf("x/@eaDir"));
+  const std::vector<uint8_t> grey(size_t{3} * 20 * 20, 100);
+  ASSERT_TRUE(WritePngRgb(PathOf("x/a.png"), 20, 20, grey).ok());
+  ASSERT_TRUE(WritePngRgb(PathOf("x/b.png"), 20, 20, grey).ok());
+  const std::string whole = FileContents(PathOf("x/b.png"));
+  Write("x/b.png", whole.substr(0, whole.size() / 2));
+  Write("x/c.gif", "GIF89a");
+
+  const Outcome check =
+      Run({"data", "check", "--data.kind", "folder", "--data.path", PathOf("x/."), "--exclude"});
+
+  EXPECT_EQ(check.exit_code, 0) << check.out << check.err;
+  EXPECT_THAT(check.out, AllOf(HasSubstr("unusable b.png: "), HasSubstr("passed over 1 .gif ("),
+                               HasSubstr("such as c.gif"), HasSubstr("passed over 1 thumbnails"),
+                               HasSubstr("images      1\n"), HasSubstr("goes with the folder")));
+  EXPECT_TRUE(std::filesystem::exists(PathOf("x/.gannet-exclude")));
+  const Outcome again = Run({"data", "check", "--data.kind", "folder", "--data.path", PathOf("x")});
+  EXPECT_EQ(FingerprintLine(again.out), FingerprintLine(check.out));
+}
+
+TEST_F(CliTest, AnAddressWithoutAFileAsksForAName) {
+  const Outcome fetch = Run({"data", "fetch", "https://example.org/folder/"});
+  EXPECT_EQ(fetch.exit_code, 2);
+  EXPECT_THAT(fetch.err, AllOf(HasSubstr("without the name of a file"), HasSubstr("--out FILE")));
+  const std::string there = Write("faces.zip", "mine");
+  const Outcome exists =
+      Run({"data", "fetch", "http://127.0.0.1:1/faces.zip?a=b/c#/d", "--out", PathOf(".")});
+  EXPECT_EQ(exists.exit_code, 1);
+  EXPECT_THAT(exists.err, HasSubstr("faces.zip already"));
+  EXPECT_EQ(FileContents(there), "mine");
 }
 
 TEST_F(CliTest, AMissingDataSetSaysWhatToCheck) {
