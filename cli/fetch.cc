@@ -79,9 +79,10 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
 
 // Whether the rest that a 206 brings is the rest of what is here.
 bool Fits(const Transfer& transfer) {
-  const bool is_same = transfer.part->version().empty() || transfer.version().empty() ||
-                       transfer.part->version() == transfer.version();
-  return is_same &&
+  const std::string& before = transfer.part->version();
+  // Like with like: some servers leave one of both out of a rest.
+  const std::string& now = absl::StartsWith(before, "\"") ? transfer.tag : transfer.changed;
+  return (before.empty() || now.empty() || before == now) &&
          absl::StartsWith(transfer.content_range, absl::StrCat("bytes ", transfer.start, "-"));
 }
 
@@ -99,6 +100,8 @@ absl::Status BeginBody(Transfer& transfer) {
     transfer.start = 0;
     GANNET_RETURN_IF_ERROR(transfer.part->Empty());
   }
+  // A rest is of the version that is known, or of none.
+  if (transfer.start > 0 && !transfer.part->version().empty()) return absl::OkStatus();
   return transfer.part->SetVersion(transfer.version());
 }
 

@@ -40,6 +40,7 @@ class FileServer {
   std::vector<size_t> cut_after;  // connection n breaks after so many bytes
   std::vector<int> refuse;        // answers n with this status
   std::string changed;            // Last-Modified; empty: none
+  bool tag_of_rests = true;       // an ETag in answers 206, too
   size_t begins_early = 0;        // a rest begins so many bytes before what was asked for
 
   FileServer() : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
@@ -112,7 +113,7 @@ class FileServer {
     std::string head = from > 0 ? absl::StrCat("HTTP/1.1 206 Partial\r\nContent-Range: bytes ",
                                                from, "-", file.size() - 1, "/", file.size(), "\r\n")
                                 : "HTTP/1.1 200 OK\r\n";
-    if (!tag.empty()) absl::StrAppend(&head, "ETag: ", tag, "\r\n");
+    if (!tag.empty() && (from == 0 || tag_of_rests)) absl::StrAppend(&head, "ETag: ", tag, "\r\n");
     if (!changed.empty()) absl::StrAppend(&head, "Last-Modified: ", changed, "\r\n");
     absl::StrAppend(&head, "Content-Length: ", body.size(), "\r\nConnection: close\r\n\r\n");
     Send(connection, head);
@@ -375,6 +376,16 @@ TEST_F(FetchTest, APartOfAnotherAddressIsNotGoneOnWith) {
   ASSERT_OK(Fetch(options));
   EXPECT_TRUE(FileContents(options.out) == server_.file);
   EXPECT_THAT(server_.ranges_asked(), ElementsAre("", ""));
+}
+
+TEST_F(FetchTest, ARestWithoutATagIsTheRest) {
+  server_.cut_after = {1000, 1000, 1000};
+  server_.tag_of_rests = false;
+  server_.changed = "Sun, 01 Nov 2026 10:00:00 GMT";
+  ASSERT_OK(Fetch(Options()));
+
+  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+  EXPECT_THAT(server_.ranges_asked(), ElementsAre("", "bytes=1000-", "bytes=2000-", "bytes=3000-"));
 }
 
 TEST_F(FetchTest, ARestThatBeginsElsewhereIsNotAppended) {
