@@ -33,13 +33,15 @@ std::string TimeText(absl::Time time) {
 }
 
 int RunWorkers(const AdminConnection& admin, const Options& options) {
-  std::vector<std::vector<std::string>> rows = {
-      {"name", "units", "images", "duplicates", "last seen", "hardware", "worker id", "removed"}};
+  std::vector<std::vector<std::string>> rows = {{"name", "units", "images", "duplicates",
+                                                 "wasted images", "last seen", "hardware",
+                                                 "worker id", "removed"}};
   if (options.csv) {
     rows[0] = {"display_name",
                "accepted_unit_count",
                "accepted_image_count",
                "duplicate_unit_count",
+               "wasted_image_count",
                "last_seen_time",
                "hardware",
                "worker_id",
@@ -53,7 +55,8 @@ int RunWorkers(const AdminConnection& admin, const Options& options) {
     for (const WorkerSummary& worker : page->items) {
       rows.push_back({worker.display_name, absl::StrCat(worker.accepted_unit_count),
                       absl::StrCat(worker.accepted_image_count),
-                      absl::StrCat(worker.duplicate_unit_count), TimeText(worker.last_seen),
+                      absl::StrCat(worker.duplicate_unit_count),
+                      absl::StrCat(worker.wasted_image_count), TimeText(worker.last_seen),
                       worker.hardware, worker.worker.value(), worker.removed_reason});
     }
     page_token = page->next_page_token;

@@ -28,6 +28,25 @@ std::string MetricsOf(ChildProcess& program) {
   return Scrape(E2eClass::PortOf(program, "metrics_port"));
 }
 
+TEST(WholeRunTest, WorkersAreListedWithTheImagesTheyComputedForNothing) {
+  E2eClass monday(ProgramSettings{{"run.rounds", "1000000"}});
+  ChildProcess& coordinator = monday.StartCoordinator();
+  monday.StartGateway();
+  monday.StartWorker("ada");
+  ASSERT_TRUE(monday.AwaitRounds(1));
+  monday.Execute("UPDATE gannet.worker SET wasted_image_count = 417");
+
+  const std::string address =
+      absl::StrCat("127.0.0.1:", E2eClass::PortOf(coordinator, "admin_port"));
+  const Outcome table = monday.Gannet({"workers", "--address", address});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_THAT(table.out, AllOf(HasSubstr("wasted images"), HasSubstr(" 417 ")));
+  const Outcome csv = monday.Gannet({"workers", "--csv", "--address", address});
+  EXPECT_EQ(csv.exit_code, 0) << csv.err;
+  EXPECT_THAT(csv.out, AllOf(HasSubstr("duplicate_unit_count,wasted_image_count,last_seen_time"),
+                             HasSubstr(",0,417,")));
+}
+
 TEST(WholeRunTest, TwoWorkersBehindAGatewayFinishARunAndLeaveItsResults) {
   E2eClass monday({{"run.rounds", "60"}}, E2eClass::Schema::kNone);
   const Outcome migrated = monday.Gannet({"migrate", "--database.url", monday.superuser_url()});
