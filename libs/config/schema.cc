@@ -242,7 +242,7 @@ std::vector<KeySpec> MakeSchema() {
       {"coordinator.admin_listen",
        GANNET_FIELD(std::string, coordinator.admin_listen),
        TextUpTo(kMaxTextBytes),
-       "Address of the admin service, where the command line and the dashboard call.",
+       "Address of the admin service, where the command line calls.",
        ConfigUnit::kNone,
        {},
        &CheckListen},

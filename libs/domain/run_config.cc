@@ -154,7 +154,7 @@ void CheckPolicy(const RunConfig& config, Problems& problems) {
   }
   const double stale = policy.stale_weight;
   problems.CheckNumber("stale_weight", stale, stale >= 0 && stale <= 1,
-                       "0 (late gradients are refused) to 1");
+                       "0 (stale gradients are refused) to 1");
   if (stale > 0 && policy.quorum == 0) {
     problems.Add("stale_weight needs a quorum: without one no gradient is late");
   }

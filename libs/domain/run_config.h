@@ -9,7 +9,7 @@
 
 namespace gannet {
 
-// The networks: a DCGAN (Radford et al. 2015) of 32x32, 64x64 or 128x128 images.
+// The networks (docs/models.md), of images of 32x32, 64x64 or 128x128 pixels.
 struct ModelConfig {
   int image_size = 64;  // one of kModelImageSizes
   int latent_dim = 100;
@@ -86,7 +86,7 @@ struct PlanOrigin {
 
 // Identifies the content and order of a data set.
 struct DataFingerprint {
-  std::string kind;  // "procedural", "folder", "zip", "idx"
+  std::string kind;  // as data.kind, but for a packed one: that of what was packed
   int64_t image_count = 0;
   std::string digest;       // 64 hexadecimal digits
   std::string description;  // for people; not compared

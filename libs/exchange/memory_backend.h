@@ -11,7 +11,7 @@
 namespace gannet {
 
 // Exchange and Store in process, over one state: what PostgreSQL is to a class, this is to
-// `train-local`, the simulator and tests. Every decision is libs/domain's; nothing survives the
+// `train-local` and tests. Every decision is libs/domain's; nothing survives the
 // process. Payloads are shared, never copied.
 //
 // Leases, leadership and presence are judged by the clock's Now(); waits (Claim, AwaitChange) take
