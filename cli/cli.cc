@@ -20,8 +20,8 @@ constexpr const char* kFooter =
     "(gannet config "
     "keys lists them); they may stand before or after the command.\n"
     "Exit codes: 0 ok, 1 failure, 2 command line, configuration or a file that it names. gannet "
-    "watch and gannet "
-    "train-local: also 3 the run was stopped; gannet watch: 4 the coordinator was lost.";
+    "watch, gannet train-local and gannet data fetch: also 3 stopped; gannet watch: 4 the "
+    "coordinator was lost.";
 
 int FailParse(absl::string_view message) {
   std::cerr << "gannet: " << message << "\nNothing was done. Try: gannet --help\n";
