@@ -135,12 +135,13 @@ class Client:
         header = messages.SubmitHeader(
             worker=self._identity, run_id=self._run_id, unit_id=unit.unit_id, attempt=unit.attempt
         )
-        header.stats.image_count = len(unit.image_indices)
+        images = len(unit.image_indices)
+        header.stats.image_count = images
         header.stats.micro_batch_count = statistics.micro_batch_count
         header.stats.discriminator_loss = statistics.discriminator_loss
         header.stats.generator_loss = statistics.generator_loss
-        header.stats.real_accuracy = statistics.real_accuracy
-        header.stats.fake_accuracy = statistics.fake_accuracy
+        header.stats.real_accuracy = statistics.real_correct / images
+        header.stats.fake_accuracy = statistics.fake_correct / images
         header.stats.compute_seconds = seconds
         header.payload.codec = codec
         header.payload.total_bytes = len(data)
