@@ -118,12 +118,12 @@ int RunCli(int argc, const char* const* argv) {
 }
 
 int Fail(const absl::Status& status, absl::string_view advice) {
-  std::cerr << "gannet: " << status.message() << "\n" << advice << "\n";
+  std::cerr << "gannet: " << PrintableLines(status.message()) << "\n" << advice << "\n";
   return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
 }
 
 int FailConfig(const absl::Status& status) {
-  std::cerr << status.message() << "\n"
+  std::cerr << PrintableLines(status.message()) << "\n"
             << "Correct these; gannet config keys lists every key with its meaning.\n";
   return kExitUsage;
 }

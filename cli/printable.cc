@@ -4,7 +4,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 namespace gannet {
 namespace {
@@ -58,18 +59,10 @@ std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
   return table;
 }
 
-std::string CsvLine(const std::vector<std::string>& cells) {
-  std::string line;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    if (i > 0) line.push_back(',');
-    if (cells[i].find_first_of(",\"\r\n") == std::string::npos) {
-      line.append(cells[i]);
-    } else {
-      absl::StrAppend(&line, "\"", absl::StrReplaceAll(cells[i], {{"\"", "\"\""}}), "\"");
-    }
-  }
-  line.push_back('\n');
-  return line;
+std::string PrintableLines(absl::string_view text) {
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) lines.push_back(Printable(line));
+  return absl::StrJoin(lines, "\n");
 }
 
 }  // namespace gannet

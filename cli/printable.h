@@ -5,6 +5,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/base/csv.h"
 #include "libs/base/printable.h"
 
 namespace gannet {
@@ -19,7 +20,7 @@ std::string ShortDuration(absl::Duration duration);
 // numbers to the right; every cell is made printable.
 std::string TextTable(const std::vector<std::vector<std::string>>& rows);
 
-// A line of CSV with its line end (RFC 4180: cells are quoted where needed).
-std::string CsvLine(const std::vector<std::string>& cells);
+// Every line of `text` made printable: messages that quote others.
+std::string PrintableLines(absl::string_view text);
 
 }  // namespace gannet

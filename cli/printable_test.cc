@@ -32,10 +32,15 @@ TEST(PrintableTextTest, ATableMayHaveNoRowsOrShortOnes) {
   EXPECT_EQ(TextTable({}), "");
 }
 
-TEST(PrintableTextTest, CsvQuotesWhatNeedsIt) {
-  EXPECT_EQ(CsvLine({"a", "1.5", ""}), "a,1.5,\n");
-  EXPECT_EQ(CsvLine({"a,b", "say \"hi\"", "two\nlines"}),
-            "\"a,b\",\"say \"\"hi\"\"\",\"two\nlines\"\n");
+TEST(PrintableTextTest, NamesOfOthersCannotTurnATableAround) {
+  EXPECT_EQ(TextTable({{"name", "units"}, {"Ada\u202E\u200B", "7"}, {"a\u2028b", "8"}}),
+            "name   units\n"
+            "Ada??      7\n"
+            "a?b        8\n");
+}
+
+TEST(PrintableTextTest, MessagesKeepTheirLinesOnly) {
+  EXPECT_EQ(PrintableLines("one\ntwo \u202E\x1b[2J"), "one\ntwo ??[2J");
 }
 
 }  // namespace

@@ -1,19 +1,20 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
 
 namespace gannet {
 
-// Bytes of the character that `text` begins with: one code point of well-formed UTF-8 (RFC 3629)
-// that is no control character. 0 when it begins with anything else, or is empty.
-size_t PrintableCharBytes(absl::string_view text);
+// The number of characters of a text for people: well-formed UTF-8, each character of which may be
+// shown where it stands (TextCharacter::is_plain). Nothing when it is anything else.
+std::optional<int> CountPlainCharacters(absl::string_view text);
 
-// Text of somebody else (names of files and people, reasons) as it may be shown, logged and stored:
-// each byte that is part of no such character becomes "?", and what is beyond `max_chars`
-// characters is cut off.
+// Text of somebody else (names of files and people, reasons) as it may be shown, logged and stored,
+// whatever it was: each character that may not be shown becomes "?", and what is beyond `max_chars`
+// characters is cut off. CountPlainCharacters counts the result.
 std::string Printable(absl::string_view text, size_t max_chars = absl::string_view::npos);
 
 }  // namespace gannet

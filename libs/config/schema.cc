@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "libs/base/printable.h"
 #include "libs/base/training_choices.h"
 #include "libs/config/url_password.h"
 
@@ -43,6 +44,12 @@ bool SplitHostPort(absl::string_view text, absl::string_view* host, int* port) {
   // Without brackets a second colon is an IPv6 address that lacks them, or a scheme.
   if (!bracketed && absl::StrContains(*host, ":")) return false;
   return host->find_first_of(" /@\t") == absl::string_view::npos;
+}
+
+std::string CheckPlainText(absl::string_view text) {
+  if (CountPlainCharacters(text).has_value()) return "";
+  return "must be text without invisible, direction or private characters, and begin with no "
+         "combining mark";
 }
 
 std::string CheckRunName(absl::string_view text) {
@@ -357,8 +364,13 @@ std::vector<KeySpec> MakeSchema() {
        "class code and weights.",
        ConfigUnit::kNone,
        {"false", "true"}},
-      {"worker.name", GANNET_FIELD(std::string, worker.name), TextUpTo(64),
-       "Name shown to people; without it the host's name."},
+      {"worker.name",
+       GANNET_FIELD(std::string, worker.name),
+       TextUpTo(64),
+       "Name shown to people; without it the host's name.",
+       ConfigUnit::kNone,
+       {},
+       &CheckPlainText},
       {"worker.state_file", GANNET_FIELD(std::string, worker.state_file), TextUpTo(kMaxTextBytes),
        "File that keeps the worker's identity; without it gannet/worker.json below "
        "XDG_STATE_HOME."},

@@ -16,17 +16,6 @@
 namespace gannet {
 namespace {
 
-// The number of characters of printable text; nothing when it is anything else.
-std::optional<int> CountPrintableChars(absl::string_view text) {
-  int count = 0;
-  for (; !text.empty(); ++count) {
-    const size_t length = PrintableCharBytes(text);
-    if (length == 0) return std::nullopt;
-    text.remove_prefix(length);
-  }
-  return count;
-}
-
 absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
 
 absl::Status ValidateWorkerAndRun(const WorkerIdentity& worker, RunId run) {
@@ -88,9 +77,12 @@ absl::Status ValidateStats(const GradientStats& stats) {
 }
 
 absl::Status ValidateText(const char* field, const std::string& text, int max_chars) {
-  const std::optional<int> count = CountPrintableChars(text);
+  const std::optional<int> count = CountPlainCharacters(text);
   if (!count.has_value()) {
-    return Invalid(absl::StrCat(field, " must be UTF-8 without control characters"));
+    return Invalid(
+        absl::StrCat(field,
+                     " must be UTF-8 without control, invisible, direction or private characters, "
+                     "and begin with no combining mark"));
   }
   if (*count > max_chars) {
     return Invalid(

@@ -16,8 +16,8 @@ namespace gannet {
 // that memory, SQL and gRPC answer alike. All functions return INVALID_ARGUMENT naming the field
 // unless something else is said; none of them ever puts a secret into a message.
 //
-// Texts for people are valid UTF-8 without control characters (U+0000-U+001F, U+007F-U+009F); their
-// limits count code points.
+// Texts for people are valid UTF-8 without characters that are invisible or change how others are
+// shown (libs/base/text_characters.h has the rule, and SQL the same); limits count code points.
 
 inline constexpr int kMaxRunNameChars = 64;
 inline constexpr int kMaxDisplayNameChars = 64;

@@ -48,7 +48,14 @@ TEST(ValidationTest, TextIsWellFormedUtf8) {
   for (const std::string& text : bad) {
     EXPECT_THAT(ValidateText("name", text, 64), StatusIs(kInvalid, HasSubstr("name")));
   }
-  EXPECT_OK(ValidateText("name", "\xED\x9F\xBF \xEE\x80\x80 \xF4\x8F\xBF\xBF", 64));
+  EXPECT_OK(ValidateText("name", "\xED\x9F\xBB \xEF\xA4\x80 \xF0\x9F\xAB\xBF", 64));
+}
+
+TEST(ValidationTest, TextShowsAllItHolds) {
+  for (const char* text : {"Ada\u202Eexe.txt", "Ada\u200B", "a\u2028b", "\uFEFFAda", "\u0301a"}) {
+    EXPECT_THAT(ValidateText("display_name", text, 64),
+                StatusIs(kInvalid, HasSubstr("display_name")));
+  }
 }
 
 TEST(ValidationTest, TextHasNoControlCharacters) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/base/text_characters.h"
 
 namespace gannet {
 namespace {
@@ -26,55 +27,28 @@ const char* LevelName(LogLevel level, bool json) {
   return "?";
 }
 
-// Length of the valid UTF-8 sequence at `text[at]`, or 0. Overlong forms, surrogates and values
-// beyond U+10FFFF are not valid.
-size_t Utf8Length(absl::string_view text, size_t at, uint32_t* code_point) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t first = byte(at);
-  size_t length = 0;
-  uint32_t value = 0;
-  if (first < 0x80) {
-    *code_point = first;
-    return 1;
-  }
-  if (first >= 0xc2 && first <= 0xdf) {
-    length = 2;
-    value = first & 0x1fU;
-  } else if (first >= 0xe0 && first <= 0xef) {
-    length = 3;
-    value = first & 0x0fU;
-  } else if (first >= 0xf0 && first <= 0xf4) {
-    length = 4;
-    value = first & 0x07U;
-  } else {
-    return 0;
-  }
-  if (at + length > text.size()) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xc0U) != 0x80U) return 0;
-    value = (value << 6U) | (byte(at + i) & 0x3fU);
-  }
-  if ((length == 3 && value < 0x800) || (length == 4 && value < 0x10000)) return 0;
-  if ((value >= 0xd800 && value <= 0xdfff) || value > 0x10ffff) return 0;
-  *code_point = value;
-  return length;
-}
-
-// C1 controls steer terminals as C0 controls do; U+2028 and U+2029 end a line for some readers.
-bool IsControl(uint32_t code_point) {
-  return code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f) || code_point == 0x2028 ||
-         code_point == 0x2029;
-}
-
 enum class Style { kMessage, kQuotedText, kJson };
+
+void AppendCode(uint32_t code_point, Style style, std::string* out) {
+  if (style == Style::kJson && code_point > 0xffff) {
+    const uint32_t above = code_point - 0x10000;
+    absl::StrAppendFormat(out, "\\u%04x\\u%04x", 0xd800 + (above >> 10), 0xdc00 + (above & 0x3ff));
+  } else if (code_point > 0xffff) {
+    absl::StrAppendFormat(out, "\\U%08x", code_point);
+  } else if (style == Style::kJson || code_point > 0xff) {
+    absl::StrAppendFormat(out, "\\u%04x", code_point);
+  } else {
+    absl::StrAppendFormat(out, "\\x%02x", code_point);
+  }
+}
 
 void AppendEscaped(absl::string_view text, Style style, std::string* out) {
   const size_t shown = std::min(text.size(), kMaxValueBytes);
   size_t at = 0;
   while (at < shown) {
-    uint32_t code_point = 0;
-    const size_t length = Utf8Length(text, at, &code_point);
-    if (length == 0) {
+    const TextCharacter character = CharacterAt(text, at);
+    const uint32_t code_point = character.code_point;
+    if (!character.is_well_formed) {
       if (style == Style::kJson) {
         out->append("\\ufffd");
       } else {
@@ -89,19 +63,15 @@ void AppendEscaped(absl::string_view text, Style style, std::string* out) {
       out->append("\\r");
     } else if (code_point == '\t') {
       out->append("\\t");
-    } else if (IsControl(code_point)) {
-      if (style == Style::kJson || code_point > 0xff) {
-        absl::StrAppendFormat(out, "\\u%04x", code_point);
-      } else {
-        absl::StrAppendFormat(out, "\\x%02x", code_point);
-      }
+    } else if (!character.is_plain) {
+      AppendCode(code_point, style, out);
     } else if (style != Style::kMessage && (code_point == '"' || code_point == '\\')) {
       out->push_back('\\');
       out->push_back(static_cast<char>(code_point));
     } else {
-      out->append(text.data() + at, length);
+      out->append(text.data() + at, character.bytes);
     }
-    at += length;
+    at += character.bytes;
   }
   if (at < text.size()) absl::StrAppend(out, "... (", text.size(), " bytes)");
 }

@@ -66,6 +66,9 @@ TEST(LogLineTest, AValueCannotStartANewLineOrSteerATerminal) {
   EXPECT_EQ(Field({"v", std::string("\0\x1b[2J\x7f", 6)}), "v=\"\\x00\\x1b[2J\\x7f\"");
   EXPECT_EQ(Field({"v", "\u009b2J"}), "v=\"\\x9b2J\"");
   EXPECT_EQ(Field({"v", "a\u2028b"}), "v=\"a\\u2028b\"");
+  EXPECT_EQ(Field({"v", "a\u202Eb"}), "v=\"a\\u202eb\"");
+  EXPECT_EQ(Field({"v", "\uFEFFa\U000E0041"}), "v=\"\\ufeffa\\U000e0041\"");
+  EXPECT_THAT(Json("m", {{"v", "a\U000E0041"}}), HasSubstr("a\\udb40\\udc41"));
 }
 
 TEST(LogLineTest, AMessageCannotStartANewLine) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/atomic_file.h"
+#include "libs/base/csv.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/data/sliced_wasserstein.h"
@@ -21,8 +22,6 @@
 
 namespace gannet {
 namespace {
-
-constexpr char kHeading[] = "round,distance\n";
 
 struct Line {
   int64_t round = 0;
@@ -45,11 +44,13 @@ std::vector<Line> ReadTable(const std::string& path) {
   return lines;
 }
 
+std::string TableLine(const Line& line) {
+  return CsvLine({absl::StrCat(line.round), absl::StrFormat("%.9g", line.distance)});
+}
+
 std::string TableText(const std::vector<Line>& lines) {
-  std::string text = kHeading;
-  for (const Line& line : lines) {
-    absl::StrAppendFormat(&text, "%d,%.9g\n", line.round, line.distance);
-  }
+  std::string text = CsvLine({"round", "distance"});
+  for (const Line& line : lines) absl::StrAppend(&text, TableLine(line));
   return text;
 }
 
@@ -199,7 +200,7 @@ absl::Status BestKeeper::Measure(const TrainingState& state) {
              {"distance", absl::StrFormat("%.4f", distance)},
              {"best", absl::StrFormat("%.4f", best)}});
   std::ofstream table(table_path_, std::ios::app);
-  table << absl::StrFormat("%d,%.9g\n", round, distance) << std::flush;
+  table << TableLine({round, distance}) << std::flush;
   if (!table.good()) {
     return absl::UnavailableError(absl::StrCat("cannot be written: ", table_path_));
   }

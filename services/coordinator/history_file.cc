@@ -4,21 +4,25 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/base/csv.h"
 
 namespace gannet {
 namespace {
 
-constexpr char kHeading[] =
-    "round,epoch,gradients,images,discriminator_loss,generator_loss,real_accuracy,fake_accuracy,"
-    "seconds";
+std::string Heading() {
+  return CsvLine({"round", "epoch", "gradients", "images", "discriminator_loss", "generator_loss",
+                  "real_accuracy", "fake_accuracy", "seconds"});
+}
 
 }  // namespace
 
 std::string HistoryLine(const RoundSummary& round) {
-  return absl::StrFormat("%d,%d,%d,%d,%.9g,%.9g,%.6g,%.6g,%.4f", round.round.value(), round.epoch,
-                         round.gradient_count, round.image_count, round.discriminator_loss,
-                         round.generator_loss, round.real_accuracy, round.fake_accuracy,
-                         round.seconds);
+  return CsvLine(
+      {absl::StrCat(round.round.value()), absl::StrCat(round.epoch),
+       absl::StrCat(round.gradient_count), absl::StrCat(round.image_count),
+       absl::StrFormat("%.9g", round.discriminator_loss),
+       absl::StrFormat("%.9g", round.generator_loss), absl::StrFormat("%.6g", round.real_accuracy),
+       absl::StrFormat("%.6g", round.fake_accuracy), absl::StrFormat("%.4f", round.seconds)});
 }
 
 HistoryFile::HistoryFile(std::string path, Logger& log) : path_(std::move(path)), log_(log) {}
@@ -28,14 +32,14 @@ void HistoryFile::Begin() {
   file_.clear();
   file_.open(path_, std::ios::trunc);
   if (file_.is_open()) {
-    file_ << kHeading << '\n' << std::flush;
+    file_ << Heading() << std::flush;
   }
   CheckWritten();
 }
 
 void HistoryFile::Append(const RoundSummary& round) {
   if (!file_.is_open()) return;
-  file_ << HistoryLine(round) << '\n' << std::flush;
+  file_ << HistoryLine(round) << std::flush;
   CheckWritten();
 }
 

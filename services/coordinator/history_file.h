@@ -35,7 +35,7 @@ class HistoryFile {
   std::ofstream file_;
 };
 
-// The line of a round, without its end.
+// The line of a round, with its end.
 std::string HistoryLine(const RoundSummary& round);
 
 }  // namespace gannet
