@@ -14,13 +14,15 @@
 namespace gannet {
 namespace {
 
-// Any fixed number; nobody else takes it.
-constexpr char kLock[] = "SELECT pg_advisory_xact_lock(4717253300182417021)";
+// A script that waits longer than this waits for somebody who does not let go.
+constexpr char kLimitWaiting[] = "SET LOCAL lock_timeout = '30s'";
 
-// The number of "Vnnnn__….sql", 0 for "R__….sql", -1 for anything else.
+// The number of "Vnnnn__….sql", 0 for "R__….sql", "A__….sql" and "B__….sql", -1 for anything else.
 int VersionOf(const std::string& file_name) {
   if (!absl::EndsWith(file_name, ".sql")) return -1;
-  if (absl::StartsWith(file_name, "R__")) return 0;
+  for (const char* prefix : {"R__", "A__", "B__"}) {
+    if (absl::StartsWith(file_name, prefix)) return 0;
+  }
   int version = 0;
   if (file_name.size() < 7 || file_name[0] != 'V' || file_name.substr(5, 2) != "__" ||
       !absl::SimpleAtoi(file_name.substr(1, 4), &version) || version < 1) {
@@ -34,44 +36,63 @@ int VersionOf(const std::string& file_name) {
 absl::StatusOr<Migrator> Migrator::Create(std::string schema, std::vector<Migration> migrations) {
   std::sort(migrations.begin(), migrations.end(),
             [](const Migration& a, const Migration& b) { return a.file_name < b.file_name; });
-  std::vector<Migration> numbered;
-  std::vector<Migration> repeatable;
+  Migrator migrator(std::move(schema));
   for (Migration& migration : migrations) {
     const int version = VersionOf(migration.file_name);
     if (version == 0) {
-      repeatable.push_back(std::move(migration));
-    } else if (version == static_cast<int>(numbered.size()) + 1) {
-      numbered.push_back(std::move(migration));
+      const char kind = migration.file_name[0];
+      (kind == 'R'   ? migrator.repeatable_
+       : kind == 'B' ? migrator.before_
+                     : migrator.after_)
+          .push_back(std::move(migration));
+    } else if (version == migrator.version() + 1) {
+      migrator.numbered_.push_back(std::move(migration));
     } else {
       return absl::InvalidArgumentError(
-          absl::StrCat("a migration is named Vnnnn__verb_noun.sql, without a gap, or R__noun.sql: "
+          absl::StrCat("a migration is named Vnnnn__verb_noun.sql, without a gap, or R__noun.sql, "
+                       "B__verb_noun.sql, A__verb_noun.sql: "
                        "expected version ",
-                       numbered.size() + 1, ", got ", migration.file_name));
+                       migrator.version() + 1, ", got ", migration.file_name));
     }
   }
-  return Migrator(std::move(schema), std::move(numbered), std::move(repeatable));
+  return migrator;
 }
 
 absl::StatusOr<std::vector<std::string>> Migrator::Apply(PgPool& pool) const {
   std::vector<std::string> applied;
-  const absl::Status status = pool.RunInTransaction("migrate", SqlIsolation::kReadCommitted,
-                                                    [&](SqlTransaction& transaction) {
-                                                      applied.clear();
-                                                      return ApplyIn(transaction, applied);
-                                                    });
+  absl::Status status;
+  for (int i = 0; i < PgPool::kMaxReruns; ++i) {
+    bool is_begun = false;
+    status = pool.RunInTransaction("migrate", SqlIsolation::kReadCommitted,
+                                   [&](SqlTransaction& transaction) {
+                                     applied.clear();
+                                     is_begun = false;
+                                     GANNET_RETURN_IF_ERROR(Begin(transaction));
+                                     is_begun = true;
+                                     return ApplyIn(transaction, applied);
+                                   });
+    // Two that make the schema at once: IF NOT EXISTS does not see what the other has not
+    // committed.
+    if (is_begun || status.code() != absl::StatusCode::kAlreadyExists) break;
+  }
   if (!status.ok()) return status;
   return applied;
 }
 
-absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
-                               std::vector<std::string>& applied) const {
+absl::Status Migrator::Begin(SqlTransaction& transaction) const {
   GANNET_RETURN_IF_ERROR(transaction.ExecuteScript("SET LOCAL statement_timeout = 0"));
-  GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(kLock));
   GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(absl::StrCat(
       "CREATE SCHEMA IF NOT EXISTS ", schema_, "; CREATE TABLE IF NOT EXISTS ", schema_,
       ".schema_migration (file_name text PRIMARY KEY, version integer UNIQUE, sha256 text NOT NULL,"
       " applied_at timestamptz NOT NULL DEFAULT now())")));
+  // Whoever has no rights on the table cannot hold it. Readers are not in the way.
+  GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(
+      absl::StrCat("LOCK TABLE ", schema_, ".schema_migration IN SHARE ROW EXCLUSIVE MODE")));
+  return transaction.ExecuteScript(kLimitWaiting);
+}
 
+absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
+                               std::vector<std::string>& applied) const {
   const std::string select =
       absl::StrCat("SELECT file_name, version, sha256 FROM ", schema_, ".schema_migration");
   GANNET_ASSIGN_OR_RETURN(
@@ -100,12 +121,20 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
                    ".schema_migration (file_name, version, sha256) VALUES ($1, $2::integer, $3) "
                    "ON CONFLICT (file_name) DO UPDATE SET sha256 = excluded.sha256, "
                    "applied_at = excluded.applied_at");
+  const auto execute = [&](const Migration& migration) -> absl::Status {
+    const absl::Status status = transaction.ExecuteScript(migration.sql);
+    if (status.ok()) return status;
+    return absl::Status(
+        status.code(),
+        absl::StrCat("migration ", migration.file_name,
+                     " failed, nothing was changed: ", status.message(),
+                     absl::IsUnavailable(status)
+                         ? "; stop the services and end the sessions of workers (pg_stat_activity "
+                           "shows them), then repeat"
+                         : ""));
+  };
   const auto run = [&](const Migration& migration, int migration_version) -> absl::Status {
-    if (absl::Status status = transaction.ExecuteScript(migration.sql); !status.ok()) {
-      return absl::Status(status.code(),
-                          absl::StrCat("migration ", migration.file_name,
-                                       " failed, nothing was changed: ", status.message()));
-    }
+    GANNET_RETURN_IF_ERROR(execute(migration));
     SqlParams params;
     params.Text(migration.file_name);
     migration_version == 0 ? params.Null() : params.Int(migration_version);
@@ -114,6 +143,7 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
     return transaction.Execute({"record_schema_migration", insert.c_str()}, params).status();
   };
 
+  for (const Migration& migration : before_) GANNET_RETURN_IF_ERROR(execute(migration));
   for (int v = 1; v <= version(); ++v) {
     const Migration& migration = numbered_[static_cast<size_t>(v) - 1];
     const auto known = recorded_versions.find(v);
@@ -131,6 +161,7 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
       GANNET_RETURN_IF_ERROR(run(migration, 0));
     }
   }
+  for (const Migration& migration : after_) GANNET_RETURN_IF_ERROR(execute(migration));
   return absl::OkStatus();
 }
 

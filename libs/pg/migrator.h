@@ -11,7 +11,10 @@ namespace gannet {
 // One SQL script. Its file name decides what it is:
 //   Vnnnn__verb_noun.sql   run once, in order of the number, never edited after it has landed;
 //   R__noun.sql            run again whenever its text has changed, after the numbered ones, by
-//   name.
+//                          name;
+//   B__verb_noun.sql       run each time, before all others, by name, and recorded nowhere: for
+//   what A__verb_noun.sql       a backup of the database does not hold, such as roles; or after
+//   them.
 struct Migration {
   std::string file_name;
   std::string sql;
@@ -30,23 +33,25 @@ class Migrator {
   // The version this binary knows.
   int version() const { return static_cast<int>(numbered_.size()); }
 
-  // Brings the database to version(), all in one transaction under an advisory lock, so that a
-  // failure leaves it as it was and two at once do no harm. Returns what was applied, in order.
+  // Brings the database to version(), all in one transaction that holds SCHEMA.schema_migration
+  // against every other one, so that a failure leaves it as it was and two at once do no harm.
+  // Returns what was applied, in order, but for the scripts that are run each time.
   // Returns: FAILED_PRECONDITION - the database is newer than this binary, or a numbered migration
-  // was edited after it was applied; whatever a script fails with, naming it.
+  // was edited after it was applied; UNAVAILABLE - somebody held a lock that a script needs for too
+  // long; whatever else a script fails with, naming it.
   absl::StatusOr<std::vector<std::string>> Apply(PgPool& pool) const;
 
  private:
-  Migrator(std::string schema, std::vector<Migration> numbered, std::vector<Migration> repeatable)
-      : schema_(std::move(schema)),
-        numbered_(std::move(numbered)),
-        repeatable_(std::move(repeatable)) {}
+  explicit Migrator(std::string schema) : schema_(std::move(schema)) {}
 
+  absl::Status Begin(SqlTransaction& transaction) const;
   absl::Status ApplyIn(SqlTransaction& transaction, std::vector<std::string>& applied) const;
 
   std::string schema_;
   std::vector<Migration> numbered_;  // version 1 first
   std::vector<Migration> repeatable_;
+  std::vector<Migration> before_;
+  std::vector<Migration> after_;
 };
 
 }  // namespace gannet

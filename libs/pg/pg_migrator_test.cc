@@ -80,6 +80,32 @@ TEST_F(PgMigratorTest, ARepeatableScriptIsAppliedAgainWhenItsTextChanges) {
   EXPECT_EQ(Value("SELECT s.f()"), "2");
 }
 
+TEST_F(PgMigratorTest, SomeScriptsAreRunEachTimeBeforeOrAfterTheOthers) {
+  const std::vector<Migration> migrations = {
+      {"A__count.sql", "INSERT INTO s.t SELECT count(*) FROM s.t"},
+      {"B__make_schema.sql", "CREATE TABLE IF NOT EXISTS s.t (x integer)"},
+      {"V0001__insert.sql", kInsert}};
+
+  EXPECT_THAT(Apply(migrations), IsOkAndHolds(ElementsAre("V0001__insert.sql")));
+  EXPECT_THAT(Apply(migrations), IsOkAndHolds(IsEmpty()));
+
+  EXPECT_EQ(Value("SELECT string_agg(x::text, ' ' ORDER BY ctid) FROM s.t"), "1 1 2");
+  EXPECT_EQ(Value("SELECT count(*) FROM s.schema_migration"), "1");
+}
+
+// A session may hold any number that it can name.
+TEST_F(PgMigratorTest, NoAdvisoryLockHoldsItUp) {
+  const std::unique_ptr<PgPool> other = MakePool(url_, clock_, metrics_);
+
+  EXPECT_OK(other->RunInTransaction(
+      "hold", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) -> absl::Status {
+        const absl::Status held =
+            transaction.ExecuteScript("SELECT pg_advisory_xact_lock(4717253300182417021)");
+        EXPECT_OK(Apply({{"V0001__create_t.sql", kCreate}}));
+        return held;
+      }));
+}
+
 TEST_F(PgMigratorTest, AnEditedScriptIsRefused) {
   ASSERT_OK(Apply({{"V0001__create_t.sql", kCreate}}));
 
