@@ -14,11 +14,13 @@
 #include "libs/pg/pg_bulk_pool.h"
 #include "libs/pg/pg_listener.h"
 #include "libs/pg/pg_pool.h"
+#include "libs/pg/session_check.h"
 #include "libs/pg/sql_status.h"
 #include "libs/store/embedded_migrations.h"
 #include "libs/store/pg_exchange.h"
 #include "libs/store/pg_store.h"
 #include "libs/store/run_signals.h"
+#include "libs/store/session_guard.h"
 
 namespace gannet {
 namespace {
@@ -33,6 +35,30 @@ constexpr SqlStatement kHasSchema = {
 constexpr SqlStatement kSchemaState = {
     "schema_state",
     "SELECT version, coalesce(functions, '') AS functions FROM gannet.schema_state()", true};
+constexpr SqlStatement kEncoding = {
+    "encoding",
+    "SELECT pg_encoding_to_char(encoding)::text AS encoding, datname::text AS database "
+    "FROM pg_database WHERE datname = current_database()",
+    true};
+constexpr SqlStatement kOpenRights = {
+    "open_rights",
+    "SELECT * FROM (VALUES "
+    "('make temporary tables', has_database_privilege('public', current_database(), 'TEMPORARY'), "
+    "format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database())), "
+    "('make tables in schema public', EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = "
+    "'public' AND has_schema_privilege('public', n.oid, 'CREATE')), "
+    "'REVOKE CREATE ON SCHEMA public FROM PUBLIC'), "
+    "('make large objects, and take every lock of the server', "
+    "has_function_privilege('public', 'pg_catalog.lo_create(oid)', 'EXECUTE') "
+    "OR has_function_privilege('public', 'pg_catalog.pg_advisory_lock(bigint)', 'EXECUTE'), "
+    "'gannet migrate, once, as a superuser'), "
+    "('hold up others, for the coordinator cannot end their sessions', EXISTS (SELECT FROM pg_proc "
+    "p WHERE p.oid = to_regprocedure('gannet.end_session(integer, text)') "
+    "AND NOT pg_has_role(p.proowner, 'pg_signal_backend', 'MEMBER')), "
+    "format('GRANT pg_signal_backend TO %I', (SELECT r.rolname FROM pg_proc p JOIN pg_roles r ON "
+    "r.oid = p.proowner WHERE p.oid = to_regprocedure('gannet.end_session(integer, text)'))))"
+    ") AS rights (what, is_open, command) WHERE is_open",
+    true};
 constexpr SqlStatement kPing = {"ping", "SELECT 1", true};
 
 // A payload may cross a slow link while its statement runs.
@@ -70,6 +96,35 @@ absl::Status ExplainRefusal(const absl::Status& status) {
       absl::StrCat(status.message(),
                    "; check user and database of the URL, and the password: it comes from "
                    "database.password_file, else PGPASSWORD, else ~/.pgpass"));
+}
+
+// All text is UTF-8. In SQL_ASCII nothing is checked, in others half of it cannot be stored.
+absl::Status CheckEncoding(PgPool& pool) {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool.Execute(kEncoding, SqlParams()));
+  SqlRow row(rows, 0);
+  const std::string encoding = row.Text("encoding");
+  const std::string database = row.Text("database");
+  GANNET_RETURN_IF_ERROR(row.status());
+  if (encoding == "UTF8") return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the database must be in UTF8, which cannot be changed afterwards; make another one with "
+      "`createdb -E UTF8 -T template0 --locale=C NAME` and name it in database.url: ",
+      database, " is in ", encoding));
+}
+
+// Logs what everybody may still do, since it takes another role than the migrating one to end it.
+absl::Status WarnOfRights(PgPool& pool, Logger& logger) {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool.Execute(kOpenRights, SqlParams()));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    const std::string what = row.Text("what");
+    const std::string command = row.Text("command");
+    GANNET_RETURN_IF_ERROR(row.status());
+    logger.Warning(absl::StrCat("workers in direct mode may ", what,
+                                ": let an administrator end it, or let no strangers in"),
+                   {{"command", command}});
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckSchema(PgPool& pool) {
@@ -126,6 +181,7 @@ struct PgBackend::State {
         Metrics& metrics)
       : pool(params, PoolOptions("ordinary", pool_size), clock, metrics),
         bulk_pool(bulk_params, PoolOptions("bulk", std::max(2, pool_size / 2)), clock, metrics),
+        guard_pool(params, PoolOptions("guard", 1), clock, metrics),
         store(pool, bulk_pool, run_signals),
         exchange(pool, bulk_pool, work_signal) {}
 
@@ -134,9 +190,11 @@ struct PgBackend::State {
   RunSignals run_signals;
   PgPool pool;
   PgBulkPool bulk_pool;
+  PgPool guard_pool;  // connects when it is used
   PgStore store;
   PgExchange exchange;
   std::unique_ptr<PgListener> listener;  // last: it calls into the signals
+  std::unique_ptr<SessionGuard> guard;
 };
 
 PgBackend::PgBackend() = default;
@@ -154,6 +212,11 @@ absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOpti
   std::unique_ptr<PgBackend> backend(new PgBackend());
   backend->state_ = std::make_unique<State>(params, bulk_params, options.pool_size, metrics);
   State& state = *backend->state_;
+  GANNET_RETURN_IF_ERROR(CheckSessionsAreKept(params));
+  // Whatever else stands in its way is explained by CheckSchema.
+  if (const absl::Status fits = CheckEncoding(state.pool); absl::IsFailedPrecondition(fits)) {
+    return fits;
+  }
   GANNET_RETURN_IF_ERROR(CheckSchema(state.pool));
 
   PgListener::Callbacks callbacks;
@@ -172,6 +235,10 @@ absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOpti
   state.listener =
       std::make_unique<PgListener>(params, std::vector<std::string>{"gannet_work", "gannet_round"},
                                    std::move(callbacks), logger);
+  if (options.end_holding_sessions_after.has_value()) {
+    state.guard = std::make_unique<SessionGuard>(state.guard_pool, state.clock, logger,
+                                                 *options.end_holding_sessions_after);
+  }
   return backend;
 }
 
@@ -186,9 +253,12 @@ absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger) {
   GANNET_ASSIGN_OR_RETURN(const Migrator migrator, MakeMigrator());
   RealClock clock;
   Metrics metrics;
+  GANNET_RETURN_IF_ERROR(CheckSessionsAreKept(params));
   PgPool pool(params, PoolOptions("migrate", 1), clock, metrics);
+  if (const absl::Status fits = CheckEncoding(pool); !fits.ok()) return ExplainRefusal(fits);
   const absl::StatusOr<std::vector<std::string>> applied = migrator.Apply(pool);
   if (!applied.ok()) return ExplainRefusal(applied.status());
+  GANNET_RETURN_IF_ERROR(WarnOfRights(pool, logger));
   logger.Info("schema is up to date",
               {{"database", params.description},
                {"version", migrator.version()},

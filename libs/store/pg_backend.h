@@ -1,10 +1,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/store.h"
 #include "libs/exchange/work_signal.h"
@@ -21,7 +23,13 @@ struct PgBackendOptions {
   // direct mode does with 2, and a class of them with the server's max_connections.
   int pool_size = 8;
   std::string application_name = "gannet";  // as pg_stat_activity shows it
+  // Set by a coordinator, whose role may: sessions of workers that hold up others for longer are
+  // ended (see SessionGuard). One connection more.
+  std::optional<absl::Duration> end_holding_sessions_after = {};
 };
+
+// For a coordinator: what waits for a lock waits on for less than coordinator.leadership_ttl.
+inline constexpr absl::Duration kEndHoldingSessionsAfter = absl::Seconds(5);
 
 // Exchange and Store over PostgreSQL: the truth of a class. A coordinator uses both, a gateway the
 // exchange, and so does a worker in direct mode, whose role may do nothing but execute functions
@@ -40,8 +48,9 @@ class PgBackend {
  public:
   // Returns: INVALID_ARGUMENT - the URL is none, or has a password in it; UNAVAILABLE - the
   // database cannot be reached: repeat with back-off; FAILED_PRECONDITION - the schema is not the
-  // one this binary knows (the message names what to run); PERMISSION_DENIED - the server
-  // refuses user, password or database, or the role lacks gannet_worker.
+  // one this binary knows, the database is not in UTF8, or it is reached through a pooler that
+  // keeps no sessions (the message says what to do); PERMISSION_DENIED - the server refuses user,
+  // password or database, or the role lacks gannet_worker.
   static absl::StatusOr<std::unique_ptr<PgBackend>> Create(const PgBackendOptions& options,
                                                            Logger& logger, Metrics& metrics);
   ~PgBackend();
@@ -64,9 +73,11 @@ class PgBackend {
   std::unique_ptr<State> state_;
 };
 
-// Brings the schema of the database to the version of this binary, under an advisory lock; safe to
-// repeat. Returns the version. Returns: FAILED_PRECONDITION - the database is newer than this
-// binary, or a migration that was applied has been edited since; PERMISSION_DENIED - the role may
+// Brings the schema of the database to the version of this binary, and rights to what they should
+// be, also after a backup was restored on another server; safe to repeat. What the role may not
+// mend is logged, with the command that does. Returns the version. Returns: FAILED_PRECONDITION -
+// the database is newer than this binary, a migration that was applied has been edited since, the
+// database is not in UTF8, or it is reached through a pooler; PERMISSION_DENIED - the role may
 // not create roles or the schema (the message says what to do); UNAVAILABLE.
 absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger);
 

@@ -54,6 +54,26 @@ TEST_F(PgBackendTest, ADatabaseWithoutTheSchemaNamesTheCommand) {
   server_.DropDatabase(empty);
 }
 
+TEST_F(PgBackendTest, ADatabaseThatIsNotInUtf8NamesTheCommandThatHelps) {
+  for (const std::string encoding : {"SQL_ASCII", "LATIN1"}) {
+    const std::string other = server_.CreateEmptyDatabase(encoding);
+    PgBackendOptions options;
+    options.url = other;
+    const auto refused =
+        StatusIs(absl::StatusCode::kFailedPrecondition,
+                 AllOf(HasSubstr("createdb -E UTF8 -T template0"), HasSubstr(encoding)));
+
+    EXPECT_THAT(Migrate(options, NullLogger()), refused);
+    EXPECT_THAT(Create(other), refused);
+    const absl::StatusOr<SqlRows> schema =
+        server_.Query(other, "SELECT 1 WHERE to_regnamespace('gannet') IS NOT NULL");
+    ASSERT_OK(schema);
+    EXPECT_TRUE(schema->empty()) << "nothing was made";
+
+    server_.DropDatabase(other);
+  }
+}
+
 TEST_F(PgBackendTest, AnOlderSchemaNamesTheCommand) {
   ASSERT_OK(server_.Run(url_,
                         "DELETE FROM gannet.schema_migration WHERE version = "

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
@@ -12,6 +13,7 @@
 #include "libs/exchange/testing/test_values.h"
 #include "libs/pg/connection_params.h"
 #include "libs/store/testing/pg_fixture.h"
+#include "libs/store/testing/test_postgres.h"
 
 namespace gannet {
 namespace {
@@ -51,6 +53,13 @@ class PgHostileWorkerTest : public testing::Test {
   absl::Status Call(const std::string& sql) {
     const std::string name = absl::StrCat("call_", ++calls_);
     return pool_->Execute({name.c_str(), sql.c_str()}, SqlParams()).status();
+  }
+
+  // The first value of the answer, for the superuser.
+  std::string Value(const std::string& sql) {
+    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(backend_.url(), sql);
+    if (!rows.ok()) return rows.status().ToString();
+    return rows->empty() ? "" : rows->rows[0][0].value_or("null");
   }
 
   // gannet.submit_gradient with one of its arguments replaced. Arguments as in the function.
@@ -149,13 +158,51 @@ TEST_F(PgHostileWorkerTest, BytesThatAreNotThoseOfTheChecksumAreSeenByWhoeverRea
 TEST_F(PgHostileWorkerTest, TextsForPeopleAreShortAndPlain) {
   const std::string fail = absl::StrCat("SELECT gannet.fail_unit(", Identity(), ", ", run_.value(),
                                         ", ", unit_.unit.value(), ", 1, ");
-  for (const char* reason : {"repeat('x', 501)", "E'a\\nb'", "NULL"}) {
+  for (const char* reason : {"repeat('x', 501)", "E'a\\nb'", "NULL", "U&'Ada\\202E'",
+                             "U&'\\FEFFAda'", "U&'a\\2028b'", "U&'\\0301a'"}) {
     EXPECT_THAT(Call(absl::StrCat(fail, reason, ")")),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reason")));
   }
   EXPECT_THAT(Call(absl::StrCat("SELECT gannet.join_run(", Identity(),
                                 ", '', repeat('x', 65), 'x', NULL, NULL, NULL)")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("display_name")));
+}
+
+TEST_F(PgHostileWorkerTest, AGradientHasTheSizeOfTheRunsAndNoMore) {
+  const auto stage = [&](const std::string& seq, const std::string& bytes) {
+    return Call(absl::StrCat("SELECT gannet.stage_gradient(", Identity(), ", ", run_.value(), ", ",
+                             unit_.unit.value(), ", 1, ", seq, ", ", bytes, ")"));
+  };
+  const auto refused =
+      StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("a gradient of this run has"));
+  const std::string max = Value("SELECT gradient_bytes_max FROM gannet.run");
+  int64_t bytes_max = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(max, &bytes_max)) << max;
+  // The tensors of a tiny model, and a header.
+  EXPECT_GT(bytes_max, TestGradient(config_, 1).bytes->size());
+  EXPECT_LT(bytes_max, 4 << 20);
+
+  EXPECT_THAT(stage("0", "convert_to(repeat('x', 8000000), 'UTF8')"), refused);
+  EXPECT_THAT(stage("134000", "'abc'"), refused);
+  EXPECT_THAT(stage("-1", "'abc'"), refused);
+  EXPECT_THAT(stage("NULL", "'abc'"), refused);
+  EXPECT_OK(stage("0", "convert_to(repeat('x', 8000), 'UTF8')"));
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.gradient_blob"), "1");
+}
+
+TEST_F(PgHostileWorkerTest, WhatWasStagedAndNotHandedInGoesWithTheNextClaim) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(Call(absl::StrCat("SELECT gannet.stage_gradient(", Identity(), ", ", run_.value(),
+                                ", ", unit_.unit.value(), ", ", unit_.attempt.value(),
+                                ", 0, convert_to(repeat('x', 80000), 'UTF8'))")));
+    ASSERT_EQ(Value("SELECT count(*) FROM gannet.gradient_blob"), "10");
+    ASSERT_OK(backend_.exchange().Release(worker_, run_, unit_.unit, unit_.attempt));
+    const UnitId before = unit_.unit;
+    unit_ = backend_.Claim(worker_, run_);
+    ASSERT_EQ(unit_.unit, before);
+
+    EXPECT_EQ(Value("SELECT count(*) FROM gannet.gradient_blob"), "0");
+  }
 }
 
 TEST_F(PgHostileWorkerTest, NoUnitIsNotEveryUnit) {

@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
     Mutants, PgMutantTest,
     ::testing::Values(
         NamedMutant{"NoFence",
-                    Mutant("gannet.submit_gradient", R"(/\* fence \*/.*/\* fence \*/)", "true"),
+                    Mutant("gannet.submit_gradient", R"(/\* fence \*/.*?/\* fence \*/)", "true"),
                     "Submit"},
         NamedMutant{"NoCompareAndSwap",
                     Mutant("gannet.publish_round",

@@ -1,15 +1,18 @@
 #include "libs/store/pg_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
 #include "libs/store/blob_io.h"
 #include "libs/store/sql_names.h"
+#include "libs/tensor/safetensors.h"
 
 namespace gannet {
 namespace {
@@ -47,7 +50,8 @@ constexpr SqlStatement kCreateRun = {
     "create_run",
     "SELECT gannet.create_run($1, $2, $3::numeric, $4::bigint, $5::integer, $6, $7::bigint, $8, "
     "$9::smallint, $10::bytea, $11::bigint, $12::smallint, $13::bytea, $14::bigint, "
-    "$15::integer[], $16::integer[], $17::bigint[], $18::bigint, $19::jsonb) AS run_id"};
+    "$15::integer[], $16::integer[], $17::bigint[], $18::bigint, $19::jsonb, $20::bigint) AS "
+    "run_id"};
 
 constexpr SqlStatement kAcquireLeadership = {
     "acquire_leadership", "SELECT gannet.acquire_leadership($1::bigint, $2, $3::bigint) AS epoch"};
@@ -250,6 +254,19 @@ std::string HistoryJson(const std::vector<RoundSummary>& history) {
   return json + "]";
 }
 
+// What a gradient of the run has at most: its tensors - or those of the weights, if they are more
+// than the model says - and as long a header as a reader takes.
+int64_t GradientBytesMax(const NewRun& request) {
+  const RunConfig& config = request.config;
+  const int64_t width = config.gradient_codec == static_cast<int>(Codec::kFp16) ? 2 : 4;
+  int64_t bytes = 0;
+  for (const TensorSpec& tensor : GradientSpec(config.model)) {
+    bytes += width * tensor.element_count();
+  }
+  bytes = std::max(bytes, static_cast<int64_t>(request.weights.bytes->size()));
+  return std::min(bytes + int64_t{kMaxSafetensorsHeaderBytes}, kMaxPayloadBytes);
+}
+
 WorkerSummary ReadWorker(SqlRow& row) {
   WorkerSummary summary;
   summary.worker = WorkerId(row.Text("worker_id"));
@@ -378,7 +395,9 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
   AddPayload(params, request.weights);
   AddPayload(params, request.adam_state);
   AddUnits(params, request.units);
-  params.Int(request.version.value()).Text(HistoryJson(request.history));
+  params.Int(request.version.value())
+      .Text(HistoryJson(request.history))
+      .Int(GradientBytesMax(request));
   RunId run;
   const absl::Status status = bulk_pool_.RunInTransaction(
       "create_run", SqlIsolation::kReadCommitted,

@@ -14,6 +14,7 @@ CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log) 
   options.password_file = config.database.password_file;
   options.pool_size = config.database.pool_size;
   options.application_name = "gannet-coordinator";
+  options.end_holding_sessions_after = kEndHoldingSessionsAfter;
   return [options, &log](Metrics& metrics) -> absl::StatusOr<CoordinatorBackend> {
     GANNET_ASSIGN_OR_RETURN(std::shared_ptr<PgBackend> backend,
                             PgBackend::Create(options, log, metrics));

@@ -5,6 +5,8 @@
 -- (libs/exchange/validation.h); a worker that calls these functions by itself has passed no such check, so whatever could harm others is
 -- refused here again. Nulls above all: a comparison with null is neither true nor false, hence IS DISTINCT FROM and IS NOT TRUE.
 --
+-- Who may execute what: A__grant_rights.sql. No lock here has a number that a worker could name: locks are rows of tables on which it has no rights.
+--
 -- Locks are taken in the order unit, worker (claim, which takes the worker first, never waits for a unit) and run before unit.
 
 -- A signature is never changed here: a numbered migration drops the old one first.
@@ -27,8 +29,9 @@ RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF (char_length(p_text) <= p_max_chars AND p_text !~ '[[:cntrl:]]') IS NOT TRUE THEN
-    RAISE EXCEPTION '% must have at most % characters and no control characters', p_field, p_max_chars USING ERRCODE = 'GN003';
+  IF (char_length(p_text) <= p_max_chars AND gannet.is_plain_text(p_text)) IS NOT TRUE THEN
+    RAISE EXCEPTION '% must have at most % characters, and no control, invisible, direction or private ones', p_field, p_max_chars
+      USING ERRCODE = 'GN003';
   END IF;
 END
 $$;
@@ -269,6 +272,11 @@ BEGIN
         FROM next WHERE u.unit_id = next.unit_id
       RETURNING u.* INTO v_unit;
       IF FOUND THEN
+        IF v_unit.attempt > 1 THEN
+          -- What an earlier holder has staged and not handed in. The plan knows the round, so it touches one leaf only.
+          EXECUTE format('DELETE FROM gannet.gradient_blob b WHERE b.run_id = %s AND b.round %% 8 = %s AND b.unit_id = %s AND b.attempt < %s',
+                         p_run, v_unit.round % 8, v_unit.unit_id, v_unit.attempt);
+        END IF;
         -- Does not wait for the disk: it would cost as much as the accept, and a crash of the database that forgets it leaves a unit that is
         -- ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too. A spare, which
         -- is a new row, waits.
@@ -433,10 +441,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan
 AS $$
 DECLARE
   v_round bigint;
+  v_bytes_max bigint;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  IF (p_first_seq BETWEEN 0 AND 134217 AND p_first_seq + octet_length(p_bytes) / 8000 <= 134217) IS NOT TRUE THEN
-    RAISE EXCEPTION 'a gradient has at most 1 GiB' USING ERRCODE = 'GN008';
+  SELECT coalesce(r.gradient_bytes_max, 1 << 30) INTO v_bytes_max FROM gannet.run r WHERE r.run_id = p_run;
+  IF (p_first_seq BETWEEN 0 AND 134217 AND p_first_seq * 8000::bigint + octet_length(p_bytes) <= v_bytes_max) IS NOT TRUE THEN
+    RAISE EXCEPTION 'a gradient of this run has at most % bytes', v_bytes_max USING ERRCODE = 'GN008';
   END IF;
   SELECT u.round INTO v_round FROM gannet.work_unit u WHERE u.unit_id = p_unit AND u.run_id = p_run;
   IF p_first_seq > 0 AND nullif(current_setting('gannet.staged_in_round', true), '') <> v_round::text THEN
@@ -470,6 +480,7 @@ DECLARE
   v_now timestamptz := gannet.clock_now();
   v_micro_batch integer;
   v_codec smallint;
+  v_bytes_max bigint;
   v_round bigint;
   v_outcome smallint;
 BEGIN
@@ -485,17 +496,28 @@ BEGIN
     RAISE EXCEPTION 'stats must have losses between -10000 and 10000, accuracies between 0 and 1 and compute_seconds between 0 and 604800'
       USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.micro_batch, r.gradient_codec INTO v_micro_batch, v_codec FROM gannet.run r WHERE r.run_id = p_run;
+  SELECT r.micro_batch, r.gradient_codec, coalesce(r.gradient_bytes_max, 1 << 30) INTO v_micro_batch, v_codec, v_bytes_max
+    FROM gannet.run r WHERE r.run_id = p_run;
   IF p_codec <> v_codec THEN
     RAISE EXCEPTION 'payload.codec is not the run''s: expected %, got %', CASE v_codec WHEN 1 THEN 'fp32' ELSE 'fp16' END,
       CASE p_codec WHEN 1 THEN 'fp32' ELSE 'fp16' END USING ERRCODE = 'GN003';
   END IF;
-  -- Accepts of a round take turns from here to their commit: of two in one slot the second must see the first, and so must the second of two
-  -- that complete the round together.
-  SELECT u.round INTO v_round FROM gannet.work_unit u WHERE u.unit_id = p_unit AND u.run_id = p_run;
-  IF FOUND THEN
-    PERFORM pg_advisory_xact_lock((p_run % 2147483647)::integer, (v_round % 2147483647)::integer);
+  IF p_payload_bytes > v_bytes_max THEN
+    RAISE EXCEPTION 'a gradient of this run has at most % bytes, got %', v_bytes_max, p_payload_bytes USING ERRCODE = 'GN008';
   END IF;
+  -- Whoever would not be let through the fence below holds up nobody.
+  IF NOT EXISTS (SELECT FROM gannet.work_unit u
+                  WHERE u.unit_id = p_unit AND u.run_id = p_run
+                    AND (/* fence */ u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready') /* fence */)) THEN
+    v_outcome := gannet.classify_submission(p_worker, p_run, p_unit, p_attempt, p_image_count, p_micro_batch_count, p_sha256);
+    IF v_outcome = 0 THEN
+      RAISE EXCEPTION 'the unit changed while its gradient was received: %', p_unit USING ERRCODE = 'GN010';
+    END IF;
+    RETURN v_outcome;
+  END IF;
+  -- Accepts of a run take turns from here to their commit: of two in one slot the second must see the first, and so must the second of two
+  -- that complete the round together.
+  PERFORM FROM gannet.accept_turn t WHERE t.run_id = p_run FOR UPDATE;
 
   WITH accepted AS (
     UPDATE gannet.work_unit u SET state = 'done'
@@ -675,7 +697,12 @@ DECLARE
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   PERFORM gannet.require_text('reason', p_reason, 500);
-  PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
+  -- Only a failure that may pause the run holds it: whoever leaves his transaction open behind this call holds his own unit, and nothing else.
+  IF EXISTS (SELECT FROM gannet.work_unit u
+              WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased'
+                AND NOT u.is_spare AND gannet.state_after_failure(u.failures + 1) = 'failed') THEN
+    PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
+  END IF;
   UPDATE gannet.work_unit u
      SET state = CASE WHEN u.is_spare THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END, lease_until = NULL,
          failures = u.failures + 1, failure_reason = p_reason, ready_at = gannet.clock_now() + gannet.return_delay(u.attempt)
@@ -701,45 +728,3 @@ BEGIN
   UPDATE gannet.worker w SET signed_off = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
 END
 $$;
-
--- Everybody may execute a function unless told otherwise. Those without a GRANT here are called by the others only.
-REVOKE ALL ON FUNCTION
-  gannet.require_identity(text, text, bigint),
-  gannet.require_text(text, text, integer),
-  gannet.require_not_removed(text),
-  gannet.require_worker(text, text, bigint, bigint),
-  gannet.config_of(bigint, bigint),
-  gannet.unit_lease(interval, bigint),
-  gannet.spare_limit(double precision, bigint),
-  gannet.slow_unit(bigint, text, timestamptz, interval),
-  gannet.state_after_return(boolean),
-  gannet.return_units(bigint, text, bigint, integer),
-  gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
-  gannet.claim_unit(text, text, bigint, bigint, text),
-  gannet.open_weights(text, text, bigint, bigint, bigint, bytea),
-  gannet.classify_submission(text, bigint, bigint, integer, integer, integer, bytea),
-  gannet.check_submission(text, text, bigint, bigint, bigint, integer, integer, integer, bytea),
-  gannet.stage_gradient(text, text, bigint, bigint, bigint, integer, integer, bytea),
-  gannet.submit_gradient(text, text, bigint, bigint, bigint, integer, integer, integer, double precision, double precision,
-    double precision, double precision, double precision, smallint, bytea, bigint, integer, bytea),
-  gannet.heartbeat(text, text, bigint, bigint, bigint[], integer[], integer[]),
-  gannet.release_unit(text, text, bigint, bigint, bigint, integer),
-  gannet.announce_failure(bigint, bigint),
-  gannet.return_delay(integer),
-  gannet.state_after_failure(integer),
-  gannet.fail_unit(text, text, bigint, bigint, bigint, integer, text),
-  gannet.leave_run(text, text, bigint, bigint)
-FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-  gannet.join_run(text, text, bigint, text, text, text, text, bigint, text),
-  gannet.claim_unit(text, text, bigint, bigint, text),
-  gannet.open_weights(text, text, bigint, bigint, bigint, bytea),
-  gannet.check_submission(text, text, bigint, bigint, bigint, integer, integer, integer, bytea),
-  gannet.stage_gradient(text, text, bigint, bigint, bigint, integer, integer, bytea),
-  gannet.submit_gradient(text, text, bigint, bigint, bigint, integer, integer, integer, double precision, double precision,
-    double precision, double precision, double precision, smallint, bytea, bigint, integer, bytea),
-  gannet.heartbeat(text, text, bigint, bigint, bigint[], integer[], integer[]),
-  gannet.release_unit(text, text, bigint, bigint, bigint, integer),
-  gannet.fail_unit(text, text, bigint, bigint, bigint, integer, text),
-  gannet.leave_run(text, text, bigint, bigint)
-TO gannet_worker;

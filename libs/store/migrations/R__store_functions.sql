@@ -1,5 +1,5 @@
 -- What a coordinator changes: one function per call of libs/store's PgStore that does more than read. See R__exchange_functions.sql for errors
--- and the order of locks.
+-- and the order of locks, and A__grant_rights.sql for who may execute what.
 
 -- A signature is never changed here: a numbered migration drops the old one first.
 
@@ -84,7 +84,8 @@ CREATE OR REPLACE FUNCTION gannet.create_run(
   p_data_kind text, p_data_image_count bigint, p_data_digest text,
   p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint,
   p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
-  p_slots integer[], p_image_counts integer[], p_indices bigint[], p_version bigint, p_history jsonb)
+  p_slots integer[], p_image_counts integer[], p_indices bigint[], p_version bigint, p_history jsonb,
+  p_gradient_bytes_max bigint)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -92,15 +93,17 @@ DECLARE
   v_run bigint;
 BEGIN
   INSERT INTO gannet.run (
-      name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, spare_after, gradient_codec)
+      name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, spare_after,
+      gradient_codec, gradient_bytes_max)
   VALUES (p_name, p_config::jsonb, p_seed, p_lease_us * interval '1 microsecond', p_micro_batch, p_data_kind,
           p_data_image_count, p_data_digest, p_version, coalesce((p_config::jsonb->>'spare_after')::double precision, 0),
-          coalesce((p_config::jsonb->>'gradient_codec')::smallint, 1))
+          coalesce((p_config::jsonb->>'gradient_codec')::smallint, 1), p_gradient_bytes_max)
   ON CONFLICT (name) DO NOTHING
   RETURNING run_id INTO v_run;
   IF v_run IS NULL THEN
     RAISE EXCEPTION 'the name of the run is taken: %', p_name USING ERRCODE = 'GN006';
   END IF;
+  INSERT INTO gannet.accept_turn (run_id) VALUES (v_run);
   PERFORM gannet.create_blob_ring('gradient_blob', v_run, 'round', 8, 'unit_id, attempt, seq');
   PERFORM gannet.create_blob_ring('weights_blob', v_run, 'version', 8, 'version, seq');
   PERFORM gannet.create_blob_ring('adam_blob', v_run, 'version', 4, 'version, seq');
@@ -678,53 +681,3 @@ BEGIN
   RETURN true;
 END
 $$;
-
--- Everybody may execute a function unless told otherwise. Those without a GRANT here are called by the others only.
-REVOKE ALL ON FUNCTION
-  gannet.require_run(bigint),
-  gannet.require_leader(bigint, text, bigint, boolean),
-  gannet.add_units(bigint, bigint, integer[], integer[], bigint[]),
-  gannet.create_blob_ring(text, bigint, text, integer, text),
-  gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint, smallint, bytea, bigint,
-    integer[], integer[], bigint[], bigint, jsonb),
-  gannet.restore_run(bigint, text),
-  gannet.acquire_leadership(bigint, text, bigint),
-  gannet.resign_leadership(bigint, text, bigint),
-  gannet.reject_gradient(bigint, text, bigint, bigint, text),
-  gannet.remove_worker(bigint, text, text),
-  gannet.take_back_work(bigint, text),
-  gannet.restore_worker(bigint, text),
-  gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
-    integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean, bigint, bytea, bytea, integer),
-  gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
-  gannet.reap_expired_leases(bigint, text, bigint),
-  gannet.free_blob_leaf(text, text, bigint, text),
-  gannet.prepare_round(bigint, text, bigint, bigint),
-  gannet.reclaim_blobs(bigint, text, bigint),
-  gannet.delete_run(bigint),
-  gannet.keep_best(bigint, text, bigint, bigint, double precision, smallint, bytea, bigint),
-  gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
-FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION
-  gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint, smallint, bytea, bigint,
-    integer[], integer[], bigint[], bigint, jsonb),
-  gannet.restore_run(bigint, text),
-  gannet.acquire_leadership(bigint, text, bigint),
-  gannet.resign_leadership(bigint, text, bigint),
-  gannet.reject_gradient(bigint, text, bigint, bigint, text),
-  gannet.remove_worker(bigint, text, text),
-  gannet.take_back_work(bigint, text),
-  gannet.restore_worker(bigint, text),
-  gannet.publish_round(bigint, text, bigint, bigint, smallint, bytea, bigint, boolean, smallint, bytea, bigint, bigint, integer,
-    integer, double precision, double precision, double precision, double precision, double precision, bigint[], integer[],
-    integer[], bigint[], boolean, bigint, bytea, bytea, integer),
-  gannet.change_settings(bigint, bigint, text, bigint, double precision, text),
-  gannet.config_of(bigint, bigint),
-  gannet.reap_expired_leases(bigint, text, bigint),
-  gannet.prepare_round(bigint, text, bigint, bigint),
-  gannet.reclaim_blobs(bigint, text, bigint),
-  gannet.delete_run(bigint),
-  gannet.keep_best(bigint, text, bigint, bigint, double precision, smallint, bytea, bigint),
-  gannet.set_run_state(bigint, gannet.run_state, gannet.run_state, text)
-TO gannet_coordinator;

@@ -297,17 +297,32 @@ absl::Status TestPostgres::Run(const std::string& url, const std::string& sql) {
       [&](SqlTransaction& transaction) { return transaction.ExecuteScript(sql); });
 }
 
-std::string TestPostgres::NewDatabase(const std::string& from_template) {
+std::unique_ptr<TestPostgres> TestPostgres::MakeAnother() {
+  return std::unique_ptr<TestPostgres>(new TestPostgres());
+}
+
+std::string TestPostgres::ProgramPath(const std::string& name) {
+  return absl::StrCat(FindBinaries(), "/", name);
+}
+
+const std::string& TestPostgres::directory() const { return state_->directory; }
+
+int TestPostgres::port() const { return state_->port; }
+
+std::string TestPostgres::NewDatabase(const std::string& from_template,
+                                      const std::string& options) {
   const std::string name = absl::StrCat("test_", ++state_->last_database);
   // Without fsync this is eight times faster than writing every page to the log.
-  const absl::StatusOr<SqlRows> made = Query(
-      UrlOf("postgres"),
-      absl::StrCat("CREATE DATABASE ", name, " TEMPLATE ", from_template, " STRATEGY file_copy"));
+  const absl::StatusOr<SqlRows> made =
+      Query(UrlOf("postgres"), absl::StrCat("CREATE DATABASE ", name, " TEMPLATE ", from_template,
+                                            " STRATEGY file_copy", options));
   EXPECT_TRUE(made.ok()) << made.status();
   return UrlOf(name);
 }
 
-std::string TestPostgres::CreateEmptyDatabase() { return NewDatabase("template0"); }
+std::string TestPostgres::CreateEmptyDatabase(const std::string& encoding) {
+  return NewDatabase("template0", absl::StrCat(" ENCODING '", encoding, "'"));
+}
 
 std::string TestPostgres::CreateDatabase() {
   {

@@ -31,8 +31,19 @@ class TestPostgres {
   // it cannot be made.
   std::string CreateDatabase();
 
-  // A new database without a schema.
-  std::string CreateEmptyDatabase();
+  // A new database without a schema, in UTF8 or another encoding.
+  std::string CreateEmptyDatabase(const std::string& encoding = "UTF8");
+
+  // Another server, without any of the databases and roles of the first one. Fails the test and
+  // ends the process as Get does.
+  static std::unique_ptr<TestPostgres> MakeAnother();
+
+  // Where the programs of the server are: psql, pg_dump.
+  static std::string ProgramPath(const std::string& name);
+
+  // The directory of the server and its port, for programs that take no URL.
+  const std::string& directory() const;
+  int port() const;
 
   // Drops a database that Create… made, ending its sessions.
   void DropDatabase(const std::string& url);
@@ -61,7 +72,7 @@ class TestPostgres {
   TestPostgres();
   absl::Status Launch();
   absl::Status Command(const std::string& command);
-  std::string NewDatabase(const std::string& from_template);
+  std::string NewDatabase(const std::string& from_template, const std::string& options = "");
   std::string UrlOf(const std::string& database) const;
 
   struct State;

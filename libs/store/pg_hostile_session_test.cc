@@ -1,0 +1,342 @@
+// What a role of workers may do with a session of its own: locks, open transactions, connections,
+// and what a database lets everybody make. Sessions as a hostile psql has them.
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "libs/base/hex.h"
+#include "libs/base/status_macros.h"
+#include "libs/base/testing/child_process.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/pg/connection_params.h"
+#include "libs/pg/pg_pool.h"
+#include "libs/store/testing/pg_fixture.h"
+#include "libs/store/testing/test_postgres.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A session that runs a script in a transaction and stays in it until it is let go.
+class OpenTransaction {
+ public:
+  enum class Way { kIdle, kBusy };
+
+  OpenTransaction(const std::string& url, const std::string& script, Way way = Way::kIdle)
+      : pool_(*Params(url), BoundedPoolOptions{"hostile", 1}, clock_, metrics_),
+        thread_([this, script, way] { Run(script, way); }) {
+    EXPECT_TRUE(AwaitUntil([&] { return is_open_ || is_over_; }));
+    EXPECT_TRUE(is_open_) << "the script failed";
+  }
+
+  ~OpenTransaction() { End().IgnoreError(); }
+
+  // What became of the transaction when it wanted to go on.
+  absl::Status End() {
+    is_let_go_ = true;
+    if (thread_.joinable()) thread_.join();
+    return status_;
+  }
+
+ private:
+  static absl::StatusOr<PgConnectionParams> Params(const std::string& url) {
+    PgConnectionOptions options;
+    options.url = url;
+    return MakeConnectionParams(options);
+  }
+
+  void Run(const std::string& script, Way way) {
+    status_ = pool_.RunInTransaction(
+        "hostile", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) -> absl::Status {
+          // What a role may always do for its own session.
+          GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(
+              "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0"));
+          GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(script));
+          is_open_ = true;
+          if (way == Way::kBusy) return transaction.ExecuteScript("SELECT pg_sleep(3600)");
+          EXPECT_TRUE(AwaitUntil([&] { return is_let_go_.load(); }));
+          return transaction.ExecuteScript("SELECT 1");
+        });
+    is_over_ = true;
+  }
+
+  RealClock clock_;
+  Metrics metrics_;
+  PgPool pool_;
+  std::atomic<bool> is_open_{false};
+  std::atomic<bool> is_over_{false};
+  std::atomic<bool> is_let_go_{false};
+  absl::Status status_;
+  std::thread thread_;
+};
+
+class PgHostileSessionTest : public testing::Test {
+ protected:
+  PgHostileSessionTest() {
+    run_ = *backend_.store().CreateRun(TestNewRun(config_));
+    leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1));
+    for (const WorkerIdentity& worker : {mallory_, ada_}) {
+      EXPECT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
+    }
+  }
+
+  // A coordinator that guards its class, with less patience than usual.
+  std::unique_ptr<PgBackend> Guard() {
+    PgBackendOptions options;
+    options.url = TestPostgres::UrlAs(backend_.url(), "test_coordinator");
+    options.end_holding_sessions_after = absl::Seconds(1);
+    absl::StatusOr<std::unique_ptr<PgBackend>> guard =
+        PgBackend::Create(options, NullLogger(), metrics_);
+    EXPECT_OK(guard);
+    return guard.ok() ? *std::move(guard) : nullptr;
+  }
+
+  // "gannet.NAME('ID', 'SECRET', 1, RUN, MORE)" of a worker.
+  std::string Call(const std::string& name, const WorkerIdentity& worker, const std::string& more) {
+    return absl::StrFormat("SELECT gannet.%s('%s', '%s', %d, %d%s)", name, worker.id.value(),
+                           worker.secret, worker.incarnation.value(), run_.value(), more);
+  }
+
+  std::string SubmitCall(const WorkerIdentity& worker, const WorkUnit& unit) {
+    return Call("submit_gradient", worker,
+                absl::StrFormat(", %d, %d, %d, %d, 0.7, 0.7, 0.5, 0.5, 1, 1::smallint, "
+                                "sha256('abc'), 3, 0, 'abc'",
+                                unit.unit.value(), unit.attempt.value(), config_.images_per_unit,
+                                TestStats(config_).micro_batch_count));
+  }
+
+  std::string Value(const std::string& sql) {
+    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(backend_.url(), sql);
+    if (!rows.ok()) return rows.status().ToString();
+    return rows->empty() ? "" : rows->rows[0][0].value_or("null");
+  }
+
+  RealClock clock_;
+  Metrics metrics_;
+  PgFixture backend_;
+  RunConfig config_ = TinyRunConfig();
+  RunId run_;
+  Leadership leadership_;
+  const WorkerIdentity mallory_ = TestWorker(1);
+  const WorkerIdentity ada_ = TestWorker(2);
+  const std::string hostile_url_ = TestPostgres::UrlAs(backend_.url(), "test_worker");
+};
+
+// Locks.
+
+TEST_F(PgHostileSessionTest, NoLockThatHasANumberStopsARound) {
+  // Those that accepts and migrations took once; for the superuser, since a worker gets none.
+  const OpenTransaction held(
+      backend_.url(),
+      absl::StrFormat("SELECT pg_advisory_lock(%d, n) FROM generate_series(1, 20) AS n; "
+                      "SELECT pg_advisory_lock(n) FROM generate_series(1, 20) AS n; "
+                      "SELECT pg_advisory_lock(4717253300182417021)",
+                      run_.value() % 2147483647));
+
+  const WorkUnit unit = backend_.Claim(ada_, run_);
+  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
+              IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+  PgBackendOptions options;
+  options.url = backend_.url();
+  EXPECT_OK(Migrate(options, NullLogger()));
+}
+
+TEST_F(PgHostileSessionTest, AWorkersRoleLocksNoTable) {
+  for (const char* table : {"accept_turn", "run", "work_unit", "worker", "schema_migration"}) {
+    EXPECT_THAT(TestPostgres::Get().Run(hostile_url_, absl::StrCat("LOCK TABLE gannet.", table,
+                                                                   " IN ACCESS SHARE MODE")),
+                StatusIs(absl::StatusCode::kPermissionDenied))
+        << table;
+  }
+}
+
+// Transactions that stay open.
+
+// Each call that locks something, left open: whoever needs it, gets it.
+TEST_F(PgHostileSessionTest, ATransactionLeftOpenBehindACallIsEnded) {
+  const std::unique_ptr<PgBackend> guard = Guard();
+  int64_t version = 0;
+  for (const OpenTransaction::Way way :
+       {OpenTransaction::Way::kIdle, OpenTransaction::Way::kBusy}) {
+    for (const std::string name :
+         {"claim_unit", "fail_unit", "release_unit", "heartbeat", "leave_run", "submit_gradient"}) {
+      std::string call = Call("claim_unit", mallory_, absl::StrCat(", '", RandomHex(16), "'"));
+      if (name != "claim_unit") {
+        const WorkUnit unit = backend_.Claim(mallory_, run_);
+        const std::string lease = absl::StrCat(", ", unit.unit.value(), ", ", unit.attempt.value());
+        call = name == "submit_gradient" ? SubmitCall(mallory_, unit)
+               : name == "fail_unit"     ? Call(name, mallory_, lease + ", 'x'")
+               : name == "release_unit"  ? Call(name, mallory_, lease)
+               : name == "leave_run"
+                   ? Call(name, mallory_, "")
+                   : Call(name, mallory_,
+                          absl::StrFormat(", '{%d}', '{%d}', '{1}'", unit.unit.value(),
+                                          unit.attempt.value()));
+      }
+      OpenTransaction hostile(hostile_url_, call, way);
+
+      // Locks every unit of the round, so it cannot before.
+      EXPECT_OK(backend_.store().Publish(
+          TestPublish(config_, run_, leadership_, WeightsVersion(version))))
+          << name;
+      ++version;
+
+      EXPECT_FALSE(hostile.End().ok()) << name;
+    }
+  }
+}
+
+TEST_F(PgHostileSessionTest, AnHonestWorkerHasItsTurnWhenAnotherHoldsIt) {
+  const std::unique_ptr<PgBackend> guard = Guard();
+  const WorkUnit mallorys = backend_.Claim(mallory_, run_);
+  const WorkUnit adas = backend_.Claim(ada_, run_);
+  OpenTransaction hostile(hostile_url_, SubmitCall(mallory_, mallorys));
+
+  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, adas)),
+              IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  EXPECT_FALSE(hostile.End().ok());
+}
+
+// A unit that somebody is claiming for ever is in nobody's way who could wait for it: others are
+// given other units. It must come back all the same.
+TEST_F(PgHostileSessionTest, AUnitIsNotHeldByAClaimThatDoesNotEnd) {
+  const std::unique_ptr<PgBackend> guard = Guard();
+  OpenTransaction hostile(hostile_url_,
+                          Call("claim_unit", mallory_, absl::StrCat(", '", RandomHex(16), "'")));
+
+  EXPECT_TRUE(AwaitUntil([&] {
+    int claimed = 0;
+    for (int i = 0; i < config_.units_per_round; ++i) {
+      const WorkerIdentity worker = TestWorker(10 + i);
+      EXPECT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
+      const absl::StatusOr<ClaimResult> claim =
+          backend_.exchange().Claim({worker, run_, std::string(32, 'a'), absl::ZeroDuration()});
+      if (claim.ok() && claim->unit.has_value()) ++claimed;
+    }
+    return claimed == config_.units_per_round;
+  }));
+  EXPECT_FALSE(hostile.End().ok());
+}
+
+TEST_F(PgHostileSessionTest, AFailureLeftOpenHoldsNotTheRun) {
+  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  const OpenTransaction hostile(
+      hostile_url_,
+      Call("fail_unit", mallory_,
+           absl::StrFormat(", %d, %d, 'x'", unit.unit.value(), unit.attempt.value())));
+
+  // Without anybody who ends the session.
+  EXPECT_OK(backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
+  EXPECT_OK(backend_.store().SetRunState(run_, RunState::kPaused, "a break"));
+}
+
+TEST_F(PgHostileSessionTest, ASubmissionWithoutALeaseHoldsNothing) {
+  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const OpenTransaction hostile(hostile_url_, SubmitCall(mallory_, unit));
+
+  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
+              IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+}
+
+// A slow link is no crime.
+TEST_F(PgHostileSessionTest, AGradientThatIsBeingSentHoldsNothing) {
+  const WorkUnit unit = backend_.Claim(ada_, run_);
+  OpenTransaction upload(hostile_url_,
+                         Call("stage_gradient", ada_,
+                              absl::StrFormat(", %d, %d, 0, convert_to(repeat('x', 80000), 'UTF8')",
+                                              unit.unit.value(), unit.attempt.value())));
+
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "0");
+  EXPECT_OK(upload.End());
+}
+
+TEST_F(PgHostileSessionTest, ACoordinatorsSessionIsNotAWorkers) {
+  const OpenTransaction publishing(
+      TestPostgres::UrlAs(backend_.url(), "test_coordinator"),
+      absl::StrFormat("SELECT gannet.acquire_leadership(%d, '%s', 1000000)", run_.value(),
+                      TestLeader(1).value()));
+
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "0");
+}
+
+// Connections.
+
+TEST_F(PgHostileSessionTest, ARoleHasNoMoreConnectionsThanItMay) {
+  ASSERT_OK(TestPostgres::Get().Run(backend_.url(),
+                                    "CREATE ROLE test_flood LOGIN IN ROLE gannet_worker"));
+  const std::string flood_url = TestPostgres::UrlAs(backend_.url(), "test_flood");
+  std::vector<std::unique_ptr<OpenTransaction>> flood;
+  for (int i = 0; i < 5; ++i) {
+    flood.push_back(std::make_unique<OpenTransaction>(flood_url, "SELECT 1"));
+  }
+  ASSERT_OK(TestPostgres::Get().Run(backend_.url(), "ALTER ROLE test_flood CONNECTION LIMIT 2"));
+  const std::unique_ptr<PgBackend> guard = Guard();
+
+  EXPECT_TRUE(AwaitUntil([&] {
+    return Value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'test_flood'") == "2";
+  }));
+
+  flood.clear();
+  ASSERT_OK(TestPostgres::Get().Run(backend_.url(), "DROP ROLE test_flood"));
+}
+
+TEST_F(PgHostileSessionTest, MigrateGivesEachRoleOfWorkersALimit) {
+  ASSERT_OK(TestPostgres::Get().Run(
+      backend_.url(),
+      "CREATE ROLE test_many LOGIN IN ROLE gannet_worker;"
+      "CREATE ROLE test_own_limit LOGIN CONNECTION LIMIT 7 IN ROLE gannet_worker"));
+  PgBackendOptions options;
+  options.url = backend_.url();
+
+  ASSERT_OK(Migrate(options, NullLogger()));
+
+  const auto limit = [&](const std::string& role) {
+    return Value(absl::StrCat("SELECT rolconnlimit FROM pg_roles WHERE rolname = '", role, "'"));
+  };
+  EXPECT_EQ(limit("test_many"), "100") << "half of max_connections";
+  EXPECT_EQ(limit("test_own_limit"), "7");
+  EXPECT_EQ(limit("test_coordinator"), "-1");
+  EXPECT_EQ(limit("postgres"), "-1");
+  ASSERT_OK(TestPostgres::Get().Run(backend_.url(),
+                                    "DROP ROLE test_many, test_own_limit;"
+                                    "ALTER ROLE test_worker CONNECTION LIMIT -1"));
+}
+
+// What fills a disk, or the server's table of locks.
+
+TEST_F(PgHostileSessionTest, AWorkersRoleMakesNothing) {
+  const std::string url = TestPostgres::Get().CreateEmptyDatabase();
+  PgBackendOptions options;
+  options.url = url;
+  ASSERT_OK(Migrate(options, NullLogger()));
+
+  for (const char* attempt :
+       {"CREATE TEMPORARY TABLE t (x text)", "CREATE TABLE public.t (x text)",
+        "CREATE TABLE gannet.t (x text)", "CREATE SCHEMA s", "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)", "SELECT lo_from_bytea(0, 'abc')", "SELECT lo_put(1, 0, 'abc')",
+        "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_xact_lock_shared(1, 2)",
+        "SELECT pg_try_advisory_lock(1)"}) {
+    EXPECT_THAT(TestPostgres::Get().Run(TestPostgres::UrlAs(url, "test_worker"), attempt),
+                StatusIs(absl::StatusCode::kPermissionDenied))
+        << attempt;
+  }
+
+  TestPostgres::Get().DropDatabase(url);
+  ASSERT_OK(TestPostgres::Get().Run(backend_.url(), "ALTER ROLE test_worker CONNECTION LIMIT -1"));
+}
+
+}  // namespace
+}  // namespace gannet

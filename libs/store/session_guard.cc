@@ -1,0 +1,74 @@
+#include "libs/store/session_guard.h"
+
+#include <algorithm>
+
+#include "libs/base/status_macros.h"
+#include "libs/pg/sql_values.h"
+
+namespace gannet {
+namespace {
+
+constexpr SqlStatement kSessionsHoldingLocks = {
+    "sessions_holding_locks",
+    "SELECT pid, transaction, role_name FROM gannet.sessions_holding_locks()", true};
+constexpr SqlStatement kEndSession = {"end_session",
+                                      "SELECT gannet.end_session($1::integer, $2) AS ended"};
+constexpr SqlStatement kEndExcessSessions = {"end_excess_sessions",
+                                             "SELECT gannet.end_excess_sessions() AS count"};
+
+}  // namespace
+
+SessionGuard::SessionGuard(PgPool& pool, Clock& clock, Logger& logger, absl::Duration limit)
+    : pool_(pool),
+      clock_(clock),
+      logger_(logger),
+      limit_(limit),
+      runner_(std::clamp(limit / 5, absl::Milliseconds(10), absl::Seconds(1)), [this] { Look(); }) {
+}
+
+void SessionGuard::Look() {
+  const absl::Status status = EndSessions();
+  const std::string failure = status.ok() ? "" : std::string(status.message());
+  // Said once, not each second. That the database is away is said by those who need it.
+  if (!failure.empty() && failure != last_failure_ && !absl::IsUnavailable(status)) {
+    logger_.Warning("sessions of workers that hold up others are not ended", {{"reason", status}});
+  }
+  last_failure_ = failure;
+}
+
+absl::Status SessionGuard::EndSessions() {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kSessionsHoldingLocks, SqlParams()));
+  const absl::Duration now = clock_.Steady();
+  std::map<Transaction, absl::Duration> seen;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    const Transaction transaction(row.Int("pid"), row.Text("transaction"));
+    const std::string role = row.Text("role_name");
+    GANNET_RETURN_IF_ERROR(row.status());
+    const auto known = seen_.find(transaction);
+    const absl::Duration since = known == seen_.end() ? now : known->second;
+    if (now - since < limit_ || known == seen_.end()) {
+      seen[transaction] = since;
+      continue;
+    }
+    SqlParams params;
+    params.Int(transaction.first).Text(transaction.second);
+    GANNET_ASSIGN_OR_RETURN(const SqlRows ended, pool_.Execute(kEndSession, params));
+    SqlRow answer(ended, 0);
+    if (answer.Bool("ended")) {
+      logger_.Warning("a worker's session held up others with an open transaction and was ended",
+                      {{"role", role}, {"pid", transaction.first}, {"held", now - since}});
+    }
+    GANNET_RETURN_IF_ERROR(answer.status());
+  }
+  seen_ = std::move(seen);
+  GANNET_ASSIGN_OR_RETURN(const SqlRows excess, pool_.Execute(kEndExcessSessions, SqlParams()));
+  SqlRow row(excess, 0);
+  if (const int64_t count = row.Int("count"); count > 0) {
+    logger_.Warning("a role of workers had too many connections, the newest were ended",
+                    {{"ended", count}});
+  }
+  return row.status();
+}
+
+}  // namespace gannet
