@@ -8,6 +8,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "libs/base/check.h"
 #include "libs/base/hex.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/exchange/validation.h"
 
@@ -135,7 +136,8 @@ absl::StatusOr<DataFingerprint> FromProto(const v1::DataFingerprint& proto) {
   data.kind = proto.kind();
   data.image_count = proto.image_count();
   data.digest = proto.digest();
-  data.description = proto.description();
+  // Only shown, and perhaps stored before the rule for text was what it is: a run stays readable.
+  data.description = Printable(proto.description());
   GANNET_RETURN_IF_ERROR(ValidateFingerprint(data));
   return data;
 }
@@ -255,11 +257,12 @@ absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto) {
   GANNET_ASSIGN_OR_RETURN(archive.created_config, FromProto(proto.created_config()));
   for (const v1::ArchivedChange& in : proto.changes()) {
     GANNET_RETURN_IF_ERROR(ValidateAtLeast("round", 2, in.round()));
-    GANNET_RETURN_IF_ERROR(ValidateReason(in.reason()));
+    const std::string reason = Printable(in.reason());
+    GANNET_RETURN_IF_ERROR(ValidateReason(reason));
     SettingsChange& change = archive.changes.emplace_back();
     change.round = Round(in.round());
     GANNET_ASSIGN_OR_RETURN(change.config, FromProto(in.config()));
-    change.reason = in.reason();
+    change.reason = reason;
   }
   for (const v1::ArchivedWorker& in : proto.workers()) {
     if (in.secret_sha256().size() != 32) return Invalid("secret_sha256 must be 32 bytes");
@@ -269,8 +272,9 @@ absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto) {
     record.secret_sha256 = in.secret_sha256();
     record.incarnation = Incarnation(in.incarnation());
   }
-  GANNET_RETURN_IF_ERROR(ValidateReason(proto.pause_reason()));
-  if (proto.paused()) archive.pause_reason = proto.pause_reason();
+  const std::string pause_reason = Printable(proto.pause_reason());
+  GANNET_RETURN_IF_ERROR(ValidateReason(pause_reason));
+  if (proto.paused()) archive.pause_reason = pause_reason;
   return archive;
 }
 
@@ -340,17 +344,18 @@ absl::StatusOr<WorkerSummary> FromProto(const v1::WorkerSummary& proto) {
   if (!IsHex(proto.worker_id(), 32)) {
     return Invalid("worker_id must be 32 lower-case hexadecimal digits");
   }
-  GANNET_RETURN_IF_ERROR(ValidateText("display_name", proto.display_name(), kMaxDisplayNameChars));
-  GANNET_RETURN_IF_ERROR(ValidateText("hardware", proto.hardware(), kMaxHardwareChars));
+  WorkerSummary summary;
+  // Whoever joined before the rule for text was what it is must not hide the others.
+  summary.display_name = Printable(proto.display_name());
+  summary.hardware = Printable(proto.hardware());
+  GANNET_RETURN_IF_ERROR(ValidateText("display_name", summary.display_name, kMaxDisplayNameChars));
+  GANNET_RETURN_IF_ERROR(ValidateText("hardware", summary.hardware, kMaxHardwareChars));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("accepted_unit_count", 0, proto.accepted_unit_count()));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("accepted_image_count", 0, proto.accepted_image_count()));
   google::protobuf::Duration since_epoch;
   since_epoch.set_seconds(proto.last_seen_time().seconds());
   since_epoch.set_nanos(proto.last_seen_time().nanos());
-  WorkerSummary summary;
   summary.worker = WorkerId(proto.worker_id());
-  summary.display_name = proto.display_name();
-  summary.hardware = proto.hardware();
   summary.accepted_unit_count = proto.accepted_unit_count();
   summary.accepted_image_count = proto.accepted_image_count();
   summary.duplicate_unit_count = proto.duplicate_unit_count();

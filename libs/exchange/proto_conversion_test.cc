@@ -480,5 +480,21 @@ TEST(ProtoConversionTest, GivingBackComesBackAsItWas) {
                                        {{"run_id", [](auto& p) { p.set_run_id(0); }}});
 }
 
+// What a database holds since before the rule for text was what it is.
+TEST(ProtoConversionTest, TextThatWasStoredIsShownAndHidesNothingElse) {
+  v1::WorkerSummary worker;
+  worker.set_worker_id(std::string(32, 'a'));
+  worker.set_display_name("Ada\u202E");
+  worker.set_hardware("\uFEFFlaptop");
+  v1::RunConfig config = ToProto(TinyRunConfig());
+  config.mutable_data()->set_description("folder \u200B");
+
+  ASSERT_OK_AND_ASSIGN(const WorkerSummary summary, FromProto(worker));
+  EXPECT_EQ(summary.display_name, "Ada?");
+  EXPECT_EQ(summary.hardware, "?laptop");
+  ASSERT_OK_AND_ASSIGN(const RunConfig read, FromProto(config));
+  EXPECT_EQ(read.data.description, "folder ?");
+}
+
 }  // namespace
 }  // namespace gannet
