@@ -13,6 +13,7 @@ from gannet_worker import augment, losses, tensors
 from gannet_worker.client import Client
 from gannet_worker.data import PackedDataset
 from gannet_worker.gradient import GradientComputer, RunConfig, Statistics, WorkUnit
+from gannet_worker.plan import planned_indices
 
 _KEPT = (
     work_pb2.SUBMIT_OUTCOME_ACCEPTED,
@@ -97,7 +98,11 @@ class _Dropped(Exception):
 
 
 class Worker:
-    """Computes units until the run has ended."""
+    """Computes units until the run has ended.
+
+    It also compares the images of each unit with the plan of a run whose settings never change: no
+    worker needs to, but so the page is shown to be right about their order.
+    """
 
     def __init__(self, client: Client, data_path: pathlib.Path) -> None:
         self._client = client
@@ -131,6 +136,8 @@ class Worker:
                     raise _Dropped
 
             try:
+                if list(unit.image_indices) != planned_indices(self._config, unit):
+                    raise ValueError("the unit has other images than were planned")
                 self._ensure_weights(unit)
                 start = time.monotonic()
                 gradient, statistics = self._computer.compute(unit, self._dataset.read, on_progress)
