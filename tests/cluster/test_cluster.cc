@@ -179,6 +179,8 @@ absl::StatusOr<WorkerReport> TestCluster::StopWorker(int number) {
   return running.report;
 }
 
+std::string TestCluster::worker_url() const { return TestPostgres::UrlAs(url_, "test_worker"); }
+
 RunId TestCluster::run() {
   while (true) {
     const absl::StatusOr<RunStatus> status = store().FindRun(config_.name);

@@ -52,6 +52,11 @@ class TestCluster {
   // Waits until the run is finished and every worker has ended, which each must do by itself.
   void AwaitFinished();
 
+  int gateway_port() const { return gateway_port_; }
+  // The database as its superuser, and as a worker in direct mode.
+  const std::string& admin_url() const { return url_; }
+  std::string worker_url() const;
+
   Store& store() { return backend_->store(); }
   Exchange& direct_exchange() { return backend_->exchange(); }
   RunId run();
