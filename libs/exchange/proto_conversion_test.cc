@@ -250,6 +250,7 @@ TEST(ProtoConversionTest, RoundsComeBackAsTheyWere) {
 
 TEST(ProtoConversionTest, WorkersComeBackAsTheyWere) {
   WorkerSummary summary;
+  summary.removed_reason = "plays";
   summary.worker = TestWorker(1).id;
   summary.display_name = "ada";
   summary.hardware = "cpu";
@@ -265,6 +266,7 @@ TEST(ProtoConversionTest, WorkersComeBackAsTheyWere) {
     EXPECT_EQ(back.accepted_unit_count, summary.accepted_unit_count);
     EXPECT_EQ(back.accepted_image_count, summary.accepted_image_count);
     EXPECT_EQ(back.last_seen, summary.last_seen);
+    EXPECT_EQ(back.removed_reason, summary.removed_reason);
   }
   ExpectFlawsRefused<v1::WorkerSummary>(
       ToProto(summary),

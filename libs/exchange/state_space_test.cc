@@ -82,6 +82,7 @@ class World {
                                                       {"lease passes", &World::Pass, 60},
                                                       {"reap", &World::Reap, 0},
                                                       {"reject", &World::Reject, 0},
+                                                      {"remove", &World::Remove, 0},
                                                       {"lead", &World::Lead, 0},
                                                       {"lead", &World::Lead, 1},
                                                       {"publish", &World::Publish, 0},
@@ -302,6 +303,14 @@ class World {
     backend_.store()
         .RejectGradient(run_, *leaderships_[leader], progress.gradients[0].unit, "a NaN")
         .IgnoreError();
+    // Forgiven at once: how often somebody was rejected would only multiply the states.
+    EXPECT_OK(backend_.store().RestoreWorker(run_, progress.gradients[0].worker));
+  }
+  // And takes it back: what became of its work is what counts.
+  void Remove(int worker) {
+    EXPECT_OK(backend_.store().RemoveWorker(run_, Identity(worker).id, "a test"));
+    EXPECT_OK(backend_.store().RestoreWorker(run_, Identity(worker).id));
+    EXPECT_OK(exchange().Heartbeat(Identity(worker), run_, {}));
   }
   // Whoever believes to lead publishes what is there; only the leader may.
   void Publish(int leader) {

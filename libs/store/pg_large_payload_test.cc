@@ -149,7 +149,7 @@ TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain)
       "stale_rounds = 1 WHERE unit_id = ",
       unit.unit.value(), ";");
   const std::string submit = absl::StrFormat(
-      "SELECT gannet.submit_gradient(%s, %d, %d, 0, 0, 0, 0, 0, 1::smallint, "
+      "SELECT gannet.submit_gradient(%s, %d, %d, 0, 0, 0, 0, 0, 2::smallint, "
       "decode(repeat('00', 32), 'hex'), 16001, 2, '\x01')",
       who, unit.image_indices.size(), TestStats(config_).micro_batch_count);
   const auto run = [&](const std::string& script) {
