@@ -23,7 +23,7 @@ const char* AdviceFor(const absl::Status& status) {
       return "Migrate as a role that may create roles and schemas, for instance the owner of the "
              "database.";
     case absl::StatusCode::kFailedPrecondition:
-      return "Use the program whose version fits this database.";
+      return "Nothing was changed.";
     default:
       return "Check database.url and the server's log.";
   }
