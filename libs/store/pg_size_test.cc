@@ -117,6 +117,7 @@ class ForgottenReader {
   explicit ForgottenReader(const std::string& url) {
     PgConnectionOptions options;
     options.url = url;
+    options.idle_in_transaction_timeout = absl::Hours(1);  // however long the rounds take
     pool_ = std::make_unique<PgPool>(*MakeConnectionParams(options),
                                      BoundedPoolOptions{"reader", 1}, clock_, metrics_);
     thread_ = std::thread([this] {
