@@ -214,7 +214,7 @@ std::vector<KeySpec> MakeSchema() {
        "half; two rounds late: a quarter); 0: it is refused."},
       {"training.spare_after", GANNET_FIELD(double, training.spare_after), Between(0, 1000),
        "When nothing else is to do, a unit that takes so many times the usual time (and 5 s) is "
-       "given to a second worker, too, and the faster one counts; 0: never."},
+       "given to a second worker, too, and the faster one counts; 0: never, otherwise at least 1."},
 
       {"data.kind",
        GANNET_FIELD(std::string, data.kind),
