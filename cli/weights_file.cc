@@ -19,6 +19,7 @@
 #include "libs/checkpoint/weights_metadata.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
+#include "libs/tensor/foreign_file.h"
 #include "libs/tensor/safetensors.h"
 
 namespace gannet {
@@ -201,7 +202,7 @@ absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path) {
     return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
   };
   WeightsFile file;
-  absl::StatusOr<TensorBundle> bundle = DecodeSafetensors(bytes);
+  absl::StatusOr<TensorBundle> bundle = DecodeForeignWeights(bytes);
   if (!bundle.ok()) return named(bundle.status());
   const std::optional<ModelConfig> own = NamedModel(bytes);
   file.weights = WeightsAmong(*std::move(bundle), own);

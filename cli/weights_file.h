@@ -20,7 +20,8 @@ struct WeightsFile {
 // Reads weights.safetensors as a coordinator writes it. The model is what its metadata names, or,
 // in files of other programs, what follows from the shapes. A checkpoint gives the weights in it,
 // with the generator's average where it has one; of a generator.safetensors the discriminator is
-// missing and has initial weights. Returns: NOT_FOUND - no such file; INVALID_ARGUMENT - not such a
+// missing and has initial weights. Types and names may be those of other programs, too
+// (foreign_file.h). Returns: NOT_FOUND - no such file; INVALID_ARGUMENT - not such a
 // file, saying what was expected.
 absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path);
 

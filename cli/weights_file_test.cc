@@ -135,6 +135,33 @@ TEST_F(WeightsFileTest, WhatIsNoSafetensorsIsRefusedWithItsName) {
               StatusIs(kInvalid, HasSubstr("weights.safetensors: ")));
 }
 
+// As Hugging Face and PyTorch have them: the generator alone, in halves, out of DataParallel.
+TEST_F(WeightsFileTest, WeightsOfOtherProgramsAreRead) {
+  const ModelConfig model{32, 16, 4};
+  for (const bool in_halves : {false, true}) {
+    TensorBundle generator;
+    for (Tensor tensor : Zeros(model).tensors()) {
+      std::string& name = tensor.spec.name;
+      if (name.rfind("generator.", 0) != 0 || name.ends_with("num_batches_tracked")) continue;
+      name.replace(0, std::string("generator").size(), "module");
+      if (in_halves) tensor = Tensor::Zeros({name, Dtype::kF16, tensor.spec.shape});
+      generator.Add(std::move(tensor));
+    }
+
+    ASSERT_OK_AND_ASSIGN(const WeightsFile file,
+                         ReadWeightsFile(Write(EncodeSafetensors(generator))));
+
+    EXPECT_EQ(file.model, model);
+    EXPECT_OK(file.weights.CheckSpec(WeightsSpec(model)));
+  }
+}
+
+TEST_F(WeightsFileTest, WhatIsGivenInsteadIsNamedWithWhatToDo) {
+  EXPECT_THAT(
+      ReadWeightsFile(Write("version https://git-lfs.github.com/spec/v1\noid sha256:…\n")),
+      StatusIs(kInvalid, AllOf(HasSubstr("weights.safetensors: "), HasSubstr("git lfs pull"))));
+}
+
 TEST_F(WeightsFileTest, AGeneratorAloneIsRefused) {
   TensorBundle generator;
   for (const TensorSpec& spec : WeightsSpec({32, 16, 4})) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/check.h"
 #include "libs/base/status_macros.h"
+#include "libs/tensor/foreign_file.h"
 
 namespace gannet {
 namespace {
@@ -60,6 +61,7 @@ struct HeaderEntry {
   TensorSpec spec;
   uint64_t begin = 0;
   uint64_t end = 0;
+  bool is_bfloat16 = false;
 };
 
 // Reads the header while it is parsed, so that nothing is kept that is not wanted: a repeated name,
@@ -69,6 +71,9 @@ struct HeaderEntry {
 // "data_offsets": [n, n]}, …}
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
+  // `takes_bfloat16`: whether BF16 is a type like the others.
+  explicit HeaderReader(bool takes_bfloat16) : takes_bfloat16_(takes_bfloat16) {}
+
   bool null() override { return Unexpected("null"); }
   bool boolean(bool) override { return Unexpected("a truth value"); }
   bool number_integer(number_integer_t) override { return Unexpected("a negative number"); }
@@ -103,8 +108,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (place_ != Place::kTensor || key_ != "dtype") return Unexpected("a text");
     if (value == "F32") {
       entry_.spec.dtype = Dtype::kF32;
-    } else if (value == "F16") {
+    } else if (value == "F16" || (value == "BF16" && takes_bfloat16_)) {
       entry_.spec.dtype = Dtype::kF16;
+      entry_.is_bfloat16 = value == "BF16";
     } else if (value == "I64") {
       entry_.spec.dtype = Dtype::kI64;
     } else if (value == "F64") {
@@ -212,6 +218,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return false;
   }
 
+  const bool takes_bfloat16_;
   Place place_ = Place::kStart;
   std::string key_;
   HeaderEntry entry_;
@@ -250,6 +257,12 @@ absl::StatusOr<absl::string_view> ReadHeader(absl::string_view bytes, HeaderRead
   }
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
+  // A number read out of a text helps nobody. (That of a gzip file may be small.)
+  if (header_bytes > kMaxSafetensorsHeaderBytes || bytes.substr(0, 3) == "\x1f\x8b\x08") {
+    if (const absl::string_view what = WhatItIsInstead(bytes); !what.empty()) {
+      return Invalid(absl::StrCat("it is ", what));
+    }
+  }
   if (header_bytes > kMaxSafetensorsHeaderBytes) {
     return Invalid(absl::StrCat("header is too large, at most ", kMaxSafetensorsHeaderBytes,
                                 " bytes are allowed, got ", header_bytes));
@@ -332,8 +345,9 @@ absl::Status CheckSafetensorsHeaderSize(absl::string_view bytes) {
                    kMaxSafetensorsHeaderBytes, " bytes can be read again, got ", header_bytes));
 }
 
-absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes) {
-  HeaderReader reader;
+namespace {
+
+absl::StatusOr<std::vector<TensorView>> Parse(absl::string_view bytes, HeaderReader& reader) {
   GANNET_ASSIGN_OR_RETURN(const absl::string_view data, ReadHeader(bytes, reader));
   std::vector<HeaderEntry>& entries = reader.entries();
   std::stable_sort(entries.begin(), entries.end(), [](const HeaderEntry& a, const HeaderEntry& b) {
@@ -365,7 +379,7 @@ absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes
       return Invalid(absl::StrCat("truncated in tensor ", name, ": expected at least ", entry.end,
                                   " bytes of data, got ", data.size()));
     }
-    views.push_back({std::move(entry.spec), data.substr(entry.begin, size)});
+    views.push_back({std::move(entry.spec), data.substr(entry.begin, size), entry.is_bfloat16});
     position = entry.end;
   }
   if (position != data.size()) {
@@ -373,6 +387,18 @@ absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes
                                 " bytes of data, got ", data.size()));
   }
   return views;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes) {
+  HeaderReader reader(/*takes_bfloat16=*/false);
+  return Parse(bytes, reader);
+}
+
+absl::StatusOr<std::vector<TensorView>> ParseForeignSafetensors(absl::string_view bytes) {
+  HeaderReader reader(/*takes_bfloat16=*/true);
+  return Parse(bytes, reader);
 }
 
 absl::StatusOr<TensorBundle> DecodeSafetensors(absl::string_view bytes) {
@@ -388,9 +414,8 @@ absl::StatusOr<TensorBundle> DecodeSafetensors(absl::string_view bytes) {
 
 absl::StatusOr<std::map<std::string, std::string>> ReadSafetensorsMetadata(
     absl::string_view bytes) {
-  GANNET_RETURN_IF_ERROR(ParseSafetensors(bytes).status());
-  HeaderReader reader;
-  GANNET_RETURN_IF_ERROR(ReadHeader(bytes, reader).status());
+  HeaderReader reader(/*takes_bfloat16=*/true);
+  GANNET_RETURN_IF_ERROR(Parse(bytes, reader).status());
   return std::move(reader.metadata());
 }
 

@@ -32,19 +32,23 @@ absl::Status CheckSafetensorsHeaderSize(absl::string_view bytes);
 // safetensors file (header, overlap, hole, unknown dtype, size), saying what and where.
 absl::StatusOr<TensorBundle> DecodeSafetensors(absl::string_view bytes);
 
-// The `__metadata__` of the file.
-// Returns: INVALID_ARGUMENT - as DecodeSafetensors.
+// The `__metadata__` of the file, which may be one of another program.
+// Returns: INVALID_ARGUMENT - as ParseForeignSafetensors.
 absl::StatusOr<std::map<std::string, std::string>> ReadSafetensorsMetadata(absl::string_view bytes);
 
 // A tensor inside the bytes of a file, which must outlive it.
 struct TensorView {
   TensorSpec spec;
   absl::string_view bytes;
+  bool is_bfloat16 = false;  // ParseForeignSafetensors only: in place of the F16 that `spec` says
 };
 
 // The tensors of a file in order of their data, without a copy.
 // Returns: INVALID_ARGUMENT - as DecodeSafetensors.
 absl::StatusOr<std::vector<TensorView>> ParseSafetensors(absl::string_view bytes);
+
+// The same for files of other programs, which may have tensors in BF16, too.
+absl::StatusOr<std::vector<TensorView>> ParseForeignSafetensors(absl::string_view bytes);
 
 // What comes before the data of these tensors: length and padded JSON header. Names must differ
 // from one another and from `__metadata__`.
