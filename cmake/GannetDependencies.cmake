@@ -18,6 +18,7 @@ if(GANNET_IMAGE_CODECS)
   pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
   # Names of images in one form of Unicode, whatever system wrote them.
   pkg_check_modules(libutf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+  pkg_check_modules(libwebp REQUIRED IMPORTED_TARGET libwebp)
 endif()
 
 # TSan's tests link neither torch nor gRPC; that build does not need torch at all.

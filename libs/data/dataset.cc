@@ -42,6 +42,11 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& optio
   return OpenEncodedDataset(options);
 }
 
+const std::string& DigestKnownAs(const DatasetFingerprint& fingerprint, const std::string& digest) {
+  const bool is_former = !fingerprint.former_digest.empty() && digest == fingerprint.former_digest;
+  return is_former ? fingerprint.former_digest : fingerprint.digest;
+}
+
 absl::Status CheckImageRequest(int64_t index, int64_t image_count, int image_size, size_t room) {
   if (index < 0 || index >= image_count) {
     return absl::OutOfRangeError(

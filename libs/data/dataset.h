@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,14 +20,16 @@ inline constexpr int kMaxDatasetImageSize = 1024;
 // How a data set is found and read.
 //
 //   procedural  faces 0..count-1 of `seed` (procedural_faces.h); labels are FaceLabel bits.
-//   folder      every .jpg, .jpeg, .jpe, .jfif and .png below `path`, at any depth. Links to
-//   folders
-//               are followed, each real folder is read once. Passed over, and counted: hidden files
-//               and folders (names that begin with a dot), folders of thumbnails (@eaDir), pictures
-//               in other formats (image_names.h), and what Gannet drew (own_output.h).
+//   folder      every .jpg, .jpeg, .jpe, .jfif, .png and .webp below `path`, at any depth. Links to
+//               folders are followed, each real folder is read once. Passed over, and counted:
+//               hidden files and folders (names that begin with a dot), folders of thumbnails
+//               (@eaDir), pictures in other formats (image_names.h), and what Gannet drew
+//               (own_output.h).
 //   zip         the same inside an archive, which is read in place.
-//   idx         MNIST's format, plain or gzip: the images file, or the folder that holds
-//               train-images-idx3-ubyte(.gz). Labels come from the labels file beside it, if any.
+//   idx         MNIST's format, plain or gzip: the images file, or a folder that holds, itself or
+//               up to two folders below, one for training: train-images-idx3-ubyte(.gz),
+//               train-images.idx3-ubyte, emnist-letters-train-images-idx3-ubyte and so on. Labels
+//               come from the labels file beside it, if any.
 //   cifar10     CIFAR-10's binary version: the folder of data_batch_1.bin to data_batch_5.bin, the
 //               folder above it, or one such file.
 //   packed      a file of decoded images that WritePackedDataset (packed_dataset.h) made of any of
@@ -36,7 +39,8 @@ inline constexpr int kMaxDatasetImageSize = 1024;
 // usual preparation (or `crop`), and img_align_celeba/ may be the path, inside it, or doubled as in
 // Kaggle's archive. Its attributes, list_attr_celeba.txt or .csv, are read from the archive, or
 // from the folder or the one above it (there also below Anno/). A dataset.json as StyleGAN's tools
-// write it gives labels too (labels.h).
+// write it gives labels too (labels.h). A file of labels that does not fit is no error: then there
+// are none, and labels_problem() says why.
 //
 // Exclusions (folder, zip): images that a first look at their header shows to be damaged are left
 // out when the data set is opened. Those whose damage only decoding finds are named, one relative
@@ -54,24 +58,38 @@ struct DatasetOptions {
   int crop = 0;
   uint64_t seed = 1;       // "procedural" only
   int64_t count = 10'000;  // "procedural" only
+  // May be empty. Called in the calling thread while the content of files is read for the
+  // fingerprint, which is once, until they change: with the bytes read and to be read.
+  std::function<void(int64_t done_bytes, int64_t total_bytes)> on_reading = nullptr;
 };
 
 // What Join compares; kind and digest as in domain's DataFingerprint. The digest is the SHA-256
 //   procedural  of the algorithm's version, the seed and the count;
-//   folder      of the relative paths (without the folders that all of them share) and byte sizes,
-//               in order;
-//   zip         of the same and the CRC-32 of each image;
+//   folder      of the relative paths (without the folders that all of them share), the sizes and
+//               the SHA-256 of the bytes of every image, in order;
+//   zip         of the same;
 //   (both       and of the crop, where there is one);
 //   idx         of the uncompressed images file;
 //   cifar10     of the files, one after the other;
 //   packed      is that of what was packed, and so is the kind.
 // image_size has no part in it, nor have labels.
+//
+// The bytes of a folder, an archive or a packed file are read once; while size, times and inode of
+// a file are as they were, its SHA-256 is taken from a file in DefaultCacheFolder()
+// (content_digest.h).
 struct DatasetFingerprint {
   std::string kind;
   int64_t image_count = 0;
   std::string digest;       // 64 hexadecimal digits
   std::string description;  // one line for people
+  // The digest of versions that looked at names and sizes only, or at an archive's checksums: a run
+  // or checkpoint of theirs goes on with it. Empty for kinds whose digest is the same as ever.
+  std::string former_digest = "";
 };
+
+// The digest by which whoever knows a data set under `digest` means this one: `digest` itself if it
+// is the former one, else the data set's own.
+const std::string& DigestKnownAs(const DatasetFingerprint& fingerprint, const std::string& digest);
 
 // In place of the label of an image that has none in a data set that has labels: no class, and with
 // no attribute known.
@@ -107,6 +125,8 @@ class Dataset {
 
   // What lies among the images and is no part of the data set.
   virtual std::vector<PassedOver> passed_over() const { return {}; }
+  // Why there are no labels although a file is there that names some; empty: no such file.
+  virtual std::string labels_problem() const { return ""; }
 
   // Whether images are read without decoding, so that there is nothing to gain from keeping them.
   virtual bool is_decoded() const { return false; }

@@ -93,8 +93,7 @@ absl::StatusOr<DatasetCheckReport> CheckFiles(
     const size_t at = static_cast<size_t>(i);
     const absl::StatusOr<std::string> bytes = source->Read(at);
     const absl::StatusOr<RgbImage> image = bytes.ok() ? DecodeImage(*bytes) : bytes.status();
-    const absl::Status usable =
-        image.ok() ? CheckCrop(options.crop, image->width, image->height) : image.status();
+    const absl::Status usable = image.ok() ? CheckCrop(options.crop, *image) : image.status();
     if (usable.ok()) {
       ++report.good_count;
     } else {

@@ -2,15 +2,19 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/content_digest.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
 #include "libs/data/image_request.h"
@@ -58,23 +62,76 @@ std::string RestText(const ImageSource& source, const Exclusions& exclusions) {
   return text;
 }
 
-DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSource& source,
-                                 const Exclusions& exclusions) {
-  const std::vector<ImageSource::Entry>& entries = source.entries();
+// As versions before content counted made it.
+std::string FormerDigest(const DatasetOptions& options,
+                         const std::vector<ImageSource::Entry>& entries) {
   const size_t shared = SharedFolderLength(entries);
   Sha256Hasher hasher;
   hasher.Update(absl::StrCat("gannet ", options.kind, " 1\n"));
   if (options.crop > 0) hasher.Update(absl::StrCat("crop ", options.crop, "\n"));
   for (const ImageSource::Entry& entry : entries) {
     hasher.Update(absl::string_view(entry.name).substr(shared));
-    // No name holds a zero byte, so no two lists give the same bytes.
     hasher.Update(absl::string_view("\0", 1));
     hasher.Update(absl::StrCat(entry.bytes, " ", entry.crc32, "\n"));
   }
+  return HexEncode(hasher.Finish());
+}
+
+std::string CanonicalPath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path canonical = std::filesystem::canonical(path, error);
+  return error ? path : canonical.string();
+}
+
+ContentDigests DigestsOf(const DatasetOptions& options, const ImageSource& source) {
+  std::vector<DigestItem> items;
+  items.reserve(source.entries().size());
+  for (size_t i = 0; i < source.entries().size(); ++i) {
+    const ImageSource::Entry& entry = source.entries()[i];
+    // What is gone by now cannot be read either.
+    const absl::StatusOr<FileIdentity> identity = source.Identify(i);
+    items.push_back({entry.name, identity.ok() ? *identity : FileIdentity{.bytes = entry.bytes}});
+  }
+  const auto hash = [&](size_t i) -> absl::StatusOr<std::string> {
+    GANNET_ASSIGN_OR_RETURN(const std::string bytes, source.Read(i));
+    return Sha256(bytes);
+  };
+  RealClock clock;
+  return DigestContents(items, hash,
+                        {.cache_folder = DefaultCacheFolder(),
+                         .cache_key = absl::StrCat(options.kind, "\n", CanonicalPath(options.path)),
+                         .thread_count = DigestThreadCount(),
+                         .now = clock.Now(),
+                         .progress = options.on_reading});
+}
+
+std::string DigestOf(const DatasetOptions& options, const std::vector<ImageSource::Entry>& entries,
+                     const ContentDigests& contents) {
+  const size_t shared = SharedFolderLength(entries);
+  Sha256Hasher hasher;
+  hasher.Update(absl::StrCat("gannet ", options.kind, " 2\n"));
+  if (options.crop > 0) hasher.Update(absl::StrCat("crop ", options.crop, "\n"));
+  for (size_t i = 0; i < entries.size(); ++i) {
+    hasher.Update(absl::string_view(entries[i].name).substr(shared));
+    // No name holds a zero byte, so no two lists give the same bytes.
+    hasher.Update(absl::string_view("\0", 1));
+    // What cannot be read equals nothing that can.
+    const std::string& sha256 = contents.sha256[i];
+    hasher.Update(absl::StrCat(entries[i].bytes, " ",
+                               sha256.empty() ? "unreadable" : HexEncode(sha256), "\n"));
+  }
+  return HexEncode(hasher.Finish());
+}
+
+DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSource& source,
+                                 const Exclusions& exclusions) {
+  const std::vector<ImageSource::Entry>& entries = source.entries();
+  const ContentDigests contents = DigestsOf(options, source);
   DatasetFingerprint fingerprint;
   fingerprint.kind = options.kind;
   fingerprint.image_count = static_cast<int64_t>(entries.size());
-  fingerprint.digest = HexEncode(hasher.Finish());
+  fingerprint.digest = DigestOf(options, entries, contents);
+  fingerprint.former_digest = FormerDigest(options, entries);
   fingerprint.description = absl::StrCat(entries.size(), " images in the ",
                                          options.kind == "zip" ? "archive " : "folder ",
                                          Printable(options.path, kShownNameChars), ", from ",
@@ -87,37 +144,55 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
     absl::StrAppend(&fingerprint.description, " (", source.left_out().size(),
                     " unreadable ones left out, `gannet data check` names them)");
   }
+  if (contents.unreadable_count > 0) {
+    absl::StrAppend(&fingerprint.description, " (", contents.unreadable_count,
+                    " of them cannot be read, `gannet data check` names them)");
+  }
   absl::StrAppend(&fingerprint.description, RestText(source, exclusions));
   fingerprint.description = Printable(fingerprint.description, kMaxDescriptionChars);
   return fingerprint;
 }
 
-// Labels from a file beside the images; none when there is no such file.
-absl::StatusOr<ImageLabels> ReadLabels(const ImageSource& source) {
+// What the files beside the images say of their labels.
+struct FoundLabels {
+  ImageLabels labels;
+  std::string problem;  // of the first file that cannot be used, where no other could
+};
+
+// The first file that fits the images; one that does not is no reason to do without them.
+FoundLabels ReadLabels(const ImageSource& source) {
   using Parse = absl::StatusOr<ImageLabels> (*)(absl::string_view, const std::vector<std::string>&);
   struct LabelFile {
     const char* name;
     bool above;
     Parse parse;
   };
+  const auto read = [&](const LabelFile& file) -> absl::StatusOr<ImageLabels> {
+    GANNET_ASSIGN_OR_RETURN(const ImageSource::SideFile side,
+                            source.ReadSideFile(file.name, file.above));
+    std::vector<std::string> names;
+    for (const ImageSource::Entry& entry : source.entries()) {
+      names.push_back(absl::StartsWith(entry.name, side.folder)
+                          ? entry.name.substr(side.folder.size())
+                          : entry.name);
+    }
+    return file.parse(side.bytes, names);
+  };
+  FoundLabels found;
   for (const LabelFile& file : {LabelFile{"dataset.json", false, &ParseDatasetJson},
                                 {"list_attr_celeba.txt", true, &ParseCelebaAttributes},
                                 {"list_attr_celeba.csv", true, &ParseCelebaAttributes}}) {
-    const absl::StatusOr<ImageSource::SideFile> side = source.ReadSideFile(file.name, file.above);
-    if (absl::IsNotFound(side.status())) continue;
-    if (!side.ok()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("labels cannot be read: ", side.status().message()));
+    absl::StatusOr<ImageLabels> labels = read(file);
+    if (labels.ok()) {
+      found.problem.clear();
+      found.labels = *std::move(labels);
+      return found;
     }
-    std::vector<std::string> names;
-    for (const ImageSource::Entry& entry : source.entries()) {
-      names.push_back(absl::StartsWith(entry.name, side->folder)
-                          ? entry.name.substr(side->folder.size())
-                          : entry.name);
+    if (found.problem.empty() && !absl::IsNotFound(labels.status())) {
+      found.problem = absl::StrCat(file.name, ": ", labels.status().message());
     }
-    return file.parse(side->bytes, names);
   }
-  return ImageLabels();
+  return found;
 }
 
 // The square of `side` pixels in the middle, which must be there.
@@ -135,17 +210,19 @@ RgbImage CutMiddle(const RgbImage& image, int side) {
 
 class EncodedDataset final : public Dataset {
  public:
-  EncodedDataset(std::unique_ptr<ImageSource> source, int image_size, int crop, ImageLabels labels,
+  EncodedDataset(std::unique_ptr<ImageSource> source, int image_size, int crop, FoundLabels found,
                  DatasetFingerprint fingerprint, std::vector<PassedOver> passed_over)
       : source_(std::move(source)),
         image_size_(image_size),
         crop_(crop),
-        labels_(std::move(labels)),
+        labels_(std::move(found.labels)),
+        labels_problem_(std::move(found.problem)),
         fingerprint_(std::move(fingerprint)),
         passed_over_(std::move(passed_over)) {}
 
   bool has_labels() const override { return !labels_.values.empty(); }
   std::vector<std::string> label_bits() const override { return labels_.bits; }
+  std::string labels_problem() const override { return labels_problem_; }
 
   int64_t LabelOf(int64_t index) const override {
     if (index < 0 || static_cast<size_t>(index) >= labels_.values.size()) return 0;
@@ -166,13 +243,12 @@ class EncodedDataset final : public Dataset {
     const size_t i = static_cast<size_t>(index);
     absl::StatusOr<std::string> bytes = source_->Read(i);
     absl::StatusOr<RgbImage> image = bytes.ok() ? DecodeImage(*bytes) : bytes.status();
-    const absl::Status usable =
-        image.ok() ? CheckCrop(crop_, image->width, image->height) : image.status();
+    const absl::Status usable = image.ok() ? CheckCrop(crop_, *image) : image.status();
     if (!usable.ok()) {
       return absl::DataLossError(absl::StrCat("image cannot be used: ", usable.message(), ": ",
                                               source_->entries()[i].name));
     }
-    if (crop_ > 0) *image = CutMiddle(*image, crop_);
+    if (crop_ > 0) *image = CutMiddle(*image, std::max(1, crop_ / image->reduced_by));
     ResizeAndCrop(*image, image_size_, out);
     return absl::OkStatus();
   }
@@ -182,13 +258,16 @@ class EncodedDataset final : public Dataset {
   const int image_size_;
   const int crop_;
   const ImageLabels labels_;
+  const std::string labels_problem_;
   const DatasetFingerprint fingerprint_;
   const std::vector<PassedOver> passed_over_;
 };
 
 }  // namespace
 
-absl::Status CheckCrop(int crop, int width, int height) {
+absl::Status CheckCrop(int crop, const RgbImage& image) {
+  const int width = image.width * image.reduced_by;
+  const int height = image.height * image.reduced_by;
   const int side = std::min(width, height);
   if (crop <= side) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("it has ", width, "x", height,
@@ -211,7 +290,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions
     }
     return absl::FailedPreconditionError(message);
   }
-  GANNET_ASSIGN_OR_RETURN(ImageLabels labels, ReadLabels(*source));
+  FoundLabels labels = ReadLabels(*source);
   std::vector<PassedOver> passed_over = source->passed_over();
   DatasetFingerprint fingerprint = FingerprintOf(options, *source, exclusions);
   return std::make_unique<EncodedDataset>(std::move(source), options.image_size, options.crop,

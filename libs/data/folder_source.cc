@@ -74,6 +74,10 @@ class FolderSource final : public ImageSource {
     return bytes;
   }
 
+  absl::StatusOr<FileIdentity> Identify(size_t i) const override {
+    return IdentifyFile(PathOf(entries_[i].path));
+  }
+
   absl::StatusOr<SideFile> ReadSideFile(const std::string& name, bool above) const override {
     std::vector<std::string> folders = {root_};
     if (above) folders.insert(folders.end(), {root_ + "/Anno", root_ + "/..", root_ + "/../Anno"});

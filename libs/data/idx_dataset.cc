@@ -3,15 +3,20 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/hex.h"
+#include "libs/base/printable.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/image_io.h"
@@ -27,7 +32,8 @@ namespace fs = std::filesystem;
 constexpr int64_t kMaxIdxBytes = int64_t{2} << 30;
 constexpr int kMaxIdxSide = 4096;
 
-constexpr absl::string_view kImagesFile = "train-images-idx3-ubyte";
+// Of a name in a message.
+constexpr size_t kShownNameChars = 100;
 
 // A file of unsigned bytes with `dimensions.size()` dimensions.
 struct IdxFile {
@@ -116,7 +122,68 @@ absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path, size_t dimension_co
   return idx;
 }
 
-// The images file that `path` means.
+// MNIST/raw, as torchvision makes it, is two folders below what people point at.
+constexpr int kMaxFolderDepth = 3;
+// Folders that are looked into before it is given up.
+constexpr int kMaxFolders = 1000;
+constexpr size_t kShownFiles = 8;
+
+// A file name in one spelling: small letters, without .gz, dots and underlines as hyphens. What is
+// usual for MNIST's files: train-images-idx3-ubyte (as published), train-images.idx3-ubyte (as some
+// archives unpack it), emnist-letters-train-images-idx3-ubyte.gz.
+std::string OneSpelling(absl::string_view name) {
+  std::string spelling = absl::AsciiStrToLower(name);
+  if (absl::EndsWith(spelling, ".gz")) spelling.resize(spelling.size() - 3);
+  for (char& c : spelling) {
+    if (c == '.' || c == '_') c = '-';
+  }
+  return spelling;
+}
+
+constexpr absl::string_view kImagesEnding = "images-idx3-ubyte";
+constexpr absl::string_view kLabelsEnding = "labels-idx1-ubyte";
+
+// The regular files in a folder whose names are `spelling` or end in it, each one once: plain
+// rather than compressed. By name.
+std::vector<std::string> FilesSpelled(const fs::path& folder, absl::string_view spelling) {
+  std::map<std::string, std::string> found;
+  std::error_code error;
+  fs::directory_iterator it(folder, error);
+  for (; !error && it != fs::directory_iterator(); it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    const std::string own = OneSpelling(name);
+    std::error_code ignored;
+    if (name.front() == '.' || !absl::EndsWith(own, spelling) || !it->is_regular_file(ignored)) {
+      continue;
+    }
+    std::string& file = found[own];
+    if (file.empty() || name.size() < fs::path(file).filename().string().size()) {
+      file = it->path().string();
+    }
+  }
+  std::vector<std::string> files;
+  for (auto& [own, file] : found) files.push_back(std::move(file));
+  return files;
+}
+
+// The folders in these, by name.
+std::vector<fs::path> FoldersIn(const std::vector<fs::path>& folders) {
+  std::vector<fs::path> inner;
+  for (const fs::path& folder : folders) {
+    std::error_code error;
+    fs::directory_iterator it(folder, error);
+    for (; !error && it != fs::directory_iterator(); it.increment(error)) {
+      std::error_code ignored;
+      if (it->path().filename().string().front() == '.' || it->is_symlink(ignored)) continue;
+      if (it->is_directory(ignored)) inner.push_back(it->path());
+    }
+  }
+  std::sort(inner.begin(), inner.end());
+  if (inner.size() > kMaxFolders) inner.resize(kMaxFolders);
+  return inner;
+}
+
+// The images file that `path` means: of those in a folder the one for training.
 absl::StatusOr<std::string> FindImagesFile(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -124,38 +191,81 @@ absl::StatusOr<std::string> FindImagesFile(const std::string& path) {
     return absl::NotFoundError(absl::StrCat("idx data set does not exist: ", path));
   }
   if (!fs::is_directory(status)) return path;
-  for (const absl::string_view ending : {"", ".gz"}) {
-    const std::string file = absl::StrCat(path, "/", kImagesFile, ending);
-    if (fs::exists(file, error)) return file;
+  std::vector<fs::path> folders = {path};
+  for (int depth = 0; depth < kMaxFolderDepth; ++depth, folders = FoldersIn(folders)) {
+    std::vector<std::string> all, train;
+    for (const fs::path& folder : folders) {
+      for (std::string& file : FilesSpelled(folder, kImagesEnding)) {
+        if (absl::StrContains(OneSpelling(fs::path(file).filename().string()), "train")) {
+          train.push_back(file);
+        }
+        all.push_back(std::move(file));
+      }
+    }
+    const std::vector<std::string>& files = train.empty() ? all : train;
+    if (files.size() == 1) return files[0];
+    if (files.empty()) continue;
+    const size_t shown = std::min(files.size(), kShownFiles);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "folder holds ", files.size(), " files of images, name one of them by data.path: ",
+        absl::StrJoin(files.begin(), files.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+        shown < files.size() ? ", …" : ""));
   }
-  return absl::NotFoundError(
-      absl::StrCat("folder holds neither ", kImagesFile, " nor ", kImagesFile, ".gz: ", path));
+  return absl::NotFoundError(absl::StrCat(
+      "folder holds no train-images-idx3-ubyte (or .idx3-ubyte, or either with .gz), nor do the "
+      "folders in it: ",
+      path));
 }
 
-// The labels file beside an images file, or "" if there is none.
-std::string FindLabelsFile(const std::string& images) {
-  std::string labels = images;
-  const size_t at = labels.rfind("images-idx3");
-  if (at == std::string::npos) return "";
-  labels.replace(at, 11, "labels-idx1");
-  std::string other = labels;
-  if (labels.size() > 3 && labels.compare(labels.size() - 3, 3, ".gz") == 0) {
-    other.resize(other.size() - 3);
-  } else {
-    other += ".gz";
+// The labels file that belongs to an images file: in the same folder, or, where an archive made a
+// folder of the name of each file, in the one beside that.
+// Returns: NOT_FOUND - none, saying what was looked for.
+absl::StatusOr<std::string> FindLabelsFile(const std::string& images) {
+  const fs::path path = fs::path(images).lexically_normal();
+  const std::string name = path.filename().string();
+  std::string spelling = OneSpelling(name);
+  if (!absl::EndsWith(spelling, kImagesEnding)) {
+    return absl::NotFoundError(absl::StrCat("the name of ", Printable(name, kShownNameChars),
+                                            " does not end in images-idx3-ubyte, so that of its "
+                                            "labels is not known"));
   }
-  std::error_code error;
-  if (fs::exists(labels, error)) return labels;
-  if (fs::exists(other, error)) return other;
-  return "";
+  spelling.resize(spelling.size() - kImagesEnding.size());
+  absl::StrAppend(&spelling, kLabelsEnding);
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  std::vector<fs::path> folders = {folder};
+  if (OneSpelling(folder.filename().string()) == OneSpelling(name)) {
+    for (const fs::path& beside : FoldersIn({folder / ".."})) {
+      if (OneSpelling(beside.filename().string()) == spelling) folders.push_back(beside);
+    }
+  }
+  for (const fs::path& place : folders) {
+    for (const std::string& file : FilesSpelled(place, spelling)) {
+      if (OneSpelling(fs::path(file).filename().string()) == spelling) return file;
+    }
+  }
+  return absl::NotFoundError(absl::StrCat("there is no ", spelling, " beside the images"));
+}
+
+// One label for each image.
+absl::StatusOr<std::vector<uint8_t>> ReadLabels(const std::string& images_path,
+                                                int64_t image_count) {
+  GANNET_ASSIGN_OR_RETURN(const std::string path, FindLabelsFile(images_path));
+  GANNET_ASSIGN_OR_RETURN(IdxFile file, ReadIdxFile(path, 1));
+  if (file.dimensions[0] != image_count) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("labels and images differ in number: ", file.dimensions[0], " labels, ",
+                     image_count, " images: ", path));
+  }
+  return std::move(file.values);
 }
 
 class IdxDataset final : public Dataset {
  public:
-  IdxDataset(IdxFile images, std::vector<uint8_t> labels, int image_size,
+  IdxDataset(IdxFile images, absl::StatusOr<std::vector<uint8_t>> labels, int image_size,
              DatasetFingerprint fingerprint)
       : images_(std::move(images)),
-        labels_(std::move(labels)),
+        labels_problem_(labels.status().message()),
+        labels_(labels.ok() ? *std::move(labels) : std::vector<uint8_t>()),
         image_size_(image_size),
         fingerprint_(std::move(fingerprint)) {}
 
@@ -179,6 +289,7 @@ class IdxDataset final : public Dataset {
   }
 
   bool has_labels() const override { return !labels_.empty(); }
+  std::string labels_problem() const override { return labels_problem_; }
 
   int64_t LabelOf(int64_t index) const override {
     if (index < 0 || static_cast<size_t>(index) >= labels_.size()) return 0;
@@ -187,6 +298,7 @@ class IdxDataset final : public Dataset {
 
  private:
   const IdxFile images_;
+  const std::string labels_problem_;
   const std::vector<uint8_t> labels_;
   const int image_size_;
   const DatasetFingerprint fingerprint_;
@@ -197,16 +309,7 @@ class IdxDataset final : public Dataset {
 absl::StatusOr<std::unique_ptr<Dataset>> OpenIdxDataset(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::string path, FindImagesFile(options.path));
   GANNET_ASSIGN_OR_RETURN(IdxFile images, ReadIdxFile(path, 3));
-  std::vector<uint8_t> labels;
-  if (const std::string labels_path = FindLabelsFile(path); !labels_path.empty()) {
-    GANNET_ASSIGN_OR_RETURN(IdxFile file, ReadIdxFile(labels_path, 1));
-    if (file.dimensions[0] != images.dimensions[0]) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "idx labels and images differ in number: ", file.dimensions[0], " labels in ",
-          labels_path, ", ", images.dimensions[0], " images in ", path));
-    }
-    labels = std::move(file.values);
-  }
+  absl::StatusOr<std::vector<uint8_t>> labels = ReadLabels(path, images.dimensions[0]);
   DatasetFingerprint fingerprint;
   fingerprint.kind = "idx";
   fingerprint.image_count = images.dimensions[0];

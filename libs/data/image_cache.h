@@ -31,6 +31,7 @@ class ImageCache final : public Dataset {
   int64_t LabelOf(int64_t index) const override { return dataset_->LabelOf(index); }
   bool has_labels() const override { return dataset_->has_labels(); }
   std::vector<std::string> label_bits() const override { return dataset_->label_bits(); }
+  std::string labels_problem() const override { return dataset_->labels_problem(); }
 
   // Bytes of pixels that are held, never above the limit.
   int64_t held_bytes() const;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 // jpeglib.h wants size_t and FILE declared before it.
 #include <jerror.h>
@@ -17,6 +18,9 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/exif.h"
+#include "libs/data/image_limits.h"
+#include "libs/data/webp_reader.h"
 
 namespace gannet {
 namespace {
@@ -27,22 +31,27 @@ constexpr absl::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
 // picture, however few bytes it has.
 constexpr int kMaxJpegScans = 200;
 
-absl::Status CheckImageSides(uint64_t width, uint64_t height) {
-  if (width == 0 || height == 0) return absl::DataLossError("picture without pixels");
-  if (width > kMaxImageSide || height > kMaxImageSide ||
-      width * height > static_cast<uint64_t>(kMaxImagePixels)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("picture larger than the limit of ", kMaxImageSide, " pixels a side and ",
-                     kMaxImagePixels, " in all: ", width, "x", height));
-  }
-  return absl::OkStatus();
-}
-
 bool LooksLikePng(absl::string_view bytes) {
   return bytes.substr(0, kPngSignature.size()) == kPngSignature;
 }
 
 bool LooksLikeJpeg(absl::string_view bytes) { return bytes.substr(0, 3) == "\xff\xd8\xff"; }
+
+// What is none of the formats that are read.
+absl::Status NoImage(absl::string_view bytes) {
+  if (bytes.empty()) return absl::DataLossError("empty file");
+  for (const auto& [begin, what] : {std::pair<absl::string_view, absl::string_view>{"GIF8", "GIF"},
+                                    {"BM", "BMP"},
+                                    {absl::string_view("II*\0", 4), "TIFF"},
+                                    {absl::string_view("MM\0*", 4), "TIFF"},
+                                    {"<", "web page or drawing"}}) {
+    if (bytes.substr(0, begin.size()) == begin) {
+      return absl::DataLossError(
+          absl::StrCat("neither a JPEG nor a PNG or WebP, it begins like a ", what));
+    }
+  }
+  return absl::DataLossError("neither a JPEG nor a PNG or WebP");
+}
 
 uint32_t BigEndian32(absl::string_view bytes) {
   uint32_t value = 0;
@@ -201,6 +210,7 @@ bool JpegStart(JpegReader& reader, absl::string_view bytes) {
   if (setjmp(reader.error.jump)) return false;
   jpeg_create_decompress(&info);
   reader.created = true;
+  info.mem->max_memory_to_use = kMaxJpegDecoderBytes;
   reader.progress.progress_monitor = JpegProgress;
   info.progress = &reader.progress;
   jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()),
@@ -227,9 +237,79 @@ bool JpegReadRows(JpegReader& reader, uint8_t* out) {
   return true;
 }
 
-uint8_t DivideBy255(int value) { return static_cast<uint8_t>((value + 127) / 255); }
+// A JPEG by the sides in its header. What is too large is made smaller by the decoder, which skips
+// the fine parts of every block then.
+absl::Status ChooseReduction(uint64_t width, uint64_t height, jpeg_decompress_struct& info) {
+  if (width * height > static_cast<uint64_t>(kMaxJpegPixels)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("JPEG larger than the limit of ", kMaxJpegPixels / 1'000'000,
+                     " million pixels, make it smaller: ", width, "x", height));
+  }
+  absl::Status fits = CheckImageSides(width, height);
+  for (unsigned divisor = 2; absl::IsResourceExhausted(fits) && divisor <= 8; divisor *= 2) {
+    info.scale_num = 1;
+    info.scale_denom = divisor;
+    fits = CheckImageSides((width + divisor - 1) / divisor, (height + divisor - 1) / divisor);
+  }
+  return fits;
+}
+
+// Turns a picture as EXIF's orientation says (exif.h).
+RgbImage Upright(RgbImage image, int orientation) {
+  if (orientation == 1) return image;
+  const auto width = static_cast<size_t>(image.width);
+  const auto height = static_cast<size_t>(image.height);
+  const bool swaps = orientation >= 5;
+  RgbImage turned{.width = swaps ? image.height : image.width,
+                  .height = swaps ? image.width : image.height,
+                  .pixels = std::vector<uint8_t>(image.pixels.size()),
+                  .reduced_by = image.reduced_by};
+  uint8_t* out = turned.pixels.data();
+  for (size_t y = 0; y < static_cast<size_t>(turned.height); ++y) {
+    for (size_t x = 0; x < static_cast<size_t>(turned.width); ++x, out += 3) {
+      // Where the pixel is stored.
+      size_t column = swaps ? y : x;
+      size_t row = swaps ? x : y;
+      if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8) {
+        column = width - 1 - column;
+      }
+      if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7) {
+        row = height - 1 - row;
+      }
+      std::memcpy(out, image.pixels.data() + 3 * (row * width + column), 3);
+    }
+  }
+  return turned;
+}
 
 }  // namespace
+
+absl::Status CheckImageSides(uint64_t width, uint64_t height) {
+  if (width == 0 || height == 0) return absl::DataLossError("picture without pixels");
+  const auto [shorter, longer] = std::minmax(width, height);
+  if (longer > kMaxImageAspect * shorter) {
+    return absl::DataLossError(absl::StrCat("a line rather than a picture, one side more than ",
+                                            kMaxImageAspect, " times the other: ", width, "x",
+                                            height));
+  }
+  if (longer > kMaxImageSide || width * height > static_cast<uint64_t>(kMaxImagePixels)) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "picture larger than the limit of ", kMaxImageSide, " pixels a side and ",
+        kMaxImagePixels / 1'000'000, " million in all, make it smaller: ", width, "x", height));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<uint8_t> OverWhite(absl::Span<const uint8_t> rgba) {
+  std::vector<uint8_t> rgb(rgba.size() / 4 * 3);
+  for (size_t i = 0; i < rgba.size() / 4; ++i) {
+    const int alpha = rgba[i * 4 + 3];
+    for (size_t c = 0; c < 3; ++c) {
+      rgb[i * 3 + c] = DivideBy255(rgba[i * 4 + c] * alpha + 255 * (255 - alpha));
+    }
+  }
+  return rgb;
+}
 
 absl::StatusOr<RgbImage> ReadPng(absl::string_view bytes) {
   if (!LooksLikePng(bytes)) return absl::DataLossError("not a PNG");
@@ -260,13 +340,7 @@ absl::StatusOr<RgbImage> ReadPng(absl::string_view bytes) {
   RgbImage image;
   image.width = static_cast<int>(width);
   image.height = static_cast<int>(height);
-  image.pixels.resize(size_t{width} * height * 3);
-  for (size_t i = 0; i < size_t{width} * height; ++i) {
-    const int alpha = rgba[i * 4 + 3];
-    for (size_t c = 0; c < 3; ++c) {
-      image.pixels[i * 3 + c] = DivideBy255(rgba[i * 4 + c] * alpha + 255 * (255 - alpha));
-    }
-  }
+  image.pixels = OverWhite(rgba);
   return image;
 }
 
@@ -276,24 +350,35 @@ absl::StatusOr<RgbImage> ReadJpeg(absl::string_view bytes) {
   if (!JpegStart(*reader, bytes)) {
     return absl::DataLossError(absl::StrCat("damaged JPEG: ", reader->error.message));
   }
-  const size_t width = reader->info.image_width;
-  const size_t height = reader->info.image_height;
-  GANNET_RETURN_IF_ERROR(CheckImageSides(width, height));
-  const bool cmyk = reader->info.num_components == 4;
+  jpeg_decompress_struct& info = reader->info;
+  GANNET_RETURN_IF_ERROR(ChooseReduction(info.image_width, info.image_height, info));
+  jpeg_calc_output_dimensions(&info);
+  const size_t width = info.output_width;
+  const size_t height = info.output_height;
+  const bool cmyk = info.num_components == 4;
   const size_t components = cmyk ? 4 : 3;
   std::vector<uint8_t> pixels(width * height * components);
   if (!JpegReadRows(*reader, pixels.data())) {
+    // The decoder has no other way to say that it would need more than it may have.
+    if (reader->error.manager.msg_code == JERR_NO_BACKING_STORE ||
+        reader->error.manager.msg_code == JERR_OUT_OF_MEMORY) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "progressive JPEG that needs more than ", kMaxJpegDecoderBytes >> 20,
+          " MiB to be decoded, save it without progression or smaller: ", info.image_width, "x",
+          info.image_height));
+    }
     return absl::DataLossError(absl::StrCat("damaged JPEG: ", reader->error.message));
   }
   RgbImage image;
   image.width = static_cast<int>(width);
   image.height = static_cast<int>(height);
+  image.reduced_by = static_cast<int>(info.scale_denom / info.scale_num);
   if (!cmyk) {
     image.pixels = std::move(pixels);
     return image;
   }
   // Adobe stores ink inverted: 255 is no ink.
-  const bool inverted = reader->info.saw_Adobe_marker != FALSE;
+  const bool inverted = info.saw_Adobe_marker != FALSE;
   image.pixels.resize(width * height * 3);
   for (size_t i = 0; i < width * height; ++i) {
     const int black = inverted ? pixels[i * 4 + 3] : 255 - pixels[i * 4 + 3];
@@ -306,15 +391,20 @@ absl::StatusOr<RgbImage> ReadJpeg(absl::string_view bytes) {
 }
 
 absl::StatusOr<RgbImage> DecodeImage(absl::string_view bytes) {
-  if (LooksLikePng(bytes)) return ReadPng(bytes);
-  if (LooksLikeJpeg(bytes)) return ReadJpeg(bytes);
-  return absl::DataLossError(bytes.empty() ? "empty file" : "neither a JPEG nor a PNG");
+  const auto upright = [](absl::StatusOr<RgbImage> image,
+                          int orientation) -> absl::StatusOr<RgbImage> {
+    if (!image.ok()) return image;
+    return Upright(*std::move(image), orientation);
+  };
+  if (LooksLikePng(bytes)) return upright(ReadPng(bytes), PngOrientation(bytes));
+  if (LooksLikeJpeg(bytes)) return upright(ReadJpeg(bytes), JpegOrientation(bytes));
+  if (LooksLikeWebp(bytes)) return upright(ReadWebp(bytes), WebpOrientation(bytes));
+  return NoImage(bytes);
 }
 
 absl::Status CheckImageHead(absl::string_view head) {
-  if (head.empty()) return absl::DataLossError("empty file");
-  if (LooksLikeJpeg(head)) return absl::OkStatus();
-  if (!LooksLikePng(head)) return absl::DataLossError("neither a JPEG nor a PNG");
+  if (LooksLikeJpeg(head) || LooksLikeWebp(head)) return absl::OkStatus();
+  if (!LooksLikePng(head)) return NoImage(head);
   // Signature, length of the first chunk, its name, then width and height.
   if (head.size() < 24 || head.substr(12, 4) != "IHDR") {
     return absl::DataLossError("damaged PNG: no header");

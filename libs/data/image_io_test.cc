@@ -14,6 +14,7 @@
 namespace gannet {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 int LargestDifference(const RgbImage& a, const RgbImage& b) {
@@ -154,7 +155,8 @@ TEST(ImageIoTest, ArbitraryDamageIsSurvived) {
 TEST(ImageIoTest, OtherFilesAreNoImages) {
   EXPECT_THAT(DecodeImage(""), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("empty")));
   EXPECT_THAT(DecodeImage("GIF89a and more"),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("neither a JPEG nor a PNG")));
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("neither a JPEG nor a PNG or WebP, it begins like a GIF")));
   EXPECT_THAT(ReadPng(EncodeJpeg(SoftImage(4, 4, 1))), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(ReadJpeg(EncodePng(SoftImage(4, 4, 1), PngKind::kRgb)),
               StatusIs(absl::StatusCode::kDataLoss));
@@ -169,13 +171,75 @@ TEST(ImageIoTest, HugePicturesAreRefusedByTheirHeader) {
   const size_t frame = jpeg.find("\xff\xc0");
   ASSERT_NE(frame, std::string::npos);
   jpeg.replace(frame + 5, 4, "\x40\x01\x40\x01");
+  std::string flat = EncodeJpeg(SoftImage(4, 4, 1));
+  flat.replace(frame + 5, 4, "\x01\x01\x41\x01");
 
   EXPECT_THAT(DecodeImage(png),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("16384x16384")));
   EXPECT_THAT(CheckImageHead(absl::string_view(png).substr(0, kImageHeadBytes)),
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(DecodeImage(jpeg),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("16385x16385")));
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("256 million"), HasSubstr("16385x16385"))));
+  EXPECT_THAT(DecodeImage(flat),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a line rather than a picture")));
+}
+
+TEST(ImageIoTest, AJpegBeyondTheLimitsIsDecodedSmaller) {
+  const RgbImage image = PlainImage(16'400, 300, 10, 200, 90);
+
+  ASSERT_OK_AND_ASSIGN(const RgbImage read, DecodeImage(EncodeJpeg(image)));
+
+  EXPECT_EQ(read.reduced_by, 2);
+  EXPECT_EQ(read.width, 8'200);
+  EXPECT_EQ(read.height, 150);
+  EXPECT_LT(LargestDifference(read, PlainImage(8'200, 150, 10, 200, 90)), 6);
+}
+
+TEST(ImageIoTest, LinesAreNoPictures) {
+  EXPECT_THAT(DecodeImage(EncodePng(PlainImage(1, 65, 1, 2, 3), PngKind::kRgb)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("1x65")));
+  EXPECT_OK(DecodeImage(EncodePng(PlainImage(1, 64, 1, 2, 3), PngKind::kRgb)));
+  EXPECT_OK(DecodeImage(EncodePng(PlainImage(1, 1, 1, 2, 3), PngKind::kRgb)));
+}
+
+TEST(ImageIoTest, AProgressiveJpegThatNeedsTooMuchMemoryIsRefused) {
+  // Its header is made to promise 16,000 x 16,000 pixels, all of whose coefficients a decoder of
+  // progressive pictures has to keep.
+  std::string jpeg = EncodeJpeg(SoftImage(16, 16, 1), JpegKind::kProgressive);
+  const size_t frame = jpeg.find("\xff\xc2");
+  ASSERT_NE(frame, std::string::npos);
+  jpeg.replace(frame + 5, 4, "\x3e\x80\x3e\x80");
+
+  EXPECT_THAT(DecodeImage(jpeg),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("progressive"), HasSubstr("16000x16000"))));
+}
+
+TEST(ImageIoTest, WebpIsReadWithAndWithoutTransparency) {
+  const RgbImage image = SoftImage(33, 17, 4);
+
+  ASSERT_OK_AND_ASSIGN(const RgbImage opaque, DecodeImage(EncodeWebp(image)));
+  EXPECT_EQ(LargestDifference(opaque, image), 0);
+  ASSERT_OK_AND_ASSIGN(const RgbImage half,
+                       DecodeImage(EncodeWebp(PlainImage(4, 4, 100, 0, 200), 51)));
+  EXPECT_EQ(LargestDifference(half, PlainImage(4, 4, 224, 204, 244)), 0);
+}
+
+TEST(ImageIoTest, DamagedWebpIsAnErrorAndSurvived) {
+  const std::string whole = EncodeWebp(SoftImage(40, 40, 3));
+  for (size_t keep = 0; keep + 1 < whole.size(); keep += 1 + whole.size() / 60) {
+    EXPECT_THAT(DecodeImage(whole.substr(0, keep)), StatusIs(absl::StatusCode::kDataLoss)) << keep;
+  }
+  uint32_t random = 99;
+  for (int round = 0; round < 1000; ++round) {
+    std::string bytes = whole;
+    for (int change = 0; change < 3; ++change) {
+      random = random * 1664525 + 1013904223;
+      bytes[(random >> 8) % bytes.size()] = static_cast<char>(random);
+    }
+    DecodeImage(bytes).IgnoreError();
+  }
 }
 
 TEST(ImageIoTest, HeadsTellImagesFromOtherFiles) {

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "libs/data/content_digest.h"
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
 #include "libs/data/passed_over.h"
@@ -43,6 +45,10 @@ class ImageSource {
   // Returns: DATA_LOSS - cannot be read, or changed since it was opened; the message does not name
   // the file, the caller does.
   virtual absl::StatusOr<std::string> Read(size_t i) const = 0;
+
+  // What tells that the bytes of entries()[i] are still those of before (content_digest.h).
+  // Returns: DATA_LOSS or NOT_FOUND - the file cannot be looked at any more.
+  virtual absl::StatusOr<FileIdentity> Identify(size_t i) const = 0;
 
   // A file that is no image and belongs to the images, by its name without folders. In a folder it
   // is looked for there, and one of `above` also in the folder above and in either one's Anno/.

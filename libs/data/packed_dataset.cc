@@ -7,14 +7,18 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/content_digest.h"
 #include "libs/data/image_request.h"
 #include "nlohmann/json.hpp"
 
@@ -113,6 +117,7 @@ absl::StatusOr<std::string> EncodeHeader(const Header& header) {
   json["kind"] = header.fingerprint.kind;
   json["image_count"] = header.fingerprint.image_count;
   json["digest"] = header.fingerprint.digest;
+  json["former_digest"] = header.fingerprint.former_digest;
   json["description"] = Printable(header.fingerprint.description, kMaxDescriptionChars);
   json["has_labels"] = header.has_labels;
   json["label_bits"] = header.label_bits;
@@ -188,6 +193,13 @@ absl::StatusOr<Header> ReadHeader(const File& file, const std::string& path) {
       !IsHex(fingerprint.digest, 64)) {
     return NotPacked(path, "impossible numbers");
   }
+  // Packed when the digest of a folder or archive was one of names and sizes.
+  if (!Take(json, "former_digest", fingerprint.former_digest) &&
+      (fingerprint.kind == "folder" || fingerprint.kind == "zip")) {
+    fingerprint.former_digest = fingerprint.digest;
+    absl::StrAppend(&fingerprint.description,
+                    " (packed by a version that did not compare content: pack it again)");
+  }
   const auto bits = json.find("label_bits");
   if (bits == json.end() || !bits->is_array()) return NotPacked(path, "header without a part");
   for (const nlohmann::json& bit : *bits) {
@@ -228,6 +240,42 @@ class PackedDataset final : public Dataset {
   const Header header_;
   const std::vector<int64_t> labels_;
 };
+
+// Raw SHA-256 of all that follows the header.
+absl::StatusOr<std::string> HashBody(const File& file, const Header& header) {
+  Sha256Hasher hasher;
+  std::vector<uint8_t> part;
+  for (int64_t at = kHeaderBytes; at < header.file_bytes();) {
+    part.resize(static_cast<size_t>(
+        std::min<int64_t>(static_cast<int64_t>(kPartBytes), header.file_bytes() - at)));
+    GANNET_RETURN_IF_ERROR(file.ReadAt(absl::MakeSpan(part), at));
+    hasher.Update({reinterpret_cast<const char*>(part.data()), part.size()});
+    at += static_cast<int64_t>(part.size());
+  }
+  return hasher.Finish();
+}
+
+constexpr absl::string_view kDamaged =
+    "packed data set is damaged, its checksum differs: pack or copy it again: ";
+
+// Whether the images are those that the fingerprint in the header speaks of. Read once, like the
+// files of a folder.
+absl::Status CheckBody(const DatasetOptions& options, const File& file, const Header& header) {
+  absl::StatusOr<FileIdentity> identity = IdentifyFile(options.path);
+  if (!identity.ok()) return absl::FailedPreconditionError(identity.status().message());
+  std::error_code error;
+  const std::filesystem::path canonical = std::filesystem::canonical(options.path, error);
+  RealClock clock;
+  const ContentDigests digests = DigestContents(
+      {{.name = header.sha256, .identity = *identity}},
+      [&](size_t) { return HashBody(file, header); },
+      {.cache_folder = DefaultCacheFolder(),
+       .cache_key = absl::StrCat("packed\n", error ? options.path : canonical.string()),
+       .now = clock.Now(),
+       .progress = options.on_reading});
+  if (HexEncode(digests.sha256[0]) == header.sha256) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(kDamaged, options.path));
+}
 
 absl::StatusOr<std::unique_ptr<File>> OpenForReading(const std::string& path) {
   auto file = std::make_unique<File>(open(path.c_str(), O_RDONLY | O_CLOEXEC), path);
@@ -293,6 +341,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenPackedDataset(const DatasetOptions&
                      options.image_size, " are asked for: pack it again with --model.image_size ",
                      options.image_size, ": ", options.path));
   }
+  GANNET_RETURN_IF_ERROR(CheckBody(options, *file, header));
   std::vector<int64_t> labels(
       header.has_labels ? static_cast<size_t>(header.fingerprint.image_count) : 0);
   GANNET_RETURN_IF_ERROR(
@@ -304,18 +353,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenPackedDataset(const DatasetOptions&
 absl::Status VerifyPackedDataset(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenForReading(options.path));
   GANNET_ASSIGN_OR_RETURN(const Header header, ReadHeader(*file, options.path));
-  Sha256Hasher hasher;
-  std::vector<uint8_t> part;
-  for (int64_t at = kHeaderBytes; at < header.file_bytes();) {
-    part.resize(static_cast<size_t>(
-        std::min<int64_t>(static_cast<int64_t>(kPartBytes), header.file_bytes() - at)));
-    GANNET_RETURN_IF_ERROR(file->ReadAt(absl::MakeSpan(part), at));
-    hasher.Update({reinterpret_cast<const char*>(part.data()), part.size()});
-    at += static_cast<int64_t>(part.size());
-  }
-  if (HexEncode(hasher.Finish()) == header.sha256) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      "packed data set is damaged, its checksum differs: pack or copy it again: ", options.path));
+  GANNET_ASSIGN_OR_RETURN(const std::string sha256, HashBody(*file, header));
+  if (HexEncode(sha256) == header.sha256) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(kDamaged, options.path));
 }
 
 }  // namespace gannet

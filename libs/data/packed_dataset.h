@@ -29,8 +29,9 @@ namespace gannet {
 absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const std::string& path,
                                 const std::function<void(int64_t done)>& progress);
 
-// The data set of kind "packed". Returns: what OpenDataset returns; FAILED_PRECONDITION - another
-// image_size than it was packed at.
+// The data set of kind "packed". The checksum is compared when the file is opened for the first
+// time, and when it has changed since. Returns: what OpenDataset returns; FAILED_PRECONDITION -
+// another image_size than it was packed at, or damaged.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenPackedDataset(const DatasetOptions& options);
 
 // Reads the whole file and compares its checksum.

@@ -159,6 +159,12 @@ class ZipSource final : public ImageSource {
     return bytes;
   }
 
+  absl::StatusOr<FileIdentity> Identify(size_t i) const override {
+    GANNET_ASSIGN_OR_RETURN(FileIdentity identity, IdentifyFile(path_));
+    identity.bytes = entries_[i].bytes;
+    return identity;
+  }
+
   absl::StatusOr<SideFile> ReadSideFile(const std::string& name, bool /*above*/) const override {
     const auto found =
         std::find_if(side_files_.begin(), side_files_.end(), [&](const Entry& entry) {

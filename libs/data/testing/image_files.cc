@@ -11,6 +11,7 @@
 // jpeglib.h wants size_t and FILE declared before it.
 #include <jpeglib.h>
 #include <png.h>
+#include <webp/encode.h>
 #include <zlib.h>
 
 #include "libs/base/check.h"
@@ -199,6 +200,48 @@ std::string EncodePng(const RgbImage& image, PngKind kind, uint8_t alpha) {
   png_write_end(png, nullptr);
   png_destroy_write_struct(&png, &info);
   return bytes;
+}
+
+std::string EncodeWebp(const RgbImage& image, uint8_t alpha) {
+  std::vector<uint8_t> rgba;
+  for (size_t i = 0; i < image.pixels.size(); i += 3) {
+    rgba.insert(rgba.end(), {image.pixels[i], image.pixels[i + 1], image.pixels[i + 2], alpha});
+  }
+  uint8_t* bytes = nullptr;
+  const size_t count =
+      WebPEncodeLosslessRGBA(rgba.data(), image.width, image.height, 4 * image.width, &bytes);
+  GANNET_CHECK(count > 0);
+  std::string out(reinterpret_cast<const char*>(bytes), count);
+  WebPFree(bytes);
+  return out;
+}
+
+std::string ExifBlock(int orientation, bool big_endian) {
+  std::string block = big_endian ? "MM" : "II";
+  const auto append = [&](uint32_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) {
+      const int shift = 8 * (big_endian ? bytes - 1 - i : i);
+      block.push_back(static_cast<char>(value >> shift));
+    }
+  };
+  append(42, 2);
+  append(8, 4);       // where the directory is
+  append(1, 2);       // entries in it
+  append(0x0112, 2);  // the orientation
+  append(3, 2);       // a short
+  append(1, 4);       // one of them
+  append(static_cast<uint32_t>(orientation), 2);
+  append(0, 2);
+  append(0, 4);  // no other directory
+  return block;
+}
+
+std::string WithExif(const std::string& jpeg, const std::string& block) {
+  const size_t length = 2 + 6 + block.size();
+  std::string segment = "\xff\xe1";
+  segment.push_back(static_cast<char>(length >> 8));
+  segment.push_back(static_cast<char>(length));
+  return jpeg.substr(0, 2) + segment + std::string("Exif\0\0", 6) + block + jpeg.substr(2);
 }
 
 std::string EncodeZip(const std::vector<ZipEntry>& entries) {

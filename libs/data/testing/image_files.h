@@ -44,6 +44,15 @@ enum class PngKind { kRgb, kGrey, kGrey1Bit, kPalette, kRgba, kRgb16, kInterlace
 // colours in it; kRgba takes `alpha` for every pixel.
 std::string EncodePng(const RgbImage& image, PngKind kind, uint8_t alpha = 255);
 
+// The picture as a lossless WebP; `alpha` for every pixel.
+std::string EncodeWebp(const RgbImage& image, uint8_t alpha = 255);
+
+// An EXIF block (TIFF) that says nothing but the orientation.
+std::string ExifBlock(int orientation, bool big_endian = true);
+
+// The JPEG with such a block before its picture, as a camera writes it.
+std::string WithExif(const std::string& jpeg, const std::string& block);
+
 // The bytes of a zip archive with these entries, in this order; names may repeat.
 struct ZipEntry {
   std::string name;
