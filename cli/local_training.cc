@@ -65,6 +65,11 @@ absl::Status LocalTraining::Begin(CoordinatorOptions options,
           "the moving average of the generator cannot be turned off after the start: go on with a "
           "training.ema_decay (--ema) above 0");
     }
+    // A checkpoint of an older version knows the same images by another digest.
+    if (!options.former_data_digest.empty() &&
+        checkpoint->config.data.digest == options.former_data_digest) {
+      options.run.data.digest = options.former_data_digest;
+    }
     const std::string other_data = DescribeDifference(checkpoint->config.data, options.run.data);
     if (!other_data.empty()) {
       return absl::InvalidArgumentError(

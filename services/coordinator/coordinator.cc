@@ -28,8 +28,17 @@ absl::StatusOr<NewRun> MakeNewRun(const RunConfig& config) {
 
 // Whether a run goes on with these settings. What may change in mid-run is changed by `gannet set`
 // alone, so that it is recorded: there the run's own settings hold, whatever the file says.
-absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked, Logger& log) {
+absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked,
+                          const std::string& former_data_digest, Logger& log) {
   asked.plan_origin = stored.next_config.plan_origin;
+  // A run keeps the digest that it was begun with, for its workers are compared with that.
+  if (!former_data_digest.empty() && stored.next_config.data.digest == former_data_digest) {
+    asked.data.digest = former_data_digest;
+    log.Warning(
+        "the run was begun when fingerprints were of names and sizes only: nobody notices "
+        "a worker whose images have another content",
+        {{"run", asked.name}});
+  }
   if (const absl::Status same = CheckOnlyChangeable(stored.next_config, asked); !same.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("a run of this name exists with other settings: choose another run.name, or "
@@ -124,7 +133,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
     const absl::StatusOr<RunStatus> found =
         patience_.CallFor("find the run", [&] { return store_.FindRun(options_.run.name); });
     if (found.ok()) {
-      GANNET_RETURN_IF_ERROR(CheckSameRun(*found, options_.run, log_));
+      GANNET_RETURN_IF_ERROR(CheckSameRun(*found, options_.run, options_.former_data_digest, log_));
       return found->run;
     }
     if (!absl::IsNotFound(found.status())) return found.status();

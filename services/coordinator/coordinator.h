@@ -27,6 +27,9 @@ struct CoordinatorOptions {
   std::optional<RunOutputOptions> output;  // unset: no files are written
   absl::Duration standby_interval = absl::Seconds(1);  // between attempts to become leader
   LeaderTermOptions term;
+  // By which a run that an older version began may know the same images (DatasetFingerprint);
+  // empty: there is none.
+  std::string former_data_digest;
 };
 
 // Why Run returned.

@@ -113,6 +113,7 @@ absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Conf
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(data));
   CoordinatorOptions& coordinator = options.coordinator;
   GANNET_ASSIGN_OR_RETURN(coordinator.run, MakeRunConfig(config, dataset->fingerprint()));
+  coordinator.former_data_digest = dataset->fingerprint().former_digest;
   GANNET_RETURN_IF_ERROR(CheckSizes(config, coordinator.run));
   coordinator.leader = LeaderId(RandomHex(kLeaderIdBytes));
   coordinator.output = RunOutputOptions{.directory = settings.output_dir,

@@ -396,6 +396,24 @@ TEST_F(CoordinatorTest, AnotherConfigOfTheSameNameIsRefused) {
                        AllOf(HasSubstr("seed 7 -> 8"), HasSubstr("micro_batch 2 -> 4"))));
 }
 
+// An older version knew the same images by another digest.
+TEST_F(CoordinatorTest, ARunOfAFormerFingerprintGoesOn) {
+  Start()->Stop().IgnoreError();
+  CoordinatorOptions options = QuickOptions(2);
+  const std::string former = options.run.data.digest;
+  options.run.data.digest = std::string(64, 'b');
+  RunningCoordinator other(options, store_);
+  EXPECT_THAT(other.Join(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.digest")));
+
+  options.former_data_digest = former;
+  RunningCoordinator coordinator(options, store_);
+  FakeWorkers workers(backend_.exchange(), SmallRun());
+  ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+
+  ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator.Join());
+  EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
+}
+
 TEST_F(CoordinatorTest, AConfigOutOfRangeIsRefused) {
   CoordinatorOptions options = QuickOptions(1);
   options.run.micro_batch = 0;

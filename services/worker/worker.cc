@@ -34,8 +34,10 @@ constexpr absl::Duration kWaitingInterval = absl::Minutes(1);
 // A lease that is nearly over when it comes is no reason to beat without a pause.
 constexpr absl::Duration kMinHeartbeat = absl::Milliseconds(100);
 
-DataFingerprint ToDomain(const DatasetFingerprint& fingerprint) {
-  return {fingerprint.kind, fingerprint.image_count, fingerprint.digest, fingerprint.description};
+// Of a run that an older version began, under the digest that the run knows these images by.
+DataFingerprint ToDomain(const DatasetFingerprint& fingerprint, const DataFingerprint& of_run) {
+  return {fingerprint.kind, fingerprint.image_count, DigestKnownAs(fingerprint, of_run.digest),
+          fingerprint.description};
 }
 
 }  // namespace
@@ -389,7 +391,7 @@ absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(PatientCaller& cal
   const ModelConfig& model = described.config.model;
   GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, open_dataset_(model.image_size));
   GANNET_ASSIGN_OR_RETURN(std::unique_ptr<GradientComputer> computer, make_computer_(model));
-  request.data = ToDomain(dataset->fingerprint());
+  request.data = ToDomain(dataset->fingerprint(), described.config.data);
   GANNET_ASSIGN_OR_RETURN(const JoinResult join, caller.CallFor("join", call_join, no_run_yet));
   joined_ = true;
   log_.Info("joined", {{"run", join.config.name},

@@ -1,5 +1,6 @@
 #include "services/worker/worker_server.h"
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -103,6 +104,19 @@ void LogSummary(const WorkerReport& report, Logger& log) {
              seconds > 0 ? static_cast<double>(report.accepted_images) / seconds : 0.0}});
 }
 
+// Says why a first start takes its time; less than this is read before anybody wonders.
+constexpr int64_t kQuietBytes = int64_t{100} << 20;
+constexpr int64_t kLoggedParts = 4;
+
+std::function<void(int64_t, int64_t)> LogReading(Logger& log) {
+  return [&log, next = int64_t{0}](int64_t done_bytes, int64_t total_bytes) mutable {
+    if (total_bytes < kQuietBytes || done_bytes < next) return;
+    next = done_bytes + total_bytes / kLoggedParts;
+    log.Info("reading the images for their fingerprint, once",
+             {{"megabytes", done_bytes / 1'000'000}, {"of", total_bytes / 1'000'000}});
+  };
+}
+
 void WarnOfReferenceBlas(Logger& log) {
   log.Warning(
       "LibTorch runs on the reference BLAS and is about six times slower than it could be; install "
@@ -160,7 +174,8 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
                                          .image_size = image_size,
                                          .crop = config_.data.crop,
                                          .seed = config_.data.seed,
-                                         .count = config_.data.count}));
+                                         .count = config_.data.count,
+                                         .on_reading = LogReading(log_)}));
     if (dataset->is_decoded()) return dataset;
     return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
   };

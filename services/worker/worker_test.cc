@@ -153,6 +153,7 @@ class WorkerTest : public ::testing::Test {
     return std::make_unique<Worker>(
         options, exchange_,
         [this, image_count](int) -> absl::StatusOr<std::unique_ptr<Dataset>> {
+          if (open_images_) return open_images_();
           auto faces = OpenFaces(image_count);
           if (!faces.ok()) return faces.status();
           return std::make_unique<WatchedDataset>(*std::move(faces), on_read_);
@@ -196,6 +197,8 @@ class WorkerTest : public ::testing::Test {
   MovableClock database_clock_;
   MemoryBackend backend_{database_clock_};
   SpoiledExchange exchange_{backend_.exchange()};
+  // In place of the faces, if it is set.
+  std::function<absl::StatusOr<std::unique_ptr<Dataset>>()> open_images_;
   std::function<absl::Status(int64_t)> on_read_ = [](int64_t) { return absl::OkStatus(); };
   Metrics metrics_;
   std::string spool_path_;
@@ -384,6 +387,46 @@ TEST_F(WorkerTest, ANewIncarnationEndsTheOldOne) {
   ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
                        backend_.store().GetRoundProgress(run_, Round(1)));
   EXPECT_EQ(progress.gradients.size(), 0u);
+}
+
+// The images, by another digest than the run was begun with.
+class RenamedDataset final : public Dataset {
+ public:
+  RenamedDataset(std::unique_ptr<Dataset> inner, bool knows_former) : inner_(std::move(inner)) {
+    fingerprint_ = inner_->fingerprint();
+    if (knows_former) fingerprint_.former_digest = fingerprint_.digest;
+    fingerprint_.digest = std::string(64, 'b');
+  }
+
+  int64_t size() const override { return inner_->size(); }
+  const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
+  std::string NameOf(int64_t index) const override { return inner_->NameOf(index); }
+  absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
+    return inner_->ReadRgb(index, out);
+  }
+
+ private:
+  const std::unique_ptr<Dataset> inner_;
+  DatasetFingerprint fingerprint_;
+};
+
+TEST_F(WorkerTest, OtherImagesAreRefusedButNotARunThatKnowsThemByTheirFormerDigest) {
+  bool knows_former = false;
+  open_images_ = [&]() -> absl::StatusOr<std::unique_ptr<Dataset>> {
+    auto faces = OpenFaces(kImageCount);
+    if (!faces.ok()) return faces.status();
+    return std::make_unique<RenamedDataset>(*std::move(faces), knows_former);
+  };
+  EXPECT_THAT(MakeWorker(1)->Run(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("data sets differ")));
+
+  knows_former = true;
+  const std::unique_ptr<Worker> worker = MakeWorker(2);
+  RunningWorker running(*worker);
+  AwaitGradients(Round(1));
+  Publish(Round(1), true);
+
+  ASSERT_OK(running.Wait());
 }
 
 // A database that has gone back behind this worker's Join, or behind that of its start.
