@@ -38,10 +38,9 @@ constexpr const char* kDataAdvice = "Check data.kind and data.path (gannet confi
 constexpr size_t kShownBadImages = 20;
 
 std::string LabelsText(const Dataset& dataset) {
-  if (!dataset.has_labels()) return "none";
-  const std::vector<std::string> bits = dataset.label_bits();
-  if (!bits.empty()) {
-    return absl::StrCat(bits.size(), " attributes: ", Printable(absl::StrJoin(bits, ", ")));
+  if (!dataset.has_labels()) {
+    const std::string problem = dataset.labels_problem();
+    return problem.empty() ? "none" : absl::StrCat("none, because ", Printable(problem));
   }
   std::set<int64_t> classes;
   int64_t without = 0;
@@ -52,8 +51,11 @@ std::string LabelsText(const Dataset& dataset) {
       classes.insert(dataset.LabelOf(i));
     }
   }
+  const std::vector<std::string> bits = dataset.label_bits();
   return absl::StrCat(
-      classes.size(), " classes",
+      bits.empty()
+          ? absl::StrCat(classes.size(), " classes")
+          : absl::StrCat(bits.size(), " attributes: ", Printable(absl::StrJoin(bits, ", "))),
       without > 0 ? absl::StrCat("; ", without, " of ", dataset.size(), " images have none") : "");
 }
 

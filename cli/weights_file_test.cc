@@ -138,9 +138,10 @@ TEST_F(WeightsFileTest, WhatIsNoSafetensorsIsRefusedWithItsName) {
 // As Hugging Face and PyTorch have them: the generator alone, in halves, out of DataParallel.
 TEST_F(WeightsFileTest, WeightsOfOtherProgramsAreRead) {
   const ModelConfig model{32, 16, 4};
+  const TensorBundle zeros = Zeros(model);
   for (const bool in_halves : {false, true}) {
     TensorBundle generator;
-    for (Tensor tensor : Zeros(model).tensors()) {
+    for (Tensor tensor : zeros.tensors()) {
       std::string& name = tensor.spec.name;
       if (name.rfind("generator.", 0) != 0 || name.ends_with("num_batches_tracked")) continue;
       name.replace(0, std::string("generator").size(), "module");
