@@ -11,7 +11,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/dataset.h"
 #include "libs/data/delimited_text.h"
-#include "libs/data/unicode_names.h"
+#include "libs/data/image_names.h"
 #include "nlohmann/json.hpp"
 
 namespace gannet {
