@@ -5,6 +5,8 @@
 
 #include <thread>
 
+#include "libs/base/temporary_files.h"
+
 namespace gannet {
 namespace {
 
@@ -38,7 +40,10 @@ void ProcessSignals::RunUntilDone(const std::function<void()>& work,
   if (signal != kDone) {
     ask_to_stop(signal);
     sigwait(&signals_, &signal);
-    if (signal != kDone) _exit(128 + signal);
+    if (signal != kDone) {
+      RemoveTemporaryFiles();
+      _exit(128 + signal);
+    }
   }
   worker.join();
 }

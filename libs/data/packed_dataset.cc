@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/atomic_file.h"
 #include "libs/base/clock.h"
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
@@ -62,17 +62,6 @@ class File {
   bool is_open() const { return fd_ >= 0; }
   int fd() const { return fd_; }
 
-  absl::Status WriteAt(absl::string_view bytes, int64_t at) {
-    while (!bytes.empty()) {
-      const ssize_t count = pwrite(fd_, bytes.data(), bytes.size(), at);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) return Failed("written", count < 0 ? errno : EIO);
-      bytes.remove_prefix(static_cast<size_t>(count));
-      at += count;
-    }
-    return absl::OkStatus();
-  }
-
   // DATA_LOSS - it ends before.
   absl::Status ReadAt(absl::Span<uint8_t> out, int64_t at) const {
     while (!out.empty()) {
@@ -91,23 +80,9 @@ class File {
     return absl::OkStatus();
   }
 
-  absl::Status Failed(const char* what, int error) const {
-    return absl::UnavailableError(
-        absl::StrCat("packed data set cannot be ", what, ": ", std::strerror(error), ": ", path_));
-  }
-
  private:
   const int fd_;
   const std::string path_;
-};
-
-// Removes the file unless it was renamed.
-struct TemporaryFile {
-  std::string path;
-  bool renamed = false;
-  ~TemporaryFile() {
-    if (!renamed) unlink(path.c_str());
-  }
 };
 
 absl::StatusOr<std::string> EncodeHeader(const Header& header) {
@@ -291,9 +266,7 @@ absl::StatusOr<std::unique_ptr<File>> OpenForReading(const std::string& path) {
 
 absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const std::string& path,
                                 const std::function<void(int64_t done)>& progress) {
-  TemporaryFile temporary{.path = absl::StrCat(path, ".", RandomHex(8), ".tmp")};
-  File file(open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644), path);
-  if (!file.is_open()) return file.Failed("written", errno);
+  GANNET_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Open(path, FileKinds::kRegularOnly));
   Header header;
   header.image_size = image_size;
   header.fingerprint = dataset.fingerprint();
@@ -326,10 +299,7 @@ absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const st
   header.sha256 = HexEncode(hasher.Finish());
   GANNET_ASSIGN_OR_RETURN(const std::string head, EncodeHeader(header));
   GANNET_RETURN_IF_ERROR(file.WriteAt(head, 0));
-  if (fsync(file.fd()) != 0) return file.Failed("written", errno);
-  if (rename(temporary.path.c_str(), path.c_str()) != 0) return file.Failed("written", errno);
-  temporary.renamed = true;
-  return absl::OkStatus();
+  return file.Commit(Durability::kSynced);
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenPackedDataset(const DatasetOptions& options) {

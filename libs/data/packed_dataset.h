@@ -24,8 +24,7 @@ namespace gannet {
 
 // Writes `dataset`, which was opened with `image_size`, whole or not at all.
 // `progress`, which may be empty, is called now and then with the number of images done.
-// Returns: UNAVAILABLE - the file cannot be written, with the system's reason; what reading an
-// image returned.
+// Returns: as AtomicFile - the file cannot be written; what reading an image returned.
 absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const std::string& path,
                                 const std::function<void(int64_t done)>& progress);
 
