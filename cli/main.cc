@@ -2,10 +2,19 @@
 //
 //   gannet watch --config class.yaml
 
+#include <csignal>
+
 #include "cli/cli_state.h"
+#include "libs/base/standard_output.h"
+#include "libs/base/temporary_files.h"
 #include "libs/rpc/grpc_log.h"
 
 int main(int argc, char** argv) {
+  gannet::HoldStandardFiles();
+  // A reader that goes away (gannet train-local | head) must not end a training, and ends a listing
+  // without a word.
+  std::signal(SIGPIPE, SIG_IGN);
+  gannet::RemoveTemporaryFilesOnSignal();
   gannet::SilenceGrpcLog();
-  return gannet::RunCli(argc, argv);
+  return gannet::FinishStandardOutput("gannet", gannet::RunCli(argc, argv));
 }

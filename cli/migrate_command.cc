@@ -9,6 +9,7 @@
 #include "cli/duration_option.h"
 #include "libs/base/backoff.h"
 #include "libs/base/clock.h"
+#include "libs/pg/connection_params.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/log.h"
 
@@ -34,6 +35,8 @@ int RunMigrate(const CliState& cli, absl::Duration patience) {
   if (!config.ok()) return FailConfig(config.status());
   const absl::Status files = CheckNamedFiles(*config, {"database.password_file"});
   if (!files.ok()) return FailConfig(files);
+  const absl::Status usable = CheckDatabaseUrl("database.url", config->database.url);
+  if (!usable.ok()) return FailConfig(WithOrigins(*config, usable));
   Logger log("migrate", LogOptions::FromWords(config->log.level, config->log.format));
   const PgBackendOptions options{.url = config->database.url,
                                  .password_file = config->database.password_file,

@@ -22,10 +22,11 @@ void HoldStandardFiles() {
 int FinishStandardOutput(absl::string_view program, int exit_code) {
   errno = 0;
   std::cout.flush();
-  // What was refused before is tried once more, for its reason.
   const bool flushed = std::fflush(stdout) == 0;
-  const int error = errno;
+  int error = flushed ? 0 : errno;
   if (flushed && std::cout.good() && std::ferror(stdout) == 0) return exit_code;
+  // The library forgets why an earlier part was refused, so one byte is tried again.
+  if (error == 0 && write(STDOUT_FILENO, "\n", 1) < 0) error = errno;
   if (error != EPIPE) {
     std::cerr << program << ": standard output cannot be written" << (error == 0 ? "" : ": ")
               << (error == 0 ? "" : std::strerror(error))

@@ -15,6 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "libs/base/status_macros.h"
 #include "libs/config/nearest_name.h"
 #include "libs/config/schema.h"
@@ -104,6 +106,19 @@ bool IsServiceLink(const std::string& name) {
                           absl::ascii_isdigit(static_cast<unsigned char>(rest[1])));
 }
 
+// Where a key stands in a text, and not a longer one that begins so.
+size_t FindWord(absl::string_view text, absl::string_view key) {
+  for (size_t at = text.find(key); at != absl::string_view::npos; at = text.find(key, at + 1)) {
+    const size_t end = at + key.size();
+    const auto is_part = [&](size_t i) {
+      return i < text.size() &&
+             (absl::ascii_isalnum(static_cast<unsigned char>(text[i])) || text[i] == '_');
+    };
+    if (!is_part(end) && (at == 0 || !is_part(at - 1))) return at;
+  }
+  return absl::string_view::npos;
+}
+
 class Loader {
  public:
   explicit Loader(const Environment& environment) : environment_(environment) {}
@@ -147,11 +162,12 @@ class Loader {
     }
   }
 
-  void ReadOverrides(const std::vector<std::string>& overrides) {
+  void ReadOverrides(const std::vector<std::string>& overrides, const std::string& recorded_in) {
     for (const std::string& override : overrides) {
       const size_t equals = override.find('=');
       const std::string name = override.substr(0, equals);
-      const std::string where = absl::StrCat("flag --", name, ": ");
+      const std::string where =
+          absl::StrCat(recorded_in.empty() ? absl::StrCat("flag --", name) : recorded_in, ": ");
       const KeySpec* key = FindKey(name);
       if (key == nullptr) {
         Unknown(where, "key", name, NearestName(name, KeyNames()));
@@ -175,7 +191,12 @@ class Loader {
       }
       Mistake(where, mistake.message);
     }
-    if (mistakes_.empty()) return config_;
+    if (mistakes_.empty()) {
+      for (const auto& [key, where] : where_) {
+        config_.origins[key] = std::string(absl::StripSuffix(where, ": "));
+      }
+      return config_;
+    }
     const size_t shown = std::min(mistakes_.size(), kMaxMistakes);
     std::string message =
         absl::StrJoin(mistakes_.begin(), mistakes_.begin() + static_cast<ptrdiff_t>(shown), "\n");
@@ -272,8 +293,28 @@ absl::StatusOr<Config> LoadConfig(const CommandLine& command_line, const Environ
     GANNET_RETURN_IF_ERROR(loader.ReadFile(command_line.config_path));
   }
   loader.ReadEnvironment();
-  loader.ReadOverrides(command_line.overrides);
+  loader.ReadOverrides(command_line.recorded, command_line.recorded_in);
+  loader.ReadOverrides(command_line.overrides, "");
   return loader.Finish();
+}
+
+absl::Status WithOrigins(const Config& config, const absl::Status& status) {
+  if (status.ok()) return status;
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    size_t first = absl::string_view::npos;
+    std::string origin;
+    for (const auto& [key, where] : config.origins) {
+      const size_t at = FindWord(line, key);
+      if (at >= first) continue;
+      first = at;
+      origin = absl::StrCat(where, ": ");
+    }
+    // Said already by whoever found it.
+    if (absl::StartsWith(line, origin)) origin.clear();
+    lines.push_back(absl::StrCat(origin, line));
+  }
+  return absl::Status(status.code(), absl::StrJoin(lines, "\n"));
 }
 
 std::string DumpConfig(const Config& config) {
@@ -305,8 +346,8 @@ absl::StatusOr<std::string> ReadNamedFile(absl::string_view key, const std::stri
 absl::StatusOr<std::string> ReadTokenFile(absl::string_view key, const std::string& path) {
   const std::string what = absl::StrCat("the file of ", key);
   GANNET_ASSIGN_OR_RETURN(std::string token, ReadSmallFile(path, kMaxSecretBytes, what));
-  if (absl::EndsWith(token, "\n")) token.pop_back();
-  if (absl::EndsWith(token, "\r")) token.pop_back();
+  if (absl::StartsWith(token, "\xEF\xBB\xBF")) token.erase(0, 3);
+  absl::StripAsciiWhitespace(&token);
   if (token.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, " ", Shown(path), " is empty: write the secret into it"));
@@ -317,14 +358,19 @@ absl::StatusOr<std::string> ReadTokenFile(absl::string_view key, const std::stri
 }
 
 absl::Status CheckNamedFiles(const Config& config, const std::vector<absl::string_view>& keys) {
+  absl::StatusCode code = absl::StatusCode::kOk;
+  std::vector<std::string> mistakes;
   for (const absl::string_view key : keys) {
     const std::string path = ValueText(*FindKey(key), config);
     if (path.empty()) continue;
     const bool is_token = absl::EndsWith(key, "code_file") || absl::EndsWith(key, "token_file");
-    GANNET_RETURN_IF_ERROR(
-        (is_token ? ReadTokenFile(key, path) : ReadNamedFile(key, path)).status());
+    const absl::Status read =
+        (is_token ? ReadTokenFile(key, path) : ReadNamedFile(key, path)).status();
+    if (read.ok()) continue;
+    if (mistakes.empty()) code = read.code();
+    mistakes.push_back(std::string(read.message()));
   }
-  return absl::OkStatus();
+  return WithOrigins(config, absl::Status(code, absl::StrJoin(mistakes, "\n")));
 }
 
 absl::Status CheckNamedFiles(const Config& config) {

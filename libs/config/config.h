@@ -116,6 +116,10 @@ struct Config {
     std::string level = "info";   // debug, info, warning, error
     std::string format = "text";  // text or json
   } log;
+
+  // Where the values came from, by key: "class.yaml:3", "environment GANNET_RUN_NAME", "flag
+  // --run.name". What nobody set is not in it.
+  std::map<std::string, std::string> origins;
 };
 
 // One key of the schema, as documentation and checks see it.
@@ -135,6 +139,10 @@ const std::vector<ConfigKey>& ConfigKeys();
 struct CommandLine {
   std::string config_path;             // --config FILE; empty: none
   std::vector<std::string> overrides;  // "section.key=value", from --section.key VALUE
+  // Settings that something else has written down, a checkpoint for instance. They win over the
+  // environment, and flags win over them.
+  std::vector<std::string> recorded = {};  // as overrides
+  std::string recorded_in = {};            // where, for messages: "checkpoint out/round_5.…"
 };
 
 using Environment = std::map<std::string, std::string>;
@@ -154,6 +162,10 @@ absl::StatusOr<Config> LoadConfig(const CommandLine& command_line);
 // The same with a given environment, for tests.
 absl::StatusOr<Config> LoadConfig(const CommandLine& command_line, const Environment& environment);
 
+// The same status, each line of its message behind where the first setting that it names came from
+// ("class.yaml:3: training.quorum must be …"), for what is found out after LoadConfig.
+absl::Status WithOrigins(const Config& config, const absl::Status& status);
+
 // The effective settings as YAML, with passwords that a URL may carry masked. Loading it gives the
 // same settings, but for secrets, which are left out.
 std::string DumpConfig(const Config& config);
@@ -166,15 +178,15 @@ absl::StatusOr<std::string> ReadNamedFile(absl::string_view key, const std::stri
 // Whether only programs of this machine can reach HOST:PORT: "localhost", 127.0.0.0/8 or ::1.
 bool IsLoopbackAddress(absl::string_view address);
 
-// Reads a class code or token from the file that a key, or a flag, names (a trailing newline is
-// dropped).
+// Reads a class code or token from the file that a key, or a flag, names (white space around it,
+// and a byte order mark, are dropped).
 // Returns: as ReadNamedFile; INVALID_ARGUMENT - it is empty, or cannot be shown in a header of
 // gRPC, which takes printable ASCII only.
 absl::StatusOr<std::string> ReadTokenFile(absl::string_view key, const std::string& path);
 
 // Whether the files that these keys name can be read and hold what they should; a key that is not
 // set names none.
-// Returns: the first mistake, as ReadNamedFile and ReadTokenFile.
+// Returns: every mistake, one per line, as ReadNamedFile and ReadTokenFile; the code of the first.
 absl::Status CheckNamedFiles(const Config& config, const std::vector<absl::string_view>& keys);
 
 // The same for every key that names a secret or a certificate.

@@ -340,17 +340,19 @@ TEST_F(ConfigTest, TheDumpMasksPasswords) {
               AllOf(HasSubstr("postgres://alice:***@db/gannet"), Not(HasSubstr("geheim"))));
 }
 
-TEST_F(ConfigTest, ASecretIsReadWithoutItsLineEnd) {
-  EXPECT_THAT(ReadTokenFile("key", Write("s", "geheim\n")), IsOkAndHolds("geheim"));
-  EXPECT_THAT(ReadTokenFile("key", Write("s", "geheim\r\n")), IsOkAndHolds("geheim"));
+TEST_F(ConfigTest, ASecretIsReadWithoutWhatAnEditorPutsAroundIt) {
+  for (const char* text :
+       {"geheim\n", "geheim\r\n", "geheim\n\n", " geheim", "geheim\t", "\xEF\xBB\xBFgeheim\r\n"}) {
+    EXPECT_THAT(ReadTokenFile("key", Write("s", text)), IsOkAndHolds("geheim")) << text;
+  }
   EXPECT_THAT(ReadTokenFile("key", Write("s", "!~09azAZ")), IsOkAndHolds("!~09azAZ"));
 }
 
 TEST_F(ConfigTest, ASecretThatNoHeaderCarriesIsRefusedAndNotRepeated) {
-  for (const char* secret : {"two words", " geheim", "geheim\n\n", "a\ngeheim",
+  for (const char* secret : {"two words", "a\ngeheim",
                              "\xc3\x9c"
                              "bung geheim",
-                             "geheim\x7f", "geheim\t"}) {
+                             "geheim\x7f"}) {
     EXPECT_THAT(ReadTokenFile("gateway.class_code_file", Write("s", secret)),
                 StatusIs(kInvalid, AllOf(HasSubstr("gateway.class_code_file"),
                                          HasSubstr("printable ASCII"), Not(HasSubstr("geheim")))))

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "libs/config/config_flags.h"
 #include "libs/config/nearest_name.h"
 #include "libs/config/schema.h"
@@ -69,6 +70,21 @@ void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_li
   }
 }
 
+absl::Status CheckFlagValues(int argc, const char* const* argv) {
+  std::vector<std::string> mistakes;
+  for (int i = 1; i < argc; ++i) {
+    absl::string_view name = argv[i];
+    if (name == "--") break;
+    if (!absl::ConsumePrefix(&name, "--") || (FindKey(name) == nullptr && name != "config")) {
+      continue;
+    }
+    if (i + 1 < argc && !absl::StartsWith(argv[i + 1], "--")) continue;
+    mistakes.push_back(absl::StrCat("flag --", name, ": a value must follow"));
+  }
+  if (mistakes.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n"));
+}
+
 absl::Status CheckRemaining(const CLI::App& app, const CLI::App& innermost) {
   std::vector<std::string> known = {"--help", "--config"};
   for (const CLI::App* level = &innermost; level != nullptr; level = level->get_parent()) {
@@ -103,6 +119,7 @@ absl::StatusOr<ServiceFlags> ParseServiceFlags(int argc, const char* const* argv
       "over the "
       "file, the file over the default. Passwords go into files, never into flags.\n"
       "Exit codes: 0 ok, 1 failure, 2 command line or configuration.");
+  if (absl::Status given = CheckFlagValues(argc, argv); !given.ok()) return given;
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "libs/base/pem.h"
 #include "libs/base/printable.h"
 #include "libs/base/training_choices.h"
 #include "libs/config/url_password.h"
@@ -20,6 +21,7 @@ namespace gannet {
 namespace {
 
 constexpr double kMaxTextBytes = 4096;  // PATH_MAX
+constexpr double kMaxCertificateBytes = 65536;
 constexpr double kDay = 24 * 3600;
 constexpr double kKiB = 1024;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
@@ -77,6 +79,10 @@ std::string CheckOptionalListen(absl::string_view text) {
   return text.empty() ? "" : CheckListen(text);
 }
 
+std::string WithoutSpaceAround(absl::string_view text) {
+  return std::string(absl::StripAsciiWhitespace(text));
+}
+
 bool LooksLikePostgres(absl::string_view text) {
   return absl::StartsWith(text, "postgres://") || absl::StartsWith(text, "postgresql://");
 }
@@ -86,9 +92,9 @@ std::string CheckDatabaseUrl(absl::string_view text) {
     return "must not carry a password: put it into a file named by database.password_file, or into "
            "PGPASSFILE or PGPASSWORD";
   }
-  if (LooksLikePostgres(text) || absl::StrContains(text, "=")) return "";
-  return "must be postgres://USER@HOST:PORT/DATABASE or a list such as 'host=/run/postgresql "
-         "dbname=gannet'";
+  if (LooksLikePostgres(text)) return "";
+  return "must be a URL, postgres://USER@HOST:PORT/DATABASE, or "
+         "postgres:///DATABASE?host=/run/postgresql for a socket";
 }
 
 std::string CheckExchange(absl::string_view text) {
@@ -349,14 +355,23 @@ std::vector<KeySpec> MakeSchema() {
        ConfigUnit::kNone,
        {},
        &CheckOptionalToken,
-       /*secret=*/true},
+       /*secret=*/true,
+       &WithoutSpaceAround},
       {"worker.class_code_file", GANNET_FIELD(std::string, worker.class_code_file),
        TextUpTo(kMaxTextBytes), "File with the class code, instead of worker.class_code."},
       {"worker.ca_file", GANNET_FIELD(std::string, worker.ca_file), TextUpTo(kMaxTextBytes),
        "File with the certificate authority of the gateway, in PEM; without it those that the "
        "operating system trusts."},
-      {"worker.ca", GANNET_FIELD(std::string, worker.ca), TextUpTo(kMaxTextBytes),
-       "The same as text, instead of worker.ca_file: base64 of the certificate's DER."},
+      {"worker.ca",
+       GANNET_FIELD(std::string, worker.ca),
+       TextUpTo(kMaxCertificateBytes),
+       "The same as text, instead of worker.ca_file: PEM, or base64 of the certificate's DER; line "
+       "breaks and spaces in it do not matter.",
+       ConfigUnit::kNone,
+       {},
+       nullptr,
+       /*secret=*/false,
+       &CompactCertificates},
       {"worker.allow_plaintext",
        GANNET_FIELD(std::string, worker.allow_plaintext),
        TextUpTo(kMaxTextBytes),
@@ -718,7 +733,17 @@ std::string RangeName(const KeySpec& key) {
                       key.range.high_open ? ", less than " : ", at most ", high);
 }
 
-absl::Status SetValue(const KeySpec& key, absl::string_view text, Config& config) {
+absl::Status SetValue(const KeySpec& key, absl::string_view given, Config& config) {
+  // A line break around a text came along with it, from a file or a clipboard.
+  absl::string_view text = given;
+  while (IsFreeText(key) &&
+         (absl::ConsumePrefix(&text, "\n") || absl::ConsumePrefix(&text, "\r"))) {
+  }
+  while (IsFreeText(key) &&
+         (absl::ConsumeSuffix(&text, "\n") || absl::ConsumeSuffix(&text, "\r"))) {
+  }
+  const std::string cleaned = key.clean == nullptr ? std::string() : key.clean(text);
+  if (key.clean != nullptr) text = cleaned;
   if (!key.choices.empty() &&
       std::find(key.choices.begin(), key.choices.end(), std::string(text)) == key.choices.end()) {
     return Wrong(key, absl::StrCat("must be one of ", absl::StrJoin(key.choices, ", ")), text);

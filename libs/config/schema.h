@@ -39,6 +39,8 @@ struct KeySpec {
   // Says what is wrong with a text ("must be HOST:PORT"), or nothing. Null: anything goes.
   std::string (*check)(absl::string_view) = nullptr;
   bool secret = false;  // has no flag, and is never shown
+  // What is meant by a text as people paste it; applied before anything is checked. Null: itself.
+  std::string (*clean)(absl::string_view) = nullptr;
 };
 
 // The table.
@@ -60,9 +62,9 @@ std::string TypeName(const KeySpec& key);
 // "1 to 65536", "more than 0, at most 1"; empty for texts and choices.
 std::string RangeName(const KeySpec& key);
 
-// Parses `text` and sets the value.
+// Parses `given`, a text without line breaks around it, and sets the value.
 // Returns: INVALID_ARGUMENT - "training.lease must be …, got '…'".
-absl::Status SetValue(const KeySpec& key, absl::string_view text, Config& config);
+absl::Status SetValue(const KeySpec& key, absl::string_view given, Config& config);
 
 // The value in the form SetValue reads.
 std::string ValueText(const KeySpec& key, const Config& config);

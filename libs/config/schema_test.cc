@@ -39,7 +39,9 @@ absl::Status Set(absl::string_view name, absl::string_view text) {
 // A field added to Config breaks one of these lines: then it needs a row in the table too.
 TEST(SchemaTest, EveryFieldHasAKey) {
   const Config config;
-  const auto& [run, model, training, data, database, coordinator, gateway, worker, log] = config;
+  const auto& [run, model, training, data, database, coordinator, gateway, worker, log, origins] =
+      config;
+  EXPECT_TRUE(origins.empty());
   EXPECT_EQ(SectionNames().size(), 9U);
   {
     [[maybe_unused]] const auto& [a, b, c] = run;
@@ -221,6 +223,36 @@ TEST(SchemaTest, TheExchangeIsAGatewayOrADatabase) {
   }
   for (const char* text : {"", "gateway", "gateway:0", "http://gateway:80", "mysql://x"}) {
     EXPECT_THAT(Set("worker.exchange", text), StatusIs(kInvalid)) << text;
+  }
+}
+
+TEST(SchemaTest, ADatabaseIsNamedByAUrl) {
+  EXPECT_OK(Set("database.url", "postgresql:///gannet?host=/run/postgresql"));
+  for (const char* text : {"host=/run/postgresql dbname=gannet", "gannet", "mysql://x/y"}) {
+    EXPECT_THAT(Set("database.url", text), StatusIs(kInvalid, HasSubstr("must be a URL"))) << text;
+  }
+}
+
+TEST(SchemaTest, PastedTextsLoseTheLineBreaksAroundThem) {
+  Config config;
+  ASSERT_OK(Set("worker.class_code", " abc-def\r\n", config));
+  EXPECT_EQ(config.worker.class_code, "abc-def");
+  ASSERT_OK(Set("worker.exchange", "gateway:50051\r", config));
+  EXPECT_EQ(config.worker.exchange, "gateway:50051");
+  EXPECT_THAT(Set("worker.class_code", "abc def"), StatusIs(kInvalid));
+}
+
+TEST(SchemaTest, AnAuthorityMayBePastedInAnyForm) {
+  for (const char* text :
+       {"-----BEGIN CERTIFICATE-----\nQUJD\nREVG\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\r\nQUJD\r\nREVG\r\n-----END CERTIFICATE-----\r\n",
+        "-----BEGIN CERTIFICATE-----\\nQUJD\\nREVG\\n-----END CERTIFICATE-----\\n",
+        "-----BEGIN CERTIFICATE----- QUJD REVG -----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----QUJDREVG-----END CERTIFICATE-----", "QUJD\nREVG\n",
+        " QUJD REVG", "QUJDREVG"}) {
+    Config config;
+    ASSERT_OK(Set("worker.ca", text, config)) << text;
+    EXPECT_EQ(config.worker.ca, "QUJDREVG") << text;
   }
 }
 

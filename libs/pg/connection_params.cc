@@ -124,4 +124,12 @@ absl::StatusOr<PgConnectionParams> MakeConnectionParams(const PgConnectionOption
   return params;
 }
 
+absl::Status CheckDatabaseUrl(absl::string_view key, const std::string& url) {
+  PgConnectionOptions options;
+  options.url = url;
+  const absl::Status usable = MakeConnectionParams(options).status();
+  if (usable.ok()) return usable;
+  return absl::Status(usable.code(), absl::StrCat(key, ": ", usable.message()));
+}
+
 }  // namespace gannet

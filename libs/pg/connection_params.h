@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace gannet {
@@ -31,5 +33,9 @@ struct PgConnectionParams {
 // for secrets; the message says where it belongs); NOT_FOUND, PERMISSION_DENIED - the password file
 // cannot be read.
 absl::StatusOr<PgConnectionParams> MakeConnectionParams(const PgConnectionOptions& options);
+
+// Whether the URL that a setting holds can be used, without a look at files or the network.
+// Returns: INVALID_ARGUMENT - as MakeConnectionParams, naming the setting.
+absl::Status CheckDatabaseUrl(absl::string_view key, const std::string& url);
 
 }  // namespace gannet

@@ -11,6 +11,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/pem.h"
 #include "libs/base/status_macros.h"
 
 namespace gannet {
@@ -117,22 +119,25 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelTls(const P
 }
 
 absl::StatusOr<std::string> PemFromCompact(const std::string& text) {
-  if (absl::StrContains(text, "-----BEGIN")) return text;
-  std::string der;
-  if (absl::Base64Unescape(text, &der) && !der.empty()) {
+  std::string pem;
+  for (const absl::string_view part : absl::StrSplit(CompactCertificates(text), ',')) {
+    std::string der;
+    const bool is_base64 = absl::Base64Unescape(part, &der) && !der.empty();
     const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
-    const Certificate certificate(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+    const Certificate certificate(
+        is_base64 ? d2i_X509(nullptr, &bytes, static_cast<long>(der.size())) : nullptr);
     ERR_clear_error();
     const Bio bio(BIO_new(BIO_s_mem()));
-    if (certificate != nullptr && PEM_write_bio_X509(bio.get(), certificate.get()) == 1) {
-      char* pem = nullptr;
-      const long size = BIO_get_mem_data(bio.get(), &pem);
-      return std::string(pem, static_cast<size_t>(size));
+    if (certificate == nullptr || PEM_write_bio_X509(bio.get(), certificate.get()) != 1) {
+      return absl::InvalidArgumentError(
+          "not a certificate: it must be PEM, or base64 as the instructor's command line has it "
+          "(was a part lost when it was copied?)");
     }
+    char* written = nullptr;
+    const long size = BIO_get_mem_data(bio.get(), &written);
+    pem.append(written, static_cast<size_t>(size));
   }
-  return absl::InvalidArgumentError(
-      "not a certificate: it must be PEM, or base64 in one piece as the instructor's command line "
-      "has it (was a part lost when it was copied?)");
+  return pem;
 }
 
 HandshakeAdvice AdviseOnHandshake(absl::string_view message) {

@@ -32,8 +32,9 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerTls(const Pem
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelTls(const PemText& authorities,
                                                                          absl::Time now);
 
-// A certificate that fits on a command line: base64 of its DER, without the lines of PEM. A text
-// that is PEM already is passed through. Returns: INVALID_ARGUMENT - neither.
+// PEM from a certificate that fits on a command line: base64 of its DER, without the lines of PEM;
+// or from PEM, however its lines were pasted (see CompactCertificates). Returns: INVALID_ARGUMENT -
+// neither.
 absl::StatusOr<std::string> PemFromCompact(const std::string& text);
 
 // What a person can do about a connection that failed while it was being made, judging by gRPC's

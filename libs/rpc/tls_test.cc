@@ -3,10 +3,12 @@
 #include <string>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/base/pem.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/rpc/testing/certificates.h"
 
@@ -78,6 +80,10 @@ TEST(TlsTest, ACompactCertificateIsTheSameCertificate) {
 
   EXPECT_THAT(PemFromCompact(compact), IsOkAndHolds(authority.certificate()));
   EXPECT_THAT(PemFromCompact(authority.certificate()), IsOkAndHolds(authority.certificate()));
+  const std::string twice = absl::StrCat(authority.certificate(), authority.certificate());
+  EXPECT_THAT(PemFromCompact(CompactCertificates(twice)), IsOkAndHolds(twice));
+  EXPECT_THAT(PemFromCompact(absl::StrReplaceAll(authority.certificate(), {{"\n", "\\n"}})),
+              IsOkAndHolds(authority.certificate()));
   EXPECT_THAT(PemFromCompact(compact.substr(0, compact.size() - 40)),
               StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(PemFromCompact(""), StatusIs(absl::StatusCode::kInvalidArgument));

@@ -1,12 +1,20 @@
 #include "services/coordinator/coordinator_config.h"
 
+#include <algorithm>
+#include <map>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
+#include "libs/config/schema.h"
 #include "libs/domain/model_layout.h"
 #include "libs/exchange/validation.h"
 #include "libs/rpc/address.h"
@@ -35,6 +43,33 @@ int64_t ElementsOf(const BundleSpec& spec) {
   return elements;
 }
 
+// The setting that a run's value of that name comes from.
+std::string KeyOf(absl::string_view name) {
+  static const auto& others = *new std::map<absl::string_view, absl::string_view>{
+      {"name", "run.name"}, {"round_count", "run.rounds"}, {"model kind", "model.kind"}};
+  if (const auto found = others.find(name); found != others.end()) {
+    return std::string(found->second);
+  }
+  for (const absl::string_view section : {"run.", "model.", "training."}) {
+    std::string key = absl::StrCat(section, name);
+    if (FindKey(key) != nullptr) return key;
+  }
+  return std::string(name);
+}
+
+// What is wrong with a run, said of the settings: "training.quorum must be …", one per line.
+absl::Status SayOfSettings(const absl::Status& status) {
+  absl::string_view text = status.message();
+  if (status.ok() || !absl::ConsumePrefix(&text, "values out of range: ")) return status;
+  std::vector<std::string> lines;
+  for (const absl::string_view problem : absl::StrSplit(text, "; ")) {
+    const size_t end = problem.find(absl::StartsWith(problem, "model kind ") ? " must" : " ");
+    const size_t name_size = std::min(end, problem.size());
+    lines.push_back(absl::StrCat(KeyOf(problem.substr(0, name_size)), problem.substr(name_size)));
+  }
+  return absl::InvalidArgumentError(absl::StrJoin(lines, "\n"));
+}
+
 // A run whose gradients nobody would take is refused before it is created.
 absl::Status CheckSizes(const Config& config, const RunConfig& run) {
   const int64_t weights_bytes = 4 * ElementsOf(WeightsSpec(run.model));
@@ -51,7 +86,7 @@ absl::Status CheckSizes(const Config& config, const RunConfig& run) {
     return absl::InvalidArgumentError(
         absl::StrCat("a gradient of this network has ", gradient_bytes,
                      " bytes, more than a gateway takes (", config.gateway.max_payload_bytes,
-                     "): raise gateway.max_payload_bytes, or make model.base_width smaller"));
+                     "): make model.base_width smaller, or raise gateway.max_payload_bytes"));
   }
   return absl::OkStatus();
 }
@@ -89,11 +124,22 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
                 .stale_weight = config.training.stale_weight,
                 .spare_after = config.training.spare_after};
   run.data = {data.kind, data.image_count, data.digest, data.description};
-  GANNET_RETURN_IF_ERROR(ValidateRunConfig(run));
+  GANNET_RETURN_IF_ERROR(SayOfSettings(ValidateRunConfig(run)));
   return run;
 }
 
+absl::Status CheckCoordinatorSettings(const Config& config) {
+  // Any data will do: what is said here is said of settings.
+  const DatasetFingerprint some{.kind = config.data.kind,
+                                .image_count = 1,
+                                .digest = std::string(64, '0'),
+                                .description = "any"};
+  GANNET_ASSIGN_OR_RETURN(const RunConfig run, MakeRunConfig(config, some));
+  return CheckSizes(config, run);
+}
+
 absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Config& config) {
+  GANNET_RETURN_IF_ERROR(CheckCoordinatorSettings(config));
   const Config::Coordinator& settings = config.coordinator;
   CoordinatorServerOptions options;
   options.admin_listen = settings.admin_listen;
@@ -114,7 +160,6 @@ absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Conf
   CoordinatorOptions& coordinator = options.coordinator;
   GANNET_ASSIGN_OR_RETURN(coordinator.run, MakeRunConfig(config, dataset->fingerprint()));
   coordinator.former_data_digest = dataset->fingerprint().former_digest;
-  GANNET_RETURN_IF_ERROR(CheckSizes(config, coordinator.run));
   coordinator.leader = LeaderId(RandomHex(kLeaderIdBytes));
   coordinator.output = RunOutputOptions{.directory = settings.output_dir,
                                         .sample_every = settings.sample_every,

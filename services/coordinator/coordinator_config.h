@@ -12,8 +12,13 @@
 namespace gannet {
 
 // The run that the settings describe, on this data set.
-// Returns: INVALID_ARGUMENT - a value is out of range.
+// Returns: INVALID_ARGUMENT - values are out of range: one per line, naming the setting.
 absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFingerprint& data);
+
+// Whether a coordinator, or a training on one machine, could start with these settings, as far as
+// can be said without a look at the data, files or the network.
+// Returns: INVALID_ARGUMENT - every mistake, one per line, naming the setting.
+absl::Status CheckCoordinatorSettings(const Config& config);
 
 // Everything that a coordinator needs to know, from the settings: opens the data set for its size
 // and fingerprint, reads the token of the admin service, draws a leader id.

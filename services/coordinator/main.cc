@@ -7,10 +7,12 @@
 #include "libs/base/clock.h"
 #include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
+#include "libs/base/standard_output.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
 #include "libs/gan/gan.h"
+#include "libs/pg/connection_params.h"
 #include "libs/rpc/grpc_log.h"
 #include "libs/rpc/health_probe.h"
 #include "libs/telemetry/log.h"
@@ -20,6 +22,7 @@
 #include "services/coordinator/pg_connection.h"
 
 int main(int argc, char** argv) {
+  gannet::HoldStandardFiles();
   gannet::TuneMalloc();
   gannet::ProcessSignals signals;
   gannet::SilenceGrpcLog();
@@ -29,18 +32,22 @@ int main(int argc, char** argv) {
   if (!flags.ok()) return gannet::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::kExitOk;
+    return gannet::FinishStandardOutput("gannet-coordinator", gannet::kExitOk);
   }
   const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
   if (!config.ok()) return gannet::FailUsage(config.status());
   if (flags->health) {
-    return gannet::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen);
+    return gannet::FinishStandardOutput(
+        "gannet-coordinator",
+        gannet::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen));
   }
   const absl::Status files = gannet::CheckNamedFiles(*config, {"database.password_file"});
   if (!files.ok()) return gannet::FailUsage(files);
+  const absl::Status database = gannet::CheckDatabaseUrl("database.url", config->database.url);
+  if (!database.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, database));
   gannet::ConfigureCompute(config->coordinator.threads);
   const auto options = gannet::MakeCoordinatorServerOptions(*config);
-  if (!options.ok()) return gannet::FailUsage(options.status());
+  if (!options.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, options.status()));
 
   gannet::RealClock clock;
   gannet::Logger log("coordinator",

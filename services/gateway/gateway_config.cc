@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/pem.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/tls.h"
 
@@ -13,8 +13,8 @@ namespace gannet {
 namespace {
 
 absl::StatusOr<PemText> ReadPem(const std::string& key, const std::string& path) {
-  GANNET_ASSIGN_OR_RETURN(std::string text, ReadNamedFile(key, path));
-  return PemText{std::move(text), absl::StrCat(key, " '", path, "'")};
+  GANNET_ASSIGN_OR_RETURN(const std::string text, ReadNamedFile(key, path));
+  return PemText{NormalizePem(text), absl::StrCat(key, " '", path, "'")};
 }
 
 }  // namespace

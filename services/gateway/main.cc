@@ -10,9 +10,11 @@
 #include "libs/base/clock.h"
 #include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
+#include "libs/base/standard_output.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
 #include "libs/config/version.h"
+#include "libs/pg/connection_params.h"
 #include "libs/rpc/grpc_log.h"
 #include "libs/rpc/health_probe.h"
 #include "libs/store/pg_backend.h"
@@ -21,6 +23,7 @@
 #include "services/gateway/gateway_server.h"
 
 int main(int argc, char** argv) {
+  gannet::HoldStandardFiles();
   gannet::TuneMalloc();
   gannet::ProcessSignals signals;
   gannet::SilenceGrpcLog();
@@ -31,15 +34,19 @@ int main(int argc, char** argv) {
   if (!flags.ok()) return gannet::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::kExitOk;
+    return gannet::FinishStandardOutput("gannet-gateway", gannet::kExitOk);
   }
   const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
   if (!config.ok()) return gannet::FailUsage(config.status());
   if (flags->health) {
-    return gannet::AnswerHealth("gateway.health_listen", config->gateway.health_listen);
+    return gannet::FinishStandardOutput(
+        "gannet-gateway",
+        gannet::AnswerHealth("gateway.health_listen", config->gateway.health_listen));
   }
   const absl::Status files = gannet::CheckNamedFiles(*config, {"database.password_file"});
   if (!files.ok()) return gannet::FailUsage(files);
+  const absl::Status database = gannet::CheckDatabaseUrl("database.url", config->database.url);
+  if (!database.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, database));
 
   gannet::RealClock clock;
   gannet::Logger log("gateway",
@@ -48,7 +55,7 @@ int main(int argc, char** argv) {
   log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
   const auto options = gannet::GatewayOptionsFrom(*config, absl::Now());
   if (!options.ok()) {
-    log.Error("cannot start", {{"reason", options.status()}});
+    log.Error("cannot start", {{"reason", gannet::WithOrigins(*config, options.status())}});
     return gannet::kExitUsage;
   }
   auto server = gannet::GatewayServer::Start(*options, clock, log);

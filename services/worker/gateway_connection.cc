@@ -1,8 +1,10 @@
 #include "services/worker/gateway_connection.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/pem.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/tls.h"
 
@@ -14,7 +16,9 @@ absl::StatusOr<PemText> ReadAuthorities(const Config::Worker& worker) {
   PemText authorities;
   if (!worker.ca_file.empty()) {
     authorities.source = absl::StrCat("worker.ca_file '", worker.ca_file, "'");
-    GANNET_ASSIGN_OR_RETURN(authorities.text, ReadNamedFile("worker.ca_file", worker.ca_file));
+    GANNET_ASSIGN_OR_RETURN(const std::string text,
+                            ReadNamedFile("worker.ca_file", worker.ca_file));
+    authorities.text = NormalizePem(text);
   } else if (!worker.ca.empty()) {
     authorities.source = "worker.ca";
     absl::StatusOr<std::string> pem = PemFromCompact(worker.ca);

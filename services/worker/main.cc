@@ -6,6 +6,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/malloc_tuning.h"
 #include "libs/base/process_signals.h"
+#include "libs/base/standard_output.h"
 #include "libs/config/config.h"
 #include "libs/config/flags.h"
 #include "libs/rpc/grpc_log.h"
@@ -13,6 +14,7 @@
 #include "services/worker/worker_server.h"
 
 int main(int argc, char** argv) {
+  gannet::HoldStandardFiles();
   gannet::TuneMalloc();
   gannet::ProcessSignals signals;
   gannet::SilenceGrpcLog();
@@ -21,12 +23,12 @@ int main(int argc, char** argv) {
   if (!flags.ok()) return gannet::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::kExitOk;
+    return gannet::FinishStandardOutput("gannet-worker", gannet::kExitOk);
   }
   const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
   if (!config.ok()) return gannet::FailUsage(config.status());
   const absl::Status files = gannet::CheckWorkerFiles(*config);
-  if (!files.ok()) return gannet::FailUsage(files);
+  if (!files.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, files));
 
   gannet::RealClock clock;
   gannet::Logger log("worker",

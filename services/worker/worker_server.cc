@@ -11,6 +11,8 @@
 #include "libs/client/grpc_exchange.h"
 #include "libs/data/image_cache.h"
 #include "libs/gan/gan.h"
+#include "libs/pg/connection_params.h"
+#include "libs/rpc/tls.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/metrics.h"
 #include "services/worker/gateway_connection.h"
@@ -125,7 +127,16 @@ void WarnOfReferenceBlas(Logger& log) {
 
 }  // namespace
 
+absl::Status CheckWorkerSettings(const Config& config) {
+  if (IsDirect(config)) return CheckDatabaseUrl("worker.exchange", config.worker.exchange);
+  if (config.worker.ca.empty()) return absl::OkStatus();
+  const absl::Status authority = PemFromCompact(config.worker.ca).status();
+  if (authority.ok()) return authority;
+  return absl::InvalidArgumentError(absl::StrCat("worker.ca is ", authority.message()));
+}
+
 absl::Status CheckWorkerFiles(const Config& config) {
+  GANNET_RETURN_IF_ERROR(CheckWorkerSettings(config));
   GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
   return IsDirect(config) ? absl::OkStatus() : GatewayConnectionFrom(config, absl::Now()).status();
 }

@@ -10,8 +10,14 @@
 
 namespace gannet {
 
+// Whether a worker could start with these settings, as far as can be said without a look at files
+// or the network.
+// Returns: INVALID_ARGUMENT - every mistake, one per line, naming its setting.
+absl::Status CheckWorkerSettings(const Config& config);
+
 // Whether the certificate and the secrets that the settings name can be used; for main, which ends
-// with another code when not. Returns: as GatewayConnectionFrom and CheckNamedFiles.
+// with another code when not. Returns: as CheckWorkerSettings, GatewayConnectionFrom and
+// CheckNamedFiles.
 absl::Status CheckWorkerFiles(const Config& config);
 
 // A worker as its process runs it: the parts that the settings ask for (metrics, identity, the way
