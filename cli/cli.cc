@@ -94,6 +94,9 @@ int RunCli(int argc, const char* const* argv) {
     std::cerr << app.help();
     return kExitUsage;
   }
+  if (const absl::Status given = CheckFlagValues(argc, argv); !given.ok()) {
+    return FailParse(given.message());
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

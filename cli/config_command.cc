@@ -3,6 +3,7 @@
 
 #include "CLI/App.hpp"
 #include "cli/cli_state.h"
+#include "cli/settings_check.h"
 #include "libs/config/config.h"
 #include "libs/config/config_docs.h"
 
@@ -12,8 +13,8 @@ namespace {
 int Check(const CliState& cli, bool files) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::Status named = files ? CheckNamedFiles(*config) : absl::OkStatus();
-  if (!named.ok()) return FailConfig(named);
+  const absl::Status usable = CheckSettings(*config, files);
+  if (!usable.ok()) return FailConfig(usable);
   std::cout << "The configuration is valid.\n";
   return kExitOk;
 }
@@ -38,7 +39,8 @@ void AddConfigCommand(CLI::App& app, CliState& cli) {
   CLI::App* check =
       group->add_subcommand("check", "Report every mistake in file, environment and flags at once");
   const auto files = std::make_shared<bool>(false);
-  check->add_flag("--files", *files, "Try to read the certificates and secrets it names, too");
+  check->add_flag("--files", *files,
+                  "Try to read the certificates, secrets and images it names, too");
   check->callback([&cli, files] { cli.action = [&cli, files] { return Check(cli, *files); }; });
 
   CLI::App* show = group->add_subcommand("show", "Print the settings in effect as YAML");

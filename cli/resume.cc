@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "libs/base/status_macros.h"
 #include "libs/tensor/codec.h"
@@ -18,8 +19,34 @@ namespace fs = std::filesystem;
 
 constexpr char kCheckpointsFolder[] = "checkpoints";
 
+// As one word of a command line.
+std::string ShellQuoted(const std::string& text) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+:,=@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
+}
+
 // So many digits that reading them gives the same number.
 std::string Exactly(double value) { return absl::StrFormat("%.17g", value); }
+
+// What to do when the newest checkpoint cannot be read: the newest of the older ones that can, and
+// how to go on with it.
+absl::Status SuggestOlder(const absl::Status& damaged, const std::vector<std::string>& files) {
+  for (auto older = files.rbegin() + 1; older != files.rend(); ++older) {
+    const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(*older);
+    if (!checkpoint.ok()) continue;
+    return absl::Status(
+        damaged.code(),
+        absl::StrCat(damaged.message(), "\nThe newest good checkpoint is of ",
+                     checkpoint->version.value(), " updates; to go on from it: gannet train-local ",
+                     "--resume ", ShellQuoted(*older)));
+  }
+  return absl::Status(
+      damaged.code(),
+      absl::StrCat(damaged.message(), files.size() == 1 ? "\nThere is no older checkpoint."
+                                                        : "\nNone of the older ones is good."));
+}
 
 }  // namespace
 
@@ -64,9 +91,9 @@ std::vector<std::string> SettingsOf(const RunConfig& run) {
 absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path) {
   ResumePoint point;
   std::error_code error;
+  std::vector<std::string> files;  // of a folder
   if (fs::is_directory(path, error)) {
-    const std::vector<std::string> files =
-        ListCheckpoints(absl::StrCat(path, "/", kCheckpointsFolder));
+    files = ListCheckpoints(absl::StrCat(path, "/", kCheckpointsFolder));
     if (files.empty()) {
       return absl::NotFoundError(
           absl::StrCat("no checkpoint in ", path, "/", kCheckpointsFolder,
@@ -81,7 +108,11 @@ absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path) {
         (parent.filename() == kCheckpointsFolder ? parent.parent_path() : parent).string();
     point.checkpoint_path = path;
   }
-  GANNET_ASSIGN_OR_RETURN(point.checkpoint, ReadCheckpointFile(point.checkpoint_path));
+  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(point.checkpoint_path);
+  if (!checkpoint.ok()) {
+    return files.empty() ? checkpoint.status() : SuggestOlder(checkpoint.status(), files);
+  }
+  point.checkpoint = *std::move(checkpoint);
   const std::string settings = absl::StrCat(point.folder, "/", kSettingsFile);
   if (fs::is_regular_file(settings, error)) point.settings_path = settings;
   point.settings = SettingsOf(point.checkpoint.config);

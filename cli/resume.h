@@ -27,7 +27,8 @@ struct ResumePoint {
 std::vector<std::string> SettingsOf(const RunConfig& run);
 
 // Finds the newest checkpoint of a training's folder, or reads the checkpoint that `path` names.
-// Returns: NOT_FOUND - nothing there, saying what was expected; otherwise as ReadCheckpointFile.
+// Returns: NOT_FOUND - nothing there, saying what was expected; otherwise as ReadCheckpointFile,
+// for a folder with the command that goes on from its newest checkpoint that can be read.
 absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path);
 
 }  // namespace gannet

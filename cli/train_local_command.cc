@@ -226,6 +226,18 @@ int ShowResults(LocalTraining& training, const Config& config, const Coordinator
   return finished ? kExitOk : kExitStopped;
 }
 
+// A checkpoint without a config.yaml beside it (an export) knows everything but the place of its
+// images.
+int FailTrainingConfig(const absl::Status& status, const CommandLine& command_line) {
+  if (command_line.recorded.empty() || !absl::StrContains(status.message(), "data.path")) {
+    return FailConfig(status);
+  }
+  std::cerr << status.message() << "\n"
+            << "There is no " << kSettingsFile
+            << " beside it that says where its images are: name them with --data.path PATH.\n";
+  return kExitUsage;
+}
+
 // What a training that goes on does otherwise than before.
 void ShowResume(const ResumePoint& point, const Config& config) {
   std::cout << "Going on from " << point.checkpoint_path << ", " << point.checkpoint.version.value()
@@ -253,13 +265,13 @@ int RunTrainLocal(const CliState& cli, Options options) {
     resume = *std::move(found);
     if (command_line.config_path.empty()) command_line.config_path = resume->settings_path;
     if (command_line.config_path.empty()) {
-      command_line.overrides.insert(command_line.overrides.begin(), resume->settings.begin(),
-                                    resume->settings.end());
+      command_line.recorded = resume->settings;
+      command_line.recorded_in = absl::StrCat("checkpoint ", resume->checkpoint_path);
     }
     if (options.out.empty()) options.out = resume->folder;
   }
   const absl::StatusOr<Config> config = LoadConfig(command_line);
-  if (!config.ok()) return FailConfig(config.status());
+  if (!config.ok()) return FailTrainingConfig(config.status(), command_line);
   // Before there is a folder.
   if (const absl::Status device =
           CheckComputeDevice({config->worker.device, config->worker.precision});
@@ -296,7 +308,8 @@ int RunTrainLocal(const CliState& cli, Options options) {
   const absl::StatusOr<std::unique_ptr<LocalTraining>> training = LocalTraining::Create(
       *settings, resume.has_value() ? std::optional(resume->checkpoint) : std::nullopt, clock, log);
   if (!training.ok()) {
-    return Fail(training.status(), AdviceFor(training.status(), "Nothing was started."));
+    return Fail(WithOrigins(*settings, training.status()),
+                AdviceFor(training.status(), "Nothing was started."));
   }
   if (const absl::Status kept = KeepSettings(*settings); !kept.ok()) {
     return Fail(kept, "Choose another folder: --out DIR.");
@@ -336,6 +349,7 @@ int RunTrainLocal(const CliState& cli, Options options) {
         WatchOptions watch;
         watch.terminal_width = TerminalWidth();
         watch.trainer = Trainer::kOneProcess;
+        watch.goes_on_unread = true;  // so does the training
         WatchLoop loop(watch, look, clock, absl::SleepFor, std::cout);
         loop.Run();
         running.join();

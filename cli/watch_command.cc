@@ -39,6 +39,8 @@ int RunWatch(const AdminConnection& admin, const Options& options) {
   WatchLoop loop(
       watch, [&] { return admin.client->GetRun(); }, clock, absl::SleepFor, std::cout);
   const WatchLoop::Result result = loop.Run();
+  // FinishStandardOutput says why, where that is worth a word.
+  if (absl::IsCancelled(result.status) && !std::cout.good()) return kExitFailure;
   if (!result.status.ok()) return ReportLoss(result, admin);
 
   const RunReport& last = *result.last;

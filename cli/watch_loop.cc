@@ -45,6 +45,10 @@ WatchLoop::Result WatchLoop::Run() {
     } else {
       ShowLost(report.status());
     }
+    if (!out_.good() && !options_.goes_on_unread) {
+      result.status = absl::CancelledError("nobody reads what the watch writes");
+      return result;
+    }
     sleep_(NextPause(result.last));
   }
 }

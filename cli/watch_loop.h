@@ -21,6 +21,8 @@ struct WatchOptions {
   std::optional<int> terminal_width =
       {};  // one line that is written over again; unset: plain lines
   Trainer trainer = Trainer::kClass;
+  // Whether the watch goes on when `out` cannot be written any more (`| head`).
+  bool goes_on_unread = false;
 };
 
 // Follows a run until it has ended, and writes how far it is to `out`. Where the coordinator cannot
@@ -47,8 +49,9 @@ class WatchLoop {
     absl::Status status;            // OK - the run has ended; otherwise why the watch did
   };
 
-  // Returns: OK - the last report has ended state; UNAVAILABLE, DEADLINE_EXCEEDED - lost for longer
-  // than the patience; any other error of the coordinator at once.
+  // Returns: OK - the last report has ended state; CANCELLED - nobody reads `out` any more;
+  // UNAVAILABLE, DEADLINE_EXCEEDED - lost for longer than the patience; any other error of the
+  // coordinator at once.
   Result Run();
 
  private:

@@ -69,6 +69,19 @@ TEST_F(WatchLoopTest, EndsWithTheRun) {
   }
 }
 
+TEST_F(WatchLoopTest, EndsWhenNobodyReadsUnlessItShallGoOn) {
+  out_.setstate(std::ios::badbit);
+  const std::deque<absl::StatusOr<RunReport>> answers = {At(1), At(2), At(3),
+                                                         At(1000, RunState::kFinished)};
+  const WatchLoop::Result unread = Run({}, answers);
+  EXPECT_THAT(unread.status, StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(unread.last->weights_version, WeightsVersion(1));
+
+  WatchOptions options;
+  options.goes_on_unread = true;
+  EXPECT_OK(Run(options, answers).status);
+}
+
 TEST_F(WatchLoopTest, APauseIsNoEnd) {
   const WatchLoop::Result result =
       Run({}, {At(1), At(1, RunState::kPaused), At(1000, RunState::kFinished)});

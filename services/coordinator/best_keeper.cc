@@ -59,6 +59,20 @@ bool IsOfRun(const Checkpoint& best, const RunConfig& config) {
   return best.config.name == config.name && CheckOnlyChangeable(best.config, config).ok();
 }
 
+// What the best weights in the folder are when they are not of this run.
+const char* WhatIsThere(const absl::StatusOr<Checkpoint>& kept, const RunConfig& config) {
+  if (!kept.ok()) return "the folder has best weights that cannot be read";
+  if (kept->config.name != config.name) return "the folder has the best weights of another run";
+  return "the folder has the best weights of this run from before its settings were changed";
+}
+
+// More of that, for a field of the line.
+std::string MoreOfWhatIsThere(const absl::StatusOr<Checkpoint>& kept, const RunConfig& config) {
+  if (!kept.ok()) return std::string(kept.status().message());
+  if (kept->config.name != config.name) return kept->config.name;
+  return DescribeDifference(kept->config, config);
+}
+
 }  // namespace
 
 BestKeeper::BestKeeper(const std::string& directory,
@@ -85,10 +99,11 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   }
   if (is_ahead) {
     // The database has gone back.
-    PutAside("abandoned_best", "the folder has the best weights of a state that the run has left");
+    PutAside("abandoned_best", "the folder has the best weights of a state that the run has left",
+             "");
   } else if (!of_run && !absl::IsNotFound(kept.status())) {
     PutAside(absl::StrCat("best.of_", kept.ok() ? FileNameOfRun(kept->config.name) : "unreadable"),
-             "the folder has the best weights of another run");
+             WhatIsThere(kept, config), MoreOfWhatIsThere(kept, config));
   }
   double best = std::numeric_limits<double>::infinity();
   // What is put aside may have taken the place of the best of these.
@@ -115,16 +130,18 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   HandOnBest();
 }
 
-void BestKeeper::PutAside(const std::string& name, const std::string& why) {
+void BestKeeper::PutAside(const std::string& name, const std::string& why,
+                          const std::string& what) {
   std::filesystem::path aside = best_path_;
   aside.replace_filename(absl::StrCat(name, ".safetensors"));
   std::error_code error;
   std::filesystem::rename(best_path_, aside, error);
   if (error) {
     log_.Warning(absl::StrCat(why, ", and they cannot be put aside"),
-                 {{"path", aside.string()}, {"reason", error.message()}});
+                 {{"path", aside.string()}, {"reason", error.message()}, {"what", what}});
   } else {
-    log_.Warning(absl::StrCat(why, ", they are put aside"), {{"path", aside.string()}});
+    log_.Warning(absl::StrCat(why, ", they are put aside"),
+                 {{"path", aside.string()}, {"what", what}});
   }
 }
 

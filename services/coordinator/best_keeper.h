@@ -57,7 +57,7 @@ class BestKeeper {
   // Hands on what best.safetensors holds, if that has not been done.
   void HandOnBest();
   // Makes room for this run's best, without losing anything.
-  void PutAside(const std::string& name, const std::string& why);
+  void PutAside(const std::string& name, const std::string& why, const std::string& what);
   absl::Status ReadAndHandOn();
 
   const std::string table_path_;

@@ -1,0 +1,204 @@
+#include "cli/settings_check.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/config/config_flags.h"
+#include "libs/config/flags.h"
+#include "libs/config/schema.h"
+#include "libs/data/testing/image_files.h"
+#include "libs/pg/connection_params.h"
+#include "services/coordinator/coordinator_config.h"
+#include "services/gateway/gateway_config.h"
+#include "services/worker/worker_server.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+absl::StatusOr<Config> Load(const std::vector<std::string>& overrides,
+                            const Environment& environment = {}) {
+  CommandLine command_line;
+  command_line.overrides = overrides;
+  return LoadConfig(command_line, environment);
+}
+
+// What the programs themselves say at their start: migrate, coordinator and train-local, gateway,
+// worker.
+std::vector<absl::Status> ProgramsSay(const Config& config) {
+  return {CheckDatabaseUrl("database.url", config.database.url),
+          MakeCoordinatorServerOptions(config).status(),
+          GatewayOptionsFrom(config, absl::Now()).status(), CheckWorkerFiles(config)};
+}
+
+TEST(SettingsCheckTest, TheDefaultsAreGoodForEveryProgram) {
+  ASSERT_OK_AND_ASSIGN(const Config config, Load({}));
+  EXPECT_OK(CheckSettings(config, /*files=*/true));
+  for (const absl::Status& status : ProgramsSay(config)) EXPECT_OK(status);
+}
+
+// A value that no setting of its type may have.
+std::string NonsenseFor(const KeySpec& key) {
+  if (IsFreeText(key) && key.check == nullptr && key.clean == nullptr) return "a\x01z";
+  return "\x02nonsense = value";
+}
+
+TEST(SettingsCheckTest, EverySettingRefusesNonsenseAndNamesWhereItCameFrom) {
+  for (const KeySpec& key : Schema()) {
+    if (key.name == "worker.ca") continue;  // judged by CheckSettings, below
+    const std::string variable = EnvironmentName(key);
+    EXPECT_THAT(Load({}, {{variable, NonsenseFor(key)}}),
+                StatusIs(kInvalid, AllOf(HasSubstr(absl::StrCat("environment ", variable, ": ")),
+                                         HasSubstr(key.name))))
+        << key.name;
+    if (key.secret) continue;
+    EXPECT_THAT(Load({absl::StrCat(key.name, "=", NonsenseFor(key))}),
+                StatusIs(kInvalid, AllOf(HasSubstr(absl::StrCat("flag --", key.name, ": ")),
+                                         HasSubstr(key.name))))
+        << key.name;
+    EXPECT_THAT(Load({key.name}), StatusIs(kInvalid, HasSubstr("a value must follow"))) << key.name;
+  }
+}
+
+TEST(SettingsCheckTest, AFlagWithoutItsValueIsNamedByEveryProgram) {
+  for (const KeySpec& key : Schema()) {
+    if (key.secret) continue;
+    const std::string flag = absl::StrCat("--", key.name);
+    for (const std::vector<const char*>& argv :
+         {std::vector<const char*>{"p", flag.c_str()},
+          std::vector<const char*>{"p", flag.c_str(), "--log.level", "info"}}) {
+      const int argc = static_cast<int>(argv.size());
+      const auto named =
+          StatusIs(kInvalid, HasSubstr(absl::StrCat("flag ", flag, ": a value must follow")));
+      EXPECT_THAT(CheckFlagValues(argc, argv.data()), named);
+      EXPECT_THAT(ParseServiceFlags(argc, argv.data(), "gannet-worker", "Computes."), named);
+    }
+  }
+}
+
+// Settings that are right each for itself, and that some program refuses.
+struct Case {
+  std::vector<std::string> settings;
+  std::string named;  // the flag that must be blamed
+};
+
+std::vector<Case> BadTogether() {
+  return {
+      {{"training.quorum=9", "training.units_per_round=3"}, "training.quorum"},
+      {{"training.round_deadline=10s"}, "training.round_deadline"},
+      {{"training.stale_weight=0.5"}, "training.stale_weight"},
+      {{"training.spare_after=0.5"}, "training.spare_after"},
+      {{"model.base_width=512", "model.image_size=128"}, "model.base_width"},
+      {{"model.base_width=256", "gateway.max_payload_bytes=1MiB"}, "model.base_width"},
+      {{"database.url=postgres://h/d?nonsense=1"}, "database.url"},
+      {{"database.url=postgres://h:port/d"}, "database.url"},
+      {{"database.url=postgres://h/%zz"}, "database.url"},
+      {{"database.url=host=/x dbname=y"}, "database.url"},
+      {{"worker.exchange=postgres://h/d?nonsense=1"}, "worker.exchange"},
+      {{"worker.exchange=postgres://h/%zz"}, "worker.exchange"},
+      {{"worker.ca=aGVsbG8="}, "worker.ca"},
+      {{"worker.ca=-----BEGIN CERTIFICATE-----"}, "worker.ca"},
+      {{"training.micro_batch=64", "training.images_per_unit=32"}, "training.micro_batch"},
+      {{"training.loss=hinge", "training.real_label=0.9"}, "training.real_label"},
+      {{"gateway.listen=0.0.0.0:1"}, "gateway.listen"},
+      {{"coordinator.admin_listen=0.0.0.0:1"}, "coordinator.admin_listen"},
+      {{"data.kind=folder"}, "data.kind"},
+  };
+}
+
+TEST(SettingsCheckTest, WhatAProgramRefusesTheCheckRefusesAndBlamesTheFlag) {
+  for (const Case& bad : BadTogether()) {
+    const absl::StatusOr<Config> config = Load(bad.settings);
+    // Every program begins with LoadConfig, so what is refused there is refused by all.
+    const absl::Status said = config.ok() ? CheckSettings(*config, false) : config.status();
+    EXPECT_THAT(said, StatusIs(kInvalid, HasSubstr(absl::StrCat("flag --", bad.named, ": "))))
+        << bad.settings.front();
+    if (!config.ok()) continue;
+    bool refused = false;
+    for (const absl::Status& status : ProgramsSay(*config)) {
+      if (status.ok()) continue;
+      refused = true;
+      EXPECT_THAT(std::string(said.message()), HasSubstr(std::string(status.message())))
+          << bad.settings.front();
+    }
+    EXPECT_TRUE(refused) << "no program refuses " << bad.settings.front();
+  }
+}
+
+TEST(SettingsCheckTest, WhatTheCheckAllowsEveryProgramAllows) {
+  const std::vector<std::vector<std::string>> good = {
+      {"training.quorum=3", "training.units_per_round=3", "training.round_deadline=10s",
+       "training.stale_weight=0.5"},
+      {"training.spare_after=1"},
+      {"training.spare_after=0"},
+      {"database.url=postgres:///d?host=/run/postgresql"},
+      {"worker.exchange=postgresql://alice@db/gannet"},
+      {"model.base_width=96", "training.gradient_codec=fp16"},
+  };
+  for (const auto& settings : good) {
+    ASSERT_OK_AND_ASSIGN(const Config config, Load(settings));
+    EXPECT_OK(CheckSettings(config, false));
+    for (const absl::Status& status : ProgramsSay(config)) EXPECT_OK(status) << settings.front();
+  }
+}
+
+TEST(SettingsCheckTest, AllMistakesAreNamedEachWithItsOrigin) {
+  const TempFolder folder;
+  CommandLine command_line;
+  command_line.config_path =
+      folder.Write("class.yaml", "training:\n  quorum: 9\n  units_per_round: 3\n");
+  command_line.overrides = {"database.url=postgres://h/%zz"};
+  ASSERT_OK_AND_ASSIGN(const Config config,
+                       LoadConfig(command_line, {{"GANNET_TRAINING_SPARE_AFTER", "0.5"}}));
+  EXPECT_THAT(
+      CheckSettings(config, false),
+      StatusIs(kInvalid,
+               AllOf(HasSubstr("flag --database.url: database.url"),
+                     HasSubstr("class.yaml:2: training.quorum must be between 0 and 3, got 9"),
+                     HasSubstr("environment GANNET_TRAINING_SPARE_AFTER: training.spare_after"))));
+}
+
+TEST(SettingsCheckTest, EveryMissingFileIsNamed) {
+  std::vector<std::string> settings;
+  const std::vector<std::string> keys = {"database.password_file",  "coordinator.admin_token_file",
+                                         "gateway.tls_cert_file",   "gateway.tls_key_file",
+                                         "gateway.class_code_file", "worker.class_code_file",
+                                         "worker.ca_file"};
+  for (const std::string& key : keys) settings.push_back(absl::StrCat(key, "=/nowhere/", key));
+  settings.push_back("data.kind=folder");
+  settings.push_back("data.path=/nowhere/images");
+  ASSERT_OK_AND_ASSIGN(const Config config, Load(settings));
+  EXPECT_OK(CheckSettings(config, /*files=*/false));
+  const absl::Status said = CheckSettings(config, /*files=*/true);
+  EXPECT_THAT(said, Not(IsOk()));
+  for (const std::string& key : keys) {
+    EXPECT_THAT(std::string(said.message()), HasSubstr(absl::StrCat("flag --", key, ": ")));
+    EXPECT_THAT(std::string(said.message()), HasSubstr(absl::StrCat("/nowhere/", key)));
+  }
+  EXPECT_THAT(std::string(said.message()), HasSubstr("/nowhere/images"));
+}
+
+TEST(SettingsCheckTest, WhatACheckpointRecordedIsNotBlamedOnAFlag) {
+  CommandLine command_line;
+  command_line.recorded = {"data.kind=folder"};
+  command_line.recorded_in = "checkpoint x.safetensors";
+  EXPECT_THAT(LoadConfig(command_line, {}),
+              StatusIs(kInvalid, AllOf(HasSubstr("checkpoint x.safetensors: "),
+                                       HasSubstr("data.path"), Not(HasSubstr("flag")))));
+  command_line.overrides = {"data.path=faces"};
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(command_line, {}));
+  EXPECT_EQ(config.data.kind, "folder");
+  EXPECT_EQ(config.data.path, "faces");
+}
+
+}  // namespace
+}  // namespace gannet
