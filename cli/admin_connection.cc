@@ -1,7 +1,11 @@
 #include "cli/admin_connection.h"
 
+#include <iostream>
+
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
+#include "cli/database_admin.h"
+#include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/address.h"
 
@@ -32,6 +36,15 @@ void AddAdminOptions(CLI::App& command, AdminOptions* options) {
       ->type_name("FILE");
 }
 
+void AddLookOptions(CLI::App& command, AdminOptions* options) {
+  AddAdminOptions(command, options);
+  command
+      .add_option("--run", options->run,
+                  "A run of the database (database.url; gannet run list), also when no coordinator "
+                  "runs")
+      ->type_name("NAME");
+}
+
 absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const AdminOptions& options) {
   AdminConnection connection;
   connection.address = options.address;
@@ -59,6 +72,32 @@ int WithAdmin(const CliState& cli, const AdminOptions& options,
   const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options);
   if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
   return action(*admin);
+}
+
+int WithRun(const CliState& cli, const AdminOptions& options,
+            const std::function<int(const AdminConnection&)>& action) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  if (!options.run.empty()) {
+    const auto database = DatabaseAdmin::Create(*config, options.run);
+    return database.ok() ? action((*database)->connection()) : FailDatabase(database.status());
+  }
+  const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options);
+  if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
+  const absl::Status asked = admin->client->GetRun().status();
+  // Other errors are the command's own to tell.
+  if (!absl::IsUnavailable(asked) && !absl::IsDeadlineExceeded(asked)) return action(*admin);
+  if (!options.address.empty()) return FailAdmin(asked, admin->address);
+  const auto database = DatabaseAdmin::Create(*config, "");
+  if (!database.ok()) {
+    const int code = FailAdmin(asked, admin->address);
+    std::cerr << "Nor does the database tell: " << database.status().message() << "\n";
+    return code;
+  }
+  std::cerr << "No coordinator answers at " << admin->address
+            << "; this is what the database has of run " << Printable((*database)->run_name())
+            << ".\n";
+  return action((*database)->connection());
 }
 
 int FailAdmin(const absl::Status& status, const std::string& address) {

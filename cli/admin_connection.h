@@ -20,10 +20,14 @@ namespace gannet {
 struct AdminOptions {
   std::string address;
   std::string token_file;
+  std::string run;  // not empty: this run of the database, whatever a coordinator says
 };
 
 // Adds --address and --token-file.
 void AddAdminOptions(CLI::App& command, AdminOptions* options);
+
+// Adds these and --run, for commands that only look.
+void AddLookOptions(CLI::App& command, AdminOptions* options);
 
 // A client of the coordinator, and its address for messages.
 struct AdminConnection {
@@ -39,6 +43,11 @@ absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const Admin
 // `action`. What fails before is told. Returns the exit code.
 int WithAdmin(const CliState& cli, const AdminOptions& options,
               const std::function<int(const AdminConnection&)>& action);
+
+// The same for a command that only looks. Where no coordinator answers, and no other address was
+// asked for, the database answers in its place, and stderr says so.
+int WithRun(const CliState& cli, const AdminOptions& options,
+            const std::function<int(const AdminConnection&)>& action);
 
 // Writes why a call to the coordinator failed and what to do. Returns the exit code.
 int FailAdmin(const absl::Status& status, const std::string& address);

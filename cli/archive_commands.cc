@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/cli_state.h"
+#include "cli/database.h"
 #include "cli/round_history.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/printable.h"
@@ -20,8 +21,6 @@
 #include "libs/checkpoint/weights_metadata.h"
 #include "libs/exchange/validation.h"
 #include "libs/store/pg_backend.h"
-#include "libs/telemetry/log.h"
-#include "libs/telemetry/metrics.h"
 #include "libs/tensor/codec.h"
 #include "libs/tensor/safetensors.h"
 
@@ -37,28 +36,6 @@ struct Options {
   bool best = false;   // export: the weights of the best images only
   bool force = false;  // export: over a file that is there
 };
-
-// The database of the settings, and what it needs to live.
-struct Database {
-  std::unique_ptr<Logger> log;
-  std::unique_ptr<Metrics> metrics;
-  std::unique_ptr<PgBackend> backend;
-};
-
-absl::StatusOr<Database> Connect(const Config& config, const char* program) {
-  GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
-  Database database;
-  database.log =
-      std::make_unique<Logger>(program, LogOptions::FromWords(config.log.level, config.log.format));
-  database.metrics = std::make_unique<Metrics>();
-  GANNET_ASSIGN_OR_RETURN(database.backend,
-                          PgBackend::Create({.url = config.database.url,
-                                             .password_file = config.database.password_file,
-                                             .pool_size = 2,
-                                             .application_name = absl::StrCat("gannet-", program)},
-                                            *database.log, *database.metrics));
-  return database;
-}
 
 // Whose gradients of a round are kept, by unit.
 absl::StatusOr<std::vector<GradientInfo>> ReadGradients(Store& store, RunId run, Round round) {
@@ -130,12 +107,6 @@ absl::StatusOr<Checkpoint> ReadRun(Store& store, const std::string& name) {
   return checkpoint;
 }
 
-int FailDatabase(const absl::Status& status) {
-  return Fail(status, absl::IsFailedPrecondition(status)
-                          ? "Bring the database to this version with: gannet migrate"
-                          : "Check database.url, and whether PostgreSQL runs there.");
-}
-
 // For a file that the command names.
 int FailFile(const absl::Status& status, absl::string_view advice) {
   Fail(status, advice);
@@ -176,7 +147,7 @@ int Export(const CliState& cli, const Options& options) {
         absl::AlreadyExistsError(absl::StrCat("there is a file already: ", options.file)),
         "Choose another one, or write over it with --force.");
   }
-  const absl::StatusOr<Database> database = Connect(*config, "export");
+  const absl::StatusOr<Database> database = ConnectToDatabase(*config, "export");
   if (!database.ok()) return FailDatabase(database.status());
   const std::string name = options.run.empty() ? config->run.name : options.run;
   if (options.best) return ExportBest(database->backend->store(), name, options.file);
@@ -202,7 +173,7 @@ int Import(const CliState& cli, const Options& options) {
   }
   const absl::StatusOr<NewRun> run = RunFromArchive(*checkpoint, options.run, options.rounds);
   if (!run.ok()) return Fail(run.status(), "A finished run goes on with --rounds MORE.");
-  const absl::StatusOr<Database> database = Connect(*config, "import");
+  const absl::StatusOr<Database> database = ConnectToDatabase(*config, "import");
   if (!database.ok()) return FailDatabase(database.status());
   const absl::StatusOr<RunId> created = database->backend->store().CreateRun(*run);
   if (absl::IsAlreadyExists(created.status())) {

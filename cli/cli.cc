@@ -79,6 +79,7 @@ int RunCli(int argc, const char* const* argv) {
   AddWatchCommand(app, cli);
   AddWorkersCommand(app, cli);
   AddRoundsCommand(app, cli);
+  AddRunCommand(app, cli);
   AddSteerCommands(app, cli);
   AddSetCommand(app, cli);
   AddDataCommand(app, cli);

@@ -32,6 +32,7 @@ void AddStatusCommand(CLI::App& app, CliState& cli);
 void AddWatchCommand(CLI::App& app, CliState& cli);
 void AddWorkersCommand(CLI::App& app, CliState& cli);
 void AddRoundsCommand(CLI::App& app, CliState& cli);
+void AddRunCommand(CLI::App& app, CliState& cli);
 void AddSteerCommands(CLI::App& app, CliState& cli);
 void AddSetCommand(CLI::App& app, CliState& cli);
 void AddDataCommand(CLI::App& app, CliState& cli);

@@ -82,15 +82,15 @@ int RunRounds(const AdminConnection& admin, const Options& options) {
 void AddRoundsCommand(CLI::App& app, CliState& cli) {
   CLI::App* command = app.add_subcommand("rounds", "List finished rounds with losses and times");
   const auto options = std::make_shared<Options>();
-  AddAdminOptions(*command, &options->admin);
+  AddLookOptions(*command, &options->admin);
   command->add_flag("--csv", options->csv, "All rounds as CSV, for a spreadsheet");
   command->add_option("--last", options->last, "How many rounds the table shows; default 20")
       ->check(CLI::Range(1, 100'000))
       ->type_name("N");
   command->callback([&cli, options] {
     cli.action = [&cli, options] {
-      return WithAdmin(cli, options->admin,
-                       [&](const AdminConnection& admin) { return RunRounds(admin, *options); });
+      return WithRun(cli, options->admin,
+                     [&](const AdminConnection& admin) { return RunRounds(admin, *options); });
     };
   });
 }

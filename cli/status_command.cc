@@ -26,12 +26,12 @@ int ShowStatus(const AdminConnection& admin, const Options& options) {
 void AddStatusCommand(CLI::App& app, CliState& cli) {
   CLI::App* command = app.add_subcommand("status", "Show how the run stands");
   const auto options = std::make_shared<Options>();
-  AddAdminOptions(*command, &options->admin);
+  AddLookOptions(*command, &options->admin);
   command->add_flag("--json", options->json, "One JSON object");
   command->callback([&cli, options] {
     cli.action = [&cli, options] {
-      return WithAdmin(cli, options->admin,
-                       [&](const AdminConnection& admin) { return ShowStatus(admin, *options); });
+      return WithRun(cli, options->admin,
+                     [&](const AdminConnection& admin) { return ShowStatus(admin, *options); });
     };
   });
 }

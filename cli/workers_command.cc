@@ -134,13 +134,13 @@ void AddOneWorkerCommand(CLI::App& workers, CliState& cli, const char* name,
 void AddWorkersCommand(CLI::App& app, CliState& cli) {
   CLI::App* command = app.add_subcommand("workers", "List the workers and what each has computed");
   const auto options = std::make_shared<Options>();
-  AddAdminOptions(*command, &options->admin);
+  AddLookOptions(*command, &options->admin);
   command->add_flag("--csv", options->csv, "As CSV, for a spreadsheet");
   command->callback([&cli, options, command] {
     if (!command->get_subcommands().empty()) return;  // which has said what to do
     cli.action = [&cli, options] {
-      return WithAdmin(cli, options->admin,
-                       [&](const AdminConnection& admin) { return RunWorkers(admin, *options); });
+      return WithRun(cli, options->admin,
+                     [&](const AdminConnection& admin) { return RunWorkers(admin, *options); });
     };
   });
   AddOneWorkerCommand(*command, cli, "remove",

@@ -59,6 +59,11 @@ constexpr SqlStatement kOpenRights = {
     "r.oid = p.proowner WHERE p.oid = to_regprocedure('gannet.end_session(integer, text)'))))"
     ") AS rights (what, is_open, command) WHERE is_open",
     true};
+constexpr SqlStatement kListRunNames = {"list_run_names",
+                                        "SELECT name FROM (SELECT run_id, name FROM gannet.run "
+                                        "ORDER BY run_id DESC LIMIT 1000) AS newest "
+                                        "ORDER BY run_id",
+                                        true};
 constexpr SqlStatement kPing = {"ping", "SELECT 1", true};
 
 // A payload may cross a slow link while its statement runs.
@@ -247,6 +252,17 @@ Exchange& PgBackend::exchange() { return state_->exchange; }
 WorkSignal& PgBackend::work_signal() { return state_->work_signal; }
 
 absl::Status PgBackend::Ping() { return state_->pool.Execute(kPing, SqlParams()).status(); }
+
+absl::StatusOr<std::vector<std::string>> PgBackend::ListRunNames() {
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, state_->pool.Execute(kListRunNames, SqlParams()));
+  std::vector<std::string> names;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    names.push_back(row.Text("name"));
+    GANNET_RETURN_IF_ERROR(row.status());
+  }
+  return names;
+}
 
 absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger) {
   GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, ParamsOf(options));

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -62,6 +63,10 @@ class PgBackend {
 
   // Notified when units may have become ready. For a gateway that holds long polls itself.
   WorkSignal& work_signal();
+
+  // The names of all runs, oldest first; of more than a thousand the newest.
+  // Returns: PERMISSION_DENIED - the role is not a coordinator's; UNAVAILABLE.
+  absl::StatusOr<std::vector<std::string>> ListRunNames();
 
   // Whether the database answers; what health of a service reports.
   // Returns: UNAVAILABLE.

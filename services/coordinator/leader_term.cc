@@ -121,7 +121,10 @@ absl::Status LeaderTerm::LoadHistory() {
                              const BestWeights& best, const Payload& weights) {
     return store.KeepBest(run, leadership, best, weights);
   };
-  output_->Begin(config_, published_, status_.best, keep_best);
+  const auto list_workers = [&store = store_, run = run_](const WorkerId& after, int limit) {
+    return store.ListWorkers(run, after, limit);
+  };
+  output_->Begin(config_, published_, status_.best, keep_best, list_workers);
   Round after(0);
   while (true) {
     GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> page,

@@ -21,8 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // Everything that RunOutput and what it owns write.
-constexpr const char* kResults[] = {"metrics.csv", "quality.csv",         "samples",
-                                    "checkpoints", "weights.safetensors", "generator.safetensors"};
+constexpr const char* kResults[] = {
+    "metrics.csv",         "quality.csv",           "samples",         "checkpoints",
+    "weights.safetensors", "generator.safetensors", "contributors.csv"};
 
 constexpr int64_t kMaxNameBytes = 1024;
 

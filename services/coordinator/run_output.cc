@@ -58,6 +58,7 @@ RunOutput::RunOutput(const RunOutputOptions& options, const RunConfig& config, C
       config_(config),
       log_(log),
       metrics_file_(absl::StrCat(options.directory, "/metrics.csv"), log),
+      contributors_(absl::StrCat(options.directory, "/contributors.csv"), log),
       checkpoints_(absl::StrCat(options.directory, "/", kCheckpointsFolder),
                    options.checkpoint_keep, log),
       samples_(absl::StrCat(options.directory, "/", kSamplesFolder), config, options.sample_count,
@@ -68,10 +69,12 @@ RunOutput::RunOutput(const RunOutputOptions& options, const RunConfig& config, C
 }
 
 void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot,
-                      const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on) {
+                      const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on,
+                      ContributorsFile::List list_workers) {
   config_ = config;
   history_.clear();
   metrics_file_.Begin();
+  contributors_.Begin(std::move(list_workers));
   checkpoints_.Begin(snapshot.version);
   if (best_.has_value()) {
     best_->Begin(config, snapshot.version, best, std::move(hand_on));
@@ -92,13 +95,17 @@ void RunOutput::AddRound(const RoundSummary& round, const RunConfig& config,
   config_ = config;
   AddPastRound(round);
   const auto is_due = [&](int64_t every) { return every > 0 && round.round.value() % every == 0; };
-  if (is_due(options_.sample_every)) samples_.Offer(snapshot, SampleNeed::kOptional);
+  if (is_due(options_.sample_every)) {
+    samples_.Offer(snapshot, SampleNeed::kOptional);
+    contributors_.Offer();
+  }
   if (is_due(options_.evaluate_every)) best_->Offer({config_, snapshot, history_});
   if (is_due(options_.checkpoint_every)) checkpoints_.Offer({config_, snapshot, history_});
 }
 
 absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
   samples_.Offer(snapshot, SampleNeed::kRequired);
+  contributors_.Offer();
   // A disk that has no room for a checkpoint may have some for the weights, a third of it.
   absl::Status status = checkpoints_.Write({config_, snapshot, history_});
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
@@ -114,6 +121,7 @@ absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
     best_->Await();
   }
   samples_.Await();
+  contributors_.Await();
   GANNET_RETURN_IF_ERROR(status);
   log_.Info("results written", {{"weights", weights_path},
                                 {"generator", generator_path},

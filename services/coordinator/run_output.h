@@ -13,6 +13,7 @@
 #include "libs/tensor/tensor_bundle.h"
 #include "services/coordinator/best_keeper.h"
 #include "services/coordinator/checkpoint_writer.h"
+#include "services/coordinator/contributors_file.h"
 #include "services/coordinator/history_file.h"
 #include "services/coordinator/sample_writer.h"
 
@@ -31,6 +32,7 @@ struct RunOutputOptions {
 // What a run leaves behind for people, in a folder:
 //   samples/round_000123.png, samples/latest.png   grids of generated images
 //   metrics.csv                                    one line a round
+//   contributors.csv                               one line a worker, with every sample grid
 //   checkpoints/round_000123.safetensors           what the training goes on from
 //   quality.csv, checkpoints/best.safetensors      see BestKeeper
 //   weights.safetensors                            both networks, at the end of the run
@@ -53,9 +55,11 @@ class RunOutput {
                                                            CoordinatorMetrics& metrics);
 
   // Somebody begins to lead at this version; AddPastRound gives the history so far. `config` is
-  // what holds for the round after it; `best` and `hand_on` are for BestKeeper.
+  // what holds for the round after it; `best` and `hand_on` are for BestKeeper, `list_workers` for
+  // ContributorsFile.
   void Begin(const RunConfig& config, const Store::Snapshot& snapshot,
-             const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on);
+             const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on,
+             ContributorsFile::List list_workers);
   void AddPastRound(const RoundSummary& round);
 
   // A round has been published; `config` is what holds for the next one.
@@ -77,6 +81,7 @@ class RunOutput {
   Logger& log_;
   std::vector<RoundSummary> history_;
   HistoryFile metrics_file_;
+  ContributorsFile contributors_;
   CheckpointWriter checkpoints_;
   SampleWriter samples_;
   std::optional<BestKeeper> best_;

@@ -1,0 +1,30 @@
+#include "cli/database.h"
+
+#include "absl/strings/str_cat.h"
+#include "cli/cli_state.h"
+#include "libs/base/status_macros.h"
+
+namespace gannet {
+
+absl::StatusOr<Database> ConnectToDatabase(const Config& config, const char* program) {
+  GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
+  Database database;
+  database.log =
+      std::make_unique<Logger>(program, LogOptions::FromWords(config.log.level, config.log.format));
+  database.metrics = std::make_unique<Metrics>();
+  GANNET_ASSIGN_OR_RETURN(database.backend,
+                          PgBackend::Create({.url = config.database.url,
+                                             .password_file = config.database.password_file,
+                                             .pool_size = 2,
+                                             .application_name = absl::StrCat("gannet-", program)},
+                                            *database.log, *database.metrics));
+  return database;
+}
+
+int FailDatabase(const absl::Status& status) {
+  return Fail(status, absl::IsFailedPrecondition(status)
+                          ? "Bring the database to this version with: gannet migrate"
+                          : "Check database.url, and whether PostgreSQL runs there.");
+}
+
+}  // namespace gannet

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "libs/base/job_queue.h"
+#include "libs/exchange/store.h"
+#include "libs/telemetry/log.h"
+
+namespace gannet {
+
+// Who has contributed to a run, as a CSV file for people, which outlives coordinator and database:
+// a line a worker with a heading, whoever computed most first. Written whole or not at all, from a
+// thread of its own, so that it never delays a round; what cannot be read or written costs a
+// warning.
+//
+// Thread safety: all methods may be called from any thread.
+// Ownership and lifetime: the logger outlives it. The destructor waits for the file in work.
+class ContributorsFile {
+ public:
+  // As Store::ListWorkers. Called from the thread.
+  using List =
+      std::function<absl::StatusOr<std::vector<WorkerSummary>>(const WorkerId& after, int limit)>;
+
+  ContributorsFile(std::string path, Logger& log);
+
+  // Somebody begins to lead: from here on the workers are those of `list`.
+  void Begin(List list);
+
+  // Writes the file soon. Left out while one waits to be written: that will tell the same.
+  void Offer();
+
+  // Waits until what was offered is written.
+  void Await() { queue_.Await(); }
+
+ private:
+  absl::Status Write();
+
+  const std::string path_;
+  Logger& log_;
+  List list_;            // only used while the file is written, or by Begin
+  JobQueue<int> queue_;  // last, as its thread uses the others
+};
+
+// The lines of the file.
+std::string ContributorsText(std::vector<WorkerSummary> workers);
+
+}  // namespace gannet

@@ -1,0 +1,76 @@
+// Who has contributed outlives the coordinator: in a file of the results, and in the database.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/e2e/e2e_class.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+std::vector<std::string> Lines(const std::string& text) {
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
+  E2eClass monday(ProgramSettings{{"run.rounds", "6"}});
+  ChildProcess& coordinator = monday.StartCoordinator();
+  monday.StartGateway();
+  ChildProcess& ada = monday.StartWorker("=ada");
+  ChildProcess& bob = monday.StartWorker("bob");
+  monday.ExpectEnd({&coordinator, &ada, &bob});
+
+  const std::string file = FileContents(monday.OutputPath("contributors.csv"));
+  EXPECT_THAT(Lines(file), SizeIs(3)) << file;
+  EXPECT_THAT(file, AllOf(StartsWith("display_name,worker_id,accepted_unit_count,"),
+                          HasSubstr("\n'=ada,"), HasSubstr("\nbob,")));
+
+  // Nobody answers at the coordinator's address any more.
+  const std::vector<std::string> database = {"--config", monday.PathOf("class.yaml"),
+                                             "--database.url", monday.superuser_url()};
+  const auto gannet = [&](std::vector<std::string> words) {
+    words.insert(words.end(), database.begin(), database.end());
+    return monday.Gannet(words);
+  };
+  const Outcome workers = gannet({"workers", "--csv"});
+  ASSERT_EQ(workers.exit_code, 0) << workers.err;
+  EXPECT_THAT(Lines(workers.out), SizeIs(3));
+  EXPECT_THAT(workers.out, AllOf(HasSubstr("'=ada,"), HasSubstr("bob,")));
+  EXPECT_THAT(workers.err, HasSubstr("No coordinator answers"));
+  EXPECT_THAT(workers.err, HasSubstr("run monday"));
+  const Outcome status = gannet({"status", "--json"});
+  ASSERT_EQ(status.exit_code, 0) << status.err;
+  EXPECT_THAT(status.out, AllOf(StartsWith("{"), HasSubstr("finished")));
+  const Outcome rounds = gannet({"rounds", "--csv"});
+  ASSERT_EQ(rounds.exit_code, 0) << rounds.err;
+  EXPECT_THAT(Lines(rounds.out), SizeIs(7));
+  const Outcome runs = gannet({"run", "list", "--csv"});
+  ASSERT_EQ(runs.exit_code, 0) << runs.err;
+  EXPECT_THAT(Lines(runs.out), SizeIs(2));
+  EXPECT_THAT(runs.out, HasSubstr("\nmonday,finished,6,6,"));
+
+  // By name, also where the settings are of another run.
+  const Outcome named = gannet({"workers", "--run", "monday", "--run.name", "tuesday"});
+  EXPECT_EQ(named.exit_code, 0) << named.err;
+  EXPECT_THAT(named.out, HasSubstr("bob"));
+  EXPECT_THAT(named.err, IsEmpty());
+  const Outcome unknown = gannet({"workers", "--run", "tuesday"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("no run tuesday, but these: monday"));
+  // Whoever names an address wants that one.
+  const Outcome elsewhere = gannet({"workers", "--address", "127.0.0.1:1"});
+  EXPECT_EQ(elsewhere.exit_code, 1);
+  EXPECT_THAT(elsewhere.out, Not(HasSubstr("bob")));
+}
+
+}  // namespace
+}  // namespace gannet
