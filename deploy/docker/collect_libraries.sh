@@ -1,0 +1,57 @@
+#!/bin/sh
+# Collects what programs need to run: the shared libraries they reach, and nothing of what the packages of these depend on
+# besides. An image gets them by `install`.
+#
+#   collect_libraries.sh collect FOLDER PROGRAM...   FOLDER/lib: the libraries, by the names under which they are looked for;
+#                                                    FOLDER/doc, FOLDER/packages: licences and versions of their packages
+#   collect_libraries.sh install FOLDER              puts those that this system lacks into /usr/lib/gannet
+#
+# Half of what apt would install for LibTorch (MPI's tools, drivers for Vulkan, …) is never loaded by a program that computes on
+# a processor.
+set -eu
+
+collect() {
+  folder=$1
+  shift
+  mkdir -p "$folder/lib" "$folder/doc" "$folder/packages"
+  for program in "$@"; do
+    if ldd "$program" | grep 'not found' >&2; then exit 1; fi
+    ldd "$program"
+  done | awk '$2 == "=>" {print $1, $3}' | sort -u >"$folder/list"
+  while read -r name path; do
+    cp --dereference "$path" "$folder/lib/$name"
+    dpkg-query --search "$(realpath "$path")" | cut -d : -f 1
+  done <"$folder/list" | sort -u >"$folder/package-names"
+  while read -r package; do
+    cp --dereference "/usr/share/doc/$package/copyright" "$folder/doc/$package"
+    # In the form in which scanners for known holes look for packages in images without dpkg.
+    dpkg-query --status "$package" | grep -vE '^ ?/|^Conffiles:' >"$folder/packages/$package"
+  done <"$folder/package-names"
+  # Of the authorities that everybody trusts, for gateways with a certificate of one.
+  cp --dereference /etc/ssl/certs/ca-certificates.crt "$folder/authorities.crt"
+}
+
+install_missing() {
+  folder=$1
+  mkdir -p /usr/lib/gannet /etc/ssl/certs /var/lib/dpkg/status.d
+  for library in "$folder"/lib/*; do
+    name=$(basename "$library")
+    ldconfig -p | awk -v name="$name" '$1 == name {found = 1} END {exit !found}' || cp "$library" /usr/lib/gannet/
+  done
+  for package in "$folder"/packages/*; do
+    name=$(basename "$package")
+    if dpkg-query --status "$name" >/dev/null 2>&1; then continue; fi
+    mkdir -p "/usr/share/doc/$name"
+    cp "$folder/doc/$name" "/usr/share/doc/$name/copyright"
+    cp "$package" "/var/lib/dpkg/status.d/$name"
+  done
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || cp "$folder/authorities.crt" /etc/ssl/certs/ca-certificates.crt
+  echo /usr/lib/gannet >/etc/ld.so.conf.d/gannet.conf
+  ldconfig
+}
+
+case ${1:-} in
+  collect) shift; collect "$@" ;;
+  install) install_missing "$2" ;;
+  *) echo "collect_libraries.sh: unknown word '${1:-}'" >&2; exit 2 ;;
+esac
