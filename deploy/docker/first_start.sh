@@ -8,6 +8,7 @@
 #
 # GANNET_PUBLIC_HOST   names and addresses by which students reach this machine, separated by commas; the first one is printed
 # GANNET_GATEWAY_PORT  the port they reach it at
+# GANNET_REGISTRY      the registry from which students get the worker's image; without one it must be on their machines
 # GANNET_SECRETS_DIR   where everything is kept; default: /run/gannet
 set -eu
 
@@ -74,7 +75,10 @@ check_hosts() {
       *//* | *[!A-Za-z0-9.:-]*) false ;;
       *:*:*) ;;
       *:*) false ;;
-    esac || die "GANNET_PUBLIC_HOST: '$host' is neither a host's name nor an address; give it without scheme and port, for example lab.example.org"
+    esac || {
+      say "GANNET_PUBLIC_HOST: '$host' is neither a host's name nor an address; give it without scheme and port, for example lab.example.org"
+      exit 1
+    }
   done
 }
 
@@ -89,9 +93,14 @@ make_certificate() {
   openssl ecparam -name prime256v1 -genkey -noout >"$work/key"
   openssl req -new -key "$work/key" -subj "/CN=Gannet gateway" >"$work/request"
   printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' "$(names)" >"$work/extensions"
-  openssl x509 -req -in "$work/request" -CA "$authority/ca.crt" -CAkey "$authority/ca.key" -sha256 -days 397 \
-    -set_serial "0x$(openssl rand -hex 16)" -extfile "$work/extensions" >"$work/crt" 2>"$work/log" ||
-    die "$(tr '\n' ' ' <"$work/log"); the certificate could not be made for '$(names)': is GANNET_PUBLIC_HOST a list of host names and addresses?"
+  if ! openssl x509 -req -in "$work/request" -CA "$authority/ca.crt" -CAkey "$authority/ca.key" -sha256 -days 397 \
+    -set_serial "0x$(openssl rand -hex 16)" -extfile "$work/extensions" >"$work/crt" 2>"$work/log"; then
+    wrong_hosts="setup: GANNET_PUBLIC_HOST: no certificate can be made for '$hosts' ($(grep -m 1 -o 'value=.*' "$work/log" || head -n 1 "$work/log")); give host names and addresses, separated by commas"
+    hosts=""
+    renewed=""
+    rm -r "$work"
+    return
+  fi
   install_file "$tls/gateway.key" 400 <"$work/key"
   install_file "$tls/gateway.crt" 444 <"$work/crt"
   names | install_file "$tls/names" 444
@@ -99,22 +108,40 @@ make_certificate() {
   say "made the gateway's certificate for $(names)"
 }
 
+# Double quotes are the same in sh, zsh (which would take [fd00::2] for a pattern), PowerShell and cmd.
 print_join() {
   address=$(printf '%s' "${hosts:-THIS-MACHINE}" | cut -d , -f 1)
   case $address in *:*) address="[$address]" ;; esac
   ca=$(openssl x509 -in "$class/ca.crt" -outform DER | base64 -w 0)
-  echo "A student joins with this line:"
+  # Without a registry of the class's own the image is there, or there is none: a public registry would give whatever somebody
+  # has put there, and the class code with it.
+  image=${GANNET_REGISTRY:-localhost}/gannet/worker:${GANNET_TAG:-0.1.0}
+  pull="--pull never "
+  [ -z "${GANNET_REGISTRY:-}" ] || pull=""
+  echo "A student joins with this line, with the student's own name in the place of YOUR-NAME:"
   echo
-  echo "docker run --rm --init --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --volume gannet-worker:/var/lib/gannet --env GANNET_WORKER_EXCHANGE=$address:$port --env GANNET_WORKER_CLASS_CODE=$(cat "$class/code") --env GANNET_WORKER_CA=$ca gannet/worker:${GANNET_TAG:-0.1.0}"
+  echo "docker run ${pull}--rm --init --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --volume gannet-worker:/var/lib/gannet --env \"GANNET_WORKER_NAME=YOUR-NAME\" --env \"GANNET_WORKER_EXCHANGE=$address:$port\" --env \"GANNET_WORKER_CLASS_CODE=$(cat "$class/code")\" --env \"GANNET_WORKER_CA=$ca\" \"$image\""
   echo
+  [ -n "${GANNET_REGISTRY:-}" ] || say "the image $image reaches students as a file (docs/instructor.md), or name a registry as GANNET_REGISTRY in .env"
   [ -z "$renewed" ] || say "a new certificate was made: a gateway that runs shows the old one until it is restarted (docker-compose restart gateway)"
-  [ -n "$hosts" ] || say "THIS-MACHINE stands for the name students reach this machine by: set GANNET_PUBLIC_HOST to it in .env"
+  [ -n "$hosts" ] || say "THIS-MACHINE stands for the name students reach this machine by: set GANNET_PUBLIC_HOST to it in .env, then docker-compose up --detach"
 }
 
 renewed=""
-check_hosts
+# A name that cannot be used keeps nobody from starting: whatever else is wrong with it, the services do not need it. It is not
+# in the certificate then, and there is no line to hand out before it is mended.
+wrong_hosts=""
+if ! check_hosts 2>/dev/null; then wrong_hosts=$(check_hosts 2>&1 || true) hosts=""; fi
+end_without_line() {
+  printf '%s\n' "$wrong_hosts" >&2
+  say "there is no line for students yet: set GANNET_PUBLIC_HOST in .env, then docker-compose up --detach, and docker-compose logs setup"
+}
 if [ "${1:-}" = join ]; then
   [ -s "$class/code" ] || die "there are no secrets yet: start the class first"
+  if [ -n "$wrong_hosts" ]; then
+    end_without_line
+    exit 1
+  fi
   print_join
   exit
 fi
@@ -128,5 +155,7 @@ make_secret "$dir/admin/token" 'A-Za-z0-9' 40
 make_secret "$class/code" 'a-hj-km-np-z2-9' 16
 make_authority
 install_file "$class/ca.crt" 444 <"$authority/ca.crt"
-make_certificate
-print_join
+# The one that is there stays for as long as the name is wrong.
+if [ -z "$wrong_hosts" ]; then make_certificate; fi
+if [ ! -s "$tls/gateway.crt" ]; then make_certificate; fi
+if [ -n "$wrong_hosts" ]; then end_without_line; else print_join; fi

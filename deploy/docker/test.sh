@@ -37,6 +37,9 @@ docker_test() {
   docker_faults
   docker_metrics
   docker_results
+  docker_copies
+  docker_dump
+  docker_wrong_host
   docker_rights
   docker_broken_settings
   docker_down
@@ -70,13 +73,17 @@ docker_await() {
 
 # Of its own: an instructor's images stay what they are.
 docker_tag=docker-test
+docker_images=localhost/gannet  # without a registry
+
+# Packed, as it is carried to thirty laptops.
+docker_worker_limit=200000000
 
 docker_build_all() {
-  local target
+  local target packed
   for target in build gateway coordinator worker cli setup postgres prometheus check; do
     docker_say "building $target"
     "$docker" build --network host --file "$root/deploy/docker/Dockerfile" --target "$target" \
-      --tag "gannet/$target:$docker_tag" "$root" >"$docker_work/build.log" 2>&1 ||
+      --tag "$docker_images/$target:$docker_tag" "$root" >"$docker_work/build.log" 2>&1 ||
       docker_fail "image $target could not be built" "$(tail -n 40 "$docker_work/build.log")"
     if [[ $target == build ]]; then
       grep -oE '[0-9]+% tests passed, [0-9]+ tests failed out of [0-9]+' "$docker_work/build.log" | tail -n 1 |
@@ -84,9 +91,12 @@ docker_build_all() {
     fi
   done
   for target in gateway coordinator worker cli setup; do
-    docker_say "size of $target: $("$docker" image inspect --format '{{.Size}}' "gannet/$target:$docker_tag" | numfmt --to=iec)"
+    docker_say "size of $target: $("$docker" image inspect --format '{{.Size}}' "$docker_images/$target:$docker_tag" | numfmt --to=iec)"
   done
-  if docker_shows libtorch "$docker" run --rm --entrypoint ls "gannet/gateway:$docker_tag" /usr/lib/x86_64-linux-gnu; then
+  packed=$("$docker" save "$docker_images/worker:$docker_tag" | gzip | wc -c)
+  docker_say "worker, packed: $(numfmt --to=si "$packed") (limit $(numfmt --to=si $docker_worker_limit))"
+  ((packed <= docker_worker_limit)) || docker_fail "the worker's image is too large for a class: $packed bytes packed"
+  if docker_shows libtorch "$docker" run --rm --entrypoint ls "$docker_images/gateway:$docker_tag" /usr/lib/gannet; then
     docker_fail "LibTorch is in the gateway's image, where nobody needs it"
   fi
 }
@@ -99,13 +109,13 @@ docker_checks() {
   # The authorities that this machine trusts: some networks sign again what passes.
   "$docker" run --rm --network host --volume "$docker_work:/scratch" --workdir /scratch/npm \
     --volume /etc/ssl/certs/ca-certificates.crt:/etc/host-authorities.crt:ro --env NODE_EXTRA_CA_CERTS=/etc/host-authorities.crt \
-    "gannet/check:$docker_tag" sh -c 'npm ci --no-audit --no-fund && node dump.mjs /scratch/schemas' >"$docker_work/npm.log" 2>&1 || {
+    "$docker_images/check:$docker_tag" sh -c 'npm ci --no-audit --no-fund && node dump.mjs /scratch/schemas' >"$docker_work/npm.log" 2>&1 || {
     echo "******** KUBERNETES' SCHEMAS CANNOT BE FETCHED, THE MANIFESTS ARE NOT CHECKED AGAINST THEM: $(tail -n 1 "$docker_work/npm.log")"
     schemas=(--without-schemas)
   }
   # Debian 13's docker compose 2 reads the same files.
   for script in "docker-compose.yml" "docker-compose.yml:grafana.yml" "student.yml"; do
-    docker_check_tool --workdir /src/deploy/docker --env COMPOSE_FILE="$script" --env GANNET_WORKER_EXCHANGE=h:1 --env GANNET_WORKER_CLASS_CODE=c --env GANNET_WORKER_CA=a -- \
+    docker_check_tool --workdir /src/deploy/docker --env COMPOSE_FILE="$script" --env GANNET_WORKER_NAME=n --env GANNET_WORKER_EXCHANGE=h:1 --env GANNET_WORKER_CLASS_CODE=c --env GANNET_WORKER_CA=a -- \
       docker-compose --profile demo config --quiet >"$docker_work/check.log" 2>&1 ||
       docker_fail "docker compose 2 refuses $script" "$(cat "$docker_work/check.log")"
   done
@@ -127,7 +137,7 @@ docker_check_tool() {
   done
   shift
   "$docker" run --rm --network host --volume "$root:/src:ro" --workdir /src --env PYTHONDONTWRITEBYTECODE=1 "${options[@]}" \
-    "gannet/check:$docker_tag" "$@"
+    "$docker_images/check:$docker_tag" "$@"
 }
 
 docker_compose() {
@@ -143,7 +153,7 @@ docker_up() {
   unset "${!GANNET_@}"
   docker_gateway_port=$(docker_free_port)
   docker_prometheus_port=$(docker_free_port)
-  export GANNET_TAG=$docker_tag GANNET_POSTGRES_IMAGE=gannet/postgres:$docker_tag GANNET_PROMETHEUS_IMAGE=gannet/prometheus:$docker_tag \
+  export GANNET_TAG=$docker_tag GANNET_POSTGRES_IMAGE=$docker_images/postgres:$docker_tag GANNET_PROMETHEUS_IMAGE=$docker_images/prometheus:$docker_tag \
     GANNET_GATEWAY_BIND=127.0.0.1 GANNET_GATEWAY_PORT=$docker_gateway_port GANNET_PUBLIC_HOST=127.0.0.1 \
     GANNET_PROMETHEUS_PORT=$docker_prometheus_port
   # As the pages tell people to. With the network of docker_build_all: another one is another cache, and compiles again.
@@ -178,33 +188,54 @@ docker_goes_on() {
   docker_say "rounds go on $1"
 }
 
-# The line that a student is given, as it is printed.
-docker_student() {
+# The line that a student is given, as it is printed; its name is still a placeholder.
+docker_student_line() {
   local line
   line=$(docker_compose run --rm -T --no-deps setup join 2>/dev/null | grep '^docker run') || docker_fail "setup prints no line for students"
   line=${line%$'\r'}
+  [[ $line == *" --pull never "* ]] || docker_fail "the student's line would take an image from anywhere: $line"
   # Host network only because this student sits on the same machine, where the gateway keeps to loopback.
-  line=${line/#docker run/$docker run --detach --network host --name $docker_project-student}
-  line=${line/gannet-worker:/$docker_project-student:}
-  $line >/dev/null || docker_fail "the student's line: $line"
-  docker_await 60 "the student's joining" docker_student_joined
-  "$docker" stop --time 30 "$docker_project-student" >/dev/null
-  docker_say "a student joined by TLS with the printed line, and left"
+  line=${line/#docker run/$docker run --network host --name $docker_project-student}
+  echo "${line/gannet-worker:/$docker_project-student:}"
 }
+
+docker_student() {
+  local line first second rc=0
+  line=$(docker_student_line)
+  refusal=$(eval "$line" 2>&1) || rc=$?
+  refusal_code=$rc
+  docker_expect_refusal "the line with the placeholder for a name" 2 "YOUR-NAME"
+  line=${line/YOUR-NAME/Ada}
+  first=$(docker_student_stays "$line")
+  second=$(docker_student_stays "$line")
+  [[ -n $first && $first == "$second" ]] || docker_fail "the second start is another person: '$first', then '$second'"
+  docker_shows Ada docker_compose exec -T coordinator gannet workers || docker_fail "the student's name is not in the list"
+  docker_say "a student joined by TLS with the printed line, left, came back and was the same one"
+}
+
+# A student who stays until there is work done; prints the identity.
+docker_student_stays() {
+  eval "${1/docker run/docker run --detach}" >/dev/null || docker_fail "the student's line: $1"
+  docker_await 120 "the student's work" docker_shows " working" "$docker" logs "$docker_project-student"
+  "$docker" logs "$docker_project-student" 2>&1 | grep -oE 'joined.* worker=[0-9a-f]{32}' | grep -oE '[0-9a-f]{32}$' | head -n 1
+  # The line says --rm.
+  "$docker" stop --time 30 "$docker_project-student" >/dev/null
+  docker_await 30 "the end of the student's container" docker_gone "$docker_project-student"
+}
+
+docker_gone() { ! "$docker" inspect "$1" >/dev/null 2>&1; }
 
 docker_student_gone() {
   "$docker" rm --force --volumes "$docker_project-student" >/dev/null 2>&1 || true
   "$docker" volume rm --force "$docker_project-student" >/dev/null 2>&1 || true
 }
 
-docker_student_joined() { docker_shows ' joined' "$docker" logs "$docker_project-student"; }
-
 # docker_worker OPTIONS...: a worker in the class's network that is expected to be refused; its output in $refusal.
 docker_worker() {
   local rc=0
   refusal=$("$docker" run --rm --network "${docker_project}_default" --volume "${docker_project}_class-secret:/run/gannet/class:ro" \
     --env GANNET_WORKER_EXCHANGE=gateway:50051 --env GANNET_WORKER_CA_FILE=/run/gannet/class/ca.crt \
-    --env GANNET_WORKER_CLASS_CODE_FILE=/run/gannet/class/code "$@" "gannet/worker:$docker_tag" 2>&1) || rc=$?
+    --env GANNET_WORKER_CLASS_CODE_FILE=/run/gannet/class/code "$@" "$docker_images/worker:$docker_tag" 2>&1) || rc=$?
   refusal_code=$rc
 }
 
@@ -243,7 +274,11 @@ docker_faults() {
   docker_kill "$container"
   docker_await 60 "the killed gateway's return" docker_running "$container"
   docker_goes_on "after the gateway was killed"
-  docker_compose restart postgres >/dev/null 2>&1 || docker_fail "postgres cannot be restarted"
+  container=$(docker_compose ps -q postgres)
+  docker_compose stop postgres >/dev/null 2>&1 || docker_fail "postgres cannot be stopped"
+  [[ $("$docker" inspect --format '{{.State.ExitCode}}' "$container") == 0 ]] ||
+    docker_fail "postgres was killed: clients that stay kept it from ending"
+  docker_compose start postgres >/dev/null 2>&1 || docker_fail "postgres cannot be started again"
   docker_goes_on "after the database was restarted"
 }
 
@@ -261,6 +296,41 @@ docker_results() {
   logs=$(docker_compose logs 2>/dev/null | grep -v "^[^|]*setup") || true
   [[ -n $code && $logs == *"leading the run"* ]] || docker_fail "neither the class code nor the logs can be read"
   [[ $logs != *"$code"* ]] || docker_fail "the class code is in a log"
+}
+
+# The line of docs/instructor.md, twice: the second copy takes the place of the first.
+docker_copies() {
+  local container samples
+  container=$(docker_compose ps -a -q coordinator)
+  "$docker" cp "$container:/var/lib/gannet/out/." "$docker_work/results" >/dev/null || docker_fail "the results cannot be copied"
+  samples=$(find "$docker_work/results/samples" -name '*.png' | wc -l)
+  docker_await 120 "another sample grid" docker_more_samples "$samples"
+  "$docker" cp "$container:/var/lib/gannet/out/." "$docker_work/results" >/dev/null || docker_fail "the results cannot be copied again"
+  [[ ! -e $docker_work/results/out ]] || docker_fail "the second copy lies in the first"
+  (($(find "$docker_work/results/samples" -name '*.png' | wc -l) > samples)) || docker_fail "the second copy shows what the first did"
+  docker_say "results copied twice: $(find "$docker_work/results/samples" -name '*.png' | wc -l) grids"
+}
+
+docker_more_samples() {
+  (($(docker_compose exec -T coordinator sh -c 'ls /var/lib/gannet/out/samples/*.png | wc -l') > $1))
+}
+
+# The line of docs/operations.md.
+docker_dump() {
+  docker_compose exec -T postgres pg_dump --username gannet gannet >"$docker_work/dump.sql" || docker_fail "pg_dump"
+  grep -q 'CREATE TABLE gannet.run' "$docker_work/dump.sql" || docker_fail "the dump has no runs"
+  docker_say "pg_dump in the container: $(stat --format %s "$docker_work/dump.sql") bytes"
+}
+
+# A wrong name keeps nothing from starting, and is said where the line for students would be.
+docker_wrong_host() {
+  local text rc=0
+  text=$(GANNET_PUBLIC_HOST=http://lab:50051 docker_compose run --rm -T --no-deps setup 2>&1) || docker_fail "a wrong GANNET_PUBLIC_HOST keeps the class from starting" "$text"
+  [[ $text == *"GANNET_PUBLIC_HOST: 'http://lab:50051' is neither"* && $text != *"docker run"* ]] ||
+    docker_fail "a wrong GANNET_PUBLIC_HOST is not named" "$text"
+  text=$(GANNET_PUBLIC_HOST=http://lab:50051 docker_compose run --rm -T --no-deps setup join 2>&1) || rc=$?
+  ((rc == 1)) || docker_fail "a line for students in spite of a wrong GANNET_PUBLIC_HOST" "$text"
+  docker_say "a wrong GANNET_PUBLIC_HOST is named, and the class goes on"
 }
 
 docker_sample() {
@@ -283,6 +353,8 @@ docker_rights() {
       *postgres*) ;;
       *) [[ $("$docker" inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$container") == true ]] || docker_fail "$name may write to its root file system" ;;
     esac
+    [[ $("$docker" inspect --format '{{.HostConfig.RestartPolicy.MaximumRetryCount}}' "$container") == 0 ]] ||
+      docker_fail "$name gives up after so many failures in its whole life"
     [[ ! $("$docker" inspect --format '{{json .Config}}' "$container") =~ PASSWORD=|CLASS_CODE=|TOKEN= ]] ||
       docker_fail "$name has a secret in its environment"
   done
@@ -292,16 +364,16 @@ docker_rights() {
 # docker_program OPTIONS... -- IMAGE ARGUMENTS...
 docker_broken_settings() {
   local rc=0 container
-  refusal=$("$docker" run --rm "gannet/gateway:$docker_tag" --gateway.listen 0.0.0.0:50051 2>&1) || rc=$?
+  refusal=$("$docker" run --rm "$docker_images/gateway:$docker_tag" --gateway.listen 0.0.0.0:50051 2>&1) || rc=$?
   refusal_code=$rc
   docker_expect_refusal "a gateway without certificate" 2 "gateway.class_code_file must name a file"
   rc=0
   refusal=$("$docker" run --rm --env GANNET_GATEWAY_TLS_CERT_FILE=/nowhere --env GANNET_GATEWAY_TLS_KEY_FILE=/nowhere \
-    "gannet/gateway:$docker_tag" 2>&1) || rc=$?
+    "$docker_images/gateway:$docker_tag" 2>&1) || rc=$?
   refusal_code=$rc
   docker_expect_refusal "a missing certificate" 2 "cannot read the file of gateway.tls_cert_file"
-  # What cannot start is not started for ever, and its last line stays to be read.
-  container=$("$docker" run --detach --restart on-failure:2 "gannet/coordinator:$docker_tag" --run.rounds many)
+  # Whatever cannot start says why in its last line, however often it is tried.
+  container=$("$docker" run --detach --restart on-failure:2 "$docker_images/coordinator:$docker_tag" --run.rounds many)
   docker_await 60 "the end of a coordinator that cannot start" docker_given_up "$container" 2
   refusal=$("$docker" logs "$container" 2>&1)
   "$docker" rm --force --volumes "$container" >/dev/null

@@ -37,14 +37,14 @@ MIN_KUBECTL = (1, 27)
 
 # What each image listens on, and what answers there.
 LISTENS = {
-    "gannet/coordinator": {"coordinator.admin_listen": "health", "coordinator.metrics_listen": "metrics"},
-    "gannet/gateway": {
+    "localhost/gannet/coordinator": {"coordinator.admin_listen": "health", "coordinator.metrics_listen": "metrics"},
+    "localhost/gannet/gateway": {
         "gateway.listen": "exchange",
         "gateway.health_listen": "health",
         "gateway.metrics_listen": "metrics",
     },
-    "gannet/worker": {"worker.metrics_listen": "metrics"},
-    "gannet/cli": {},
+    "localhost/gannet/worker": {"worker.metrics_listen": "metrics"},
+    "localhost/gannet/cli": {},
 }
 POSTGRES_PORT = 5432
 # Settings that name files the program itself writes.
@@ -328,10 +328,10 @@ def check_names(context, objects, item, spec, container, where):
     for flag in flags_of(container):
         if flag == "config" or flag in context.keys:
             continue
-        if image != "gannet/cli" or f'"--{flag}"' not in context.cli_sources:
+        if image != "localhost/gannet/cli" or f'"--{flag}"' not in context.cli_sources:
             yield f"{where}: flag --{flag} is unknown"
     arguments = container.get("args", [])
-    if image == "gannet/cli" and "command" not in container:
+    if image == "localhost/gannet/cli" and "command" not in container:
         if not arguments or not re.search(rf'add_subcommand\(\s*"{re.escape(arguments[0])}"', context.cli_sources):
             yield f"{where}: `gannet {(arguments or [''])[0]}` is no command"
     if "config" in flags_of(container) and class_file(objects, spec, container) is None:
@@ -411,7 +411,7 @@ def check_addresses(context, objects, item, spec, container, where):
     program = image_name(container)
     settings = settings_of(context, objects, spec, container)
     targets = []
-    if program in ("gannet/coordinator", "gannet/gateway") or "database.url" in {
+    if program in ("localhost/gannet/coordinator", "localhost/gannet/gateway") or "database.url" in {
         key for key in context.keys if environment_name(key) in environment_of(container)
     }:
         match = re.fullmatch(r"postgres(?:ql)?://([a-z_]+)@([^/:]+)(?::([0-9]+))?/([a-z_]+)", settings["database.url"])
@@ -423,12 +423,12 @@ def check_addresses(context, objects, item, spec, container, where):
             server = environment_of(postgres["spec"]["template"]["spec"]["containers"][0]) if postgres else {}
             if (server.get("POSTGRES_USER"), server.get("POSTGRES_DB")) != (match[1], match[4]):
                 yield f"{where}: database.url has another user or database than the server"
-    if program == "gannet/worker":
+    if program == "localhost/gannet/worker":
         host, port = split_address(settings["worker.exchange"])
         targets.append(("worker.exchange", host, port))
         if host not in context.certificate_names:
             yield f"{where}: worker.exchange {host} is not in the certificate of make_secrets.sh"
-    if program == "gannet/cli" and "GANNET_COORDINATOR_ADMIN_LISTEN" in environment_of(container):
+    if program == "localhost/gannet/cli" and "GANNET_COORDINATOR_ADMIN_LISTEN" in environment_of(container):
         targets.append(("coordinator.admin_listen", *split_address(settings["coordinator.admin_listen"])))
     for key, host, port in targets:
         service = find(objects, "Service", host)
@@ -437,14 +437,14 @@ def check_addresses(context, objects, item, spec, container, where):
         elif port not in [p["port"] for p in service["spec"]["ports"]]:
             yield f"{where}: {key} names port {port}, which Service/{host} does not have"
     required = {
-        "gannet/coordinator": ["coordinator.admin_token_file", "database.password_file"],
-        "gannet/gateway": [
+        "localhost/gannet/coordinator": ["coordinator.admin_token_file", "database.password_file"],
+        "localhost/gannet/gateway": [
             "gateway.tls_cert_file",
             "gateway.tls_key_file",
             "gateway.class_code_file",
             "database.password_file",
         ],
-        "gannet/worker": ["worker.ca_file", "worker.class_code_file", "worker.state_file"],
+        "localhost/gannet/worker": ["worker.ca_file", "worker.class_code_file", "worker.state_file"],
     }
     for key in required.get(program, []):
         if not settings.get(key):
@@ -570,7 +570,7 @@ def check_pod(context, item, spec, where):
 
 
 def check_limits(context, objects, spec, container, where):
-    if image_name(container) != "gannet/gateway":
+    if image_name(container) != "localhost/gannet/gateway":
         return
     settings = settings_of(context, objects, spec, container)
     if seconds(settings["gateway.drain_limit"]) + DRAIN_MARGIN_SECONDS > spec.get("terminationGracePeriodSeconds", 30):
@@ -1058,10 +1058,10 @@ def mutations(schemas):
         ),
         (
             "image of another version",
-            lambda o: worker(o).update(image="gannet/worker:0.2.0"),
+            lambda o: worker(o).update(image="localhost/gannet/worker:0.2.0"),
             "is not in the compose file",
         ),
-        ("image without a tag", lambda o: worker(o).update(image="gannet/worker:latest"), "has no fixed tag"),
+        ("image without a tag", lambda o: worker(o).update(image="localhost/gannet/worker:latest"), "has no fixed tag"),
     ]
     if schemas:
         found += [
@@ -1118,7 +1118,7 @@ def imitate_compose(objects):
                 services[f"s{len(services)}"] = {"image": re.sub(r":([0-9.]+)$", r":${TAG:-\1}", container["image"])}
     listen = "GANNET_GATEWAY_LISTEN=${ALL:-0.0.0.0}:50051"
     ports = ["127.0.0.1:${PORT:-443}:50051", {"target": 9102, "published": 9102}]
-    services["gateway"] = {"image": "gannet/gateway:${TAG:-0.1.0}", "environment": [listen], "ports": ports}
+    services["gateway"] = {"image": "localhost/gannet/gateway:${TAG:-0.1.0}", "environment": [listen], "ports": ports}
     return {"services": services}
 
 
