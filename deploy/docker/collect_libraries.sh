@@ -18,15 +18,17 @@ collect() {
     if ldd "$program" | grep 'not found' >&2; then exit 1; fi
     ldd "$program"
   done | awk '$2 == "=>" {print $1, $3}' | sort -u >"$folder/list"
-  while read -r name path; do
-    cp --dereference "$path" "$folder/lib/$name"
-    dpkg-query --search "$(realpath "$path")" | cut -d : -f 1
-  done <"$folder/list" | sort -u >"$folder/package-names"
+  while read -r name path; do cp --dereference "$path" "$folder/lib/$name"; done <"$folder/list"
+  # All at once: each look reads the lists of all packages.
+  cut -d ' ' -f 2 "$folder/list" | xargs realpath | sort -u | xargs dpkg-query --search | cut -d : -f 1 | sort -u \
+    >"$folder/package-names"
+  [ -s "$folder/package-names" ]
   while read -r package; do
     cp --dereference "/usr/share/doc/$package/copyright" "$folder/doc/$package"
-    # In the form in which scanners for known holes look for packages in images without dpkg.
-    dpkg-query --status "$package" | grep -vE '^ ?/|^Conffiles:' >"$folder/packages/$package"
   done <"$folder/package-names"
+  # In the form in which scanners for known holes look for packages in images without dpkg.
+  xargs dpkg-query --status <"$folder/package-names" | grep -vE '^ ?/|^Conffiles:' |
+    awk -v folder="$folder/packages/" '/^Package: / {close(file); file = folder $2} {print >file}'
   # Of the authorities that everybody trusts, for gateways with a certificate of one.
   cp --dereference /etc/ssl/certs/ca-certificates.crt "$folder/authorities.crt"
 }
@@ -34,13 +36,17 @@ collect() {
 install_missing() {
   folder=$1
   mkdir -p /usr/lib/gannet /etc/ssl/certs /var/lib/dpkg/status.d
+  known=" $(ldconfig -p | awk '{print $1}' | tr '\n' ' ')"
   for library in "$folder"/lib/*; do
     name=$(basename "$library")
-    ldconfig -p | awk -v name="$name" '$1 == name {found = 1} END {exit !found}' || cp "$library" /usr/lib/gannet/
+    case $known in
+      *" $name "*) ;;
+      *) cp "$library" /usr/lib/gannet/ ;;
+    esac
   done
   for package in "$folder"/packages/*; do
     name=$(basename "$package")
-    if dpkg-query --status "$name" >/dev/null 2>&1; then continue; fi
+    [ ! -e "/usr/share/doc/$name/copyright" ] || continue  # it is installed
     mkdir -p "/usr/share/doc/$name"
     cp "$folder/doc/$name" "/usr/share/doc/$name/copyright"
     cp "$package" "/var/lib/dpkg/status.d/$name"
