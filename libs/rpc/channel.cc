@@ -42,6 +42,21 @@ bool IsExempt(const std::string& host, const ProxyEnvironment& environment) {
   return false;
 }
 
+struct Variable {
+  const char* name;
+  absl::string_view value;
+};
+
+// The variable that gRPC takes: the first that is set; with an empty value where none is.
+Variable FirstSet(const ProxyEnvironment& environment) {
+  for (const Variable& variable : {Variable{"grpc_proxy", environment.grpc_proxy},
+                                   Variable{"https_proxy", environment.https_proxy},
+                                   Variable{"http_proxy", environment.http_proxy}}) {
+    if (!variable.value.empty()) return variable;
+  }
+  return {"", ""};
+}
+
 int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
@@ -58,24 +73,24 @@ ProxyEnvironment ProxyEnvironment::FromProcess() {
 
 absl::Status CheckProxy(const std::string& target, const ProxyEnvironment& environment) {
   GANNET_ASSIGN_OR_RETURN(const Address address, ParseAddress(target));
-  const struct {
-    const char* name;
-    const std::string& value;
-  } candidates[] = {{"grpc_proxy", environment.grpc_proxy},
-                    {"https_proxy", environment.https_proxy},
-                    {"http_proxy", environment.http_proxy}};
-  for (const auto& [name, value] : candidates) {
-    if (value.empty()) continue;
-    absl::string_view rest = value;
-    const bool usable = absl::ConsumePrefix(&rest, "http://") && !rest.empty() && rest[0] != '/';
-    if (usable || IsExempt(address.host, environment)) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a proxy of this kind cannot be used and would be passed over in silence: gRPC needs "
-        "http://HOST:PORT (it tunnels TLS through it with CONNECT). Set grpc_proxy to such a URL, "
-        "or list the server's host in no_proxy to connect directly; got ",
-        name, "=", MaskCredentials(value), " for ", target));
+  const Variable variable = FirstSet(environment);
+  absl::string_view rest = variable.value;
+  const bool usable = absl::ConsumePrefix(&rest, "http://") && !rest.empty() && rest[0] != '/';
+  if (variable.value.empty() || usable || IsExempt(address.host, environment)) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "a proxy of this kind cannot be used and would be passed over in silence: gRPC needs "
+      "http://HOST:PORT (it tunnels TLS through it with CONNECT). Set grpc_proxy to such a URL, "
+      "or list the server's host in no_proxy to connect directly; got ",
+      variable.name, "=", MaskCredentials(variable.value), " for ", target));
+}
+
+std::string ProxyFor(const std::string& target, const ProxyEnvironment& environment) {
+  const absl::StatusOr<Address> address = ParseAddress(target);
+  const Variable variable = FirstSet(environment);
+  if (!address.ok() || variable.value.empty() || IsExempt(address->host, environment)) return "";
+  return absl::StrCat(MaskCredentials(variable.value), " (", variable.name, ")");
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const ChannelOptions& options,

@@ -55,6 +55,10 @@ struct ProxyEnvironment {
 // Credentials in it are not shown.
 absl::Status CheckProxy(const std::string& target, const ProxyEnvironment& environment);
 
+// The proxy that gRPC goes through to reach `target`, as "http://HOST:PORT (https_proxy)" with
+// credentials masked; empty when it connects directly. Meaningful after CheckProxy.
+std::string ProxyFor(const std::string& target, const ProxyEnvironment& environment);
+
 // Makes a channel; it connects at its first call and again whenever the connection is lost.
 // Returns: INVALID_ARGUMENT - `target` is not an address, or as CheckProxy with the environment of
 // this process.

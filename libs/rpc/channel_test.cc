@@ -59,6 +59,15 @@ TEST(ChannelTest, TheRefusalDoesNotShowThePassword) {
                        AllOf(HasSubstr("https://***@proxy:3128"), Not(HasSubstr("hunter2")))));
 }
 
+TEST(ChannelTest, TheProxyThatIsTakenIsNamedWithoutItsPassword) {
+  EXPECT_EQ(ProxyFor(kTarget, {}), "");
+  EXPECT_EQ(ProxyFor(kTarget, {.https_proxy = "http://me:hunter2@proxy:3128"}),
+            "http://***@proxy:3128 (https_proxy)");
+  EXPECT_EQ(ProxyFor(kTarget, {.grpc_proxy = "http://a:1", .http_proxy = "http://b:2"}),
+            "http://a:1 (grpc_proxy)");
+  EXPECT_EQ(ProxyFor(kTarget, {.http_proxy = "http://b:2", .no_proxy = "example.org"}), "");
+}
+
 TEST(ChannelTest, AMalformedTargetIsRefused) {
   EXPECT_THAT(MakeChannel({.target = "gateway"}, ChannelUse::kControl),
               StatusIs(absl::StatusCode::kInvalidArgument));

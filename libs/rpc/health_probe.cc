@@ -12,6 +12,13 @@
 #include "libs/rpc/grpc_status.h"
 
 namespace gannet {
+namespace {
+
+// On a machine whose cores all compute an answer may take many seconds, and a service that is slow
+// is not dead.
+constexpr absl::Duration kAnswerLimit = absl::Seconds(15);
+
+}  // namespace
 
 absl::StatusOr<bool> ProbeHealth(const std::shared_ptr<grpc::Channel>& channel,
                                  const std::string& service, absl::Duration limit) {
@@ -46,7 +53,7 @@ int AnswerHealth(const std::string& key, const std::string& listen) {
   options.target = LocalTarget(*address);
   const auto channel = MakeChannel(options, ChannelUse::kControl);
   const absl::StatusOr<bool> serving =
-      channel.ok() ? ProbeHealth(*channel, "", absl::Seconds(3)) : channel.status();
+      channel.ok() ? ProbeHealth(*channel, "", kAnswerLimit) : channel.status();
   if (!serving.ok()) {
     std::cout << "no answer from " << options.target << ": " << serving.status().message() << "\n";
     return 1;
