@@ -70,6 +70,12 @@ std::string CheckListen(absl::string_view text) {
   return "must be HOST:PORT, such as 127.0.0.1:9101 or [::1]:9101 (port 0 picks a free one)";
 }
 
+// The line that students are given holds a place for it, which must not become everybody's name.
+std::string CheckWorkerName(absl::string_view text) {
+  if (text == "YOUR-NAME") return "must be your own name: put it in the place of YOUR-NAME";
+  return CheckPlainText(text);
+}
+
 // As the value of "worker.class_code", which may be empty.
 std::string CheckOptionalToken(absl::string_view text) {
   return text.empty() ? "" : CheckToken(text);
@@ -385,10 +391,11 @@ std::vector<KeySpec> MakeSchema() {
        "Name shown to people; without it the host's name.",
        ConfigUnit::kNone,
        {},
-       &CheckPlainText},
+       &CheckWorkerName},
       {"worker.state_file", GANNET_FIELD(std::string, worker.state_file), TextUpTo(kMaxTextBytes),
-       "File that keeps the worker's identity; without it gannet/worker.json below "
-       "XDG_STATE_HOME."},
+       "File that keeps the worker's identity; without it the first one that no other worker "
+       "uses of gannet/worker.json, gannet/worker-2.json and so on, below XDG_STATE_HOME "
+       "or ~/.local/state."},
       {"worker.metrics_listen",
        GANNET_FIELD(std::string, worker.metrics_listen),
        TextUpTo(kMaxTextBytes),

@@ -201,6 +201,8 @@ TEST(SchemaTest, TextsHaveALimitAndNoControlCharacters) {
   EXPECT_OK(Set("worker.name", "Gr\u00fcn's laptop"));
   EXPECT_THAT(Set("worker.name", std::string(65, 'x')),
               StatusIs(kInvalid, HasSubstr("at most 64")));
+  EXPECT_THAT(Set("worker.name", "YOUR-NAME"), StatusIs(kInvalid, HasSubstr("your own name")))
+      << "the place for it in the line that students are given";
   EXPECT_THAT(Set("worker.name", "a\nb"), StatusIs(kInvalid, Not(HasSubstr("\n"))));
   EXPECT_THAT(Set("worker.name", "Ada\u202E"), StatusIs(kInvalid, HasSubstr("direction")));
   EXPECT_THAT(Set("run.name", ""), StatusIs(kInvalid, HasSubstr("must not be empty")));

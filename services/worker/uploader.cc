@@ -63,7 +63,9 @@ absl::Status Uploader::Finish() {
 
 Uploader::Totals Uploader::totals() {
   MutexLock lock(mu_);
-  return totals_;
+  Totals totals = totals_;
+  if (sending_since_.has_value()) totals.sending += clock_.Steady() - *sending_since_;
+  return totals;
 }
 
 void Uploader::Loop() {
@@ -160,9 +162,24 @@ bool Uploader::IsSettled(const SubmitRequest& request, const absl::Status& answe
 
 absl::StatusOr<SubmitOutcome> Uploader::Submit(const SubmitRequest& request) {
   return caller_.CallFor(
-      "submit", [&] { return exchange_.Submit(request); },
+      "submit", [&] { return SubmitOnce(request); },
       // The bytes are kept here: a damaged transfer is worth another one.
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
+}
+
+absl::StatusOr<SubmitOutcome> Uploader::SubmitOnce(const SubmitRequest& request) {
+  const absl::Duration start = clock_.Steady();
+  {
+    MutexLock lock(mu_);
+    sending_since_ = start;
+  }
+  absl::StatusOr<SubmitOutcome> outcome = exchange_.Submit(request);
+  const absl::Duration took = clock_.Steady() - start;
+  metrics_.sending_seconds.Increment(absl::ToDoubleSeconds(took));
+  MutexLock lock(mu_);
+  sending_since_.reset();
+  totals_.sending += took;
+  return outcome;
 }
 
 bool Uploader::Count(SubmitOutcome outcome, const SubmitRequest& request) {

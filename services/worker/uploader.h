@@ -32,9 +32,10 @@ struct Upload {
 class Uploader {
  public:
   struct Totals {
-    int64_t units = 0;   // kept by the run
-    int64_t images = 0;  // in them
-    int64_t lost = 0;    // computed for nothing: superseded, closed or refused
+    int64_t units = 0;       // kept by the run
+    int64_t images = 0;      // in them
+    int64_t lost = 0;        // computed for nothing: superseded, closed or refused
+    absl::Duration sending;  // in calls that hand in, the one in progress so far included
   };
 
   Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec, PatientCaller& caller,
@@ -60,6 +61,8 @@ class Uploader {
   void Loop();
   absl::Status Send(Upload& upload);
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request);
+  // One attempt of it.
+  absl::StatusOr<SubmitOutcome> SubmitOnce(const SubmitRequest& request);
   // Whether there is nothing more to hand in after this answer. Gives a unit back that nobody took.
   bool IsSettled(const SubmitRequest& request, const absl::Status& answer);
   // Counts what became of a gradient; whether the run has kept it.
@@ -85,6 +88,7 @@ class Uploader {
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status fatal_ ABSL_GUARDED_BY(mu_);
   Totals totals_ ABSL_GUARDED_BY(mu_);
+  std::optional<absl::Duration> sending_since_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/domain/round_plan.h"
 #include "libs/exchange/validation.h"
+#include "services/worker/memory_limit.h"
 #include "services/worker/read_ahead.h"
 #include "services/worker/uploader.h"
 
@@ -33,6 +35,11 @@ constexpr absl::Duration kWaitingInterval = absl::Minutes(1);
 
 // A lease that is nearly over when it comes is no reason to beat without a pause.
 constexpr absl::Duration kMinHeartbeat = absl::Milliseconds(100);
+
+// How much of `whole` was `part`, in whole percent.
+int64_t Percent(absl::Duration part, absl::Duration whole) {
+  return std::llround(100 * absl::FDivDuration(part, whole));
+}
 
 // Of a run that an older version began, under the digest that the run knows these images by.
 DataFingerprint ToDomain(const DatasetFingerprint& fingerprint, const DataFingerprint& of_run) {
@@ -54,6 +61,7 @@ class Worker::Session {
         planner_(join_.config),
         read_ahead_(*dataset_),
         computer_(std::move(computer)),
+        started_(worker.clock_.Steady()),
         failure_pause_(worker.options_.failure_pause),
         uploader_(worker.exchange_, worker.options_.identity,
                   static_cast<Codec>(join_.config.gradient_codec), caller, worker.held_units_,
@@ -98,8 +106,13 @@ class Worker::Session {
   // Of the computer's weights; the number alone does not tell them (see WorkUnit).
   std::optional<std::pair<WeightsVersion, std::string>> weights_;
   std::atomic<RunState> run_state_{RunState::kRunning};
+  const absl::Duration started_;
   absl::Duration last_progress_line_ = -kProgressInterval;
   int64_t images_at_last_line_ = 0;
+  // Time in calls that receive weights, and what of transfers came before the last line.
+  absl::Duration receiving_;
+  absl::Duration receiving_at_last_line_;
+  absl::Duration sending_at_last_line_;
   std::optional<absl::Duration> waiting_since_;
   absl::Duration waiting_told_;
   Backoff failure_pause_;
@@ -237,8 +250,13 @@ absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
   const absl::StatusOr<Payload> payload = caller_.CallFor(
       "fetch weights",
       [&] {
-        return worker_.exchange_.FetchWeights(
+        const absl::Duration called = worker_.clock_.Steady();
+        absl::StatusOr<Payload> received = worker_.exchange_.FetchWeights(
             {worker_.options_.identity, join_.run, unit.weights_version, unit.weights_sha256});
+        const absl::Duration took = worker_.clock_.Steady() - called;
+        receiving_ += took;
+        worker_.metrics_.receiving_seconds.Increment(absl::ToDoubleSeconds(took));
+        return received;
       },
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
   if (payload.status().code() == absl::StatusCode::kNotFound) return false;
@@ -319,6 +337,8 @@ void Worker::Session::LogProgress(const WorkUnit& unit, const UnitGradient& grad
   const absl::Duration now = worker_.clock_.Steady();
   const absl::Duration since = now - last_progress_line_;
   if (since < kProgressInterval) return;
+  // The first line tells of the time since the beginning.
+  const absl::Duration told = std::min(since, now - started_);
   const Uploader::Totals totals = uploader_.totals();
   worker_.log_.Info(
       "working", {{"round", unit.round.value()},
@@ -327,11 +347,16 @@ void Worker::Session::LogProgress(const WorkUnit& unit, const UnitGradient& grad
                   {"compute_images_per_second", static_cast<double>(unit.image_indices.size()) /
                                                     std::max(1e-9, gradient.compute_seconds)},
                   {"images_per_second", static_cast<double>(totals.images - images_at_last_line_) /
-                                            absl::ToDoubleSeconds(since)},
+                                            absl::ToDoubleSeconds(told)},
+                  {"peak_memory_mib", PeakMemory() >> 20},
+                  {"receiving_percent", Percent(receiving_ - receiving_at_last_line_, told)},
+                  {"sending_percent", Percent(totals.sending - sending_at_last_line_, told)},
                   {"discriminator_loss", gradient.discriminator_loss},
                   {"generator_loss", gradient.generator_loss}});
   last_progress_line_ = now;
   images_at_last_line_ = totals.images;
+  receiving_at_last_line_ = receiving_;
+  sending_at_last_line_ = totals.sending;
 }
 
 Worker::Worker(WorkerOptions options, Exchange& exchange, OpenDatasetFunction open_dataset,

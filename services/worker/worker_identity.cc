@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -12,8 +13,14 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <system_error>
+#include <tuple>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "libs/base/hex.h"
@@ -68,24 +75,63 @@ absl::Status WriteNew(const std::string& path, const std::string& text) {
   return absl::OkStatus();
 }
 
-// The state file of worker number `number` of that name.
-std::string DefaultStateFile(const std::string& worker_name, int number) {
-  std::string file = "worker-";
-  for (const char c : worker_name) {
-    const bool plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
-    file += plain ? c : '_';
-  }
-  if (number > 1) absl::StrAppend(&file, "-", number);
-  file += ".json";
+constexpr int kMaxWorkers = 256;
+
+// Where state files are kept when no setting says so.
+std::string StateFolder() {
   const char* state_home = std::getenv("XDG_STATE_HOME");
-  if (state_home != nullptr && state_home[0] == '/') {
-    return absl::StrCat(state_home, "/gannet/", file);
-  }
+  if (state_home != nullptr && state_home[0] == '/') return absl::StrCat(state_home, "/gannet");
   const char* home = std::getenv("HOME");
-  if (home != nullptr && home[0] == '/') return absl::StrCat(home, "/.local/state/gannet/", file);
-  return absl::StrCat(std::filesystem::temp_directory_path().string(), "/gannet-", getuid(), "/",
-                      file);
+  if (home != nullptr && home[0] == '/') return absl::StrCat(home, "/.local/state/gannet");
+  return absl::StrCat(std::filesystem::temp_directory_path().string(), "/gannet-", getuid());
+}
+
+std::string NumberedFile(const std::string& folder, int number) {
+  return number == 1 ? absl::StrCat(folder, "/worker.json")
+                     : absl::StrCat(folder, "/worker-", number, ".json");
+}
+
+// Whether an earlier version may have named a state file so: worker-HOST.json. Numbers alone are
+// files of today.
+bool HasNameOfBefore(absl::string_view file) {
+  int number = 0;
+  return absl::ConsumePrefix(&file, "worker-") && absl::ConsumeSuffix(&file, ".json") &&
+         !file.empty() && !(absl::SimpleAtoi(file, &number) && number <= kMaxWorkers);
+}
+
+// State files of an earlier version, those first that are to be taken over first.
+std::vector<std::string> FilesOfBefore(const std::string& folder) {
+  // Whether a gradient waits, when it was written, which.
+  std::vector<std::tuple<bool, std::filesystem::file_time_type, std::string>> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (!HasNameOfBefore(entry->path().filename().string())) continue;
+    const std::string path = entry->path().string();
+    std::error_code ignored;
+    found.emplace_back(std::filesystem::exists(SpoolPathOf(path), ignored),
+                       std::filesystem::last_write_time(path, ignored), path);
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::vector<std::string> paths;
+  paths.reserve(found.size());
+  for (auto& [has_gradient, written, path] : found) paths.push_back(std::move(path));
+  return paths;
+}
+
+// Gives an identity of an earlier version, with its gradient, the name `to`, which nobody has yet.
+// Another process that is as far keeps what it has: nothing is ever replaced.
+void TakeOver(const std::string& folder, const std::string& to) {
+  for (const std::string& from : FilesOfBefore(folder)) {
+    const absl::StatusOr<OwnedIdentity> old = OwnIdentity(from);
+    if (!old.ok()) continue;  // in use, or none
+    // link refuses an existing name, rename would replace it.
+    if (link(from.c_str(), to.c_str()) != 0) return;
+    std::error_code ignored;
+    std::filesystem::rename(SpoolPathOf(from), SpoolPathOf(to), ignored);
+    unlink(from.c_str());
+    return;
+  }
 }
 
 }  // namespace
@@ -123,12 +169,23 @@ absl::StatusOr<OwnedIdentity> OwnIdentity(const std::string& state_file) {
   return owned;
 }
 
-absl::StatusOr<OwnedIdentity> OwnDefaultIdentity(const std::string& worker_name) {
-  for (int number = 1; number <= 256; ++number) {
-    absl::StatusOr<OwnedIdentity> owned = OwnIdentity(DefaultStateFile(worker_name, number));
-    if (owned.status().code() != absl::StatusCode::kFailedPrecondition) return owned;
+absl::StatusOr<OwnedIdentity> OwnDefaultIdentity() {
+  const std::string folder = StateFolder();
+  for (int number = 1; number <= kMaxWorkers; ++number) {
+    const std::string file = NumberedFile(folder, number);
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) TakeOver(folder, file);
+    absl::StatusOr<OwnedIdentity> owned = OwnIdentity(file);
+    if (owned.status().code() == absl::StatusCode::kFailedPrecondition) continue;
+    if (owned.ok()) owned->number = number;
+    return owned;
   }
-  return absl::ResourceExhaustedError("256 workers of this name run on this machine already");
+  return absl::ResourceExhaustedError(
+      absl::StrCat(kMaxWorkers, " workers run on this machine already"));
+}
+
+std::string SpoolPathOf(const std::string& state_file) {
+  return absl::StrCat(state_file, ".gradient");
 }
 
 }  // namespace gannet

@@ -13,6 +13,7 @@ namespace gannet {
 struct OwnedIdentity {
   WorkerIdentity worker;
   std::string state_file;
+  int number = 1;              // 2 and more: beside others, see OwnDefaultIdentity
   std::shared_ptr<void> lock;  // an flock on the state file
 };
 
@@ -24,10 +25,17 @@ struct OwnedIdentity {
 // read or written, naming it.
 absl::StatusOr<OwnedIdentity> OwnIdentity(const std::string& state_file);
 
-// The first identity of this name that no other process uses: in worker-NAME.json, then in
-// worker-NAME-2.json and so on, below $XDG_STATE_HOME/gannet, ~/.local/state/gannet or, without a
-// home, the temporary folder. So several workers of one machine need no settings.
-// Returns: as OwnIdentity; RESOURCE_EXHAUSTED - 256 are in use.
-absl::StatusOr<OwnedIdentity> OwnDefaultIdentity(const std::string& worker_name);
+// The first identity of this user that no other process uses: in worker.json, then in worker-2.json
+// and so on, below $XDG_STATE_HOME/gannet, ~/.local/state/gannet or, without a home, the temporary
+// folder. So a worker that is started again is the same one, whatever its machine or container is
+// called now, and several workers of one machine need no settings.
+//
+// Before a new identity is made, one that an earlier version kept there under the name of the host
+// is taken over, with the gradient beside it; one whose gradient waits comes first, then the
+// newest. Returns: as OwnIdentity; RESOURCE_EXHAUSTED - 256 are in use.
+absl::StatusOr<OwnedIdentity> OwnDefaultIdentity();
+
+// The file beside a state file in which a finished gradient waits (see Spool).
+std::string SpoolPathOf(const std::string& state_file);
 
 }  // namespace gannet

@@ -8,6 +8,13 @@ Counter& OutcomeCounter(Metrics& metrics, const char* outcome) {
                             {{"outcome", outcome}});
 }
 
+Counter& TransferCounter(Metrics& metrics, const char* direction) {
+  return metrics.AddCounter("gannet_worker_transfer_seconds_total",
+                            "Time in calls that send gradients or receive weights; sending goes on "
+                            "beside the computation.",
+                            {{"direction", direction}});
+}
+
 }  // namespace
 
 WorkerMetrics::WorkerMetrics(Metrics& metrics)
@@ -19,6 +26,8 @@ WorkerMetrics::WorkerMetrics(Metrics& metrics)
                                         "Encoded bytes of weights fetched.")),
       failed_units(metrics.AddCounter("gannet_worker_failed_units_total",
                                       "Units reported as not computable here.")),
+      sending_seconds(TransferCounter(metrics, "sending")),
+      receiving_seconds(TransferCounter(metrics, "receiving")),
       compute_seconds(metrics.AddHistogram(
           "gannet_worker_compute_seconds",
           "Time to compute a unit, without waiting for its images.", DurationBounds())),

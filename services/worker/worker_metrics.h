@@ -15,6 +15,8 @@ struct WorkerMetrics {
   Counter& sent_bytes;
   Counter& received_bytes;
   Counter& failed_units;
+  Counter& sending_seconds;
+  Counter& receiving_seconds;
   Histogram& compute_seconds;
   Histogram& data_seconds;
   Histogram& fetch_seconds;

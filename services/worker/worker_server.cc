@@ -1,5 +1,6 @@
 #include "services/worker/worker_server.h"
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -12,11 +13,13 @@
 #include "libs/data/image_cache.h"
 #include "libs/gan/gan.h"
 #include "libs/pg/connection_params.h"
+#include "libs/rpc/channel.h"
 #include "libs/rpc/tls.h"
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/metrics.h"
 #include "services/worker/gateway_connection.h"
 #include "services/worker/hardware.h"
+#include "services/worker/memory_limit.h"
 #include "services/worker/worker_identity.h"
 
 namespace gannet {
@@ -119,6 +122,40 @@ std::function<void(int64_t, int64_t)> LogReading(Logger& log) {
   };
 }
 
+// What people call a worker: the name of the settings or of this machine, and which one it is where
+// several of one machine share that.
+std::string NameFor(const std::string& configured, int number) {
+  constexpr size_t kMaxNameBytes = 64;
+  std::string name = configured.empty() ? HostName() : configured;
+  const std::string suffix = number > 1 ? absl::StrCat(" ", number) : "";
+  // A character is not cut in half.
+  size_t end = std::min(name.size(), kMaxNameBytes - suffix.size());
+  while (end < name.size() && end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) {
+    --end;
+  }
+  return absl::StrCat(name.substr(0, end), suffix);
+}
+
+// The way a connection takes, for the line at the start: a proxy is often set for the whole machine
+// and forgotten.
+std::string ProxyText(const Config& config) {
+  if (IsDirect(config)) return "none";
+  const std::string proxy = ProxyFor(config.worker.exchange, ProxyEnvironment::FromProcess());
+  return proxy.empty() ? "none" : proxy;
+}
+
+// Out of memory a process is killed and says nothing: this is the place to say it before.
+void WarnOfLittleMemory(Logger& log) {
+  constexpr int64_t kUsual = int64_t{448} << 20;
+  const int64_t limit = MemoryLimit();
+  if (limit == 0 || limit >= kUsual) return;
+  log.Warning(
+      "this container has little memory: a worker takes about 340 MiB at 64x64 pixels and is "
+      "killed "
+      "(exit code 137) when there is no more; raise the limit, or lower worker.threads",
+      {{"limit_mib", limit >> 20}});
+}
+
 void WarnOfReferenceBlas(Logger& log) {
   log.Warning(
       "LibTorch runs on the reference BLAS and is about six times slower than it could be; install "
@@ -149,18 +186,20 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
   ConfigureCompute(threads);
   const ComputeDescription compute = DescribeCompute();
   if (compute.reference_blas) WarnOfReferenceBlas(log_);
-  const std::string name = config_.worker.name.empty() ? HostName() : config_.worker.name;
 
   Metrics metrics;
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsServer> metrics_server,
                           ServeMetrics(config_, log_, metrics));
   GANNET_ASSIGN_OR_RETURN(const OwnedIdentity identity,
                           config_.worker.state_file.empty()
-                              ? OwnDefaultIdentity(name)
+                              ? OwnDefaultIdentity()
                               : OwnIdentity(config_.worker.state_file));
+  const std::string name = NameFor(config_.worker.name, identity.number);
+  WarnOfLittleMemory(log_);
   log_.Info("started", {{"name", name},
                         {"compute", compute.text},
                         {"exchange", IsDirect(config_) ? "direct" : config_.worker.exchange},
+                        {"proxy", ProxyText(config_)},
                         {"identity", identity.state_file},
                         {"metrics_port", metrics_server->bound_port()}});
 
@@ -172,11 +211,11 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
   options.identity = identity.worker;
   // The default name is nobody's choice: then the one run that has not ended is meant.
   options.run_name = config_.run.name == Config().run.name ? "" : config_.run.name;
-  options.display_name = name.substr(0, 64);
+  options.display_name = name;
   options.hardware = DescribeHardware(threads);
   options.peer = connection->peer;
   options.data_threads = config_.worker.data_threads;
-  options.spool_path = absl::StrCat(identity.state_file, ".gradient");
+  options.spool_path = SpoolPathOf(identity.state_file);
   const Worker::OpenDatasetFunction open_dataset =
       [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <thread>
@@ -252,6 +253,23 @@ TEST_F(WorkerTest, WorksUntilTheRunIsFinished) {
   EXPECT_EQ(report.accepted_units, 2 * config_.units_per_round);
   EXPECT_EQ(report.accepted_images, 2 * config_.units_per_round * config_.images_per_unit);
   EXPECT_EQ(report.lost_units, 0);
+}
+
+TEST_F(WorkerTest, TheTimeOfTransfersIsMeasured) {
+  const std::unique_ptr<Worker> worker = MakeWorker(1);
+  RunningWorker running(*worker);
+  AwaitGradients(Round(1));
+  Publish(Round(1), true);
+  ASSERT_OK(running.Wait());
+
+  const std::string metrics = metrics_.Render();
+  for (const char* direction : {"sending", "receiving"}) {
+    const std::string name =
+        absl::StrCat("gannet_worker_transfer_seconds_total{direction=\"", direction, "\"} ");
+    const size_t found = metrics.find("\n" + name);
+    ASSERT_NE(found, std::string::npos) << direction;
+    EXPECT_GT(std::strtod(metrics.c_str() + found + 1 + name.size(), nullptr), 0) << direction;
+  }
 }
 
 TEST_F(WorkerTest, WeightsAreFetchedOncePerVersion) {
