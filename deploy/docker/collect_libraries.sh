@@ -18,7 +18,13 @@ collect() {
     if ldd "$program" | grep 'not found' >&2; then exit 1; fi
     ldd "$program"
   done | awk '$2 == "=>" {print $1, $3}' | sort -u >"$folder/list"
-  while read -r name path; do cp --dereference "$path" "$folder/lib/$name"; done <"$folder/list"
+  while read -r name path; do
+    # A folder of its own stays one: a program tells OpenBLAS from Netlib's slow one by openblas-pthread/libblas.so.3.
+    kind=$(basename "$(dirname "$(realpath "$path")")")
+    case $kind in *-linux-gnu | lib | lib64) kind=. ;; esac
+    mkdir -p "$folder/lib/$kind"
+    cp --dereference "$path" "$folder/lib/$kind/$name"
+  done <"$folder/list"
   # All at once: each look reads the lists of all packages.
   cut -d ' ' -f 2 "$folder/list" | xargs realpath | sort -u | xargs dpkg-query --search | cut -d : -f 1 | sort -u \
     >"$folder/package-names"
@@ -37,11 +43,13 @@ install_missing() {
   folder=$1
   mkdir -p /usr/lib/gannet /etc/ssl/certs /var/lib/dpkg/status.d
   known=" $(ldconfig -p | awk '{print $1}' | tr '\n' ' ')"
-  for library in "$folder"/lib/*; do
-    name=$(basename "$library")
+  (cd "$folder/lib" && find . -type f) | while read -r library; do
     case $known in
-      *" $name "*) ;;
-      *) cp "$library" /usr/lib/gannet/ ;;
+      *" $(basename "$library") "*) ;;
+      *)
+        mkdir -p "/usr/lib/gannet/$(dirname "$library")"
+        cp "$folder/lib/$library" "/usr/lib/gannet/$library"
+        ;;
     esac
   done
   for package in "$folder"/packages/*; do
@@ -52,7 +60,7 @@ install_missing() {
     cp "$package" "/var/lib/dpkg/status.d/$name"
   done
   [ -e /etc/ssl/certs/ca-certificates.crt ] || cp "$folder/authorities.crt" /etc/ssl/certs/ca-certificates.crt
-  echo /usr/lib/gannet >/etc/ld.so.conf.d/gannet.conf
+  find /usr/lib/gannet -type d >/etc/ld.so.conf.d/gannet.conf
   ldconfig
 }
 

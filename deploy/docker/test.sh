@@ -210,6 +210,7 @@ docker_student() {
   second=$(docker_student_stays "$line")
   [[ -n $first && $first == "$second" ]] || docker_fail "the second start is another person: '$first', then '$second'"
   docker_shows Ada docker_compose exec -T coordinator gannet workers || docker_fail "the student's name is not in the list"
+  [[ $("$docker" logs "$(docker_compose ps -q worker | head -n 1)" 2>&1) != *"reference BLAS"* ]] || docker_fail "the worker's image has the slow BLAS"
   docker_say "a student joined by TLS with the printed line, left, came back and was the same one"
 }
 
@@ -223,7 +224,7 @@ docker_student_stays() {
   docker_await 30 "the end of the student's container" docker_gone "$docker_project-student"
 }
 
-docker_gone() { ! "$docker" inspect "$1" >/dev/null 2>&1; }
+docker_gone() { ! "$docker" container inspect "$1" >/dev/null 2>&1; }
 
 docker_student_gone() {
   "$docker" rm --force --volumes "$docker_project-student" >/dev/null 2>&1 || true
