@@ -140,6 +140,17 @@ TEST_F(CliTest, AValidConfigurationIsConfirmed) {
       << "a file that does not exist";
 }
 
+TEST_F(CliTest, SettingsThatASlowNetworkCannotCarryAreToldOf) {
+  const Outcome slow = Run({"config", "check", "--training.images_per_unit", "64"});
+  EXPECT_EQ(slow.exit_code, 0);
+  EXPECT_THAT(slow.err, HasSubstr("over a slow network a unit is longer on the way than in work"));
+
+  const Outcome wifi =
+      Run({"config", "check", "--config", GANNET_SOURCE_DIR "/deploy/docker/class-wifi.yaml"});
+  EXPECT_EQ(wifi.exit_code, 0);
+  EXPECT_EQ(wifi.err, "");
+}
+
 TEST_F(CliTest, EveryMistakeOfAConfigurationIsReportedWithItsPlace) {
   const std::string file = Write("c.yaml", "trainning:\n  lease: 5m\nrun:\n  rounds: many\n");
 

@@ -6,6 +6,7 @@
 #include "cli/settings_check.h"
 #include "libs/config/config.h"
 #include "libs/config/config_docs.h"
+#include "libs/domain/transfer_estimate.h"
 
 namespace gannet {
 namespace {
@@ -16,6 +17,11 @@ int Check(const CliState& cli, bool files) {
   const absl::Status usable = CheckSettings(*config, files);
   if (!usable.ok()) return FailConfig(usable);
   std::cout << "The configuration is valid.\n";
+  const std::string warning =
+      WarnOfTransfer({config->model.image_size, config->model.latent_dim, config->model.base_width,
+                      config->model.kind},
+                     config->training.images_per_unit, config->training.gradient_codec == "fp16");
+  if (!warning.empty()) std::cerr << "Note: " << warning << ".\n";
   return kExitOk;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,8 @@ namespace {
 
 constexpr int kBarMin = 8;
 constexpr int kBarMax = 40;
+// From here on the progress line tells how much of a unit's time is not computation.
+constexpr double kShareWorthTelling = 0.3;
 
 double ShareDone(const RunReport& report) {
   if (report.config.round_count <= 0) return 0;
@@ -28,8 +31,26 @@ std::string RateText(const RunReport& report) {
                                       : std::string("- img/s");
 }
 
+// Workers for whom a round has no unit.
+int WorkersTooMany(const RunReport& report) {
+  return report.state == RunState::kRunning
+             ? std::max(0, report.worker_count - report.config.units_per_round)
+             : 0;
+}
+
 std::string WorkersText(const RunReport& report) {
-  return absl::StrCat(report.worker_count, report.worker_count == 1 ? " worker" : " workers");
+  std::string text =
+      absl::StrCat(report.worker_count, report.worker_count == 1 ? " worker" : " workers");
+  if (const int idle = WorkersTooMany(report); idle > 0) {
+    absl::StrAppend(&text, " (", idle, idle == 1 ? " waits)" : " wait)");
+  }
+  return text;
+}
+
+// Of a usual unit's time what was not computation, 0 to 1; unset while nothing is known.
+std::optional<double> ShareOnTheWay(const RunReport& report) {
+  if (!(report.unit_seconds > 0) || !(report.unit_compute_seconds > 0)) return std::nullopt;
+  return std::clamp(1 - report.unit_compute_seconds / report.unit_seconds, 0.0, 1.0);
 }
 
 std::string LossesText(const RunReport& report) {
@@ -56,7 +77,13 @@ std::vector<std::string> ProgressParts(const RunReport& report, Trainer trainer)
       absl::StrCat(report.weights_version.value(), "/", report.config.round_count),
       absl::StrFormat("%.0f %%", std::floor(100 * ShareDone(report))),
       IsDeserted(report, trainer) ? "- img/s" : RateText(report), LossesText(report)};
-  if (trainer == Trainer::kClass) parts.push_back(WorkersText(report));
+  if (trainer == Trainer::kClass) {
+    parts.push_back(WorkersText(report));
+    const std::optional<double> share = ShareOnTheWay(report);
+    if (share.has_value() && *share >= kShareWorthTelling) {
+      parts.push_back(absl::StrFormat("%.0f %% on the way", 100 * *share));
+    }
+  }
   parts.push_back(IsDeserted(report, trainer) ? "waits for a worker" : LeftText(report));
   return parts;
 }
@@ -109,10 +136,22 @@ std::string StatusText(const RunReport& report) {
         round.discriminator_loss, round.generator_loss, 100 * round.real_accuracy,
         100 * round.fake_accuracy);
   }
-  absl::StrAppend(&text, "\nworkers  ", report.worker_count, " heard from within 30 s\nunits    ",
-                  config.units_per_round, " a round, ", config.images_per_unit,
-                  " images each\ndata     ", Printable(config.data.description), ", ",
-                  config.data.image_count, " images");
+  absl::StrAppend(&text, "\nworkers  ", report.worker_count, " heard from within 30 s");
+  if (const int idle = WorkersTooMany(report); idle > 0) {
+    absl::StrAppend(&text, ", ", idle, idle == 1 ? " of them waits" : " of them wait",
+                    ": a round has ", config.units_per_round,
+                    config.units_per_round == 1 ? " unit" : " units",
+                    " (gannet set training.units_per_round=", report.worker_count, ")");
+  }
+  if (const std::optional<double> share = ShareOnTheWay(report); share.has_value()) {
+    absl::StrAppendFormat(&text,
+                          "\nnetwork  a unit takes %.1f s, %.1f s of that computing; %.0f %% goes "
+                          "into sending, receiving and waiting",
+                          report.unit_seconds, report.unit_compute_seconds, 100 * *share);
+  }
+  absl::StrAppend(&text, "\nunits    ", config.units_per_round, " a round, ",
+                  config.images_per_unit, " images each\ndata     ",
+                  Printable(config.data.description), ", ", config.data.image_count, " images");
   if (report.wasted_image_count > 0) {
     absl::StrAppend(&text, "\nwasted   ", report.wasted_image_count,
                     " images in gradients that came for nothing");
@@ -145,6 +184,9 @@ std::string StatusJson(const RunReport& report) {
       {"images_per_second", report.images_per_second},
       {"seconds_left", nullptr},
       {"worker_count", report.worker_count},
+      {"idle_worker_count", WorkersTooMany(report)},
+      {"unit_seconds", nullptr},
+      {"unit_compute_seconds", nullptr},
       {"last_round", nullptr},
       {"latest_sample_path", report.latest_sample_path},
       {"waiting_for", report.waiting_for},
@@ -158,6 +200,10 @@ std::string StatusJson(const RunReport& report) {
   };
   if (report.best.has_value()) {
     json["best"] = {{"round", report.best->version.value()}, {"distance", report.best->distance}};
+  }
+  if (ShareOnTheWay(report).has_value()) {
+    json["unit_seconds"] = report.unit_seconds;
+    json["unit_compute_seconds"] = report.unit_compute_seconds;
   }
   if (left != absl::InfiniteDuration()) json["seconds_left"] = absl::ToDoubleSeconds(left);
   for (const ReportedChange& change : report.changes) {

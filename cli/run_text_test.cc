@@ -57,6 +57,41 @@ TEST(RunTextTest, TheProgressLineFillsTheTerminal) {
                           HasSubstr("1 min 40 s left")));
 }
 
+TEST(RunTextTest, WorkersForWhomARoundHasNoUnitAreSaidToWait) {
+  RunReport report = SampleReport();
+  report.worker_count = 30;
+  report.config.units_per_round = 4;
+
+  EXPECT_THAT(PlainProgressLine(report), HasSubstr("30 workers (26 wait)"));
+  EXPECT_THAT(StatusText(report),
+              HasSubstr("30 heard from within 30 s, 26 of them wait: a round has 4 units (gannet "
+                        "set training.units_per_round=30)"));
+  EXPECT_EQ(nlohmann::json::parse(StatusJson(report))["idle_worker_count"], 26);
+
+  report.state = RunState::kPaused;
+  EXPECT_THAT(PlainProgressLine(report), Not(HasSubstr("wait")));
+  report.state = RunState::kRunning;
+  report.worker_count = 4;
+  EXPECT_THAT(StatusText(report), Not(HasSubstr("wait")));
+}
+
+TEST(RunTextTest, HowMuchOfAUnitGoesIntoTheNetworkIsTold) {
+  RunReport report = SampleReport();
+  EXPECT_THAT(StatusText(report), Not(HasSubstr("network"))) << "nothing is known of it yet";
+
+  report.unit_seconds = 12;
+  report.unit_compute_seconds = 3;
+
+  EXPECT_THAT(StatusText(report),
+              HasSubstr("network  a unit takes 12.0 s, 3.0 s of that computing; 75 % goes into "
+                        "sending, receiving and waiting"));
+  EXPECT_THAT(PlainProgressLine(report), HasSubstr("75 % on the way"));
+  EXPECT_EQ(nlohmann::json::parse(StatusJson(report))["unit_compute_seconds"], 3);
+
+  report.unit_compute_seconds = 11;
+  EXPECT_THAT(PlainProgressLine(report), Not(HasSubstr("on the way")));
+}
+
 TEST(RunTextTest, TheBarIsAsFullAsTheRun) {
   RunReport report = SampleReport();
   report.weights_version = WeightsVersion(0);

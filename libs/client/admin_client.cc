@@ -29,6 +29,8 @@ absl::StatusOr<RunReport> ReportFromProto(const v1::GetRunResponse& proto) {
   report.latest_sample_path = proto.latest_sample_path();
   report.waiting_for = proto.waiting_for();
   report.wasted_image_count = proto.wasted_image_count();
+  report.unit_seconds = proto.unit_seconds();
+  report.unit_compute_seconds = proto.unit_compute_seconds();
   if (proto.has_best()) {
     report.best = {WeightsVersion(proto.best().version()), proto.best().distance()};
   }

@@ -41,6 +41,8 @@ struct RunReport {
   std::string latest_sample_path;
   std::string waiting_for;         // what the open round waits for; empty unless the run is running
   int64_t wasted_image_count = 0;  // of gradients that came for nothing
+  double unit_seconds = 0;         // of a usual unit, from claim to accept; 0: not known yet
+  double unit_compute_seconds = 0;      // of that, computed
   std::optional<BestWeights> best;      // none: not measured yet, or never
   RunConfig next_config;                // holds from the round after the open one
   std::vector<ReportedChange> changes;  // by round

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/domain/transfer_estimate.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/codec.h"
 
@@ -45,14 +46,29 @@ absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked,
                      "set them back (stored -> asked for): ",
                      DescribeDifference(stored.next_config, asked)));
   }
+  if (asked == stored.next_config) return absl::OkStatus();
+  const std::string difference = DescribeDifference(stored.next_config, asked);
   // As it was created with: whoever has changed settings in mid-run may leave the file as it was.
   RunConfig created = stored.created_config;
   created.plan_origin = asked.plan_origin;
-  if (asked != stored.next_config && asked != created) {
+  if (asked == created) {
+    log.Info("settings that were changed by gannet set hold, not those of the file",
+             {{"stored_and_asked_for", difference}});
+  } else if (HasEnded(stored.state)) {
+    log.Warning("the run of this name has ended: other settings need another run.name",
+                {{"stored_and_asked_for", difference}});
+  } else {
     log.Warning("the run goes on with its own settings, change them with gannet set",
-                {{"stored_and_asked_for", DescribeDifference(stored.next_config, asked)}});
+                {{"stored_and_asked_for", difference}});
   }
   return absl::OkStatus();
+}
+
+// A class that is about to wait for its network shall know it before, not after an hour.
+void WarnOfSlowNetworks(const RunConfig& run, Logger& log) {
+  const std::string warning = WarnOfTransfer(run.model, run.images_per_unit,
+                                             run.gradient_codec == static_cast<int>(Codec::kFp16));
+  if (!warning.empty()) log.Warning(warning);
 }
 
 // Whether standing for leader again can help after a term ended with this.
@@ -143,6 +159,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
       log_.Info("run created", {{"run", options_.run.name},
                                 {"rounds", options_.run.round_count},
                                 {"images", options_.run.data.image_count}});
+      WarnOfSlowNetworks(options_.run, log_);
       return *created;
     }
     // Another coordinator may have created it, or the answer was lost: look again.

@@ -56,6 +56,13 @@ CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
       wasted_images(metrics.AddGauge("gannet_coordinator_wasted_images",
                                      "Images of gradients that came for nothing: superseded, "
                                      "closed, or slower than a spare. Of the whole run.")),
+      unit_seconds(metrics.AddGauge("gannet_coordinator_unit_seconds",
+                                    "A usual unit of a round done, from claim to accept: the "
+                                    "median.")),
+      unit_compute_seconds(metrics.AddGauge("gannet_coordinator_unit_compute_seconds",
+                                            "How long a usual unit of the last round was computed: "
+                                            "the median. The rest went into sending, receiving and "
+                                            "waiting for images.")),
       round_waiting(metrics.AddGauge("gannet_coordinator_round_waiting_seconds",
                                      "How long the open round stands still; 0 while it does "
                                      "not.")),

@@ -31,6 +31,8 @@ struct CoordinatorMetrics {
   Gauge& real_accuracy;
   Gauge& fake_accuracy;
   Gauge& wasted_images;
+  Gauge& unit_seconds;
+  Gauge& unit_compute_seconds;
   Gauge& round_waiting;
   Gauge& image_distance;
   Gauge& best_image_distance;

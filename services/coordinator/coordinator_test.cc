@@ -904,5 +904,30 @@ TEST_F(CoordinatorTest, ARestartWithOtherSettingsGoesOnWithThoseOfTheRunWhereThe
   EXPECT_THAT(coordinator.Join(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("seed")));
 }
 
+TEST_F(CoordinatorTest, ARunThatHasEndedTellsThatOtherSettingsNeedAnotherName) {
+  {
+    const auto coordinator = Start();
+    FakeWorkers workers(backend_.exchange(), SmallRun());
+    ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
+    ASSERT_OK(coordinator->Join());
+  }
+  CoordinatorOptions options = QuickOptions(2);
+  options.run.round_count = kRounds + 6;
+  RealClock clock;
+  Metrics metrics;
+  ::testing::internal::CaptureStderr();
+  {
+    Logger log("coordinator", LogOptions());
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Coordinator> again,
+                         Coordinator::Create(options, store_, clock, log, metrics));
+    ASSERT_OK(again->Run());
+    log.Flush();
+  }
+  const std::string text = ::testing::internal::GetCapturedStderr();
+
+  EXPECT_THAT(text, AllOf(HasSubstr("has ended: other settings need another run.name"),
+                          HasSubstr("round_count 4 -> 10")));
+}
+
 }  // namespace
 }  // namespace gannet

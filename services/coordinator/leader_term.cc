@@ -12,6 +12,7 @@
 #include "libs/exchange/validation.h"
 #include "libs/gan/gan.h"
 #include "services/coordinator/round_wait.h"
+#include "services/coordinator/unit_time.h"
 
 namespace gannet {
 namespace {
@@ -202,6 +203,7 @@ absl::Status LeaderTerm::RunRound() {
       }
     }
     if (collector_->complete()) {
+      metrics_.unit_compute_seconds.Set(Seconds(UsualComputeTime(progress.gradients)));
       if (config_.policy.stale_weight > 0) GANNET_RETURN_IF_ERROR(TakeStale(round));
       GANNET_ASSIGN_OR_RETURN(const bool rejected, collector_->RejectOutlier());
       if (!rejected) break;
@@ -469,6 +471,7 @@ absl::Status LeaderTerm::RefreshStatus() {
   metrics_.run_paused.Set(status_.state == RunState::kPaused ? 1 : 0);
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
   metrics_.wasted_images.Set(static_cast<double>(status_.wasted_image_count));
+  metrics_.unit_seconds.Set(Seconds(status_.usual_unit_time));
   if (planner_.has_value() && status_.next_config != next_before) TakeUpSettings();
   if (status_.state == before) return absl::OkStatus();
   if (status_.state == RunState::kPaused) {

@@ -6,6 +6,7 @@
 
 #include "libs/base/clock.h"
 #include "libs/base/malloc_tuning.h"
+#include "libs/base/periodic_runner.h"
 #include "libs/base/process_signals.h"
 #include "libs/base/standard_output.h"
 #include "libs/config/config.h"
@@ -20,6 +21,7 @@
 #include "services/coordinator/coordinator_server.h"
 #include "services/coordinator/output_folder.h"
 #include "services/coordinator/pg_connection.h"
+#include "services/coordinator/settings_file_watch.h"
 
 int main(int argc, char** argv) {
   gannet::HoldStandardFiles();
@@ -70,6 +72,16 @@ int main(int argc, char** argv) {
                        {"admin_port", (*server)->admin_port()},
                        {"metrics_port", (*server)->metrics_port()},
                        {"output_dir", config->coordinator.output_dir}});
+  // A change in the file is told of where somebody looks: in the log, beside what else is going on.
+  gannet::SettingsFileWatch settings(flags->command_line.config_path);
+  const gannet::PeriodicRunner watch(absl::Seconds(5), [&] {
+    if (!settings.Changed()) return;
+    log.Warning(
+        "the file of settings has changed: nothing of it holds before a restart of the coordinator "
+        "(and of the gateway), and what belongs to the run is changed by gannet set or needs "
+        "another run.name",
+        {{"file", flags->command_line.config_path}});
+  });
   log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
 
   absl::StatusOr<gannet::CoordinatorReport> report = absl::UnknownError("not run");

@@ -13,6 +13,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/exchange/validation.h"
 #include "services/coordinator/round_wait.h"
+#include "services/coordinator/unit_time.h"
 
 namespace gannet {
 namespace {
@@ -83,6 +84,11 @@ absl::StatusOr<RunOverview> RunAdmin::GetRun() {
     const Round open(overview.status.weights_version.value() + 1);
     GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, store_.GetRoundProgress(id, open));
     overview.waiting_for = DescribeWait(overview.status, overview.status.config, progress);
+  }
+  if (overview.status.last_round.has_value()) {
+    GANNET_ASSIGN_OR_RETURN(const RoundProgress last,
+                            store_.GetRoundProgress(id, overview.status.last_round->round));
+    overview.usual_compute_time = UsualComputeTime(last.gradients);
   }
   overview.view = view_();
   return overview;

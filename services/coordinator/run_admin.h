@@ -23,6 +23,7 @@ struct RunOverview {
   RunStatus status;
   CoordinatorView view;
   std::string waiting_for;  // DescribeWait of the open round; empty unless the run is running
+  absl::Duration usual_compute_time;  // of the last round; see UsualComputeTime
   std::vector<SettingsChange> changes;
 };
 

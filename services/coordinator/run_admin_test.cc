@@ -75,6 +75,33 @@ TEST_F(RunAdminTest, TheRunIsDescribed) {
   EXPECT_EQ(overview.view.images_per_second, 12.5);
 }
 
+TEST_F(RunAdminTest, HowLongAUnitTookAndHowMuchOfThatWasComputedIsTold) {
+  const Leadership leadership =
+      *backend_.store().AcquireLeadership(*view_.run, TestLeader(1), absl::Minutes(1));
+  const WorkerIdentity worker = TestWorker(1);
+  ASSERT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
+  PublishRequest publish = TestPublish(config_, *view_.run, leadership, WeightsVersion(0));
+  for (int slot = 0; slot < config_.units_per_round; ++slot) {
+    ClaimRequest claim;
+    claim.worker = worker;
+    claim.run = *view_.run;
+    claim.request_id = std::string(31, '0') + std::to_string(slot);
+    ASSERT_OK_AND_ASSIGN(const ClaimResult claimed, backend_.exchange().Claim(claim));
+    ASSERT_TRUE(claimed.unit.has_value());
+    clock_.Advance(absl::Seconds(8));
+    SubmitRequest submit = TestSubmit(config_, worker, *claimed.unit);
+    submit.stats.compute_seconds = 2;
+    ASSERT_OK(backend_.exchange().Submit(submit));
+    publish.consumed.push_back(claimed.unit->unit);
+  }
+  ASSERT_OK(backend_.store().Publish(publish));
+
+  ASSERT_OK_AND_ASSIGN(const RunOverview overview, admin_.GetRun());
+
+  EXPECT_EQ(overview.status.usual_unit_time, absl::Seconds(8));
+  EXPECT_EQ(overview.usual_compute_time, absl::Seconds(2));
+}
+
 TEST_F(RunAdminTest, WorkersComeNewestFirstInPagesOfEverySize) {
   for (const int worker : {3, 1, 4, 2}) Join(worker);
 

@@ -1,0 +1,46 @@
+#include "libs/domain/transfer_estimate.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "libs/domain/model_layout.h"
+
+namespace gannet {
+namespace {
+
+int64_t ElementsOf(const BundleSpec& spec) {
+  int64_t elements = 0;
+  for (const TensorSpec& tensor : spec) elements += tensor.element_count();
+  return elements;
+}
+
+}  // namespace
+
+UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, bool half_precision) {
+  UnitCost cost;
+  cost.weights_bytes = 4 * ElementsOf(WeightsSpec(model));
+  cost.gradient_bytes = (half_precision ? 2 : 4) * ElementsOf(GradientSpec(model));
+  const double bits = 8.0 * static_cast<double>(cost.weights_bytes + cost.gradient_bytes);
+  cost.transfer_seconds = bits / (kAssumedMegabits * 1e6);
+  // Each layer of such a network works in proportion to the square of side times width: halving the
+  // side doubles the channels.
+  const double scale = 64.0 * 64.0 / (static_cast<double>(model.image_size) * model.base_width);
+  cost.images_per_second = std::min(kAssumedImagesPerSecond * scale * scale, kAssumedMostImages);
+  cost.compute_seconds = images_per_unit / cost.images_per_second;
+  return cost;
+}
+
+std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, bool half_precision) {
+  const UnitCost cost = EstimateUnitCost(model, images_per_unit, half_precision);
+  if (cost.transfer_seconds <= cost.compute_seconds) return "";
+  return absl::StrFormat(
+      "over a slow network a unit is longer on the way than in work: %.1f MB of weights and %.1f "
+      "MB of gradient take %.1f s at %.0f Mbit/s, its %d images %.1f s on a laptop that computes "
+      "about %.0f a second; on such a network raise training.images_per_unit, set "
+      "training.gradient_codec to fp16, or make model.base_width or model.image_size smaller",
+      static_cast<double>(cost.weights_bytes) / 1e6, static_cast<double>(cost.gradient_bytes) / 1e6,
+      cost.transfer_seconds, kAssumedMegabits, images_per_unit, cost.compute_seconds,
+      cost.images_per_second);
+}
+
+}  // namespace gannet

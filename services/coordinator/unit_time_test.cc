@@ -1,0 +1,24 @@
+#include "services/coordinator/unit_time.h"
+
+#include "gtest/gtest.h"
+
+namespace gannet {
+namespace {
+
+GradientInfo Computed(double seconds) {
+  GradientInfo gradient;
+  gradient.stats.compute_seconds = seconds;
+  return gradient;
+}
+
+TEST(UnitTimeTest, NoGradientTellsNothing) {
+  EXPECT_EQ(UsualComputeTime({}), absl::ZeroDuration());
+}
+
+TEST(UnitTimeTest, OneSlowWorkerDoesNotChangeWhatIsUsual) {
+  EXPECT_EQ(UsualComputeTime({Computed(100), Computed(2), Computed(3)}), absl::Seconds(3));
+  EXPECT_EQ(UsualComputeTime({Computed(4), Computed(2)}), absl::Seconds(2));
+}
+
+}  // namespace
+}  // namespace gannet
