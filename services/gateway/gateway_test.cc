@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "gannet/v1/exchange_service.grpc.pb.h"
 #include "gmock/gmock.h"
+#include "grpcpp/create_channel.h"
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/client/grpc_exchange.h"
@@ -611,12 +612,17 @@ TEST_F(GatewayTest, WeightsGoToAWorkerTwiceAtATimeAndAReaderWhoDoesNotReadIsCut)
     grpc::ClientContext context;
     std::unique_ptr<grpc::ClientReader<v1::FetchWeightsResponse>> stream;
   };
+  // Otherwise gRPC widens its window until all of it lies in the client's memory.
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto narrow = v1::ExchangeService::NewStub(grpc::CreateCustomChannel(
+      absl::StrCat("127.0.0.1:", gateway_->port()), grpc::InsecureChannelCredentials(), arguments));
   std::vector<std::unique_ptr<Reader>> readers;
   const FetchWeightsRequest request{worker, run_, version_};
   for (int i = 0; i < kMaxFetchesPerWorker; ++i) {
     auto reader = std::make_unique<Reader>();
     SetDeadline(reader->context, absl::Seconds(60));
-    reader->stream = stub_->FetchWeights(&reader->context, ToProto(request));
+    reader->stream = narrow->FetchWeights(&reader->context, ToProto(request));
     v1::FetchWeightsResponse header;
     ASSERT_TRUE(reader->stream->Read(&header)) << "and no more";
     readers.push_back(std::move(reader));

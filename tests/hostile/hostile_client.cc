@@ -232,7 +232,9 @@ void HostileClient::Submit() {
   std::string bytes = GradientBytes();
   v1::SubmitHeader header = HeaderOf(unit, bytes);
   if (!sent_.empty() && Percent(random_, 10)) header = sent_[Below(random_, sent_.size())];
+  const v1::GradientStats stats = header.stats();
   Spoil(header);
+  if (!options_.extreme_gradients) *header.mutable_stats() = stats;
   if (sent_.size() < kMostSent) {
     sent_.push_back(header);
   } else {

@@ -84,8 +84,9 @@ TEST_F(InvariantsTest, EachFaultThatIsPlantedIsFound) {
                        "UPDATE gannet.worker SET accepted_unit_count = accepted_unit_count - 1"),
               ElementsAre(HasSubstr("is credited with is")));
   EXPECT_THAT(BrokenBy("UPDATE gannet.work_unit SET state = 'ready' WHERE state = 'done' "
-                       "AND NOT consumed",
-                       "UPDATE gannet.work_unit SET state = 'done' WHERE state = 'ready'"),
+                       "AND round > (SELECT weights_version FROM gannet.run)",
+                       "UPDATE gannet.work_unit SET state = 'done' WHERE unit_id IN ("
+                       "SELECT unit_id FROM gannet.gradient)"),
               ElementsAre(HasSubstr("a unit is done when")));
   EXPECT_THAT(BrokenBy("UPDATE gannet.gradient SET attempt = attempt + 1 WHERE NOT EXISTS ("
                        "SELECT FROM gannet.work_unit u WHERE u.unit_id = gradient.unit_id "
