@@ -8,6 +8,7 @@
 #include "cli/cli_state.h"
 #include "cli/database.h"
 #include "cli/printable.h"
+#include "cli/terminal.h"
 
 // gannet run: the runs of a database.
 
@@ -45,15 +46,63 @@ int List(const CliState& cli, bool csv) {
   return kExitOk;
 }
 
+struct DeleteOptions {
+  std::string name;
+  bool yes = false;
+  bool force = false;
+};
+
+int Delete(const CliState& cli, const DeleteOptions& options) {
+  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  if (!config.ok()) return FailConfig(config.status());
+  const absl::StatusOr<Database> database = ConnectToDatabase(*config, "cli");
+  if (!database.ok()) return FailDatabase(database.status());
+  Store& store = database->backend->store();
+  const absl::StatusOr<RunStatus> run = store.FindRun(options.name);
+  if (absl::IsNotFound(run.status())) {
+    return Fail(run.status(), "Nothing was deleted; gannet run list names the runs.");
+  }
+  if (!run.ok()) return FailDatabase(run.status());
+  if (!HasEnded(run->state) && !options.force) {
+    return Fail(
+        absl::FailedPreconditionError(
+            absl::StrCat("the run has not ended, it is ", RunStateName(run->state))),
+        "Nothing was deleted. End it by gannet stop, or delete it all the same by --force.");
+  }
+  const std::string question =
+      absl::StrCat("This deletes run ", options.name, " with ", run->weights_version.value(),
+                   " rounds, their weights and who contributed (gannet export keeps a copy). Type "
+                   "yes to do it: ");
+  if (!options.yes && !Confirm(question)) {
+    return Fail(absl::InvalidArgumentError("the run was not deleted: nobody confirmed it"),
+                "To delete it without a question: --yes.");
+  }
+  const absl::Status deleted = store.DeleteRun(run->run);
+  if (absl::IsFailedPrecondition(deleted)) {
+    return Fail(deleted, "Nothing was deleted. Stop its coordinator and repeat.");
+  }
+  if (!deleted.ok()) return FailDatabase(deleted);
+  std::cout << "Run " << options.name << " is deleted.\n";
+  return kExitOk;
+}
+
 }  // namespace
 
 void AddRunCommand(CLI::App& app, CliState& cli) {
-  CLI::App* group = app.add_subcommand("run", "Look at the runs of the database");
+  CLI::App* group = app.add_subcommand("run", "List and delete the runs of the database");
   CLI::App* list = group->add_subcommand(
       "list", "List them; gannet status, workers and rounds show one with --run NAME");
   const auto csv = std::make_shared<bool>(false);
   list->add_flag("--csv", *csv, "As CSV, for a spreadsheet");
   list->callback([&cli, csv] { cli.action = [&cli, csv] { return List(cli, *csv); }; });
+
+  CLI::App* erase = group->add_subcommand("delete", "Delete one that has ended, with everything");
+  const auto options = std::make_shared<DeleteOptions>();
+  erase->add_option("name", options->name, "Its name")->required()->type_name("NAME");
+  erase->add_flag("--yes", options->yes, "Do not ask for confirmation");
+  erase->add_flag("--force", options->force, "Also one that has not ended");
+  erase->callback(
+      [&cli, options] { cli.action = [&cli, options] { return Delete(cli, *options); }; });
 }
 
 }  // namespace gannet

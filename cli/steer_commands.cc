@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <iostream>
 #include <memory>
 #include <string>
@@ -7,6 +5,7 @@
 #include "CLI/App.hpp"
 #include "cli/admin_connection.h"
 #include "cli/cli_state.h"
+#include "cli/terminal.h"
 
 namespace gannet {
 namespace {
@@ -17,14 +16,9 @@ struct Options {
   bool yes = false;
 };
 
-// A stopped run cannot be resumed, so a person is asked. False: no, or nobody can answer.
 bool ConfirmStop(const Options& options) {
-  if (options.yes) return true;
-  if (isatty(STDIN_FILENO) == 0) return false;
-  std::cout << "A stopped run cannot be resumed (gannet pause can). Type yes to stop it: "
-            << std::flush;
-  std::string answer;
-  return std::getline(std::cin, answer) && answer == "yes";
+  return options.yes ||
+         Confirm("A stopped run cannot be resumed (gannet pause can). Type yes to stop it: ");
 }
 
 int Steer(const CliState& cli, const Options& options, RunState state) {

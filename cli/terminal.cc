@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <iostream>
 #include <string>
 
 namespace gannet {
@@ -12,6 +13,13 @@ namespace {
 constexpr int kUsualWidth = 80;
 
 }  // namespace
+
+bool Confirm(const std::string& question) {
+  if (isatty(STDIN_FILENO) == 0) return false;
+  std::cout << question << std::flush;
+  std::string answer;
+  return std::getline(std::cin, answer) && answer == "yes";
+}
 
 std::optional<int> TerminalWidth() {
   const char* kind = getenv("TERM");

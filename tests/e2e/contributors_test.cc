@@ -70,6 +70,39 @@ TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
   const Outcome elsewhere = gannet({"workers", "--address", "127.0.0.1:1"});
   EXPECT_EQ(elsewhere.exit_code, 1);
   EXPECT_THAT(elsewhere.out, Not(HasSubstr("bob")));
+
+  // Nobody is asked here, so nothing is deleted without --yes.
+  EXPECT_EQ(gannet({"run", "delete", "tuesday", "--yes"}).exit_code, 1);
+  const Outcome unconfirmed = gannet({"run", "delete", "monday"});
+  EXPECT_EQ(unconfirmed.exit_code, 2);
+  EXPECT_THAT(unconfirmed.err, HasSubstr("nobody confirmed it"));
+  const Outcome deleted = gannet({"run", "delete", "monday", "--yes"});
+  EXPECT_EQ(deleted.exit_code, 0) << deleted.err;
+  EXPECT_THAT(gannet({"run", "list"}).out, HasSubstr("no run yet"));
+}
+
+TEST(ContributorsTest, ARunThatGoesOnIsNotDeleted) {
+  E2eClass monday(ProgramSettings{{"run.rounds", "1000000"}});
+  ChildProcess& coordinator = monday.StartCoordinator();
+  ASSERT_TRUE(coordinator.AwaitError("leading the run"));
+  const auto erase = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"run", "delete", "monday", "--yes", "--config",
+                                      monday.PathOf("class.yaml"), "--database.url",
+                                      monday.superuser_url()};
+    words.insert(words.end(), more.begin(), more.end());
+    return monday.Gannet(words);
+  };
+
+  const Outcome running = erase({});
+  EXPECT_EQ(running.exit_code, 1);
+  EXPECT_THAT(running.err, HasSubstr("gannet stop"));
+  const Outcome led = erase({"--force"});
+  EXPECT_EQ(led.exit_code, 1);
+  EXPECT_THAT(led.err, HasSubstr("a coordinator leads this run"));
+
+  coordinator.Signal(SIGTERM);
+  EXPECT_EQ(coordinator.AwaitExit(), 0);
+  EXPECT_EQ(erase({"--force"}).exit_code, 0);
 }
 
 }  // namespace
