@@ -11,8 +11,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "libs/base/status_macros.h"
 
 namespace gannet {
@@ -101,6 +103,14 @@ absl::StatusOr<PgConnectionParams> MakeConnectionParams(const PgConnectionOption
       absl::StrAppend(&session_options, " ", option->val);
     } else {
       settings[option->keyword] = option->val;
+    }
+  }
+  // libpq itself says so only when it connects.
+  for (const absl::string_view port : absl::StrSplit(settings["port"], ',', absl::SkipEmpty())) {
+    int number = 0;
+    if (!absl::SimpleAtoi(port, &number) || number < 1 || number > 65535) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the port in the database URL must be 1 to 65535, got ", port));
     }
   }
   settings["options"] = session_options;
