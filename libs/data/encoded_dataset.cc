@@ -34,10 +34,8 @@ constexpr size_t kMaxDescriptionChars = 500;
 
 // Length of the folders that all names share, so that it does not matter at which level of nested
 // folders somebody unpacked or pointed at the data.
-size_t SharedFolderLength(const std::vector<ImageSource::Entry>& entries) {
+size_t SharedFolderLength(const std::string& first, const std::string& last) {
   // In sorted order what the first and the last share, all share.
-  const std::string& first = entries.front().name;
-  const std::string& last = entries.back().name;
   const size_t most = std::min(first.size(), last.size());
   size_t shared = 0;
   for (size_t i = 0; i < most && first[i] == last[i]; ++i) {
@@ -62,15 +60,15 @@ std::string RestText(const ImageSource& source, const Exclusions& exclusions) {
   return text;
 }
 
-// As versions before content counted made it.
+// As versions before content counted made it, of the names as they are stored.
 std::string FormerDigest(const DatasetOptions& options,
                          const std::vector<ImageSource::Entry>& entries) {
-  const size_t shared = SharedFolderLength(entries);
+  const size_t shared = SharedFolderLength(entries.front().path, entries.back().path);
   Sha256Hasher hasher;
   hasher.Update(absl::StrCat("gannet ", options.kind, " 1\n"));
   if (options.crop > 0) hasher.Update(absl::StrCat("crop ", options.crop, "\n"));
   for (const ImageSource::Entry& entry : entries) {
-    hasher.Update(absl::string_view(entry.name).substr(shared));
+    hasher.Update(absl::string_view(entry.path).substr(shared));
     hasher.Update(absl::string_view("\0", 1));
     hasher.Update(absl::StrCat(entry.bytes, " ", entry.crc32, "\n"));
   }
@@ -90,7 +88,7 @@ ContentDigests DigestsOf(const DatasetOptions& options, const ImageSource& sourc
     const ImageSource::Entry& entry = source.entries()[i];
     // What is gone by now cannot be read either.
     const absl::StatusOr<FileIdentity> identity = source.Identify(i);
-    items.push_back({entry.name, identity.ok() ? *identity : FileIdentity{.bytes = entry.bytes}});
+    items.push_back({entry.path, identity.ok() ? *identity : FileIdentity{.bytes = entry.bytes}});
   }
   const auto hash = [&](size_t i) -> absl::StatusOr<std::string> {
     GANNET_ASSIGN_OR_RETURN(const std::string bytes, source.Read(i));
@@ -107,7 +105,7 @@ ContentDigests DigestsOf(const DatasetOptions& options, const ImageSource& sourc
 
 std::string DigestOf(const DatasetOptions& options, const std::vector<ImageSource::Entry>& entries,
                      const ContentDigests& contents) {
-  const size_t shared = SharedFolderLength(entries);
+  const size_t shared = SharedFolderLength(entries.front().name, entries.back().name);
   Sha256Hasher hasher;
   hasher.Update(absl::StrCat("gannet ", options.kind, " 2\n"));
   if (options.crop > 0) hasher.Update(absl::StrCat("crop ", options.crop, "\n"));

@@ -11,22 +11,14 @@
 namespace gannet {
 namespace {
 
-constexpr absl::string_view kReadEndings[] = {
-    ".jpg",  ".jpeg", ".jpe", ".jfif", ".png",
-#ifdef GANNET_WEBP
-    ".webp",
-#endif
-};
+constexpr absl::string_view kReadEndings[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"};
 
 // Pictures in formats that are not read.
 constexpr absl::string_view kOtherPictures[] = {
-#ifndef GANNET_WEBP
-    ".webp",
-#endif
-    ".gif",  ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".ico", ".svg",
-    ".jp2",  ".j2k", ".jxl", ".ppm",  ".pgm",  ".pbm",  ".pnm",  ".tga", ".psd",
-    ".xcf",  ".exr", ".hdr", ".dds",  ".apng", ".mpo",  ".raw",  ".dng", ".cr2",
-    ".cr3",  ".nef", ".arw", ".orf",  ".rw2",  ".raf",  ".pef",  ".npy", ".npz"};
+    ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".ico", ".svg",
+    ".jp2", ".j2k", ".jxl", ".ppm",  ".pgm",  ".pbm",  ".pnm",  ".tga", ".psd",
+    ".xcf", ".exr", ".hdr", ".dds",  ".apng", ".mpo",  ".raw",  ".dng", ".cr2",
+    ".cr3", ".nef", ".arw", ".orf",  ".rw2",  ".raf",  ".pef",  ".npy", ".npz"};
 
 constexpr absl::string_view kArchives[] = {".zip", ".rar", ".7z",  ".tar",
                                            ".tgz", ".bz2", ".zst", ".xz"};
