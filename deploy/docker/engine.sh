@@ -83,8 +83,9 @@ engine_base_image() {
   say "no registry can be reached: debian:trixie-slim is made by debootstrap"
   dir=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-base.XXXXXX")
   debootstrap --variant=minbase trixie "$dir/root" >"$dir/log" 2>&1 || die_with_log "debootstrap failed." "$dir/log"
-  # As slim as the official one: licences stay, manuals and translations go.
-  find "$dir/root/usr/share/doc" ! -type d ! -name copyright -delete
+  # As slim as the official one: licences stay, manuals and translations go. Links stay, too: many a package has its licence by one
+  # (libstdc++6 in gcc-14-base).
+  find "$dir/root/usr/share/doc" ! -type d ! -type l ! -name copyright -delete
   tar --directory="$dir/root" --exclude=./var/cache/apt/*.bin --exclude=./var/cache/apt/archives/*.deb --exclude=./var/lib/apt/lists/* \
     --exclude=./usr/share/man/* --exclude=./usr/share/info/* --exclude=./usr/share/locale/* --create . |
     "$docker" import --change 'CMD ["bash"]' - debian:trixie-slim >/dev/null

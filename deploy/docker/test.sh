@@ -4,8 +4,8 @@
 #   docker_test
 #
 # Builds the images (their build runs the unit tests on Debian 13), starts the class with docker-compose, and looks: TLS and
-# class code, a student's own line, a killed worker and a killed gateway, metrics and every panel of the dashboard, samples,
-# what runs as whom, and that nothing is left. Without an engine it says so and succeeds.
+# class code, a student's own line, a killed worker and a killed gateway, metrics and every panel of the dashboard, samples and
+# results, a dump, what runs as whom, and that nothing is left. Without an engine it says so and succeeds.
 #
 # shellcheck disable=SC2154  # root, docker, compose, engine_missing: set by the scripts that source this
 
@@ -313,9 +313,9 @@ docker_copies() {
   docker_say "results copied twice, $rounds and then $(wc -l <"$docker_work/results/metrics.csv") lines of metrics.csv"
 }
 
-# The line of docs/operations.md.
+# The line of docs/operations.md, but as text.
 docker_dump() {
-  docker_compose exec -T postgres pg_dump --username gannet gannet >"$docker_work/dump.sql" || docker_fail "pg_dump"
+  docker_compose exec -T postgres pg_dump --username gannet --schema=gannet --no-owner --no-privileges gannet >"$docker_work/dump.sql" || docker_fail "pg_dump"
   grep -q 'CREATE TABLE gannet.run' "$docker_work/dump.sql" || docker_fail "the dump has no runs"
   docker_say "pg_dump in the container: $(stat --format %s "$docker_work/dump.sql") bytes"
 }
@@ -359,7 +359,7 @@ docker_rights() {
   docker_say "nothing runs as root, root file systems are read-only, no secret in any environment"
 }
 
-# docker_program OPTIONS... -- IMAGE ARGUMENTS...
+# Programs that cannot start.
 docker_broken_settings() {
   local rc=0 container
   refusal=$("$docker" run --rm "$docker_images/gateway:$docker_tag" --gateway.listen 0.0.0.0:50051 2>&1) || rc=$?
