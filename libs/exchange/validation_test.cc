@@ -88,7 +88,7 @@ TEST(ValidationTest, TheWaitOfAClaimHasLimits) {
   }
 }
 
-TEST(ValidationTest, EveryStatisticMustBeFinite) {
+TEST(ValidationTest, EveryStatisticMustBeANumberWithinItsLimits) {
   const GradientStats good = TestStats(TinyRunConfig());
   EXPECT_OK(ValidateStats(good));
   double GradientStats::*const numbers[] = {
@@ -99,7 +99,7 @@ TEST(ValidationTest, EveryStatisticMustBeFinite) {
     for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
       GradientStats bad = good;
       bad.*number = value;
-      EXPECT_THAT(ValidateStats(bad), StatusIs(kInvalid, HasSubstr("finite")));
+      EXPECT_THAT(ValidateStats(bad), StatusIs(kInvalid, HasSubstr("must be between")));
     }
   }
 }

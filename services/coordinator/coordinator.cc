@@ -159,7 +159,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
       log_.Info("run created", {{"run", options_.run.name},
                                 {"rounds", options_.run.round_count},
                                 {"images", options_.run.data.image_count}});
-      WarnOfSlowNetworks(options_.run, log_);
+      if (options_.over_network) WarnOfSlowNetworks(options_.run, log_);
       return *created;
     }
     // Another coordinator may have created it, or the answer was lost: look again.

@@ -30,6 +30,9 @@ struct CoordinatorOptions {
   // By which a run that an older version began may know the same images (DatasetFingerprint);
   // empty: there is none.
   std::string former_data_digest;
+  // Workers are on other machines: whoever creates a run whose bytes do not fit slow networks is
+  // warned.
+  bool over_network = false;
 };
 
 // Why Run returned.

@@ -160,6 +160,7 @@ absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Conf
   CoordinatorOptions& coordinator = options.coordinator;
   GANNET_ASSIGN_OR_RETURN(coordinator.run, MakeRunConfig(config, dataset->fingerprint()));
   coordinator.former_data_digest = dataset->fingerprint().former_digest;
+  coordinator.over_network = true;
   coordinator.leader = LeaderId(RandomHex(kLeaderIdBytes));
   coordinator.output = RunOutputOptions{.directory = settings.output_dir,
                                         .sample_every = settings.sample_every,

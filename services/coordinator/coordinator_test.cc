@@ -638,6 +638,7 @@ TEST_F(CoordinatorTest, ALossThatAnOlderVersionStoredEndsNoCoordinator) {
 }
 
 TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {
+  store_.FailBefore("ReclaimBlobs", absl::UnavailableError("to see what is there before the end"));
   CoordinatorOptions options = QuickOptions(1);
   options.term.keep_every = 3;
   const auto coordinator = Start(options);
@@ -654,6 +655,7 @@ TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {
 }
 
 TEST_F(CoordinatorTest, GradientsOfRoundsLongGoneMakeRoom) {
+  store_.FailBefore("ReclaimBlobs", absl::UnavailableError("to see what is there before the end"));
   CoordinatorOptions options = QuickOptions(1);
   options.run.round_count = int64_t{2} * kBlobRing;
   const auto coordinator = Start(options);

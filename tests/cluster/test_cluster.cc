@@ -9,6 +9,7 @@
 #include "libs/client/grpc_exchange.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/store/testing/test_postgres.h"
+#include "services/coordinator/testing/faulty_store.h"
 #include "services/gateway/testing/gateway_fixture.h"
 
 namespace gannet {
@@ -112,6 +113,19 @@ void TestCluster::StopGateway() {
   gateway_.reset();
 }
 
+namespace {
+
+// A coordinator's database, whose calls may fail.
+struct FaultyBackend {
+  explicit FaultyBackend(std::unique_ptr<PgBackend> real)
+      : backend(std::move(real)), store(backend->store()) {}
+
+  std::unique_ptr<PgBackend> backend;
+  FaultyStore store;
+};
+
+}  // namespace
+
 void TestCluster::StartCoordinator() {
   CoordinatorServerOptions options;
   options.coordinator.run = config_;
@@ -125,10 +139,13 @@ void TestCluster::StartCoordinator() {
     EXPECT_OK(coordinator_->Run([this](Metrics& metrics) -> absl::StatusOr<CoordinatorBackend> {
       auto created = PgBackend::Create(OptionsAs(url_, "test_coordinator"), NullLogger(), metrics);
       if (!created.ok()) return created.status();
-      std::shared_ptr<PgBackend> backend = *std::move(created);
+      const auto backend = std::make_shared<FaultyBackend>(*std::move(created));
+      if (keep_blobs_) {
+        backend->store.FailBefore("ReclaimBlobs", absl::UnavailableError("to be looked at"));
+      }
       CoordinatorBackend result;
-      result.store = &backend->store();
-      result.owner = std::move(backend);
+      result.store = &backend->store;
+      result.owner = backend;
       return result;
     }));
   });

@@ -41,6 +41,8 @@ class TestCluster {
   void StopGateway();
 
   void StartCoordinator();
+  // The coordinators started from now on leave the bytes of a run that has ended where they are.
+  void KeepBlobsOfTheEnd() { keep_blobs_ = true; }
   void StopCoordinator();
 
   // Number of the worker; its identity is the number.
@@ -79,6 +81,7 @@ class TestCluster {
 
   std::unique_ptr<GatewayServer> gateway_;
   int gateway_port_ = 0;
+  bool keep_blobs_ = false;
   std::unique_ptr<CoordinatorServer> coordinator_;
   std::thread coordinator_thread_;
   std::vector<std::unique_ptr<RunningWorker>> workers_;

@@ -72,6 +72,7 @@ std::unique_ptr<Dataset> OpenFaces(const RunConfig& config) {
 }
 
 void RunToTheEnd(TestCluster& cluster, std::vector<WorkerPath> workers) {
+  cluster.KeepBlobsOfTheEnd();
   cluster.StartGateway();
   cluster.StartCoordinator();
   for (const WorkerPath path : workers) cluster.AddWorker(path);
