@@ -231,14 +231,14 @@ std::vector<KeySpec> MakeSchema() {
       {"data.kind",
        GANNET_FIELD(std::string, data.kind),
        TextUpTo(kMaxTextBytes),
-       "Where images come from: procedural faces, a folder or zip of JPEG and PNG files, an idx "
-       "file, the folder of CIFAR-10's binary files, or a file that gannet data pack made.",
+       "Where images come from: procedural faces, a folder or zip of JPEG, PNG and WebP files, an "
+       "idx file, the folder of CIFAR-10's binary files, or a file that gannet data pack made.",
        ConfigUnit::kNone,
        {"procedural", "folder", "zip", "idx", "cifar10", "packed"}},
       {"data.path", GANNET_FIELD(std::string, data.path), TextUpTo(kMaxTextBytes),
        "The folder, zip or file; relative to the working directory. Not for procedural faces."},
       {"data.crop", GANNET_FIELD(int, data.crop), Between(0, 4096),
-       "Side in pixels of the square that is cut from the middle of a JPEG or PNG before it is "
+       "Side in pixels of the square that is cut from the middle of a picture before it is "
        "scaled; 0: the shorter side. For aligned CelebA 108 and 148 are usual."},
       {"data.seed", GANNET_FIELD(uint64_t, data.seed), AnySeed(),
        "Which procedural faces; nothing for other kinds."},
