@@ -26,9 +26,9 @@ std::string ContributorsText(std::vector<WorkerSummary> workers) {
     return std::tie(b.accepted_image_count, a.display_name, a.worker) <
            std::tie(a.accepted_image_count, b.display_name, b.worker);
   });
-  std::string text =
-      CsvLine({"display_name", "worker_id", "accepted_unit_count", "accepted_image_count",
-               "duplicate_unit_count", "wasted_image_count", "last_seen_time", "hardware"});
+  std::string text = CsvLine({"display_name", "worker_id", "accepted_unit_count",
+                              "accepted_image_count", "duplicate_unit_count", "wasted_image_count",
+                              "last_seen_time", "hardware", "removed_reason"});
   for (const WorkerSummary& worker : workers) {
     absl::StrAppend(
         &text,
@@ -37,7 +37,7 @@ std::string ContributorsText(std::vector<WorkerSummary> workers) {
                  absl::StrCat(worker.accepted_image_count),
                  absl::StrCat(worker.duplicate_unit_count), absl::StrCat(worker.wasted_image_count),
                  absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", worker.last_seen, absl::UTCTimeZone()),
-                 Printable(worker.hardware)}));
+                 Printable(worker.hardware), Printable(worker.removed_reason)}));
   }
   return text;
 }

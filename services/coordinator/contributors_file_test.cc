@@ -25,13 +25,16 @@ WorkerSummary Named(const std::string& name, char digit, int64_t images) {
 
 constexpr char kHeading[] =
     "display_name,worker_id,accepted_unit_count,accepted_image_count,duplicate_unit_count,"
-    "wasted_image_count,last_seen_time,hardware\n";
+    "wasted_image_count,last_seen_time,hardware,removed_reason\n";
 
 TEST(ContributorsFileTest, WhoComputedMostIsFirst) {
-  EXPECT_EQ(ContributorsText({Named("Ada", 'a', 10), Named("Grace", 'b', 20)}),
+  WorkerSummary grace = Named("Grace", 'b', 20);
+  grace.removed_reason = "left, \"for good\"";
+  EXPECT_EQ(ContributorsText({Named("Ada", 'a', 10), grace}),
             std::string(kHeading) +
-                "Grace,bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb,2,20,0,3,2023-11-14T22:13:20Z,cpu\n"
-                "Ada,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,1,10,0,3,2023-11-14T22:13:20Z,cpu\n");
+                "Grace,bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb,2,20,0,3,2023-11-14T22:13:20Z,cpu,\"left, "
+                "\"\"for good\"\"\"\n"
+                "Ada,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,1,10,0,3,2023-11-14T22:13:20Z,cpu,\n");
 }
 
 TEST(ContributorsFileTest, ANameIsNeitherAFormulaNorALine) {
