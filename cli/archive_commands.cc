@@ -14,6 +14,7 @@
 #include "cli/cli_state.h"
 #include "cli/database.h"
 #include "cli/round_history.h"
+#include "cli/terminal.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
@@ -123,9 +124,9 @@ absl::Status WriteBest(Store& store, const std::string& name, const std::string&
       const std::string bytes,
       EncodeSafetensorsFile(weights, WeightsMetadata(status.created_config, best.best.version)));
   GANNET_RETURN_IF_ERROR(WriteFileAtomically(file, bytes));
-  std::cout << file << ": the best weights of run " << name << ", after "
-            << best.best.version.value() << " rounds; distance to real images "
-            << absl::StrFormat("%.4f", best.best.distance) << "\n";
+  ReportStream(file) << file << ": the best weights of run " << name << ", after "
+                     << best.best.version.value() << " rounds; distance to real images "
+                     << absl::StrFormat("%.4f", best.best.distance) << "\n";
   return absl::OkStatus();
 }
 
@@ -157,10 +158,11 @@ int Export(const CliState& cli, const Options& options) {
   if (const absl::Status written = WriteCheckpointFile(options.file, *run); !written.ok()) {
     return FailFile(written, "Choose another file.");
   }
-  std::cout << options.file << ": run " << name << " after " << run->version.value() << " of "
-            << run->config.round_count << " rounds\n"
-            << "gannet import puts it into another database; gannet train-local --resume goes on "
-               "with it alone.\n";
+  ReportStream(options.file)
+      << options.file << ": run " << name << " after " << run->version.value() << " of "
+      << run->config.round_count << " rounds\n"
+      << "gannet import puts it into another database; gannet train-local --resume goes on "
+         "with it alone.\n";
   return kExitOk;
 }
 

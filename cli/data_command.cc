@@ -60,10 +60,10 @@ std::string LabelsText(const Dataset& dataset) {
 }
 
 // What lies among the images and is none of them, one line for each kind.
-void ShowPassedOver(const std::vector<PassedOver>& all) {
+void ShowPassedOver(const std::vector<PassedOver>& all, std::ostream& out) {
   for (const PassedOver& one : all) {
-    std::cout << "passed over " << one.count << " " << Printable(one.what) << " (" << one.why
-              << "), such as " << Printable(one.first) << "\n";
+    out << "passed over " << one.count << " " << Printable(one.what) << " (" << one.why
+        << "), such as " << Printable(one.first) << "\n";
   }
 }
 
@@ -80,7 +80,7 @@ int Check(const CliState& cli, bool exclude) {
   if (report->bad.size() > kShownBadImages) {
     std::cout << "and " << report->bad.size() - kShownBadImages << " more\n";
   }
-  ShowPassedOver(report->passed_over);
+  ShowPassedOver(report->passed_over, std::cout);
   std::cout << report->good_count << " images can be used, " << report->bad.size() << " cannot.\n";
   if (exclude) {
     if (const absl::Status written = WriteExclusions(options, report->bad); !written.ok()) {
@@ -140,8 +140,12 @@ int FetchFile(FetchOptions options) {
   if (absl::IsFailedPrecondition(status)) {
     return Fail(status, "Wait for it, or choose another --out.");
   }
-  if (!status.ok())
-    return Fail(status, "What has arrived stays; the same command goes on from there.");
+  if (!status.ok()) {
+    std::error_code error;
+    const bool kept = std::filesystem::file_size(options.out + ".part", error) > 0 && !error;
+    return Fail(status, kept ? "What has arrived stays; the same command goes on from there."
+                             : "Nothing has arrived.");
+  }
   std::cout << Printable(options.out) << ": "
             << (options.sha256.empty()
                     ? "arrived; without --sha256 nobody knows whether it is intact"
@@ -170,10 +174,11 @@ int Pack(const CliState& cli, const PackOptions& options) {
   if (absl::IsDataLoss(written))
     return Fail(written, "Find all such images with: gannet data check");
   if (!written.ok()) return Fail(written, "Choose another --out.");
-  std::cout << options.out << ": " << total << " images of " << config->model.image_size << "x"
-            << config->model.image_size << " pixels\n"
-            << "Use it, here and on other machines, with: --data.kind packed --data.path "
-            << options.out << "\n";
+  ReportStream(options.out)
+      << options.out << ": " << total << " images of " << config->model.image_size << "x"
+      << config->model.image_size << " pixels\n"
+      << "Use it, here and on other machines, with: --data.kind packed --data.path " << options.out
+      << "\n";
   return kExitOk;
 }
 
@@ -213,8 +218,9 @@ int Preview(const CliState& cli, const PreviewOptions& options) {
   if (const absl::Status written = WriteGridPng(options.out, *grid); !written.ok()) {
     return Fail(written, "Choose another --out.");
   }
-  std::cout << options.out << ": " << count << " images from number " << options.first << "\n";
-  ShowPassedOver((*dataset)->passed_over());
+  ReportStream(options.out) << options.out << ": " << count << " images from number "
+                            << options.first << "\n";
+  ShowPassedOver((*dataset)->passed_over(), ReportStream(options.out));
   return kExitOk;
 }
 

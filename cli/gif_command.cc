@@ -4,6 +4,7 @@
 
 #include "CLI/App.hpp"
 #include "cli/cli_state.h"
+#include "cli/terminal.h"
 #include "cli/training_gif.h"
 
 namespace gannet {
@@ -24,8 +25,8 @@ int RunGif(const Options& options) {
                 "Sample grids are in the folder samples of coordinator.output_dir; all must be "
                 "readable and of one size.");
   }
-  std::cout << options.out << ": " << report->frames << " frames of " << report->grids
-            << " sample grids\n";
+  ReportStream(options.out) << options.out << ": " << report->frames << " frames of "
+                            << report->grids << " sample grids\n";
   return kExitOk;
 }
 

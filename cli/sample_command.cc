@@ -16,6 +16,7 @@
 #include "cli/cli_state.h"
 #include "cli/latent_path.h"
 #include "cli/seed_list.h"
+#include "cli/terminal.h"
 #include "cli/weights_file.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
@@ -187,8 +188,8 @@ int RunSample(const CliState& cli, Options options) {
     const std::string out = options.out.empty() ? "morph.gif" : options.out;
     const absl::StatusOr<size_t> frames = WriteMorph(*file, *chosen, options, out);
     if (!frames.ok()) return Fail(frames.status(), "Check --out, --steps and --scale.");
-    std::cout << out << ": " << *frames << " frames of " << file->model.image_size << "x"
-              << file->model.image_size << " pixels, " << what << "\n";
+    ReportStream(out) << out << ": " << *frames << " frames of " << file->model.image_size << "x"
+                      << file->model.image_size << " pixels, " << what << "\n";
     return kExitOk;
   }
   std::vector<Latent> latents;
@@ -217,7 +218,7 @@ int RunSample(const CliState& cli, Options options) {
   if (const absl::Status written = WriteGridPng(out, *grid); !written.ok()) {
     return Fail(written, "Choose another --out.");
   }
-  std::cout << out << ": " << size << "\n";
+  ReportStream(out) << out << ": " << size << "\n";
   return kExitOk;
 }
 

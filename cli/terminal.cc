@@ -1,6 +1,7 @@
 #include "cli/terminal.h"
 
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -19,6 +20,14 @@ bool Confirm(const std::string& question) {
   std::cout << question << std::flush;
   std::string answer;
   return std::getline(std::cin, answer) && answer == "yes";
+}
+
+std::ostream& ReportStream(const std::string& out) {
+  struct stat standard = {};
+  struct stat written = {};
+  const bool same = fstat(STDOUT_FILENO, &standard) == 0 && stat(out.c_str(), &written) == 0 &&
+                    standard.st_dev == written.st_dev && standard.st_ino == written.st_ino;
+  return same ? std::cerr : std::cout;
 }
 
 std::optional<int> TerminalWidth() {
