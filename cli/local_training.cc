@@ -41,6 +41,7 @@ WorkerOptions OptionsOfTheWorker(const Config& config) {
 absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
     const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log) {
   GANNET_ASSIGN_OR_RETURN(CoordinatorServerOptions options, MakeCoordinatorServerOptions(config));
+  options.coordinator.over_network = false;
   std::unique_ptr<LocalTraining> training(new LocalTraining(config, clock, log));
   GANNET_RETURN_IF_ERROR(training->Begin(std::move(options.coordinator), checkpoint));
   return training;
