@@ -49,6 +49,7 @@ struct Unit {
   int micro_batches_done = 0;
   int failures = 0;
   std::string failure_reason;
+  std::set<WorkerId> failed_by;                // since it was made, or the run resumed
   absl::Time ready_at = absl::InfinitePast();  // not given out before
   bool ran_out = false;                        // when ready: its last lease did
   bool consumed = false;
@@ -296,17 +297,20 @@ struct MemoryBackend::State {
     work.Notify();
   }
 
-  void ReturnUnit(Run& run, Unit& unit, ReturnCause cause, const std::string& reason)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+  // `by`: who held the unit, or its gradient came from.
+  void ReturnUnit(Run& run, Unit& unit, ReturnCause cause, const std::string& reason,
+                  const WorkerId& by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     const ReturnDecision decision =
         DecideReturn(unit.failures, cause, unit.is_spare, unit.stale_rounds);
     unit.state = decision.state;
     unit.failures = decision.failures;
     unit.ran_out = cause == ReturnCause::kExpired;
-    const absl::Duration delay = ReturnDelay(unit.attempt, cause);
-    if (delay > absl::ZeroDuration()) unit.ready_at = clock.Now() + delay;
+    if (cause != ReturnCause::kReleased && cause != ReturnCause::kTakenOver) {
+      unit.ready_at = clock.Now() + ReturnDelay(unit.attempt, cause);
+    }
     if (cause == ReturnCause::kFailed || cause == ReturnCause::kRejected) {
       unit.failure_reason = reason;
+      unit.failed_by.insert(by);
     }
     if (unit.state == UnitState::kFailed) {
       if (run.state == RunState::kRunning) {
@@ -323,7 +327,7 @@ struct MemoryBackend::State {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
       if (unit.state == UnitState::kLeased && unit.holder == worker) {
-        ReturnUnit(run, unit, cause, "");
+        ReturnUnit(run, unit, cause, "", worker);
       }
     });
   }
@@ -367,6 +371,7 @@ struct MemoryBackend::State {
       if (unit.state != UnitState::kFailed) return;
       unit.state = UnitState::kReady;
       unit.failures = 0;
+      unit.failed_by.clear();
       unit.ready_at = absl::InfinitePast();
     });
   }
@@ -384,6 +389,22 @@ struct MemoryBackend::State {
     }
   }
 
+  // Whether a worker gets a ready unit. Whoever failed it waits while somebody is there who has
+  // not, but no longer than a unit may stall: that one may never ask.
+  static bool MayClaim(const Run& run, const Unit& unit, const WorkerId& id, absl::Time now) {
+    if (!unit.failed_by.contains(id) ||
+        unit.ready_at + StallLimit(run.latest_config().lease) <= now) {
+      return true;
+    }
+    for (const auto& [other_id, other] : run.workers) {
+      if (!unit.failed_by.contains(other_id) && !other.signed_off && other.removed_reason.empty() &&
+          now - other.last_seen < kWorkerPresence) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   // The unit that is to get a spare by this worker; null when none is.
   Unit* FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
@@ -397,7 +418,7 @@ struct MemoryBackend::State {
     run.ForEachUnit(run.open_round(), [&](Unit& unit) {
       const bool waits = unit.state == UnitState::kLeased && !unit.is_spare &&
                          unit.holder != worker && now - unit.claimed_at > limit &&
-                         open_units[unit.slot] == 1;
+                         !unit.failed_by.contains(worker) && open_units[unit.slot] == 1;
       if (waits && (slow == nullptr || unit.claimed_at < slow->claimed_at)) slow = &unit;
     });
     return slow;
@@ -440,8 +461,10 @@ struct MemoryBackend::State {
         ++held;
         if (unit.request_id == request.request_id) claimed_before = &unit;
       }
-      if (unit.state == UnitState::kReady && unit.ready_at <= now && ready == nullptr)
+      if (unit.state == UnitState::kReady && unit.ready_at <= now && ready == nullptr &&
+          MayClaim(seat.run, unit, seat.id, now)) {
         ready = &unit;
+      }
     });
 
     ClaimResult result;
@@ -522,7 +545,7 @@ struct MemoryBackend::State {
     GANNET_ASSIGN_OR_RETURN(Seat seat, Authenticate(identity, run));
     Unit* unit = seat.run.FindUnit(unit_id);
     if (unit != nullptr && IsHeldBy(*unit, seat.id, attempt)) {
-      ReturnUnit(seat.run, *unit, cause, reason);
+      ReturnUnit(seat.run, *unit, cause, reason, seat.id);
     }
     return absl::OkStatus();
   }
@@ -925,7 +948,7 @@ class MemoryBackend::MemoryStore final : public Store {
     unit->gradient.reset();
     unit->holder = WorkerId();
     unit->is_spare = unit->stale_rounds > 0;  // else the slot's only one now
-    state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason);
+    state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason, id_of_worker);
     if (worker.rejected_in_a_row >= kMaxRejectionsInARow && worker.removed_reason.empty()) {
       state_.Remove(*run, id_of_worker, RejectionsReason(worker.rejected_in_a_row, reason));
     }
@@ -1024,7 +1047,7 @@ class MemoryBackend::MemoryStore final : public Store {
     int count = 0;
     run->ForEachUnit(run->open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mu) {
       if (unit.state != UnitState::kLeased || unit.lease_until > now) return;
-      state_.ReturnUnit(*run, unit, ReturnCause::kExpired, "");
+      state_.ReturnUnit(*run, unit, ReturnCause::kExpired, "", unit.holder);
       ++count;
     });
     return count;
@@ -1231,6 +1254,7 @@ absl::StatusOr<RunDump> MemoryBackend::Dump(RunId id) {
     out.holder = unit.holder;
     out.failures = unit.failures;
     out.failure_reason = unit.failure_reason;
+    out.failed_by.assign(unit.failed_by.begin(), unit.failed_by.end());
     out.ran_out = unit.state == UnitState::kReady && unit.ran_out;
     if (unit.state == UnitState::kReady) out.ready_in = std::max(unit.ready_at, now) - now;
     out.consumed = unit.consumed;

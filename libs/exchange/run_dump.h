@@ -33,9 +33,10 @@ struct UnitDump {
   Attempt attempt;
   WorkerId holder;  // empty when none or forgotten
   int failures = 0;
-  std::string failure_reason;  // of the last Fail or RejectGradient
-  absl::Duration ready_in;     // of a ready one
-  bool consumed = false;       // named by Publish
+  std::string failure_reason;       // of the last Fail or RejectGradient
+  std::vector<WorkerId> failed_by;  // ascending, each once
+  absl::Duration ready_in;          // of a ready one
+  bool consumed = false;            // named by Publish
   bool is_spare = false;
   int stale_rounds = 0;            // publications that have taken it along
   Attempt wasted_attempt;          // the last one counted as wasted; 0: none

@@ -57,8 +57,8 @@ class World {
     for (int worker = 0; worker < kWorkers; ++worker) Join(worker);
     if (limits.spares) MakeTheUsualTimeKnown();
     for (int i = 0; i < limits.failures_before; ++i) {
-      Claim(0);
-      Fail(0);
+      Claim(i % kWorkers);  // whoever failed it waits until the others have, too
+      Fail(i % kWorkers);
       Pass(5);  // the longest ReturnDelay
     }
   }

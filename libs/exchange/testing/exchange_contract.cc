@@ -1990,6 +1990,108 @@ TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
   EXPECT_THAT(Submit(TestWorker(1), last), IsOkAndHolds(SubmitOutcome::kClosed));
 }
 
+TEST_P(ExchangeContractTest, AUnitGoesToOthersBeforeItGoesBackToWhoFailedIt) {
+  StartRun(1);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit failed = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, failed.unit, failed.attempt, "no disk"));
+
+  ExpectNothingToClaim(TestWorker(1));
+  const WorkUnit given_back = ClaimUnit(TestWorker(2));
+  EXPECT_EQ(given_back.unit, failed.unit);
+  ASSERT_OK(exchange().Release(TestWorker(2), run_, given_back.unit, given_back.attempt));
+  ExpectNothingToClaim(TestWorker(1));
+  const WorkUnit rejected = ClaimUnit(TestWorker(2));
+  ASSERT_OK(Submit(TestWorker(2), rejected));
+  ASSERT_OK(store().RejectGradient(run_, leadership_, rejected.unit, "NaN"));
+  backend().AdvanceTime(ReturnDelay(rejected.attempt, ReturnCause::kRejected));
+
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, failed.unit) << "nobody is left who has not failed it";
+}
+
+TEST_P(ExchangeContractTest, OneWorkerThatFailsEverythingPausesNoClass) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  for (int slot = 0; slot < 2; ++slot) {
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "no disk"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
+  }
+
+  ExpectNothingToClaim(TestWorker(1));
+  for (int slot = 0; slot < 2; ++slot) {
+    ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+  }
+  EXPECT_EQ(Status().state, RunState::kRunning);
+  EXPECT_EQ(Progress(1).failed, 0);
+}
+
+TEST_P(ExchangeContractTest, WhoFailedAUnitWaitsForNobodyWhoIsGone) {
+  for (const char* how : {"left", "removed", "silent"}) {
+    SCOPED_TRACE(how);
+    SetUp();
+    StartRun(1);
+    Join(TestWorker(2));
+    backend().AdvanceTime(kWorkerPresence - absl::Microseconds(1));
+    Join(TestWorker(1));
+    const WorkUnit failed = ClaimUnit(TestWorker(1));
+    ASSERT_OK(exchange().Fail(TestWorker(1), run_, failed.unit, failed.attempt, "no disk"));
+    ExpectNothingToClaim(TestWorker(1));
+
+    const std::string what = how;
+    if (what == "left") {
+      ASSERT_OK(exchange().Leave(TestWorker(2), run_));
+    } else if (what == "removed") {
+      ASSERT_OK(store().RemoveWorker(run_, TestWorker(2).id, "plays"));
+    } else {
+      backend().AdvanceTime(absl::Microseconds(1));
+    }
+
+    EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, failed.unit);
+  }
+}
+
+TEST_P(ExchangeContractTest, WhoFailedAUnitGetsItAfterAWhileFromOneWhoNeverAsks) {
+  StartRun(1);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit failed = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Fail(TestWorker(1), run_, failed.unit, failed.attempt, "no disk"));
+
+  backend().AdvanceTime(StallLimit(config_.lease) - absl::Microseconds(1));
+  ASSERT_OK(exchange().Heartbeat(TestWorker(2), run_, {}));
+  ExpectNothingToClaim(TestWorker(1));
+  backend().AdvanceTime(absl::Microseconds(1));
+
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, failed.unit);
+}
+
+TEST_P(ExchangeContractTest, AResumedRunForgetsWhoFailed) {
+  StartRun(1);
+  Join(TestWorker(1));
+  FailForGood(TestWorker(1), "broken image");
+  Join(TestWorker(2));
+
+  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "repaired"));
+
+  ClaimUnit(TestWorker(1));
+}
+
+TEST_P(ExchangeContractTest, WhoFailedAUnitIsNotItsSpare) {
+  StartRunWithSpares();
+  const WorkUnit failed = ClaimUnit(TestWorker(3));
+  ASSERT_OK(exchange().Fail(TestWorker(3), run_, failed.unit, failed.attempt, "no disk"));
+  const WorkUnit slow = ClaimUnit(TestWorker(1));
+  ASSERT_EQ(slow.unit, failed.unit);
+  ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+  backend().AdvanceTime(absl::Seconds(21));
+
+  ExpectNothingToClaim(TestWorker(3));
+  EXPECT_EQ(ClaimUnit(TestWorker(2)).slot, slow.slot);
+}
+
 TEST_P(ExchangeContractTest, AUnitThatKeepsFailingIsGivenOutLaterEachTime) {
   StartRun(2);
   Join(TestWorker(1));
@@ -2063,13 +2165,14 @@ TEST_P(ExchangeContractTest, AUnitFailingForGoodKeepsTheReasonOfAPausedRun) {
 TEST_P(ExchangeContractTest, TheFailureReasonIsThatOfTheLowestSlot) {
   StartRun(2);
   Join(TestWorker(1));
-  Join(TestWorker(2));
   WorkUnit first = ClaimUnit(TestWorker(1));
   for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
     backend().AdvanceTime(ReturnDelay(first.attempt, ReturnCause::kFailed));
     first = ClaimUnit(TestWorker(1));
   }
+  backend().AdvanceTime(kWorkerPresence);  // the other is as good as alone
+  Join(TestWorker(2));
   FailForGood(TestWorker(2), "the second image");
   EXPECT_EQ(Progress(1).failure_reason, "the second image");
 
@@ -2645,7 +2748,6 @@ TEST_P(ExchangeContractTest, RejectionsFailAUnitForGood) {
 TEST_P(ExchangeContractTest, RejectionsInARowSendAWorkerAway) {
   StartRun(2);
   Join(TestWorker(1));
-  Join(TestWorker(2));
   const WorkUnit other = ClaimUnit(TestWorker(1));
   for (int rejection = 1; rejection <= kMaxRejectionsInARow; ++rejection) {
     EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
@@ -2660,6 +2762,7 @@ TEST_P(ExchangeContractTest, RejectionsInARowSendAWorkerAway) {
   EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
               StatusIs(kFailedPrecondition, HasSubstr(reason)));
   EXPECT_EQ(Status().state, RunState::kRunning);
+  Join(TestWorker(2));
   EXPECT_EQ(ClaimUnit(TestWorker(2)).unit, other.unit) << "what it held is given to others";
 }
 

@@ -38,6 +38,11 @@ std::string UnitLine(const UnitDump& unit) {
     absl::StrAppend(&line, " holder ", unit.holder.value().empty() ? "-" : unit.holder.value());
   }
   absl::StrAppend(&line, " failures ", unit.failures, " reason=\"", unit.failure_reason, "\"");
+  if (unit.state == UnitState::kReady || unit.state == UnitState::kLeased) {
+    for (const WorkerId& worker : unit.failed_by) {
+      absl::StrAppend(&line, " failed_by ", worker.value());
+    }
+  }
   if (unit.state == UnitState::kLeased) {
     absl::StrAppend(&line, " remaining ", absl::FormatDuration(unit.lease_remaining),
                     " since_progress ", absl::FormatDuration(unit.since_progress), " done ",

@@ -110,6 +110,25 @@ LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_spare_after > 0 AND p_usual_us > 0
             THEN greatest(interval '5 seconds', floor(p_spare_after * p_usual_us)::bigint * interval '1 microsecond') END;
 
+-- Whether a worker gets a unit that others, or it, have failed. Whoever failed it waits while somebody is there who has not, but no longer than
+-- p_patience after the unit became ready: that one may never ask. MayClaim of the memory backend.
+CREATE OR REPLACE FUNCTION gannet.may_claim(
+  p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamptz, p_now timestamptz, p_patience interval)
+RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT p_worker <> ALL (p_failed_by) OR p_ready_at + p_patience <= p_now
+      OR NOT EXISTS (SELECT FROM gannet.worker o
+                      WHERE o.run_id = p_run AND o.worker_id <> ALL (p_failed_by) AND NOT o.signed_off AND o.removed_reason IS NULL
+                        AND o.last_seen > p_now - interval '30 seconds' /* kWorkerPresence */)
+$$;
+
+-- Each name once.
+CREATE OR REPLACE FUNCTION gannet.failed_also_by(p_failed_by text[], p_worker text)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN p_worker = ANY (p_failed_by) THEN p_failed_by ELSE array_append(p_failed_by, p_worker) END;
+
 -- The unit to which p_worker could be the spare: the one claimed first among those leased to others for longer than p_limit, with nobody beside
 -- them; null when none is.
 CREATE OR REPLACE FUNCTION gannet.slow_unit(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
@@ -118,6 +137,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT u.unit_id FROM gannet.work_unit u
    WHERE u.run_id = p_run AND u.state = 'leased' AND u.holder <> p_worker AND NOT u.is_spare AND p_now - u.claimed_at > p_limit
+     AND p_worker <> ALL (u.failed_by)
      AND NOT EXISTS (SELECT FROM gannet.work_unit s WHERE s.run_id = p_run AND s.round = u.round AND s.slot = u.slot
                         AND s.unit_id <> u.unit_id AND s.state IN ('ready', 'leased'))
    ORDER BY u.claimed_at, u.slot LIMIT 1
@@ -223,6 +243,7 @@ DECLARE
   v_lease interval;
   v_spare_limit interval;
   v_slow bigint;
+  v_patience interval;
   v_micro_batch integer;
   v_seed numeric;
   v_leases integer;
@@ -236,15 +257,16 @@ BEGIN
   SELECT r.state, gannet.unit_lease(r.lease, r.usual_unit_us),
          coalesce(gannet.spare_limit(r.spare_after, r.usual_unit_us),
                   CASE WHEN r.spare_after > 0 AND r.usual_unit_us <= 0 THEN 3 * r.lease END),
-         r.micro_batch, r.seed
-    INTO v_state, v_lease, v_spare_limit, v_micro_batch, v_seed
+         r.micro_batch, r.seed, 3 * r.lease /* StallLimit */
+    INTO v_state, v_lease, v_spare_limit, v_micro_batch, v_seed, v_patience
     FROM gannet.run r WHERE r.run_id = p_run;
   run_state := v_state::text;
   SELECT count(*) INTO v_leases FROM gannet.work_unit u
    WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
   -- The usual look of a long poll: nothing held, nothing ready. It writes nothing.
   IF v_leases = 0 AND (v_state <> 'running' OR NOT EXISTS (
-       SELECT FROM gannet.work_unit u WHERE u.run_id = p_run AND u.state = 'ready' AND u.ready_at <= v_now)
+       SELECT FROM gannet.work_unit u WHERE u.run_id = p_run AND u.state = 'ready' AND u.ready_at <= v_now
+          AND (u.failed_by = '{}' OR gannet.may_claim(p_run, p_worker, u.failed_by, u.ready_at, v_now, v_patience)))
        AND (v_spare_limit IS NULL OR gannet.slow_unit(p_run, p_worker, v_now, v_spare_limit) IS NULL)) THEN
     RETURN NEXT;
     RETURN;
@@ -265,6 +287,7 @@ BEGIN
       WITH next AS MATERIALIZED (
         SELECT u.unit_id FROM gannet.work_unit u
          WHERE u.run_id = p_run AND u.state = 'ready' AND u.ready_at <= v_now
+           AND (u.failed_by = '{}' OR gannet.may_claim(p_run, p_worker, u.failed_by, u.ready_at, v_now, v_patience))
          ORDER BY u.round, u.slot LIMIT 1 FOR UPDATE SKIP LOCKED)
       UPDATE gannet.work_unit u
          SET state = 'leased', attempt = u.attempt + 1, holder = p_worker, claim_request = p_request,
@@ -705,7 +728,8 @@ BEGIN
   END IF;
   UPDATE gannet.work_unit u
      SET state = CASE WHEN u.is_spare THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END, lease_until = NULL,
-         failures = u.failures + 1, failure_reason = p_reason, ready_at = gannet.clock_now() + gannet.return_delay(u.attempt)
+         failures = u.failures + 1, failure_reason = p_reason, failed_by = gannet.failed_also_by(u.failed_by, p_worker),
+         ready_at = gannet.clock_now() + gannet.return_delay(u.attempt)
    WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased'
   RETURNING u.round INTO v_round;
   IF FOUND THEN

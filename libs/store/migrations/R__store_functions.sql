@@ -199,7 +199,8 @@ BEGIN
   IF v_run.state IN ('running', 'paused') THEN
     UPDATE gannet.work_unit u
        SET state = CASE WHEN u.stale_rounds > 0 THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END,
-           failures = u.failures + 1, failure_reason = p_reason, holder = NULL, lease_until = NULL,
+           failures = u.failures + 1, failure_reason = p_reason, failed_by = gannet.failed_also_by(u.failed_by, u.holder),
+           holder = NULL, lease_until = NULL,
            ready_at = gannet.clock_now() + gannet.return_delay(u.attempt), is_spare = u.stale_rounds > 0  -- else the slot's only one now
      WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.state = 'done';
   END IF;
@@ -673,7 +674,7 @@ BEGIN
     UPDATE gannet.work_unit u SET state = 'closed'
      WHERE u.run_id = p_run AND u.round = v_version + 1 AND u.state IN ('ready', 'leased');
   ELSIF p_to = 'running' THEN
-    UPDATE gannet.work_unit u SET state = 'ready', failures = 0, ready_at = '-infinity'
+    UPDATE gannet.work_unit u SET state = 'ready', failures = 0, failed_by = '{}', ready_at = '-infinity'
      WHERE u.run_id = p_run AND u.round = v_version + 1 AND u.state = 'failed';
   END IF;
   PERFORM pg_notify('gannet_round', p_run::text);

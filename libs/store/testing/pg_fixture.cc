@@ -1,6 +1,8 @@
 #include "libs/store/testing/pg_fixture.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "libs/base/check.h"
@@ -48,7 +50,8 @@ constexpr SqlStatement kDumpWeights = {
 constexpr SqlStatement kDumpUnits = {
     "dump_units",
     "SELECT u.round, u.slot, u.state::text AS state, u.attempt, coalesce(u.holder, '') AS holder, "
-    "u.failures, u.failure_reason, u.consumed, u.is_spare, u.stale_rounds, u.wasted_attempt, "
+    "u.failures, u.failure_reason, array_to_string(ARRAY(SELECT f FROM unnest(u.failed_by) AS f "
+    "ORDER BY f), ',') AS failed_by, u.consumed, u.is_spare, u.stale_rounds, u.wasted_attempt, "
     "u.lease_until IS NOT NULL AS has_lease_until, "
     "(extract(epoch FROM greatest(u.ready_at, c.now) - c.now) * 1000000)::bigint AS ready_us, "
     "coalesce(extract(epoch FROM c.now - u.claimed_at) * 1000000, 0)::bigint AS claim_us, "
@@ -100,6 +103,10 @@ UnitDump ReadUnit(SqlRow& row) {
   unit.holder = WorkerId(row.Text("holder"));
   unit.failures = static_cast<int>(row.Int("failures"));
   unit.failure_reason = row.Text("failure_reason");
+  for (const absl::string_view worker :
+       absl::StrSplit(row.Text("failed_by"), ',', absl::SkipEmpty())) {
+    unit.failed_by.emplace_back(std::string(worker));
+  }
   unit.consumed = row.Bool("consumed");
   unit.is_spare = row.Bool("is_spare");
   unit.stale_rounds = static_cast<int>(row.Int("stale_rounds"));
