@@ -1018,7 +1018,8 @@ class MemoryBackend::MemoryStore final : public Store {
     for (const UnitId id : request.consumed) {
       Unit& unit = *run->FindUnit(id);
       unit.consumed = true;
-      run->workers[unit.gradient->worker].rejected_in_a_row = 0;
+      int& rejected = run->workers[unit.gradient->worker].rejected_in_a_row;
+      rejected = std::max(0, rejected - 1);
     }
     run->usual_unit_time = State::MedianTaken(*run);
     std::vector<Unit> taken_along = State::TakeAlong(*run, request);

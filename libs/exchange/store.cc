@@ -28,7 +28,8 @@ std::string JoinReasons(const std::string& first, const std::string& second) {
 
 std::string RejectionsReason(int rejections, const std::string& last_reason) {
   return Printable(
-      absl::StrCat(rejections, " gradients in a row were rejected, the last one: ", last_reason),
+      absl::StrCat(rejections,
+                   " more gradients were rejected than used, the last one: ", last_reason),
       kMaxReasonChars);
 }
 

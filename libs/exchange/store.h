@@ -142,8 +142,8 @@ struct RunArchive {
   std::optional<std::string> pause_reason = {};  // set: it was paused
 };
 
-// A worker whose gradients were rejected so often, and none of which was published in between, is
-// removed from the run: rejecting the next ones would cost the class more than its work is worth.
+// A worker whose gradients were rejected so often, less one for each that was published, is removed
+// from the run: rejecting the next ones would cost the class more than its work is worth.
 inline constexpr int kMaxRejectionsInARow = 3;
 
 // Why such a worker is removed, at most kMaxReasonChars.
@@ -253,9 +253,9 @@ class Store {
   // Fenced. Deletes an unusable gradient of the open round and returns its unit to ready, or to
   // failed (see ReturnCause::kRejected; a failed unit pauses the run as after Exchange::Fail); the
   // worker's credit is taken back. The holder is forgotten, so a repeat of that submission is
-  // refused. The worker's rejection number kMaxRejectionsInARow without a published gradient
-  // between removes it, as RemoveWorker does. Returns: NOT_FOUND - the unit has no gradient, its
-  // round is published, or the run has ended.
+  // refused. The worker's rejection number kMaxRejectionsInARow, not counting those for which one
+  // of its gradients was published, removes it, as RemoveWorker does. Returns: NOT_FOUND - the unit
+  // has no gradient, its round is published, or the run has ended.
   virtual absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
                                       const std::string& reason) = 0;
 

@@ -36,7 +36,7 @@ struct FoldedRound {
 // A gradient that is unusable (damaged bytes, another layout or codec, statistics or values beyond
 // their limits, see gradient_limits.h) is rejected, naming its worker: its unit is handed out
 // again. So nothing that is stored, by whatever version or hand, makes a call here fail. A worker
-// is sent away by its third rejection in a row (kMaxRejectionsInARow).
+// is sent away by its third rejection beyond use (kMaxRejectionsInARow).
 //
 // Thread safety: none.
 // Ownership and lifetime: everything passed by reference outlives it.

@@ -2766,21 +2766,46 @@ TEST_P(ExchangeContractTest, RejectionsInARowSendAWorkerAway) {
   EXPECT_EQ(ClaimUnit(TestWorker(2)).unit, other.unit) << "what it held is given to others";
 }
 
-TEST_P(ExchangeContractTest, APublishedGradientForgivesRejections) {
+TEST_P(ExchangeContractTest, APublishedGradientForgivesOneRejection) {
   StartRun(1);
   Join(TestWorker(1));
-  for (int round = 1; round <= 2; ++round) {
-    for (int rejection = 1; rejection < kMaxRejectionsInARow; ++rejection) {
-      const WorkUnit unit = ClaimUnit(TestWorker(1));
-      ASSERT_OK(Submit(TestWorker(1), unit));
-      ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
-      backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
-    }
+  const auto be_rejected = [&] {
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(1), unit));
+    ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
+  };
+  be_rejected();
+  for (int round = 1; round <= 3; ++round) {
+    be_rejected();
     const WorkUnit good = ClaimUnit(TestWorker(1));
     ASSERT_OK(Submit(TestWorker(1), good));
     PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(round - 1));
     request.consumed = {good.unit};
     request.next_units.resize(1);
+    ASSERT_OK(store().Publish(request));
+  }
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
+
+  be_rejected();
+  be_rejected();
+
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, RejectionsReason(kMaxRejectionsInARow, "NaN"));
+}
+
+TEST_P(ExchangeContractTest, EachOfSeveralPublishedGradientsForgivesOneRejection) {
+  StartRun(2);
+  Join(TestWorker(1));
+  for (int round = 1; round <= 2; ++round) {
+    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(round - 1));
+    for (int slot = 0; slot < 2; ++slot) {
+      const WorkUnit bad = ClaimUnit(TestWorker(1));
+      ASSERT_OK(Submit(TestWorker(1), bad));
+      ASSERT_OK(store().RejectGradient(run_, leadership_, bad.unit, "NaN"));
+      const WorkUnit good = ClaimUnit(TestWorker(1));
+      ASSERT_OK(Submit(TestWorker(1), good));
+      request.consumed.push_back(good.unit);
+    }
     ASSERT_OK(store().Publish(request));
   }
 

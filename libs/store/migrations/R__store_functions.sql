@@ -215,7 +215,7 @@ BEGIN
          rejected_in_a_row = w.rejected_in_a_row + 1
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id;
   UPDATE gannet.worker w
-     SET removed_reason = left(format('%s gradients in a row were rejected, the last one: %s', w.rejected_in_a_row, p_reason), 500),
+     SET removed_reason = left(format('%s more gradients were rejected than used, the last one: %s', w.rejected_in_a_row, p_reason), 500),
          signed_off = true  -- RejectionsReason
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id AND w.removed_reason IS NULL
      AND w.rejected_in_a_row >= 3 /* kMaxRejectionsInARow */
@@ -384,10 +384,11 @@ BEGIN
     FROM (SELECT g.worker_id, sum(g.image_count) AS images FROM gannet.gradient g
            WHERE g.run_id = p_run AND g.round = v_round AND g.unit_id <> ALL (p_consumed) GROUP BY g.worker_id) left_out
    WHERE w.run_id = p_run AND w.worker_id = left_out.worker_id;
-  -- Whose gradient was good starts counting anew (kMaxRejectionsInARow).
-  UPDATE gannet.worker w SET rejected_in_a_row = 0
-   WHERE w.run_id = p_run AND w.rejected_in_a_row > 0
-     AND EXISTS (SELECT FROM gannet.gradient g WHERE g.unit_id = ANY (p_consumed) AND g.worker_id = w.worker_id);
+  -- A good gradient forgives one rejection (kMaxRejectionsInARow), not all: whoever hands in bad ones mostly is sent away.
+  UPDATE gannet.worker w SET rejected_in_a_row = greatest(0, w.rejected_in_a_row - good.gradients)
+    FROM (SELECT g.worker_id, count(*)::integer AS gradients FROM gannet.gradient g
+           WHERE g.run_id = p_run AND g.unit_id = ANY (p_consumed) GROUP BY g.worker_id) good
+   WHERE w.run_id = p_run AND w.worker_id = good.worker_id AND w.rejected_in_a_row > 0;
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
   VALUES (p_run, v_round, p_weights_codec, p_weights_sha256, p_weights_bytes, p_keep);
   UPDATE gannet.adam_state a
