@@ -22,6 +22,9 @@
 namespace gannet {
 namespace {
 
+// Of a slot: the slow unit, a spare that is slow, too, and one more.
+constexpr int kMaxOpenUnitsOfSlot = 3;
+
 // A long poll looks again after so long.
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
@@ -410,15 +413,21 @@ struct MemoryBackend::State {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     const absl::Duration limit = SpareAfter(run.latest_config().policy.spare_after,
                                             run.usual_unit_time, run.latest_config().lease);
+    const auto is_late = [&](const Unit& unit) {
+      return unit.state == UnitState::kLeased && unit.holder != worker &&
+             now - unit.claimed_at > limit;
+    };
     std::map<Slot, int> open_units;
+    std::set<Slot> helped;  // by a unit from which something is to be hoped
     run.ForEachUnit(run.open_round(), [&](Unit& unit) {
-      if (IsOpen(unit)) ++open_units[unit.slot];
+      if (!IsOpen(unit)) return;
+      ++open_units[unit.slot];
+      if (!is_late(unit)) helped.insert(unit.slot);
     });
     Unit* slow = nullptr;
     run.ForEachUnit(run.open_round(), [&](Unit& unit) {
-      const bool waits = unit.state == UnitState::kLeased && !unit.is_spare &&
-                         unit.holder != worker && now - unit.claimed_at > limit &&
-                         !unit.failed_by.contains(worker) && open_units[unit.slot] == 1;
+      const bool waits = is_late(unit) && !unit.is_spare && !unit.failed_by.contains(worker) &&
+                         !helped.contains(unit.slot) && open_units[unit.slot] < kMaxOpenUnitsOfSlot;
       if (waits && (slow == nullptr || unit.claimed_at < slow->claimed_at)) slow = &unit;
     });
     return slow;

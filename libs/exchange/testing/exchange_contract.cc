@@ -1009,6 +1009,33 @@ TEST_P(ExchangeContractTest, ASpareThatIsGivenBackMakesRoomForAnother) {
   EXPECT_THAT(Submit(TestWorker(2), second), IsOkAndHolds(SubmitOutcome::kAccepted));
 }
 
+TEST_P(ExchangeContractTest, ASpareThatIsAsSlowGetsHelpOnce) {
+  StartRunWithSpares();
+  Join(TestWorker(4));
+  const WorkUnit slow = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
+  backend().AdvanceTime(absl::Seconds(21));
+  const WorkUnit spare = ClaimUnit(TestWorker(3));
+  for (const auto& [worker, unit] : {std::pair{1, slow}, std::pair{3, spare}}) {
+    ASSERT_THAT(Must(Heartbeat(TestWorker(worker), unit, 1)).dropped, IsEmpty());
+  }
+  backend().AdvanceTime(absl::Seconds(20));
+  ExpectNothingToClaim(TestWorker(2));
+  backend().AdvanceTime(absl::Microseconds(1));
+  ExpectNothingToClaim(TestWorker(1));
+  ExpectNothingToClaim(TestWorker(3));
+
+  const WorkUnit help = ClaimUnit(TestWorker(2));
+
+  EXPECT_EQ(help.slot, slow.slot);
+  backend().AdvanceTime(absl::Seconds(21));
+  ExpectNothingToClaim(TestWorker(4));
+  EXPECT_THAT(Submit(TestWorker(2), help), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), slow), IsOkAndHolds(SubmitOutcome::kDuplicate));
+  EXPECT_THAT(Submit(TestWorker(3), spare), IsOkAndHolds(SubmitOutcome::kDuplicate));
+  EXPECT_EQ(Progress(2).leased, 0);
+}
+
 TEST_P(ExchangeContractTest, ARejectedSpareIsHandedOutAgain) {
   StartRunWithSpares();
   ClaimUnit(TestWorker(1));

@@ -130,7 +130,7 @@ LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_worker = ANY (p_failed_by) THEN p_failed_by ELSE array_append(p_failed_by, p_worker) END;
 
 -- The unit to which p_worker could be the spare: the one claimed first among those leased to others for longer than p_limit, with nobody beside
--- them; null when none is.
+-- them but spares that are as slow, and one of these at most: two who make progress up shall not hold a slot. Null when none is.
 CREATE OR REPLACE FUNCTION gannet.slow_unit(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
 RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -139,7 +139,10 @@ AS $$
    WHERE u.run_id = p_run AND u.state = 'leased' AND u.holder <> p_worker AND NOT u.is_spare AND p_now - u.claimed_at > p_limit
      AND p_worker <> ALL (u.failed_by)
      AND NOT EXISTS (SELECT FROM gannet.work_unit s WHERE s.run_id = p_run AND s.round = u.round AND s.slot = u.slot
-                        AND s.unit_id <> u.unit_id AND s.state IN ('ready', 'leased'))
+                        AND s.unit_id <> u.unit_id AND s.state IN ('ready', 'leased')
+                        AND (s.state = 'ready' OR s.holder = p_worker OR p_now - s.claimed_at <= p_limit))
+     AND (SELECT count(*) FROM gannet.work_unit s WHERE s.run_id = p_run AND s.round = u.round AND s.slot = u.slot
+             AND s.state IN ('ready', 'leased')) < 3 /* kMaxOpenUnitsOfSlot */
    ORDER BY u.claimed_at, u.slot LIMIT 1
 $$;
 
