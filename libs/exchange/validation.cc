@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
@@ -15,6 +16,9 @@
 
 namespace gannet {
 namespace {
+
+// As in require_not_removed of SQL.
+constexpr char kRemovedWorker[] = "this worker was removed from the run: ";
 
 absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
 
@@ -427,7 +431,11 @@ absl::Status CheckCodec(int run_codec, Codec codec) {
 
 absl::Status RemovedWorkerStatus(const std::string& reason) {
   return absl::FailedPreconditionError(
-      absl::StrCat("this worker was removed from the run: ", reason, "; ask the instructor"));
+      absl::StrCat(kRemovedWorker, reason, "; ask the instructor"));
+}
+
+bool IsRemovedWorkerStatus(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) && absl::StrContains(status.message(), kRemovedWorker);
 }
 
 absl::Status CheckIsPublished(WeightsVersion published, WeightsVersion version) {

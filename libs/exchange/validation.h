@@ -90,6 +90,8 @@ absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, i
 absl::Status CheckCodec(int run_codec, Codec codec);
 // What a removed worker is told: FAILED_PRECONDITION, by which a worker ends.
 absl::Status RemovedWorkerStatus(const std::string& reason);
+// Whether a status is that one, here or as a gateway or database has passed it on.
+bool IsRemovedWorkerStatus(const absl::Status& status);
 // INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::PrepareRound).
 absl::Status CheckPrepareRound(WeightsVersion published, Round round);
 // INVALID_ARGUMENT - `version` is above `published`.

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 
@@ -123,6 +124,17 @@ TEST(ValidationTest, CountsAreThoseOfTheUnit) {
   EXPECT_OK(CheckUnitCounts(stats, 7, 2));
   EXPECT_THAT(CheckUnitCounts(stats, 6, 2), StatusIs(kInvalid, HasSubstr("expected 6, got 7")));
   EXPECT_THAT(CheckUnitCounts(stats, 7, 4), StatusIs(kInvalid, HasSubstr("expected 1, got 3")));
+}
+
+TEST(ValidationTest, ARemovedWorkerIsToldApartFromOneThatWasTakenOver) {
+  EXPECT_TRUE(IsRemovedWorkerStatus(RemovedWorkerStatus("plays with the loss")));
+  EXPECT_TRUE(IsRemovedWorkerStatus(absl::FailedPreconditionError(
+      absl::StrCat("join: ", RemovedWorkerStatus("plays with the loss").message()))));
+  EXPECT_FALSE(IsRemovedWorkerStatus(absl::FailedPreconditionError(
+      "a newer start of this worker has taken over, end this one: current 2, got 1")));
+  EXPECT_FALSE(IsRemovedWorkerStatus(
+      absl::UnavailableError(RemovedWorkerStatus("plays with the loss").message())));
+  EXPECT_FALSE(IsRemovedWorkerStatus(absl::OkStatus()));
 }
 
 TEST(ValidationTest, RoundsArePreparedOneOrTwoAhead) {

@@ -11,6 +11,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/client/grpc_exchange.h"
 #include "libs/data/image_cache.h"
+#include "libs/exchange/validation.h"
 #include "libs/gan/gan.h"
 #include "libs/pg/connection_params.h"
 #include "libs/rpc/channel.h"
@@ -248,8 +249,8 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
                                                    "; its identity is in ", identity.state_file,
                                                    ", move that away to start as a new worker"));
   }
-  const bool removed = absl::StrContains(report.status().message(), "was removed from the run");
-  if (absl::IsFailedPrecondition(report.status()) && worker.joined() && !removed) {
+  if (absl::IsFailedPrecondition(report.status()) && worker.joined() &&
+      !IsRemovedWorkerStatus(report.status())) {
     return absl::FailedPreconditionError(
         absl::StrCat(report.status().message(), "; if another machine uses a copy of ",
                      identity.state_file, ", delete the copy there: it is this worker's identity"));
