@@ -615,6 +615,11 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     }
     if (request.data.has_value()) {
       GANNET_RETURN_IF_ERROR(CheckFingerprint(run->config.data, *request.data));
+      if (known == run->workers.end() &&
+          run->workers.size() >= static_cast<size_t>(kMaxWorkersOfRun)) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("the run has all the workers it may have: ", kMaxWorkersOfRun));
+      }
       Worker& worker = run->workers[request.worker.id];
       if (known != run->workers.end() && worker.incarnation != request.worker.incarnation) {
         state_.ReturnUnitsOf(*run, request.worker.id, ReturnCause::kTakenOver);

@@ -3,9 +3,12 @@
 #include <memory>
 #include <thread>
 
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
+#include "libs/exchange/validation.h"
 
 namespace gannet {
 namespace {
@@ -24,6 +27,21 @@ TEST(MemoryBackendTest, PayloadsAreSharedNotCopied) {
                        backend.exchange().FetchWeights({TestWorker(1), id, WeightsVersion(0)}));
 
   EXPECT_EQ(weights.bytes.get(), run.weights.bytes.get());
+}
+
+TEST(MemoryBackendTest, ARunKnowsSoManyWorkersAndThoseComeAgain) {
+  FakeClock clock;
+  MemoryBackend backend(clock);
+  const RunConfig config = TinyRunConfig();
+  ASSERT_OK(backend.store().CreateRun(TestNewRun(config)));
+  for (int i = 1; i <= kMaxWorkersOfRun; ++i) {
+    ASSERT_OK(backend.exchange().Join(TestJoin(TestWorker(i), config)));
+  }
+
+  const WorkerIdentity newcomer = TestWorker(kMaxWorkersOfRun + 1);
+  EXPECT_THAT(backend.exchange().Join(TestJoin(newcomer, config)),
+              StatusIs(absl::StatusCode::kResourceExhausted, testing::HasSubstr("10000")));
+  EXPECT_OK(backend.exchange().Join(TestJoin(TestWorker(7, 2), config)));
 }
 
 TEST(MemoryBackendTest, PreparingARoundGivesTheMemoryBack) {

@@ -17,7 +17,7 @@
 namespace gannet {
 namespace {
 
-// As in require_not_removed of SQL.
+// How the refusal of a removed worker begins; gannet.require_not_removed says the same.
 constexpr char kRemovedWorker[] = "this worker was removed from the run: ";
 
 absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
@@ -435,6 +435,7 @@ absl::Status RemovedWorkerStatus(const std::string& reason) {
 }
 
 bool IsRemovedWorkerStatus(const absl::Status& status) {
+  // The databases and the wire carry a code and a text, and the code is that of others, too.
   return absl::IsFailedPrecondition(status) && absl::StrContains(status.message(), kRemovedWorker);
 }
 

@@ -24,6 +24,10 @@ inline constexpr int kMaxDisplayNameChars = 64;
 inline constexpr int kMaxHardwareChars = 200;
 inline constexpr int kMaxReasonChars = 500;
 inline constexpr int kMaxHeldUnits = 64;
+// A run knows at most so many workers, whether they still come or not: a new one more is refused
+// with RESOURCE_EXHAUSTED by Join, those who are known come and go as before. A class with a worker
+// for each start of each computer stays far below; whoever makes names up ends there.
+inline constexpr int kMaxWorkersOfRun = 10'000;
 // Of weights or a gradient; the SQL functions know it too.
 inline constexpr int64_t kMaxPayloadBytes = int64_t{1} << 30;
 inline constexpr absl::Duration kMaxLeadershipTtl = absl::Hours(1);
@@ -90,7 +94,8 @@ absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, i
 absl::Status CheckCodec(int run_codec, Codec codec);
 // What a removed worker is told: FAILED_PRECONDITION, by which a worker ends.
 absl::Status RemovedWorkerStatus(const std::string& reason);
-// Whether a status is that one, here or as a gateway or database has passed it on.
+// Whether a call was refused with that, by whatever backend. FAILED_PRECONDITION alone says less: a
+// newer start of the worker may have taken over.
 bool IsRemovedWorkerStatus(const absl::Status& status);
 // INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::PrepareRound).
 absl::Status CheckPrepareRound(WeightsVersion published, Round round);

@@ -11,6 +11,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
+#include "libs/exchange/validation.h"
 #include "libs/pg/connection_params.h"
 #include "libs/store/testing/pg_fixture.h"
 #include "libs/store/testing/test_postgres.h"
@@ -100,6 +101,22 @@ class PgHostileWorkerTest : public testing::Test {
   std::unique_ptr<PgPool> pool_;
   int calls_ = 0;
 };
+
+TEST_F(PgHostileWorkerTest, NamesThatAreMadeUpEndAtALimitAndWhoIsKnownComesAgain) {
+  const std::string rest = absl::StrCat(
+      "INSERT INTO gannet.worker (run_id, worker_id, secret_sha256, incarnation, display_name, "
+      "hardware, last_seen) SELECT ",
+      run_.value(), ", 'f' || lpad(to_hex(n), 31, '0'), sha256('x'), 1, 'x', 'x', now() ",
+      "FROM generate_series(1, ", kMaxWorkersOfRun - 2, ") AS n");
+  ASSERT_OK(TestPostgres::Get().Query(backend_.url(), rest));
+  ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(2), config_))) << "the last one";
+
+  EXPECT_THAT(backend_.exchange().Join(TestJoin(TestWorker(3), config_)),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("10000")));
+
+  EXPECT_OK(backend_.exchange().Join(TestJoin(TestWorker(2, 2), config_)));
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.worker"), absl::StrCat(kMaxWorkersOfRun));
+}
 
 TEST_F(PgHostileWorkerTest, NobodyActsForAnotherWorkerByLeavingTheSecretOut) {
   const std::string run = absl::StrCat(run_.value());

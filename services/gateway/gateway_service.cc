@@ -145,7 +145,10 @@ void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted w
       return;
     }
     done = [this, address, done = std::move(done)](absl::StatusOr<JoinResult> result) {
-      if (!result.ok()) joins_.Refund(address);
+      // A join that is wrong costs the database as much as one that is right.
+      if (absl::IsResourceExhausted(result.status()) || absl::IsUnavailable(result.status())) {
+        joins_.Refund(address);
+      }
       done(std::move(result));
     };
   }
@@ -164,11 +167,11 @@ absl::StatusOr<JoinResult> GatewayService::JoinAsNew(const JoinRequest& request)
   JoinRequest describe = request;
   describe.data.reset();
   GANNET_ASSIGN_OR_RETURN(const JoinResult run, exchange_.Join(describe));
-  GANNET_RETURN_IF_ERROR(joins_.Enter(run.run, request.worker.id));
+  GANNET_ASSIGN_OR_RETURN(const bool entered, joins_.Enter(run.run, request.worker.id));
   absl::StatusOr<JoinResult> result = exchange_.Join(request);
   if (result.ok()) {
     joins_.Remember(request.worker);
-  } else {
+  } else if (entered) {
     joins_.Leave(run.run, request.worker.id);
   }
   return result;
@@ -177,8 +180,7 @@ absl::StatusOr<JoinResult> GatewayService::JoinAsNew(const JoinRequest& request)
 ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, Done<ClaimResult> done) {
   done = [this, worker = request.worker.id, run = request.run,
           done = std::move(done)](absl::StatusOr<ClaimResult> result) {
-    // Removed from the run, or taken over: no cached weights for it either.
-    if (absl::IsFailedPrecondition(result.status())) identities_.Forget(worker, run);
+    NoteLife(worker, run, result.status());
     done(std::move(result));
   };
   return claims_.Enter(std::move(request), std::move(done));
@@ -366,9 +368,7 @@ void GatewayService::Heartbeat(HeartbeatCall call, Wanted wanted, Done<Heartbeat
         absl::StatusOr<HeartbeatResult> result =
             exchange_.Heartbeat(call.worker, call.run, call.held);
         if (result.ok()) identities_.Remember(call.worker, call.run);
-        if (absl::IsFailedPrecondition(result.status())) {
-          identities_.Forget(call.worker.id, call.run);
-        }
+        NoteLife(call.worker.id, call.run, result.status());
         return result;
       });
 }
@@ -389,6 +389,13 @@ void GatewayService::Leave(LeaveCall call, DoneStatus done) {
   OnControlPool<absl::Status>(kAlways, std::move(done), [this, call = std::move(call)] {
     return exchange_.Leave(call.worker, call.run);
   });
+}
+
+void GatewayService::NoteLife(const WorkerId& worker, RunId run, const absl::Status& answer) {
+  if (answer.ok()) joins_.Heard(run, worker);
+  // Removed from the run, or taken over: no cached weights for it either.
+  if (absl::IsFailedPrecondition(answer)) identities_.Forget(worker, run);
+  if (IsRemovedWorkerStatus(answer)) joins_.Leave(run, worker);
 }
 
 absl::Status GatewayService::CheckIdentity(const WorkerIdentity& worker, RunId run) {

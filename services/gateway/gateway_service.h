@@ -201,6 +201,8 @@ class GatewayService {
   absl::Status CheckIdentity(const WorkerIdentity& worker, RunId run);
   // The layout of the run's gradients; null when it cannot be had. Blocks.
   std::shared_ptr<const BundleSpec> LearnGradientSpec(const WorkerIdentity& worker, RunId run);
+  // What the database's answer to a claim or a heartbeat says about the worker itself.
+  void NoteLife(const WorkerId& worker, RunId run, const absl::Status& answer);
   absl::StatusOr<JoinResult> JoinAsNew(const JoinRequest& request);
   absl::StatusOr<OpenedUpload> MakeUpload(SubmitAnnouncement announced);
   absl::StatusOr<SubmitOutcome> CheckAndSubmit(Upload& upload);

@@ -674,6 +674,46 @@ TEST_F(GatewayTest, ARunTakesSoManyWorkersByThisGateway) {
   EXPECT_EQ(Metric(Refused("workers_of_run")), 1);
 }
 
+TEST_F(GatewayTest, ARemovedWorkerMakesRoomAndOneThatWasTakenOverDoesNot) {
+  GatewayServerOptions options = TestGatewayOptions();
+  options.service.joins.max_workers_per_run = 2;
+  Start(options);
+  const WorkerIdentity removed = Join(1);
+  const WorkerIdentity former = Join(2);
+  Join(2, 2);
+  EXPECT_THAT(client_->Heartbeat(former, run_, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(client_->Join(TestJoin(TestWorker(3), config_)),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+
+  ASSERT_OK(backend_.store().RemoveWorker(run_, removed.id, "plays"));
+  EXPECT_THAT(Claim(removed), StatusIs(absl::StatusCode::kFailedPrecondition));
+
+  EXPECT_OK(client_->Join(TestJoin(TestWorker(3), config_)));
+}
+
+TEST_F(GatewayTest, AJoinThatIsWrongIsCountedAndOneThatFindsNoRoomIsNot) {
+  GatewayServerOptions options = TestGatewayOptions();
+  options.service.joins.address_burst = 3;
+  options.service.joins.address_per_second = 0;
+  options.service.joins.max_workers_per_run = 1;
+  Start(options);
+  Join(1);
+  for (int i = 2; i < 9; ++i) {
+    EXPECT_THAT(client_->Join(TestJoin(TestWorker(i), config_)),
+                StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 1")));
+  }
+  RunConfig other = config_;
+  other.name = "nobody-knows-it";
+  for (int i = 2; i < 4; ++i) {
+    EXPECT_THAT(client_->Join(TestJoin(TestWorker(i), other)),
+                StatusIs(absl::StatusCode::kNotFound));
+  }
+
+  EXPECT_THAT(client_->Join(TestJoin(TestWorker(4), other)),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("from this address")));
+}
+
 TEST_F(GatewayTest, TheLayoutIsLearntAgainAfterARestart) {
   Start();
   const WorkerIdentity worker = Join(1);

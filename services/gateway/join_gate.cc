@@ -49,13 +49,16 @@ bool JoinGate::Knows(const WorkerIdentity& worker) {
   const std::string secret_sha256 = Sha256(worker.secret);
   MutexLock lock(mu_);
   const auto found = known_.find(worker.id);
-  return found != known_.end() && found->second == secret_sha256;
+  if (found == known_.end() || found->second.secret_sha256 != secret_sha256) return false;
+  MarkUsed(worker.id, found->second);
+  return true;
 }
 
 absl::Status JoinGate::Admit(const std::string& address) {
   const absl::Duration now = clock_.Steady();
   MutexLock lock(mu_);
   Bucket& bucket = BucketOf(address, now);
+  bucket.last_join = now;
   Fill(bucket, now, options_.address_burst, options_.address_per_second);
   Fill(total_, now, options_.total_burst, options_.total_per_second);
   if (bucket.tokens < 1) {
@@ -81,19 +84,37 @@ void JoinGate::Refund(const std::string& address) {
   total_.tokens = std::min(total_.tokens + 1, options_.total_burst);
 }
 
-absl::Status JoinGate::Enter(RunId run, const WorkerId& worker) {
+absl::StatusOr<bool> JoinGate::Enter(RunId run, const WorkerId& worker) {
+  const absl::Duration now = clock_.Steady();
   MutexLock lock(mu_);
-  std::set<WorkerId>& workers = runs_[run];
-  if (!workers.contains(worker) && workers.size() >= options_.max_workers_per_run) {
+  std::map<WorkerId, absl::Duration>& workers = runs_[run];
+  if (const auto found = workers.find(worker); found != workers.end()) {
+    found->second = now;
+    return false;
+  }
+  if (workers.size() >= options_.max_workers_per_run) {
+    std::erase_if(workers,
+                  [&](const auto& place) { return now - place.second >= options_.max_silence; });
+  }
+  if (workers.size() >= options_.max_workers_per_run) {
     return refusals_.Refuse(RefusalReason::kWorkersOfRun,
                             absl::ResourceExhaustedError(absl::StrCat(
                                 "the run has all the workers that this gateway lets in: limit ",
                                 options_.max_workers_per_run)));
   }
-  workers.insert(worker);
+  workers[worker] = now;
   // The oldest runs have ended long ago.
   if (runs_.size() > kMaxRuns) runs_.erase(runs_.begin());
-  return absl::OkStatus();
+  return true;
+}
+
+void JoinGate::Heard(RunId run, const WorkerId& worker) {
+  const absl::Duration now = clock_.Steady();
+  MutexLock lock(mu_);
+  const auto workers = runs_.find(run);
+  if (workers == runs_.end()) return;
+  const auto place = workers->second.find(worker);
+  if (place != workers->second.end()) place->second = now;
 }
 
 void JoinGate::Leave(RunId run, const WorkerId& worker) {
@@ -104,11 +125,20 @@ void JoinGate::Leave(RunId run, const WorkerId& worker) {
 void JoinGate::Remember(const WorkerIdentity& worker) {
   std::string secret_sha256 = Sha256(worker.secret);
   MutexLock lock(mu_);
+  Known& known = known_[worker.id];
+  known.secret_sha256 = std::move(secret_sha256);
+  MarkUsed(worker.id, known);
   // Whoever is forgotten is a new one again, nothing worse.
-  if (known_.size() >= options_.max_known_workers && !known_.contains(worker.id)) {
-    known_.erase(known_.begin());
+  if (known_.size() > options_.max_known_workers) {
+    known_.erase(known_by_use_.begin()->second);
+    known_by_use_.erase(known_by_use_.begin());
   }
-  known_[worker.id] = std::move(secret_sha256);
+}
+
+void JoinGate::MarkUsed(const WorkerId& worker, Known& known) {
+  known_by_use_.erase(known.used);
+  known.used = ++last_use_;
+  known_by_use_.emplace(known.used, worker);
 }
 
 void JoinGate::Fill(Bucket& bucket, absl::Duration now, double burst, double per_second) {
@@ -127,9 +157,14 @@ JoinGate::Bucket& JoinGate::BucketOf(const std::string& address, absl::Duration 
       Fill(it->second, now, options_.address_burst, options_.address_per_second);
       it = it->second.tokens >= options_.address_burst ? addresses_.erase(it) : std::next(it);
     }
-    if (addresses_.size() >= options_.max_addresses) addresses_.erase(addresses_.begin());
+    if (addresses_.size() >= options_.max_addresses) {
+      addresses_.erase(std::min_element(addresses_.begin(), addresses_.end(),
+                                        [](const auto& one, const auto& other) {
+                                          return one.second.last_join < other.second.last_join;
+                                        }));
+    }
   }
-  return addresses_.emplace(address, Bucket{options_.address_burst, now}).first->second;
+  return addresses_.emplace(address, Bucket{options_.address_burst, now, now}).first->second;
 }
 
 }  // namespace gannet

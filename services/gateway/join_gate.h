@@ -2,10 +2,10 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
@@ -24,8 +24,10 @@ struct JoinGateOptions {
   // From all addresses together.
   double total_burst = 480;
   double total_per_second = 4;
-  // New workers of one run, for as long as this gateway lives.
+  // New workers of one run that are there. When a run has so many, those who were silent for
+  // max_silence make room.
   size_t max_workers_per_run = 1'000;
+  absl::Duration max_silence = absl::Minutes(5);
   // What is remembered at most.
   size_t max_addresses = 4'096;
   size_t max_known_workers = 20'000;
@@ -41,8 +43,9 @@ std::string JoinAddressOf(absl::string_view peer);
 //
 //   RETURN_IF_ERROR(gate.Admit(address));        // a token is taken
 //   … ask which run it is …
-//   RETURN_IF_ERROR(gate.Enter(run, worker));    // a place in the run
-//   … register; when that fails: gate.Leave(run, worker.id) and gate.Refund(address) …
+//   ASSIGN_OR_RETURN(bool entered, gate.Enter(run, worker));  // a place in the run
+//   … register; when that fails: if (entered) gate.Leave(run, worker.id) …
+//   … when it failed because of the others: gate.Refund(address) …
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: clock and refusals must outlive it.
@@ -52,7 +55,7 @@ class JoinGate {
       : clock_(clock),
         refusals_(refusals),
         options_(options),
-        total_{options.total_burst, clock.Steady()} {}
+        total_{options.total_burst, clock.Steady(), clock.Steady()} {}
 
   // Whether this worker, with this secret, has joined here before.
   bool Knows(const WorkerIdentity& worker);
@@ -60,12 +63,15 @@ class JoinGate {
   // Takes a token for a new worker.
   // Returns: RESOURCE_EXHAUSTED - they come too fast: repeat later.
   absl::Status Admit(const std::string& address);
-  // Gives the token back: the join has registered nobody.
+  // Gives the token back: it was no fault of the caller's that the join has registered nobody.
   void Refund(const std::string& address);
 
-  // Takes a place in the run.
-  // Returns: RESOURCE_EXHAUSTED - it has all it may have.
-  absl::Status Enter(RunId run, const WorkerId& worker);
+  // Takes a place in the run; false: the worker has one already.
+  // Returns: RESOURCE_EXHAUSTED - it has all it may have, and all of them were heard of lately.
+  absl::StatusOr<bool> Enter(RunId run, const WorkerId& worker);
+  // The database has just vouched for the worker: its place, if it has one, stays its own.
+  void Heard(RunId run, const WorkerId& worker);
+  // Gives the place back: the worker was not registered, or was removed from the run.
   void Leave(RunId run, const WorkerId& worker);
 
   // The worker is registered: it passes from now on.
@@ -75,10 +81,17 @@ class JoinGate {
   // Tokens, which come by themselves up to a limit.
   struct Bucket {
     double tokens = 0;
-    absl::Duration filled_at;
+    absl::Duration filled_at;  // steady
+    absl::Duration last_join;  // steady
+  };
+  struct Known {
+    std::string secret_sha256;
+    int64_t used = 0;  // key in known_by_use_
   };
 
   static void Fill(Bucket& bucket, absl::Duration now, double burst, double per_second);
+  // Makes it the last to be forgotten.
+  void MarkUsed(const WorkerId& worker, Known& known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Bucket& BucketOf(const std::string& address, absl::Duration now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -88,8 +101,11 @@ class JoinGate {
   Mutex mu_;
   Bucket total_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Bucket> addresses_ ABSL_GUARDED_BY(mu_);
-  std::map<WorkerId, std::string> known_ ABSL_GUARDED_BY(mu_);  // to the SHA-256 of the secret
-  std::map<RunId, std::set<WorkerId>> runs_ ABSL_GUARDED_BY(mu_);
+  std::map<WorkerId, Known> known_ ABSL_GUARDED_BY(mu_);
+  std::map<int64_t, WorkerId> known_by_use_ ABSL_GUARDED_BY(mu_);  // longest unused first
+  int64_t last_use_ ABSL_GUARDED_BY(mu_) = 0;
+  // When each was last heard of, steady.
+  std::map<RunId, std::map<WorkerId, absl::Duration>> runs_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet

@@ -75,15 +75,66 @@ TEST_F(JoinGateTest, WhoHasJoinedHereIsKnownByItsSecret) {
 }
 
 TEST_F(JoinGateTest, ARunTakesSoManyWorkersAndNoMore) {
-  for (int i = 0; i < 1'000; ++i) ASSERT_OK(gate_.Enter(RunId(1), TestWorker(i).id));
+  for (int i = 0; i < 1'000; ++i) {
+    ASSERT_THAT(gate_.Enter(RunId(1), TestWorker(i).id), IsOkAndHolds(true));
+  }
   EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(1'000).id),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 1000")));
-  EXPECT_OK(gate_.Enter(RunId(1), TestWorker(7).id)) << "it is one of them";
+  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(7).id), IsOkAndHolds(false)) << "one of them";
   EXPECT_OK(gate_.Enter(RunId(2), TestWorker(1'000).id)) << "another run";
 
   gate_.Leave(RunId(1), TestWorker(7).id);
 
   EXPECT_OK(gate_.Enter(RunId(1), TestWorker(1'000).id));
+}
+
+TEST_F(JoinGateTest, WhoIsSilentForFiveMinutesMakesRoomWhereThereIsNone) {
+  for (int i = 0; i < 1'000; ++i) ASSERT_OK(gate_.Enter(RunId(1), TestWorker(i).id));
+  clock_.Advance(absl::Minutes(4));
+  gate_.Heard(RunId(1), TestWorker(1).id);
+  ASSERT_THAT(gate_.Enter(RunId(1), TestWorker(2).id), IsOkAndHolds(false)) << "it comes again";
+  gate_.Heard(RunId(1), TestWorker(5'000).id);
+  ASSERT_FALSE(gate_.Enter(RunId(1), TestWorker(5'000).id).ok()) << "it has no place";
+
+  clock_.Advance(absl::Minutes(1));
+
+  for (int i = 1'000; i < 1'998; ++i) ASSERT_OK(gate_.Enter(RunId(1), TestWorker(i).id)) << i;
+  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(1'998).id),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(1).id), IsOkAndHolds(false));
+  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(2).id), IsOkAndHolds(false));
+}
+
+TEST_F(JoinGateTest, OfThoseItKnowsTheLongestUnusedIsForgotten) {
+  JoinGateOptions options;
+  options.max_known_workers = 2;
+  JoinGate gate(clock_, refusals_, options);
+  gate.Remember(TestWorker(1));
+  gate.Remember(TestWorker(2));
+  ASSERT_TRUE(gate.Knows(TestWorker(1))) << "which counts as a use";
+
+  gate.Remember(TestWorker(3));
+
+  EXPECT_TRUE(gate.Knows(TestWorker(1)));
+  EXPECT_FALSE(gate.Knows(TestWorker(2)));
+  EXPECT_TRUE(gate.Knows(TestWorker(3)));
+}
+
+TEST_F(JoinGateTest, OfTheAddressesTheOneWithoutAJoinForLongestIsForgotten) {
+  JoinGateOptions options;
+  options.max_addresses = 2;
+  options.address_per_second = 0;
+  options.address_burst = 1;
+  JoinGate gate(clock_, refusals_, options);
+  ASSERT_OK(gate.Admit("9"));
+  clock_.Advance(absl::Seconds(1));
+  ASSERT_OK(gate.Admit("1"));
+  clock_.Advance(absl::Seconds(1));
+
+  ASSERT_OK(gate.Admit("5"));
+
+  EXPECT_FALSE(gate.Admit("1").ok()) << "it was not forgotten, though it sorts first";
+  EXPECT_OK(gate.Admit("9"));
 }
 
 TEST_F(JoinGateTest, AddressesAreRememberedUpToALimitAndThoseThatFloodLongest) {

@@ -212,6 +212,10 @@ BEGIN
       IF v_known.incarnation <> p_incarnation THEN
         v_returned := gannet.return_units(v_run.run_id, p_worker);
       END IF;
+      -- kMaxWorkersOfRun. Without a lock: a few who join at the same moment may be let in beyond it.
+      IF v_known.worker_id IS NULL AND (SELECT count(*) FROM gannet.worker w WHERE w.run_id = v_run.run_id) >= 10000 THEN
+        RAISE EXCEPTION 'the run has all the workers it may have: 10000' USING ERRCODE = 'GN008';
+      END IF;
       INSERT INTO gannet.worker AS w (run_id, worker_id, secret_sha256, incarnation, display_name, hardware, last_seen)
       VALUES (v_run.run_id, p_worker, v_secret_sha256, p_incarnation, p_display_name, p_hardware, gannet.clock_now())
       ON CONFLICT (run_id, worker_id) DO UPDATE
