@@ -24,7 +24,7 @@ ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, C
 
 ClaimQueue::~ClaimQueue() { Stop(); }
 
-ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done) {
+ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done, AddressSlots::Slot place) {
   Answers answers;
   Ticket ticket = 0;
   {
@@ -35,6 +35,7 @@ ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done) {
     entry.request = std::move(request);
     entry.request.wait = absl::ZeroDuration();  // of each look
     entry.done = std::move(done);
+    entry.place = std::move(place);
     if (deadlines_.size() >= static_cast<size_t>(options_.max_parked)) {
       Take(ticket,
            refusals_.Refuse(RefusalReason::kClaims,
@@ -43,6 +44,7 @@ ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done) {
                                 options_.max_parked))),
            answers);
     } else if (const absl::Status queued = StartLook(ticket, 0); !queued.ok()) {
+      if (absl::IsResourceExhausted(queued)) refusals_.Count(RefusalReason::kCalls);
       Take(ticket, queued, answers);
     }
   }
@@ -195,6 +197,7 @@ void ClaimQueue::FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimRes
   {
     MutexLock lock(mu_);
     Entry& entry = entries_.at(ticket);
+    entry.place = AddressSlots::Slot();
     const bool found_nothing = result.ok() && !result->unit.has_value();
     // A run is only kept here once the database has answered for it: a peer cannot fill the map.
     const RunId id = entry.request.run;

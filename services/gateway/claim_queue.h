@@ -20,6 +20,7 @@
 #include "libs/telemetry/metrics.h"
 #include "services/gateway/refusals.h"
 #include "services/gateway/task_pool.h"
+#include "services/gateway/worker_slots.h"
 
 namespace gannet {
 
@@ -60,8 +61,10 @@ class ClaimQueue {
   ClaimQueue& operator=(const ClaimQueue&) = delete;
 
   // Calls `done` once, with what Exchange::Claim answers, or RESOURCE_EXHAUSTED when too many are
-  // parked, altogether or of this worker, or the pool is full.
-  Ticket Enter(ClaimRequest request, Done done);
+  // parked, altogether or of this worker, or the pool is full. `place`, the caller's among those
+  // who wait for the pool, is given back after the first look: whoever is parked waits for nothing
+  // that others need.
+  Ticket Enter(ClaimRequest request, Done done, AddressSlots::Slot place = {});
 
   // The caller is gone: a parked claim is answered CANCELLED at once, so that it takes no unit. A
   // look in progress is not stopped; when it finds nothing the answer is CANCELLED, too.
@@ -78,6 +81,7 @@ class ClaimQueue {
   struct Entry {
     ClaimRequest request;
     Done done;
+    AddressSlots::Slot place;
     absl::Duration deadline;  // steady
     bool last_look = false;   // the wait is over: whatever is found is the answer
     bool cancelled = false;   // while it looks

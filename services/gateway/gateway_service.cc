@@ -16,6 +16,9 @@
 namespace gannet {
 namespace {
 
+// No claim of the queue has it: there is nothing to cancel.
+constexpr ClaimQueue::Ticket kNoTicket = 0;
+
 constexpr auto kAlways = [] { return true; };
 
 // Never given out, so releasing it is nothing but a check of run and worker: it changes nothing and
@@ -107,6 +110,7 @@ GatewayService::GatewayService(Exchange& exchange, WorkSignal& signal, Clock& cl
       upload_budget_(options.max_inflight_bytes, metrics.upload_bytes_in_progress),
       upload_slots_(kMaxUploadsPerWorker, options.max_uploads),
       fetch_slots_(kMaxFetchesPerWorker, options.max_fetches),
+      address_slots_(options.max_calls_per_address, std::numeric_limits<int>::max()),
       upload_watch_(clock, options.uploads),
       fetch_watch_(clock, options.fetches),
       control_pool_(options.control_threads, options.control_queue_limit,
@@ -119,18 +123,42 @@ GatewayService::GatewayService(Exchange& exchange, WorkSignal& signal, Clock& cl
 
 GatewayService::~GatewayService() { Stop(); }
 
+absl::StatusOr<AddressSlots::Slot> GatewayService::TakePlace(const std::string& peer) {
+  AddressSlots::Slot place;
+  if (address_slots_.TryTake(JoinAddressOf(peer), place) == AddressSlots::Answer::kTaken) {
+    return place;
+  }
+  return refusals_.Refuse(RefusalReason::kCallsOfAddress,
+                          absl::ResourceExhaustedError(absl::StrCat(
+                              "too many calls from this address wait, repeat later: at most ",
+                              options_.max_calls_per_address)));
+}
+
 template <typename Result, typename Call, typename DoneFunction>
-void GatewayService::OnControlPool(Wanted wanted, DoneFunction done, Call call) {
+void GatewayService::OnControlPool(const std::string& peer, Wanted wanted, DoneFunction done,
+                                   Call call) {
+  absl::StatusOr<AddressSlots::Slot> taken = TakePlace(peer);
+  if (!taken.ok()) {
+    done(taken.status());
+    return;
+  }
+  // Shared, for a task must be one that could be copied.
+  auto place = std::make_shared<AddressSlots::Slot>(*std::move(taken));
   const absl::Status queued =
-      control_pool_.Run([done, wanted = std::move(wanted), call = std::move(call)]() mutable {
+      control_pool_.Run([done, wanted = std::move(wanted), call = std::move(call),
+                         place = std::move(place)]() mutable {
         if (!wanted()) {
+          place.reset();
           done(absl::CancelledError("the caller is gone"));
           return;
         }
         Result result = call();
+        place.reset();  // before the caller knows, and calls again
         done(std::move(result));
       });
-  if (!queued.ok()) done(queued);
+  if (queued.ok()) return;
+  if (absl::IsResourceExhausted(queued)) refusals_.Count(RefusalReason::kCalls);
+  done(queued);
 }
 
 void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted wanted,
@@ -153,7 +181,7 @@ void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted w
     };
   }
   OnControlPool<absl::StatusOr<JoinResult>>(
-      std::move(wanted), std::move(done), [this, is_new, request = std::move(request)] {
+      peer, std::move(wanted), std::move(done), [this, is_new, request = std::move(request)] {
         absl::StatusOr<JoinResult> result = is_new ? JoinAsNew(request) : exchange_.Join(request);
         if (result.ok()) {
           runs_.Learn(*result);
@@ -177,25 +205,31 @@ absl::StatusOr<JoinResult> GatewayService::JoinAsNew(const JoinRequest& request)
   return result;
 }
 
-ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, Done<ClaimResult> done) {
+ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, const std::string& peer,
+                                         Done<ClaimResult> done) {
+  absl::StatusOr<AddressSlots::Slot> place = TakePlace(peer);
+  if (!place.ok()) {
+    done(place.status());
+    return kNoTicket;
+  }
   done = [this, worker = request.worker.id, run = request.run,
           done = std::move(done)](absl::StatusOr<ClaimResult> result) {
     NoteLife(worker, run, result.status());
     done(std::move(result));
   };
-  return claims_.Enter(std::move(request), std::move(done));
+  return claims_.Enter(std::move(request), std::move(done), *std::move(place));
 }
 
 void GatewayService::CancelClaim(ClaimQueue::Ticket ticket) { claims_.Cancel(ticket); }
 
-void GatewayService::FetchWeights(const FetchWeightsRequest& request, Wanted wanted,
-                                  const Done<WeightsTransfer>& done) {
+void GatewayService::FetchWeights(const FetchWeightsRequest& request, const std::string& peer,
+                                  Wanted wanted, const Done<WeightsTransfer>& done) {
   auto get = [this, request, done] {
     auto slot = std::make_shared<WorkerSlots::Slot>();
     switch (fetch_slots_.TryTake({request.run, request.worker.id}, *slot)) {
       case WorkerSlots::Answer::kTaken:
         break;
-      case WorkerSlots::Answer::kWorkerHasAll:
+      case WorkerSlots::Answer::kOwnerHasAll:
         done(refusals_.Refuse(RefusalReason::kFetchesOfWorker,
                               absl::ResourceExhaustedError(absl::StrCat(
                                   "this worker is being sent weights as often as it may: at most ",
@@ -226,7 +260,7 @@ void GatewayService::FetchWeights(const FetchWeightsRequest& request, Wanted wan
     return;
   }
   OnControlPool<absl::Status>(
-      std::move(wanted),
+      peer, std::move(wanted),
       [get, done](absl::Status identity) {
         if (identity.ok()) {
           get();
@@ -237,8 +271,8 @@ void GatewayService::FetchWeights(const FetchWeightsRequest& request, Wanted wan
       [this, request] { return CheckIdentity(request.worker, request.run); });
 }
 
-void GatewayService::OpenUpload(SubmitAnnouncement announced, Wanted wanted,
-                                Done<OpenedUpload> done) {
+void GatewayService::OpenUpload(SubmitAnnouncement announced, const std::string& peer,
+                                Wanted wanted, Done<OpenedUpload> done) {
   done = [this, done = std::move(done)](absl::StatusOr<OpenedUpload> upload) {
     if (!upload.ok()) metrics_.SubmitErrorCounter(upload.status()).Increment();
     done(std::move(upload));
@@ -249,7 +283,7 @@ void GatewayService::OpenUpload(SubmitAnnouncement announced, Wanted wanted,
                                             announced.payload.total_bytes)));
     return;
   }
-  OnControlPool<absl::StatusOr<OpenedUpload>>(std::move(wanted), std::move(done),
+  OnControlPool<absl::StatusOr<OpenedUpload>>(peer, std::move(wanted), std::move(done),
                                               [this, announced = std::move(announced)]() mutable {
                                                 return MakeUpload(std::move(announced));
                                               });
@@ -291,7 +325,7 @@ absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
   switch (upload_slots_.TryTake({announced.run, announced.worker.id}, slot)) {
     case WorkerSlots::Answer::kTaken:
       break;
-    case WorkerSlots::Answer::kWorkerHasAll:
+    case WorkerSlots::Answer::kOwnerHasAll:
       return refusals_.Refuse(RefusalReason::kUploadsOfWorker,
                               absl::ResourceExhaustedError(absl::StrCat(
                                   "this worker is sending as many gradients as it may: at most ",
@@ -362,9 +396,10 @@ absl::StatusOr<SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upload) {
                            .payload = std::move(payload)});
 }
 
-void GatewayService::Heartbeat(HeartbeatCall call, Wanted wanted, Done<HeartbeatResult> done) {
+void GatewayService::Heartbeat(HeartbeatCall call, const std::string& peer, Wanted wanted,
+                               Done<HeartbeatResult> done) {
   OnControlPool<absl::StatusOr<HeartbeatResult>>(
-      std::move(wanted), std::move(done), [this, call = std::move(call)] {
+      peer, std::move(wanted), std::move(done), [this, call = std::move(call)] {
         absl::StatusOr<HeartbeatResult> result =
             exchange_.Heartbeat(call.worker, call.run, call.held);
         if (result.ok()) identities_.Remember(call.worker, call.run);
@@ -373,20 +408,20 @@ void GatewayService::Heartbeat(HeartbeatCall call, Wanted wanted, Done<Heartbeat
       });
 }
 
-void GatewayService::Release(ReleaseCall call, DoneStatus done) {
-  OnControlPool<absl::Status>(kAlways, std::move(done), [this, call = std::move(call)] {
+void GatewayService::Release(ReleaseCall call, const std::string& peer, DoneStatus done) {
+  OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
     return exchange_.Release(call.worker, call.run, call.unit, call.attempt);
   });
 }
 
-void GatewayService::Fail(FailCall call, DoneStatus done) {
-  OnControlPool<absl::Status>(kAlways, std::move(done), [this, call = std::move(call)] {
+void GatewayService::Fail(FailCall call, const std::string& peer, DoneStatus done) {
+  OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
     return exchange_.Fail(call.worker, call.run, call.unit, call.attempt, call.reason);
   });
 }
 
-void GatewayService::Leave(LeaveCall call, DoneStatus done) {
-  OnControlPool<absl::Status>(kAlways, std::move(done), [this, call = std::move(call)] {
+void GatewayService::Leave(LeaveCall call, const std::string& peer, DoneStatus done) {
+  OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
     return exchange_.Leave(call.worker, call.run);
   });
 }

@@ -46,6 +46,9 @@ struct GatewayServiceOptions {
   int control_threads = 4;  // each uses at most one database connection
   int bulk_threads = 4;
   int control_queue_limit = 4'096;
+  // Calls of one address in that queue or on its way to the database. A class of sixty behind one
+  // address that does all it may at once (two claims, transfers and uploads each) has 360.
+  int max_calls_per_address = 512;
   int bulk_queue_limit = 256;
 
   int64_t max_payload_bytes = int64_t{256} << 20;  // of one gradient
@@ -140,17 +143,19 @@ class GatewayService {
   GatewayService(const GatewayService&) = delete;
   GatewayService& operator=(const GatewayService&) = delete;
 
-  // `peer` is the caller as gRPC names it: new workers are limited by it; see JoinGate.
+  // `peer`, here and below, is the caller as gRPC names it. Its address may have so many calls at a
+  // time (max_calls_per_address), so that nobody fills the queue for all; new workers are limited
+  // by it, too: see JoinGate.
   void Join(JoinRequest request, const std::string& peer, Wanted wanted, Done<JoinResult> done);
 
   // Parked while there is no unit; see ClaimQueue. The ticket is for CancelClaim.
-  ClaimQueue::Ticket Claim(ClaimRequest request, Done<ClaimResult> done);
+  ClaimQueue::Ticket Claim(ClaimRequest request, const std::string& peer, Done<ClaimResult> done);
   void CancelClaim(ClaimQueue::Ticket ticket);
 
   // From memory where possible; the worker's identity is checked by the database all the same (see
   // IdentityMemo). RESOURCE_EXHAUSTED, too, when the worker, or all of them, have as many transfers
   // as they may.
-  void FetchWeights(const FetchWeightsRequest& request, Wanted wanted,
+  void FetchWeights(const FetchWeightsRequest& request, const std::string& peer, Wanted wanted,
                     const Done<WeightsTransfer>& done);
 
   // Opens a submission, or answers it before its first byte is sent: with an outcome, when it would
@@ -161,7 +166,8 @@ class GatewayService {
   // uploads of this worker or of all, or no room for the bytes: repeat later; then as
   // Exchange::CheckSubmission.
   using OpenedUpload = std::variant<std::shared_ptr<Upload>, SubmitOutcome>;
-  void OpenUpload(SubmitAnnouncement announced, Wanted wanted, Done<OpenedUpload> done);
+  void OpenUpload(SubmitAnnouncement announced, const std::string& peer, Wanted wanted,
+                  Done<OpenedUpload> done);
 
   // Watches a stream of a sender, or a reader, from now on; see StreamWatch.
   std::unique_ptr<StreamWatch::Stream> WatchUpload(StreamWatch::Cut cut) {
@@ -176,12 +182,13 @@ class GatewayService {
   // a value that is not finite, naming tensor and place; then as Exchange::Submit.
   void FinishUpload(std::shared_ptr<Upload> upload, Done<SubmitOutcome> done);
 
-  void Heartbeat(HeartbeatCall call, Wanted wanted, Done<HeartbeatResult> done);
+  void Heartbeat(HeartbeatCall call, const std::string& peer, Wanted wanted,
+                 Done<HeartbeatResult> done);
   // These are carried out even when the caller is gone by then: giving up work is often a worker's
   // last word.
-  void Release(ReleaseCall call, DoneStatus done);
-  void Fail(FailCall call, DoneStatus done);
-  void Leave(LeaveCall call, DoneStatus done);
+  void Release(ReleaseCall call, const std::string& peer, DoneStatus done);
+  void Fail(FailCall call, const std::string& peer, DoneStatus done);
+  void Leave(LeaveCall call, const std::string& peer, DoneStatus done);
 
   // Forgets weights, identities and runs: after the database was away, it may be another one.
   void ForgetEverything();
@@ -193,9 +200,13 @@ class GatewayService {
   void Stop();
 
  private:
-  // Runs `call` on the control pool and hands its result on.
+  // Takes a place in the queue before the database for the peer's address.
+  // Returns: RESOURCE_EXHAUSTED - it has all it may have.
+  absl::StatusOr<AddressSlots::Slot> TakePlace(const std::string& peer);
+
+  // Runs `call` on the control pool, in a place of the peer's, and hands its result on.
   template <typename Result, typename Call, typename DoneFunction>
-  void OnControlPool(Wanted wanted, DoneFunction done, Call call);
+  void OnControlPool(const std::string& peer, Wanted wanted, DoneFunction done, Call call);
 
   // Asks the database, unless it has vouched for this identity a moment ago. Blocks.
   absl::Status CheckIdentity(const WorkerIdentity& worker, RunId run);
@@ -221,6 +232,7 @@ class GatewayService {
   ByteBudget upload_budget_;
   WorkerSlots upload_slots_;
   WorkerSlots fetch_slots_;
+  AddressSlots address_slots_;  // outlives the pool, whose tasks hold some
   StreamWatch upload_watch_;
   StreamWatch fetch_watch_;
   TaskPool control_pool_;

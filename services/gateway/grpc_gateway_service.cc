@@ -47,11 +47,12 @@ class ClaimReactor final : public grpc::ServerUnaryReactor {
   explicit ClaimReactor(v1::ClaimResponse* response) : response_(response) {}
 
   // Called once, from the method itself: gRPC keeps the reactor until that has returned.
-  void Start(const absl::StatusOr<GatewayService*>& service, absl::StatusOr<ClaimRequest> request) {
+  void Start(const absl::StatusOr<GatewayService*>& service, absl::StatusOr<ClaimRequest> request,
+             const std::string& peer) {
     if (!service.ok()) return Finish(ToGrpcStatus(service.status()));
     if (!request.ok()) return Finish(ToGrpcStatus(request.status()));
     const ClaimQueue::Ticket ticket =
-        (*service)->Claim(*std::move(request), [this](absl::StatusOr<ClaimResult> result) {
+        (*service)->Claim(*std::move(request), peer, [this](absl::StatusOr<ClaimResult> result) {
           if (result.ok()) *response_ = ToProto(*result);
           Finish(ToGrpcStatus(result.status()));
         });
@@ -100,7 +101,7 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
     if (!service.ok()) return Finish(ToGrpcStatus(service.status()));
     if (!request.ok()) return Finish(ToGrpcStatus(request.status()));
     (*service)->FetchWeights(
-        *std::move(request), WantedBy(context_),
+        *std::move(request), context_->peer(), WantedBy(context_),
         [this, service = *service](absl::StatusOr<WeightsTransfer> transfer) {
           if (!transfer.ok()) return Finish(ToGrpcStatus(transfer.status()));
           transfer_ = *std::move(transfer);
@@ -195,7 +196,7 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
     }
     GANNET_ASSIGN_OR_RETURN(SubmitAnnouncement announced, FromProto(message_.header()));
     service_->OpenUpload(
-        std::move(announced),
+        std::move(announced), context_->peer(),
         // Shared and weak: when it is cut meanwhile, gRPC is done with it, and with its context.
         [weak = weak_from_this()] {
           const auto reactor = weak.lock();
@@ -326,11 +327,11 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Join(grpc::CallbackServerContext* 
   });
 }
 
-grpc::ServerUnaryReactor* GrpcGatewayService::Claim(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* GrpcGatewayService::Claim(grpc::CallbackServerContext* context,
                                                     const v1::ClaimRequest* request,
                                                     v1::ClaimResponse* response) {
   auto* reactor = new ClaimReactor(response);
-  reactor->Start(service(), FromProto(*request));
+  reactor->Start(service(), FromProto(*request), context->peer());
   return reactor;
 }
 
@@ -354,7 +355,7 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Heartbeat(grpc::CallbackServerCont
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(HeartbeatCall call, FromProto(*request));
-    gateway->Heartbeat(std::move(call), WantedBy(context),
+    gateway->Heartbeat(std::move(call), context->peer(), WantedBy(context),
                        Answer<HeartbeatResult>(reactor, response));
     return absl::OkStatus();
   });
@@ -366,7 +367,7 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Release(grpc::CallbackServerContex
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(ReleaseCall call, FromProto(*request));
-    gateway->Release(std::move(call), [reactor](const absl::Status& status) {
+    gateway->Release(std::move(call), context->peer(), [reactor](const absl::Status& status) {
       reactor->Finish(ToGrpcStatus(status));
     });
     return absl::OkStatus();
@@ -379,7 +380,7 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Fail(grpc::CallbackServerContext* 
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(FailCall call, FromProto(*request));
-    gateway->Fail(std::move(call),
+    gateway->Fail(std::move(call), context->peer(),
                   [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
     return absl::OkStatus();
   });
@@ -391,7 +392,7 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Leave(grpc::CallbackServerContext*
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(LeaveCall call, FromProto(*request));
-    gateway->Leave(std::move(call), [reactor](const absl::Status& status) {
+    gateway->Leave(std::move(call), context->peer(), [reactor](const absl::Status& status) {
       reactor->Finish(ToGrpcStatus(status));
     });
     return absl::OkStatus();

@@ -107,7 +107,7 @@ TEST(WorkerSlotsTest, AWorkerHasSoManyPlacesAndAllTogetherHaveMore) {
 
   EXPECT_EQ(slots.TryTake(ada, places[0]), Answer::kTaken);
   EXPECT_EQ(slots.TryTake(ada, places[1]), Answer::kTaken);
-  EXPECT_EQ(slots.TryTake(ada, places[2]), Answer::kWorkerHasAll);
+  EXPECT_EQ(slots.TryTake(ada, places[2]), Answer::kOwnerHasAll);
   EXPECT_EQ(slots.TryTake(bob, places[2]), Answer::kTaken);
   EXPECT_EQ(slots.TryTake(bob, places[3]), Answer::kFull);
   places[0] = WorkerSlots::Slot();

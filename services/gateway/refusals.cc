@@ -34,6 +34,10 @@ absl::string_view RefusalLabel(RefusalReason reason) {
       return "joins";
     case RefusalReason::kWorkersOfRun:
       return "workers_of_run";
+    case RefusalReason::kCallsOfAddress:
+      return "calls_of_address";
+    case RefusalReason::kCalls:
+      return "calls";
   }
   GANNET_CHECK(false);
   return "";

@@ -29,7 +29,9 @@ enum class RefusalReason {
   kJoinsOfAddress,    // new workers come too fast from one address
   kJoins,             // new workers come too fast altogether
   kWorkersOfRun,      // the run has as many workers as this gateway lets in
-  kLast = kWorkersOfRun
+  kCallsOfAddress,    // more calls from one address wait for the database than may
+  kCalls,             // more calls wait for it than the gateway keeps
+  kLast = kCalls
 };
 
 // The value of the label "reason".

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <utility>
 
 #include "libs/base/mutex.h"
@@ -8,15 +9,15 @@
 
 namespace gannet {
 
-// Places for something that a worker may do a few times at a time, and all workers together more
-// often. Only for workers whose identity has been checked: a stranger must not fill the places of
-// somebody else.
+// Places for something that an owner may do a few times at a time, and all owners together more
+// often.
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: must outlive every Slot taken from it.
-class WorkerSlots {
+template <typename Owner>
+class Slots {
  public:
-  using Key = std::pair<RunId, WorkerId>;
+  using Key = Owner;
 
   // A place, until destroyed or moved from.
   class Slot {
@@ -34,23 +35,23 @@ class WorkerSlots {
     }
 
    private:
-    friend class WorkerSlots;
-    Slot(WorkerSlots& slots, Key key) : slots_(&slots), key_(std::move(key)) {}
+    friend class Slots;
+    Slot(Slots& slots, Key key) : slots_(&slots), key_(std::move(key)) {}
 
-    WorkerSlots* slots_ = nullptr;
+    Slots* slots_ = nullptr;
     Key key_;
   };
 
-  enum class Answer { kTaken, kWorkerHasAll, kFull };
+  enum class Answer { kTaken, kOwnerHasAll, kFull };
 
-  WorkerSlots(int per_worker, int total) : per_worker_(per_worker), total_(total) {}
+  Slots(int per_owner, int total) : per_owner_(per_owner), total_(total) {}
 
   // Takes a place into `slot`, or says what is full.
   Answer TryTake(const Key& key, Slot& slot) {
     {
       MutexLock lock(mu_);
       const auto found = taken_.find(key);
-      if (found != taken_.end() && found->second >= per_worker_) return Answer::kWorkerHasAll;
+      if (found != taken_.end() && found->second >= per_owner_) return Answer::kOwnerHasAll;
       if (taken_total_ >= total_) return Answer::kFull;
       ++taken_[key];
       ++taken_total_;
@@ -67,11 +68,18 @@ class WorkerSlots {
     --taken_total_;
   }
 
-  const int per_worker_;
+  const int per_owner_;
   const int total_;
   Mutex mu_;
   std::map<Key, int> taken_ ABSL_GUARDED_BY(mu_);
   int taken_total_ ABSL_GUARDED_BY(mu_) = 0;
 };
+
+// Only for workers whose identity has been checked: a stranger must not fill the places of somebody
+// else.
+using WorkerSlots = Slots<std::pair<RunId, WorkerId>>;
+
+// By JoinAddressOf: for whoever comes, before anything is known of them.
+using AddressSlots = Slots<std::string>;
 
 }  // namespace gannet

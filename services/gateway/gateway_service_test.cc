@@ -1,0 +1,175 @@
+// What callers of one address may take from the others, with peers that a test makes up.
+#include "services/gateway/gateway_service.h"
+
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/test_values.h"
+#include "services/gateway/testing/forwarding_exchange.h"
+#include "services/gateway/testing/waiting.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kFlooder[] = "ipv4:198.51.100.1:4711";
+constexpr char kSchool[] = "ipv4:192.0.2.7:4711";
+constexpr int kMaxCalls = 3;
+
+// A database that answers heartbeats once it is let go on.
+class HangingExchange final : public ForwardingExchange {
+ public:
+  using ForwardingExchange::ForwardingExchange;
+
+  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
+                                            const std::vector<UnitProgress>& held) override {
+    gate.wait();
+    return ForwardingExchange::Heartbeat(worker, run, held);
+  }
+
+  std::shared_future<void> gate;
+};
+
+class GatewayServiceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    run_ = backend_.store().CreateRun(TestNewRun(config_)).value();
+    exchange_.gate = go_on_.get_future().share();
+    GatewayServiceOptions options;
+    options.control_threads = 1;
+    options.max_calls_per_address = kMaxCalls;
+    service_ = std::make_unique<GatewayService>(exchange_, signal_, clock_, gateway_metrics_,
+                                                refusals_, NullLogger(), options);
+  }
+
+  void TearDown() override {
+    if (!went_on_) GoOn();
+    service_->Stop();
+  }
+
+  void GoOn() {
+    went_on_ = true;
+    go_on_.set_value();
+  }
+
+  using Answer = std::future<absl::Status>;
+
+  Answer Heartbeat(const std::string& peer, int number = 1) {
+    auto promise = std::make_shared<std::promise<absl::Status>>();
+    service_->Heartbeat(
+        {.worker = TestWorker(number), .run = run_, .held = {}}, peer, [] { return true; },
+        [promise](const absl::StatusOr<HeartbeatResult>& result) {
+          promise->set_value(result.status());
+        });
+    return promise->get_future();
+  }
+
+  Answer Release(const std::string& peer) {
+    auto promise = std::make_shared<std::promise<absl::Status>>();
+    service_->Release(
+        {.worker = TestWorker(1), .run = run_, .unit = UnitId(1), .attempt = Attempt(1)}, peer,
+        [promise](const absl::Status& status) { promise->set_value(status); });
+    return promise->get_future();
+  }
+
+  Answer Claim(const std::string& peer, absl::Duration wait = absl::ZeroDuration()) {
+    auto promise = std::make_shared<std::promise<absl::Status>>();
+    service_->Claim({.worker = TestWorker(1),
+                     .run = run_,
+                     .request_id = absl::StrFormat("%032x", ++last_request_),
+                     .wait = wait},
+                    peer, [promise](const absl::StatusOr<ClaimResult>& result) {
+                      promise->set_value(result.status());
+                    });
+    return promise->get_future();
+  }
+
+  // Puts as many calls of the address into the queue as it may have.
+  std::vector<Answer> Flood(const std::string& address) {
+    std::vector<Answer> answers;
+    for (int i = 0; i < kMaxCalls; ++i) {
+      answers.push_back(Heartbeat(absl::StrCat(address, ":", 1'000 + i), 500 + i));
+    }
+    return answers;
+  }
+
+  const RunConfig config_ = TinyRunConfig();
+  RealClock clock_;
+  MemoryBackend backend_{clock_};
+  RunId run_;
+  HangingExchange exchange_{backend_.exchange()};
+  std::promise<void> go_on_;
+  bool went_on_ = false;
+  WorkSignal signal_;
+  Metrics metrics_;
+  GatewayMetrics gateway_metrics_{metrics_};
+  Refusals refusals_{metrics_, clock_};
+  std::unique_ptr<GatewayService> service_;
+  int last_request_ = 0;
+};
+
+TEST_F(GatewayServiceTest, AnAddressThatFloodsTheQueueIsRefusedAndTheOthersAreTaken) {
+  ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(1), config_)));
+  std::vector<Answer> flood = Flood("ipv4:198.51.100.1");
+
+  const auto refused =
+      StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("from this address"));
+  EXPECT_THAT(Heartbeat(kFlooder).get(), refused);
+  EXPECT_THAT(Release(kFlooder).get(), refused);
+  EXPECT_THAT(Claim(kFlooder).get(), refused);
+  EXPECT_EQ(
+      MetricValue(metrics_.Render(), "gannet_gateway_refused_total{reason=\"calls_of_address\"}"),
+      3);
+  Answer heartbeat = Heartbeat(kSchool);
+  Answer release = Release(kSchool);
+  Answer claim = Claim(kSchool);
+  GoOn();
+
+  EXPECT_OK(heartbeat.get());
+  EXPECT_OK(release.get());
+  EXPECT_OK(claim.get());
+  for (Answer& answer : flood) {
+    EXPECT_THAT(answer.get(), StatusIs(absl::StatusCode::kUnauthenticated));
+  }
+  EXPECT_OK(Heartbeat(kFlooder).get()) << "its places are free again";
+}
+
+TEST_F(GatewayServiceTest, AParkedClaimTakesUpNoPlaceOfItsAddress) {
+  GoOn();
+  // The class pauses, so that every claim is parked.
+  ASSERT_OK(backend_.store().SetRunState(run_, RunState::kPaused, "lunch"));
+  std::vector<Answer> parked;
+  for (int i = 1; i <= 2 * kMaxCalls; ++i) {
+    ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(i), config_)));
+    auto promise = std::make_shared<std::promise<absl::Status>>();
+    service_->Claim({.worker = TestWorker(i),
+                     .run = run_,
+                     .request_id = absl::StrFormat("%032x", ++last_request_),
+                     .wait = kMaxClaimWait},
+                    kSchool, [promise](const absl::StatusOr<ClaimResult>& result) {
+                      promise->set_value(result.status());
+                    });
+    parked.push_back(promise->get_future());
+    ASSERT_TRUE(AwaitTrue(
+        [&] { return MetricValue(metrics_.Render(), "gannet_gateway_parked_claims") == i; }));
+  }
+
+  EXPECT_OK(Heartbeat(kSchool).get());
+
+  service_->DrainClaims();
+  for (Answer& answer : parked) EXPECT_OK(answer.get());
+}
+
+}  // namespace
+}  // namespace gannet
