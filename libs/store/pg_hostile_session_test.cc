@@ -30,7 +30,8 @@ using ::testing::HasSubstr;
 // A session that runs a script in a transaction and stays in it until it is let go.
 class OpenTransaction {
  public:
-  enum class Way { kIdle, kBusy };
+  // kWaiting: the script itself waits for a lock.
+  enum class Way { kIdle, kBusy, kWaiting };
 
   OpenTransaction(const std::string& url, const std::string& script, Way way = Way::kIdle)
       : pool_(*Params(url), BoundedPoolOptions{"hostile", 1}, clock_, metrics_),
@@ -61,6 +62,7 @@ class OpenTransaction {
           // What a role may always do for its own session.
           GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(
               "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0"));
+          if (way == Way::kWaiting) is_open_ = true;
           GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(script));
           is_open_ = true;
           if (way == Way::kBusy) return transaction.ExecuteScript("SELECT pg_sleep(3600)");
@@ -113,6 +115,19 @@ class PgHostileSessionTest : public testing::Test {
                                 "sha256('abc'), 3, 0, 'abc'",
                                 unit.unit.value(), unit.attempt.value(), config_.images_per_unit,
                                 TestStats(config_).micro_batch_count));
+  }
+
+  std::string StageCall(const WorkerIdentity& worker, const WorkUnit& unit) {
+    return Call("stage_gradient", worker,
+                absl::StrFormat(", %d, %d, 0, convert_to('abc', 'UTF8')", unit.unit.value(),
+                                unit.attempt.value()));
+  }
+
+  bool AwaitWaitingSessions(int count) {
+    return AwaitUntil([&] {
+      return Value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") ==
+             absl::StrCat(count);
+    });
   }
 
   std::string Value(const std::string& sql) {
@@ -228,6 +243,57 @@ TEST_F(PgHostileSessionTest, AUnitIsNotHeldByAClaimThatDoesNotEnd) {
     return claimed == config_.units_per_round;
   }));
   EXPECT_FALSE(hostile.End().ok());
+}
+
+// One session stages under an attempt, and another hands a gradient in under the same: it waits for
+// the first one's rows, and the turn and its unit with it.
+TEST_F(PgHostileSessionTest, TwoSessionsOfARoleDoNotHoldTheTurnTogether) {
+  const WorkUnit mallorys = backend_.Claim(mallory_, run_);
+  const WorkUnit adas = backend_.Claim(ada_, run_);
+  OpenTransaction staging(hostile_url_, StageCall(mallory_, mallorys));
+  OpenTransaction submitting(
+      hostile_url_,
+      absl::StrCat(Call("heartbeat", mallory_,
+                        absl::StrFormat(", '{%d}', '{%d}', '{1}'", mallorys.unit.value(),
+                                        mallorys.attempt.value())),
+                   "; ", SubmitCall(mallory_, mallorys)),
+      OpenTransaction::Way::kWaiting);
+  ASSERT_TRUE(AwaitWaitingSessions(1));
+
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
+  const std::unique_ptr<PgBackend> guard = Guard();
+  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, adas)),
+              IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+
+  EXPECT_THAT(submitting.End(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_OK(staging.End());
+}
+
+// Nor without a coordinator that looks: no session can lift this limit.
+TEST_F(PgHostileSessionTest, ASubmissionDoesNotWaitForEverInItsTurn) {
+  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  OpenTransaction staging(hostile_url_, StageCall(mallory_, unit));
+  OpenTransaction submitting(hostile_url_,
+                             absl::StrCat("SET lock_timeout = 0; ", SubmitCall(mallory_, unit)),
+                             OpenTransaction::Way::kWaiting);
+
+  EXPECT_THAT(submitting.End(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("lock timeout")));
+  EXPECT_OK(staging.End());
+}
+
+// Honest workers who wait for their turn, one behind the other, are none of those who hold it.
+TEST_F(PgHostileSessionTest, WhoWaitsForAHolderIsNotEndedWithIt) {
+  const WorkUnit mallorys = backend_.Claim(mallory_, run_);
+  const WorkUnit adas = backend_.Claim(ada_, run_);
+  OpenTransaction holding(hostile_url_, SubmitCall(mallory_, mallorys));
+  OpenTransaction waiting(hostile_url_, SubmitCall(ada_, adas), OpenTransaction::Way::kWaiting);
+  ASSERT_TRUE(AwaitWaitingSessions(1));
+
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
+  EXPECT_OK(holding.End());
+  EXPECT_OK(waiting.End());
 }
 
 TEST_F(PgHostileSessionTest, AFailureLeftOpenHoldsNotTheRun) {

@@ -468,6 +468,7 @@ CREATE OR REPLACE FUNCTION gannet.stage_gradient(
   p_bytes bytea)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '10s'
 AS $$
 DECLARE
   v_round bigint;
@@ -497,7 +498,8 @@ END
 $$;
 
 -- Keeps a gradient, or says why not. p_bytes are its last ones; those before p_first_seq have been staged. The accept is one statement,
--- behind its fence: everything else hangs on the row the fence lets through.
+-- behind its fence: everything else hangs on the row the fence lets through. Whatever timeouts its session has, it waits for no lock longer than it
+-- says here, for it holds the turn meanwhile: bytes that another session stages under the same attempt would make it wait.
 CREATE OR REPLACE FUNCTION gannet.submit_gradient(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
   p_image_count integer, p_micro_batch_count integer, p_discriminator_loss double precision, p_generator_loss double precision,
@@ -505,6 +507,7 @@ CREATE OR REPLACE FUNCTION gannet.submit_gradient(
   p_codec smallint, p_sha256 bytea, p_payload_bytes bigint, p_first_seq integer, p_bytes bytea)
 RETURNS smallint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+SET lock_timeout = '10s'
 AS $$
 DECLARE
   v_now timestamptz := gannet.clock_now();

@@ -16,8 +16,22 @@ RETURNS integer
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT greatest(1, current_setting('max_connections')::integer / 2) $$;
 
--- Transactions of workers that hold what others may need - a row, and with it a lock on its table, until they end - and wait for no lock themselves.
--- A gradient that is being sent is none of them: its bytes go into a table where nobody else needs its rows.
+-- Whether a session holds a lock on a table whose rows others need: on those of a row lock it has one, too, until its transaction ends.
+CREATE OR REPLACE FUNCTION gannet.holds_needed_rows(p_pid integer)
+RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (
+    SELECT FROM pg_locks l
+     WHERE l.pid = p_pid AND l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock'
+       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+       AND l.relation IN ('gannet.accept_turn'::regclass, 'gannet.run'::regclass, 'gannet.work_unit'::regclass, 'gannet.worker'::regclass))
+$$;
+
+-- Transactions of workers that hold what others may need. One that waits itself is left out while it waits for somebody who goes on, or is ended, for
+-- reasons of his own: a session that is no worker's, or one that holds what others need. Whoever waits for another worker's rows beside those
+-- (a gradient that is being sent under the same attempt) may wait for ever, and is none of them.
+-- A gradient that is being sent is none of them either: its bytes go into a table where nobody else needs its rows.
 CREATE OR REPLACE FUNCTION gannet.sessions_holding_locks()
 RETURNS TABLE (pid integer, transaction text, role_name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -28,7 +42,10 @@ AS $$
      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
      AND l.relation IN ('gannet.accept_turn'::regclass, 'gannet.run'::regclass, 'gannet.work_unit'::regclass, 'gannet.worker'::regclass)
      AND gannet.is_worker_role(a.usesysid)
-     AND NOT EXISTS (SELECT FROM pg_locks w WHERE w.pid = l.pid AND NOT w.granted)
+     -- A prepared transaction has the number 0.
+     AND NOT EXISTS (SELECT FROM unnest(pg_blocking_pids(l.pid)) AS b(pid)
+                      WHERE b.pid = 0 OR gannet.holds_needed_rows(b.pid)
+                         OR EXISTS (SELECT FROM pg_stat_activity o WHERE o.pid = b.pid AND NOT gannet.is_worker_role(o.usesysid)))
 $$;
 
 -- Ends the session when it is still in that transaction; whether it was.
