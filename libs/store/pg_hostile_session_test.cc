@@ -42,6 +42,9 @@ class OpenTransaction {
 
   ~OpenTransaction() { End().IgnoreError(); }
 
+  // Lets it commit as soon as its script is over.
+  void LetGo() { is_let_go_ = true; }
+
   // What became of the transaction when it wanted to go on.
   absl::Status End() {
     is_let_go_ = true;
@@ -128,6 +131,28 @@ class PgHostileSessionTest : public testing::Test {
       return Value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") ==
              absl::StrCat(count);
     });
+  }
+
+  void ExpectNoDeadlock(const std::string& first, const std::string& second,
+                        const std::string& call) {
+    OpenTransaction coordinator(
+        backend_.url(),
+        absl::StrFormat("DO $$ BEGIN "
+                        "PERFORM FROM gannet.work_unit WHERE unit_id = %s FOR NO KEY UPDATE; "
+                        "WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted) LOOP "
+                        "PERFORM pg_sleep(0.01); END LOOP; "
+                        "PERFORM FROM gannet.work_unit WHERE unit_id = %s FOR NO KEY UPDATE; "
+                        "END $$",
+                        first, second),
+        OpenTransaction::Way::kWaiting);
+    ASSERT_TRUE(AwaitUntil([&] {
+      return Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1";
+    }));
+    coordinator.LetGo();
+
+    // Once: a pool would run it again behind a deadlock.
+    EXPECT_OK(TestPostgres::Get().Run(hostile_url_, call));
+    EXPECT_OK(coordinator.End());
   }
 
   std::string Value(const std::string& sql) {
@@ -294,6 +319,31 @@ TEST_F(PgHostileSessionTest, WhoWaitsForAHolderIsNotEndedWithIt) {
   EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
   EXPECT_OK(holding.End());
   EXPECT_OK(waiting.End());
+}
+
+// Order of locks: two transactions that need the same units go one after the other. One of them is
+// a coordinator's, which has the first unit when a worker's call comes, and then takes the second.
+
+TEST_F(PgHostileSessionTest, AnAcceptLocksTheUnitsOfItsSlotInTheirOrder) {
+  backend_.LetEveryUnitBeSlow(config_, run_);
+  const WorkUnit spare = backend_.Claim(ada_, run_);
+  const std::string first =
+      Value(absl::StrCat("SELECT unit_id FROM gannet.work_unit WHERE slot = ", spare.slot.value(),
+                         " AND unit_id <> ", spare.unit.value()));
+
+  ExpectNoDeadlock(first, absl::StrCat(spare.unit.value()), SubmitCall(ada_, spare));
+}
+
+TEST_F(PgHostileSessionTest, WhoLeavesLocksHisUnitsInTheirOrder) {
+  WorkUnit first = backend_.Claim(ada_, run_);
+  const WorkUnit second = backend_.Claim(ada_, run_);
+  // Its row is written anew, behind the other's.
+  ASSERT_OK(backend_.exchange().Release(ada_, run_, first.unit, first.attempt));
+  first = backend_.Claim(ada_, run_);
+  ASSERT_LT(first.unit, second.unit);
+
+  ExpectNoDeadlock(absl::StrCat(first.unit.value()), absl::StrCat(second.unit.value()),
+                   Call("leave_run", ada_, ""));
 }
 
 TEST_F(PgHostileSessionTest, AFailureLeftOpenHoldsNotTheRun) {

@@ -7,7 +7,8 @@
 --
 -- Who may execute what: A__grant_rights.sql. No lock here has a number that a worker could name: locks are rows of tables on which it has no rights.
 --
--- Locks are taken in the order unit, worker (claim, which takes the worker first, never waits for a unit) and run before unit.
+-- Locks are taken in the order unit, worker (claim, which takes the worker first, never waits for a unit) and run before unit; of several units in
+-- the order of their ids.
 
 -- A signature is never changed here: a numbered migration drops the old one first.
 
@@ -154,6 +155,10 @@ AS $$
 DECLARE
   v_count integer;
 BEGIN
+  -- In the order in which heartbeats lock them.
+  PERFORM FROM gannet.work_unit u
+    WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased' AND (p_unit IS NULL OR (u.unit_id = p_unit AND u.attempt = p_attempt))
+    ORDER BY u.unit_id FOR NO KEY UPDATE;
   WITH returned AS (
     UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
      WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased'
@@ -551,6 +556,9 @@ BEGIN
   -- Accepts of a run take turns from here to their commit: of two in one slot the second must see the first, and so must the second of two
   -- that complete the round together.
   PERFORM FROM gannet.accept_turn t WHERE t.run_id = p_run FOR UPDATE;
+  -- Its own unit and those beside it, in the order in which heartbeats lock them.
+  PERFORM FROM gannet.work_unit mine JOIN gannet.work_unit u ON u.run_id = p_run AND u.round = mine.round AND u.slot = mine.slot
+    WHERE mine.unit_id = p_unit ORDER BY u.unit_id FOR NO KEY UPDATE OF u;
 
   WITH accepted AS (
     UPDATE gannet.work_unit u SET state = 'done'
