@@ -216,6 +216,7 @@ TEST_F(CoordinatorTest, AGradientWithANanIsRejectedAndItsUnitHandedOutAgain) {
   ASSERT_OK(workers.Submit(units[1], gradient));
   ASSERT_OK(workers.Submit(units[2]));
 
+  workers.SkipTurn();
   ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers.ClaimOne());
   EXPECT_EQ(again.unit, units[1].unit);
   EXPECT_EQ(again.attempt, Attempt(2));
@@ -627,6 +628,7 @@ TEST_F(CoordinatorTest, ALossThatAnOlderVersionStoredEndsNoCoordinator) {
   });
   for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
 
+  workers.SkipTurn();
   ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers.ClaimOne());
   EXPECT_EQ(again.unit, units[1].unit);
   ASSERT_OK(workers.Submit(again));

@@ -230,6 +230,7 @@ TEST_F(RoundCollectorTest, OneThatStandsOutAmongAllIsRejected) {
   EXPECT_THAT(dump.units[1].failure_reason,
               AllOf(HasSubstr("stands out"), HasSubstr("worker 0000")));
   collector_->Begin(Round(1), 3);
+  workers_->SkipTurn();
   ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers_->ClaimOne());
   ASSERT_OK(workers_->Submit(again));
   ASSERT_OK(Look());

@@ -29,6 +29,9 @@ class FakeWorkers {
 
   // Waits for one unit.
   absl::StatusOr<WorkUnit> ClaimOne();
+  // The next claim is that of the worker after the one whose turn it is: a unit does not go back to
+  // who failed it while another is there.
+  void SkipTurn() { ++next_worker_; }
 
   // Hands in FakeGradient, or other bytes.
   absl::StatusOr<SubmitOutcome> Submit(const WorkUnit& unit);
