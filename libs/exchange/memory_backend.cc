@@ -102,6 +102,8 @@ struct Run {
   std::map<UnitPlace, Unit> units;
   std::unordered_map<UnitId, UnitPlace> unit_places;
   std::set<Round> rounds_with_bytes;
+  // Who had the leases that have ended without a gradient that is kept, by the round they ended in.
+  std::map<Round, std::map<std::pair<UnitId, Attempt>, WorkerId>> ended_leases;
   std::map<WorkerId, Worker> workers;
   std::vector<RoundSummary> rounds;
   std::vector<SettingsChange> changes;
@@ -124,6 +126,22 @@ struct Run {
   Unit* FindUnit(UnitId id_wanted) {
     const auto place = unit_places.find(id_wanted);
     return place == unit_places.end() ? nullptr : &units.at(place->second);
+  }
+
+  void EndLease(const Unit& unit, const WorkerId& worker) {
+    ended_leases[unit.round][{unit.id, unit.attempt}] = worker;
+  }
+
+  // Whether the attempt is, or was, a lease of the worker.
+  bool HadLease(const Unit& unit, const WorkerId& worker, Attempt attempt) const {
+    if (attempt == unit.attempt && unit.holder == worker) return true;
+    const Round first(unit.round.value() - unit.stale_rounds);
+    for (auto it = ended_leases.lower_bound(first);
+         it != ended_leases.end() && it->first <= unit.round; ++it) {
+      const auto found = it->second.find({unit.id, attempt});
+      if (found != it->second.end() && found->second == worker) return true;
+    }
+    return false;
   }
 
   void RemoveUnit(UnitId id_gone) {
@@ -305,6 +323,8 @@ struct MemoryBackend::State {
                   const WorkerId& by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     const ReturnDecision decision =
         DecideReturn(unit.failures, cause, unit.is_spare, unit.stale_rounds);
+    // Of a rejected gradient the holder is forgotten already.
+    if (!unit.holder.value().empty()) run.EndLease(unit, unit.holder);
     unit.state = decision.state;
     unit.failures = decision.failures;
     unit.ran_out = cause == ReturnCause::kExpired;
@@ -345,6 +365,9 @@ struct MemoryBackend::State {
     if (HasEnded(run.state)) return;
     run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
       if (unit.holder != id) return;
+      if (unit.state == UnitState::kDone || unit.state == UnitState::kLeased) {
+        run.EndLease(unit, id);
+      }
       if (unit.state == UnitState::kDone) {
         worker.accepted_unit_count -= 1;
         worker.accepted_image_count -= unit.image_count;
@@ -445,16 +468,15 @@ struct MemoryBackend::State {
   }
 
   // Counts a gradient that came for nothing.
-  static void CountWasted(const WorkerId& id, Worker& worker, Unit& unit, Attempt attempt,
-                          SubmitOutcome outcome) {
+  static void CountWasted(const Seat& seat, Unit& unit, Attempt attempt, SubmitOutcome outcome) {
     // An attempt that is unknown, or another's, is no lease that came to nothing.
-    const bool had_lease =
-        attempt < unit.attempt ||
-        (attempt == unit.attempt && (unit.holder.value().empty() || unit.holder == id));
-    if (!IsWasted(outcome) || attempt <= unit.wasted_attempt || !had_lease) return;
+    if (!IsWasted(outcome) || attempt <= unit.wasted_attempt ||
+        !seat.run.HadLease(unit, seat.id, attempt)) {
+      return;
+    }
     unit.wasted_attempt = attempt;
-    worker.wasted_image_count += unit.image_count;
-    if (outcome == SubmitOutcome::kDuplicate) worker.duplicate_unit_count += 1;
+    seat.worker.wasted_image_count += unit.image_count;
+    if (outcome == SubmitOutcome::kDuplicate) seat.worker.duplicate_unit_count += 1;
   }
 
   // One look of Claim.
@@ -686,7 +708,7 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     GANNET_ASSIGN_OR_RETURN(const SubmitOutcome outcome,
                             ClassifySubmit(ViewOf(seat.run, *unit, state_.clock.Now()), seat.id,
                                            request.attempt, request.payload.sha256));
-    State::CountWasted(seat.id, seat.worker, *unit, request.attempt, outcome);
+    State::CountWasted(seat, *unit, request.attempt, outcome);
     if (outcome != SubmitOutcome::kAccepted && outcome != SubmitOutcome::kLate) return outcome;
 
     unit->state = UnitState::kDone;
@@ -730,7 +752,7 @@ class MemoryBackend::MemoryExchange final : public Exchange {
     if (outcome == SubmitOutcome::kAccepted || outcome == SubmitOutcome::kLate) {
       return std::optional<SubmitOutcome>();
     }
-    State::CountWasted(seat.id, seat.worker, *unit, submission.attempt, outcome);
+    State::CountWasted(seat, *unit, submission.attempt, outcome);
     return std::optional<SubmitOutcome>(outcome);
   }
 
@@ -960,6 +982,7 @@ class MemoryBackend::MemoryStore final : public Store {
     worker.accepted_image_count -= unit->image_count;
     worker.rejected_in_a_row += 1;
     unit->gradient.reset();
+    run->EndLease(*unit, id_of_worker);
     unit->holder = WorkerId();
     unit->is_spare = unit->stale_rounds > 0;  // else the slot's only one now
     state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason, id_of_worker);
@@ -1085,6 +1108,8 @@ class MemoryBackend::MemoryStore final : public Store {
       });
       it = run->rounds_with_bytes.erase(it);
     }
+    run->ended_leases.erase(run->ended_leases.begin(),
+                            run->ended_leases.upper_bound(Round(round.value() - kBlobRing)));
     for (auto it = run->weights.begin(); it != run->weights.end();) {
       const bool goes = makes_room(it->first.value()) && !it->second.keep;
       it = goes ? run->weights.erase(it) : std::next(it);

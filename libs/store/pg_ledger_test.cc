@@ -13,6 +13,7 @@ namespace gannet {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 // Every end of a lease is a row: those of V0006__ledger.sql. The exchange's contract has no word
 // for the ledger; whoever wants to know what happened asks the database.
@@ -30,13 +31,15 @@ class PgLedgerTest : public ::testing::Test {
                         unit.attempt.value(), " outcome ", outcome);
   }
 
-  // In the order in which they were written; all of them are Ada's.
-  std::vector<std::string> Ledger() {
+  // In the order in which they were written.
+  std::vector<std::string> Ledger() { return LedgerOf(ada_); }
+
+  std::vector<std::string> LedgerOf(const WorkerIdentity& worker) {
     const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(
         backend_.url(),
         absl::StrCat("SELECT format('round %s unit %s attempt %s outcome %s', round, unit_id, "
                      "attempt, outcome) FROM gannet.ledger WHERE worker_id = '",
-                     ada_.id.value(), "' ORDER BY ctid"));
+                     worker.id.value(), "' ORDER BY ctid"));
     EXPECT_OK(rows);
     std::vector<std::string> ledger;
     if (!rows.ok()) return ledger;
@@ -47,6 +50,7 @@ class PgLedgerTest : public ::testing::Test {
   PgFixture backend_;
   const RunConfig config_ = TinyRunConfig();
   WorkerIdentity ada_ = TestWorker(1);
+  const WorkerIdentity grace_ = TestWorker(2);
   RunId run_;
   Leadership leadership_;
 };
@@ -89,6 +93,49 @@ TEST_F(PgLedgerTest, AGradientThatCannotBeUsedIsRejected) {
   ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, unit.unit, "a NaN"));
 
   EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 1), Row(unit, 104)));
+}
+
+// Whoever asks, and asks again, writes no row for it.
+
+TEST_F(PgLedgerTest, WhatIsHandedInAgainIsNotedOnce) {
+  const WorkUnit unit = backend_.Claim(ada_, run_);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)));
+  }
+
+  EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 1), Row(unit, 3)));
+}
+
+TEST_F(PgLedgerTest, WhatIsRefusedAgainIsNotedOnce) {
+  const WorkUnit unit = backend_.Claim(ada_, run_);
+  ASSERT_OK(backend_.exchange().Release(ada_, run_, unit.unit, unit.attempt));
+  ASSERT_OK(backend_.exchange().Join(TestJoin(grace_, config_)));
+  ASSERT_EQ(backend_.Claim(grace_, run_).unit, unit.unit);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
+                IsOkAndHolds(SubmitOutcome::kSuperseded));
+  }
+
+  EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 102), Row(unit, 4)));
+}
+
+TEST_F(PgLedgerTest, AStrangerWritesNothing) {
+  ASSERT_OK(backend_.exchange().Join(TestJoin(grace_, config_)));
+  const WorkUnit first = backend_.Claim(ada_, run_);
+  ASSERT_OK(backend_.exchange().Release(ada_, run_, first.unit, first.attempt));
+  const WorkUnit second = backend_.Claim(ada_, run_);
+  ASSERT_EQ(second.unit, first.unit);
+  for (const WorkUnit& asked : {first, second}) {  // an older attempt, and the last one
+    ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, grace_, asked)),
+                IsOkAndHolds(SubmitOutcome::kSuperseded));
+  }
+  ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, second)));
+  ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, second.unit, "a NaN"));
+  // Of which the holder is forgotten.
+  ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, grace_, second)),
+              IsOkAndHolds(SubmitOutcome::kSuperseded));
+
+  EXPECT_THAT(LedgerOf(grace_), IsEmpty());
 }
 
 }  // namespace

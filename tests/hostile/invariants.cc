@@ -54,6 +54,10 @@ const std::vector<Invariant>& Invariants() {
        "GROUP BY unit_id, attempt HAVING count(*) > 1) AS twice) + "
        "(SELECT count(*) FROM gannet.ledger l WHERE NOT EXISTS (SELECT FROM gannet.worker w "
        "WHERE w.run_id = l.run_id AND w.worker_id = l.worker_id))"},
+      {"what became of a submission is noted once",
+       "SELECT count(*) FROM (SELECT FROM gannet.ledger WHERE outcome < 100 "
+       "GROUP BY run_id, round, unit_id, attempt, worker_id, outcome HAVING count(*) > 1) AS "
+       "again"},
       {"every published round is summed up, with numbers that are some",
        "SELECT (SELECT count(*) FROM gannet.run r WHERE r.weights_version <> ("
        "SELECT count(*) FROM gannet.round_summary s WHERE s.run_id = r.run_id "

@@ -1074,6 +1074,30 @@ TEST_P(ExchangeContractTest, WhatIsRefusedCountsAsWasted) {
   EXPECT_EQ(Status().wasted_image_count, 2 * images);
 }
 
+TEST_P(ExchangeContractTest, OnlyWhoHadTheLeaseIsChargedForWhatIsRefused) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+  ASSERT_EQ(second.unit, first.unit);
+  const auto images = static_cast<int64_t>(first.image_indices.size());
+  for (const WorkUnit& asked : {first, second}) {
+    ASSERT_THAT(Submit(TestWorker(2), asked), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  }
+  ASSERT_OK(Submit(TestWorker(1), second));
+  ASSERT_OK(store().RejectGradient(run_, leadership_, second.unit, "a NaN"));
+  ASSERT_THAT(Submit(TestWorker(2), second), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(Summary(TestWorker(2)).wasted_image_count, 0);
+
+  // Nor does a stranger's question use up what is counted once.
+  ASSERT_THAT(Submit(TestWorker(1), first), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, images);
+  ASSERT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, 2 * images);
+}
+
 // ---- Stale work: what a publication takes along
 
 void ExchangeContractTest::PublishTakingAlong(int max_stale_rounds, int unit_count) {

@@ -386,8 +386,19 @@ BEGIN
 END
 $$;
 
+-- Whether the ledger has this row. Volatile, so that each call sees what others have committed.
+CREATE OR REPLACE FUNCTION gannet.is_noted(
+  p_run bigint, p_round bigint, p_unit bigint, p_attempt integer, p_worker text, p_outcome smallint)
+RETURNS boolean
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT EXISTS (SELECT FROM gannet.ledger l
+                  WHERE l.run_id = p_run AND l.round = p_round AND l.unit_id = p_unit AND l.attempt = p_attempt AND l.worker_id = p_worker
+                    AND l.outcome = p_outcome)
+$$;
+
 -- The rules of ClassifySubmit, in its order, for a gradient that is not kept now: its outcome, or 0 when it could still be kept. Writes
--- the ledger's row of an outcome.
+-- the ledger's row of an outcome, once, when the attempt was a lease of the worker.
 CREATE OR REPLACE FUNCTION gannet.classify_submission(
   p_worker text, p_run bigint, p_unit bigint, p_attempt integer, p_image_count integer, p_micro_batch_count integer,
   p_sha256 bytea)
@@ -431,13 +442,21 @@ BEGIN
   ELSIF p_attempt <> v_unit.attempt OR v_unit.state = 'done' OR v_unit.holder IS DISTINCT FROM p_worker THEN
     v_outcome := 4;  -- superseded
   END IF;
-  -- The ledger is of leases: an attempt that is unknown, or another's, has none, and whoever asks about such ones shall not fill it.
-  IF p_attempt > v_unit.attempt OR (p_attempt = v_unit.attempt AND v_unit.holder <> p_worker) THEN
+  -- The ledger is of leases: an attempt that is unknown, or another's, has none, and whoever asks about such ones shall not fill it. A lease that is no
+  -- more has the row of its end, in one of the rounds that its unit has been in.
+  IF v_outcome = 0 OR (p_attempt = v_unit.attempt AND v_unit.holder = p_worker) IS NOT TRUE AND NOT EXISTS (
+       SELECT FROM gannet.ledger l
+        WHERE l.run_id = p_run AND l.round BETWEEN v_unit.round - v_unit.stale_rounds AND v_unit.round AND l.unit_id = p_unit
+          AND l.attempt = p_attempt AND l.worker_id = p_worker AND l.outcome BETWEEN 101 AND 105) THEN
     RETURN v_outcome;
   END IF;
-  IF v_outcome <> 0 THEN
-    INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
-    VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
+  -- Nor does whoever asks again: of two that ask at once the second sees the first one's row.
+  IF NOT gannet.is_noted(p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome) THEN
+    PERFORM FROM gannet.work_unit u WHERE u.unit_id = p_unit FOR NO KEY UPDATE;
+    IF NOT gannet.is_noted(p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome) THEN
+      INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
+      VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
+    END IF;
   END IF;
   IF v_outcome IN (4, 5, 6) THEN
     UPDATE gannet.work_unit u SET wasted_attempt = p_attempt
