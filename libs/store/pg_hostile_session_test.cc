@@ -139,8 +139,11 @@ class PgHostileSessionTest : public testing::Test {
         backend_.url(),
         absl::StrFormat("DO $$ BEGIN "
                         "PERFORM FROM gannet.work_unit WHERE unit_id = %s FOR NO KEY UPDATE; "
-                        "WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted) LOOP "
+                        "FOR i IN 1 .. 1000 LOOP "
+                        "EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted); "
                         "PERFORM pg_sleep(0.01); END LOOP; "
+                        "IF NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted) THEN "
+                        "RAISE 'nobody waits: this is the second time, behind a deadlock'; END IF; "
                         "PERFORM FROM gannet.work_unit WHERE unit_id = %s FOR NO KEY UPDATE; "
                         "END $$",
                         first, second),
@@ -376,6 +379,29 @@ TEST_F(PgHostileSessionTest, AGradientThatIsBeingSentHoldsNothing) {
                                               unit.unit.value(), unit.attempt.value())));
 
   EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "0");
+  EXPECT_OK(upload.End());
+}
+
+// What is sent for a round that is over is for nothing, and keeps its leaf from being freed.
+TEST_F(PgHostileSessionTest, AGradientOfARoundThatIsOverKeepsNoLeaf) {
+  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  OpenTransaction upload(hostile_url_, StageCall(mallory_, unit));
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "0");
+  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
+  const std::unique_ptr<PgBackend> guard = Guard();
+  EXPECT_TRUE(AwaitUntil(
+      [&] { return Value("SELECT count(*) FROM gannet.sessions_holding_locks()") == "0"; }));
+  EXPECT_FALSE(upload.End().ok());
+}
+
+TEST_F(PgHostileSessionTest, AGradientOfARunThatHasEndedKeepsNoLeaf) {
+  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  OpenTransaction upload(hostile_url_, StageCall(mallory_, unit));
+  EXPECT_OK(backend_.store().SetRunState(run_, RunState::kStopped, "enough"));
+
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
   EXPECT_OK(upload.End());
 }
 

@@ -31,7 +31,8 @@ $$;
 -- Transactions of workers that hold what others may need. One that waits itself is left out while it waits for somebody who goes on, or is ended, for
 -- reasons of his own: a session that is no worker's, or one that holds what others need. Whoever waits for another worker's rows beside those
 -- (a gradient that is being sent under the same attempt) may wait for ever, and is none of them.
--- A gradient that is being sent is none of them either: its bytes go into a table where nobody else needs its rows.
+-- A gradient that is being sent is none of them either: its bytes go into a table where nobody else needs its rows. But that table is to be emptied
+-- once its round is over: whoever still sends then, or when the run has ended, sends for nothing.
 CREATE OR REPLACE FUNCTION gannet.sessions_holding_locks()
 RETURNS TABLE (pid integer, transaction text, role_name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -46,6 +47,15 @@ AS $$
      AND NOT EXISTS (SELECT FROM unnest(pg_blocking_pids(l.pid)) AS b(pid)
                       WHERE b.pid = 0 OR gannet.holds_needed_rows(b.pid)
                          OR EXISTS (SELECT FROM pg_stat_activity o WHERE o.pid = b.pid AND NOT gannet.is_worker_role(o.usesysid)))
+  UNION
+  SELECT l.pid, l.virtualtransaction, a.usename::text
+    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+         JOIN pg_class c ON c.oid = l.relation AND c.relnamespace = 'gannet'::regnamespace
+         JOIN gannet.run r ON r.run_id = substring(c.relname FROM '^gradient_blob_([0-9]+)_[0-7]$')::bigint
+   WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock'
+     AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+     AND gannet.is_worker_role(a.usesysid)
+     AND (r.state NOT IN ('running', 'paused') OR right(c.relname, 1)::bigint <> (r.weights_version + 1) % 8)
 $$;
 
 -- Ends the session when it is still in that transaction; whether it was.
