@@ -95,6 +95,31 @@ TEST_F(PgLedgerTest, AGradientThatCannotBeUsedIsRejected) {
   EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 1), Row(unit, 104)));
 }
 
+// Removal and what follows from it are two transactions, of which the second may fail.
+TEST_F(PgLedgerTest, TheWorkOfARemovedWorkerIsTakenBackAlsoLater) {
+  ASSERT_OK(backend_.exchange().Join(TestJoin(grace_, config_)));
+  const WorkUnit done = backend_.Claim(ada_, run_);
+  ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, done)));
+  const WorkUnit leased = backend_.Claim(ada_, run_);
+  ASSERT_OK(TestPostgres::Get().Run(
+      backend_.url(), absl::StrCat("SELECT gannet.remove_worker(", run_.value(), ", '",
+                                   ada_.id.value(), "', 'three bad gradients')")));
+
+  ASSERT_OK_AND_ASSIGN(const RoundProgress removed,
+                       backend_.store().GetRoundProgress(run_, done.round));
+  EXPECT_THAT(removed.gradients, IsEmpty());
+  EXPECT_EQ(removed.ready, config_.units_per_round - 1) << "and one leased: nothing is complete";
+  PublishRequest publish = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  publish.consumed = {done.unit};
+  EXPECT_THAT(backend_.store().Publish(publish), StatusIs(absl::StatusCode::kAborted));
+
+  ASSERT_OK(backend_.store().ReapExpiredLeases(run_, leadership_));
+
+  EXPECT_THAT(Ledger(), ElementsAre(Row(done, 1), Row(done, 104), Row(leased, 105)));
+  EXPECT_EQ(backend_.Claim(grace_, run_).unit, done.unit);
+  EXPECT_EQ(backend_.Claim(grace_, run_).unit, leased.unit);
+}
+
 // Whoever asks, and asks again, writes no row for it.
 
 TEST_F(PgLedgerTest, WhatIsHandedInAgainIsNotedOnce) {

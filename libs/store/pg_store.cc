@@ -86,9 +86,12 @@ constexpr SqlStatement kRoundProgress = {
     "AS attempts, "
     "g.attempt, g.worker_id, "
     "g.image_count, g.micro_batch_count, g.discriminator_loss, g.generator_loss, g.real_accuracy, "
-    "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256 "
+    "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256, "
+    "coalesce(w.removed_reason IS NOT NULL AND r.state IN ('running', 'paused') "
+    "AND u.round > r.weights_version, false) AS is_taken_back "
     "FROM gannet.run r LEFT JOIN gannet.work_unit u ON u.run_id = r.run_id "
     "AND u.round = $2::bigint LEFT JOIN gannet.gradient g ON g.unit_id = u.unit_id "
+    "LEFT JOIN gannet.worker w ON w.run_id = g.run_id AND w.worker_id = g.worker_id "
     "WHERE r.run_id = $1::bigint ORDER BY u.slot, u.unit_id",
     true};
 
@@ -494,6 +497,9 @@ absl::StatusOr<RoundProgress> PgStore::GetRoundProgress(RunId run, Round round) 
       ++(is_stale ? progress.stale_leased : progress.leased);
     } else if (state == "failed") {
       if (progress.failed++ == 0) progress.failure_reason = row.Text("failure_reason");
+    } else if (row.Bool("is_taken_back")) {
+      // What the removal of its worker makes of it, in a transaction that has not come yet.
+      if (!is_stale) ++progress.ready;
     } else if (state == "done") {
       (is_stale ? progress.stale : progress.gradients).push_back(ReadGradientInfo(row));
     }

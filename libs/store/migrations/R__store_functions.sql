@@ -344,6 +344,11 @@ BEGIN
   IF FOUND THEN
     RAISE EXCEPTION 'consumed names a unit without a gradient of this round, read the run again: %', v_unit USING ERRCODE = 'GN010';
   END IF;
+  IF EXISTS (SELECT FROM gannet.gradient g JOIN gannet.worker w USING (run_id, worker_id)
+              WHERE g.unit_id = ANY (p_consumed) AND w.removed_reason IS NOT NULL) THEN
+    -- Its work is taken back in a moment.
+    RAISE EXCEPTION 'a worker whose gradient is consumed was removed, read the run again: round %', v_round USING ERRCODE = 'GN010';
+  END IF;
   IF p_consumed_sha256 <> '' AND p_consumed_sha256 IS DISTINCT FROM (
        SELECT sha256(coalesce(string_agg(g.sha256, ''::bytea ORDER BY c.place), ''))
          FROM unnest(p_consumed) WITH ORDINALITY AS c(unit_id, place) JOIN gannet.gradient g USING (unit_id)) THEN
@@ -446,9 +451,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_now timestamptz := gannet.clock_now();
+  v_run gannet.run;
   v_count integer;
 BEGIN
-  PERFORM gannet.require_leader(p_run, p_leader, p_epoch, false);
+  v_run := gannet.require_leader(p_run, p_leader, p_epoch, false);
+  -- Whom a transaction has removed, and the one behind it has failed. The run is locked before units.
+  IF v_run.state IN ('running', 'paused') THEN
+    PERFORM gannet.take_back_work(p_run, w.worker_id) FROM gannet.worker w
+      WHERE w.run_id = p_run AND w.removed_reason IS NOT NULL
+        AND EXISTS (SELECT FROM gannet.work_unit u
+                     WHERE u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.holder = w.worker_id AND u.state IN ('leased', 'done'));
+  END IF;
   -- A unit that is locked is being submitted, renewed or returned: the next call will see.
   WITH expired AS MATERIALIZED (
     SELECT u.unit_id FROM gannet.work_unit u
