@@ -141,7 +141,6 @@ int FetchFile(FetchOptions options) {
     return Fail(status, "Wait for it, or choose another --out.");
   }
   if (!status.ok()) {
-    std::error_code error;
     const bool kept = std::filesystem::file_size(options.out + ".part", error) > 0 && !error;
     return Fail(status, kept ? "What has arrived stays; the same command goes on from there."
                              : "Nothing has arrived.");
