@@ -2,7 +2,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/printable.h"
@@ -18,10 +17,13 @@ constexpr size_t kMaxNameBytes = 255 - 16;
 std::string PercentDecoded(absl::string_view text) {
   std::string decoded;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && IsHex(absl::AsciiStrToLower(text.substr(i + 1, 2)), 2)) {
-      decoded += absl::HexStringToBytes(text.substr(i + 1, 2));
-      i += 2;
-      continue;
+    if (text[i] == '%') {
+      const std::string digits = absl::AsciiStrToLower(text.substr(i + 1, 2));
+      if (IsHex(digits, 2)) {
+        decoded += HexDecode(digits);
+        i += 2;
+        continue;
+      }
     }
     decoded.push_back(text[i]);
   }
