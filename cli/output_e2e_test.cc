@@ -147,8 +147,8 @@ bool IsWriting(pid_t pid, const std::string& folder) {
 
 TEST_F(OutputTest, APictureOnStandardOutputStandsThereAlone) {
   const Outcome outcome = Shell(
-      "$G data preview --data.count 9 --count 4 --out p.png && "
-      "$G data preview --data.count 9 --count 4 --out /dev/stdout >q.png && cmp p.png q.png");
+      "set -o pipefail; $G data preview --data.count 9 --count 4 --out p.png && "
+      "$G data preview --data.count 9 --count 4 --out /dev/stdout | cmp - p.png");
   EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("/dev/stdout: 4 images"));
 }
