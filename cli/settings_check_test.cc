@@ -168,14 +168,13 @@ TEST(SettingsCheckTest, AllMistakesAreNamedEachWithItsOrigin) {
 }
 
 TEST(SettingsCheckTest, EveryMissingFileIsNamed) {
-  std::vector<std::string> settings;
+  std::vector<std::string> settings = {"data.kind=folder", "data.path=/nowhere/images"};
   const std::vector<std::string> keys = {"database.password_file",  "coordinator.admin_token_file",
                                          "gateway.tls_cert_file",   "gateway.tls_key_file",
                                          "gateway.class_code_file", "worker.class_code_file",
                                          "worker.ca_file"};
+  settings.reserve(settings.size() + keys.size());
   for (const std::string& key : keys) settings.push_back(absl::StrCat(key, "=/nowhere/", key));
-  settings.push_back("data.kind=folder");
-  settings.push_back("data.path=/nowhere/images");
   ASSERT_OK_AND_ASSIGN(const Config config, Load(settings));
   EXPECT_OK(CheckSettings(config, /*files=*/false));
   const absl::Status said = CheckSettings(config, /*files=*/true);

@@ -30,7 +30,7 @@ std::string CsvCell(const std::string& cell) {
       !IsNumber(cell) &&
       std::any_of(kFormulaBegins.begin(), kFormulaBegins.end(),
                   [&](absl::string_view begin) { return absl::StartsWith(cell, begin); });
-  const std::string text = absl::StrCat(is_formula ? "'" : "", Printable(cell));
+  std::string text = absl::StrCat(is_formula ? "'" : "", Printable(cell));
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
