@@ -248,8 +248,10 @@ TEST(LabelFilesTest, AListOfJpegsLabelsPngsOfTheSameNames) {
 TEST(LabelFilesTest, AttributesMayComeOutOfASpreadsheet) {
   for (const char* text :
        {"\xef\xbb\xbfimage_id,Male,Smiling,Young\r\n000001.jpg,-1,1,-1\r\n000002.jpg,1,-1,1\r\n",
-        "\"image_id\",\"Male\",\"Smiling\",\"Young\"\r\n\"000001.jpg\",-1,1,-1\r\n"
-        "\"000002.jpg\",\"1\",-1,1\r\n",
+        R"("image_id","Male","Smiling","Young"
+"000001.jpg",-1,1,-1
+"000002.jpg","1",-1,1
+)",
         "image_id;Male;Smiling;Young\r\n000001.jpg;-1;1;-1\r\n000002.jpg;1;-1;1\r\n",
         "image_id\tMale\tSmiling\tYoung\n000001.jpg\t-1\t1\t-1\n000002.jpg\t1\t-1\t1\n",
         "file,Male,Smiling,Young,,\n000001.jpg,-1,1,-1,,\n000002.jpg,1,-1,1\n,,,,,\n"}) {
@@ -363,7 +365,7 @@ TEST(PicturesTest, PhonesAreReadUprightAndPackedSo) {
   for (size_t x = 0; x < 16; ++x) {
     EXPECT_GT(rgb[x], 240) << "red at the top, column " << x;
     EXPECT_LT(rgb[15 * 16 + x], 15) << "not at the bottom, column " << x;
-    EXPECT_GT(rgb[2 * 256 + 15 * 16 + x], 240) << "blue at the bottom, column " << x;
+    EXPECT_GT(rgb[size_t{2} * 256 + 15 * 16 + x], 240) << "blue at the bottom, column " << x;
   }
   EXPECT_EQ(Read(*packed, 0), rgb);
 }

@@ -272,8 +272,10 @@ TEST(DatasetFilesTest, NamesThatLeadOutOfAnArchiveAreLeftOutByName) {
 TEST(DatasetFilesTest, AnArchiveBehindAProgramIsRead) {
   const TempFolder folder;
   std::vector<ZipEntry> entries;
-  for (int i = 0; i < 6; ++i)
+  entries.reserve(6);
+  for (int i = 0; i < 6; ++i) {
     entries.push_back({absl::StrCat("f/", i, ".jpg"), Jpeg(i), i % 2 == 0});
+  }
   const std::string archive = EncodeZip(entries);
   const std::string plain = folder.Write("plain.zip", archive);
   const std::string behind = folder.Write("behind.zip", absl::StrCat("#!/bin/sh\nexit\n", archive));
