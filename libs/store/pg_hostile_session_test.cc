@@ -427,6 +427,7 @@ TEST_F(PgHostileSessionTest, ARoleHasNoMoreConnectionsThanItMay) {
                                     "CREATE ROLE test_flood LOGIN IN ROLE gannet_worker"));
   const std::string flood_url = TestPostgres::UrlAs(backend_.url(), "test_flood");
   std::vector<std::unique_ptr<OpenTransaction>> flood;
+  flood.reserve(5);
   for (int i = 0; i < 5; ++i) {
     flood.push_back(std::make_unique<OpenTransaction>(flood_url, "SELECT 1"));
   }
