@@ -100,7 +100,6 @@ GatewayService::GatewayService(Exchange& exchange, WorkSignal& signal, Clock& cl
                                GatewayMetrics& metrics, Refusals& refusals, Logger& log,
                                const GatewayServiceOptions& options)
     : exchange_(exchange),
-      clock_(clock),
       metrics_(metrics),
       log_(log),
       options_(options),

@@ -220,7 +220,6 @@ class GatewayService {
   void CutSlowStreams();
 
   Exchange& exchange_;
-  Clock& clock_;
   GatewayMetrics& metrics_;
   Logger& log_;
   const GatewayServiceOptions options_;

@@ -98,6 +98,7 @@ class GatewayServiceTest : public ::testing::Test {
   // Puts as many calls of the address into the queue as it may have.
   std::vector<Answer> Flood(const std::string& address) {
     std::vector<Answer> answers;
+    answers.reserve(kMaxCalls);
     for (int i = 0; i < kMaxCalls; ++i) {
       answers.push_back(Heartbeat(absl::StrCat(address, ":", 1'000 + i), 500 + i));
     }

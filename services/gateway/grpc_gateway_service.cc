@@ -225,10 +225,10 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
         stream_.reset();
         upload_.reset();
       }
-      service_->FinishUpload(std::move(upload),
-                             [self = shared_from_this()](absl::StatusOr<SubmitOutcome> outcome) {
-                               self->End(outcome);
-                             });
+      service_->FinishUpload(std::move(upload), [self = shared_from_this()](
+                                                    const absl::StatusOr<SubmitOutcome>& outcome) {
+        self->End(outcome);
+      });
       return absl::OkStatus();
     }
     if (!message_.has_chunk()) {

@@ -62,7 +62,7 @@ class StreamWatchTest : public ::testing::Test {
   }
 
   FakeClock clock_;
-  const StreamLimits limits_;
+  const StreamLimits limits_ = {};
   StreamWatch watch_{clock_, limits_};
   std::vector<int> cut_;
 };
