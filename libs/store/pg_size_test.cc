@@ -95,7 +95,8 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
   EXPECT_LE(Ask(backend.url(), "SELECT pg_total_relation_size('gannet.work_unit') AS bytes"),
             int64_t{kRounds} * config.units_per_round * 1500);
 
-  // What is left of a run that has ended: weights, Adam's state and the best weights, the latter twice.
+  // What is left of a run that has ended: weights, Adam's state and the best weights, the latter
+  // twice.
   ASSERT_OK(backend.store().SetRunState(run, RunState::kStopped, "enough"));
   ASSERT_OK(backend.store().ReclaimBlobs(run, leadership));
   EXPECT_LE(BlobBytes(backend.url()), int64_t{4} * 13 * 8192 * 2);

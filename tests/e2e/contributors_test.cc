@@ -86,8 +86,13 @@ TEST(ContributorsTest, ARunThatGoesOnIsNotDeleted) {
   ChildProcess& coordinator = monday.StartCoordinator();
   ASSERT_TRUE(coordinator.AwaitError("leading the run"));
   const auto erase = [&](std::vector<std::string> more) {
-    std::vector<std::string> words = {"run", "delete", "monday", "--yes", "--config",
-                                      monday.PathOf("class.yaml"), "--database.url",
+    std::vector<std::string> words = {"run",
+                                      "delete",
+                                      "monday",
+                                      "--yes",
+                                      "--config",
+                                      monday.PathOf("class.yaml"),
+                                      "--database.url",
                                       monday.superuser_url()};
     words.insert(words.end(), more.begin(), more.end());
     return monday.Gannet(words);
