@@ -63,7 +63,8 @@ absl::StatusOr<std::unique_ptr<DatabaseAdmin>> DatabaseAdmin::Create(const Confi
   admin->run_name_ = run_name;
   CoordinatorView view;
   view.run = status.run;
-  admin->admin_ = std::make_unique<RunAdmin>(store, [view] { return view; });
+  admin->admin_ = std::make_unique<RunAdmin>(store, &admin->database_.backend->gateway_reports(),
+                                             [view] { return view; });
   admin->service_.Attach(*admin->admin_);
   GANNET_ASSIGN_OR_RETURN(
       admin->server_, RpcServer::Start(RpcServerOptions(),

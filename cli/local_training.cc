@@ -83,7 +83,8 @@ absl::Status LocalTraining::Begin(CoordinatorOptions options,
   }
   GANNET_ASSIGN_OR_RETURN(coordinator_, Coordinator::Create(std::move(options), backend_.store(),
                                                             clock_, log_, metrics_));
-  admin_ = std::make_unique<RunAdmin>(backend_.store(), [this] { return coordinator_->view(); });
+  admin_ = std::make_unique<RunAdmin>(backend_.store(), nullptr,
+                                      [this] { return coordinator_->view(); });
   const Worker::OpenDatasetFunction open_dataset =
       [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "cli/printable.h"
+#include "libs/domain/refusal_reason.h"
 #include "nlohmann/json.hpp"
 
 namespace gannet {
@@ -51,6 +52,13 @@ std::string WorkersText(const RunReport& report) {
 std::optional<double> ShareOnTheWay(const RunReport& report) {
   if (!(report.unit_seconds > 0) || !(report.unit_compute_seconds > 0)) return std::nullopt;
   return std::clamp(1 - report.unit_compute_seconds / report.unit_seconds, 0.0, 1.0);
+}
+
+// A reason by its label, which a newer gateway may have made up.
+void AppendRefusal(std::string* text, const std::string& label) {
+  const std::optional<RefusalReason> reason = RefusalOfLabel(label);
+  absl::StrAppend(text,
+                  reason.has_value() ? std::string(DescribeRefusal(*reason)) : Printable(label));
 }
 
 std::string LossesText(const RunReport& report) {
@@ -149,6 +157,11 @@ std::string StatusText(const RunReport& report) {
                           "into sending, receiving and waiting",
                           report.unit_seconds, report.unit_compute_seconds, 100 * *share);
   }
+  for (const GatewayReport& gateway : report.gateways) {
+    absl::StrAppend(&text, "\nrefusing ", Printable(gateway.gateway), ": ",
+                    absl::StrJoin(gateway.refusing, "; ", AppendRefusal),
+                    "; others go on (docs/operations.md, \"What a gateway refuses\")");
+  }
   absl::StrAppend(&text, "\nunits    ", config.units_per_round, " a round, ",
                   config.images_per_unit, " images each\ndata     ",
                   Printable(config.data.description), ", ", config.data.image_count, " images");
@@ -193,6 +206,7 @@ std::string StatusJson(const RunReport& report) {
       {"wasted_image_count", report.wasted_image_count},
       {"best", nullptr},
       {"changed_in_rounds", nlohmann::json::array()},
+      {"gateways_refusing", nlohmann::json::object()},
       {"data",
        {{"kind", report.config.data.kind},
         {"image_count", report.config.data.image_count},
@@ -208,6 +222,9 @@ std::string StatusJson(const RunReport& report) {
   if (left != absl::InfiniteDuration()) json["seconds_left"] = absl::ToDoubleSeconds(left);
   for (const ReportedChange& change : report.changes) {
     json["changed_in_rounds"].push_back(change.round.value());
+  }
+  for (const GatewayReport& gateway : report.gateways) {
+    json["gateways_refusing"][gateway.gateway] = gateway.refusing;
   }
   if (report.last_round.has_value()) json["last_round"] = RoundJson(*report.last_round);
   // Text that is not UTF-8 must not end the program.

@@ -37,6 +37,19 @@ RunReport SampleReport() {
   return report;
 }
 
+TEST(RunTextTest, TheStatusSaysWhatAGatewayRefusesInWordsAndAsLabels) {
+  RunReport report = SampleReport();
+  EXPECT_THAT(StatusText(report), Not(HasSubstr("refusing")));
+
+  report.gateways = {{"lab:50051", {"joins_of_address", "of_a_newer_version"}}};
+
+  EXPECT_THAT(StatusText(report),
+              HasSubstr("\nrefusing lab:50051: new workers come too fast from one address; "
+                        "of_a_newer_version"));
+  const auto json = nlohmann::json::parse(StatusJson(report));
+  EXPECT_EQ(json["gateways_refusing"]["lab:50051"][0], "joins_of_address");
+}
+
 TEST(RunTextTest, TimeLeftFollowsFromTheSpeed) {
   RunReport report = SampleReport();
 

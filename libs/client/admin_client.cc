@@ -41,6 +41,10 @@ absl::StatusOr<RunReport> ReportFromProto(const v1::GetRunResponse& proto) {
   for (const v1::SettingsChange& change : proto.changes()) {
     report.changes.push_back({Round(change.round()), change.difference(), change.reason()});
   }
+  for (const v1::GatewayReport& gateway : proto.gateways()) {
+    report.gateways.push_back(
+        {gateway.gateway(), {gateway.refusing().begin(), gateway.refusing().end()}});
+  }
   return report;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/support/status.h"
 #include "libs/domain/run_state.h"
+#include "libs/exchange/gateway_reports.h"
 #include "libs/exchange/store.h"
 #include "libs/rpc/channel.h"
 
@@ -46,6 +47,7 @@ struct RunReport {
   std::optional<BestWeights> best;      // none: not measured yet, or never
   RunConfig next_config;                // holds from the round after the open one
   std::vector<ReportedChange> changes;  // by round
+  std::vector<GatewayReport> gateways;  // those that refuse something
 };
 
 // One page of a list; the token asks for the next one and is empty on the last.

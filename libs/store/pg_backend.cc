@@ -18,6 +18,7 @@
 #include "libs/pg/sql_status.h"
 #include "libs/store/embedded_migrations.h"
 #include "libs/store/pg_exchange.h"
+#include "libs/store/pg_gateway_reports.h"
 #include "libs/store/pg_store.h"
 #include "libs/store/run_signals.h"
 #include "libs/store/session_guard.h"
@@ -188,7 +189,8 @@ struct PgBackend::State {
         bulk_pool(bulk_params, PoolOptions("bulk", std::max(2, pool_size / 2)), clock, metrics),
         guard_pool(params, PoolOptions("guard", 1), clock, metrics),
         store(pool, bulk_pool, run_signals),
-        exchange(pool, bulk_pool, work_signal) {}
+        exchange(pool, bulk_pool, work_signal),
+        gateway_reports(pool) {}
 
   RealClock clock;
   WorkSignal work_signal;
@@ -198,6 +200,7 @@ struct PgBackend::State {
   PgPool guard_pool;  // connects when it is used
   PgStore store;
   PgExchange exchange;
+  PgGatewayReports gateway_reports;
   std::unique_ptr<PgListener> listener;  // last: it calls into the signals
   std::unique_ptr<SessionGuard> guard;
 };
@@ -249,6 +252,8 @@ absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOpti
 
 Store& PgBackend::store() { return state_->store; }
 Exchange& PgBackend::exchange() { return state_->exchange; }
+GatewayReports& PgBackend::gateway_reports() { return state_->gateway_reports; }
+
 WorkSignal& PgBackend::work_signal() { return state_->work_signal; }
 
 absl::Status PgBackend::Ping() { return state_->pool.Execute(kPing, SqlParams()).status(); }

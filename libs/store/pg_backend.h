@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "libs/exchange/exchange.h"
+#include "libs/exchange/gateway_reports.h"
 #include "libs/exchange/store.h"
 #include "libs/exchange/work_signal.h"
 #include "libs/telemetry/log.h"
@@ -60,6 +61,7 @@ class PgBackend {
 
   Store& store();
   Exchange& exchange();
+  GatewayReports& gateway_reports();
 
   // Notified when units may have become ready. For a gateway that holds long polls itself.
   WorkSignal& work_signal();

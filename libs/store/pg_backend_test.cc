@@ -144,12 +144,12 @@ TEST_F(PgBackendTest, AWorkersRoleReadsNoTable) {
   }
 }
 
-TEST_F(PgBackendTest, AWorkersRoleExecutesOnlyTheCallsOfExchange) {
+TEST_F(PgBackendTest, AWorkersRoleExecutesOnlyTheCallsOfExchangeAndAGatewaysReport) {
   EXPECT_EQ(Value("SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc "
                   "WHERE pronamespace = 'gannet'::regnamespace "
                   "AND has_function_privilege('test_worker', oid, 'EXECUTE')"),
             "check_submission claim_unit fail_unit heartbeat join_run leave_run open_weights "
-            "release_unit schema_state stage_gradient submit_gradient");
+            "release_unit report_gateway schema_state stage_gradient submit_gradient");
 }
 
 TEST_F(PgBackendTest, EveryFunctionThatMayDoMoreThanItsCallerHasAFixedSearchPath) {

@@ -52,7 +52,8 @@ absl::StatusOr<CoordinatorReport> CoordinatorServer::Coordinate(Store& store) {
   GANNET_ASSIGN_OR_RETURN(coordinator_,
                           Coordinator::Create(options_.coordinator, store, clock_, log_, metrics_,
                                               [this](bool up) { rpc_server_->SetServing(up); }));
-  admin_ = std::make_unique<RunAdmin>(store, [this] { return coordinator_->view(); });
+  admin_ =
+      std::make_unique<RunAdmin>(store, backend_.gateways, [this] { return coordinator_->view(); });
   grpc_service_.Attach(*admin_);
   {
     MutexLock lock(mu_);

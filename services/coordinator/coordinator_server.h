@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
+#include "libs/exchange/gateway_reports.h"
 #include "libs/exchange/store.h"
 #include "libs/rpc/server.h"
 #include "libs/telemetry/log.h"
@@ -29,6 +30,7 @@ struct CoordinatorServerOptions {
 struct CoordinatorBackend {
   std::shared_ptr<void> owner;  // keeps the store alive; may be null when somebody else does
   Store* store = nullptr;
+  GatewayReports* gateways = nullptr;  // may be null: nothing is known of them then
 };
 
 // The whole coordinator but for its process: main and tests start the same one.

@@ -49,7 +49,7 @@ class CoordinatorServerTest : public ::testing::Test {
   // Connects at the third attempt.
   absl::StatusOr<CoordinatorBackend> ConnectLate(Metrics&) {
     if (++attempts_ < 3) return absl::UnavailableError("connection refused");
-    return CoordinatorBackend{nullptr, &store_};
+    return CoordinatorBackend{nullptr, &store_, nullptr};
   }
 
   void RunAndAwaitRun() {
@@ -172,7 +172,7 @@ TEST_F(CoordinatorServerTest, IsUnavailableWhileTheDatabaseIsAwaited) {
 TEST_F(CoordinatorServerTest, HealthIsServingOnlyOnceTheRunIsKnown) {
   Run([this](Metrics&) -> absl::StatusOr<CoordinatorBackend> {
     if (!database_up_) return absl::UnavailableError("connection refused");
-    return CoordinatorBackend{nullptr, &store_};
+    return CoordinatorBackend{nullptr, &store_, nullptr};
   });
   ChannelOptions options;
   options.target = absl::StrCat("127.0.0.1:", server_->admin_port());

@@ -41,6 +41,11 @@ absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
     proto.set_reason(change.reason);
     before = &change.config;
   }
+  for (const GatewayReport& report : overview.gateways) {
+    v1::GatewayReport& proto = *response.add_gateways();
+    proto.set_gateway(report.gateway);
+    for (const std::string& reason : report.refusing) proto.add_refusing(reason);
+  }
   return absl::OkStatus();
 }
 

@@ -18,8 +18,11 @@ CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log) 
   return [options, &log](Metrics& metrics) -> absl::StatusOr<CoordinatorBackend> {
     GANNET_ASSIGN_OR_RETURN(std::shared_ptr<PgBackend> backend,
                             PgBackend::Create(options, log, metrics));
-    Store* const store = &backend->store();
-    return CoordinatorBackend{std::move(backend), store};
+    CoordinatorBackend result;
+    result.store = &backend->store();
+    result.gateways = &backend->gateway_reports();
+    result.owner = std::move(backend);
+    return result;
   };
 }
 

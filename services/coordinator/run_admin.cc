@@ -64,8 +64,8 @@ absl::StatusOr<Place> ParsePlace(const std::string& token) {
 
 }  // namespace
 
-RunAdmin::RunAdmin(Store& store, std::function<CoordinatorView()> view)
-    : store_(store), view_(std::move(view)) {}
+RunAdmin::RunAdmin(Store& store, GatewayReports* gateways, std::function<CoordinatorView()> view)
+    : store_(store), gateways_(gateways), view_(std::move(view)) {}
 
 absl::StatusOr<RunId> RunAdmin::run() const {
   const CoordinatorView view = view_();
@@ -89,6 +89,9 @@ absl::StatusOr<RunOverview> RunAdmin::GetRun() {
     GANNET_ASSIGN_OR_RETURN(const RoundProgress last,
                             store_.GetRoundProgress(id, overview.status.last_round->round));
     overview.usual_compute_time = UsualComputeTime(last.gradients);
+  }
+  if (gateways_ != nullptr) {
+    GANNET_ASSIGN_OR_RETURN(overview.gateways, gateways_->List());
   }
   overview.view = view_();
   return overview;

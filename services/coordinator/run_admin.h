@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/exchange/gateway_reports.h"
 #include "libs/exchange/store.h"
 
 namespace gannet {
@@ -25,6 +26,7 @@ struct RunOverview {
   std::string waiting_for;  // DescribeWait of the open round; empty unless the run is running
   absl::Duration usual_compute_time;  // of the last round; see UsualComputeTime
   std::vector<SettingsChange> changes;
+  std::vector<GatewayReport> gateways;  // those that refuse something
 };
 
 template <typename T>
@@ -36,11 +38,12 @@ struct AdminPage {
 // Looks at the run of a coordinator and steers it: the behaviour of gannet.v1.AdminService.
 //
 // Thread safety: all methods may be called from any thread.
-// Ownership and lifetime: the store and what `view` refers to outlive it.
+// Ownership and lifetime: store, gateways and what `view` refers to outlive it.
 // Errors of every call: UNAVAILABLE - the run is not known yet, or the database cannot be reached.
 class RunAdmin {
  public:
-  RunAdmin(Store& store, std::function<CoordinatorView()> view);
+  // `gateways` may be null: then nothing is known of them.
+  RunAdmin(Store& store, GatewayReports* gateways, std::function<CoordinatorView()> view);
 
   absl::StatusOr<RunOverview> GetRun();
 
@@ -74,6 +77,7 @@ class RunAdmin {
   absl::StatusOr<WorkerSummary> FindWorker(RunId id, const std::string& wanted, bool removed);
 
   Store& store_;
+  GatewayReports* const gateways_;
   const std::function<CoordinatorView()> view_;
 };
 

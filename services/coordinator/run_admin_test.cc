@@ -52,7 +52,7 @@ class RunAdminTest : public ::testing::Test {
   FakeClock clock_;
   MemoryBackend backend_{clock_};
   CoordinatorView view_;
-  RunAdmin admin_{backend_.store(), [this] { return view_; }};
+  RunAdmin admin_{backend_.store(), nullptr, [this] { return view_; }};
 };
 
 TEST_F(RunAdminTest, ARunThatIsNotKnownYetIsUnavailable) {

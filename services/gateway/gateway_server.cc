@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "libs/base/host_name.h"
 #include "libs/base/status_macros.h"
 #include "libs/telemetry/patient_caller.h"
 
@@ -66,6 +68,11 @@ void GatewayServer::Attach(GatewayBackend backend) {
         SetServing(up);
       },
       clock_, log_, options_.database);
+  if (backend_.reports != nullptr) {
+    refusal_reporter_ = std::make_unique<RefusalReporter>(*backend_.reports, refusals_,
+                                                          absl::StrCat(HostName(), ":", port()),
+                                                          clock_, log_, options_.report_interval);
+  }
 }
 
 void GatewayServer::SetServing(bool serving) {
@@ -84,6 +91,7 @@ void GatewayServer::Stop() {
   }
   if (service_ != nullptr) service_->Stop();
   watch_.reset();
+  refusal_reporter_.reset();
   if (metrics_server_ != nullptr) metrics_server_.reset();
 }
 

@@ -11,6 +11,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/stop_signal.h"
 #include "libs/exchange/exchange.h"
+#include "libs/exchange/gateway_reports.h"
 #include "libs/exchange/work_signal.h"
 #include "libs/rpc/server.h"
 #include "libs/telemetry/log.h"
@@ -19,6 +20,7 @@
 #include "services/gateway/gateway_metrics.h"
 #include "services/gateway/gateway_service.h"
 #include "services/gateway/grpc_gateway_service.h"
+#include "services/gateway/refusal_reporter.h"
 #include "services/gateway/refusals.h"
 
 namespace gannet {
@@ -34,6 +36,7 @@ struct GatewayServerOptions {
   absl::Duration drain_limit = absl::Seconds(10);
   GatewayServiceOptions service = {};
   DatabaseWatchOptions database = {};
+  absl::Duration report_interval = absl::Seconds(5);  // between looks at what is refused
   BackoffPolicy backoff = {.initial = absl::Milliseconds(200),
                            .max = absl::Seconds(5)};  // of the first connection
 };
@@ -44,6 +47,7 @@ struct GatewayBackend {
   Exchange* exchange = nullptr;
   WorkSignal* signal = nullptr;
   std::function<absl::Status()> probe;  // OK while the database answers
+  GatewayReports* reports = nullptr;    // to be told what is refused; may be null
 };
 
 // The whole gateway but for its process: main and tests start the same one.
@@ -106,6 +110,7 @@ class GatewayServer {
   std::unique_ptr<RpcServer> rpc_server_;
   std::unique_ptr<RpcServer> health_server_;  // may be null
   std::unique_ptr<DatabaseWatch> watch_;
+  std::unique_ptr<RefusalReporter> refusal_reporter_;  // may be null
   bool stopped_ = false;
 };
 

@@ -87,7 +87,8 @@ int main(int argc, char** argv) {
     return gannet::GatewayBackend{.owner = backend,
                                   .exchange = &backend->exchange(),
                                   .signal = &backend->work_signal(),
-                                  .probe = [raw = backend.get()] { return raw->Ping(); }};
+                                  .probe = [raw = backend.get()] { return raw->Ping(); },
+                                  .reports = &backend->gateway_reports()};
   };
   absl::Status status;
   signals.RunUntilDone([&] { status = (*server)->Run(connect); },

@@ -1,47 +1,6 @@
 #include "services/gateway/refusals.h"
 
-#include "libs/base/check.h"
-
 namespace gannet {
-
-absl::string_view RefusalLabel(RefusalReason reason) {
-  switch (reason) {
-    case RefusalReason::kUploadSize:
-      return "upload_size";
-    case RefusalReason::kUploadEmptyChunk:
-      return "upload_empty_chunk";
-    case RefusalReason::kUploadsOfWorker:
-      return "uploads_of_worker";
-    case RefusalReason::kUploads:
-      return "uploads";
-    case RefusalReason::kUploadBytes:
-      return "upload_bytes";
-    case RefusalReason::kUploadSlow:
-      return "upload_slow";
-    case RefusalReason::kFetchesOfWorker:
-      return "fetches_of_worker";
-    case RefusalReason::kFetches:
-      return "fetches";
-    case RefusalReason::kFetchSlow:
-      return "fetch_slow";
-    case RefusalReason::kClaimsOfWorker:
-      return "claims_of_worker";
-    case RefusalReason::kClaims:
-      return "claims";
-    case RefusalReason::kJoinsOfAddress:
-      return "joins_of_address";
-    case RefusalReason::kJoins:
-      return "joins";
-    case RefusalReason::kWorkersOfRun:
-      return "workers_of_run";
-    case RefusalReason::kCallsOfAddress:
-      return "calls_of_address";
-    case RefusalReason::kCalls:
-      return "calls";
-  }
-  GANNET_CHECK(false);
-  return "";
-}
 
 Refusals::Refusals(Metrics& metrics, Clock& clock) : clock_(clock) {
   MutexLock lock(mu_);

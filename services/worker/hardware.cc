@@ -1,7 +1,6 @@
 #include "services/worker/hardware.h"
 
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -23,12 +22,6 @@ std::string DescribeHardware(int threads) {
     }
   }
   return absl::StrCat(model.substr(0, 160), ", ", threads, threads == 1 ? " thread" : " threads");
-}
-
-std::string HostName() {
-  char name[65] = {};
-  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "worker";
-  return name;
 }
 
 int AvailableCores() {

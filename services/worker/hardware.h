@@ -7,9 +7,6 @@ namespace gannet {
 // "AMD EPYC 7763, 8 threads", from /proc/cpuinfo; at most 200 characters.
 std::string DescribeHardware(int threads);
 
-// The name of this machine, at most 64 characters.
-std::string HostName();
-
 // The cores this process may use: 0 in the settings means all of them.
 int AvailableCores();
 

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "libs/base/host_name.h"
 #include "libs/base/status_macros.h"
 #include "libs/client/grpc_exchange.h"
 #include "libs/data/image_cache.h"

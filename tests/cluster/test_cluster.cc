@@ -104,6 +104,7 @@ void TestCluster::StartGateway() {
     result.exchange = &backend->exchange();
     result.signal = &backend->work_signal();
     result.probe = [raw = backend.get()] { return raw->Ping(); };
+    result.reports = &backend->gateway_reports();
     return result;
   }));
 }
@@ -145,6 +146,7 @@ void TestCluster::StartCoordinator() {
       }
       CoordinatorBackend result;
       result.store = &backend->store;
+      result.gateways = &backend->backend->gateway_reports();
       result.owner = backend;
       return result;
     }));

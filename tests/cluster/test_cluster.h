@@ -55,6 +55,7 @@ class TestCluster {
   void AwaitFinished();
 
   int gateway_port() const { return gateway_port_; }
+  int admin_port() const { return coordinator_->admin_port(); }  // of a running coordinator
   // The database as its superuser, and as a worker in direct mode.
   const std::string& admin_url() const { return url_; }
   std::string worker_url() const;

@@ -789,3 +789,24 @@ BEGIN
   UPDATE gannet.worker w SET signed_off = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
 END
 $$;
+
+-- GatewayReports::Report. Whoever calls it may be a worker in direct mode that lies, so it is small, and so is what it leaves behind.
+CREATE OR REPLACE FUNCTION gannet.report_gateway(p_gateway text, p_refusing text, p_max_reports bigint)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM gannet.require_text('the name of a gateway', p_gateway, 80);
+  IF (p_gateway <> '' AND p_refusing ~ '^([a-z_]{1,40}(,[a-z_]{1,40}){0,31})?$' AND p_max_reports BETWEEN 1 AND 1000) IS NOT TRUE THEN
+    RAISE EXCEPTION 'a gateway has a name, and at most 32 reasons of at most 40 small letters each' USING ERRCODE = 'GN003';
+  END IF;
+  IF p_refusing = '' THEN
+    DELETE FROM gannet.gateway_report g WHERE g.gateway = p_gateway;
+    RETURN;
+  END IF;
+  INSERT INTO gannet.gateway_report (gateway, refusing, reported_at) VALUES (p_gateway, p_refusing, clock_timestamp())
+  ON CONFLICT (gateway) DO UPDATE SET refusing = excluded.refusing, reported_at = excluded.reported_at;
+  DELETE FROM gannet.gateway_report g
+   WHERE g.gateway IN (SELECT o.gateway FROM gannet.gateway_report o ORDER BY o.reported_at DESC OFFSET p_max_reports);
+END
+$$;

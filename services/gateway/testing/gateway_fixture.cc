@@ -11,6 +11,7 @@ namespace gannet {
 GatewayServerOptions TestGatewayOptions() {
   GatewayServerOptions options;
   options.service.claims.look_interval = absl::Milliseconds(20);
+  options.report_interval = absl::Milliseconds(20);
   // Tests of other things than the limits have any number of workers, in one process.
   options.service.joins.address_burst = 1e6;
   options.service.joins.total_burst = 1e6;
@@ -19,8 +20,12 @@ GatewayServerOptions TestGatewayOptions() {
 }
 
 std::unique_ptr<GrpcExchange> ConnectTo(const GatewayServer& gateway) {
+  return ConnectTo(gateway.port());
+}
+
+std::unique_ptr<GrpcExchange> ConnectTo(int port) {
   GrpcExchangeOptions options;
-  options.channel.target = absl::StrCat("127.0.0.1:", gateway.port());
+  options.channel.target = absl::StrCat("127.0.0.1:", port);
   // A test that waits this long has failed.
   options.call_limit = absl::Seconds(60);
   auto client = GrpcExchange::Create(options);

@@ -16,6 +16,7 @@ GatewayServerOptions TestGatewayOptions();
 
 // A client of the gateway, of its own connections.
 std::unique_ptr<GrpcExchange> ConnectTo(const GatewayServer& gateway);
+std::unique_ptr<GrpcExchange> ConnectTo(int port);
 
 // A backend seen through a gateway and its client, over a real socket: what holds for the backend
 // must hold for this one.

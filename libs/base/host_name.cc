@@ -1,0 +1,13 @@
+#include "libs/base/host_name.h"
+
+#include <unistd.h>
+
+namespace gannet {
+
+std::string HostName() {
+  char name[65] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "host";
+  return name;
+}
+
+}  // namespace gannet

@@ -1,0 +1,42 @@
+#include "libs/store/pg_gateway_reports.h"
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/status_macros.h"
+#include "libs/pg/sql_values.h"
+
+namespace gannet {
+namespace {
+
+constexpr SqlStatement kReport = {"report_gateway", "SELECT gannet.report_gateway($1, $2, $3)"};
+constexpr SqlStatement kList = {
+    "list_gateway_reports",
+    "SELECT gateway, refusing FROM gannet.gateway_report "
+    "WHERE reported_at > clock_timestamp() - $1::bigint * interval '1 second' ORDER BY gateway",
+    true};
+
+}  // namespace
+
+absl::Status PgGatewayReports::Report(const GatewayReport& report) {
+  SqlParams params;
+  params.Text(report.gateway).Text(absl::StrJoin(report.refusing, ",")).Int(kMaxGatewayReports);
+  return pool_.Execute(kReport, params).status();
+}
+
+absl::StatusOr<std::vector<GatewayReport>> PgGatewayReports::List() {
+  SqlParams params;
+  params.Int(absl::ToInt64Seconds(kGatewayReportLife));
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kList, params));
+  std::vector<GatewayReport> reports;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    GatewayReport report;
+    report.gateway = row.Text("gateway");
+    report.refusing = absl::StrSplit(row.Text("refusing"), ',');
+    GANNET_RETURN_IF_ERROR(row.status());
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+}  // namespace gannet
