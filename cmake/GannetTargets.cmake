@@ -1,6 +1,7 @@
 # The layer order and the shape of every target of the project.
 #
-#   gannet_library(NAME LAYER n SRCS … DEPS <our libs> PUBLIC_LIBS <others in headers> PRIVATE_LIBS <others>)
+#   gannet_library(NAME [OBJECT] LAYER n SRCS … DEPS <our libs> PUBLIC_LIBS <others in headers> PRIVATE_LIBS <others>)
+#     OBJECT: whoever names it in DEPS gets every object of it, also those that nothing refers to
 #   gannet_binary(NAME SRCS … DEPS … PRIVATE_LIBS …)            # layer 6: mains and the CLI, wiring only
 #   gannet_test(LIB LABELS unit [tsan] … SRCS … DEPS … )         # one executable and one CTest entry per source
 #
@@ -58,11 +59,15 @@ function(gannet_link_outside name scope)
 endfunction()
 
 function(gannet_library name)
-  cmake_parse_arguments(A "" "LAYER" "SRCS;DEPS;PUBLIC_LIBS;PRIVATE_LIBS" ${ARGN})
+  cmake_parse_arguments(A "OBJECT" "LAYER" "SRCS;DEPS;PUBLIC_LIBS;PRIVATE_LIBS" ${ARGN})
   if(NOT DEFINED A_LAYER OR A_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "gannet_library(${name}): needs LAYER and takes no '${A_UNPARSED_ARGUMENTS}'")
   endif()
-  add_library(gannet_${name} STATIC ${A_SRCS})
+  set(kind STATIC)
+  if(A_OBJECT)
+    set(kind OBJECT)
+  endif()
+  add_library(gannet_${name} ${kind} ${A_SRCS})
   add_library(gannet::${name} ALIAS gannet_${name})
   set_property(GLOBAL PROPERTY GANNET_LAYER_${name} ${A_LAYER})
   set_property(GLOBAL APPEND PROPERTY GANNET_LIBRARIES ${name})

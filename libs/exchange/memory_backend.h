@@ -5,10 +5,15 @@
 #include "libs/base/clock.h"
 #include "libs/base/typed_id.h"
 #include "libs/exchange/exchange.h"
-#include "libs/exchange/run_dump.h"
 #include "libs/exchange/store.h"
 
 namespace gannet {
+
+namespace memory {
+class MemoryExchange;
+class MemoryStore;
+struct State;
+}  // namespace memory
 
 // Exchange and Store in process, over one state: what PostgreSQL is to a class, this is to
 // `train-local` and tests. Every decision is libs/domain's; nothing survives the
@@ -33,18 +38,12 @@ class MemoryBackend {
   Store& store();
   Exchange& exchange();
 
-  // What is stored about a run.
-  // Returns: NOT_FOUND.
-  absl::StatusOr<RunDump> Dump(RunId run);
-
  private:
-  struct State;
-  class MemoryStore;
-  class MemoryExchange;
+  friend class MemoryBackendInspector;  // of the tests
 
-  std::unique_ptr<State> state_;
-  std::unique_ptr<MemoryStore> store_;
-  std::unique_ptr<MemoryExchange> exchange_;
+  std::unique_ptr<memory::State> state_;
+  std::unique_ptr<memory::MemoryStore> store_;
+  std::unique_ptr<memory::MemoryExchange> exchange_;
 };
 
 }  // namespace gannet

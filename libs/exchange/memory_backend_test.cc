@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/exchange/testing/memory_inspector.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/exchange/validation.h"
 
@@ -131,7 +132,8 @@ TEST(MemoryBackendTest, AReapedLeaseWakesAWaitingClaim) {
 TEST(MemoryBackendTest, DumpOfNoRunIsNotFound) {
   FakeClock clock;
   MemoryBackend backend(clock);
-  EXPECT_THAT(backend.Dump(RunId(1)), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(MemoryBackendInspector::Dump(backend, RunId(1)),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/mutex.h"
+#include "libs/exchange/testing/forwarding_exchange.h"
 #include "libs/exchange/testing/memory_fixture.h"
 
 namespace gannet {
@@ -17,16 +18,12 @@ using ::testing::HasSubstr;
 
 // An exchange without the fence: whoever was superseded hands in under the latest attempt, as if he
 // still held the unit.
-class UnfencedExchange final : public Exchange {
+class UnfencedExchange final : public ForwardingExchange {
  public:
-  explicit UnfencedExchange(Exchange& inner) : inner_(inner) {}
-
-  absl::StatusOr<JoinResult> Join(const JoinRequest& request) override {
-    return inner_.Join(request);
-  }
+  using ForwardingExchange::ForwardingExchange;
 
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override {
-    absl::StatusOr<ClaimResult> result = inner_.Claim(request);
+    absl::StatusOr<ClaimResult> result = ForwardingExchange::Claim(request);
     if (result.ok() && result->unit.has_value()) {
       MutexLock lock(mu_);
       latest_.insert_or_assign(result->unit->unit,
@@ -35,42 +32,18 @@ class UnfencedExchange final : public Exchange {
     return result;
   }
 
-  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
-    return inner_.FetchWeights(request);
-  }
-
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
-    absl::StatusOr<SubmitOutcome> outcome = inner_.Submit(request);
+    absl::StatusOr<SubmitOutcome> outcome = ForwardingExchange::Submit(request);
     if (!outcome.ok() || *outcome != SubmitOutcome::kSuperseded) return outcome;
     SubmitRequest unfenced = request;
     {
       MutexLock lock(mu_);
       std::tie(unfenced.worker, unfenced.attempt) = latest_.at(request.unit);
     }
-    return inner_.Submit(unfenced);
-  }
-
-  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
-                                            const std::vector<UnitProgress>& held) override {
-    return inner_.Heartbeat(worker, run, held);
-  }
-
-  absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
-                       Attempt attempt) override {
-    return inner_.Release(worker, run, unit, attempt);
-  }
-
-  absl::Status Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
-                    const std::string& reason) override {
-    return inner_.Fail(worker, run, unit, attempt, reason);
-  }
-
-  absl::Status Leave(const WorkerIdentity& worker, RunId run) override {
-    return inner_.Leave(worker, run);
+    return ForwardingExchange::Submit(unfenced);
   }
 
  private:
-  Exchange& inner_;
   Mutex mu_;
   std::map<UnitId, std::pair<WorkerIdentity, Attempt>> latest_ ABSL_GUARDED_BY(mu_);
 };

@@ -17,6 +17,7 @@
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/memory_inspector.h"
 #include "libs/exchange/testing/test_values.h"
 
 namespace gannet {
@@ -96,7 +97,7 @@ class World {
 
   // What is wrong with this state; empty: nothing.
   std::string Broken() {
-    const RunDump dump = *backend_.Dump(run_);
+    const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
     if (!broken_.empty()) return broken_;
     std::map<std::pair<Round, Slot>, int> gradients;
     std::map<std::pair<Round, Slot>, int> alive;
@@ -159,7 +160,7 @@ class World {
 
   // The state without what only grows: equal keys behave equally from here on.
   std::string Key() {
-    const RunDump dump = *backend_.Dump(run_);
+    const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
     std::string key = absl::StrCat(RunStateName(dump.state), " v", dump.weights_version.value(),
                                    " l", dump.leader.value().empty() ? "-" : dump.leader.value(),
                                    dump.leadership_remaining > absl::ZeroDuration());
@@ -190,7 +191,7 @@ class World {
   }
 
   bool BeyondLimits() {
-    const RunDump dump = *backend_.Dump(run_);
+    const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
     if (dump.weights_version.value() >= limits_.max_rounds + (limits_.spares ? 1 : 0)) return true;
     for (const UnitDump& unit : dump.units) {
       if (unit.attempt.value() > limits_.max_attempt + limits_.failures_before) return true;
@@ -235,7 +236,7 @@ class World {
     WorkerIdentity identity = Identity(worker);
     if (mutant_ == Mutant::kNoFence) {
       // As if the database did not ask who submits under which attempt.
-      const RunDump dump = *backend_.Dump(run_);
+      const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
       for (const UnitDump& now : dump.units) {
         if (now.round != unit.round || now.slot != unit.slot || now.attempt < Attempt(1)) continue;
         unit.attempt = now.attempt;
@@ -316,7 +317,7 @@ class World {
   void Publish(int leader) {
     if (!leaderships_[leader].has_value()) return;
     const RunStatus before = *backend_.store().GetRunStatus(run_);
-    const RunDump dump = *backend_.Dump(run_);
+    const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
     const RoundProgress progress =
         *backend_.store().GetRoundProgress(run_, Round(before.weights_version.value() + 1));
     static const PublishRequest& any =

@@ -14,6 +14,7 @@
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/domain/model_layout.h"
 #include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/memory_inspector.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/tensor/safetensors.h"
 #include "services/coordinator/testing/fake_workers.h"
@@ -108,7 +109,7 @@ class CoordinatorTest : public ::testing::Test {
   RunDump Dump() {
     const absl::StatusOr<RunStatus> status = backend_.store().FindRun(SmallRun().name);
     EXPECT_OK(status);
-    return *backend_.Dump(status->run);
+    return *MemoryBackendInspector::Dump(backend_, status->run);
   }
 
   // The checksums of what was published last.
@@ -132,7 +133,7 @@ std::pair<std::string, std::string> CalmChecksums() {
   FakeWorkers workers(backend.exchange(), SmallRun());
   EXPECT_OK(workers.PlayRounds(kRounds, kInOrder));
   EXPECT_OK(coordinator.Join());
-  const RunDump dump = *backend.Dump(workers.run());
+  const RunDump dump = *MemoryBackendInspector::Dump(backend, workers.run());
   return {dump.weights.back().sha256, dump.adam_sha256};
 }
 

@@ -11,6 +11,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/model_layout.h"
 #include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/memory_inspector.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/tensor/codec.h"
 #include "services/coordinator/testing/fake_workers.h"
@@ -163,7 +164,7 @@ TEST_F(RoundCollectorTest, AGradientWithANanIsRejectedAndItsUnitIsReady) {
 
   ASSERT_OK(Look());
 
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   EXPECT_EQ(dump.units[0].state, UnitState::kReady);
   EXPECT_EQ(dump.units[0].failures, 1);
   EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("NaN"));
@@ -187,7 +188,7 @@ TEST_F(RoundCollectorTest, ValuesBeyondTheirLimitsAreRejectedNamingTensorAndWork
 
   ASSERT_OK(Look());
 
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   for (size_t i = 0; i < bad.size(); ++i) {
     EXPECT_EQ(dump.units[i].state, UnitState::kReady);
     EXPECT_THAT(dump.units[i].failure_reason,
@@ -206,7 +207,7 @@ TEST_F(RoundCollectorTest, StoredStatisticsThatNobodyWouldTakeTodayAreRejected) 
 
   ASSERT_OK(collector_->Take(progress));
 
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("discriminator_loss"));
   EXPECT_THAT(dump.units[1].failure_reason, HasSubstr("real_accuracy"));
   EXPECT_THAT(dump.units[2].failure_reason, HasSubstr("micro_batch_count"));
@@ -225,7 +226,7 @@ TEST_F(RoundCollectorTest, OneThatStandsOutAmongAllIsRejected) {
 
   EXPECT_THAT(collector_->RejectOutlier(), IsOkAndHolds(true));
 
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   EXPECT_EQ(dump.units[1].state, UnitState::kReady);
   EXPECT_THAT(dump.units[1].failure_reason,
               AllOf(HasSubstr("stands out"), HasSubstr("worker 0000")));
@@ -264,7 +265,7 @@ TEST_F(RoundCollectorTest, BytesThatAreNoGradientAreRejected) {
 
   ASSERT_OK(Look());
 
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("safetensors"));
   EXPECT_THAT(dump.units[1].failure_reason, HasSubstr("surplus"));
   EXPECT_EQ(dump.units[1].state, UnitState::kReady);
@@ -277,7 +278,7 @@ TEST_F(RoundCollectorTest, BytesThatAreNotThoseOfTheChecksumAreRejected) {
 
   EXPECT_OK(Look());
 
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   EXPECT_EQ(dump.units[0].state, UnitState::kReady);
   EXPECT_THAT(dump.units[0].failure_reason, HasSubstr("stored bytes"));
 }
@@ -290,7 +291,7 @@ TEST_F(RoundCollectorTest, ARejectionWhoseAnswerWasLostIsNoError) {
   EXPECT_OK(Look());
 
   EXPECT_EQ(store_.calls("RejectGradient"), 2);
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   EXPECT_EQ(dump.units[0].failures, 1);
 }
 

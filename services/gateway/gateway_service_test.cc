@@ -15,7 +15,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/test_values.h"
-#include "services/gateway/testing/forwarding_exchange.h"
+#include "libs/exchange/testing/forwarding_exchange.h"
 #include "services/gateway/testing/waiting.h"
 
 namespace gannet {

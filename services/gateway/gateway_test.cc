@@ -24,7 +24,7 @@
 #include "libs/rpc/health_probe.h"
 #include "libs/tensor/codec.h"
 #include "services/gateway/gateway_server.h"
-#include "services/gateway/testing/forwarding_exchange.h"
+#include "libs/exchange/testing/forwarding_exchange.h"
 #include "services/gateway/testing/gateway_fixture.h"
 #include "services/gateway/testing/waiting.h"
 

@@ -15,6 +15,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/memory_backend.h"
+#include "libs/exchange/testing/forwarding_exchange.h"
 #include "libs/exchange/testing/test_values.h"
 
 namespace gannet {
@@ -24,16 +25,16 @@ using ::testing::Contains;
 using ::testing::Field;
 using ::testing::HasSubstr;
 
-// An exchange whose answers a test can spoil: `before` may refuse a call, `after` may lose its
-// answer.
-class SpoiledExchange final : public Exchange {
+// An exchange into whose calls a test injects faults: `before` may refuse a call, `after` may lose
+// its answer.
+class FaultInjectingExchange final : public ForwardingExchange {
  public:
-  using Spoil = std::function<absl::Status(absl::string_view call)>;
+  using Fault = std::function<absl::Status(absl::string_view call)>;
 
-  explicit SpoiledExchange(Exchange& inner) : inner_(inner) {}
+  using ForwardingExchange::ForwardingExchange;
 
-  Spoil before = [](absl::string_view) { return absl::OkStatus(); };
-  Spoil after = [](absl::string_view) { return absl::OkStatus(); };
+  Fault before = [](absl::string_view) { return absl::OkStatus(); };
+  Fault after = [](absl::string_view) { return absl::OkStatus(); };
   std::function<void(WorkUnit&)> change_unit = [](WorkUnit&) {};
   std::function<void(Attempt)> after_fail = [](Attempt) {};
   std::atomic<int> fetches{0};
@@ -41,49 +42,44 @@ class SpoiledExchange final : public Exchange {
 
   absl::StatusOr<JoinResult> Join(const JoinRequest& r) override {
     joined.push_back(r.run_name);
-    return Spoiled("join", [&] { return inner_.Join(r); });
+    return WithFaults("join", [&] { return ForwardingExchange::Join(r); });
   }
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& r) override {
-    return Spoiled("claim", [&] {
-      absl::StatusOr<ClaimResult> result = inner_.Claim(r);
+    return WithFaults("claim", [&] {
+      absl::StatusOr<ClaimResult> result = ForwardingExchange::Claim(r);
       if (result.ok() && result->unit.has_value()) change_unit(*result->unit);
       return result;
     });
   }
   absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
     ++fetches;
-    return Spoiled("fetch", [&] { return inner_.FetchWeights(request); });
+    return WithFaults("fetch", [&] { return ForwardingExchange::FetchWeights(request); });
   }
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& r) override {
-    return Spoiled("submit", [&] { return inner_.Submit(r); });
-  }
-  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& w, RunId run,
-                                            const std::vector<UnitProgress>& held) override {
-    return inner_.Heartbeat(w, run, held);
+    return WithFaults("submit", [&] { return ForwardingExchange::Submit(r); });
   }
   absl::Status Release(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt) override {
-    return Spoiled("release", [&] { return inner_.Release(w, run, unit, attempt); });
+    return WithFaults("release",
+                      [&] { return ForwardingExchange::Release(w, run, unit, attempt); });
   }
   absl::Status Fail(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt,
                     const std::string& reason) override {
-    GANNET_RETURN_IF_ERROR(inner_.Fail(w, run, unit, attempt, reason));
+    GANNET_RETURN_IF_ERROR(ForwardingExchange::Fail(w, run, unit, attempt, reason));
     after_fail(attempt);
     return absl::OkStatus();
   }
   absl::Status Leave(const WorkerIdentity& w, RunId run) override {
-    return Spoiled("leave", [&] { return inner_.Leave(w, run); });
+    return WithFaults("leave", [&] { return ForwardingExchange::Leave(w, run); });
   }
 
  private:
   template <typename Call>
-  auto Spoiled(absl::string_view name, Call call) -> decltype(call()) {
+  auto WithFaults(absl::string_view name, Call call) -> decltype(call()) {
     if (absl::Status status = before(name); !status.ok()) return status;
     auto answer = call();
     if (absl::Status status = after(name); !status.ok()) return status;
     return answer;
   }
-
-  Exchange& inner_;
 };
 
 // The database's clock, which a test may set forward.
@@ -197,7 +193,7 @@ class WorkerTest : public ::testing::Test {
   RealClock clock_;
   MovableClock database_clock_;
   MemoryBackend backend_{database_clock_};
-  SpoiledExchange exchange_{backend_.exchange()};
+  FaultInjectingExchange exchange_{backend_.exchange()};
   // In place of the faces, if it is set.
   std::function<absl::StatusOr<std::unique_ptr<Dataset>>()> open_images_;
   std::function<absl::Status(int64_t)> on_read_ = [](int64_t) { return absl::OkStatus(); };

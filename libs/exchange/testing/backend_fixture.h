@@ -6,8 +6,8 @@
 
 #include "absl/time/time.h"
 #include "libs/exchange/exchange.h"
-#include "libs/exchange/run_dump.h"
 #include "libs/exchange/store.h"
+#include "libs/exchange/testing/run_dump.h"
 #include "libs/exchange/testing/state_dump.h"
 
 namespace gannet {

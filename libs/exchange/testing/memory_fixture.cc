@@ -5,7 +5,7 @@
 namespace gannet {
 
 RunDump MemoryFixture::Dump(RunId run) {
-  absl::StatusOr<RunDump> dump = backend_.Dump(run);
+  absl::StatusOr<RunDump> dump = MemoryBackendInspector::Dump(backend_, run);
   if (!dump.ok()) {
     ADD_FAILURE() << dump.status();
     return RunDump();

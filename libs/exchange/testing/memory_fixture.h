@@ -5,6 +5,7 @@
 #include "libs/base/testing/fake_clock.h"
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/backend_fixture.h"
+#include "libs/exchange/testing/memory_inspector.h"
 
 namespace gannet {
 

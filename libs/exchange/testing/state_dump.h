@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "libs/exchange/run_dump.h"
+#include "libs/exchange/testing/run_dump.h"
 
 namespace gannet {
 

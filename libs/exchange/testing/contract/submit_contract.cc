@@ -1,0 +1,324 @@
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/domain/gradient_limits.h"
+#include "libs/exchange/testing/contract/contract_support.h"
+#include "libs/exchange/testing/exchange_contract.h"
+#include "libs/exchange/validation.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+}  // namespace
+
+// ---- Submit
+
+TEST_P(ExchangeContractTest, ASubmittedGradientIsKeptAndCredited) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  const SubmitRequest request = TestSubmit(config_, TestWorker(1), unit, 3.0f);
+
+  EXPECT_THAT(exchange().Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  const RoundProgress progress = Progress(1);
+  EXPECT_EQ(progress.ready, 2);
+  EXPECT_EQ(progress.leased, 0);
+  ASSERT_THAT(progress.gradients, SizeIs(1));
+  const GradientInfo& info = progress.gradients[0];
+  EXPECT_EQ(info.unit, unit.unit);
+  EXPECT_EQ(info.attempt, unit.attempt);
+  EXPECT_EQ(info.slot, unit.slot);
+  EXPECT_EQ(info.worker, TestWorker(1).id);
+  EXPECT_EQ(info.stats, request.stats);
+  EXPECT_EQ(info.codec, Codec::kFp32);
+  EXPECT_EQ(info.sha256, request.payload.sha256);
+  const Payload kept = Must(store().FetchGradient(run_, unit.unit));
+  EXPECT_EQ(*kept.bytes, *request.payload.bytes);
+  EXPECT_EQ(kept.sha256, request.payload.sha256);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, config_.images_per_unit);
+  EXPECT_EQ(Status().accepted_image_count, config_.images_per_unit);
+}
+
+TEST_P(ExchangeContractTest, StatisticsOnTheirLimitsAreKept) {
+  StartRun();
+  Join(TestWorker(1));
+  SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+  request.stats.discriminator_loss = kDivergedLoss;
+  request.stats.generator_loss = -kDivergedLoss;
+  request.stats.real_accuracy = 1;
+  request.stats.fake_accuracy = 0;
+  request.stats.compute_seconds = kMaxComputeSeconds;
+
+  ASSERT_OK(exchange().Submit(request));
+
+  EXPECT_EQ(Progress(1).gradients.at(0).stats, request.stats);
+}
+
+TEST_P(ExchangeContractTest, AGradientHasTheCodecOfItsRun) {
+  for (const int codec : {1, 2}) {
+    config_.name = absl::StrCat("codec", codec);
+    config_.gradient_codec = codec;
+    StartRun();
+    Join(TestWorker(1));
+    SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+    const TensorBundle gradient = Must(DecodeBundle(*request.payload.bytes, Codec::kFp32));
+
+    request.payload = Must(Payload::FromBundle(gradient, codec == 1 ? Codec::kFp16 : Codec::kFp32));
+    EXPECT_THAT(
+        exchange().Submit(request),
+        StatusIs(kInvalid, AllOf(HasSubstr("codec"), HasSubstr("fp16"), HasSubstr("fp32"))));
+    EXPECT_EQ(Progress(1).leased, 1);
+
+    request.payload = Must(Payload::FromBundle(gradient, codec == 1 ? Codec::kFp32 : Codec::kFp16));
+    EXPECT_THAT(exchange().Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  }
+}
+
+TEST_P(ExchangeContractTest, StatisticsAreKeptToTheLastBit) {
+  StartRun();
+  Join(TestWorker(1));
+  SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
+  request.stats.discriminator_loss = 0.1 + 0.2;
+  request.stats.generator_loss = -kDivergedLoss;
+  request.stats.real_accuracy = std::numeric_limits<double>::denorm_min();
+  request.stats.fake_accuracy = 1.0 / 3.0;
+
+  ASSERT_OK(exchange().Submit(request));
+
+  EXPECT_EQ(Progress(1).gradients.at(0).stats, request.stats);
+}
+
+TEST_P(ExchangeContractTest, GradientsAreListedInSlotOrder) {
+  StartRun();
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+  const WorkUnit third = ClaimUnit(TestWorker(2));
+  for (const WorkUnit& unit : {third, first}) {
+    ASSERT_OK(Submit(unit.unit == third.unit ? TestWorker(2) : TestWorker(1), unit));
+  }
+  ASSERT_OK(Submit(TestWorker(1), second));
+
+  EXPECT_THAT(Progress(1).gradients,
+              ElementsAre(Field(&GradientInfo::slot, Slot(0)), Field(&GradientInfo::slot, Slot(1)),
+                          Field(&GradientInfo::slot, Slot(2))));
+}
+
+TEST_P(ExchangeContractTest, ARepeatedSubmissionCountsOnce) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  backend().AdvanceTime(config_.lease * 2);
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  Publish();
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
+  EXPECT_EQ(Status().accepted_image_count, config_.images_per_unit);
+}
+
+TEST_P(ExchangeContractTest, TheSameAttemptWithOtherBytesIsAnError) {
+  StartRun();
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_THAT(Submit(TestWorker(1), unit, 1.0f), IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  EXPECT_THAT(Submit(TestWorker(1), unit, 2.0f), StatusIs(absl::StatusCode::kAlreadyExists));
+
+  EXPECT_EQ(Must(store().FetchGradient(run_, unit.unit)).sha256,
+            TestGradient(config_, 1.0f).sha256);
+}
+
+TEST_P(ExchangeContractTest, ASubmissionIsLateFromTheMomentTheLeaseEnds) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit first = ClaimUnit(TestWorker(1));
+  const WorkUnit second = ClaimUnit(TestWorker(1));
+
+  backend().AdvanceTime(config_.lease - absl::Milliseconds(1));
+  EXPECT_THAT(Submit(TestWorker(1), first), IsOkAndHolds(SubmitOutcome::kAccepted));
+  backend().AdvanceTime(absl::Milliseconds(1));
+  EXPECT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kLate));
+
+  EXPECT_THAT(Progress(1).gradients, SizeIs(2));
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 2);
+}
+
+TEST_P(ExchangeContractTest, ALateResultIsKeptWhileNobodyClaimedTheUnit) {
+  StartRun(1);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease);
+  ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  ASSERT_EQ(Progress(1).ready, 1);
+
+  EXPECT_THAT(Submit(TestWorker(2), unit), IsOkAndHolds(SubmitOutcome::kSuperseded))
+      << "the attempt belongs to another worker";
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kLate));
+
+  EXPECT_THAT(Progress(1).gradients, SizeIs(1));
+  ExpectNothingToClaim(TestWorker(2));
+}
+
+// ---- Reaping and rejecting
+
+TEST_P(ExchangeContractTest, OnlyExpiredLeasesAreReaped) {
+  StartRun(2);
+  Join(TestWorker(1));
+  Join(TestWorker(2));
+  const WorkUnit early = ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(absl::Seconds(1));
+  ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease - absl::Milliseconds(1'001));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
+
+  backend().AdvanceTime(absl::Milliseconds(1));
+
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
+  EXPECT_EQ(Progress(1).ready, 1);
+  EXPECT_EQ(Progress(1).leased, 1);
+  const WorkUnit again = ClaimUnit(TestWorker(2));
+  EXPECT_EQ(again.unit, early.unit);
+  EXPECT_EQ(again.attempt, Attempt(2));
+  EXPECT_EQ(again.image_indices, early.image_indices);
+}
+
+TEST_P(ExchangeContractTest, ExpiryNeverFailsAUnit) {
+  StartRun(1);
+  Join(TestWorker(1));
+  for (int expiry = 1; expiry <= 2 * kMaxUnitFailures; ++expiry) {
+    EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, Attempt(expiry));
+    backend().AdvanceTime(config_.lease);
+    ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+    backend().AdvanceTime(ReturnDelay(Attempt(expiry), ReturnCause::kExpired));
+  }
+  EXPECT_EQ(Status().state, RunState::kRunning);
+}
+
+TEST_P(ExchangeContractTest, ARejectedGradientReturnsItsUnit) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const WorkUnit unit = ClaimUnit(TestWorker(1));
+  ASSERT_OK(Submit(TestWorker(1), unit));
+
+  ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN in main.0.weight"));
+
+  EXPECT_EQ(Progress(1).ready, 1);
+  EXPECT_THAT(Progress(1).gradients, IsEmpty());
+  EXPECT_THAT(store().FetchGradient(run_, unit.unit), StatusIs(kNotFound));
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 0);
+  EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, 0);
+  EXPECT_EQ(Status().accepted_image_count, 0);
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, unit.unit, "again"), StatusIs(kNotFound));
+  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kSuperseded))
+      << "the bytes that were rejected do not come back";
+  const WorkUnit again = ClaimUnit(TestWorker(1));
+  EXPECT_EQ(again.attempt, Attempt(2));
+  EXPECT_THAT(Submit(TestWorker(1), again), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
+
+TEST_P(ExchangeContractTest, RejectionsFailAUnitForGood) {
+  StartRun(1);
+  for (int rejection = 1; rejection <= kMaxUnitFailures; ++rejection) {
+    const WorkerIdentity worker = TestWorker(rejection);  // one alone would be sent away before
+    Join(worker);
+    const WorkUnit unit = ClaimUnit(worker);
+    ASSERT_OK(Submit(worker, unit));
+    ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
+  }
+
+  EXPECT_EQ(Progress(1).failed, 1);
+  EXPECT_EQ(Progress(1).failure_reason, "NaN");
+  EXPECT_EQ(Status().state, RunState::kPaused);
+  EXPECT_EQ(Status().state_reason,
+            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, WorkerId(), "NaN"));
+  EXPECT_EQ(Status().accepted_image_count, 0);
+}
+
+TEST_P(ExchangeContractTest, RejectionsInARowSendAWorkerAway) {
+  StartRun(2);
+  Join(TestWorker(1));
+  const WorkUnit other = ClaimUnit(TestWorker(1));
+  for (int rejection = 1; rejection <= kMaxRejectionsInARow; ++rejection) {
+    EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(1), unit));
+    ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN in main.0.weight"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
+  }
+
+  const std::string reason = RejectionsReason(kMaxRejectionsInARow, "NaN in main.0.weight");
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, reason);
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
+              StatusIs(kFailedPrecondition, HasSubstr(reason)));
+  EXPECT_EQ(Status().state, RunState::kRunning);
+  Join(TestWorker(2));
+  EXPECT_EQ(ClaimUnit(TestWorker(2)).unit, other.unit) << "what it held is given to others";
+}
+
+TEST_P(ExchangeContractTest, APublishedGradientForgivesOneRejection) {
+  StartRun(1);
+  Join(TestWorker(1));
+  const auto be_rejected = [&] {
+    const WorkUnit unit = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(1), unit));
+    ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
+    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kRejected));
+  };
+  be_rejected();
+  for (int round = 1; round <= 3; ++round) {
+    be_rejected();
+    const WorkUnit good = ClaimUnit(TestWorker(1));
+    ASSERT_OK(Submit(TestWorker(1), good));
+    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(round - 1));
+    request.consumed = {good.unit};
+    request.next_units.resize(1);
+    ASSERT_OK(store().Publish(request));
+  }
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
+
+  be_rejected();
+  be_rejected();
+
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, RejectionsReason(kMaxRejectionsInARow, "NaN"));
+}
+
+TEST_P(ExchangeContractTest, EachOfSeveralPublishedGradientsForgivesOneRejection) {
+  StartRun(2);
+  Join(TestWorker(1));
+  for (int round = 1; round <= 2; ++round) {
+    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(round - 1));
+    for (int slot = 0; slot < 2; ++slot) {
+      const WorkUnit bad = ClaimUnit(TestWorker(1));
+      ASSERT_OK(Submit(TestWorker(1), bad));
+      ASSERT_OK(store().RejectGradient(run_, leadership_, bad.unit, "NaN"));
+      const WorkUnit good = ClaimUnit(TestWorker(1));
+      ASSERT_OK(Submit(TestWorker(1), good));
+      request.consumed.push_back(good.unit);
+    }
+    ASSERT_OK(store().Publish(request));
+  }
+
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
+}
+
+}  // namespace gannet
