@@ -34,6 +34,15 @@ inline constexpr int kModelImageSizes[] = {32, 64, 128};
 inline constexpr absl::string_view kLossNames[] = {GANNET_LOSSES(GANNET_LOSS_NAME)};
 #undef GANNET_LOSS_NAME
 
+// Aggregation rules: name of the file in libs/aggregate/rules and of the function in it
+// (aggregate/aggregator.h). All of a rule but its file is its line here.
+#define GANNET_AGGREGATORS(AGGREGATOR) AGGREGATOR(weighted_mean)
+
+#define GANNET_AGGREGATOR_NAME(name) #name,
+inline constexpr absl::string_view kAggregatorNames[] = {
+    GANNET_AGGREGATORS(GANNET_AGGREGATOR_NAME)};
+#undef GANNET_AGGREGATOR_NAME
+
 // Parts of DiffAugment (libs/gan/augment.h).
 inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "cutout"};
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/aggregate/aggregator.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/model_layout.h"
@@ -25,6 +26,9 @@ constexpr int kLooksPerRound = 4;
 // A round that is open for longer than this, and than four usual units, is said to wait, so often.
 constexpr absl::Duration kWaitIsLong = absl::Seconds(30);
 constexpr absl::Duration kWaitLineInterval = absl::Minutes(1);
+
+// The rule by which the gradients of a round become one; the only one that there is.
+constexpr absl::string_view kAggregator = "weighted_mean";
 
 double Seconds(absl::Duration duration) { return absl::ToDoubleSeconds(duration); }
 
@@ -98,7 +102,8 @@ absl::Status LeaderTerm::Load() {
   last_round_ = status_.last_round;
   config_ = status_.config;
   planner_.emplace(status_.next_config);
-  collector_.emplace(store_, run_, status_.config, leadership_, patience_, clock_, log_, metrics_);
+  collector_.emplace(store_, run_, status_.config, CreateAggregator(kAggregator), leadership_,
+                     patience_, clock_, log_, metrics_);
 
   const absl::Duration now = clock_.Steady();
   round_start_ = now;

@@ -17,9 +17,6 @@
 namespace gannet {
 namespace {
 
-// Decoded gradients that wait for a lower slot; each has the size of the weights.
-constexpr int kMaxHeld = 8;
-
 // Of a gradient: far more images than a unit can have.
 constexpr double kMaxWeight = 1e12;
 
@@ -30,13 +27,15 @@ constexpr double kSuspiciousFactor = 10;
 }  // namespace
 
 RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
-                               const Leadership& leadership, PatientCaller& patience, Clock& clock,
-                               Logger& log, CoordinatorMetrics& metrics)
+                               std::unique_ptr<Aggregator> aggregator, const Leadership& leadership,
+                               PatientCaller& patience, Clock& clock, Logger& log,
+                               CoordinatorMetrics& metrics)
     : store_(store),
       run_(run),
       spec_(GradientSpec(config.model)),
       micro_batch_(config.micro_batch),
       codec_(config.gradient_codec),
+      aggregator_(std::move(aggregator)),
       leadership_(leadership),
       patience_(patience),
       clock_(clock),
@@ -51,7 +50,7 @@ void RoundCollector::Begin(Round round, int unit_count, double stale_weight) {
   held_.clear();
   folded_.clear();
   extents_.clear();
-  mean_.Reset();
+  aggregator_->Reset();
   fold_time_ = absl::ZeroDuration();
 }
 
@@ -72,7 +71,7 @@ bool RoundCollector::StillHas(const RoundProgress& progress) const {
 absl::Status RoundCollector::Take(const RoundProgress& progress) {
   for (const GradientInfo& info : progress.gradients) {
     if (info.slot.value() < next_slot_ || held_.count(info.slot) > 0) continue;
-    if (info.slot.value() >= next_slot_ + kMaxHeld) break;
+    if (!aggregator_->needs_all() && info.slot.value() >= next_slot_ + kMaxHeld) break;
     GANNET_RETURN_IF_ERROR(Fetch(info).status());
     GANNET_RETURN_IF_ERROR(FoldWhatIsNext());
   }
@@ -153,6 +152,7 @@ absl::StatusOr<TensorBundle> RoundCollector::Decode(const GradientInfo& info,
   GANNET_ASSIGN_OR_RETURN(TensorBundle gradient, DecodeBundle(*payload.bytes, payload.codec));
   GANNET_RETURN_IF_ERROR(gradient.CheckSpec(spec_));
   GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));
+  GANNET_RETURN_IF_ERROR(aggregator_->Check(gradient, WeightOf(info)));
   return gradient;
 }
 
@@ -248,9 +248,10 @@ absl::Status RoundCollector::FoldFirstHeld() {
 
 absl::Status RoundCollector::Fold(Held held) {
   const absl::Duration start = clock_.Steady();
-  GANNET_RETURN_IF_ERROR(mean_.Add(held.gradient, WeightOf(held.info)));
+  const GradientExtent extent = ExtentOf(held.gradient);
+  GANNET_RETURN_IF_ERROR(aggregator_->Add(std::move(held.gradient), WeightOf(held.info)));
   folded_.push_back(std::move(held.info));
-  extents_.push_back(ExtentOf(held.gradient));
+  extents_.push_back(extent);
   fold_time_ += clock_.Steady() - start;
   return absl::OkStatus();
 }
@@ -259,7 +260,7 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
   GANNET_CHECK(complete());
   const absl::Duration start = clock_.Steady();
   FoldedRound round;
-  GANNET_ASSIGN_OR_RETURN(round.gradient, mean_.Finish());
+  GANNET_ASSIGN_OR_RETURN(round.gradient, aggregator_->Finish());
   RoundSummary& summary = round.summary;
   summary.round = round_;
   std::vector<std::string> checksums;

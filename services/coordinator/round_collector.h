@@ -1,12 +1,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "libs/aggregate/fold.h"
+#include "libs/aggregate/aggregator.h"
 #include "libs/base/clock.h"
 #include "libs/domain/gradient_limits.h"
 #include "libs/exchange/store.h"
@@ -18,7 +19,7 @@ namespace gannet {
 
 // A round whose gradients have all been folded.
 struct FoldedRound {
-  TensorBundle gradient;          // the mean by images and StaleWeight, layout GradientSpec
+  TensorBundle gradient;          // what the rule makes of them, layout GradientSpec
   int64_t micro_batch_count = 0;  // of those that were in time
   int stale_count = 0;            // of the consumed ones
   std::vector<UnitId> consumed;   // in slot order
@@ -33,16 +34,30 @@ struct FoldedRound {
 // A round may end without some of its slots (RoundPolicy): then what is there is folded in the
 // order of slots, too. What comes late for an earlier round is folded behind all of them.
 //
+// How gradients are folded is the business of an Aggregator; each has its images, times StaleWeight
+// where it is stale, for a weight. The rule also decides how many decoded gradients are in memory,
+// each of the size of the weights:
+//   - With a rule that streams, those that wait for a lower slot, at most kMaxHeld of them, beside
+//     the rule's sums: the bound knows no number of units.
+//   - With one that needs all, every gradient of the round once, whether it waits or the rule has
+//     it: as many as the round has units, and stale ones. Then there is nothing to be saved by
+//     leaving gradients in the store, so all are fetched as they come.
+//
 // A gradient that is unusable (damaged bytes, another layout or codec, statistics or values beyond
-// their limits, see gradient_limits.h) is rejected, naming its worker: its unit is handed out
-// again. So nothing that is stored, by whatever version or hand, makes a call here fail. A worker
-// is sent away by its third rejection beyond use (kMaxRejectionsInARow).
+// their limits, see gradient_limits.h, or nothing that the rule can fold) is rejected, naming its
+// worker: its unit is handed out again. So nothing that is stored, by whatever version or hand,
+// makes a call here fail. A worker is sent away by its third rejection beyond use
+// (kMaxRejectionsInARow).
 //
 // Thread safety: none.
 // Ownership and lifetime: everything passed by reference outlives it.
 class RoundCollector {
  public:
-  RoundCollector(Store& store, RunId run, const RunConfig& config, const Leadership& leadership,
+  // Decoded gradients that may wait for a lower slot when the rule streams.
+  static constexpr int kMaxHeld = 8;
+
+  RoundCollector(Store& store, RunId run, const RunConfig& config,
+                 std::unique_ptr<Aggregator> aggregator, const Leadership& leadership,
                  PatientCaller& patience, Clock& clock, Logger& log, CoordinatorMetrics& metrics);
 
   // Starts a round of so many units and forgets the one before. `stale_weight` as in RoundPolicy.
@@ -102,6 +117,7 @@ class RoundCollector {
   const BundleSpec spec_;
   const int micro_batch_;
   const int codec_;
+  const std::unique_ptr<Aggregator> aggregator_;
   const Leadership leadership_;
   PatientCaller& patience_;
   Clock& clock_;
@@ -114,7 +130,6 @@ class RoundCollector {
   std::map<Slot, Held> held_;            // checked, waiting for a lower slot
   std::vector<GradientInfo> folded_;     // by slot
   std::vector<GradientExtent> extents_;  // of those
-  WeightedMean mean_;
   absl::Duration fold_time_;
 };
 

@@ -1,12 +1,16 @@
 #include "services/coordinator/round_collector.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "libs/aggregate/aggregator.h"
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/model_layout.h"
@@ -36,9 +40,14 @@ class RoundCollectorTest : public ::testing::Test {
     run_ = *backend_.store().CreateRun(TestNewRun(config_));
     leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Minutes(1));
     workers_.emplace(backend_.exchange(), config_);
-    collector_.emplace(store_, run_, config_, leadership_, patience_, clock_, NullLogger(),
-                       coordinator_metrics_);
-    collector_->Begin(Round(1), units_per_round);
+    Fold(CreateAggregator("weighted_mean"));
+  }
+
+  // Begins the round anew, with gradients folded by that rule.
+  void Fold(std::unique_ptr<Aggregator> aggregator) {
+    collector_.emplace(store_, run_, config_, std::move(aggregator), leadership_, patience_, clock_,
+                       NullLogger(), coordinator_metrics_);
+    collector_->Begin(Round(1), config_.units_per_round);
   }
 
   absl::Status Look() {
@@ -128,9 +137,9 @@ TEST_F(RoundCollectorTest, TheMeanIsFoldedInSlotOrder) {
   // first: ordinary gradients would give the same floats in any order.
   const std::vector<TensorBundle> gradients = {
       FlatGradient(config_, 0x1p56F), FlatGradient(config_, 1.0F), FlatGradient(config_, -0x1p56F)};
-  WeightedMean expected;
+  const std::unique_ptr<Aggregator> expected = CreateAggregator("weighted_mean");
   for (const TensorBundle& gradient : gradients) {
-    ASSERT_OK(expected.Add(gradient, config_.images_per_unit));
+    ASSERT_OK(expected->Add(gradient, config_.images_per_unit));
   }
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
   for (const size_t slot : {2u, 0u, 1u}) {
@@ -140,7 +149,7 @@ TEST_F(RoundCollectorTest, TheMeanIsFoldedInSlotOrder) {
 
   ASSERT_OK_AND_ASSIGN(const FoldedRound folded, collector_->Finish());
 
-  ASSERT_OK_AND_ASSIGN(const TensorBundle mean, expected.Finish());
+  ASSERT_OK_AND_ASSIGN(const TensorBundle mean, expected->Finish());
   for (size_t i = 0; i < mean.tensors().size(); ++i) {
     EXPECT_EQ(folded.gradient.tensors()[i].bytes, mean.tensors()[i].bytes);
   }
@@ -318,6 +327,66 @@ TEST_F(RoundCollectorTest, AProgressThatIsHistoryIsIgnored) {
   EXPECT_EQ(store_.calls("RejectGradient"), 1);
 }
 
+// The median of each value, and of two the lower: a rule that needs all gradients, and refuses to
+// fold a first value that is negative. `most_kept` becomes the most gradients it ever had at once.
+class CoordinateMedian final : public Aggregator {
+ public:
+  explicit CoordinateMedian(size_t* most_kept) : most_kept_(most_kept) {}
+
+  bool needs_all() const override { return true; }
+
+ private:
+  absl::Status CheckValues(const TensorBundle& gradient, double /*weight*/) const override {
+    if (gradient.tensors()[0].f32()[0] >= 0) return absl::OkStatus();
+    return absl::InvalidArgumentError("the median takes no negative value");
+  }
+
+  void Fold(TensorBundle gradient, double /*weight*/, bool /*is_first*/) override {
+    kept_.push_back(std::move(gradient));
+    *most_kept_ = std::max(*most_kept_, kept_.size());
+  }
+
+  void Write(TensorBundle& out) const override {
+    for (size_t i = 0; i < out.tensors().size(); ++i) {
+      const absl::Span<float> values = out.mutable_tensors()[i].mutable_f32();
+      for (size_t k = 0; k < values.size(); ++k) {
+        std::vector<float> all;
+        for (const TensorBundle& gradient : kept_) all.push_back(gradient.tensors()[i].f32()[k]);
+        absl::c_sort(all);
+        values[k] = all[(all.size() - 1) / 2];
+      }
+    }
+  }
+
+  void Forget() override { kept_.clear(); }
+
+  size_t* const most_kept_;
+  std::vector<TensorBundle> kept_;
+};
+
+TEST_F(RoundCollectorTest, WhatTheRuleCannotFoldIsRejectedWithItsReason) {
+  size_t most_kept = 0;
+  Fold(std::make_unique<CoordinateMedian>(&most_kept));
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  for (const size_t slot : {0u, 1u, 2u}) {
+    ASSERT_OK(workers_->Submit(units[slot], FlatGradient(config_, slot == 1 ? -1.0F : 1.0F)));
+  }
+
+  ASSERT_OK(Look());
+
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  EXPECT_EQ(dump.units[1].state, UnitState::kReady);
+  EXPECT_THAT(dump.units[1].failure_reason,
+              AllOf(HasSubstr("takes no negative value"), HasSubstr("gradient of worker")));
+  EXPECT_EQ(most_kept, 1u);
+  workers_->SkipTurn();
+  ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers_->ClaimOne());
+  ASSERT_OK(workers_->Submit(again, FlatGradient(config_, 1.0F)));
+  ASSERT_OK(Look());
+  EXPECT_TRUE(collector_->complete());
+  EXPECT_EQ(most_kept, 3u);
+}
+
 class WideRoundCollectorTest : public RoundCollectorTest {
  protected:
   WideRoundCollectorTest() : RoundCollectorTest(12) {}
@@ -327,13 +396,58 @@ TEST_F(WideRoundCollectorTest, FewGradientsAreHeldWhileALowerSlotIsMissing) {
   ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
   for (size_t slot = 1; slot < units.size(); ++slot) ASSERT_OK(workers_->Submit(units[slot]));
   ASSERT_OK(Look());
-  EXPECT_EQ(store_.calls("FetchGradient"), 7);  // slots 1 to 7
+  EXPECT_EQ(store_.calls("FetchGradient"), RoundCollector::kMaxHeld - 1);  // slots 1 to 7
 
   ASSERT_OK(workers_->Submit(units[0]));
   ASSERT_OK(Look());
 
   EXPECT_TRUE(collector_->complete());
   EXPECT_EQ(store_.calls("FetchGradient"), 12);
+}
+
+TEST_F(WideRoundCollectorTest, ARuleThatNeedsAllGetsEveryGradientOnceAsItComes) {
+  size_t most_kept = 0;
+  Fold(std::make_unique<CoordinateMedian>(&most_kept));
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  // The values are 0 to 11 in another order than the slots; of those the sixth is 5.
+  for (size_t slot = 1; slot < units.size(); ++slot) {
+    const float value = static_cast<float>(slot * 7 % 12);
+    ASSERT_OK(workers_->Submit(units[slot], FlatGradient(config_, value)));
+  }
+
+  ASSERT_OK(Look());
+
+  EXPECT_EQ(store_.calls("FetchGradient"), 11);  // none is left in the store
+  EXPECT_EQ(most_kept, 0u);                      // and none folded before its turn
+  ASSERT_OK(workers_->Submit(units[0], FlatGradient(config_, 0)));
+  ASSERT_OK(Look());
+  ASSERT_TRUE(collector_->complete());
+  EXPECT_EQ(store_.calls("FetchGradient"), 12);
+  EXPECT_EQ(most_kept, 12u);
+  ASSERT_OK_AND_ASSIGN(const FoldedRound folded, collector_->Finish());
+  EXPECT_EQ(*EncodeBundle(folded.gradient, Codec::kFp32),
+            *EncodeBundle(FlatGradient(config_, 5), Codec::kFp32));
+  EXPECT_EQ(folded.consumed.size(), 12u);
+}
+
+TEST_F(WideRoundCollectorTest, ARuleThatNeedsAllForgetsARoundThatBeginsAnew) {
+  size_t most_kept = 0;
+  Fold(std::make_unique<CoordinateMedian>(&most_kept));
+  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers_->ClaimRound());
+  ASSERT_OK(workers_->Submit(units[3], FlatGradient(config_, 9)));
+  ASSERT_OK_AND_ASSIGN(const RoundProgress one, store_.GetRoundProgress(run_, Round(1)));
+  ASSERT_THAT(collector_->TakeLast(one, 2), IsOkAndHolds(false));
+  for (const size_t slot : {5u, 7u}) {
+    ASSERT_OK(workers_->Submit(units[slot], FlatGradient(config_, 2)));
+  }
+  ASSERT_OK_AND_ASSIGN(const RoundProgress three, store_.GetRoundProgress(run_, Round(1)));
+
+  ASSERT_THAT(collector_->TakeLast(three, 2), IsOkAndHolds(true));
+
+  ASSERT_OK_AND_ASSIGN(const FoldedRound folded, collector_->Finish());
+  EXPECT_EQ(*EncodeBundle(folded.gradient, Codec::kFp32),
+            *EncodeBundle(FlatGradient(config_, 2), Codec::kFp32));
+  EXPECT_EQ(most_kept, 3u);  // had the first one stayed, there would be four
 }
 
 TEST_F(WideRoundCollectorTest, ARoundMayEndWithHolesAndIsFoldedInTheOrderOfSlots) {
@@ -349,11 +463,11 @@ TEST_F(WideRoundCollectorTest, ARoundMayEndWithHolesAndIsFoldedInTheOrderOfSlots
   EXPECT_THAT(folded.consumed,
               ElementsAre(units[0].unit, units[2].unit, units[7].unit, units[11].unit));
   EXPECT_EQ(folded.summary.gradient_count, 4);
-  WeightedMean mean;
+  const std::unique_ptr<Aggregator> mean = CreateAggregator("weighted_mean");
   for (const int slot : {0, 2, 7, 11}) {
-    ASSERT_OK(mean.Add(FakeGradient(config_, Round(1), Slot(slot)), 4));
+    ASSERT_OK(mean->Add(FakeGradient(config_, Round(1), Slot(slot)), 4));
   }
-  ASSERT_OK_AND_ASSIGN(const TensorBundle expected, mean.Finish());
+  ASSERT_OK_AND_ASSIGN(const TensorBundle expected, mean->Finish());
   EXPECT_EQ(*EncodeBundle(folded.gradient, Codec::kFp32), *EncodeBundle(expected, Codec::kFp32));
 }
 
@@ -378,12 +492,12 @@ TEST_F(WideRoundCollectorTest, WhatIsLateIsFoldedBehindTheOthersWithLessWeight) 
   EXPECT_EQ(folded.stale_count, 2);
   EXPECT_EQ(folded.micro_batch_count, 2 * TestStats(config_).micro_batch_count);
   EXPECT_EQ(folded.summary.image_count, 4 * config_.images_per_unit);
-  WeightedMean mean;
-  ASSERT_OK(mean.Add(FakeGradient(config_, Round(2), Slot(0)), 4));
-  ASSERT_OK(mean.Add(FakeGradient(config_, Round(2), Slot(1)), 4));
-  ASSERT_OK(mean.Add(FakeGradient(config_, Round(1), Slot(0)), 1));
-  ASSERT_OK(mean.Add(FakeGradient(config_, Round(1), Slot(1)), 1));
-  ASSERT_OK_AND_ASSIGN(const TensorBundle expected, mean.Finish());
+  const std::unique_ptr<Aggregator> mean = CreateAggregator("weighted_mean");
+  ASSERT_OK(mean->Add(FakeGradient(config_, Round(2), Slot(0)), 4));
+  ASSERT_OK(mean->Add(FakeGradient(config_, Round(2), Slot(1)), 4));
+  ASSERT_OK(mean->Add(FakeGradient(config_, Round(1), Slot(0)), 1));
+  ASSERT_OK(mean->Add(FakeGradient(config_, Round(1), Slot(1)), 1));
+  ASSERT_OK_AND_ASSIGN(const TensorBundle expected, mean->Finish());
   EXPECT_EQ(*EncodeBundle(folded.gradient, Codec::kFp32), *EncodeBundle(expected, Codec::kFp32));
 }
 

@@ -7,7 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "libs/aggregate/fold.h"
+#include "libs/aggregate/aggregator.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
@@ -201,11 +201,11 @@ TEST_F(TrainingParityTest, TheFirstStepIsLibTorchsAdam) {
   TestCluster cluster(config);
   RunToTheEnd(cluster, {WorkerPath::kGateway});
 
-  WeightedMean mean;
+  const std::unique_ptr<Aggregator> mean = CreateAggregator("weighted_mean");
   for (const TensorBundle& gradient : KeptGradients(cluster, Round(1))) {
-    ASSERT_OK(mean.Add(gradient, config.images_per_unit));
+    ASSERT_OK(mean->Add(gradient, config.images_per_unit));
   }
-  ASSERT_OK_AND_ASSIGN(const TensorBundle round_gradient, mean.Finish());
+  ASSERT_OK_AND_ASSIGN(const TensorBundle round_gradient, mean->Finish());
   const TensorBundle expected = ReferenceAdam(
       config.model, config.adam, Decode(cluster.Weights(WeightsVersion(0))), round_gradient, 1);
   const TensorBundle published = Decode(cluster.Weights(WeightsVersion(1)));

@@ -7,7 +7,7 @@ list_mutants() {
   mutant no_buffer_reset libs/gan/cpu_networks.cc gan_gradient_computer_test \
     's/BeginUnit() override { sums_ =/BeginUnit() override { if (!begun_++) sums_ =/; s/^  UnitSums sums_;/&\n  int begun_ = 0;/'
   mutant no_slot_order services/coordinator/round_collector.cc coordination_round_collector_test \
-    '/GANNET_RETURN_IF_ERROR(mean_.Add(/d; s/^  held_.emplace(info.slot, Held/  GANNET_RETURN_IF_ERROR(mean_.Add(*gradient, info.stats.image_count));\n&/'
+    '/GANNET_RETURN_IF_ERROR(aggregator_->Add(/d; s/^  held_.emplace(info.slot, Held/  GANNET_RETURN_IF_ERROR(aggregator_->Add(*gradient, info.stats.image_count));\n&/'
   mutant stale_adam_moment libs/gan/round_update.cc gan_round_update_test \
     '/^    exp_avg\[i\] = m;$/d'
   mutant stale_moments_are_published services/coordinator/leader_term.cc coordinator_coordinator_test \
@@ -28,8 +28,8 @@ list_mutants() {
     's/  if (run->version != request.expected_version) {/    if (false) {/'
   mutant any_leader libs/exchange/memory/memory_state.cc exchange_state_space_test \
     's/run->leader_epoch != leadership.epoch || run->leader_until <= clock.Now()/false/; s/run->leader != leadership.leader ||/false ||/'
-  mutant not_weighted_by_images libs/aggregate/fold.cc aggregate_fold_test \
-    's/^  weight_ += weight;/  weight_ += 1;/'
+  mutant not_weighted_by_images libs/aggregate/rules/weighted_mean.cc aggregate_weighted_mean_test \
+    's/weight_ + weight;/weight_ + 1;/'
   mutant stale_gradients_count_in_full services/coordinator/round_collector.cc coordination_round_collector_test \
     's/ \* StaleWeight(stale_weight_, info.stale_rounds)//'
   mutant stale_spares_count_twice libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
