@@ -4,9 +4,11 @@
 #include "CLI/App.hpp"
 #include "cli/cli_state.h"
 #include "cli/settings_check.h"
+#include "libs/base/training_choices.h"
 #include "libs/config/config.h"
 #include "libs/config/config_docs.h"
 #include "libs/domain/transfer_estimate.h"
+#include "libs/tensor/codec.h"
 
 namespace gannet {
 namespace {
@@ -20,7 +22,8 @@ int Check(const CliState& cli, bool files) {
   const std::string warning =
       WarnOfTransfer({config->model.image_size, config->model.latent_dim, config->model.base_width,
                       config->model.kind},
-                     config->training.images_per_unit, config->training.gradient_codec == "fp16");
+                     config->training.images_per_unit,
+                     static_cast<Codec>(CodecNumber(config->training.gradient_codec)));
   if (!warning.empty()) std::cerr << "Note: " << warning << ".\n";
   return kExitOk;
 }

@@ -10,7 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "libs/base/status_macros.h"
-#include "libs/tensor/codec.h"
+#include "libs/base/training_choices.h"
 
 namespace gannet {
 namespace {
@@ -77,8 +77,7 @@ std::vector<std::string> SettingsOf(const RunConfig& run) {
   add("training.units_per_round", run.units_per_round);
   add("training.micro_batch", run.micro_batch);
   add("training.lease", absl::FormatDuration(run.lease));
-  add("training.gradient_codec",
-      run.gradient_codec == static_cast<int>(Codec::kFp16) ? "fp16" : "fp32");
+  add("training.gradient_codec", CodecName(run.gradient_codec));
   add("training.quorum", run.policy.quorum);
   add("training.round_deadline", absl::FormatDuration(run.policy.deadline));
   add("training.stale_weight", Exactly(run.policy.stale_weight));

@@ -32,6 +32,22 @@ bool LossIgnoresTarget(absl::string_view name) {
   return false;
 }
 
+bool IsCodecNumber(int number) { return Contains(kCodecNumbers, number); }
+
+int CodecNumber(absl::string_view name) {
+  for (size_t i = 0; i < std::size(kCodecNames); ++i) {
+    if (kCodecNames[i] == name) return kCodecNumbers[i];
+  }
+  return 0;
+}
+
+std::string CodecName(int number) {
+  for (size_t i = 0; i < std::size(kCodecNames); ++i) {
+    if (kCodecNumbers[i] == number) return std::string(kCodecNames[i]);
+  }
+  return absl::StrCat(number);
+}
+
 std::string CheckAugmentList(absl::string_view list) {
   if (list.empty()) return "";
   std::set<absl::string_view> seen;
@@ -48,5 +64,10 @@ std::string JoinModelNames() { return absl::StrJoin(kModelNames, ", "); }
 std::string JoinModelImageSizes() { return absl::StrJoin(kModelImageSizes, ", "); }
 std::string JoinLossNames() { return absl::StrJoin(kLossNames, ", "); }
 std::string JoinAugmentNames() { return absl::StrJoin(kAugmentNames, ", "); }
+std::string JoinCodecNumbers() {
+  return absl::StrJoin(kCodecNumbers, ", ", [](std::string* out, int number) {
+    absl::StrAppend(out, number, " (", CodecName(number), ")");
+  });
+}
 
 }  // namespace gannet

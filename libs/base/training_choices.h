@@ -43,6 +43,22 @@ inline constexpr absl::string_view kAggregatorNames[] = {
     GANNET_AGGREGATORS(GANNET_AGGREGATOR_NAME)};
 #undef GANNET_AGGREGATOR_NAME
 
+// Codecs of gradients: name of the file in libs/tensor/codecs and of the object in it
+// (tensor/codec.h), the enumerator of gannet::Codec, and the number, which is that of
+// gannet.v1.Codec and is stored: none is ever used again for another. All of a codec but its file
+// and its value in the proto is its line here.
+#define GANNET_CODECS(CODEC) \
+  CODEC(fp32, kFp32, 1)      \
+  CODEC(fp16, kFp16, 2)
+
+#define GANNET_CODEC_NAME(name, enumerator, number) #name,
+inline constexpr absl::string_view kCodecNames[] = {GANNET_CODECS(GANNET_CODEC_NAME)};
+#undef GANNET_CODEC_NAME
+
+#define GANNET_CODEC_NUMBER(name, enumerator, number) number,
+inline constexpr int kCodecNumbers[] = {GANNET_CODECS(GANNET_CODEC_NUMBER)};
+#undef GANNET_CODEC_NUMBER
+
 // Parts of DiffAugment (libs/gan/augment.h).
 inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "cutout"};
 
@@ -51,6 +67,12 @@ bool IsModelImageSize(int image_size);
 bool IsLossName(absl::string_view name);
 // Whether there is such a loss and it knows no target.
 bool LossIgnoresTarget(absl::string_view name);
+
+bool IsCodecNumber(int number);
+// The number of a codec; 0: there is none of that name.
+int CodecNumber(absl::string_view name);
+// "fp16"; for a number that is no codec's, the number.
+std::string CodecName(int number);
 
 // What is wrong with a list of augmentations, such as "color,translation", to follow its name;
 // empty: nothing. An empty list is none.
@@ -61,5 +83,7 @@ std::string JoinModelNames();
 std::string JoinModelImageSizes();
 std::string JoinLossNames();
 std::string JoinAugmentNames();
+// "1 (fp32), 2 (fp16)".
+std::string JoinCodecNumbers();
 
 }  // namespace gannet

@@ -46,7 +46,7 @@ struct Config {
     int units_per_round = 3;
     int micro_batch = 32;
     absl::Duration lease = absl::Seconds(300);
-    std::string gradient_codec = "fp32";  // fp32 or fp16
+    std::string gradient_codec = "fp32";  // one of kCodecNames
     int quorum = 0;                       // gradients; 0: one of every unit
     absl::Duration round_deadline = absl::ZeroDuration();
     double stale_weight = 0;  // of a gradient that is a round late; 0: refused

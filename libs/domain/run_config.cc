@@ -210,7 +210,10 @@ absl::Status ValidateRunConfig(const RunConfig& config) {
                               absl::FormatDuration(kMaxLease), ", got ",
                               absl::FormatDuration(config.lease)));
   }
-  problems.CheckInteger("gradient_codec", config.gradient_codec, 1, 2);
+  if (!IsCodecNumber(config.gradient_codec)) {
+    problems.Add(absl::StrCat("gradient_codec must be one of ", JoinCodecNumbers(), ", got ",
+                              config.gradient_codec));
+  }
   CheckPolicy(config, problems);
   if (config.data.kind.empty()) problems.Add("data.kind must not be empty");
   problems.CheckInteger("data.image_count", config.data.image_count, 1, kMaxImageCount);

@@ -112,7 +112,7 @@ struct RunConfig {
   int micro_batch = 32;
   int64_t round_count = 1000;
   absl::Duration lease = absl::Seconds(300);
-  int gradient_codec = 1;  // gannet.v1.Codec
+  int gradient_codec = 1;  // one of kCodecNumbers
   RoundPolicy policy;
   PlanOrigin plan_origin;
   DataFingerprint data;

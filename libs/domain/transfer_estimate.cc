@@ -8,18 +8,21 @@
 namespace gannet {
 namespace {
 
-int64_t ElementsOf(const BundleSpec& spec) {
-  int64_t elements = 0;
-  for (const TensorSpec& tensor : spec) elements += tensor.element_count();
-  return elements;
+// The codec in which a gradient has the fewest bytes; `codec` itself where none has fewer.
+Codec SmallestCodec(const BundleSpec& gradient, Codec codec) {
+  for (const int number : kCodecNumbers) {
+    const auto other = static_cast<Codec>(number);
+    if (EncodedDataBytes(gradient, other) < EncodedDataBytes(gradient, codec)) codec = other;
+  }
+  return codec;
 }
 
 }  // namespace
 
-UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, bool half_precision) {
+UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, Codec codec) {
   UnitCost cost;
-  cost.weights_bytes = 4 * ElementsOf(WeightsSpec(model));
-  cost.gradient_bytes = (half_precision ? 2 : 4) * ElementsOf(GradientSpec(model));
+  cost.weights_bytes = EncodedDataBytes(WeightsSpec(model), Codec::kFp32);
+  cost.gradient_bytes = EncodedDataBytes(GradientSpec(model), codec);
   const double bits = 8.0 * static_cast<double>(cost.weights_bytes + cost.gradient_bytes);
   cost.transfer_seconds = bits / (kAssumedMegabits * 1e6);
   // Each layer of such a network works in proportion to the square of side times width: halving the
@@ -30,17 +33,22 @@ UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, bool ha
   return cost;
 }
 
-std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, bool half_precision) {
-  const UnitCost cost = EstimateUnitCost(model, images_per_unit, half_precision);
+std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, Codec codec) {
+  const UnitCost cost = EstimateUnitCost(model, images_per_unit, codec);
   if (cost.transfer_seconds <= cost.compute_seconds) return "";
+  const Codec smallest = SmallestCodec(GradientSpec(model), codec);
+  const std::string advice = smallest == codec
+                                 ? ""
+                                 : absl::StrFormat("set training.gradient_codec to %s, ",
+                                                   CodecName(static_cast<int>(smallest)));
   return absl::StrFormat(
       "over a slow network a unit is longer on the way than in work: %.1f MB of weights and %.1f "
       "MB of gradient take %.1f s at %.0f Mbit/s, its %d images %.1f s on a laptop that computes "
-      "about %.0f a second; on such a network raise training.images_per_unit, set "
-      "training.gradient_codec to fp16, or make model.base_width or model.image_size smaller",
+      "about %.0f a second; on such a network raise training.images_per_unit, %sor "
+      "make model.base_width or model.image_size smaller",
       static_cast<double>(cost.weights_bytes) / 1e6, static_cast<double>(cost.gradient_bytes) / 1e6,
       cost.transfer_seconds, kAssumedMegabits, images_per_unit, cost.compute_seconds,
-      cost.images_per_second);
+      cost.images_per_second, advice);
 }
 
 }  // namespace gannet

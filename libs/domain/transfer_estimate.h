@@ -4,6 +4,7 @@
 #include <string>
 
 #include "libs/domain/run_config.h"
+#include "libs/tensor/codec.h"
 
 namespace gannet {
 
@@ -23,10 +24,10 @@ inline constexpr double kAssumedMegabits = 20;
 inline constexpr double kAssumedImagesPerSecond = 50;
 inline constexpr double kAssumedMostImages = 1000;
 
-UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, bool half_precision);
+UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, Codec codec);
 
 // What to tell whoever begins such a training: that under the assumptions a unit is longer on the
 // way than in work, with the numbers and what to do. Empty when it is not.
-std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, bool half_precision);
+std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, Codec codec);
 
 }  // namespace gannet

@@ -10,6 +10,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/training_choices.h"
 #include "libs/exchange/validation.h"
 
 namespace gannet {
@@ -113,13 +114,10 @@ absl::StatusOr<SubmitOutcome> FromProto(v1::SubmitOutcome proto) {
 v1::Codec ToProto(Codec codec) { return static_cast<v1::Codec>(codec); }
 
 absl::StatusOr<Codec> FromProto(v1::Codec proto) {
-  switch (proto) {
-    case v1::CODEC_FP32:
-    case v1::CODEC_FP16:
-      return static_cast<Codec>(proto);
-    default:
-      return Invalid(absl::StrCat("codec is unknown: ", static_cast<int>(proto)));
-  }
+  const auto codec = static_cast<Codec>(proto);
+  if (FindCodec(codec) != nullptr) return codec;
+  return Invalid(absl::StrCat("codec is unknown: expected ", JoinCodecNumbers(), ", got ",
+                              static_cast<int>(proto)));
 }
 
 v1::DataFingerprint ToProto(const DataFingerprint& data) {

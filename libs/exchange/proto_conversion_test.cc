@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "libs/base/sha256.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
@@ -97,6 +100,13 @@ TEST(ProtoConversionTest, EnumsKeepTheirMeaning) {
   EXPECT_EQ(ToProto(SubmitOutcome::kAlreadyAccepted), v1::SUBMIT_OUTCOME_ALREADY_ACCEPTED);
   EXPECT_EQ(ToProto(SubmitOutcome::kSuperseded), v1::SUBMIT_OUTCOME_SUPERSEDED);
   EXPECT_EQ(ToProto(SubmitOutcome::kClosed), v1::SUBMIT_OUTCOME_CLOSED);
+  EXPECT_EQ(v1::Codec_descriptor()->value_count(), static_cast<int>(std::size(kCodecNumbers)) + 1);
+  for (const int number : kCodecNumbers) {
+    const auto codec = static_cast<Codec>(number);
+    EXPECT_THAT(FromProto(ToProto(codec)), IsOkAndHolds(codec));
+    EXPECT_EQ(v1::Codec_Name(ToProto(codec)),
+              absl::StrCat("CODEC_", absl::AsciiStrToUpper(CodecName(number))));
+  }
   EXPECT_EQ(ToProto(Codec::kFp32), v1::CODEC_FP32);
   EXPECT_EQ(ToProto(Codec::kFp16), v1::CODEC_FP16);
 }

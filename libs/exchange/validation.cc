@@ -10,6 +10,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/training_choices.h"
 #include "libs/domain/gradient_limits.h"
 #include "libs/domain/round_plan.h"
 #include "libs/domain/unit_state.h"
@@ -377,8 +378,9 @@ absl::Status ValidateOptionalSha256(const char* field, const std::string& sha256
 }
 
 absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256) {
-  if (codec != Codec::kFp32 && codec != Codec::kFp16) {
-    return Invalid(absl::StrCat("codec is unknown: ", static_cast<int>(codec)));
+  if (FindCodec(codec) == nullptr) {
+    return Invalid(absl::StrCat("codec is unknown: expected ", JoinCodecNumbers(), ", got ",
+                                static_cast<int>(codec)));
   }
   if (sha256.size() != 32) {
     return Invalid(absl::StrCat("sha256 must have 32 bytes, got ", sha256.size()));
@@ -423,10 +425,11 @@ absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, i
 }
 
 absl::Status CheckCodec(int run_codec, Codec codec) {
-  const auto name = [](int number) { return number == 1 ? "fp32" : "fp16"; };
-  if (run_codec == static_cast<int>(codec)) return absl::OkStatus();
-  return Invalid(absl::StrCat("payload.codec is not the run's: expected ", name(run_codec),
-                              ", got ", name(static_cast<int>(codec))));
+  const int number = static_cast<int>(codec);
+  if (run_codec == number) return absl::OkStatus();
+  return Invalid(absl::StrCat("payload.codec is not the run's: expected ", run_codec, " (",
+                              CodecName(run_codec), "), got ", number, " (", CodecName(number),
+                              ")"));
 }
 
 absl::Status RemovedWorkerStatus(const std::string& reason) {

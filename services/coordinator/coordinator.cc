@@ -66,8 +66,8 @@ absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked,
 
 // A class that is about to wait for its network shall know it before, not after an hour.
 void WarnOfSlowNetworks(const RunConfig& run, Logger& log) {
-  const std::string warning = WarnOfTransfer(run.model, run.images_per_unit,
-                                             run.gradient_codec == static_cast<int>(Codec::kFp16));
+  const std::string warning =
+      WarnOfTransfer(run.model, run.images_per_unit, static_cast<Codec>(run.gradient_codec));
   if (!warning.empty()) log.Warning(warning);
 }
 

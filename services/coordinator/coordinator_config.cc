@@ -14,10 +14,12 @@
 #include "absl/strings/strip.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/training_choices.h"
 #include "libs/config/schema.h"
 #include "libs/domain/model_layout.h"
 #include "libs/exchange/validation.h"
 #include "libs/rpc/address.h"
+#include "libs/tensor/codec.h"
 
 namespace gannet {
 namespace {
@@ -35,12 +37,6 @@ absl::Status CheckAdminAccess(const std::string& listen, const std::string& toke
       "in coordinator.admin_token_file, or listen on a loopback address; got "
       "coordinator.admin_listen ",
       listen));
-}
-
-int64_t ElementsOf(const BundleSpec& spec) {
-  int64_t elements = 0;
-  for (const TensorSpec& tensor : spec) elements += tensor.element_count();
-  return elements;
 }
 
 // The setting that a run's value of that name comes from.
@@ -72,14 +68,14 @@ absl::Status SayOfSettings(const absl::Status& status) {
 
 // A run whose gradients nobody would take is refused before it is created.
 absl::Status CheckSizes(const Config& config, const RunConfig& run) {
-  const int64_t weights_bytes = 4 * ElementsOf(WeightsSpec(run.model));
+  const int64_t weights_bytes = EncodedDataBytes(WeightsSpec(run.model), Codec::kFp32);
   if (weights_bytes > kMaxPayloadBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("the network has ", weights_bytes >> 20, " MiB of weights, at most ",
                      kMaxPayloadBytes >> 20, " MiB can be sent: make model.base_width smaller"));
   }
-  const int bytes_each = run.gradient_codec == static_cast<int>(Codec::kFp16) ? 2 : 4;
-  const int64_t gradient_bytes = bytes_each * ElementsOf(GradientSpec(run.model));
+  const int64_t gradient_bytes =
+      EncodedDataBytes(GradientSpec(run.model), static_cast<Codec>(run.gradient_codec));
   // Names and shapes come on top.
   constexpr int64_t kHeaderBytes = 64 << 10;
   if (gradient_bytes + kHeaderBytes > config.gateway.max_payload_bytes) {
@@ -117,8 +113,7 @@ absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFinge
   run.micro_batch = config.training.micro_batch;
   run.round_count = config.run.rounds;
   run.lease = config.training.lease;
-  run.gradient_codec =
-      static_cast<int>(config.training.gradient_codec == "fp16" ? Codec::kFp16 : Codec::kFp32);
+  run.gradient_codec = CodecNumber(config.training.gradient_codec);
   run.policy = {.quorum = config.training.quorum,
                 .deadline = config.training.round_deadline,
                 .stale_weight = config.training.stale_weight,

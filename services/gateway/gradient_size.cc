@@ -12,13 +12,8 @@ constexpr int64_t kHeaderSlackBytes = 4 << 10;
 }  // namespace
 
 int64_t MostEncodedBytes(const BundleSpec& spec, Codec codec) {
-  int64_t data = 0;
-  for (const TensorSpec& tensor : spec) {
-    const bool halved = codec == Codec::kFp16 && tensor.dtype == Dtype::kF32;
-    data += tensor.element_count() *
-            static_cast<int64_t>(DtypeBytes(halved ? Dtype::kF16 : tensor.dtype));
-  }
-  return data + 2 * static_cast<int64_t>(SafetensorsHeader(spec).size()) + kHeaderSlackBytes;
+  return EncodedDataBytes(spec, codec) + 2 * static_cast<int64_t>(SafetensorsHeader(spec).size()) +
+         kHeaderSlackBytes;
 }
 
 absl::Status CheckGradientSize(const BundleSpec& spec, Codec codec, int64_t bytes) {

@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::StatusOr<gannet::TensorBundle> bundle = gannet::DecodeSafetensors(bytes);
   const auto metadata = gannet::ReadSafetensorsMetadata(bytes);
   if (bundle.ok() != metadata.ok()) std::abort();
-  for (const gannet::Codec codec : {gannet::Codec::kFp32, gannet::Codec::kFp16}) {
-    gannet::DecodeBundle(bytes, codec).status().IgnoreError();
+  for (const int codec : gannet::kCodecNumbers) {
+    gannet::DecodeBundle(bytes, static_cast<gannet::Codec>(codec)).status().IgnoreError();
   }
   if (!bundle.ok()) return 0;
   const auto again = gannet::DecodeSafetensors(gannet::EncodeSafetensors(*bundle, *metadata));

@@ -543,9 +543,9 @@ DECLARE
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   -- Whether staged rows and checksum are right is seen by the coordinator, which reads the bytes anyway and rejects the gradient.
-  IF (p_codec IN (1, 2) AND octet_length(p_sha256) = 32 AND octet_length(p_bytes) > 0 AND p_first_seq BETWEEN 0 AND 134217
+  IF (p_codec IS NOT NULL AND octet_length(p_sha256) = 32 AND octet_length(p_bytes) > 0 AND p_first_seq BETWEEN 0 AND 134217
       AND p_payload_bytes = p_first_seq * 8000::bigint + octet_length(p_bytes)) IS NOT TRUE THEN
-    RAISE EXCEPTION 'the payload must have a known codec, 32 bytes of sha256, and as many bytes as it says' USING ERRCODE = 'GN003';
+    RAISE EXCEPTION 'the payload must have a codec, 32 bytes of sha256, and as many bytes as it says' USING ERRCODE = 'GN003';
   END IF;
   -- The limits of libs/domain/gradient_limits.h. Not a number is more than infinity here.
   IF (abs(p_discriminator_loss) <= 10000 AND abs(p_generator_loss) <= 10000 /* kDivergedLoss */ AND p_real_accuracy BETWEEN 0 AND 1
@@ -556,8 +556,7 @@ BEGIN
   SELECT r.micro_batch, r.gradient_codec, coalesce(r.gradient_bytes_max, 1 << 30) INTO v_micro_batch, v_codec, v_bytes_max
     FROM gannet.run r WHERE r.run_id = p_run;
   IF p_codec <> v_codec THEN
-    RAISE EXCEPTION 'payload.codec is not the run''s: expected %, got %', CASE v_codec WHEN 1 THEN 'fp32' ELSE 'fp16' END,
-      CASE p_codec WHEN 1 THEN 'fp32' ELSE 'fp16' END USING ERRCODE = 'GN003';
+    RAISE EXCEPTION 'payload.codec is not the run''s: expected %, got %', v_codec, p_codec USING ERRCODE = 'GN003';
   END IF;
   IF p_payload_bytes > v_bytes_max THEN
     RAISE EXCEPTION 'a gradient of this run has at most % bytes, got %', v_bytes_max, p_payload_bytes USING ERRCODE = 'GN008';

@@ -67,7 +67,7 @@ TEST_P(ExchangeContractTest, StatisticsOnTheirLimitsAreKept) {
 }
 
 TEST_P(ExchangeContractTest, AGradientHasTheCodecOfItsRun) {
-  for (const int codec : {1, 2}) {
+  for (const int codec : kCodecNumbers) {
     config_.name = absl::StrCat("codec", codec);
     config_.gradient_codec = codec;
     StartRun();
@@ -75,13 +75,17 @@ TEST_P(ExchangeContractTest, AGradientHasTheCodecOfItsRun) {
     SubmitRequest request = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
     const TensorBundle gradient = Must(DecodeBundle(*request.payload.bytes, Codec::kFp32));
 
-    request.payload = Must(Payload::FromBundle(gradient, codec == 1 ? Codec::kFp16 : Codec::kFp32));
-    EXPECT_THAT(
-        exchange().Submit(request),
-        StatusIs(kInvalid, AllOf(HasSubstr("codec"), HasSubstr("fp16"), HasSubstr("fp32"))));
+    for (const int other : kCodecNumbers) {
+      if (other == codec) continue;
+      request.payload = Must(Payload::FromBundle(gradient, static_cast<Codec>(other)));
+      EXPECT_THAT(exchange().Submit(request),
+                  StatusIs(kInvalid, AllOf(HasSubstr("payload.codec is not the run's"),
+                                           HasSubstr(absl::StrCat("expected ", codec)),
+                                           HasSubstr(absl::StrCat("got ", other)))));
+    }
     EXPECT_EQ(Progress(1).leased, 1);
 
-    request.payload = Must(Payload::FromBundle(gradient, codec == 1 ? Codec::kFp32 : Codec::kFp16));
+    request.payload = Must(Payload::FromBundle(gradient, static_cast<Codec>(codec)));
     EXPECT_THAT(exchange().Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
   }
 }
