@@ -10,11 +10,15 @@
 #include "gtest/gtest.h"
 #include "libs/base/clock.h"
 #include "libs/base/testing/status_matchers.h"
+#include "libs/base/training_choices.h"
+#include "libs/domain/model_layout.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/exchange/validation.h"
 #include "libs/pg/connection_params.h"
 #include "libs/store/testing/pg_fixture.h"
 #include "libs/store/testing/test_postgres.h"
+#include "libs/tensor/codec.h"
+#include "libs/tensor/safetensors.h"
 
 namespace gannet {
 namespace {
@@ -195,9 +199,18 @@ TEST_F(PgHostileWorkerTest, AGradientHasTheSizeOfTheRunsAndNoMore) {
   const std::string max = Value("SELECT gradient_bytes_max FROM gannet.run");
   int64_t bytes_max = 0;
   ASSERT_TRUE(absl::SimpleAtoi(max, &bytes_max)) << max;
-  // The tensors of a tiny model, and a header.
   EXPECT_GT(bytes_max, TestGradient(config_, 1).bytes->size());
-  EXPECT_LT(bytes_max, 4 << 20);
+  // The tensors of the model in each codec, and a header.
+  for (const int codec : kCodecNumbers) {
+    RunConfig config = config_;
+    config.name = absl::StrCat("codec", codec);
+    config.gradient_codec = codec;
+    ASSERT_OK(backend_.store().CreateRun(TestNewRun(config)));
+    EXPECT_EQ(Value(absl::StrCat("SELECT gradient_bytes_max FROM gannet.run WHERE name = '",
+                                 config.name, "'")),
+              absl::StrCat(EncodedDataBytes(GradientSpec(config.model), static_cast<Codec>(codec)) +
+                           int64_t{kMaxSafetensorsHeaderBytes}));
+  }
 
   EXPECT_THAT(stage("0", "convert_to(repeat('x', 8000000), 'UTF8')"), refused);
   EXPECT_THAT(stage("134000", "'abc'"), refused);

@@ -257,17 +257,20 @@ std::string HistoryJson(const std::vector<RoundSummary>& history) {
   return json + "]";
 }
 
-// What a gradient of the run has at most: its tensors - or those of the weights, if they are more
-// than the model says - and as long a header as a reader takes.
+// What a gradient of the run has at most: its tensors in the run's codec, and as long a header as a
+// reader takes. Weights that are more than the model says are another network's: its gradients have
+// the size of those.
 int64_t GradientBytesMax(const NewRun& request) {
+  constexpr int64_t kHeaderBytes{kMaxSafetensorsHeaderBytes};
   const RunConfig& config = request.config;
-  const int64_t width = config.gradient_codec == static_cast<int>(Codec::kFp16) ? 2 : 4;
-  int64_t bytes = 0;
-  for (const TensorSpec& tensor : GradientSpec(config.model)) {
-    bytes += width * tensor.element_count();
+  int64_t bytes =
+      EncodedDataBytes(GradientSpec(config.model), static_cast<Codec>(config.gradient_codec));
+  const auto weights_bytes = static_cast<int64_t>(request.weights.bytes->size());
+  if (weights_bytes >
+      EncodedDataBytes(WeightsSpec(config.model), request.weights.codec) + kHeaderBytes) {
+    bytes = std::max(bytes, weights_bytes);
   }
-  bytes = std::max(bytes, static_cast<int64_t>(request.weights.bytes->size()));
-  return std::min(bytes + int64_t{kMaxSafetensorsHeaderBytes}, kMaxPayloadBytes);
+  return std::min(bytes + kHeaderBytes, kMaxPayloadBytes);
 }
 
 WorkerSummary ReadWorker(SqlRow& row) {
