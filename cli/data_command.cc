@@ -23,6 +23,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/image_grid.h"
 #include "libs/data/image_io.h"
 #include "libs/data/own_output.h"
@@ -89,7 +90,7 @@ int Check(const CliState& cli, bool exclude) {
     if (!report->bad.empty()) {
       const std::string file = Printable(ExclusionFilePath(options));
       std::cout << "They are left out from now on: "
-                << (options.kind == "folder"
+                << (FindDatasetKind(options.kind)->is_folder
                         ? absl::StrCat(file, " goes with the folder; every worker needs it.\n")
                         : absl::StrCat("copy ", file, " beside the archive of every worker.\n"));
     }

@@ -19,6 +19,7 @@
 #include "cli/resume.h"
 #include "cli/weights_file.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/training_choices.h"
 #include "libs/data/reference_images.h"
 #include "libs/data/sliced_wasserstein.h"
 #include "libs/gan/features.h"
@@ -155,7 +156,7 @@ absl::StatusOr<Report> Measure(const CommandLine& command_line, const Config& co
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(data));
   // Two sets of them are wanted that share none.
   int64_t count = options.count;
-  if (data.kind != "procedural") count = std::min(count, dataset->size() / 2);
+  if (!IsDrawnDataset(data.kind)) count = std::min(count, dataset->size() / 2);
   if (count < 2) return absl::InvalidArgumentError("at least 4 real images are needed");
   GANNET_ASSIGN_OR_RETURN(ReferenceImages real, ReadReferenceImages(*dataset, data, count, 0));
   GANNET_ASSIGN_OR_RETURN(const ReferenceImages others,

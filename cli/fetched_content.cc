@@ -1,23 +1,20 @@
 #include "cli/fetched_content.h"
 
 #include <algorithm>
-#include <cstdint>
-#include <filesystem>
 #include <fstream>
-#include <system_error>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "libs/base/hex.h"
-#include "libs/data/cifar_dataset.h"
+#include "libs/base/training_choices.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/zip_start.h"
 
 namespace gannet {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Magic {
   absl::string_view ending;
@@ -69,13 +66,12 @@ bool IsText(absl::string_view head) {
   });
 }
 
-// CIFAR-10's files have nothing to tell them by but their size. The brightest images may look like
-// text.
-bool MayBeCifar(const std::string& path, absl::string_view head) {
-  std::error_code error;
-  const std::uintmax_t bytes = fs::file_size(path, error);
-  return !error && !head.empty() && bytes % kCifarRecordBytes == 0 &&
-         static_cast<unsigned char>(head.front()) < 10;
+// Whether it may be a data set although it looks like text.
+bool MayBeDataset(const std::string& path, absl::string_view head) {
+  return std::any_of(std::begin(kDatasetNames), std::end(kDatasetNames), [&](auto name) {
+    const auto may_look_like_text = FindDatasetKind(name)->may_look_like_text;
+    return may_look_like_text != nullptr && may_look_like_text(path, head);
+  });
 }
 
 }  // namespace
@@ -124,7 +120,7 @@ absl::Status CheckFetchedContent(const std::string& path, absl::string_view name
                                             " file, it begins with ",
                                             HexEncode(bytes.substr(0, 8))));
   }
-  if (is_text && !EndsWithOneOf(name, kTextEndings) && !MayBeCifar(path, bytes)) {
+  if (is_text && !EndsWithOneOf(name, kTextEndings) && !MayBeDataset(path, bytes)) {
     return absl::DataLossError(
         "what arrived is text, neither images nor an archive: if that is what it should be, name "
         "the file with --out FILE.txt, or give its checksum with --sha256");

@@ -83,7 +83,7 @@ std::vector<std::string> SettingsOf(const RunConfig& run) {
   add("training.stale_weight", Exactly(run.policy.stale_weight));
   add("training.spare_after", Exactly(run.policy.spare_after));
   add("data.kind", run.data.kind);
-  if (run.data.kind == "procedural") add("data.count", run.data.image_count);
+  if (IsDrawnDataset(run.data.kind)) add("data.count", run.data.image_count);
   return settings;
 }
 

@@ -48,6 +48,22 @@ std::string CodecName(int number) {
   return absl::StrCat(number);
 }
 
+bool IsDrawnDataset(absl::string_view name) {
+#define GANNET_DATASET_IS_DRAWN(kind, is_drawn, source) \
+  if (name == #kind) return is_drawn;
+  GANNET_DATASETS(GANNET_DATASET_IS_DRAWN)
+#undef GANNET_DATASET_IS_DRAWN
+  return false;
+}
+
+absl::string_view DatasetSource(absl::string_view name) {
+#define GANNET_DATASET_SOURCE(kind, is_drawn, source) \
+  if (name == #kind) return source;
+  GANNET_DATASETS(GANNET_DATASET_SOURCE)
+#undef GANNET_DATASET_SOURCE
+  return "";
+}
+
 std::string CheckAugmentList(absl::string_view list) {
   if (list.empty()) return "";
   std::set<absl::string_view> seen;
@@ -64,6 +80,12 @@ std::string JoinModelNames() { return absl::StrJoin(kModelNames, ", "); }
 std::string JoinModelImageSizes() { return absl::StrJoin(kModelImageSizes, ", "); }
 std::string JoinLossNames() { return absl::StrJoin(kLossNames, ", "); }
 std::string JoinAugmentNames() { return absl::StrJoin(kAugmentNames, ", "); }
+std::string JoinDatasetNames() { return absl::StrJoin(kDatasetNames, ", "); }
+std::string DescribeDatasets() {
+  return absl::StrJoin(kDatasetNames, "; ", [](std::string* out, absl::string_view name) {
+    absl::StrAppend(out, name, ": ", DatasetSource(name));
+  });
+}
 std::string JoinCodecNumbers() {
   return absl::StrJoin(kCodecNumbers, ", ", [](std::string* out, int number) {
     absl::StrAppend(out, number, " (", CodecName(number), ")");

@@ -59,6 +59,22 @@ inline constexpr absl::string_view kCodecNames[] = {GANNET_CODECS(GANNET_CODEC_N
 inline constexpr int kCodecNumbers[] = {GANNET_CODECS(GANNET_CODEC_NUMBER)};
 #undef GANNET_CODEC_NUMBER
 
+// Kinds of data sets: name of the file in libs/data/datasets and of the object in it
+// (data/dataset_kind.h); whether its images are drawn, data.count of them, so that it has no path;
+// and where they come from, to follow "data.path must name" where there is one. All of a kind but
+// its file is its line here.
+#define GANNET_DATASETS(DATASET)                                           \
+  DATASET(procedural, true, "drawn faces")                                 \
+  DATASET(folder, false, "a folder of JPEG, PNG and WebP files")           \
+  DATASET(zip, false, "a zip of JPEG, PNG and WebP files")                 \
+  DATASET(idx, false, "a file in MNIST's format, or the folder around it") \
+  DATASET(cifar10, false, "the folder of CIFAR-10's binary files, or one") \
+  DATASET(packed, false, "a file that gannet data pack made")
+
+#define GANNET_DATASET_NAME(name, is_drawn, source) #name,
+inline constexpr absl::string_view kDatasetNames[] = {GANNET_DATASETS(GANNET_DATASET_NAME)};
+#undef GANNET_DATASET_NAME
+
 // Parts of DiffAugment (libs/gan/augment.h).
 inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "cutout"};
 
@@ -74,6 +90,11 @@ int CodecNumber(absl::string_view name);
 // "fp16"; for a number that is no codec's, the number.
 std::string CodecName(int number);
 
+// Whether there is such a kind of data set and its images are drawn.
+bool IsDrawnDataset(absl::string_view name);
+// Where the images of a kind of data set come from; empty: there is no such kind.
+absl::string_view DatasetSource(absl::string_view name);
+
 // What is wrong with a list of augmentations, such as "color,translation", to follow its name;
 // empty: nothing. An empty list is none.
 std::string CheckAugmentList(absl::string_view list);
@@ -83,6 +104,9 @@ std::string JoinModelNames();
 std::string JoinModelImageSizes();
 std::string JoinLossNames();
 std::string JoinAugmentNames();
+std::string JoinDatasetNames();
+// "procedural: drawn faces; folder: a folder of JPEG, ...".
+std::string DescribeDatasets();
 // "1 (fp32), 2 (fp16)".
 std::string JoinCodecNumbers();
 

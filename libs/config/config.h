@@ -54,7 +54,7 @@ struct Config {
   } training;
 
   struct Data {
-    std::string kind = "procedural";  // procedural, folder, zip, idx, cifar10, packed
+    std::string kind = "procedural";  // one of kDatasetNames
     std::string path;
     int crop = 0;  // pixels; 0: the shorter side
     uint64_t seed = 1;

@@ -225,15 +225,12 @@ std::vector<KeySpec> MakeSchema() {
        "When nothing else is to do, a unit that takes so many times the usual time (and 5 s) is "
        "given to a second worker, too, and the faster one counts; 0: never, otherwise at least 1."},
 
-      {"data.kind",
-       GANNET_FIELD(std::string, data.kind),
-       TextUpTo(kMaxTextBytes),
-       "Where images come from: procedural faces, a folder or zip of JPEG, PNG and WebP files, an "
-       "idx file, the folder of CIFAR-10's binary files, or a file that gannet data pack made.",
-       ConfigUnit::kNone,
-       {"procedural", "folder", "zip", "idx", "cifar10", "packed"}},
+      {"data.kind", GANNET_FIELD(std::string, data.kind), TextUpTo(kMaxTextBytes),
+       absl::StrCat("Where images come from. ", DescribeDatasets(), "."), ConfigUnit::kNone,
+       Names(kDatasetNames)},
       {"data.path", GANNET_FIELD(std::string, data.path), TextUpTo(kMaxTextBytes),
-       "The folder, zip or file; relative to the working directory. Not for procedural faces."},
+       "The folder or file that data.kind says; relative to the working directory. Not for "
+       "procedural."},
       {"data.crop", GANNET_FIELD(int, data.crop), Between(0, 4096),
        "Side in pixels of the square that is cut from the middle of a picture before it is "
        "scaled; 0: the shorter side. For aligned CelebA 108 and 148 are usual."},
@@ -796,11 +793,11 @@ std::vector<CrossMistake> CrossCheck(const Config& config) {
          absl::StrCat("worker.precision must be fp32 when worker.device is cpu, got ",
                       config.worker.precision)});
   }
-  if (config.data.kind != "procedural" && config.data.path.empty()) {
+  if (!IsDrawnDataset(config.data.kind) && config.data.path.empty()) {
     mistakes.push_back({"data.kind",
                         {"data.path"},
-                        absl::StrCat("data.path must name the ", config.data.kind,
-                                     " of images when data.kind is ", config.data.kind)});
+                        absl::StrCat("data.path must name ", DatasetSource(config.data.kind),
+                                     " when data.kind is ", config.data.kind)});
   }
   if (!IsLoopbackAddress(config.coordinator.admin_listen) &&
       config.coordinator.admin_token_file.empty()) {

@@ -2,12 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
-#include "libs/data/cifar_dataset.h"
-#include "libs/data/encoded_dataset.h"
-#include "libs/data/idx_dataset.h"
+#include "libs/base/training_choices.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/image_request.h"
-#include "libs/data/packed_dataset.h"
-#include "libs/data/procedural_dataset.h"
 
 namespace gannet {
 
@@ -17,29 +14,25 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& optio
                                                    " to ", kMaxDatasetImageSize, ", got ",
                                                    options.image_size));
   }
-  const bool encoded = options.kind == "folder" || options.kind == "zip";
-  if (options.crop < 0 || (options.crop > 0 && !encoded)) {
-    return absl::InvalidArgumentError(
-        options.crop < 0
-            ? absl::StrCat("data.crop must be at least 0, got ", options.crop)
-            : absl::StrCat("data.crop is for folders and zips of images, leave it at 0 with "
-                           "data.kind ",
-                           options.kind, ": got ", options.crop));
+  const DatasetKind* kind = FindDatasetKind(options.kind);
+  if (kind == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data set kind must be one of ", JoinDatasetNames(), ", got '", options.kind, "'"));
   }
-  if (options.kind == "procedural") return OpenProceduralDataset(options);
-  if (!encoded && options.kind != "idx" && options.kind != "cifar10" && options.kind != "packed") {
+  if (options.crop < 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("data set kind must be procedural, folder, zip, idx, cifar10 or packed, got '",
-                     options.kind, "'"));
+        absl::StrCat("data.crop must be at least 0, got ", options.crop));
   }
-  if (options.path.empty()) {
+  if (options.crop > 0 && !HasImageFiles(options.kind)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("data set of kind ", options.kind, " needs a path"));
+        absl::StrCat("data.crop is for pictures in files (data.kind ", JoinDatasetNamesWhere(true),
+                     "), leave it at 0 with data.kind ", options.kind, ": got ", options.crop));
   }
-  if (options.kind == "idx") return OpenIdxDataset(options);
-  if (options.kind == "cifar10") return OpenCifarDataset(options);
-  if (options.kind == "packed") return OpenPackedDataset(options);
-  return OpenEncodedDataset(options);
+  if (options.path.empty() && !IsDrawnDataset(options.kind)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data set of kind ", options.kind, " needs a path, that of ", DatasetSource(options.kind)));
+  }
+  return kind->open(options);
 }
 
 const std::string& DigestKnownAs(const DatasetFingerprint& fingerprint, const std::string& digest) {

@@ -17,23 +17,8 @@ namespace gannet {
 inline constexpr int kMinDatasetImageSize = 8;
 inline constexpr int kMaxDatasetImageSize = 1024;
 
-// How a data set is found and read.
-//
-//   procedural  faces 0..count-1 of `seed` (procedural_faces.h); labels are FaceLabel bits.
-//   folder      every .jpg, .jpeg, .jpe, .jfif, .png and .webp below `path`, at any depth. Links to
-//               folders are followed, each real folder is read once. Passed over, and counted:
-//               hidden files and folders (names that begin with a dot), folders of thumbnails
-//               (@eaDir), pictures in other formats (image_names.h), and what Gannet drew
-//               (own_output.h).
-//   zip         the same inside an archive, which is read in place.
-//   idx         MNIST's format, plain or gzip: the images file, or a folder that holds, itself or
-//               up to two folders below, one for training: train-images-idx3-ubyte(.gz),
-//               train-images.idx3-ubyte, emnist-letters-train-images-idx3-ubyte and so on. Labels
-//               come from the labels file beside it, if any.
-//   cifar10     CIFAR-10's binary version: the folder of data_batch_1.bin to data_batch_5.bin, the
-//               folder above it, or one such file.
-//   packed      a file of decoded images that WritePackedDataset (packed_dataset.h) made of any of
-//               the others, with whose fingerprint it joins.
+// How a data set is found and read. The kinds are listed in GANNET_DATASETS
+// (libs/base/training_choices.h); what each reads is said in its file, libs/data/datasets/KIND.cc.
 //
 // CelebA is a folder or zip like any other: shorter side to image_size, then the centre cut, is its
 // usual preparation (or `crop`), and img_align_celeba/ may be the path, inside it, or doubled as in
@@ -42,36 +27,29 @@ inline constexpr int kMaxDatasetImageSize = 1024;
 // write it gives labels too (labels.h). A file of labels that does not fit is no error: then there
 // are none, and labels_problem() says why.
 //
-// Exclusions (folder, zip): images that a first look at their header shows to be damaged are left
-// out when the data set is opened. Those whose damage only decoding finds are named, one relative
-// path a line, in the file .gannet-exclude in the folder, or ZIP.gannet-exclude beside the archive
-// (dataset_check.h writes it), and are left out too. What is left out has no index and no part in
-// the fingerprint, so everybody who joins a run needs the same exclusions.
+// Exclusions (kinds whose images are files): images that a first look at their header shows to be
+// damaged are left out when the data set is opened. Those whose damage only decoding finds are
+// named, one relative path a line, in the file .gannet-exclude in the folder, or ZIP.gannet-exclude
+// beside the archive (dataset_check.h writes it), and are left out too. What is left out has no
+// index and no part in the fingerprint, so everybody who joins a run needs the same exclusions.
 struct DatasetOptions {
-  std::string kind = "procedural";  // one of the above
-  std::string path;                 // unused for "procedural"
+  std::string kind = "procedural";  // one of kDatasetNames
+  std::string path;                 // unused where images are drawn (IsDrawnDataset)
   // The shorter side of an image is scaled to this many pixels, then the centre square is cut out.
   int image_size = 64;
-  // "folder" and "zip" only: before that, the square of so many pixels in the middle of an image is
-  // cut out; an image with a smaller side cannot be used. 0: nothing is cut, and small images are
-  // enlarged.
+  // Where images are files only (HasImageFiles): before that, the square of so many pixels in the
+  // middle of an image is cut out; an image with a smaller side cannot be used. 0: nothing is cut,
+  // and small images are enlarged.
   int crop = 0;
-  uint64_t seed = 1;       // "procedural" only
-  int64_t count = 10'000;  // "procedural" only
+  uint64_t seed = 1;       // of drawn images only
+  int64_t count = 10'000;  // of drawn images only
   // May be empty. Called in the calling thread while the content of files is read for the
   // fingerprint, which is once, until they change: with the bytes read and to be read.
   std::function<void(int64_t done_bytes, int64_t total_bytes)> on_reading = nullptr;
 };
 
-// What Join compares; kind and digest as in domain's DataFingerprint. The digest is the SHA-256
-//   procedural  of the algorithm's version, the seed and the count;
-//   folder      of the relative paths (without the folders that all of them share), the sizes and
-//               the SHA-256 of the bytes of every image, in order;
-//   zip         of the same;
-//   (both       and of the crop, where there is one);
-//   idx         of the uncompressed images file;
-//   cifar10     of the files, one after the other;
-//   packed      is that of what was packed, and so is the kind.
+// What Join compares; kind and digest as in domain's DataFingerprint. The digest is a SHA-256
+// of the images' content in their order; of what exactly is said where the kind is defined.
 // image_size has no part in it, nor have labels.
 //
 // The bytes of a folder, an archive or a packed file are read once; while size, times and inode of
@@ -95,8 +73,8 @@ const std::string& DigestKnownAs(const DatasetFingerprint& fingerprint, const st
 // no attribute known.
 inline constexpr int64_t kNoLabel = -1;
 
-// An ordered set of RGB images. Image index = bytewise order of relative paths (folder, zip; in
-// Unicode's form C, where they are UTF-8), position in the file (idx), or the counter (procedural).
+// An ordered set of RGB images. The index of an image is its place in an order that is the same on
+// every machine and that its kind defines.
 //
 // Thread safety: const methods may be called from any thread.
 class Dataset {

@@ -16,11 +16,11 @@
 #include "libs/base/atomic_file.h"
 #include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/encoded_dataset.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
-#include "libs/data/packed_dataset.h"
 
 namespace gannet {
 namespace {
@@ -32,8 +32,9 @@ constexpr int64_t kMaxExclusionFileBytes = int64_t{256} << 20;
 
 constexpr int64_t kProgressEvery = 100;
 
-bool HasFiles(const DatasetOptions& options) {
-  return options.kind == "folder" || options.kind == "zip";
+bool IsFolder(const DatasetOptions& options) {
+  const DatasetKind* kind = FindDatasetKind(options.kind);
+  return kind != nullptr && kind->is_folder;
 }
 
 // PATH.gannet-exclude, as earlier versions named it, without the slashes that PATH ends with.
@@ -49,7 +50,7 @@ std::vector<std::string> OldExclusionFiles(const DatasetOptions& options) {
   const fs::path real = fs::canonical(options.path, error);
   if (!error) all.push_back(BesidePath(real.string()));
   // What "." became.
-  if (options.kind == "folder") all.push_back(absl::StrCat(options.path, "/.", kExclusionFile));
+  if (IsFolder(options)) all.push_back(absl::StrCat(options.path, "/.", kExclusionFile));
   std::vector<std::string> unique;
   std::set<fs::path> seen = {fs::weakly_canonical(ExclusionFilePath(options), error)};
   for (const std::string& path : all) {
@@ -84,7 +85,8 @@ absl::StatusOr<bool> AddNames(const std::string& path, std::set<std::string>& na
 // Data sets that are made of files: the source is read without exclusions.
 absl::StatusOr<DatasetCheckReport> CheckFiles(
     const DatasetOptions& options, const std::function<void(int64_t, int64_t)>& progress) {
-  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<ImageSource> source, OpenImageSource(options, {}));
+  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<ImageSource> source,
+                          FindDatasetKind(options.kind)->open_files(options.path, {}));
   DatasetCheckReport report;
   report.bad = source->left_out();
   report.passed_over = source->passed_over();
@@ -110,9 +112,10 @@ absl::StatusOr<DatasetCheckReport> CheckFiles(
 
 absl::StatusOr<DatasetCheckReport> CheckDataset(
     const DatasetOptions& options, const std::function<void(int64_t, int64_t)>& progress) {
-  if (HasFiles(options) && !options.path.empty()) return CheckFiles(options, progress);
+  if (HasImageFiles(options.kind) && !options.path.empty()) return CheckFiles(options, progress);
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(options));
-  if (options.kind == "packed") GANNET_RETURN_IF_ERROR(VerifyPackedDataset(options));
+  const DatasetKind& kind = *FindDatasetKind(options.kind);
+  if (kind.verify != nullptr) GANNET_RETURN_IF_ERROR(kind.verify(options));
   DatasetCheckReport report;
   const size_t side = static_cast<size_t>(options.image_size);
   std::vector<uint8_t> rgb(3 * side * side);
@@ -130,7 +133,7 @@ absl::StatusOr<DatasetCheckReport> CheckDataset(
 }
 
 std::string ExclusionFilePath(const DatasetOptions& options) {
-  if (options.kind == "folder") return absl::StrCat(options.path, "/", kExclusionFile);
+  if (IsFolder(options)) return absl::StrCat(options.path, "/", kExclusionFile);
   std::error_code error;
   const bool is_link = fs::is_symlink(options.path, error);
   const fs::path real = is_link ? fs::canonical(options.path, error) : fs::path(options.path);
@@ -138,9 +141,10 @@ std::string ExclusionFilePath(const DatasetOptions& options) {
 }
 
 absl::Status WriteExclusions(const DatasetOptions& options, absl::Span<const BadImage> bad) {
-  if (!HasFiles(options) || options.path.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "only data sets of kind folder or zip have files to exclude, got kind ", options.kind));
+  if (!HasImageFiles(options.kind) || options.path.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("only data sets of these kinds have files to ",
+                                                   "exclude: ", JoinDatasetNamesWhere(true),
+                                                   "; got kind ", options.kind));
   }
   const std::string path = ExclusionFilePath(options);
   if (bad.empty()) {

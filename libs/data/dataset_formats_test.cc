@@ -11,6 +11,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/packed_dataset.h"
 #include "libs/data/testing/image_files.h"
 
@@ -176,7 +177,7 @@ TEST_F(PackedDatasetTest, DamageIsFound) {
   EXPECT_THAT(OpenDataset(Options("packed", path_)), StatusIs(kFailed, HasSubstr("checksum")));
   EXPECT_THAT(CheckDataset(Options("packed", path_), nullptr),
               StatusIs(kFailed, HasSubstr("checksum")));
-  EXPECT_THAT(VerifyPackedDataset(Options("packed", path_)),
+  EXPECT_THAT(FindDatasetKind("packed")->verify(Options("packed", path_)),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
   Overwrite("GANNETPK" + std::string("\xff\xff\xff\xff", 4) + std::string(5000, 'x'));
   EXPECT_THAT(OpenDataset(Options("packed", path_)), StatusIs(kFailed));

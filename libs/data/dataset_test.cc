@@ -59,7 +59,7 @@ std::string DigestOf(const DatasetOptions& options) {
 TEST(DatasetTest, WrongOptionsAreNamed) {
   EXPECT_THAT(OpenDataset(Options("cifar", "x")),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("procedural, folder, zip, idx, cifar10 or packed")));
+                       HasSubstr("procedural, folder, zip, idx, cifar10, packed")));
   EXPECT_THAT(OpenDataset(Options("folder", "")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("path")));
   EXPECT_THAT(OpenDataset(Options("procedural", "", 7)),

@@ -15,6 +15,7 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/content_digest.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
 #include "libs/data/image_request.h"
@@ -130,11 +131,12 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
   fingerprint.image_count = static_cast<int64_t>(entries.size());
   fingerprint.digest = DigestOf(options, entries, contents);
   fingerprint.former_digest = FormerDigest(options, entries);
-  fingerprint.description = absl::StrCat(entries.size(), " images in the ",
-                                         options.kind == "zip" ? "archive " : "folder ",
-                                         Printable(options.path, kShownNameChars), ", from ",
-                                         Printable(entries.front().name, kShownNameChars), " to ",
-                                         Printable(entries.back().name, kShownNameChars));
+  fingerprint.description =
+      absl::StrCat(entries.size(), " images in the ",
+                   FindDatasetKind(options.kind)->is_folder ? "folder " : "archive ",
+                   Printable(options.path, kShownNameChars), ", from ",
+                   Printable(entries.front().name, kShownNameChars), " to ",
+                   Printable(entries.back().name, kShownNameChars));
   if (options.crop > 0) {
     absl::StrAppend(&fingerprint.description, ", cut to ", options.crop, " pixels in the middle");
   }
@@ -275,8 +277,9 @@ absl::Status CheckCrop(int crop, const RgbImage& image) {
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const Exclusions exclusions, ReadExclusions(options));
-  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<ImageSource> source,
-                          OpenImageSource(options, exclusions.names));
+  GANNET_ASSIGN_OR_RETURN(
+      std::unique_ptr<ImageSource> source,
+      FindDatasetKind(options.kind)->open_files(options.path, exclusions.names));
   if (source->entries().empty()) {
     std::string message =
         absl::StrCat("data set holds no readable image (", ImageEndingsText(),

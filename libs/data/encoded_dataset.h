@@ -9,8 +9,11 @@
 
 namespace gannet {
 
-// The data sets of kind "folder" and "zip": JPEG, PNG and WebP images, decoded and scaled when they
-// are read. Returns: what OpenDataset returns.
+// Opens a data set of the kinds whose images are files (DatasetKind::open_files): JPEG, PNG and
+// WebP images, decoded and scaled when they are read. Their index is the bytewise order of relative
+// paths, in Unicode's form C where they are UTF-8. The digest is of the relative paths (without the
+// folders that all of them share), the sizes and the SHA-256 of the bytes of every image, in order,
+// and of the crop, where there is one. Returns: what OpenDataset returns.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions& options);
 
 // Whether the square that `crop` asks for is in an image; with a crop of 0 it is. Pixels are those

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -10,7 +8,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/data/content_digest.h"
-#include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
 #include "libs/data/passed_over.h"
 
@@ -64,18 +61,6 @@ class ImageSource {
   std::vector<BadImage> left_out_;
   PassedOverCounts passed_over_;
 };
-
-// Opens the folder or zip at `path`, without the names in `excluded`; it may turn out to hold no
-// image at all.
-// Returns: NOT_FOUND - no such path; FAILED_PRECONDITION - not a folder or not a zip archive.
-absl::StatusOr<std::unique_ptr<ImageSource>> OpenFolderSource(
-    const std::string& path, const std::set<std::string>& excluded);
-absl::StatusOr<std::unique_ptr<ImageSource>> OpenZipSource(const std::string& path,
-                                                           const std::set<std::string>& excluded);
-
-// The one of the two that `options.kind` names.
-absl::StatusOr<std::unique_ptr<ImageSource>> OpenImageSource(const DatasetOptions& options,
-                                                             const std::set<std::string>& excluded);
 
 // Larger than the list of attributes of any well-known collection.
 inline constexpr int64_t kMaxSideFileBytes = int64_t{256} << 20;

@@ -2,11 +2,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "libs/data/dataset.h"
 
 namespace gannet {
@@ -20,21 +18,12 @@ namespace gannet {
 //   images        image_count x 3 x image_size x image_size bytes, planar RGB
 //   labels        image_count x int64, little-endian; only where labels are known
 //
-// Images are read from where they are, one system call each.
+// Images are read from where they are, one system call each (datasets/packed.cc).
 
 // Writes `dataset`, which was opened with `image_size`, whole or not at all.
 // `progress`, which may be empty, is called now and then with the number of images done.
 // Returns: as AtomicFile - the file cannot be written; what reading an image returned.
 absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const std::string& path,
                                 const std::function<void(int64_t done)>& progress);
-
-// The data set of kind "packed". The checksum is compared when the file is opened for the first
-// time, and when it has changed since. Returns: what OpenDataset returns; FAILED_PRECONDITION -
-// another image_size than it was packed at, or damaged.
-absl::StatusOr<std::unique_ptr<Dataset>> OpenPackedDataset(const DatasetOptions& options);
-
-// Reads the whole file and compares its checksum.
-// Returns: DATA_LOSS - it is damaged; otherwise as OpenPackedDataset.
-absl::Status VerifyPackedDataset(const DatasetOptions& options);
 
 }  // namespace gannet

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "libs/base/status_macros.h"
+#include "libs/base/training_choices.h"
 
 namespace gannet {
 
@@ -17,7 +18,7 @@ absl::StatusOr<ReferenceImages> ReadReferenceImages(const Dataset& opened,
                                                     const DatasetOptions& options, int64_t count,
                                                     int64_t skip) {
   ReferenceImages real;
-  real.held_out = options.kind == "procedural";
+  real.held_out = IsDrawnDataset(options.kind);
   const Dataset* dataset = &opened;
   std::unique_ptr<Dataset> beyond;
   if (real.held_out) {

@@ -1,6 +1,8 @@
-// In place of image_io.cc, gif_writer.cc, unicode_names.cc and zip_source.cc where
-// GANNET_IMAGE_CODECS is off: a machine that only computes, on procedural faces, idx, CIFAR-10 or
-// packed data.
+// In place of image_io.cc, gif_writer.cc, unicode_names.cc and datasets/zip.cc where
+// GANNET_IMAGE_CODECS is off: a machine that only computes, on images that need no decoding.
+#include "absl/strings/str_cat.h"
+#include "libs/data/dataset_kind.h"
+#include "libs/data/encoded_dataset.h"
 #include "libs/data/gif_writer.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
@@ -11,8 +13,14 @@ namespace {
 
 absl::Status NoCodecs() {
   return absl::UnimplementedError(
-      "this program was built without image codecs (GANNET_IMAGE_CODECS): use a data set of kind "
-      "procedural, idx, cifar10 or packed");
+      absl::StrCat("this program was built without image codecs (GANNET_IMAGE_CODECS): use a data "
+                   "set of one of the kinds ",
+                   JoinDatasetNamesWhere(false)));
+}
+
+absl::StatusOr<std::unique_ptr<ImageSource>> OpenFiles(const std::string& /*path*/,
+                                                       const std::set<std::string>& /*excluded*/) {
+  return NoCodecs();
 }
 
 }  // namespace
@@ -49,9 +57,6 @@ absl::Status WriteGif(const std::string& /*path*/, absl::Span<const RgbImage> /*
   return NoCodecs();
 }
 
-absl::StatusOr<std::unique_ptr<ImageSource>> OpenZipSource(
-    const std::string& /*path*/, const std::set<std::string>& /*excluded*/) {
-  return NoCodecs();
-}
+const DatasetKind datasets::zip = {.open = OpenEncodedDataset, .open_files = OpenFiles};
 
 }  // namespace gannet

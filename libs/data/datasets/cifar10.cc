@@ -1,7 +1,7 @@
-#include "libs/data/cifar_dataset.h"
-
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -12,6 +12,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_request.h"
 #include "libs/data/resize.h"
@@ -23,7 +24,8 @@ namespace fs = std::filesystem;
 
 constexpr int kSide = 32;
 constexpr size_t kPixels = size_t{kSide} * kSide;
-static_assert(kCifarRecordBytes == 1 + 3 * kPixels);
+// One of label, and three planes of pixels.
+constexpr size_t kRecordBytes = 1 + 3 * kPixels;
 constexpr uint8_t kClasses = 10;
 constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 constexpr int kTrainFiles = 5;
@@ -61,9 +63,7 @@ class CifarDataset final : public Dataset {
         image_size_(image_size),
         fingerprint_(std::move(fingerprint)) {}
 
-  int64_t size() const override {
-    return static_cast<int64_t>(records_.size() / kCifarRecordBytes);
-  }
+  int64_t size() const override { return static_cast<int64_t>(records_.size() / kRecordBytes); }
   const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
   std::string NameOf(int64_t index) const override { return absl::StrCat("image ", index); }
   bool has_labels() const override { return true; }
@@ -90,7 +90,7 @@ class CifarDataset final : public Dataset {
  private:
   const uint8_t* Record(int64_t index) const {
     return reinterpret_cast<const uint8_t*>(records_.data()) +
-           static_cast<size_t>(index) * kCifarRecordBytes;
+           static_cast<size_t>(index) * kRecordBytes;
   }
 
   const std::string records_;
@@ -98,9 +98,7 @@ class CifarDataset final : public Dataset {
   const DatasetFingerprint fingerprint_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Dataset>> OpenCifarDataset(const DatasetOptions& options) {
+absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::vector<std::string> files, FindFiles(options.path));
   std::string records;
   for (const std::string& file : files) {
@@ -109,16 +107,16 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCifarDataset(const DatasetOptions& 
       return absl::FailedPreconditionError(
           absl::StrCat("CIFAR-10 file cannot be read: ", bytes.status().message(), ": ", file));
     }
-    if (bytes->empty() || bytes->size() % kCifarRecordBytes != 0) {
+    if (bytes->empty() || bytes->size() % kRecordBytes != 0) {
       return absl::FailedPreconditionError(
-          absl::StrCat("CIFAR-10 file is cut short or none: expected records of ",
-                       kCifarRecordBytes, " bytes, got ", bytes->size(), " bytes: ", file));
+          absl::StrCat("CIFAR-10 file is cut short or none: expected records of ", kRecordBytes,
+                       " bytes, got ", bytes->size(), " bytes: ", file));
     }
-    for (size_t at = 0; at < bytes->size(); at += kCifarRecordBytes) {
+    for (size_t at = 0; at < bytes->size(); at += kRecordBytes) {
       const auto label = static_cast<uint8_t>((*bytes)[at]);
       if (label >= kClasses) {
         return absl::FailedPreconditionError(absl::StrCat("not a file of CIFAR-10: image ",
-                                                          at / kCifarRecordBytes, " has the label ",
+                                                          at / kRecordBytes, " has the label ",
                                                           label, ", expected 0 to 9: ", file));
       }
     }
@@ -126,12 +124,28 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCifarDataset(const DatasetOptions& 
   }
   DatasetFingerprint fingerprint;
   fingerprint.kind = "cifar10";
-  fingerprint.image_count = static_cast<int64_t>(records.size() / kCifarRecordBytes);
+  fingerprint.image_count = static_cast<int64_t>(records.size() / kRecordBytes);
   fingerprint.digest = Sha256Hex(records);
   fingerprint.description =
       absl::StrCat(fingerprint.image_count, " images of CIFAR-10 in ", options.path);
   return std::make_unique<CifarDataset>(std::move(records), options.image_size,
                                         std::move(fingerprint));
 }
+
+// Nothing tells such a file but its size and its first label. The brightest images may look like
+// text.
+bool MayLookLikeText(const std::string& path, absl::string_view head) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(path, error);
+  return !error && !head.empty() && bytes % kRecordBytes == 0 &&
+         static_cast<unsigned char>(head.front()) < kClasses;
+}
+
+}  // namespace
+
+// CIFAR-10's binary version (Krizhevsky 2009): the folder of data_batch_1.bin to data_batch_5.bin,
+// the folder above it, or one such file. Records of one byte of label and 32 x 32 pixels, planar;
+// an image is known by its position. The digest is of the files, one after the other.
+const DatasetKind datasets::cifar10 = {.open = Open, .may_look_like_text = MayLookLikeText};
 
 }  // namespace gannet

@@ -1,5 +1,3 @@
-#include "libs/data/packed_dataset.h"
-
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -7,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -19,7 +18,9 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/content_digest.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/image_request.h"
+#include "libs/data/packed_dataset.h"
 #include "nlohmann/json.hpp"
 
 namespace gannet {
@@ -169,8 +170,7 @@ absl::StatusOr<Header> ReadHeader(const File& file, const std::string& path) {
     return NotPacked(path, "impossible numbers");
   }
   // Packed when the digest of a folder or archive was one of names and sizes.
-  if (!Take(json, "former_digest", fingerprint.former_digest) &&
-      (fingerprint.kind == "folder" || fingerprint.kind == "zip")) {
+  if (!Take(json, "former_digest", fingerprint.former_digest) && HasImageFiles(fingerprint.kind)) {
     fingerprint.former_digest = fingerprint.digest;
     absl::StrAppend(&fingerprint.description,
                     " (packed by a version that did not compare content: pack it again)");
@@ -302,7 +302,9 @@ absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const st
   return file.Commit(Durability::kSynced);
 }
 
-absl::StatusOr<std::unique_ptr<Dataset>> OpenPackedDataset(const DatasetOptions& options) {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(std::unique_ptr<File> file, OpenForReading(options.path));
   GANNET_ASSIGN_OR_RETURN(Header header, ReadHeader(*file, options.path));
   if (header.image_size != options.image_size) {
@@ -320,12 +322,21 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenPackedDataset(const DatasetOptions&
   return std::make_unique<PackedDataset>(std::move(file), std::move(header), std::move(labels));
 }
 
-absl::Status VerifyPackedDataset(const DatasetOptions& options) {
+// Reads the whole file, also when it was read before.
+absl::Status Verify(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenForReading(options.path));
   GANNET_ASSIGN_OR_RETURN(const Header header, ReadHeader(*file, options.path));
   GANNET_ASSIGN_OR_RETURN(const std::string sha256, HashBody(*file, header));
   if (HexEncode(sha256) == header.sha256) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(kDamaged, options.path));
 }
+
+}  // namespace
+
+// A file of decoded images that WritePackedDataset made of any of the other kinds. The checksum is
+// compared when the file is opened for the first time, and when it has changed since; another
+// image_size than it was packed at is FAILED_PRECONDITION. Labels, digest and even the name of the
+// kind in its fingerprint are those of what was packed.
+const DatasetKind datasets::packed = {.open = Open, .verify = Verify};
 
 }  // namespace gannet

@@ -1,11 +1,10 @@
-#include "libs/data/idx_dataset.h"
-
 #include <zlib.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_request.h"
 #include "libs/data/resize.h"
@@ -304,9 +304,7 @@ class IdxDataset final : public Dataset {
   const DatasetFingerprint fingerprint_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Dataset>> OpenIdxDataset(const DatasetOptions& options) {
+absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::string path, FindImagesFile(options.path));
   GANNET_ASSIGN_OR_RETURN(IdxFile images, ReadIdxFile(path, 3));
   absl::StatusOr<std::vector<uint8_t>> labels = ReadLabels(path, images.dimensions[0]);
@@ -320,5 +318,15 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenIdxDataset(const DatasetOptions& op
   return std::make_unique<IdxDataset>(std::move(images), std::move(labels), options.image_size,
                                       std::move(fingerprint));
 }
+
+}  // namespace
+
+// MNIST's format (http://yann.lecun.com/exdb/mnist describes it), plain or gzip: grey images of one
+// size in one file, which is held in memory, uncompressed. Grey becomes RGB. The path is the images
+// file, or a folder that holds, itself or up to two folders below, one for training:
+// train-images-idx3-ubyte(.gz), train-images.idx3-ubyte, emnist-letters-train-images-idx3-ubyte and
+// so on. Labels come from the labels file beside it, if any; an image is known by its position. The
+// digest is of the uncompressed images file.
+const DatasetKind datasets::idx = {.open = Open};
 
 }  // namespace gannet

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -15,6 +16,8 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/dataset_kind.h"
+#include "libs/data/encoded_dataset.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
@@ -347,10 +350,8 @@ class ZipSource final : public ImageSource {
   mutable int handle_count_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<ImageSource>> OpenZipSource(const std::string& path,
-                                                           const std::set<std::string>& excluded) {
+absl::StatusOr<std::unique_ptr<ImageSource>> OpenFiles(const std::string& path,
+                                                       const std::set<std::string>& excluded) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (status.type() == std::filesystem::file_type::not_found) {
@@ -364,5 +365,11 @@ absl::StatusOr<std::unique_ptr<ImageSource>> OpenZipSource(const std::string& pa
   GANNET_RETURN_IF_ERROR(source->Scan(excluded));
   return source;
 }
+
+}  // namespace
+
+// What a folder may hold (datasets/folder.cc), inside an archive, which is read in place. Labels
+// and digest: encoded_dataset.h.
+const DatasetKind datasets::zip = {.open = OpenEncodedDataset, .open_files = OpenFiles};
 
 }  // namespace gannet

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <set>
 #include <system_error>
 #include <tuple>
@@ -14,6 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/dataset_kind.h"
+#include "libs/data/encoded_dataset.h"
 #include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
@@ -210,10 +213,8 @@ class FolderSource final : public ImageSource {
   std::set<std::pair<std::string, int>> links_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<ImageSource>> OpenFolderSource(
-    const std::string& path, const std::set<std::string>& excluded) {
+absl::StatusOr<std::unique_ptr<ImageSource>> OpenFiles(const std::string& path,
+                                                       const std::set<std::string>& excluded) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
   if (status.type() == std::filesystem::file_type::not_found) {
@@ -234,10 +235,13 @@ absl::StatusOr<std::unique_ptr<ImageSource>> OpenFolderSource(
   return source;
 }
 
-absl::StatusOr<std::unique_ptr<ImageSource>> OpenImageSource(
-    const DatasetOptions& options, const std::set<std::string>& excluded) {
-  return options.kind == "zip" ? OpenZipSource(options.path, excluded)
-                               : OpenFolderSource(options.path, excluded);
-}
+}  // namespace
+
+// Every .jpg, .jpeg, .jpe, .jfif, .png and .webp below the path, at any depth. Links to folders are
+// followed, each real folder is read once. Passed over, and counted: hidden files and folders
+// (names that begin with a dot), folders of thumbnails (@eaDir), pictures in other formats
+// (image_names.h), and what Gannet drew (own_output.h). Labels and digest: encoded_dataset.h.
+const DatasetKind datasets::folder = {
+    .open = OpenEncodedDataset, .open_files = OpenFiles, .is_folder = true};
 
 }  // namespace gannet

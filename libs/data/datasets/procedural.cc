@@ -1,5 +1,4 @@
-#include "libs/data/procedural_dataset.h"
-
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -7,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
+#include "libs/data/dataset_kind.h"
 #include "libs/data/image_request.h"
 #include "libs/data/procedural_faces.h"
 
@@ -47,9 +47,7 @@ class ProceduralDataset final : public Dataset {
   const DatasetFingerprint fingerprint_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Dataset>> OpenProceduralDataset(const DatasetOptions& options) {
+absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
   if (options.count < 1 || options.count > kMaxFaces) {
     return absl::InvalidArgumentError(absl::StrCat("count of procedural faces must be 1 to ",
                                                    kMaxFaces, ", got ", options.count));
@@ -64,5 +62,11 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenProceduralDataset(const DatasetOpti
                                          ", algorithm version ", kProceduralFacesVersion);
   return std::make_unique<ProceduralDataset>(options, std::move(fingerprint));
 }
+
+}  // namespace
+
+// Faces 0..count-1 of `seed` (procedural_faces.h); an image is known by its number. Labels are
+// FaceLabel bits. The digest is of the algorithm's version, the seed and the count.
+const DatasetKind datasets::procedural = {.open = Open};
 
 }  // namespace gannet
