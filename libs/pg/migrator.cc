@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 
@@ -99,12 +100,15 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
       const SqlRows rows,
       transaction.Execute({"read_schema_migrations", select.c_str(), true}, SqlParams()));
   std::map<std::string, std::string> recorded;  // file name -> checksum
+  std::map<std::string, std::string> recorded_repeatable;
   std::map<int, std::string> recorded_versions;
   for (size_t i = 0; i < rows.size(); ++i) {
     SqlRow row(rows, i);
     const std::string file_name = row.Text("file_name");
     recorded[file_name] = row.Text("sha256");
-    if (!row.IsNull("version")) {
+    if (row.IsNull("version")) {
+      recorded_repeatable[file_name] = recorded[file_name];
+    } else {
       recorded_versions[static_cast<int>(row.Int("version"))] = file_name;
     }
     GANNET_RETURN_IF_ERROR(row.status());
@@ -156,13 +160,43 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
           migration.file_name, ", applied as ", known->second));
     }
   }
+  std::map<std::string, std::string> known_repeatable;
   for (const Migration& migration : repeatable_) {
-    if (recorded[migration.file_name] != Sha256Hex(migration.sql)) {
-      GANNET_RETURN_IF_ERROR(run(migration, 0));
-    }
+    known_repeatable[migration.file_name] = Sha256Hex(migration.sql);
+  }
+  if (recorded_repeatable != known_repeatable) {
+    GANNET_RETURN_IF_ERROR(DropFunctions(transaction));
+    for (const Migration& migration : repeatable_) GANNET_RETURN_IF_ERROR(run(migration, 0));
   }
   for (const Migration& migration : after_) GANNET_RETURN_IF_ERROR(execute(migration));
   return absl::OkStatus();
+}
+
+absl::Status Migrator::DropFunctions(SqlTransaction& transaction) const {
+  // All with one statement, since they may depend on each other. Those of an extension are its own.
+  return transaction.ExecuteScript(absl::StrFormat(R"sql(
+DO $drop$
+DECLARE
+  v_routines text;
+  v_detail text;
+BEGIN
+  SELECT string_agg(p.oid::regprocedure::text, ', ') INTO v_routines
+    FROM pg_catalog.pg_proc p
+   WHERE p.pronamespace = '%s'::regnamespace
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
+                        AND d.deptype = 'e');
+  IF v_routines IS NOT NULL THEN
+    EXECUTE 'DROP ROUTINE ' || v_routines;
+  END IF;
+EXCEPTION WHEN dependent_objects_still_exist THEN
+  GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
+  RAISE EXCEPTION 'something of yours is built on the functions of the older version, which cannot be dropped now; nothing was changed: drop it, then repeat: %%',
+    v_detail USING ERRCODE = 'GN009';
+END
+$drop$;
+DELETE FROM %s.schema_migration WHERE version IS NULL)sql",
+                                                   schema_, schema_));
 }
 
 }  // namespace gannet

@@ -10,11 +10,14 @@ namespace gannet {
 
 // One SQL script. Its file name decides what it is:
 //   Vnnnn__verb_noun.sql   run once, in order of the number, never edited after it has landed;
-//   R__noun.sql            run again whenever its text has changed, after the numbered ones, by
-//                          name;
+//   R__noun.sql            the functions of the schema. When the text of any of them has changed,
+//   or
+//                          one has come or gone, every function is dropped and all of these
+//                          scripts are run again, after the numbered ones, by name: so a function
+//                          may change its parameters or result, or end, without a migration;
 //   B__verb_noun.sql       run each time, before all others, by name, and recorded nowhere: for
-//   what A__verb_noun.sql       a backup of the database does not hold, such as roles; or after
-//   them.
+//                          what a backup of the database does not hold, such as roles;
+//   A__verb_noun.sql       the same, after all others.
 struct Migration {
   std::string file_name;
   std::string sql;
@@ -36,8 +39,9 @@ class Migrator {
   // Brings the database to version(), all in one transaction that holds SCHEMA.schema_migration
   // against every other one, so that a failure leaves it as it was and two at once do no harm.
   // Returns what was applied, in order, but for the scripts that are run each time.
-  // Returns: FAILED_PRECONDITION - the database is newer than this binary, or a numbered migration
-  // was edited after it was applied; UNAVAILABLE - somebody held a lock that a script needs for too
+  // Returns: FAILED_PRECONDITION - the database is newer than this binary, a numbered migration was
+  // edited after it was applied, or something that is not ours (a view of an administrator) depends
+  // on a function; UNAVAILABLE - somebody held a lock that a script needs for too
   // long; whatever else a script fails with, naming it.
   absl::StatusOr<std::vector<std::string>> Apply(PgPool& pool) const;
 
@@ -46,6 +50,7 @@ class Migrator {
 
   absl::Status Begin(SqlTransaction& transaction) const;
   absl::Status ApplyIn(SqlTransaction& transaction, std::vector<std::string>& applied) const;
+  absl::Status DropFunctions(SqlTransaction& transaction) const;
 
   std::string schema_;
   std::vector<Migration> numbered_;  // version 1 first

@@ -80,6 +80,55 @@ TEST_F(PgMigratorTest, ARepeatableScriptIsAppliedAgainWhenItsTextChanges) {
   EXPECT_EQ(Value("SELECT s.f()"), "2");
 }
 
+constexpr char kFunctionF[] =
+    "CREATE FUNCTION s.f(p_x int) RETURNS int LANGUAGE sql AS 'SELECT p_x'";
+constexpr char kExpressionG[] = "CREATE FUNCTION s.g() RETURNS int LANGUAGE sql RETURN s.f(1)";
+
+TEST_F(PgMigratorTest, AFunctionChangesItsSignatureWithoutAMigration) {
+  ASSERT_OK(Apply({{"R__f.sql", kFunctionF}, {"R__g.sql", kExpressionG}}));
+
+  // Other parameters, another name of one, and another result; g, which depends on f, is as it was.
+  ASSERT_OK(Apply({{"R__f.sql",
+                    "CREATE FUNCTION s.f(p_y int, p_z text DEFAULT 'z') RETURNS text LANGUAGE sql "
+                    "AS 'SELECT p_y || p_z'"},
+                   {"R__g.sql", "CREATE FUNCTION s.g() RETURNS text LANGUAGE sql RETURN s.f(1)"}}));
+
+  EXPECT_EQ(Value("SELECT s.g()"), "1z");
+  EXPECT_EQ(Value("SELECT count(*) FROM pg_proc WHERE pronamespace = 's'::regnamespace"), "2");
+}
+
+TEST_F(PgMigratorTest, AFunctionThatIsInNoScriptAnyMoreIsDropped) {
+  ASSERT_OK(Apply({{"V0001__make_h.sql",
+                    "CREATE FUNCTION s.h() RETURNS int LANGUAGE sql AS "
+                    "'SELECT 1'"},
+                   {"R__f.sql", kFunctionF},
+                   {"R__g.sql", kExpressionG}}));
+
+  EXPECT_THAT(Apply({{"V0001__make_h.sql",
+                      "CREATE FUNCTION s.h() RETURNS int LANGUAGE sql AS "
+                      "'SELECT 1'"},
+                     {"R__f.sql", kFunctionF}}),
+              IsOkAndHolds(ElementsAre("R__f.sql")));
+
+  EXPECT_EQ(Value("SELECT string_agg(proname, ' ') FROM pg_proc "
+                  "WHERE pronamespace = 's'::regnamespace"),
+            "f");
+  EXPECT_EQ(Value("SELECT string_agg(file_name, ' ' ORDER BY file_name) FROM s.schema_migration"),
+            "R__f.sql V0001__make_h.sql");
+}
+
+TEST_F(PgMigratorTest, WhatOthersHaveBuiltOnAFunctionIsNotTakenFromThem) {
+  ASSERT_OK(Apply({{"R__f.sql", kFunctionF}}));
+  ASSERT_OK(TestPostgres::Get().Run(url_, "CREATE VIEW public.mine AS SELECT s.f(7) AS seven"));
+
+  EXPECT_THAT(Apply({{"R__f.sql",
+                      "CREATE FUNCTION s.f(p_x bigint) RETURNS int LANGUAGE sql AS 'SELECT 2'"}}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("drop it, then repeat"), HasSubstr("view mine"))));
+
+  EXPECT_EQ(Value("SELECT seven FROM public.mine"), "7");
+}
+
 TEST_F(PgMigratorTest, SomeScriptsAreRunEachTimeBeforeOrAfterTheOthers) {
   const std::vector<Migration> migrations = {
       {"A__count.sql", "INSERT INTO s.t SELECT count(*) FROM s.t"},

@@ -10,10 +10,8 @@
 -- Locks are taken in the order unit, worker (claim, which takes the worker first, never waits for a unit) and run before unit; of several units in
 -- the order of their ids.
 
--- A signature is never changed here: a numbered migration drops the old one first.
-
 -- INVALID_ARGUMENT when these are no identity.
-CREATE OR REPLACE FUNCTION gannet.require_identity(p_worker text, p_secret text, p_incarnation bigint)
+CREATE FUNCTION gannet.require_identity(p_worker text, p_secret text, p_incarnation bigint)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -25,7 +23,7 @@ END
 $$;
 
 -- INVALID_ARGUMENT when the text is none for people, or too long.
-CREATE OR REPLACE FUNCTION gannet.require_text(p_field text, p_text text, p_max_chars integer)
+CREATE FUNCTION gannet.require_text(p_field text, p_text text, p_max_chars integer)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -38,7 +36,7 @@ END
 $$;
 
 -- FAILED_PRECONDITION when there is a reason for which the worker was removed.
-CREATE OR REPLACE FUNCTION gannet.require_not_removed(p_removed_reason text)
+CREATE FUNCTION gannet.require_not_removed(p_removed_reason text)
 RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -50,7 +48,7 @@ END
 $$;
 
 -- INVALID_ARGUMENT, NOT_FOUND, UNAUTHENTICATED or FAILED_PRECONDITION, as the comment of Exchange orders them.
-CREATE OR REPLACE FUNCTION gannet.require_worker(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
+CREATE FUNCTION gannet.require_worker(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -88,7 +86,7 @@ END
 $$;
 
 -- The settings of a run that hold in a round.
-CREATE OR REPLACE FUNCTION gannet.config_of(p_run bigint, p_round bigint)
+CREATE FUNCTION gannet.config_of(p_run bigint, p_round bigint)
 RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -98,14 +96,14 @@ AS $$
 $$;
 
 -- UnitLease of libs/domain/unit_state.h. As an expression that becomes part of whoever asks: called as a function it took 40 microseconds.
-CREATE OR REPLACE FUNCTION gannet.unit_lease(p_configured interval, p_usual_us bigint)
+CREATE FUNCTION gannet.unit_lease(p_configured interval, p_usual_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_usual_us <= 0 THEN p_configured
             ELSE least(p_configured, greatest(interval '15 seconds', 4 * p_usual_us * interval '1 microsecond')) END;
 
 -- SpareAfter of libs/domain/unit_state.h once the usual time is known; null: never.
-CREATE OR REPLACE FUNCTION gannet.spare_limit(p_spare_after double precision, p_usual_us bigint)
+CREATE FUNCTION gannet.spare_limit(p_spare_after double precision, p_usual_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_spare_after > 0 AND p_usual_us > 0
@@ -113,7 +111,7 @@ RETURN CASE WHEN p_spare_after > 0 AND p_usual_us > 0
 
 -- Whether a worker gets a unit that others, or it, have failed. Whoever failed it waits while somebody is there who has not, but no longer than
 -- p_patience after the unit became ready: that one may never ask. MayClaim of the memory backend.
-CREATE OR REPLACE FUNCTION gannet.may_claim(
+CREATE FUNCTION gannet.may_claim(
   p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamptz, p_now timestamptz, p_patience interval)
 RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -125,14 +123,14 @@ AS $$
 $$;
 
 -- Each name once.
-CREATE OR REPLACE FUNCTION gannet.failed_also_by(p_failed_by text[], p_worker text)
+CREATE FUNCTION gannet.failed_also_by(p_failed_by text[], p_worker text)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_worker = ANY (p_failed_by) THEN p_failed_by ELSE array_append(p_failed_by, p_worker) END;
 
 -- The unit to which p_worker could be the spare: the one claimed first among those leased to others for longer than p_limit, with nobody beside
 -- them but spares that are as slow, and one of these at most: two who make progress up shall not hold a slot. Null when none is.
-CREATE OR REPLACE FUNCTION gannet.slow_unit(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
+CREATE FUNCTION gannet.slow_unit(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
 RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -148,7 +146,7 @@ AS $$
 $$;
 
 -- Gives back what the worker holds, or one unit of it, and how many these were.
-CREATE OR REPLACE FUNCTION gannet.return_units(p_run bigint, p_worker text, p_unit bigint DEFAULT NULL, p_attempt integer DEFAULT NULL)
+CREATE FUNCTION gannet.return_units(p_run bigint, p_worker text, p_unit bigint DEFAULT NULL, p_attempt integer DEFAULT NULL)
 RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -172,7 +170,7 @@ END
 $$;
 
 -- A null data_kind describes the run and registers nothing. data_matches is false when the fingerprint is another one: nothing is registered then.
-CREATE OR REPLACE FUNCTION gannet.join_run(
+CREATE FUNCTION gannet.join_run(
   p_worker text, p_secret text, p_incarnation bigint, p_run_name text, p_display_name text, p_hardware text,
   p_data_kind text, p_data_image_count bigint, p_data_digest text)
 RETURNS TABLE (run_id bigint, config text, run_state text, data_matches boolean)
@@ -241,7 +239,7 @@ END
 $$;
 
 -- One look of Claim. unit_id is null when there is no unit.
-CREATE OR REPLACE FUNCTION gannet.claim_unit(
+CREATE FUNCTION gannet.claim_unit(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_request text)
 RETURNS TABLE (
   run_state text, unit_id bigint, attempt integer, round bigint, slot integer, image_indices bigint[], micro_batch integer,
@@ -354,7 +352,7 @@ $$;
 
 -- What weights of that version are, and a cursor named "weights" over their bytes in order: FETCH ALL FROM weights, in the same transaction.
 -- An empty p_sha256: whichever have that number.
-CREATE OR REPLACE FUNCTION gannet.open_weights(
+CREATE FUNCTION gannet.open_weights(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint, p_sha256 bytea)
 RETURNS TABLE (codec smallint, sha256 bytea, payload_bytes bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
@@ -387,7 +385,7 @@ END
 $$;
 
 -- Whether the ledger has this row. Volatile, so that each call sees what others have committed.
-CREATE OR REPLACE FUNCTION gannet.is_noted(
+CREATE FUNCTION gannet.is_noted(
   p_run bigint, p_round bigint, p_unit bigint, p_attempt integer, p_worker text, p_outcome smallint)
 RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -399,7 +397,7 @@ $$;
 
 -- The rules of ClassifySubmit, in its order, for a gradient that is not kept now: its outcome, or 0 when it could still be kept. Writes
 -- the ledger's row of an outcome, once, when the attempt was a lease of the worker.
-CREATE OR REPLACE FUNCTION gannet.classify_submission(
+CREATE FUNCTION gannet.classify_submission(
   p_worker text, p_run bigint, p_unit bigint, p_attempt integer, p_image_count integer, p_micro_batch_count integer,
   p_sha256 bytea)
 RETURNS smallint
@@ -473,7 +471,7 @@ END
 $$;
 
 -- What would become of a submission, before its bytes are sent: its outcome, or 0 when it would be kept now.
-CREATE OR REPLACE FUNCTION gannet.check_submission(
+CREATE FUNCTION gannet.check_submission(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
   p_image_count integer, p_micro_batch_count integer, p_sha256 bytea)
 RETURNS smallint
@@ -487,7 +485,7 @@ $$;
 
 -- Stores bytes of a large gradient ahead of submit_gradient, in the same transaction: nobody sees them until that keeps the gradient. The
 -- plan is generic because one that knows the values would copy them.
-CREATE OR REPLACE FUNCTION gannet.stage_gradient(
+CREATE FUNCTION gannet.stage_gradient(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_first_seq integer,
   p_bytes bytea)
 RETURNS void
@@ -524,7 +522,7 @@ $$;
 -- Keeps a gradient, or says why not. p_bytes are its last ones; those before p_first_seq have been staged. The accept is one statement,
 -- behind its fence: everything else hangs on the row the fence lets through. Whatever timeouts its session has, it waits for no lock longer than it
 -- says here, for it holds the turn meanwhile: bytes that another session stages under the same attempt would make it wait.
-CREATE OR REPLACE FUNCTION gannet.submit_gradient(
+CREATE FUNCTION gannet.submit_gradient(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
   p_image_count integer, p_micro_batch_count integer, p_discriminator_loss double precision, p_generator_loss double precision,
   p_real_accuracy double precision, p_fake_accuracy double precision, p_compute_seconds double precision,
@@ -639,7 +637,7 @@ END
 $$;
 
 -- Renews leases and records the sign of life. dropped: the units not renewed, ascending.
-CREATE OR REPLACE FUNCTION gannet.heartbeat(
+CREATE FUNCTION gannet.heartbeat(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_units bigint[], p_attempts integer[],
   p_micro_batches_done integer[])
 RETURNS TABLE (run_state text, dropped bigint[])
@@ -692,7 +690,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION gannet.release_unit(
+CREATE FUNCTION gannet.release_unit(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -707,26 +705,26 @@ END
 $$;
 
 -- What a unit becomes that is given back, or taken from its holder.
-CREATE OR REPLACE FUNCTION gannet.state_after_return(p_is_spare boolean)
+CREATE FUNCTION gannet.state_after_return(p_is_spare boolean)
 RETURNS gannet.unit_state
 LANGUAGE sql IMMUTABLE
 RETURN (CASE WHEN p_is_spare THEN 'closed' ELSE 'ready' END)::gannet.unit_state;
 
 -- ReturnDelay of libs/domain/unit_state.h, for a unit that was not given back or taken over.
-CREATE OR REPLACE FUNCTION gannet.return_delay(p_attempt integer)
+CREATE FUNCTION gannet.return_delay(p_attempt integer)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_attempt < 2 THEN interval '0'
             ELSE least(5, 1 << least(p_attempt - 2, 3)) * interval '1 second' END;
 
 -- What a unit becomes with its failure number p_failures.
-CREATE OR REPLACE FUNCTION gannet.state_after_failure(p_failures integer)
+CREATE FUNCTION gannet.state_after_failure(p_failures integer)
 RETURNS gannet.unit_state
 LANGUAGE sql IMMUTABLE
 RETURN (CASE WHEN p_failures >= 5 /* kMaxUnitFailures */ THEN 'failed' ELSE 'ready' END)::gannet.unit_state;
 
 -- After a unit has been returned because of a failure: tells who waits, and pauses the run when it has failed for good. The caller has locked the run.
-CREATE OR REPLACE FUNCTION gannet.announce_failure(p_run bigint, p_unit bigint)
+CREATE FUNCTION gannet.announce_failure(p_run bigint, p_unit bigint)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -746,7 +744,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION gannet.fail_unit(
+CREATE FUNCTION gannet.fail_unit(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_reason text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -776,7 +774,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION gannet.leave_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
+CREATE FUNCTION gannet.leave_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -790,7 +788,7 @@ END
 $$;
 
 -- GatewayReports::Report. Whoever calls it may be a worker in direct mode that lies, so it is small, and so is what it leaves behind.
-CREATE OR REPLACE FUNCTION gannet.report_gateway(p_gateway text, p_refusing text, p_max_reports bigint)
+CREATE FUNCTION gannet.report_gateway(p_gateway text, p_refusing text, p_max_reports bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

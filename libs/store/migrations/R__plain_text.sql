@@ -3,7 +3,7 @@
 -- hang on the locale of the database.
 
 -- Whether every character of the text may be shown where it stands.
-CREATE OR REPLACE FUNCTION gannet.is_plain_text(p_text text)
+CREATE FUNCTION gannet.is_plain_text(p_text text)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
 RETURN

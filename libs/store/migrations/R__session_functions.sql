@@ -2,7 +2,7 @@
 -- has locked for it stays locked until its transaction ends; so somebody else has to end it (libs/store/session_guard.h).
 
 -- A role that is a worker's and nothing more. Of a superuser everything is true.
-CREATE OR REPLACE FUNCTION gannet.is_worker_role(p_role oid)
+CREATE FUNCTION gannet.is_worker_role(p_role oid)
 RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -11,13 +11,13 @@ AS $$
 $$;
 
 -- So many connections has a role of workers that has no limit of its own: half of all.
-CREATE OR REPLACE FUNCTION gannet.connections_of_a_role()
+CREATE FUNCTION gannet.connections_of_a_role()
 RETURNS integer
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$ SELECT greatest(1, current_setting('max_connections')::integer / 2) $$;
 
 -- Whether a session holds a lock on a table whose rows others need: on those of a row lock it has one, too, until its transaction ends.
-CREATE OR REPLACE FUNCTION gannet.holds_needed_rows(p_pid integer)
+CREATE FUNCTION gannet.holds_needed_rows(p_pid integer)
 RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -33,7 +33,7 @@ $$;
 -- (a gradient that is being sent under the same attempt) may wait for ever, and is none of them.
 -- A gradient that is being sent is none of them either: its bytes go into a table where nobody else needs its rows. But that table is to be emptied
 -- once its round is over: whoever still sends then, or when the run has ended, sends for nothing.
-CREATE OR REPLACE FUNCTION gannet.sessions_holding_locks()
+CREATE FUNCTION gannet.sessions_holding_locks()
 RETURNS TABLE (pid integer, transaction text, role_name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -59,7 +59,7 @@ AS $$
 $$;
 
 -- Ends the session when it is still in that transaction; whether it was.
-CREATE OR REPLACE FUNCTION gannet.end_session(p_pid integer, p_transaction text)
+CREATE FUNCTION gannet.end_session(p_pid integer, p_transaction text)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -76,7 +76,7 @@ END
 $$;
 
 -- Ends the newest sessions of each role of workers beyond its limit, and says how many.
-CREATE OR REPLACE FUNCTION gannet.end_excess_sessions()
+CREATE FUNCTION gannet.end_excess_sessions()
 RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

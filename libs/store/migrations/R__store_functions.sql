@@ -1,9 +1,7 @@
 -- What a coordinator changes: one function per call of libs/store's PgStore that does more than read. See R__exchange_functions.sql for errors
 -- and the order of locks, and A__grant_rights.sql for who may execute what.
 
--- A signature is never changed here: a numbered migration drops the old one first.
-
-CREATE OR REPLACE FUNCTION gannet.require_run(p_run bigint)
+CREATE FUNCTION gannet.require_run(p_run bigint)
 RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -16,7 +14,7 @@ $$;
 
 -- FAILED_PRECONDITION unless the leadership is the current, unexpired one. p_lock holds the run against every other change until the end of the
 -- transaction.
-CREATE OR REPLACE FUNCTION gannet.require_leader(p_run bigint, p_leader text, p_epoch bigint, p_lock boolean)
+CREATE FUNCTION gannet.require_leader(p_run bigint, p_leader text, p_epoch bigint, p_lock boolean)
 RETURNS gannet.run
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -40,7 +38,7 @@ END
 $$;
 
 -- Units of a round, in p_slots' order; the image indices of all of them lie one after another in p_indices.
-CREATE OR REPLACE FUNCTION gannet.add_units(
+CREATE FUNCTION gannet.add_units(
   p_run bigint, p_round bigint, p_slots integer[], p_image_counts integer[], p_indices bigint[])
 RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
@@ -54,7 +52,7 @@ $$;
 
 -- Makes the leaves of a run: `p_leaves` of them below a partition of `p_parent`, by `p_key` modulo `p_leaves`. The partition is attached when it is
 -- complete, which does not disturb other runs (CREATE TABLE … PARTITION OF would wait for every accept).
-CREATE OR REPLACE FUNCTION gannet.create_blob_ring(p_parent text, p_run bigint, p_key text, p_leaves integer, p_unique text)
+CREATE FUNCTION gannet.create_blob_ring(p_parent text, p_run bigint, p_key text, p_leaves integer, p_unique text)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -74,12 +72,8 @@ END
 $$;
 
 -- A run with the metadata of its version 0 and the units of its first round. The bytes follow in the same transaction.
--- The form it had before a run could go on from a checkpoint.
-DROP FUNCTION IF EXISTS gannet.create_run(text, text, numeric, bigint, integer, text, bigint, text, smallint, bytea, bigint,
-  smallint, bytea, bigint, integer[], integer[], bigint[]);
-
 -- p_history: the rounds behind p_version, each an array in the order of gannet.round_summary's columns.
-CREATE OR REPLACE FUNCTION gannet.create_run(
+CREATE FUNCTION gannet.create_run(
   p_name text, p_config text, p_seed numeric, p_lease_us bigint, p_micro_batch integer,
   p_data_kind text, p_data_image_count bigint, p_data_digest text,
   p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint,
@@ -124,7 +118,7 @@ END
 $$;
 
 -- Called behind create_run, in its transaction: settings that were changed, workers that joined before and whether it was paused, as the JSON of gannet.v1.RunArchive.
-CREATE OR REPLACE FUNCTION gannet.restore_run(p_run bigint, p_archive text)
+CREATE FUNCTION gannet.restore_run(p_run bigint, p_archive text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -152,7 +146,7 @@ END
 $$;
 
 -- The epoch under which p_leader leads now.
-CREATE OR REPLACE FUNCTION gannet.acquire_leadership(p_run bigint, p_leader text, p_ttl_us bigint)
+CREATE FUNCTION gannet.acquire_leadership(p_run bigint, p_leader text, p_ttl_us bigint)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -174,7 +168,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION gannet.resign_leadership(p_run bigint, p_leader text, p_epoch bigint)
+CREATE FUNCTION gannet.resign_leadership(p_run bigint, p_leader text, p_epoch bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -186,7 +180,7 @@ END
 $$;
 
 -- The worker, when it is removed from the run for it: then take_back_work follows, in a transaction of its own. Null otherwise.
-CREATE OR REPLACE FUNCTION gannet.reject_gradient(p_run bigint, p_leader text, p_epoch bigint, p_unit bigint, p_reason text)
+CREATE FUNCTION gannet.reject_gradient(p_run bigint, p_leader text, p_epoch bigint, p_unit bigint, p_reason text)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -229,7 +223,7 @@ $$;
 
 -- Refuses a worker from now on: every call of it asks for removed_reason. What it holds is taken back by take_back_work, in a transaction after
 -- this one: a claim that has locked the worker already is seen by that one, and units are never locked behind a worker.
-CREATE OR REPLACE FUNCTION gannet.remove_worker(p_run bigint, p_worker text, p_reason text)
+CREATE FUNCTION gannet.remove_worker(p_run bigint, p_worker text, p_reason text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -244,7 +238,7 @@ $$;
 
 -- Gives everything of the open round to others that a removed worker holds, or that came from it. The holder is forgotten, so that neither a
 -- heartbeat nor a submission that was under way brings it back.
-CREATE OR REPLACE FUNCTION gannet.take_back_work(p_run bigint, p_worker text)
+CREATE FUNCTION gannet.take_back_work(p_run bigint, p_worker text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -288,7 +282,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION gannet.restore_worker(p_run bigint, p_worker text)
+CREATE FUNCTION gannet.restore_worker(p_run bigint, p_worker text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -303,7 +297,7 @@ $$;
 
 -- Publishes a round, but for the bytes of weights and Adam's state, which follow in the same transaction. The run's row, locked and compared first,
 -- is the compare-and-swap.
-CREATE OR REPLACE FUNCTION gannet.publish_round(
+CREATE FUNCTION gannet.publish_round(
   p_run bigint, p_leader text, p_epoch bigint, p_expected_version bigint,
   p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint, p_keep boolean,
   p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
@@ -413,7 +407,7 @@ END
 $$;
 
 -- p_config holds from p_round, which must be the one after the open round. The caller has asked ChangeConfig.
-CREATE OR REPLACE FUNCTION gannet.change_settings(
+CREATE FUNCTION gannet.change_settings(
   p_run bigint, p_round bigint, p_config text, p_lease_us bigint, p_spare_after double precision, p_reason text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -445,7 +439,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION gannet.reap_expired_leases(p_run bigint, p_leader text, p_epoch bigint)
+CREATE FUNCTION gannet.reap_expired_leases(p_run bigint, p_leader text, p_epoch bigint)
 RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -485,7 +479,7 @@ $$;
 
 -- Frees a leaf of what is below p_below: by TRUNCATE, or row by row when something newer is in it already (p_newer, looked at once the leaf is locked:
 -- TRUNCATE does not ask who might still see a row), and when a reader does not let go of it: what he sees is truncated the next time.
-CREATE OR REPLACE FUNCTION gannet.free_blob_leaf(p_leaf text, p_key text, p_below bigint, p_newer text)
+CREATE FUNCTION gannet.free_blob_leaf(p_leaf text, p_key text, p_below bigint, p_newer text)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -508,7 +502,7 @@ END
 $$;
 
 -- Waits only so long for the readers of each leaf.
-CREATE OR REPLACE FUNCTION gannet.prepare_round(p_run bigint, p_leader text, p_epoch bigint, p_round bigint)
+CREATE FUNCTION gannet.prepare_round(p_run bigint, p_leader text, p_epoch bigint, p_round bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' SET plan_cache_mode = force_custom_plan
 AS $$
@@ -563,7 +557,7 @@ $$;
 
 -- Frees the bytes that nobody asks for once the run has ended; the leaf of the current weights loses only what is older. A reader is waited for
 -- shortly; then nothing is freed.
-CREATE OR REPLACE FUNCTION gannet.reclaim_blobs(p_run bigint, p_leader text, p_epoch bigint)
+CREATE FUNCTION gannet.reclaim_blobs(p_run bigint, p_leader text, p_epoch bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 AS $$
@@ -603,7 +597,7 @@ $$;
 
 -- Deletes a run. Dropping its partitions holds up every accept of other runs that comes meanwhile, and a reader holds up the drop: it is waited for
 -- shortly; then nothing is deleted.
-CREATE OR REPLACE FUNCTION gannet.delete_run(p_run bigint)
+CREATE FUNCTION gannet.delete_run(p_run bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 AS $$
@@ -639,7 +633,7 @@ $$;
 
 -- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. The run is
 -- locked, so that whoever leads after this one sees it.
-CREATE OR REPLACE FUNCTION gannet.keep_best(
+CREATE FUNCTION gannet.keep_best(
   p_run bigint, p_leader text, p_epoch bigint, p_version bigint, p_distance double precision, p_codec smallint, p_sha256 bytea,
   p_payload_bytes bigint)
 RETURNS bigint
@@ -669,7 +663,7 @@ END
 $$;
 
 -- Takes a run from one state to another; false when it was not in p_from. The caller has asked whether that is allowed (CheckRunTransition).
-CREATE OR REPLACE FUNCTION gannet.set_run_state(
+CREATE FUNCTION gannet.set_run_state(
   p_run bigint, p_from gannet.run_state, p_to gannet.run_state, p_reason text)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
