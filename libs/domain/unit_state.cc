@@ -54,21 +54,19 @@ absl::Duration HeartbeatInterval(absl::Duration lease) {
   return std::min(kLongest, lease / 3);
 }
 
-absl::Duration StallLimit(absl::Duration lease) { return 3 * lease; }
+absl::Duration StallLimit(absl::Duration lease) { return kLeasesOfStall * lease; }
 
 absl::Duration UnitLease(absl::Duration configured, absl::Duration usual) {
-  constexpr absl::Duration kShortest = absl::Seconds(15);
   if (usual <= absl::ZeroDuration()) return configured;
-  return std::min(configured, std::max(kShortest, 4 * usual));
+  return std::min(configured, std::max(kMinUnitLease, kUsualTimesOfLease * usual));
 }
 
 absl::Duration SpareAfter(double spare_after, absl::Duration usual, absl::Duration lease) {
-  constexpr absl::Duration kShortest = absl::Seconds(5);
   if (spare_after <= 0) return absl::InfiniteDuration();
   if (usual <= absl::ZeroDuration()) return StallLimit(lease);
   // Whole microseconds, as the database computes it.
   const double micros = spare_after * static_cast<double>(absl::ToInt64Microseconds(usual));
-  return std::max(kShortest, absl::Microseconds(static_cast<int64_t>(std::floor(micros))));
+  return std::max(kMinSpareAfter, absl::Microseconds(static_cast<int64_t>(std::floor(micros))));
 }
 
 double StaleWeight(double stale_weight, int stale_rounds) {
@@ -90,13 +88,11 @@ ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare, int 
 }
 
 absl::Duration ReturnDelay(Attempt attempt, ReturnCause cause) {
-  constexpr int64_t kLongestSeconds = 5;
-  constexpr int64_t kLastDoubling = 3;  // 2^3 s is longer than the longest
   if (cause == ReturnCause::kReleased || cause == ReturnCause::kTakenOver || attempt.value() < 2) {
     return absl::ZeroDuration();
   }
-  const int64_t doublings = std::min<int64_t>(attempt.value() - 2, kLastDoubling);
-  return absl::Seconds(std::min(kLongestSeconds, int64_t{1} << doublings));
+  const int doublings = std::min(attempt.value() - 2, kMaxReturnDoublings);
+  return std::min(kMaxReturnDelay, (1 << doublings) * kFirstReturnDelay);
 }
 
 }  // namespace gannet

@@ -48,6 +48,8 @@ enum class UnitState { kReady, kLeased, kDone, kFailed, kClosed };
 inline constexpr int kMaxUnitFailures = 5;
 inline constexpr int kMaxLeasesPerWorker = 2;
 inline constexpr int kMaxStaleRounds = 4;
+// Units of a slot that are ready or leased: the slow one, a spare that is slow, too, and one more.
+inline constexpr int kMaxOpenUnitsOfSlot = 3;
 
 // What became of a submitted gradient; see gannet.v1.SubmitOutcome.
 enum class SubmitOutcome {
@@ -108,17 +110,21 @@ RenewDecision DecideRenewal(const UnitView& unit, const WorkerId& worker, Attemp
 // How often a worker renews its leases: often enough that two beats may be lost.
 absl::Duration HeartbeatInterval(absl::Duration lease);
 
-// A lease is not renewed after this long without a finished micro-batch: three leases.
+inline constexpr int kLeasesOfStall = 3;
+// A lease is not renewed after this long without a finished micro-batch: kLeasesOfStall leases.
 absl::Duration StallLimit(absl::Duration lease);
 
-// How long a lease of a unit lasts: four times the usual time of a unit, if that is known (not
-// zero), but not more than the configured lease, and not less than 15 s of it.
+inline constexpr int kUsualTimesOfLease = 4;
+inline constexpr absl::Duration kMinUnitLease = absl::Seconds(15);
+// How long a lease of a unit lasts: kUsualTimesOfLease times the usual time of a unit, if that is
+// known (not zero), but not more than the configured lease, and not less than kMinUnitLease of it.
 absl::Duration UnitLease(absl::Duration configured, absl::Duration usual);
 
-// After how long a leased unit gets a spare. 5 s at least: below that, help costs more than it
-// brings. While the usual time is not known (zero), in the first round, StallLimit(lease): progress
-// is what a worker says, and whoever tells tales shall not hold the first round. Infinite when a
-// unit never gets one.
+inline constexpr absl::Duration kMinSpareAfter = absl::Seconds(5);
+// After how long a leased unit gets a spare. kMinSpareAfter at least: below that, help costs more
+// than it brings. While the usual time is not known (zero), in the first round, StallLimit(lease):
+// progress is what a worker says, and whoever tells tales shall not hold the first round. Infinite
+// when a unit never gets one.
 absl::Duration SpareAfter(double spare_after, absl::Duration usual, absl::Duration lease);
 
 // What a gradient counts that is so many rounds late, against one in time:
@@ -137,9 +143,13 @@ struct ReturnDecision {
 ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare = false,
                             int stale_rounds = 0);
 
+inline constexpr absl::Duration kFirstReturnDelay = absl::Seconds(1);
+inline constexpr absl::Duration kMaxReturnDelay = absl::Seconds(5);
+inline constexpr int kMaxReturnDoublings = 3;  // 2^3 s are longer than the longest delay
 // How long a unit that has returned is given to nobody: not at all when it was given back or taken
-// over, and after its first attempt; then 1 s, twice as long after each further attempt, up to 5
-// s. A unit that makes its workers fail, or end, shall not take a class with it.
+// over, and after its first attempt; then kFirstReturnDelay, twice as long after each further
+// attempt, up to kMaxReturnDelay. A unit that makes its workers fail, or end, shall not take a
+// class with it.
 absl::Duration ReturnDelay(Attempt attempt, ReturnCause cause);
 
 }  // namespace gannet

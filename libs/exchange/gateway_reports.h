@@ -11,7 +11,7 @@ namespace gannet {
 
 // What a gateway says of itself.
 struct GatewayReport {
-  std::string gateway;                // its name: "HOST:PORT", at most 80 plain characters
+  std::string gateway;  // its name: "HOST:PORT", at most kMaxGatewayNameChars plain ones
   std::vector<std::string> refusing;  // RefusalLabel of each reason of the last minute
 
   friend bool operator==(const GatewayReport&, const GatewayReport&) = default;
@@ -19,6 +19,11 @@ struct GatewayReport {
 
 // A report counts for so long. A gateway that refuses repeats it more often.
 inline constexpr absl::Duration kGatewayReportLife = absl::Minutes(1);
+
+// What a report may say.
+inline constexpr int kMaxGatewayNameChars = 80;
+inline constexpr int kMaxRefusals = 32;
+inline constexpr int kMaxRefusalChars = 40;  // of one of them
 
 // At most so many gateways are remembered, the newest.
 inline constexpr int kMaxGatewayReports = 100;

@@ -11,7 +11,7 @@ namespace gannet {
 namespace {
 
 // Far above any payload; keeps a damaged record from asking for all memory.
-constexpr int64_t kMaxPayloadBytes = int64_t{4} << 30;
+constexpr int64_t kMaxRecordedBytes = int64_t{4} << 30;
 
 }  // namespace
 
@@ -21,7 +21,7 @@ absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row) {
   record.sha256 = row.Bytes("sha256");
   record.payload_bytes = row.Int("payload_bytes");
   GANNET_RETURN_IF_ERROR(row.status());
-  if (record.payload_bytes < 1 || record.payload_bytes > kMaxPayloadBytes) {
+  if (record.payload_bytes < 1 || record.payload_bytes > kMaxRecordedBytes) {
     return absl::DataLossError(
         absl::StrCat("the record of a payload is damaged: bytes ", record.payload_bytes));
   }

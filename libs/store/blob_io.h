@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/exchange/exchange.h"
+#include "libs/exchange/validation.h"
 #include "libs/pg/pg_bulk_pool.h"
 #include "libs/pg/sql_values.h"
 
@@ -12,6 +13,14 @@ namespace gannet {
 
 // Bytes of a payload in one row of a blob table: with the other columns it fills a page.
 inline constexpr size_t kBlobRowBytes = 8000;
+
+// Rows of one payload are counted from 0 to this.
+inline constexpr int64_t kMaxBlobSeq = kMaxPayloadBytes / static_cast<int64_t>(kBlobRowBytes);
+
+// Versions of Adam's state, and turns of the best weights, that have a place of their own (those of
+// weights and gradients: kBlobRing). Fixed for good: the tables of every run are made so.
+inline constexpr int kAdamRing = 4;
+inline constexpr int kBestRing = 2;
 
 // What is known of a payload before its bytes are read.
 struct PayloadRecord {

@@ -8,7 +8,7 @@
 namespace gannet {
 namespace {
 
-constexpr SqlStatement kReport = {"report_gateway", "SELECT gannet.report_gateway($1, $2, $3)"};
+constexpr SqlStatement kReport = {"report_gateway", "SELECT gannet.report_gateway($1, $2)"};
 constexpr SqlStatement kList = {
     "list_gateway_reports",
     "SELECT gateway, refusing FROM gannet.gateway_report "
@@ -19,7 +19,7 @@ constexpr SqlStatement kList = {
 
 absl::Status PgGatewayReports::Report(const GatewayReport& report) {
   SqlParams params;
-  params.Text(report.gateway).Text(absl::StrJoin(report.refusing, ",")).Int(kMaxGatewayReports);
+  params.Text(report.gateway).Text(absl::StrJoin(report.refusing, ","));
   return pool_.Execute(kReport, params).status();
 }
 

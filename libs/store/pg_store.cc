@@ -17,7 +17,7 @@
 namespace gannet {
 namespace {
 
-// A run with its last round and its workers; 30 s is kWorkerPresence.
+// A run with its last round and its workers. $2: for how many microseconds a worker is present.
 #define GANNET_SELECT_RUN_STATUS                                                                  \
   "SELECT r.run_id, r.config::text AS created_config, "                                           \
   "nullif(gannet.config_of(r.run_id, r.weights_version + 1), r.config)::text AS config, "         \
@@ -32,7 +32,7 @@ namespace {
   "s.gradient_count, s.image_count, "                                                             \
   "s.discriminator_loss, s.generator_loss, s.real_accuracy, s.fake_accuracy, s.seconds, "         \
   "(SELECT count(*) FROM gannet.worker w WHERE w.run_id = r.run_id AND NOT w.signed_off "         \
-  "AND w.last_seen > c.now - interval '30 seconds') AS worker_count, "                            \
+  "AND w.last_seen > c.now - $2::bigint * interval '1 microsecond') AS worker_count, "            \
   "(SELECT coalesce(sum(w.accepted_image_count), 0)::bigint FROM gannet.worker w "                \
   "WHERE w.run_id = r.run_id) AS accepted_image_count "                                           \
   "FROM gannet.run r CROSS JOIN (SELECT gannet.clock_now() AS now) c "                            \
@@ -68,6 +68,8 @@ constexpr SqlStatement kAdamRecord = {"adam_record",
                                       "SELECT codec, sha256, payload_bytes FROM gannet.adam_state "
                                       "WHERE run_id = $1::bigint AND version = $2::bigint",
                                       true};
+// The statements below name the rings by number, for only so a plan touches one leaf.
+static_assert(kBlobRing == 8 && kAdamRing == 4 && kBestRing == 2);
 // The current version is always in the ring: PrepareRound frees only what is eight versions old.
 constexpr SqlStatement kWeightsBytes = {
     "weights_bytes",
@@ -373,14 +375,16 @@ absl::Status PgStore::RequireRun(RunId run) {
 absl::StatusOr<RunStatus> PgStore::FindRun(const std::string& name) {
   GANNET_RETURN_IF_ERROR(ValidateText("name", name, kMaxRunNameChars));
   SqlParams params;
-  params.Text(name);
+  params.Text(name).Int(absl::ToInt64Microseconds(kWorkerPresence));
   GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kFindRun, params));
   if (rows.empty()) return absl::NotFoundError(absl::StrCat("no such run: ", name));
   return ReadRunStatus(rows);
 }
 
 absl::StatusOr<RunStatus> PgStore::GetRunStatus(RunId run) {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kGetRunStatus, RunParams(run)));
+  SqlParams params = RunParams(run);
+  params.Int(absl::ToInt64Microseconds(kWorkerPresence));
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kGetRunStatus, params));
   if (rows.empty()) return NoSuchRun(run);
   return ReadRunStatus(rows);
 }

@@ -10,9 +10,6 @@
 namespace gannet::memory {
 namespace {
 
-// Of a slot: the slow unit, a spare that is slow, too, and one more.
-constexpr int kMaxOpenUnitsOfSlot = 3;
-
 // Whether another unit has the gradient of this one's slot.
 bool IsSlotFilled(Run& run, const Unit& unit) {
   bool filled = false;

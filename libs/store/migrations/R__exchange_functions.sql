@@ -100,14 +100,14 @@ CREATE FUNCTION gannet.unit_lease(p_configured interval, p_usual_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_usual_us <= 0 THEN p_configured
-            ELSE least(p_configured, greatest(interval '15 seconds', 4 * p_usual_us * interval '1 microsecond')) END;
+            ELSE least(p_configured, greatest(interval '${kMinUnitLease}', ${kUsualTimesOfLease} * p_usual_us * interval '1 microsecond')) END;
 
 -- SpareAfter of libs/domain/unit_state.h once the usual time is known; null: never.
 CREATE FUNCTION gannet.spare_limit(p_spare_after double precision, p_usual_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_spare_after > 0 AND p_usual_us > 0
-            THEN greatest(interval '5 seconds', floor(p_spare_after * p_usual_us)::bigint * interval '1 microsecond') END;
+            THEN greatest(interval '${kMinSpareAfter}', floor(p_spare_after * p_usual_us)::bigint * interval '1 microsecond') END;
 
 -- Whether a worker gets a unit that others, or it, have failed. Whoever failed it waits while somebody is there who has not, but no longer than
 -- p_patience after the unit became ready: that one may never ask. MayClaim of the memory backend.
@@ -119,7 +119,7 @@ AS $$
   SELECT p_worker <> ALL (p_failed_by) OR p_ready_at + p_patience <= p_now
       OR NOT EXISTS (SELECT FROM gannet.worker o
                       WHERE o.run_id = p_run AND o.worker_id <> ALL (p_failed_by) AND NOT o.signed_off AND o.removed_reason IS NULL
-                        AND o.last_seen > p_now - interval '30 seconds' /* kWorkerPresence */)
+                        AND o.last_seen > p_now - interval '${kWorkerPresence}')
 $$;
 
 -- Each name once.
@@ -141,7 +141,7 @@ AS $$
                         AND s.unit_id <> u.unit_id AND s.state IN ('ready', 'leased')
                         AND (s.state = 'ready' OR s.holder = p_worker OR p_now - s.claimed_at <= p_limit))
      AND (SELECT count(*) FROM gannet.work_unit s WHERE s.run_id = p_run AND s.round = u.round AND s.slot = u.slot
-             AND s.state IN ('ready', 'leased')) < 3 /* kMaxOpenUnitsOfSlot */
+             AND s.state IN ('ready', 'leased')) < ${kMaxOpenUnitsOfSlot}
    ORDER BY u.claimed_at, u.slot LIMIT 1
 $$;
 
@@ -163,7 +163,7 @@ BEGIN
        AND (p_unit IS NULL OR (u.unit_id = p_unit AND u.attempt = p_attempt))
     RETURNING u.round, u.unit_id, u.attempt)
   INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
-  SELECT p_run, r.round, r.unit_id, r.attempt, p_worker, 102 /* returned */, gannet.clock_now() FROM returned r;
+  SELECT p_run, r.round, r.unit_id, r.attempt, p_worker, ${LedgerOutcome::kReturned}, gannet.clock_now() FROM returned r;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   RETURN v_count;
 END
@@ -184,9 +184,9 @@ DECLARE
   v_returned integer := 0;
 BEGIN
   PERFORM gannet.require_identity(p_worker, p_secret, p_incarnation);
-  PERFORM gannet.require_text('run_name', p_run_name, 64);
-  PERFORM gannet.require_text('display_name', p_display_name, 64);
-  PERFORM gannet.require_text('hardware', p_hardware, 200);
+  PERFORM gannet.require_text('run_name', p_run_name, ${kMaxRunNameChars});
+  PERFORM gannet.require_text('display_name', p_display_name, ${kMaxDisplayNameChars});
+  PERFORM gannet.require_text('hardware', p_hardware, ${kMaxHardwareChars});
   IF p_run_name = '' THEN
     SELECT * INTO v_run FROM gannet.run r WHERE r.state IN ('running', 'paused') ORDER BY r.run_id DESC LIMIT 1;
     IF NOT FOUND THEN
@@ -215,9 +215,9 @@ BEGIN
       IF v_known.incarnation <> p_incarnation THEN
         v_returned := gannet.return_units(v_run.run_id, p_worker);
       END IF;
-      -- kMaxWorkersOfRun. Without a lock: a few who join at the same moment may be let in beyond it.
-      IF v_known.worker_id IS NULL AND (SELECT count(*) FROM gannet.worker w WHERE w.run_id = v_run.run_id) >= 10000 THEN
-        RAISE EXCEPTION 'the run has all the workers it may have: 10000' USING ERRCODE = 'GN008';
+      -- Without a lock: a few who join at the same moment may be let in beyond it.
+      IF v_known.worker_id IS NULL AND (SELECT count(*) FROM gannet.worker w WHERE w.run_id = v_run.run_id) >= ${kMaxWorkersOfRun} THEN
+        RAISE EXCEPTION 'the run has all the workers it may have: ${kMaxWorkersOfRun}' USING ERRCODE = 'GN008';
       END IF;
       INSERT INTO gannet.worker AS w (run_id, worker_id, secret_sha256, incarnation, display_name, hardware, last_seen)
       VALUES (v_run.run_id, p_worker, v_secret_sha256, p_incarnation, p_display_name, p_hardware, gannet.clock_now())
@@ -266,8 +266,8 @@ BEGIN
   -- While the usual time is not known, in the first round, the limit is that of a stalled unit (SpareAfter): progress is what a worker says.
   SELECT r.state, gannet.unit_lease(r.lease, r.usual_unit_us),
          coalesce(gannet.spare_limit(r.spare_after, r.usual_unit_us),
-                  CASE WHEN r.spare_after > 0 AND r.usual_unit_us <= 0 THEN 3 * r.lease END),
-         r.micro_batch, r.seed, 3 * r.lease /* StallLimit */
+                  CASE WHEN r.spare_after > 0 AND r.usual_unit_us <= 0 THEN ${kLeasesOfStall} * r.lease END),
+         r.micro_batch, r.seed, ${kLeasesOfStall} * r.lease
     INTO v_state, v_lease, v_spare_limit, v_micro_batch, v_seed, v_patience
     FROM gannet.run r WHERE r.run_id = p_run;
   run_state := v_state::text;
@@ -290,7 +290,7 @@ BEGIN
   IF NOT FOUND THEN
     SELECT count(*) INTO v_leases FROM gannet.work_unit u
      WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
-    IF v_leases >= 2 THEN  -- kMaxLeasesPerWorker
+    IF v_leases >= ${kMaxLeasesPerWorker} THEN
       RAISE EXCEPTION 'the worker holds all the units it may, submit or release one: %', v_leases USING ERRCODE = 'GN008';
     END IF;
     IF v_state = 'running' THEN
@@ -307,8 +307,8 @@ BEGIN
       IF FOUND THEN
         IF v_unit.attempt > 1 THEN
           -- What an earlier holder has staged and not handed in. The plan knows the round, so it touches one leaf only.
-          EXECUTE format('DELETE FROM gannet.gradient_blob b WHERE b.run_id = %s AND b.round %% 8 = %s AND b.unit_id = %s AND b.attempt < %s',
-                         p_run, v_unit.round % 8, v_unit.unit_id, v_unit.attempt);
+          EXECUTE format('DELETE FROM gannet.gradient_blob b WHERE b.run_id = %s AND b.round %% ${kBlobRing} = %s AND b.unit_id = %s AND b.attempt < %s',
+                         p_run, v_unit.round % ${kBlobRing}, v_unit.unit_id, v_unit.attempt);
         END IF;
         -- Does not wait for the disk: it would cost as much as the accept, and a crash of the database that forgets it leaves a unit that is
         -- ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too. A spare, which
@@ -375,7 +375,7 @@ BEGIN
   -- The plan knows the version, so it touches one leaf only and never waits for one that is being freed.
   IF v_in_ring THEN
     OPEN v_cursor FOR SELECT b.data FROM gannet.weights_blob b
-      WHERE b.run_id = p_run AND b.version % 8 = p_version % 8 AND b.version = p_version ORDER BY b.seq;
+      WHERE b.run_id = p_run AND b.version % ${kBlobRing} = p_version % ${kBlobRing} AND b.version = p_version ORDER BY b.seq;
   ELSE
     OPEN v_cursor FOR SELECT b.data FROM gannet.weights_kept_blob b
       WHERE b.run_id = p_run AND b.version = p_version ORDER BY b.seq;
@@ -430,22 +430,22 @@ BEGIN
     IF v_gradient.sha256 IS DISTINCT FROM p_sha256 THEN
       RAISE EXCEPTION 'the same attempt was accepted with other bytes: attempt %', p_attempt USING ERRCODE = 'GN006';
     END IF;
-    v_outcome := 3;  -- already accepted
+    v_outcome := ${SubmitOutcome::kAlreadyAccepted};
   ELSIF p_attempt = v_unit.attempt AND v_unit.holder = p_worker
         AND EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_unit.round AND g.slot = v_unit.slot
                        AND g.unit_id <> p_unit) THEN
-    v_outcome := 6;  -- duplicate
+    v_outcome := ${SubmitOutcome::kDuplicate};
   ELSIF v_unit.state IN ('closed', 'failed') THEN
-    v_outcome := 5;  -- closed
+    v_outcome := ${SubmitOutcome::kClosed};
   ELSIF p_attempt <> v_unit.attempt OR v_unit.state = 'done' OR v_unit.holder IS DISTINCT FROM p_worker THEN
-    v_outcome := 4;  -- superseded
+    v_outcome := ${SubmitOutcome::kSuperseded};
   END IF;
   -- The ledger is of leases: an attempt that is unknown, or another's, has none, and whoever asks about such ones shall not fill it. A lease that is no
   -- more has the row of its end, in one of the rounds that its unit has been in.
   IF v_outcome = 0 OR (p_attempt = v_unit.attempt AND v_unit.holder = p_worker) IS NOT TRUE AND NOT EXISTS (
        SELECT FROM gannet.ledger l
         WHERE l.run_id = p_run AND l.round BETWEEN v_unit.round - v_unit.stale_rounds AND v_unit.round AND l.unit_id = p_unit
-          AND l.attempt = p_attempt AND l.worker_id = p_worker AND l.outcome BETWEEN 101 AND 105) THEN
+          AND l.attempt = p_attempt AND l.worker_id = p_worker AND l.outcome >= ${kFirstLedgerOutcome}) THEN
     RETURN v_outcome;
   END IF;
   -- Nor does whoever asks again: of two that ask at once the second sees the first one's row.
@@ -456,13 +456,13 @@ BEGIN
       VALUES (p_run, v_unit.round, p_unit, p_attempt, p_worker, v_outcome, gannet.clock_now());
     END IF;
   END IF;
-  IF v_outcome IN (4, 5, 6) THEN
+  IF v_outcome IN (${SubmitOutcome::kSuperseded}, ${SubmitOutcome::kClosed}, ${SubmitOutcome::kDuplicate}) THEN  -- IsWasted
     UPDATE gannet.work_unit u SET wasted_attempt = p_attempt
      WHERE u.unit_id = p_unit AND u.wasted_attempt < p_attempt;
     IF FOUND THEN
       UPDATE gannet.worker w
          SET wasted_image_count = w.wasted_image_count + v_unit.image_count,
-             duplicate_unit_count = w.duplicate_unit_count + (CASE WHEN v_outcome = 6 THEN 1 ELSE 0 END)
+             duplicate_unit_count = w.duplicate_unit_count + (CASE WHEN v_outcome = ${SubmitOutcome::kDuplicate} THEN 1 ELSE 0 END)
        WHERE w.run_id = p_run AND w.worker_id = p_worker;
     END IF;
   END IF;
@@ -497,8 +497,8 @@ DECLARE
   v_bytes_max bigint;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  SELECT coalesce(r.gradient_bytes_max, 1 << 30) INTO v_bytes_max FROM gannet.run r WHERE r.run_id = p_run;
-  IF (p_first_seq BETWEEN 0 AND 134217 AND p_first_seq * 8000::bigint + octet_length(p_bytes) <= v_bytes_max) IS NOT TRUE THEN
+  SELECT coalesce(r.gradient_bytes_max, ${kMaxPayloadBytes}) INTO v_bytes_max FROM gannet.run r WHERE r.run_id = p_run;
+  IF (p_first_seq BETWEEN 0 AND ${kMaxBlobSeq} AND p_first_seq * ${kBlobRowBytes}::bigint + octet_length(p_bytes) <= v_bytes_max) IS NOT TRUE THEN
     RAISE EXCEPTION 'a gradient of this run has at most % bytes', v_bytes_max USING ERRCODE = 'GN008';
   END IF;
   SELECT u.round INTO v_round FROM gannet.work_unit u WHERE u.unit_id = p_unit AND u.run_id = p_run;
@@ -508,8 +508,8 @@ BEGIN
   END IF;
   PERFORM set_config('gannet.staged_in_round', v_round::text, true);
   INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
-  SELECT p_run, v_round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * 8000 FOR 8000)
-    FROM gannet.work_unit u, generate_series(0, (octet_length(p_bytes) - 1) / 8000) AS n
+  SELECT p_run, v_round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * ${kBlobRowBytes} FOR ${kBlobRowBytes})
+    FROM gannet.work_unit u, generate_series(0, (octet_length(p_bytes) - 1) / ${kBlobRowBytes}) AS n
    WHERE u.unit_id = p_unit AND u.run_id = p_run
      AND u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready');
   IF NOT FOUND THEN
@@ -541,17 +541,17 @@ DECLARE
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   -- Whether staged rows and checksum are right is seen by the coordinator, which reads the bytes anyway and rejects the gradient.
-  IF (p_codec IS NOT NULL AND octet_length(p_sha256) = 32 AND octet_length(p_bytes) > 0 AND p_first_seq BETWEEN 0 AND 134217
-      AND p_payload_bytes = p_first_seq * 8000::bigint + octet_length(p_bytes)) IS NOT TRUE THEN
+  IF (p_codec IS NOT NULL AND octet_length(p_sha256) = 32 AND octet_length(p_bytes) > 0 AND p_first_seq BETWEEN 0 AND ${kMaxBlobSeq}
+      AND p_payload_bytes = p_first_seq * ${kBlobRowBytes}::bigint + octet_length(p_bytes)) IS NOT TRUE THEN
     RAISE EXCEPTION 'the payload must have a codec, 32 bytes of sha256, and as many bytes as it says' USING ERRCODE = 'GN003';
   END IF;
   -- The limits of libs/domain/gradient_limits.h. Not a number is more than infinity here.
-  IF (abs(p_discriminator_loss) <= 10000 AND abs(p_generator_loss) <= 10000 /* kDivergedLoss */ AND p_real_accuracy BETWEEN 0 AND 1
-      AND p_fake_accuracy BETWEEN 0 AND 1 AND p_compute_seconds BETWEEN 0 AND 604800 /* kMaxComputeSeconds */) IS NOT TRUE THEN
-    RAISE EXCEPTION 'stats must have losses between -10000 and 10000, accuracies between 0 and 1 and compute_seconds between 0 and 604800'
+  IF (abs(p_discriminator_loss) <= ${kDivergedLoss} AND abs(p_generator_loss) <= ${kDivergedLoss} AND p_real_accuracy BETWEEN 0 AND 1
+      AND p_fake_accuracy BETWEEN 0 AND 1 AND p_compute_seconds BETWEEN 0 AND ${kMaxComputeSeconds}) IS NOT TRUE THEN
+    RAISE EXCEPTION 'stats must have losses between -${kDivergedLoss} and ${kDivergedLoss}, accuracies between 0 and 1 and compute_seconds between 0 and ${kMaxComputeSeconds}'
       USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.micro_batch, r.gradient_codec, coalesce(r.gradient_bytes_max, 1 << 30) INTO v_micro_batch, v_codec, v_bytes_max
+  SELECT r.micro_batch, r.gradient_codec, coalesce(r.gradient_bytes_max, ${kMaxPayloadBytes}) INTO v_micro_batch, v_codec, v_bytes_max
     FROM gannet.run r WHERE r.run_id = p_run;
   IF p_codec <> v_codec THEN
     RAISE EXCEPTION 'payload.codec is not the run''s: expected %, got %', v_codec, p_codec USING ERRCODE = 'GN003';
@@ -583,7 +583,7 @@ BEGIN
        AND (/* fence */ u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready') /* fence */)
        AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = u.round AND g.slot = u.slot)
     RETURNING u.round, u.slot,
-              CASE WHEN u.lease_until > v_now THEN 1 ELSE 2 END AS outcome  -- accepted, late
+              CASE WHEN u.lease_until > v_now THEN ${SubmitOutcome::kAccepted} ELSE ${SubmitOutcome::kLate} END AS outcome
   ), kept AS (
     INSERT INTO gannet.gradient (
         unit_id, run_id, round, slot, attempt, worker_id, image_count, micro_batch_count, discriminator_loss, generator_loss,
@@ -593,8 +593,8 @@ BEGIN
       FROM accepted a
   ), stored AS (
     INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
-    SELECT p_run, a.round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * 8000 FOR 8000)
-      FROM accepted a, generate_series(0, (octet_length(p_bytes) - 1) / 8000) AS n
+    SELECT p_run, a.round, p_unit, p_attempt, p_first_seq + n, substring(p_bytes FROM 1 + n * ${kBlobRowBytes} FOR ${kBlobRowBytes})
+      FROM accepted a, generate_series(0, (octet_length(p_bytes) - 1) / ${kBlobRowBytes}) AS n
   ), credited AS (
     UPDATE gannet.worker w
        SET accepted_unit_count = w.accepted_unit_count + 1, accepted_image_count = w.accepted_image_count + p_image_count,
@@ -653,14 +653,14 @@ DECLARE
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   PERFORM set_config('synchronous_commit', 'off', true);  -- as in claim_unit; the next beat renews what a crash forgot
-  IF (cardinality(p_units) <= 64 AND cardinality(p_attempts) = cardinality(p_units)  -- kMaxHeldUnits
+  IF (cardinality(p_units) <= ${kMaxHeldUnits} AND cardinality(p_attempts) = cardinality(p_units)
       AND cardinality(p_micro_batches_done) = cardinality(p_units)) IS NOT TRUE THEN
-    RAISE EXCEPTION 'progress must be three lists of the same length, at most 64' USING ERRCODE = 'GN003';
+    RAISE EXCEPTION 'progress must be three lists of the same length, at most ${kMaxHeldUnits}' USING ERRCODE = 'GN003';
   END IF;
   SELECT r.state::text, r.lease, gannet.unit_lease(r.lease, r.usual_unit_us), r.micro_batch
     INTO run_state, v_configured_lease, v_lease, v_micro_batch
     FROM gannet.run r WHERE r.run_id = p_run;
-  SELECT 2 /* kMaxLeasesPerWorker */ - count(*) INTO v_free FROM gannet.work_unit u
+  SELECT ${kMaxLeasesPerWorker} - count(*) INTO v_free FROM gannet.work_unit u
    WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased';
   WITH held AS (
     -- More than all of them cannot be done: whoever says so makes no progress.
@@ -672,7 +672,7 @@ BEGIN
     SELECT u.unit_id, u.state, h.done FROM gannet.work_unit u JOIN held h ON h.unit_id = u.unit_id
      WHERE u.run_id = p_run AND (u.state = 'leased' OR (u.state = 'ready' AND u.lease_until IS NOT NULL))
        AND u.holder = p_worker AND u.attempt = h.attempt
-       AND (h.done > u.micro_batches_done OR v_now - u.progress_at <= 3 * v_configured_lease)
+       AND (h.done > u.micro_batches_done OR v_now - u.progress_at <= ${kLeasesOfStall} * v_configured_lease)
      ORDER BY u.unit_id FOR UPDATE OF u
   ), ranked AS (
     SELECT r.unit_id, r.done, r.state, row_number() OVER (PARTITION BY r.state ORDER BY r.unit_id) AS place FROM renewable r
@@ -714,14 +714,14 @@ RETURN (CASE WHEN p_is_spare THEN 'closed' ELSE 'ready' END)::gannet.unit_state;
 CREATE FUNCTION gannet.return_delay(p_attempt integer)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN p_attempt < 2 THEN interval '0'
-            ELSE least(5, 1 << least(p_attempt - 2, 3)) * interval '1 second' END;
+RETURN CASE WHEN p_attempt <= 1 THEN interval '0'
+            ELSE least(interval '${kMaxReturnDelay}', (1 << least(p_attempt - 2, ${kMaxReturnDoublings})) * interval '${kFirstReturnDelay}') END;
 
 -- What a unit becomes with its failure number p_failures.
 CREATE FUNCTION gannet.state_after_failure(p_failures integer)
 RETURNS gannet.unit_state
 LANGUAGE sql IMMUTABLE
-RETURN (CASE WHEN p_failures >= 5 /* kMaxUnitFailures */ THEN 'failed' ELSE 'ready' END)::gannet.unit_state;
+RETURN (CASE WHEN p_failures >= ${kMaxUnitFailures} THEN 'failed' ELSE 'ready' END)::gannet.unit_state;
 
 -- After a unit has been returned because of a failure: tells who waits, and pauses the run when it has failed for good. The caller has locked the run.
 CREATE FUNCTION gannet.announce_failure(p_run bigint, p_unit bigint)
@@ -736,7 +736,7 @@ BEGIN
     UPDATE gannet.run r
        SET state = 'paused',
            state_reason = left(format('round %s slot %s failed %s times, last%s: %s', v_unit.round, v_unit.slot, v_unit.failures,
-                                      ' by worker ' || v_unit.holder, v_unit.failure_reason), 500)
+                                      ' by worker ' || v_unit.holder, v_unit.failure_reason), ${kMaxReasonChars})
      WHERE r.run_id = p_run AND r.state = 'running';
     PERFORM pg_notify('gannet_round', p_run::text);
   END IF;
@@ -753,7 +753,7 @@ DECLARE
   v_round bigint;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  PERFORM gannet.require_text('reason', p_reason, 500);
+  PERFORM gannet.require_text('reason', p_reason, ${kMaxReasonChars});
   -- Only a failure that may pause the run holds it: whoever leaves his transaction open behind this call holds his own unit, and nothing else.
   IF EXISTS (SELECT FROM gannet.work_unit u
               WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased'
@@ -768,7 +768,7 @@ BEGIN
   RETURNING u.round INTO v_round;
   IF FOUND THEN
     INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
-    VALUES (p_run, v_round, p_unit, p_attempt, p_worker, 103 /* failed */, gannet.clock_now());
+    VALUES (p_run, v_round, p_unit, p_attempt, p_worker, ${LedgerOutcome::kFailed}, gannet.clock_now());
     PERFORM gannet.announce_failure(p_run, p_unit);
   END IF;
 END
@@ -788,14 +788,15 @@ END
 $$;
 
 -- GatewayReports::Report. Whoever calls it may be a worker in direct mode that lies, so it is small, and so is what it leaves behind.
-CREATE FUNCTION gannet.report_gateway(p_gateway text, p_refusing text, p_max_reports bigint)
+CREATE FUNCTION gannet.report_gateway(p_gateway text, p_refusing text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  PERFORM gannet.require_text('the name of a gateway', p_gateway, 80);
-  IF (p_gateway <> '' AND p_refusing ~ '^([a-z_]{1,40}(,[a-z_]{1,40}){0,31})?$' AND p_max_reports BETWEEN 1 AND 1000) IS NOT TRUE THEN
-    RAISE EXCEPTION 'a gateway has a name, and at most 32 reasons of at most 40 small letters each' USING ERRCODE = 'GN003';
+  PERFORM gannet.require_text('the name of a gateway', p_gateway, ${kMaxGatewayNameChars});
+  IF (p_gateway <> '' AND p_refusing ~ '^([a-z_]{1,${kMaxRefusalChars}}(,[a-z_]{1,${kMaxRefusalChars}})*)?$'
+      AND cardinality(string_to_array(p_refusing, ',')) <= ${kMaxRefusals}) IS NOT TRUE THEN
+    RAISE EXCEPTION 'a gateway has a name, and at most ${kMaxRefusals} reasons of at most ${kMaxRefusalChars} small letters each' USING ERRCODE = 'GN003';
   END IF;
   IF p_refusing = '' THEN
     DELETE FROM gannet.gateway_report g WHERE g.gateway = p_gateway;
@@ -804,6 +805,6 @@ BEGIN
   INSERT INTO gannet.gateway_report (gateway, refusing, reported_at) VALUES (p_gateway, p_refusing, clock_timestamp())
   ON CONFLICT (gateway) DO UPDATE SET refusing = excluded.refusing, reported_at = excluded.reported_at;
   DELETE FROM gannet.gateway_report g
-   WHERE g.gateway IN (SELECT o.gateway FROM gannet.gateway_report o ORDER BY o.reported_at DESC OFFSET p_max_reports);
+   WHERE g.gateway IN (SELECT o.gateway FROM gannet.gateway_report o ORDER BY o.reported_at DESC OFFSET ${kMaxGatewayReports});
 END
 $$;

@@ -51,11 +51,11 @@ AS $$
   SELECT l.pid, l.virtualtransaction, a.usename::text
     FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
          JOIN pg_class c ON c.oid = l.relation AND c.relnamespace = 'gannet'::regnamespace
-         JOIN gannet.run r ON r.run_id = substring(c.relname FROM '^gradient_blob_([0-9]+)_[0-7]$')::bigint
+         JOIN gannet.run r ON r.run_id = substring(c.relname FROM '^gradient_blob_([0-9]+)_[0-9]+$')::bigint
    WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'AccessShareLock'
      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
      AND gannet.is_worker_role(a.usesysid)
-     AND (r.state NOT IN ('running', 'paused') OR right(c.relname, 1)::bigint <> (r.weights_version + 1) % 8)
+     AND (r.state NOT IN ('running', 'paused') OR substring(c.relname FROM '[0-9]+$')::bigint <> (r.weights_version + 1) % ${kBlobRing})
 $$;
 
 -- Ends the session when it is still in that transaction; whether it was.

@@ -98,9 +98,9 @@ BEGIN
     RAISE EXCEPTION 'the name of the run is taken: %', p_name USING ERRCODE = 'GN006';
   END IF;
   INSERT INTO gannet.accept_turn (run_id) VALUES (v_run);
-  PERFORM gannet.create_blob_ring('gradient_blob', v_run, 'round', 8, 'unit_id, attempt, seq');
-  PERFORM gannet.create_blob_ring('weights_blob', v_run, 'version', 8, 'version, seq');
-  PERFORM gannet.create_blob_ring('adam_blob', v_run, 'version', 4, 'version, seq');
+  PERFORM gannet.create_blob_ring('gradient_blob', v_run, 'round', ${kBlobRing}, 'unit_id, attempt, seq');
+  PERFORM gannet.create_blob_ring('weights_blob', v_run, 'version', ${kBlobRing}, 'version, seq');
+  PERFORM gannet.create_blob_ring('adam_blob', v_run, 'version', ${kAdamRing}, 'version, seq');
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
   VALUES (v_run, p_version, p_weights_codec, p_weights_sha256, p_weights_bytes, false);
   INSERT INTO gannet.adam_state (run_id, version, codec, sha256, payload_bytes)
@@ -209,13 +209,13 @@ BEGIN
          rejected_in_a_row = w.rejected_in_a_row + 1
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id;
   UPDATE gannet.worker w
-     SET removed_reason = left(format('%s more gradients were rejected than used, the last one: %s', w.rejected_in_a_row, p_reason), 500),
+     SET removed_reason = left(format('%s more gradients were rejected than used, the last one: %s', w.rejected_in_a_row, p_reason), ${kMaxReasonChars}),
          signed_off = true  -- RejectionsReason
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id AND w.removed_reason IS NULL
-     AND w.rejected_in_a_row >= 3 /* kMaxRejectionsInARow */
+     AND w.rejected_in_a_row >= ${kMaxRejectionsInARow}
   RETURNING w.worker_id INTO v_removed;
   INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
-  VALUES (p_run, v_gradient.round, p_unit, v_gradient.attempt, v_gradient.worker_id, 104 /* rejected */, gannet.clock_now());
+  VALUES (p_run, v_gradient.round, p_unit, v_gradient.attempt, v_gradient.worker_id, ${LedgerOutcome::kRejected}, gannet.clock_now());
   PERFORM gannet.announce_failure(p_run, p_unit);
   RETURN v_removed;
 END
@@ -269,8 +269,8 @@ BEGIN
       FROM held h WHERE u.unit_id = h.unit_id
   ), noted AS (
     INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
-    SELECT p_run, v_run.weights_version + 1, h.unit_id, h.attempt, p_worker, CASE h.state WHEN 'done' THEN 104 /* rejected */ ELSE 105 /* removed */ END,
-           v_now
+    SELECT p_run, v_run.weights_version + 1, h.unit_id, h.attempt, p_worker,
+           CASE h.state WHEN 'done' THEN ${LedgerOutcome::kRejected} ELSE ${LedgerOutcome::kTakenBack} END, v_now
       FROM held h WHERE h.state IN ('leased', 'done')
   )
   UPDATE gannet.worker w
@@ -429,7 +429,7 @@ BEGIN
   VALUES (p_run, p_round, p_config::jsonb, p_reason, gannet.clock_now())
   ON CONFLICT (run_id, from_round) DO UPDATE
      SET config = excluded.config, changed_at = excluded.changed_at,
-         reason = left(concat_ws('; ', nullif(c.reason, ''), nullif(excluded.reason, '')), 500);  -- JoinReasons
+         reason = left(concat_ws('; ', nullif(c.reason, ''), nullif(excluded.reason, '')), ${kMaxReasonChars});  -- JoinReasons
   UPDATE gannet.run r
      SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after,
          -- Never the same again, also when the database goes back: see V0007__ids_that_never_come_again.sql.
@@ -468,7 +468,7 @@ BEGIN
       FROM expired e WHERE u.unit_id = e.unit_id AND u.state = 'leased' AND u.lease_until <= v_now
     RETURNING u.round, u.unit_id, u.attempt, u.holder)
   INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
-  SELECT p_run, r.round, r.unit_id, r.attempt, r.holder, 101 /* expired */, v_now FROM returned r;
+  SELECT p_run, r.round, r.unit_id, r.attempt, r.holder, ${LedgerOutcome::kExpired}, v_now FROM returned r;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   IF v_count > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
@@ -517,41 +517,41 @@ BEGIN
   END IF;
 
   IF EXISTS (SELECT FROM gannet.gradient g
-              WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % 8 = 0) THEN
+              WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % ${kBlobRing} = 0) THEN
     PERFORM gannet.free_blob_leaf(
-      format('gradient_blob_%s_%s', p_run, p_round % 8), 'round', p_round,
+      format('gradient_blob_%s_%s', p_run, p_round % ${kBlobRing}), 'round', p_round,
       format('SELECT FROM gannet.gradient g WHERE g.run_id = %s AND g.has_bytes AND g.round >= %s', p_run, p_round));
     UPDATE gannet.gradient g SET has_bytes = false
-     WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % 8 = 0;
+     WHERE g.run_id = p_run AND g.has_bytes AND g.round < p_round AND (p_round - g.round) % ${kBlobRing} = 0;
   END IF;
 
   IF EXISTS (SELECT FROM gannet.weights w
-              WHERE w.run_id = p_run AND w.in_ring AND w.version < p_round AND (p_round - w.version) % 8 = 0) THEN
+              WHERE w.run_id = p_run AND w.in_ring AND w.version < p_round AND (p_round - w.version) % ${kBlobRing} = 0) THEN
     -- The plan knows the values, so it touches one leaf only.
     INSERT INTO gannet.weights_kept_blob (run_id, version, seq, data)
     SELECT b.run_id, b.version, b.seq, b.data
       FROM gannet.weights w JOIN gannet.weights_blob b ON b.run_id = w.run_id AND b.version = w.version
-     WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < p_round AND (p_round - w.version) % 8 = 0
-       AND b.run_id = p_run AND b.version % 8 = p_round % 8;
+     WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < p_round AND (p_round - w.version) % ${kBlobRing} = 0
+       AND b.run_id = p_run AND b.version % ${kBlobRing} = p_round % ${kBlobRing};
     PERFORM gannet.free_blob_leaf(
-      format('weights_blob_%s_%s', p_run, p_round % 8), 'version', p_round,
+      format('weights_blob_%s_%s', p_run, p_round % ${kBlobRing}), 'version', p_round,
       format('SELECT FROM gannet.weights w WHERE w.run_id = %s AND w.version >= %s', p_run, p_round));
     DELETE FROM gannet.weights w
-     WHERE w.run_id = p_run AND w.in_ring AND NOT w.keep AND w.version < p_round AND (p_round - w.version) % 8 = 0;
+     WHERE w.run_id = p_run AND w.in_ring AND NOT w.keep AND w.version < p_round AND (p_round - w.version) % ${kBlobRing} = 0;
     UPDATE gannet.weights w SET in_ring = false
-     WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < p_round AND (p_round - w.version) % 8 = 0;
+     WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < p_round AND (p_round - w.version) % ${kBlobRing} = 0;
   END IF;
 
   -- Versions four below belong to nobody: the current one is one or two below.
-  EXECUTE format('SELECT EXISTS (SELECT FROM gannet.%I b WHERE b.version < %s)', format('adam_blob_%s_%s', p_run, p_round % 4),
+  EXECUTE format('SELECT EXISTS (SELECT FROM gannet.%I b WHERE b.version < %s)', format('adam_blob_%s_%s', p_run, p_round % ${kAdamRing}),
                  p_round) INTO v_found;
   IF v_found THEN
     PERFORM gannet.free_blob_leaf(
-      format('adam_blob_%s_%s', p_run, p_round % 4), 'version', p_round,
+      format('adam_blob_%s_%s', p_run, p_round % ${kAdamRing}), 'version', p_round,
       format('SELECT FROM gannet.adam_state a WHERE a.run_id = %s AND a.version >= %s', p_run, p_round));
   END IF;
 
-  DELETE FROM gannet.ledger s WHERE s.run_id = p_run AND s.round <= p_round - 8;
+  DELETE FROM gannet.ledger s WHERE s.run_id = p_run AND s.round <= p_round - ${kBlobRing};
 END
 $$;
 
@@ -568,7 +568,7 @@ BEGIN
   IF v_run.state NOT IN ('finished', 'stopped') THEN
     RAISE EXCEPTION 'the run has not ended, its bytes are needed: %', v_run.state USING ERRCODE = 'GN009';
   END IF;
-  FOR v_leaf IN 0 .. 7 LOOP
+  FOR v_leaf IN 0 .. ${kBlobRing} - 1 LOOP
     EXECUTE format('TRUNCATE gannet.%I', format('gradient_blob_%s_%s', p_run, v_leaf));
   END LOOP;
   UPDATE gannet.gradient g SET has_bytes = false WHERE g.run_id = p_run AND g.has_bytes;
@@ -577,8 +577,8 @@ BEGIN
   SELECT b.run_id, b.version, b.seq, b.data
     FROM gannet.weights w JOIN gannet.weights_blob b ON b.run_id = w.run_id AND b.version = w.version
    WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < v_run.weights_version AND b.run_id = p_run;
-  FOR v_leaf IN 0 .. 7 LOOP
-    IF v_leaf <> v_run.weights_version % 8 THEN
+  FOR v_leaf IN 0 .. ${kBlobRing} - 1 LOOP
+    IF v_leaf <> v_run.weights_version % ${kBlobRing} THEN
       EXECUTE format('TRUNCATE gannet.%I', format('weights_blob_%s_%s', p_run, v_leaf));
     END IF;
   END LOOP;
@@ -587,8 +587,8 @@ BEGIN
    WHERE w.run_id = p_run AND w.in_ring AND w.keep AND w.version < v_run.weights_version;
   DELETE FROM gannet.weights w WHERE w.run_id = p_run AND w.in_ring AND w.version < v_run.weights_version;
 
-  FOR v_leaf IN 0 .. 3 LOOP
-    IF v_leaf <> v_run.weights_version % 4 THEN
+  FOR v_leaf IN 0 .. ${kAdamRing} - 1 LOOP
+    IF v_leaf <> v_run.weights_version % ${kAdamRing} THEN
       EXECUTE format('TRUNCATE gannet.%I', format('adam_blob_%s_%s', p_run, v_leaf));
     END IF;
   END LOOP;
@@ -654,9 +654,9 @@ BEGIN
          payload_bytes = excluded.payload_bytes, turn = b.turn + 1
   RETURNING b.turn INTO v_turn;
   IF v_turn = 1 THEN
-    PERFORM gannet.create_blob_ring('best_blob', p_run, 'turn', 2, 'turn, seq');
+    PERFORM gannet.create_blob_ring('best_blob', p_run, 'turn', ${kBestRing}, 'turn, seq');
   ELSE
-    PERFORM gannet.free_blob_leaf(format('best_blob_%s_%s', p_run, v_turn % 2), 'turn', v_turn, 'SELECT WHERE false');
+    PERFORM gannet.free_blob_leaf(format('best_blob_%s_%s', p_run, v_turn % ${kBestRing}), 'turn', v_turn, 'SELECT WHERE false');
   END IF;
   RETURN v_turn;
 END

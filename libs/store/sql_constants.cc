@@ -1,0 +1,116 @@
+#include "libs/store/sql_constants.h"
+
+#include <concepts>
+#include <type_traits>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "libs/domain/gradient_limits.h"
+#include "libs/domain/unit_state.h"
+#include "libs/exchange/gateway_reports.h"
+#include "libs/exchange/store.h"
+#include "libs/exchange/validation.h"
+#include "libs/store/blob_io.h"
+#include "libs/store/ledger_outcome.h"
+
+namespace gannet {
+namespace {
+
+constexpr absl::string_view kOpen = "${";
+constexpr absl::string_view kClose = "}";
+
+std::string SqlText(std::integral auto value) { return absl::StrCat(value); }
+std::string SqlText(double value) { return absl::StrFormat("%.17g", value); }
+
+// As an interval reads it.
+std::string SqlText(absl::Duration value) {
+  const int64_t seconds = absl::ToInt64Seconds(value);
+  if (absl::Seconds(seconds) == value) return absl::StrCat(seconds, " seconds");
+  return absl::StrCat(absl::ToInt64Microseconds(value), " microseconds");
+}
+
+template <typename Enum>
+requires std::is_enum_v<Enum> std::string SqlText(Enum value) {
+  return absl::StrCat(static_cast<int>(value));
+}
+
+}  // namespace
+
+#define GANNET_SQL_CONSTANT(name) \
+  { #name, SqlText(name) }
+
+const std::vector<SqlConstant>& SqlConstants() {
+  static const std::vector<SqlConstant> constants = {
+      GANNET_SQL_CONSTANT(kAdamRing),
+      GANNET_SQL_CONSTANT(kBestRing),
+      GANNET_SQL_CONSTANT(kBlobRing),
+      GANNET_SQL_CONSTANT(kBlobRowBytes),
+      GANNET_SQL_CONSTANT(kDivergedLoss),
+      GANNET_SQL_CONSTANT(kFirstLedgerOutcome),
+      GANNET_SQL_CONSTANT(kFirstReturnDelay),
+      GANNET_SQL_CONSTANT(kLeasesOfStall),
+      GANNET_SQL_CONSTANT(kMaxBlobSeq),
+      GANNET_SQL_CONSTANT(kMaxComputeSeconds),
+      GANNET_SQL_CONSTANT(kMaxDisplayNameChars),
+      GANNET_SQL_CONSTANT(kMaxGatewayNameChars),
+      GANNET_SQL_CONSTANT(kMaxGatewayReports),
+      GANNET_SQL_CONSTANT(kMaxHardwareChars),
+      GANNET_SQL_CONSTANT(kMaxHeldUnits),
+      GANNET_SQL_CONSTANT(kMaxLeasesPerWorker),
+      GANNET_SQL_CONSTANT(kMaxOpenUnitsOfSlot),
+      GANNET_SQL_CONSTANT(kMaxPayloadBytes),
+      GANNET_SQL_CONSTANT(kMaxReasonChars),
+      GANNET_SQL_CONSTANT(kMaxRefusalChars),
+      GANNET_SQL_CONSTANT(kMaxRefusals),
+      GANNET_SQL_CONSTANT(kMaxRejectionsInARow),
+      GANNET_SQL_CONSTANT(kMaxReturnDelay),
+      GANNET_SQL_CONSTANT(kMaxReturnDoublings),
+      GANNET_SQL_CONSTANT(kMaxRunNameChars),
+      GANNET_SQL_CONSTANT(kMaxUnitFailures),
+      GANNET_SQL_CONSTANT(kMaxWorkersOfRun),
+      GANNET_SQL_CONSTANT(kMinSpareAfter),
+      GANNET_SQL_CONSTANT(kMinUnitLease),
+      GANNET_SQL_CONSTANT(kUsualTimesOfLease),
+      GANNET_SQL_CONSTANT(kWorkerPresence),
+      GANNET_SQL_CONSTANT(LedgerOutcome::kExpired),
+      GANNET_SQL_CONSTANT(LedgerOutcome::kFailed),
+      GANNET_SQL_CONSTANT(LedgerOutcome::kRejected),
+      GANNET_SQL_CONSTANT(LedgerOutcome::kReturned),
+      GANNET_SQL_CONSTANT(LedgerOutcome::kTakenBack),
+      GANNET_SQL_CONSTANT(SubmitOutcome::kAccepted),
+      GANNET_SQL_CONSTANT(SubmitOutcome::kAlreadyAccepted),
+      GANNET_SQL_CONSTANT(SubmitOutcome::kClosed),
+      GANNET_SQL_CONSTANT(SubmitOutcome::kDuplicate),
+      GANNET_SQL_CONSTANT(SubmitOutcome::kLate),
+      GANNET_SQL_CONSTANT(SubmitOutcome::kSuperseded),
+  };
+  return constants;
+}
+
+#undef GANNET_SQL_CONSTANT
+
+absl::StatusOr<std::string> FillSqlConstants(absl::string_view script) {
+  std::string filled;
+  while (true) {
+    const size_t begin = script.find(kOpen);
+    if (begin == absl::string_view::npos) return absl::StrCat(filled, script);
+    const size_t end = script.find(kClose, begin);
+    if (end == absl::string_view::npos) return absl::InternalError("a ${ is not closed");
+    absl::StrAppend(&filled, script.substr(0, begin));
+    const absl::string_view name = script.substr(begin + kOpen.size(), end - begin - kOpen.size());
+    bool is_known = false;
+    for (const SqlConstant& constant : SqlConstants()) {
+      if (constant.name != name) continue;
+      is_known = true;
+      filled += constant.text;
+    }
+    if (!is_known) {
+      return absl::InternalError(
+          absl::StrCat("no constant has this name, add it to sql_constants.cc: ", name));
+    }
+    script.remove_prefix(end + kClose.size());
+  }
+}
+
+}  // namespace gannet
