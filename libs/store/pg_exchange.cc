@@ -8,16 +8,16 @@
 #include "libs/base/status_macros.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
+#include "libs/pg/sql_json.h"
 #include "libs/store/blob_io.h"
 #include "libs/store/sql_names.h"
 
 namespace gannet {
 namespace {
 
-constexpr SqlStatement kJoin = {
-    "join",
-    "SELECT run_id, config, run_state, data_matches "
-    "FROM gannet.join_run($1, $2, $3::bigint, $4, $5, $6, $7, $8::bigint, $9)"};
+constexpr SqlStatement kJoin = {"join",
+                                "SELECT run_id, config, run_state, data_matches "
+                                "FROM gannet.join_run($1, $2, $3::bigint, $4::jsonb)"};
 
 constexpr SqlStatement kClaim = {
     "claim",
@@ -43,9 +43,7 @@ constexpr SqlStatement kStageGradient = {
 constexpr SqlStatement kSubmitGradient = {
     "submit_gradient",
     "SELECT gannet.submit_gradient($1, $2, $3::bigint, $4::bigint, $5::bigint, $6::integer, "
-    "$7::integer, $8::integer, $9::double precision, $10::double precision, "
-    "$11::double precision, $12::double precision, $13::double precision, $14::smallint, "
-    "$15::bytea, $16::bigint, $17::integer, $18::bytea) AS outcome"};
+    "$7::jsonb, $8::bytea, $9::integer, $10::bytea) AS outcome"};
 
 constexpr SqlStatement kHeartbeat = {
     "heartbeat",
@@ -88,16 +86,19 @@ SqlParams LeaseParams(const WorkerIdentity& worker, RunId run, UnitId unit, Atte
 SqlParams SubmitParams(const SubmitRequest& request, int64_t first_seq, absl::string_view bytes) {
   const GradientStats& stats = request.stats;
   SqlParams params = LeaseParams(request.worker, request.run, request.unit, request.attempt);
-  params.Int(stats.image_count)
-      .Int(stats.micro_batch_count)
-      .Double(stats.discriminator_loss)
-      .Double(stats.generator_loss)
-      .Double(stats.real_accuracy)
-      .Double(stats.fake_accuracy)
-      .Double(stats.compute_seconds)
-      .Int(static_cast<int>(request.payload.codec))
+  params
+      .Text(SqlJson()
+                .Int("image_count", stats.image_count)
+                .Int("micro_batch_count", stats.micro_batch_count)
+                .Double("discriminator_loss", stats.discriminator_loss)
+                .Double("generator_loss", stats.generator_loss)
+                .Double("real_accuracy", stats.real_accuracy)
+                .Double("fake_accuracy", stats.fake_accuracy)
+                .Double("compute_seconds", stats.compute_seconds)
+                .Int("codec", static_cast<int>(request.payload.codec))
+                .Int("payload_bytes", static_cast<int64_t>(request.payload.bytes->size()))
+                .text())
       .Bytes(request.payload.sha256)
-      .Int(static_cast<int64_t>(request.payload.bytes->size()))
       .Int(first_seq)
       .Bytes(bytes);
   return params;
@@ -128,13 +129,17 @@ absl::StatusOr<int64_t> ReadOutcome(const absl::StatusOr<SqlRows>& rows) {
 
 absl::StatusOr<JoinResult> PgExchange::Join(const JoinRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateJoin(request));
-  SqlParams params = IdentityParams(request.worker);
-  params.Text(request.run_name).Text(request.display_name).Text(request.hardware);
+  SqlJson described;
+  described.Text("run_name", request.run_name)
+      .Text("display_name", request.display_name)
+      .Text("hardware", request.hardware);
   if (request.data.has_value()) {
-    params.Text(request.data->kind).Int(request.data->image_count).Text(request.data->digest);
-  } else {
-    params.Null().Null().Null();
+    described.Text("data_kind", request.data->kind)
+        .Int("data_image_count", request.data->image_count)
+        .Text("data_digest", request.data->digest);
   }
+  SqlParams params = IdentityParams(request.worker);
+  params.Text(described.text());
   GANNET_ASSIGN_OR_RETURN(const SqlRows rows, Repeatable(pool_.Execute(kJoin, params)));
   SqlRow row(rows, 0);
   JoinResult result;

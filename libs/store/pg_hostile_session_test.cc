@@ -114,8 +114,11 @@ class PgHostileSessionTest : public testing::Test {
 
   std::string SubmitCall(const WorkerIdentity& worker, const WorkUnit& unit) {
     return Call("submit_gradient", worker,
-                absl::StrFormat(", %d, %d, %d, %d, 0.7, 0.7, 0.5, 0.5, 1, 1::smallint, "
-                                "sha256('abc'), 3, 0, 'abc'",
+                absl::StrFormat(", %d, %d, '{\"image_count\": %d, \"micro_batch_count\": %d, "
+                                "\"discriminator_loss\": 0.7, \"generator_loss\": 0.7, "
+                                "\"real_accuracy\": 0.5, \"fake_accuracy\": 0.5, "
+                                "\"compute_seconds\": 1, \"codec\": 1, \"payload_bytes\": 3}', "
+                                "sha256('abc'), 0, 'abc'",
                                 unit.unit.value(), unit.attempt.value(), config_.images_per_unit,
                                 TestStats(config_).micro_batch_count));
   }

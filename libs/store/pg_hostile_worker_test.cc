@@ -70,8 +70,11 @@ class PgHostileWorkerTest : public testing::Test {
   // gannet.submit_gradient with one of its arguments replaced. Arguments as in the function.
   absl::Status Submit(const std::string& name, const std::string& value) {
     std::string sql =
-        "SELECT gannet.submit_gradient({identity}, {run}, {unit}, {attempt}, {images}, {batches}, "
-        "{loss}, 0.7, {real}, {fake}, {seconds}, {codec}::smallint, {sha}, {size}, {seq}, {bytes})";
+        "SELECT gannet.submit_gradient({identity}, {run}, {unit}, {attempt}, "
+        "jsonb_build_object('image_count', {images}, 'micro_batch_count', {batches}, "
+        "'discriminator_loss', {loss}, 'generator_loss', 0.7, 'real_accuracy', {real}, "
+        "'fake_accuracy', {fake}, 'compute_seconds', {seconds}, 'codec', {codec}, "
+        "'payload_bytes', {size}), {sha}, {seq}, {bytes})";
     for (const auto& [key, ordinary] : std::vector<std::pair<std::string, std::string>>{
              {"identity", Identity()},
              {"run", absl::StrCat(run_.value())},
@@ -135,7 +138,9 @@ TEST_F(PgHostileWorkerTest, NobodyActsForAnotherWorkerByLeavingTheSecretOut) {
            absl::StrCat("check_submission(", Impostor(), ", ", run, ", ", unit,
                         ", 1, 4, 2, sha256('abc'))"),
            absl::StrCat("stage_gradient(", Impostor(), ", ", run, ", ", unit, ", 1, 0, 'abc')"),
-           absl::StrCat("join_run(", Impostor(), ", '', 'x', 'x', NULL, NULL, NULL)")}) {
+           absl::StrCat("join_run(", Impostor(),
+                        ", '{\"run_name\": \"\", \"display_name\": \"x\", "
+                        "\"hardware\": \"x\"}')")}) {
     EXPECT_THAT(Call(absl::StrCat("SELECT gannet.", call)),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("secret")))
         << call;
@@ -162,6 +167,18 @@ TEST_F(PgHostileWorkerTest, ASubmissionThatContradictsItselfIsRefused) {
     EXPECT_THAT(Submit(name, value), StatusIs(absl::StatusCode::kInvalidArgument))
         << name << " = " << value;
   }
+  for (const char* object :
+       {"NULL", "'null'", "'[]'", "'7'", "'{}'", R"('{"image_count": "four"}')",
+        R"('{"image_count": [4]}')", R"('{"payload_bytes": 1e30}')", R"('{"codec": 1.5}')"}) {
+    EXPECT_THAT(Call(absl::StrCat("SELECT gannet.submit_gradient(", Identity(), ", ", run_.value(),
+                                  ", ", unit_.unit.value(), ", ", unit_.attempt.value(), ", ",
+                                  object, "::jsonb, sha256('abc'), 0, 'abc')")),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << object;
+    EXPECT_THAT(Call(absl::StrCat("SELECT gannet.join_run(", Identity(), ", ", object, "::jsonb)")),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << object;
+  }
   EXPECT_OK(Submit("attempt", "7"));  // superseded: nobody has claimed so often
   EXPECT_EQ(backend_.Dump(run_).units.front().state, UnitState::kLeased);
   EXPECT_THAT(Submit("unit", "NULL"), StatusIs(absl::StatusCode::kNotFound));
@@ -185,7 +202,8 @@ TEST_F(PgHostileWorkerTest, TextsForPeopleAreShortAndPlain) {
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reason")));
   }
   EXPECT_THAT(Call(absl::StrCat("SELECT gannet.join_run(", Identity(),
-                                ", '', repeat('x', 65), 'x', NULL, NULL, NULL)")),
+                                ", jsonb_build_object('run_name', '', 'display_name', "
+                                "repeat('x', 65), 'hardware', 'x'))")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("display_name")));
 }
 

@@ -149,8 +149,10 @@ TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain)
       "stale_rounds = 1 WHERE unit_id = ",
       unit.unit.value(), ";");
   const std::string submit = absl::StrFormat(
-      "SELECT gannet.submit_gradient(%s, %d, %d, 0, 0, 0, 0, 0, 2::smallint, "
-      "decode(repeat('00', 32), 'hex'), 16001, 2, '\x01')",
+      "SELECT gannet.submit_gradient(%s, '{\"image_count\": %d, \"micro_batch_count\": %d, "
+      "\"discriminator_loss\": 0, \"generator_loss\": 0, \"real_accuracy\": 0, "
+      "\"fake_accuracy\": 0, \"compute_seconds\": 0, \"codec\": 2, \"payload_bytes\": 16001}', "
+      "decode(repeat('00', 32), 'hex'), 2, '\x01')",
       who, unit.image_indices.size(), TestStats(config_).micro_batch_count);
   const auto run = [&](const std::string& script) {
     return TestPostgres::Get().Run(backend_.url(), script);

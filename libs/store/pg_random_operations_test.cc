@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
                            R"(v_run.settings_version <> p_settings_version)", "false"),
                     "Publish"},
         NamedMutant{"NothingIsTakenAlong",
-                    Mutant("gannet.publish_round", R"(p_max_stale_rounds > 0)", "false"),
+                    Mutant("gannet.publish_round", R"(v_request\.max_stale_rounds > 0)", "false"),
                     "Publish"}),
     [](const auto& mutant) { return std::string(mutant.param.name); });
 

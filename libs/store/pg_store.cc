@@ -4,12 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/model_layout.h"
 #include "libs/exchange/proto_conversion.h"
 #include "libs/exchange/validation.h"
+#include "libs/pg/sql_json.h"
 #include "libs/store/blob_io.h"
 #include "libs/store/sql_names.h"
 #include "libs/tensor/safetensors.h"
@@ -47,11 +47,7 @@ constexpr SqlStatement kRequireRun = {"require_run",
                                       "SELECT FROM gannet.run WHERE run_id = $1::bigint", true};
 
 constexpr SqlStatement kCreateRun = {
-    "create_run",
-    "SELECT gannet.create_run($1, $2, $3::numeric, $4::bigint, $5::integer, $6, $7::bigint, $8, "
-    "$9::smallint, $10::bytea, $11::bigint, $12::smallint, $13::bytea, $14::bigint, "
-    "$15::integer[], $16::integer[], $17::bigint[], $18::bigint, $19::jsonb, $20::bigint) AS "
-    "run_id"};
+    "create_run", "SELECT gannet.create_run($1::jsonb, $2::bytea, $3::bytea) AS run_id"};
 
 constexpr SqlStatement kAcquireLeadership = {
     "acquire_leadership", "SELECT gannet.acquire_leadership($1::bigint, $2, $3::bigint) AS epoch"};
@@ -122,12 +118,8 @@ constexpr SqlStatement kRestoreWorker = {"restore_worker",
 
 constexpr SqlStatement kPublishRound = {
     "publish_round",
-    "SELECT gannet.publish_round($1::bigint, $2, $3::bigint, $4::bigint, $5::smallint, $6::bytea, "
-    "$7::bigint, $8::boolean, $9::smallint, $10::bytea, $11::bigint, $12::bigint, $13::integer, "
-    "$14::integer, $15::double precision, $16::double precision, $17::double precision, "
-    "$18::double precision, $19::double precision, $20::bigint[], $21::integer[], "
-    "$22::integer[], $23::bigint[], $24::boolean, $25::bigint, $26::bytea, $27::bytea, "
-    "$28::integer)"};
+    "SELECT gannet.publish_round($1::bigint, $2, $3::bigint, $4::bigint, $5::bytea, $6::bigint, "
+    "$7::bigint[], $8::bytea, $9::jsonb, $10::bytea, $11::bytea)"};
 constexpr char kCopyWeights[] =
     "COPY gannet.weights_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
 constexpr char kCopyAdam[] =
@@ -147,8 +139,7 @@ constexpr SqlStatement kDeleteRun = {"delete_run", "SELECT gannet.delete_run($1:
 
 constexpr SqlStatement kKeepBest = {
     "keep_best",
-    "SELECT gannet.keep_best($1::bigint, $2, $3::bigint, $4::bigint, $5::double precision, "
-    "$6::smallint, $7::bytea, $8::bigint) AS turn"};
+    "SELECT gannet.keep_best($1::bigint, $2, $3::bigint, $4::jsonb, $5::bytea) AS turn"};
 constexpr SqlStatement kBestRecord = {
     "best_record",
     "SELECT version, distance, codec, sha256, payload_bytes, turn "
@@ -171,9 +162,7 @@ constexpr SqlStatement kSetRunState = {
 constexpr int kMaxStateAttempts = 5;
 
 constexpr SqlStatement kChangeSettings = {
-    "change_settings",
-    "SELECT gannet.change_settings($1::bigint, $2::bigint, $3, $4::bigint, $5::double precision, "
-    "$6)"};
+    "change_settings", "SELECT gannet.change_settings($1::bigint, $2::bigint, $3::jsonb)"};
 // Each fails only if a round was published within the milliseconds between two statements.
 constexpr int kMaxChangeAttempts = 50;
 constexpr SqlStatement kListChanges = {
@@ -190,7 +179,8 @@ constexpr SqlStatement kListRounds = {
     "WHERE run_id = $1::bigint AND round > $2::bigint ORDER BY round LIMIT $3::integer",
     true};
 
-constexpr SqlStatement kRestoreRun = {"restore_run", "SELECT gannet.restore_run($1::bigint, $2)"};
+constexpr SqlStatement kRestoreRun = {"restore_run",
+                                      "SELECT gannet.restore_run($1::bigint, $2::jsonb)"};
 
 constexpr SqlStatement kListWorkerRecords = {
     "list_worker_records",
@@ -227,36 +217,40 @@ SqlParams FenceParams(RunId run, const Leadership& leadership) {
   return params;
 }
 
-void AddPayload(SqlParams& params, const Payload& payload) {
-  params.Int(static_cast<int>(payload.codec))
-      .Bytes(payload.sha256)
-      .Int(static_cast<int64_t>(payload.bytes->size()));
+SqlJson PayloadJson(const Payload& payload) {
+  return SqlJson()
+      .Int("codec", static_cast<int>(payload.codec))
+      .Int("payload_bytes", static_cast<int64_t>(payload.bytes->size()));
 }
 
-// Slots, image counts, and all image indices one after another.
-void AddUnits(SqlParams& params, const std::vector<PlannedUnit>& units) {
-  std::vector<int64_t> slots;
-  std::vector<int64_t> image_counts;
-  std::vector<int64_t> indices;
+std::string UnitsJson(const std::vector<PlannedUnit>& units) {
+  std::vector<SqlJson> objects;
+  objects.reserve(units.size());
   for (const PlannedUnit& unit : units) {
-    slots.push_back(unit.slot.value());
-    image_counts.push_back(static_cast<int64_t>(unit.image_indices.size()));
-    indices.insert(indices.end(), unit.image_indices.begin(), unit.image_indices.end());
+    objects.push_back(
+        SqlJson().Int("slot", unit.slot.value()).IntArray("image_indices", unit.image_indices));
   }
-  params.IntArray(slots).IntArray(image_counts).IntArray(indices);
+  return SqlJsonArray(objects);
 }
 
-// Rounds as create_run takes them: arrays in the order of gannet.round_summary's columns.
+SqlJson SummaryJson(const RoundSummary& summary) {
+  return SqlJson()
+      .Int("round", summary.round.value())
+      .Int("epoch", summary.epoch)
+      .Int("gradient_count", summary.gradient_count)
+      .Int("image_count", summary.image_count)
+      .Double("discriminator_loss", summary.discriminator_loss)
+      .Double("generator_loss", summary.generator_loss)
+      .Double("real_accuracy", summary.real_accuracy)
+      .Double("fake_accuracy", summary.fake_accuracy)
+      .Double("seconds", summary.seconds);
+}
+
 std::string HistoryJson(const std::vector<RoundSummary>& history) {
-  std::string json = "[";
-  for (const RoundSummary& round : history) {
-    absl::StrAppendFormat(&json, "%s[%d,%d,%d,%d,%.17g,%.17g,%.17g,%.17g,%.17g]",
-                          json.size() == 1 ? "" : ",", round.round.value(), round.epoch,
-                          round.gradient_count, round.image_count, round.discriminator_loss,
-                          round.generator_loss, round.real_accuracy, round.fake_accuracy,
-                          round.seconds);
-  }
-  return json + "]";
+  std::vector<SqlJson> objects;
+  objects.reserve(history.size());
+  for (const RoundSummary& summary : history) objects.push_back(SummaryJson(summary));
+  return SqlJsonArray(objects);
 }
 
 // What a gradient of the run has at most: its tensors in the run's codec, and as long a header as a
@@ -392,22 +386,29 @@ absl::StatusOr<RunStatus> PgStore::GetRunStatus(RunId run) {
 absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
   GANNET_RETURN_IF_ERROR(ValidateNewRun(request));
   const RunConfig& config = request.config;
+  const RunConfig& current = request.changes.empty() ? config : request.changes.back().config;
   SqlParams params;
-  params.Text(config.name)
-      .Text(RunConfigToJson(config))
-      .UInt(config.seed)
-      .Int(absl::ToInt64Microseconds(request.changes.empty() ? config.lease
-                                                             : request.changes.back().config.lease))
-      .Int(config.micro_batch)
-      .Text(config.data.kind)
-      .Int(config.data.image_count)
-      .Text(config.data.digest);
-  AddPayload(params, request.weights);
-  AddPayload(params, request.adam_state);
-  AddUnits(params, request.units);
-  params.Int(request.version.value())
-      .Text(HistoryJson(request.history))
-      .Int(GradientBytesMax(request));
+  params
+      .Text(SqlJson()
+                .Text("name", config.name)
+                .Json("config", RunConfigToJson(config))
+                .UInt("seed", config.seed)
+                .Int("lease_us", absl::ToInt64Microseconds(current.lease))
+                .Int("micro_batch", config.micro_batch)
+                .Text("data_kind", config.data.kind)
+                .Int("data_image_count", config.data.image_count)
+                .Text("data_digest", config.data.digest)
+                .Double("spare_after", current.policy.spare_after)
+                .Int("gradient_codec", config.gradient_codec)
+                .Int("gradient_bytes_max", GradientBytesMax(request))
+                .Int("version", request.version.value())
+                .Json("weights", PayloadJson(request.weights).text())
+                .Json("adam_state", PayloadJson(request.adam_state).text())
+                .Json("units", UnitsJson(request.units))
+                .Json("history", HistoryJson(request.history))
+                .text())
+      .Bytes(request.weights.sha256)
+      .Bytes(request.adam_state.sha256);
   RunId run;
   const absl::Status status = bulk_pool_.RunInTransaction(
       "create_run", SqlIsolation::kReadCommitted,
@@ -580,29 +581,24 @@ absl::Status PgStore::TakeBackWork(RunId run, const WorkerId& worker) {
 
 absl::Status PgStore::Publish(const PublishRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidatePublish(request));
-  const RoundSummary& summary = request.summary;
-  SqlParams params = FenceParams(request.run, request.leadership);
-  params.Int(request.expected_version.value());
-  AddPayload(params, request.weights);
-  params.Bool(request.keep);
-  AddPayload(params, request.adam_state);
   std::vector<int64_t> consumed;
   for (const UnitId unit : request.consumed) consumed.push_back(unit.value());
-  params.Int(summary.epoch)
-      .Int(summary.gradient_count)
-      .Int(summary.image_count)
-      .Double(summary.discriminator_loss)
-      .Double(summary.generator_loss)
-      .Double(summary.real_accuracy)
-      .Double(summary.fake_accuracy)
-      .Double(summary.seconds)
-      .IntArray(consumed);
-  AddUnits(params, request.next_units);
-  params.Bool(request.finished)
-      .Int(request.settings_version)
+  SqlParams params = FenceParams(request.run, request.leadership);
+  params.Int(request.expected_version.value())
       .Bytes(request.expected_sha256)
+      .Int(request.settings_version)
+      .IntArray(consumed)
       .Bytes(request.consumed_sha256)
-      .Int(request.max_stale_rounds);
+      .Text(SqlJson()
+                .Json("weights", PayloadJson(request.weights).Bool("keep", request.keep).text())
+                .Json("adam_state", PayloadJson(request.adam_state).text())
+                .Json("summary", SummaryJson(request.summary).text())
+                .Json("units", UnitsJson(request.next_units))
+                .Bool("finished", request.finished)
+                .Int("max_stale_rounds", request.max_stale_rounds)
+                .text())
+      .Bytes(request.weights.sha256)
+      .Bytes(request.adam_state.sha256);
   const int64_t version = request.expected_version.value() + 1;
   return bulk_pool_.RunInTransaction(
       "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
@@ -640,8 +636,12 @@ absl::Status PgStore::KeepBest(RunId run, const Leadership& leadership, const Be
                                const Payload& weights) {
   GANNET_RETURN_IF_ERROR(ValidateKeepBest(best, weights));
   SqlParams params = FenceParams(run, leadership);
-  params.Int(best.version.value()).Double(best.distance);
-  AddPayload(params, weights);
+  params
+      .Text(PayloadJson(weights)
+                .Int("version", best.version.value())
+                .Double("distance", best.distance)
+                .text())
+      .Bytes(weights.sha256);
   return bulk_pool_.RunInTransaction(
       "keep_best", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
         GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kKeepBest, params));
@@ -707,10 +707,12 @@ absl::StatusOr<Round> PgStore::ChangeSettings(RunId run, const RunConfig& config
                             ChangeConfig(status.config, status.next_config, config, from.value()));
     SqlParams params = RunParams(run);
     params.Int(from.value())
-        .Text(RunConfigToJson(changed))
-        .Int(absl::ToInt64Microseconds(changed.lease))
-        .Double(changed.policy.spare_after)
-        .Text(reason);
+        .Text(SqlJson()
+                  .Json("config", RunConfigToJson(changed))
+                  .Int("lease_us", absl::ToInt64Microseconds(changed.lease))
+                  .Double("spare_after", changed.policy.spare_after)
+                  .Text("reason", reason)
+                  .text());
     changed_meanwhile = pool_.Execute(kChangeSettings, params).status();
     if (changed_meanwhile.ok()) return from;
     if (!absl::IsAborted(changed_meanwhile)) return changed_meanwhile;

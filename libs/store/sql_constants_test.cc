@@ -46,8 +46,7 @@ std::vector<std::string> TypedNumbers(const std::string& script) {
            "* 1000000",  // microseconds of a second
            "percentile_disc(0.5)",
            "'max_connections')::integer / 2",  // half of them
-           "settings_version >> 24",
-           "+ 1 << 24)",
+           "settings_version >> 24", "+ 1 << 24)",
            "1 << 24))",  // V0007: bits that are drawn
            "weights_version + 2 <> p_round",
            "NOT IN (1, 2)",  // one or two rounds ahead
@@ -57,15 +56,8 @@ std::vector<std::string> TypedNumbers(const std::string& script) {
            "worker is 32 hexadecimal digits",
            "secret 64, its in",              // as its pattern says
            "must be 32 hexadecimal digits",  // likewise
-           "p_codec IN (1, 2)",              // gannet.v1.Codec
+           "codec IN (1, 2)",                // gannet.v1.Codec
            "0-9",                            // digits, in a pattern
-           "h->>2",
-           "h->>3",
-           "h->>4",
-           "h->>5",
-           "h->>6",
-           "h->>7",
-           "h->>8",  // columns of a round
        }) {
     code = absl::StrReplaceAll(code, {{own, ""}});
   }

@@ -17,7 +17,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "gannet/v1/exchange_service.grpc.pb.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
@@ -361,7 +360,26 @@ class HostileValuesTest : public ::testing::Test {
   struct Argument {
     std::string ordinary;
     std::vector<std::string> extremes;
+    std::string key = {};  // set: a member of the JSON object that stands in its place
   };
+
+  // The arguments of a call: members that stand side by side as one object.
+  static std::string Listed(const std::vector<Argument>& shape,
+                            const std::vector<std::string>& values) {
+    std::string list;
+    bool in_object = false;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      if (in_object && shape[i].key.empty()) absl::StrAppend(&list, ")");
+      if (i > 0) absl::StrAppend(&list, ", ");
+      if (!shape[i].key.empty()) {
+        absl::StrAppend(&list, in_object ? "'" : "jsonb_build_object('", shape[i].key, "', ");
+      }
+      in_object = !shape[i].key.empty();
+      absl::StrAppend(&list, values[i]);
+    }
+    if (in_object) absl::StrAppend(&list, ")");
+    return list;
+  }
 
   // Calls a function with each of its arguments extreme in turn, then with several at once.
   void CallChanged(const std::string& name,
@@ -374,7 +392,7 @@ class HostileValuesTest : public ::testing::Test {
       for (const auto& [place, extreme] : chosen) {
         values[place] = ordinary[place].extremes[extreme % ordinary[place].extremes.size()];
       }
-      Sql(absl::StrCat("SELECT * FROM gannet.", name, "(", absl::StrJoin(values, ", "), ")"))
+      Sql(absl::StrCat("SELECT * FROM gannet.", name, "(", Listed(ordinary, values), ")"))
           .IgnoreError();
     };
     TakePlace();
@@ -400,6 +418,12 @@ class HostileValuesTest : public ::testing::Test {
             "E'\\x01\\n'",
             "U&'\\202E'",
             "repeat('f', 32)"};
+  }
+  // As members of an object.
+  static std::vector<std::string> SqlJsonTexts() {
+    std::vector<std::string> values = {"7", "'[1]'::jsonb", "'{}'::jsonb", "true"};
+    for (const std::string& text : SqlTexts()) values.push_back(absl::StrCat(text, "::text"));
+    return values;
   }
   static std::vector<std::string> SqlDoubles() {
     return {"0",
@@ -447,15 +471,21 @@ class HostileValuesTest : public ::testing::Test {
     const SubmitRequest request = Submission(gradient);
     const GradientStats& stats = request.stats;
     std::vector<Argument> arguments = LeaseArguments();
-    arguments.push_back({absl::StrCat(stats.image_count), SqlIntegers()});
-    arguments.push_back({absl::StrCat(stats.micro_batch_count), SqlIntegers()});
-    for (const double value : {stats.discriminator_loss, stats.generator_loss, stats.real_accuracy,
-                               stats.fake_accuracy, stats.compute_seconds}) {
-      arguments.push_back({absl::StrCat(value), SqlDoubles()});
-    }
-    arguments.push_back({"1::smallint", SqlSmallints()});
+    const auto add = [&](const std::string& key, const std::string& value,
+                         std::vector<std::string> extremes) {
+      extremes.insert(extremes.end(), {"'x'::text", "'[1]'::jsonb", "'{}'::jsonb", "true"});
+      arguments.push_back({value, std::move(extremes), key});
+    };
+    add("image_count", absl::StrCat(stats.image_count), SqlIntegers());
+    add("micro_batch_count", absl::StrCat(stats.micro_batch_count), SqlIntegers());
+    add("discriminator_loss", absl::StrCat(stats.discriminator_loss), SqlDoubles());
+    add("generator_loss", absl::StrCat(stats.generator_loss), SqlDoubles());
+    add("real_accuracy", absl::StrCat(stats.real_accuracy), SqlDoubles());
+    add("fake_accuracy", absl::StrCat(stats.fake_accuracy), SqlDoubles());
+    add("compute_seconds", absl::StrCat(stats.compute_seconds), SqlDoubles());
+    add("codec", "1", SqlSmallints());
+    add("payload_bytes", absl::StrCat(request.payload.bytes->size()), SqlBigints());
     arguments.push_back({SqlBytes(request.payload.sha256), SqlByteas()});
-    arguments.push_back({absl::StrCat(request.payload.bytes->size()), SqlBigints()});
     arguments.push_back({"0", SqlIntegers()});
     arguments.push_back({SqlBytes(*request.payload.bytes), SqlByteas()});
     return arguments;
@@ -593,12 +623,12 @@ TEST_F(HostileValuesTest, NoArgumentOfAFunctionStopsAClass) {
   const DataFingerprint& data = cluster_.config().data;
   CallChanged("join_run", [&] {
     std::vector<Argument> arguments = IdentityArguments();
-    arguments.back() = {"'cluster'", SqlTexts()};
-    arguments.push_back({"'hostile'", SqlTexts()});
-    arguments.push_back({"'cpu'", SqlTexts()});
-    arguments.push_back({absl::StrCat("'", data.kind, "'"), SqlTexts()});
-    arguments.push_back({absl::StrCat(data.image_count), SqlBigints()});
-    arguments.push_back({absl::StrCat("'", data.digest, "'"), SqlTexts()});
+    arguments.back() = {"'cluster'::text", SqlJsonTexts(), "run_name"};
+    arguments.push_back({"'hostile'::text", SqlJsonTexts(), "display_name"});
+    arguments.push_back({"'cpu'::text", SqlJsonTexts(), "hardware"});
+    arguments.push_back({absl::StrCat("'", data.kind, "'::text"), SqlJsonTexts(), "data_kind"});
+    arguments.push_back({absl::StrCat(data.image_count), SqlBigints(), "data_image_count"});
+    arguments.push_back({absl::StrCat("'", data.digest, "'::text"), SqlJsonTexts(), "data_digest"});
     return arguments;
   });
   CallChanged("claim_unit", [&] {
@@ -652,6 +682,15 @@ TEST_F(HostileValuesTest, NoArgumentOfAFunctionStopsAClass) {
 
 TEST_F(HostileValuesTest, NoGradientThatIsStoredPastTheGatewayStopsAClass) {
   CallChanged("submit_gradient", [&] { return SubmitArguments(Gradient()); });
+  for (const char* object : {"NULL", "'null'", "'[]'", "'7'", "'{}'", "'{\"codec\": null}'"}) {
+    TakePlace();
+    const std::vector<Argument> lease = LeaseArguments();
+    std::vector<std::string> values;
+    for (const Argument& argument : lease) values.push_back(argument.ordinary);
+    Sql(absl::StrCat("SELECT gannet.submit_gradient(", Listed(lease, values), ", ", object,
+                     "::jsonb, sha256('abc'), 0, 'abc')"))
+        .IgnoreError();
+  }
   ExpectTheClassGoesOn();
 
   // Nobody decodes these before the coordinator does.
@@ -665,10 +704,9 @@ TEST_F(HostileValuesTest, NoGradientThatIsStoredPastTheGatewayStopsAClass) {
         for (float& each : tensor.mutable_f32()) each = value;
       }
       std::vector<std::string> values;
-      for (const Argument& argument : SubmitArguments(gradient)) {
-        values.push_back(argument.ordinary);
-      }
-      Sql(absl::StrCat("SELECT gannet.submit_gradient(", absl::StrJoin(values, ", "), ")"))
+      const std::vector<Argument> arguments = SubmitArguments(gradient);
+      for (const Argument& argument : arguments) values.push_back(argument.ordinary);
+      Sql(absl::StrCat("SELECT gannet.submit_gradient(", Listed(arguments, values), ")"))
           .IgnoreError();
     }
   }

@@ -169,33 +169,35 @@ BEGIN
 END
 $$;
 
--- A null data_kind describes the run and registers nothing. data_matches is false when the fingerprint is another one: nothing is registered then.
-CREATE FUNCTION gannet.join_run(
-  p_worker text, p_secret text, p_incarnation bigint, p_run_name text, p_display_name text, p_hardware text,
-  p_data_kind text, p_data_image_count bigint, p_data_digest text)
+-- p_request: run_name, display_name, hardware, and data_kind, data_image_count and data_digest; without these three the run is described and nothing
+-- registered. data_matches is false when the fingerprint is another one: nothing is registered then.
+CREATE FUNCTION gannet.join_run(p_worker text, p_secret text, p_incarnation bigint, p_request jsonb)
 RETURNS TABLE (run_id bigint, config text, run_state text, data_matches boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
+  v_request record;
   v_run gannet.run;
   v_secret_sha256 bytea := sha256(convert_to(p_secret, 'UTF8'));
   v_known gannet.worker;
   v_returned integer := 0;
 BEGIN
   PERFORM gannet.require_identity(p_worker, p_secret, p_incarnation);
-  PERFORM gannet.require_text('run_name', p_run_name, ${kMaxRunNameChars});
-  PERFORM gannet.require_text('display_name', p_display_name, ${kMaxDisplayNameChars});
-  PERFORM gannet.require_text('hardware', p_hardware, ${kMaxHardwareChars});
-  IF p_run_name = '' THEN
+  SELECT * INTO v_request FROM jsonb_to_record(p_request) AS r(
+    run_name text, display_name text, hardware text, data_kind text, data_image_count bigint, data_digest text);
+  PERFORM gannet.require_text('run_name', v_request.run_name, ${kMaxRunNameChars});
+  PERFORM gannet.require_text('display_name', v_request.display_name, ${kMaxDisplayNameChars});
+  PERFORM gannet.require_text('hardware', v_request.hardware, ${kMaxHardwareChars});
+  IF v_request.run_name = '' THEN
     SELECT * INTO v_run FROM gannet.run r WHERE r.state IN ('running', 'paused') ORDER BY r.run_id DESC LIMIT 1;
     IF NOT FOUND THEN
       RAISE EXCEPTION 'no run that has not ended' USING ERRCODE = 'GN005';
     END IF;
   ELSE
-    SELECT * INTO v_run FROM gannet.run r WHERE r.name = p_run_name;
+    SELECT * INTO v_run FROM gannet.run r WHERE r.name = v_request.run_name;
     IF NOT FOUND THEN
-      RAISE EXCEPTION 'no such run: %', p_run_name USING ERRCODE = 'GN005';
+      RAISE EXCEPTION 'no such run: %', v_request.run_name USING ERRCODE = 'GN005';
     END IF;
   END IF;
   SELECT * INTO v_known FROM gannet.worker w WHERE w.run_id = v_run.run_id AND w.worker_id = p_worker;
@@ -208,9 +210,9 @@ BEGIN
   config := gannet.config_of(v_run.run_id, v_run.weights_version + 1)::text;
   run_state := v_run.state::text;
   data_matches := true;
-  IF p_data_kind IS NOT NULL THEN
-    data_matches := (p_data_kind = v_run.data_kind AND p_data_image_count = v_run.data_image_count
-                     AND p_data_digest = v_run.data_digest) IS TRUE;
+  IF v_request.data_kind IS NOT NULL THEN
+    data_matches := (v_request.data_kind = v_run.data_kind AND v_request.data_image_count = v_run.data_image_count
+                     AND v_request.data_digest = v_run.data_digest) IS TRUE;
     IF data_matches THEN
       IF v_known.incarnation <> p_incarnation THEN
         v_returned := gannet.return_units(v_run.run_id, p_worker);
@@ -220,7 +222,7 @@ BEGIN
         RAISE EXCEPTION 'the run has all the workers it may have: ${kMaxWorkersOfRun}' USING ERRCODE = 'GN008';
       END IF;
       INSERT INTO gannet.worker AS w (run_id, worker_id, secret_sha256, incarnation, display_name, hardware, last_seen)
-      VALUES (v_run.run_id, p_worker, v_secret_sha256, p_incarnation, p_display_name, p_hardware, gannet.clock_now())
+      VALUES (v_run.run_id, p_worker, v_secret_sha256, p_incarnation, v_request.display_name, v_request.hardware, gannet.clock_now())
       ON CONFLICT (run_id, worker_id) DO UPDATE
          SET incarnation = excluded.incarnation, display_name = excluded.display_name,
              hardware = excluded.hardware, last_seen = excluded.last_seen, signed_off = false
@@ -519,20 +521,19 @@ BEGIN
 END
 $$;
 
--- Keeps a gradient, or says why not. p_bytes are its last ones; those before p_first_seq have been staged. The accept is one statement,
--- behind its fence: everything else hangs on the row the fence lets through. Whatever timeouts its session has, it waits for no lock longer than it
+-- Keeps a gradient, or says why not. p_gradient: its statistics, codec and payload_bytes. p_bytes are its last ones; those before p_first_seq have
+-- been staged. The accept is one statement, behind its fence: everything else hangs on the row the fence lets through. Whatever timeouts its session has, it waits for no lock longer than it
 -- says here, for it holds the turn meanwhile: bytes that another session stages under the same attempt would make it wait.
 CREATE FUNCTION gannet.submit_gradient(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
-  p_image_count integer, p_micro_batch_count integer, p_discriminator_loss double precision, p_generator_loss double precision,
-  p_real_accuracy double precision, p_fake_accuracy double precision, p_compute_seconds double precision,
-  p_codec smallint, p_sha256 bytea, p_payload_bytes bigint, p_first_seq integer, p_bytes bytea)
+  p_gradient jsonb, p_sha256 bytea, p_first_seq integer, p_bytes bytea)
 RETURNS smallint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 SET lock_timeout = '10s'
 AS $$
 DECLARE
   v_now timestamptz := gannet.clock_now();
+  v_gradient record;
   v_micro_batch integer;
   v_codec smallint;
   v_bytes_max bigint;
@@ -540,30 +541,35 @@ DECLARE
   v_outcome smallint;
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  SELECT * INTO v_gradient FROM jsonb_to_record(p_gradient) AS g(
+    image_count integer, micro_batch_count integer, discriminator_loss double precision, generator_loss double precision,
+    real_accuracy double precision, fake_accuracy double precision, compute_seconds double precision, codec smallint, payload_bytes bigint);
   -- Whether staged rows and checksum are right is seen by the coordinator, which reads the bytes anyway and rejects the gradient.
-  IF (p_codec IS NOT NULL AND octet_length(p_sha256) = 32 AND octet_length(p_bytes) > 0 AND p_first_seq BETWEEN 0 AND ${kMaxBlobSeq}
-      AND p_payload_bytes = p_first_seq * ${kBlobRowBytes}::bigint + octet_length(p_bytes)) IS NOT TRUE THEN
+  IF (v_gradient.codec IS NOT NULL AND octet_length(p_sha256) = 32 AND octet_length(p_bytes) > 0 AND p_first_seq BETWEEN 0 AND ${kMaxBlobSeq}
+      AND v_gradient.payload_bytes = p_first_seq * ${kBlobRowBytes}::bigint + octet_length(p_bytes)) IS NOT TRUE THEN
     RAISE EXCEPTION 'the payload must have a codec, 32 bytes of sha256, and as many bytes as it says' USING ERRCODE = 'GN003';
   END IF;
   -- The limits of libs/domain/gradient_limits.h. Not a number is more than infinity here.
-  IF (abs(p_discriminator_loss) <= ${kDivergedLoss} AND abs(p_generator_loss) <= ${kDivergedLoss} AND p_real_accuracy BETWEEN 0 AND 1
-      AND p_fake_accuracy BETWEEN 0 AND 1 AND p_compute_seconds BETWEEN 0 AND ${kMaxComputeSeconds}) IS NOT TRUE THEN
+  IF (abs(v_gradient.discriminator_loss) <= ${kDivergedLoss} AND abs(v_gradient.generator_loss) <= ${kDivergedLoss}
+      AND v_gradient.real_accuracy BETWEEN 0 AND 1 AND v_gradient.fake_accuracy BETWEEN 0 AND 1
+      AND v_gradient.compute_seconds BETWEEN 0 AND ${kMaxComputeSeconds}) IS NOT TRUE THEN
     RAISE EXCEPTION 'stats must have losses between -${kDivergedLoss} and ${kDivergedLoss}, accuracies between 0 and 1 and compute_seconds between 0 and ${kMaxComputeSeconds}'
       USING ERRCODE = 'GN003';
   END IF;
   SELECT r.micro_batch, r.gradient_codec, coalesce(r.gradient_bytes_max, ${kMaxPayloadBytes}) INTO v_micro_batch, v_codec, v_bytes_max
     FROM gannet.run r WHERE r.run_id = p_run;
-  IF p_codec <> v_codec THEN
-    RAISE EXCEPTION 'payload.codec is not the run''s: expected %, got %', v_codec, p_codec USING ERRCODE = 'GN003';
+  IF v_gradient.codec <> v_codec THEN
+    RAISE EXCEPTION 'payload.codec is not the run''s: expected %, got %', v_codec, v_gradient.codec USING ERRCODE = 'GN003';
   END IF;
-  IF p_payload_bytes > v_bytes_max THEN
-    RAISE EXCEPTION 'a gradient of this run has at most % bytes, got %', v_bytes_max, p_payload_bytes USING ERRCODE = 'GN008';
+  IF v_gradient.payload_bytes > v_bytes_max THEN
+    RAISE EXCEPTION 'a gradient of this run has at most % bytes, got %', v_bytes_max, v_gradient.payload_bytes USING ERRCODE = 'GN008';
   END IF;
   -- Whoever would not be let through the fence below holds up nobody.
   IF NOT EXISTS (SELECT FROM gannet.work_unit u
                   WHERE u.unit_id = p_unit AND u.run_id = p_run
                     AND (/* fence */ u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready') /* fence */)) THEN
-    v_outcome := gannet.classify_submission(p_worker, p_run, p_unit, p_attempt, p_image_count, p_micro_batch_count, p_sha256);
+    v_outcome := gannet.classify_submission(
+      p_worker, p_run, p_unit, p_attempt, v_gradient.image_count, v_gradient.micro_batch_count, p_sha256);
     IF v_outcome = 0 THEN
       RAISE EXCEPTION 'the unit changed while its gradient was received: %', p_unit USING ERRCODE = 'GN010';
     END IF;
@@ -579,7 +585,7 @@ BEGIN
   WITH accepted AS (
     UPDATE gannet.work_unit u SET state = 'done'
      WHERE u.unit_id = p_unit AND u.run_id = p_run
-       AND u.image_count = p_image_count AND greatest(1, u.image_count / v_micro_batch) = p_micro_batch_count
+       AND u.image_count = v_gradient.image_count AND greatest(1, u.image_count / v_micro_batch) = v_gradient.micro_batch_count
        AND (/* fence */ u.attempt = p_attempt AND u.holder = p_worker AND u.state IN ('leased', 'ready') /* fence */)
        AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = u.round AND g.slot = u.slot)
     RETURNING u.round, u.slot,
@@ -588,8 +594,9 @@ BEGIN
     INSERT INTO gannet.gradient (
         unit_id, run_id, round, slot, attempt, worker_id, image_count, micro_batch_count, discriminator_loss, generator_loss,
         real_accuracy, fake_accuracy, compute_seconds, codec, sha256, payload_bytes, accepted_at)
-    SELECT p_unit, p_run, a.round, a.slot, p_attempt, p_worker, p_image_count, p_micro_batch_count, p_discriminator_loss,
-           p_generator_loss, p_real_accuracy, p_fake_accuracy, p_compute_seconds, p_codec, p_sha256, p_payload_bytes, v_now
+    SELECT p_unit, p_run, a.round, a.slot, p_attempt, p_worker, v_gradient.image_count, v_gradient.micro_batch_count,
+           v_gradient.discriminator_loss, v_gradient.generator_loss, v_gradient.real_accuracy, v_gradient.fake_accuracy,
+           v_gradient.compute_seconds, v_gradient.codec, p_sha256, v_gradient.payload_bytes, v_now
       FROM accepted a
   ), stored AS (
     INSERT INTO gannet.gradient_blob (run_id, round, unit_id, attempt, seq, data)
@@ -597,7 +604,7 @@ BEGIN
       FROM accepted a, generate_series(0, (octet_length(p_bytes) - 1) / ${kBlobRowBytes}) AS n
   ), credited AS (
     UPDATE gannet.worker w
-       SET accepted_unit_count = w.accepted_unit_count + 1, accepted_image_count = w.accepted_image_count + p_image_count,
+       SET accepted_unit_count = w.accepted_unit_count + 1, accepted_image_count = w.accepted_image_count + v_gradient.image_count,
            last_seen = v_now, signed_off = false
       FROM accepted a WHERE w.run_id = p_run AND w.worker_id = p_worker
   ), beside AS (
@@ -612,7 +619,8 @@ BEGIN
   SELECT a.round, a.outcome INTO v_round, v_outcome FROM accepted a;
 
   IF v_outcome IS NULL THEN
-    v_outcome := gannet.classify_submission(p_worker, p_run, p_unit, p_attempt, p_image_count, p_micro_batch_count, p_sha256);
+    v_outcome := gannet.classify_submission(
+      p_worker, p_run, p_unit, p_attempt, v_gradient.image_count, v_gradient.micro_batch_count, p_sha256);
     IF v_outcome = 0 THEN
       RAISE EXCEPTION 'the unit changed while its gradient was received: %', p_unit USING ERRCODE = 'GN010';
     END IF;

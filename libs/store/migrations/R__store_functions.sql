@@ -37,17 +37,30 @@ BEGIN
 END
 $$;
 
--- Units of a round, in p_slots' order; the image indices of all of them lie one after another in p_indices.
-CREATE FUNCTION gannet.add_units(
-  p_run bigint, p_round bigint, p_slots integer[], p_image_counts integer[], p_indices bigint[])
+-- Units of a round, in the order of p_units: objects of slot and image_indices.
+CREATE FUNCTION gannet.add_units(p_run bigint, p_round bigint, p_units jsonb)
 RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
   INSERT INTO gannet.work_unit (run_id, round, slot, image_count, image_indices)
-  SELECT p_run, p_round, u.slot, u.image_count, p_indices[u.last - u.image_count + 1 : u.last]
-    FROM (SELECT t.slot, t.image_count, t.position, sum(t.image_count) OVER (ORDER BY t.position) AS last
-            FROM unnest(p_slots, p_image_counts) WITH ORDINALITY AS t(slot, image_count, position)) u
-   ORDER BY u.position
+  SELECT p_run, p_round, u.slot, cardinality(u.image_indices), u.image_indices
+    FROM ROWS FROM (jsonb_to_recordset(p_units) AS (slot integer, image_indices bigint[])) WITH ORDINALITY AS u(slot, image_indices, place)
+   ORDER BY u.place
+$$;
+
+-- Refuses an object that lacks something: p_fields is what was read of it. INTERNAL, for it comes from our own program.
+CREATE FUNCTION gannet.require_fields(p_function text, p_fields jsonb)
+RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_missing text;
+BEGIN
+  SELECT string_agg(f.key, ', ') INTO v_missing FROM jsonb_each(p_fields) AS f WHERE f.value = 'null';
+  IF v_missing IS NOT NULL THEN
+    RAISE EXCEPTION 'a request lacks fields: % of %', v_missing, p_function USING ERRCODE = 'GN013';
+  END IF;
+END
 $$;
 
 -- Makes the leaves of a run: `p_leaves` of them below a partition of `p_parent`, by `p_key` modulo `p_leaves`. The partition is attached when it is
@@ -71,67 +84,76 @@ BEGIN
 END
 $$;
 
--- A run with the metadata of its version 0 and the units of its first round. The bytes follow in the same transaction.
--- p_history: the rounds behind p_version, each an array in the order of gannet.round_summary's columns.
-CREATE FUNCTION gannet.create_run(
-  p_name text, p_config text, p_seed numeric, p_lease_us bigint, p_micro_batch integer,
-  p_data_kind text, p_data_image_count bigint, p_data_digest text,
-  p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint,
-  p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
-  p_slots integer[], p_image_counts integer[], p_indices bigint[], p_version bigint, p_history jsonb,
-  p_gradient_bytes_max bigint)
+-- What is kept of rounds that are over: objects with the columns of gannet.round_summary.
+CREATE FUNCTION gannet.add_summaries(p_run bigint, p_summaries jsonb)
+RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+  INSERT INTO gannet.round_summary (
+      run_id, round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, real_accuracy, fake_accuracy, seconds)
+  SELECT p_run, s.round, s.epoch, s.gradient_count, s.image_count, s.discriminator_loss, s.generator_loss, s.real_accuracy, s.fake_accuracy,
+         s.seconds
+    FROM jsonb_to_recordset(p_summaries) AS s(
+      round bigint, epoch bigint, gradient_count integer, image_count integer, discriminator_loss double precision,
+      generator_loss double precision, real_accuracy double precision, fake_accuracy double precision, seconds double precision)
+$$;
+
+-- A run with the metadata of its first version and the units of its first round. The bytes follow in the same transaction.
+-- p_request: config, as JSON of gannet.v1.RunConfig, and what the functions need of it (name, seed, lease_us, micro_batch, data_kind, data_image_count,
+-- data_digest, spare_after, gradient_codec, gradient_bytes_max); version, weights and adam_state, of codec and payload_bytes; units, as add_units takes
+-- them; history, the rounds behind that version.
+CREATE FUNCTION gannet.create_run(p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_request record;
   v_run bigint;
 BEGIN
+  SELECT * INTO v_request FROM jsonb_to_record(p_request) AS r(
+    name text, config jsonb, seed numeric, lease_us bigint, micro_batch integer, data_kind text, data_image_count bigint, data_digest text,
+    spare_after double precision, gradient_codec smallint, gradient_bytes_max bigint, version bigint, weights jsonb, adam_state jsonb,
+    units jsonb, history jsonb);
+  PERFORM gannet.require_fields('create_run', to_jsonb(v_request));
   INSERT INTO gannet.run (
       name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, spare_after,
       gradient_codec, gradient_bytes_max)
-  VALUES (p_name, p_config::jsonb, p_seed, p_lease_us * interval '1 microsecond', p_micro_batch, p_data_kind,
-          p_data_image_count, p_data_digest, p_version, coalesce((p_config::jsonb->>'spare_after')::double precision, 0),
-          coalesce((p_config::jsonb->>'gradient_codec')::smallint, 1), p_gradient_bytes_max)
+  VALUES (v_request.name, v_request.config, v_request.seed, v_request.lease_us * interval '1 microsecond', v_request.micro_batch,
+          v_request.data_kind, v_request.data_image_count, v_request.data_digest, v_request.version, v_request.spare_after,
+          v_request.gradient_codec, v_request.gradient_bytes_max)
   ON CONFLICT (name) DO NOTHING
   RETURNING run_id INTO v_run;
   IF v_run IS NULL THEN
-    RAISE EXCEPTION 'the name of the run is taken: %', p_name USING ERRCODE = 'GN006';
+    RAISE EXCEPTION 'the name of the run is taken: %', v_request.name USING ERRCODE = 'GN006';
   END IF;
   INSERT INTO gannet.accept_turn (run_id) VALUES (v_run);
   PERFORM gannet.create_blob_ring('gradient_blob', v_run, 'round', ${kBlobRing}, 'unit_id, attempt, seq');
   PERFORM gannet.create_blob_ring('weights_blob', v_run, 'version', ${kBlobRing}, 'version, seq');
   PERFORM gannet.create_blob_ring('adam_blob', v_run, 'version', ${kAdamRing}, 'version, seq');
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
-  VALUES (v_run, p_version, p_weights_codec, p_weights_sha256, p_weights_bytes, false);
+  SELECT v_run, v_request.version, w.codec, p_weights_sha256, w.payload_bytes, false
+    FROM jsonb_to_record(v_request.weights) AS w(codec smallint, payload_bytes bigint);
   INSERT INTO gannet.adam_state (run_id, version, codec, sha256, payload_bytes)
-  VALUES (v_run, p_version, p_adam_codec, p_adam_sha256, p_adam_bytes);
-  INSERT INTO gannet.round_summary (
-      run_id, round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, real_accuracy, fake_accuracy,
-      seconds)
-  SELECT v_run, (h->>0)::bigint, (h->>1)::bigint, (h->>2)::integer, (h->>3)::integer, (h->>4)::double precision,
-         (h->>5)::double precision, (h->>6)::double precision, (h->>7)::double precision, (h->>8)::double precision
-    FROM jsonb_array_elements(p_history) AS h;
-  PERFORM gannet.add_units(v_run, p_version + 1, p_slots, p_image_counts, p_indices);
+  SELECT v_run, v_request.version, a.codec, p_adam_sha256, a.payload_bytes
+    FROM jsonb_to_record(v_request.adam_state) AS a(codec smallint, payload_bytes bigint);
+  PERFORM gannet.add_summaries(v_run, v_request.history);
+  PERFORM gannet.add_units(v_run, v_request.version + 1, v_request.units);
   PERFORM pg_notify('gannet_work', v_run::text);
   RETURN v_run;
 END
 $$;
 
 -- Called behind create_run, in its transaction: settings that were changed, workers that joined before and whether it was paused, as the JSON of gannet.v1.RunArchive.
-CREATE FUNCTION gannet.restore_run(p_run bigint, p_archive text)
+CREATE FUNCTION gannet.restore_run(p_run bigint, p_archive jsonb)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-  v_archive jsonb := p_archive::jsonb;
 BEGIN
   INSERT INTO gannet.run_change (run_id, from_round, config, reason, changed_at)
   SELECT p_run, (c->>'round')::bigint, c->'config', c->>'reason', gannet.clock_now()
-    FROM jsonb_array_elements(v_archive->'changes') AS c;
-  UPDATE gannet.run r SET spare_after = coalesce((v_archive->'changes'->-1->'config'->>'spare_after')::double precision, r.spare_after)
-   WHERE r.run_id = p_run;
-  IF (v_archive->>'paused')::boolean THEN
-    UPDATE gannet.run r SET state = 'paused', state_reason = coalesce(v_archive->>'pause_reason', '') WHERE r.run_id = p_run;
+    FROM jsonb_array_elements(p_archive->'changes') AS c;
+  IF (p_archive->>'paused')::boolean THEN
+    UPDATE gannet.run r SET state = 'paused', state_reason = coalesce(p_archive->>'pause_reason', '') WHERE r.run_id = p_run;
   END IF;
   INSERT INTO gannet.worker (
       run_id, worker_id, secret_sha256, incarnation, display_name, hardware, accepted_unit_count, accepted_image_count,
@@ -141,7 +163,7 @@ BEGIN
          (w->'summary'->>'accepted_image_count')::bigint, (w->'summary'->>'duplicate_unit_count')::bigint,
          (w->'summary'->>'wasted_image_count')::bigint, (w->'summary'->>'last_seen_time')::timestamptz,
          nullif(w->'summary'->>'removed_reason', ''), coalesce(w->'summary'->>'removed_reason', '') <> ''
-    FROM jsonb_array_elements(v_archive->'workers') AS w;
+    FROM jsonb_array_elements(p_archive->'workers') AS w;
 END
 $$;
 
@@ -297,22 +319,23 @@ $$;
 
 -- Publishes a round, but for the bytes of weights and Adam's state, which follow in the same transaction. The run's row, locked and compared first,
 -- is the compare-and-swap.
+-- p_request: weights, of codec, payload_bytes and keep; adam_state, of codec and payload_bytes; summary, with the columns of gannet.round_summary; units of
+-- the next round, as add_units takes them; finished; max_stale_rounds.
 CREATE FUNCTION gannet.publish_round(
-  p_run bigint, p_leader text, p_epoch bigint, p_expected_version bigint,
-  p_weights_codec smallint, p_weights_sha256 bytea, p_weights_bytes bigint, p_keep boolean,
-  p_adam_codec smallint, p_adam_sha256 bytea, p_adam_bytes bigint,
-  p_data_epoch bigint, p_gradient_count integer, p_image_count integer, p_discriminator_loss double precision,
-  p_generator_loss double precision, p_real_accuracy double precision, p_fake_accuracy double precision, p_seconds double precision,
-  p_consumed bigint[], p_slots integer[], p_image_counts integer[], p_indices bigint[], p_finished boolean, p_settings_version bigint,
-  p_expected_sha256 bytea, p_consumed_sha256 bytea, p_max_stale_rounds integer)
+  p_run bigint, p_leader text, p_epoch bigint, p_expected_version bigint, p_expected_sha256 bytea, p_settings_version bigint,
+  p_consumed bigint[], p_consumed_sha256 bytea, p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_request record;
   v_run gannet.run;
   v_round bigint := p_expected_version + 1;
   v_unit bigint;
 BEGIN
+  SELECT * INTO v_request FROM jsonb_to_record(p_request) AS r(
+    weights jsonb, adam_state jsonb, summary jsonb, units jsonb, finished boolean, max_stale_rounds integer);
+  PERFORM gannet.require_fields('publish_round', to_jsonb(v_request));
   v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
   IF v_run.state NOT IN ('running', 'paused') THEN
     RAISE EXCEPTION 'the run has ended, publish nothing more: %', v_run.state USING ERRCODE = 'GN009';
@@ -356,18 +379,18 @@ BEGIN
               FROM gannet.gradient g JOIN gannet.work_unit u USING (unit_id) WHERE g.run_id = p_run AND g.round = v_round
                  AND u.stale_rounds = 0),
            r.usual_unit_us),
-         weights_version = v_round, state = CASE WHEN p_finished THEN 'finished' ELSE r.state END,
-         state_reason = CASE WHEN p_finished THEN '' ELSE r.state_reason END
+         weights_version = v_round, state = CASE WHEN v_request.finished THEN 'finished' ELSE r.state END,
+         state_reason = CASE WHEN v_request.finished THEN '' ELSE r.state_reason END
    WHERE r.run_id = p_run;
-  IF p_max_stale_rounds > 0 THEN
+  IF v_request.max_stale_rounds > 0 THEN
     WITH livelier AS (
       -- A spare that was made while its slot was being filled is leased still: its images count already.
       SELECT DISTINCT ON (u.slot) u.unit_id, u.slot FROM gannet.work_unit u
-       WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'leased' AND u.stale_rounds < p_max_stale_rounds
+       WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'leased' AND u.stale_rounds < v_request.max_stale_rounds
          AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_round AND g.slot = u.slot)
        ORDER BY u.slot, u.progress_at DESC, u.unit_id
     ), placed AS (
-      SELECT l.unit_id, (SELECT max(s) FROM unnest(p_slots) AS s) + row_number() OVER (ORDER BY l.slot) AS slot FROM livelier l
+      SELECT l.unit_id, (SELECT max(n.slot) FROM jsonb_to_recordset(v_request.units) AS n(slot integer)) + row_number() OVER (ORDER BY l.slot) AS slot FROM livelier l
     )
     UPDATE gannet.work_unit u
        SET round = v_round + 1, slot = p.slot, is_spare = true, stale_rounds = u.stale_rounds + 1,
@@ -389,32 +412,33 @@ BEGIN
            WHERE g.run_id = p_run AND g.unit_id = ANY (p_consumed) GROUP BY g.worker_id) good
    WHERE w.run_id = p_run AND w.worker_id = good.worker_id AND w.rejected_in_a_row > 0;
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
-  VALUES (p_run, v_round, p_weights_codec, p_weights_sha256, p_weights_bytes, p_keep);
+  SELECT p_run, v_round, w.codec, p_weights_sha256, w.payload_bytes, w.keep
+    FROM jsonb_to_record(v_request.weights) AS w(codec smallint, payload_bytes bigint, keep boolean);
   UPDATE gannet.adam_state a
-     SET version = v_round, codec = p_adam_codec, sha256 = p_adam_sha256, payload_bytes = p_adam_bytes
+     SET version = v_round, codec = n.codec, sha256 = p_adam_sha256, payload_bytes = n.payload_bytes
+    FROM jsonb_to_record(v_request.adam_state) AS n(codec smallint, payload_bytes bigint)
    WHERE a.run_id = p_run;
-  INSERT INTO gannet.round_summary (
-      run_id, round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, real_accuracy, fake_accuracy,
-      seconds)
-  VALUES (p_run, v_round, p_data_epoch, p_gradient_count, p_image_count, p_discriminator_loss, p_generator_loss,
-          p_real_accuracy, p_fake_accuracy, p_seconds);
-  PERFORM gannet.add_units(p_run, v_round + 1, p_slots, p_image_counts, p_indices);
+  PERFORM gannet.add_summaries(p_run, jsonb_build_array(v_request.summary));
+  PERFORM gannet.add_units(p_run, v_round + 1, v_request.units);
   PERFORM pg_notify('gannet_work', p_run::text);
-  IF p_finished THEN
+  IF v_request.finished THEN
     PERFORM pg_notify('gannet_round', p_run::text);
   END IF;
 END
 $$;
 
--- p_config holds from p_round, which must be the one after the open round. The caller has asked ChangeConfig.
-CREATE FUNCTION gannet.change_settings(
-  p_run bigint, p_round bigint, p_config text, p_lease_us bigint, p_spare_after double precision, p_reason text)
+-- p_change holds from p_round, which must be the one after the open round: config, what the functions need of it (lease_us, spare_after), and reason.
+-- The caller has asked ChangeConfig.
+CREATE FUNCTION gannet.change_settings(p_run bigint, p_round bigint, p_change jsonb)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+  v_change record;
   v_run gannet.run;
 BEGIN
+  SELECT * INTO v_change FROM jsonb_to_record(p_change) AS c(config jsonb, lease_us bigint, spare_after double precision, reason text);
+  PERFORM gannet.require_fields('change_settings', to_jsonb(v_change));
   SELECT * INTO v_run FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
@@ -426,12 +450,12 @@ BEGIN
     RAISE EXCEPTION 'a round was published meanwhile, repeat' USING ERRCODE = 'GN010';
   END IF;
   INSERT INTO gannet.run_change AS c (run_id, from_round, config, reason, changed_at)
-  VALUES (p_run, p_round, p_config::jsonb, p_reason, gannet.clock_now())
+  VALUES (p_run, p_round, v_change.config, v_change.reason, gannet.clock_now())
   ON CONFLICT (run_id, from_round) DO UPDATE
      SET config = excluded.config, changed_at = excluded.changed_at,
          reason = left(concat_ws('; ', nullif(c.reason, ''), nullif(excluded.reason, '')), ${kMaxReasonChars});  -- JoinReasons
   UPDATE gannet.run r
-     SET lease = p_lease_us * interval '1 microsecond', spare_after = p_spare_after,
+     SET lease = v_change.lease_us * interval '1 microsecond', spare_after = v_change.spare_after,
          -- Never the same again, also when the database goes back: see V0007__ids_that_never_come_again.sql.
          settings_version = ((r.settings_version >> 24) + 1 << 24) | floor(random() * (1 << 24))::bigint
    WHERE r.run_id = p_run;
@@ -632,23 +656,24 @@ END
 $$;
 
 -- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. The run is
--- locked, so that whoever leads after this one sees it.
-CREATE FUNCTION gannet.keep_best(
-  p_run bigint, p_leader text, p_epoch bigint, p_version bigint, p_distance double precision, p_codec smallint, p_sha256 bytea,
-  p_payload_bytes bigint)
+-- locked, so that whoever leads after this one sees it. p_best: version, distance, codec and payload_bytes.
+CREATE FUNCTION gannet.keep_best(p_run bigint, p_leader text, p_epoch bigint, p_best jsonb, p_sha256 bytea)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
 AS $$
 DECLARE
+  v_best record;
   v_run gannet.run;
   v_turn bigint;
 BEGIN
+  SELECT * INTO v_best FROM jsonb_to_record(p_best) AS b(version bigint, distance double precision, codec smallint, payload_bytes bigint);
+  PERFORM gannet.require_fields('keep_best', to_jsonb(v_best));
   v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
-  IF p_version > v_run.weights_version THEN
-    RAISE EXCEPTION 'version is not published yet: current %, got %', v_run.weights_version, p_version USING ERRCODE = 'GN003';
+  IF v_best.version > v_run.weights_version THEN
+    RAISE EXCEPTION 'version is not published yet: current %, got %', v_run.weights_version, v_best.version USING ERRCODE = 'GN003';
   END IF;
   INSERT INTO gannet.best_weights AS b (run_id, version, distance, codec, sha256, payload_bytes, turn)
-  VALUES (p_run, p_version, p_distance, p_codec, p_sha256, p_payload_bytes, 1)
+  VALUES (p_run, v_best.version, v_best.distance, v_best.codec, p_sha256, v_best.payload_bytes, 1)
   ON CONFLICT (run_id) DO UPDATE
      SET version = excluded.version, distance = excluded.distance, codec = excluded.codec, sha256 = excluded.sha256,
          payload_bytes = excluded.payload_bytes, turn = b.turn + 1
