@@ -12,6 +12,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/store/pg_backend.h"
+#include "libs/store/testing/schema_text.h"
 #include "libs/store/testing/test_postgres.h"
 
 namespace gannet {
@@ -104,6 +105,10 @@ TEST_F(PgUpgradeTest, ARunOfVersionTwelveGoesOn) {
   EXPECT_EQ(claim.unit->round, Round(2));
   EXPECT_THAT(exchange.Submit(TestSubmit(before.config, ada, *claim.unit)),
               IsOkAndHolds(SubmitOutcome::kAccepted));
+
+  // Nothing tells it from a database that was made by this version.
+  ASSERT_OK_AND_ASSIGN(const std::string upgraded, SchemaText(url_));
+  EXPECT_THAT(SchemaText(fresh_url_), IsOkAndHolds(upgraded));
 
   // And the round is published, the next one prepared.
   ASSERT_OK_AND_ASSIGN(const Leadership leadership,
