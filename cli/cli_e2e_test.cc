@@ -602,7 +602,7 @@ TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
 
   ASSERT_EQ(resumed.exit_code, 0) << resumed.out << resumed.err;
   EXPECT_THAT(resumed.out, AllOf(HasSubstr("round_000003.safetensors, 3 updates behind it"),
-                                 HasSubstr("round_count 3 -> 6"), HasSubstr("Finished after 6")));
+                                 HasSubstr("run.rounds 3 -> 6"), HasSubstr("Finished after 6")));
   const std::string weights = FileContents(PathOf("through/weights.safetensors"));
   EXPECT_FALSE(weights.empty());
   EXPECT_TRUE(weights == FileContents(PathOf("halves/weights.safetensors")));

@@ -19,11 +19,8 @@ int Check(const CliState& cli, bool files) {
   const absl::Status usable = CheckSettings(*config, files);
   if (!usable.ok()) return FailConfig(usable);
   std::cout << "The configuration is valid.\n";
-  const std::string warning =
-      WarnOfTransfer({config->model.image_size, config->model.latent_dim, config->model.base_width,
-                      config->model.kind},
-                     config->training.images_per_unit,
-                     static_cast<Codec>(CodecNumber(config->training.gradient_codec)));
+  const std::string warning = WarnOfTransfer(config->run.model, config->run.images_per_unit,
+                                             static_cast<Codec>(config->run.gradient_codec));
   if (!warning.empty()) std::cerr << "Note: " << warning << ".\n";
   return kExitOk;
 }

@@ -71,7 +71,7 @@ void ShowPassedOver(const std::vector<PassedOver>& all, std::ostream& out) {
 int Check(const CliState& cli, bool exclude) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const DatasetOptions options = DatasetOptionsFrom(*config);
+  const DatasetOptions options = ShownDatasetOptions(*config);
   const absl::StatusOr<DatasetCheckReport> report = CheckDataset(options, nullptr);
   if (!report.ok()) return Fail(report.status(), kDataAdvice);
   for (size_t i = 0; i < std::min(report->bad.size(), kShownBadImages); ++i) {
@@ -161,7 +161,7 @@ struct PackOptions {
 int Pack(const CliState& cli, const PackOptions& options) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(DatasetOptionsFrom(*config));
+  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(ShownDatasetOptions(*config));
   if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
   const int64_t total = (*dataset)->size();
   const bool terminal = TerminalWidth().has_value();
@@ -169,14 +169,14 @@ int Pack(const CliState& cli, const PackOptions& options) {
     if (terminal) std::cout << "\rpacking " << 100 * done / total << " %" << std::flush;
   };
   const absl::Status written =
-      WritePackedDataset(**dataset, config->model.image_size, options.out, progress);
+      WritePackedDataset(**dataset, config->run.model.image_size, options.out, progress);
   if (terminal) std::cout << "\r";
   if (absl::IsDataLoss(written))
     return Fail(written, "Find all such images with: gannet data check");
   if (!written.ok()) return Fail(written, "Choose another --out.");
   ReportStream(options.out)
-      << options.out << ": " << total << " images of " << config->model.image_size << "x"
-      << config->model.image_size << " pixels\n"
+      << options.out << ": " << total << " images of " << config->run.model.image_size << "x"
+      << config->run.model.image_size << " pixels\n"
       << "Use it, here and on other machines, with: --data.kind packed --data.path " << options.out
       << "\n";
   return kExitOk;
@@ -193,7 +193,7 @@ struct PreviewOptions {
 int Preview(const CliState& cli, const PreviewOptions& options) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(DatasetOptionsFrom(*config));
+  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(ShownDatasetOptions(*config));
   if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
   if (options.first >= (*dataset)->size()) {
     return Fail(
@@ -203,7 +203,7 @@ int Preview(const CliState& cli, const PreviewOptions& options) {
   }
   const auto count =
       static_cast<size_t>(std::min<int64_t>(options.count, (*dataset)->size() - options.first));
-  const auto side = static_cast<size_t>(config->model.image_size);
+  const auto side = static_cast<size_t>(config->run.model.image_size);
   std::vector<uint8_t> images(count * 3 * side * side);
   for (size_t i = 0; i < count; ++i) {
     const absl::Status read =
@@ -212,7 +212,7 @@ int Preview(const CliState& cli, const PreviewOptions& options) {
     if (!read.ok()) return Fail(read, "Find all such images with: gannet data check");
   }
   const absl::StatusOr<RgbImage> grid =
-      MakeImageGrid(absl::MakeConstSpan(images), config->model.image_size,
+      MakeImageGrid(absl::MakeConstSpan(images), config->run.model.image_size,
                     {.columns = options.columns, .scale = options.scale});
   if (!grid.ok()) return Fail(grid.status(), "Check --columns and --scale.");
   if (const absl::Status written = WriteGridPng(options.out, *grid); !written.ok()) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/strings/str_format.h"
+#include "services/coordinator/coordinator_config.h"
 
 namespace gannet {
 namespace {
@@ -33,13 +34,8 @@ void ShowReading(int64_t done_bytes, int64_t total_bytes, bool& shown) {
 
 }  // namespace
 
-DatasetOptions DatasetOptionsFrom(const Config& config) {
-  DatasetOptions options = {.kind = config.data.kind,
-                            .path = config.data.path,
-                            .image_size = config.model.image_size,
-                            .crop = config.data.crop,
-                            .seed = config.data.seed,
-                            .count = config.data.count};
+DatasetOptions ShownDatasetOptions(const Config& config) {
+  DatasetOptions options = DatasetOptionsFrom(config);
   options.on_reading = [shown = std::make_shared<bool>(false)](int64_t done_bytes,
                                                                int64_t total_bytes) {
     ShowReading(done_bytes, total_bytes, *shown);

@@ -5,7 +5,7 @@
 
 namespace gannet {
 
-// The data set that the settings describe.
-DatasetOptions DatasetOptionsFrom(const Config& config);
+// Names the data set that the settings describe, and shows people that a large one is being read.
+DatasetOptions ShownDatasetOptions(const Config& config);
 
 }  // namespace gannet

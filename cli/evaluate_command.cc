@@ -151,7 +151,7 @@ absl::StatusOr<Report> Measure(const CommandLine& command_line, const Config& co
   if (!options.network.empty()) {
     GANNET_ASSIGN_OR_RETURN(own_network, LoadTorchScriptNetwork(options.network));
   }
-  DatasetOptions data = DatasetOptionsFrom(config);
+  DatasetOptions data = ShownDatasetOptions(config);
   data.image_size = model.image_size;
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(data));
   // Two sets of them are wanted that share none.

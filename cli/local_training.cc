@@ -88,7 +88,7 @@ absl::Status LocalTraining::Begin(CoordinatorOptions options,
   const Worker::OpenDatasetFunction open_dataset =
       [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                            OpenDataset(DatasetOptionsFrom(config_)));
+                            OpenDataset(ShownDatasetOptions(config_)));
     if (dataset->is_decoded()) return dataset;
     return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
   };

@@ -6,11 +6,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "absl/time/time.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/training_choices.h"
+#include "libs/domain/run_settings.h"
 
 namespace gannet {
 namespace {
@@ -26,9 +25,6 @@ std::string ShellQuoted(const std::string& text) {
   if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) return text;
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
 }
-
-// So many digits that reading them gives the same number.
-std::string Exactly(double value) { return absl::StrFormat("%.17g", value); }
 
 // What to do when the newest checkpoint cannot be read: the newest of the older ones that can, and
 // how to go on with it.
@@ -52,38 +48,13 @@ absl::Status SuggestOlder(const absl::Status& damaged, const std::vector<std::st
 
 std::vector<std::string> SettingsOf(const RunConfig& run) {
   std::vector<std::string> settings;
-  const auto add = [&](const char* key, const auto& value) {
-    settings.push_back(absl::StrCat(key, "=", value));
-  };
-  add("run.name", run.name);
-  add("run.seed", run.seed);
-  add("run.rounds", run.round_count);
-  add("model.kind", run.model.kind);
-  add("model.image_size", run.model.image_size);
-  add("model.latent_dim", run.model.latent_dim);
-  add("model.base_width", run.model.base_width);
-  add("training.learning_rate", Exactly(run.adam.learning_rate));
-  add("training.learning_rate_generator", Exactly(run.adam.learning_rate_generator));
-  add("training.learning_rate_discriminator", Exactly(run.adam.learning_rate_discriminator));
-  add("training.beta1", Exactly(run.adam.beta1));
-  add("training.beta2", Exactly(run.adam.beta2));
-  add("training.epsilon", Exactly(run.adam.epsilon));
-  add("training.ema_decay", Exactly(run.adam.ema_decay));
-  add("training.loss", run.objective.loss);
-  add("training.real_label", Exactly(run.objective.real_label));
-  add("training.augment", run.objective.augment);
-  add("training.flip", run.objective.flip ? "true" : "false");
-  add("training.images_per_unit", run.images_per_unit);
-  add("training.units_per_round", run.units_per_round);
-  add("training.micro_batch", run.micro_batch);
-  add("training.lease", absl::FormatDuration(run.lease));
-  add("training.gradient_codec", CodecName(run.gradient_codec));
-  add("training.quorum", run.policy.quorum);
-  add("training.round_deadline", absl::FormatDuration(run.policy.deadline));
-  add("training.stale_weight", Exactly(run.policy.stale_weight));
-  add("training.spare_after", Exactly(run.policy.spare_after));
-  add("data.kind", run.data.kind);
-  if (IsDrawnDataset(run.data.kind)) add("data.count", run.data.image_count);
+  for (const RunSetting& row : RunSettings()) {
+    settings.push_back(absl::StrCat(row.name, "=", SettingText(row, row.get(run))));
+  }
+  settings.push_back(absl::StrCat("data.kind=", run.data.kind));
+  if (IsDrawnDataset(run.data.kind)) {
+    settings.push_back(absl::StrCat("data.count=", run.data.image_count));
+  }
   return settings;
 }
 

@@ -54,7 +54,7 @@ absl::Status CheckSettings(const Config& config, bool files) {
     add(GatewayOptionsFrom(config, absl::Now()).status());
     add(CheckWorkerFiles(config));
   }
-  const absl::Status data = OpenDataset(DatasetOptionsFrom(config)).status();
+  const absl::Status data = OpenDataset(ShownDatasetOptions(config)).status();
   if (!data.ok()) add(absl::Status(data.code(), absl::StrCat("data.path: ", data.message())));
   return findings.ToStatus();
 }

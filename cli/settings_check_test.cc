@@ -156,15 +156,32 @@ TEST(SettingsCheckTest, AllMistakesAreNamedEachWithItsOrigin) {
   CommandLine command_line;
   command_line.config_path =
       folder.Write("class.yaml", "training:\n  quorum: 9\n  units_per_round: 3\n");
-  command_line.overrides = {"database.url=postgres://h/%zz"};
-  ASSERT_OK_AND_ASSIGN(const Config config,
-                       LoadConfig(command_line, {{"GANNET_TRAINING_SPARE_AFTER", "0.5"}}));
+  command_line.overrides = {"training.stale_weight=2"};
   EXPECT_THAT(
-      CheckSettings(config, false),
+      LoadConfig(command_line, {{"GANNET_TRAINING_SPARE_AFTER", "0.5"}}),
       StatusIs(kInvalid,
-               AllOf(HasSubstr("flag --database.url: database.url"),
-                     HasSubstr("class.yaml:2: training.quorum must be between 0 and 3, got 9"),
-                     HasSubstr("environment GANNET_TRAINING_SPARE_AFTER: training.spare_after"))));
+               AllOf(HasSubstr("flag --training.stale_weight: training.stale_weight must be"),
+                     HasSubstr("class.yaml:2: training.quorum must be between 0 and 3 "
+                               "(training.units_per_round), got 9"),
+                     HasSubstr("environment GANNET_TRAINING_SPARE_AFTER: training.spare_after must "
+                               "be a number, 0, or 1 to 1000, got '0.5'"))));
+}
+
+TEST(SettingsCheckTest, WhatOnlyAProgramFindsIsNamedWithItsOriginToo) {
+  ASSERT_OK_AND_ASSIGN(const Config config,
+                       Load({"database.url=postgres://h/%zz", "model.base_width=512",
+                             "model.image_size=128"}));
+  EXPECT_THAT(CheckSettings(config, false),
+              StatusIs(kInvalid, AllOf(HasSubstr("flag --database.url: database.url"),
+                                       HasSubstr("flag --model.base_width: "))));
+}
+
+TEST(SettingsCheckTest, SettingsThatChangedAfterTheyWereLoadedAreChecked) {
+  Config config;
+  config.run.policy.quorum = 9;
+  EXPECT_THAT(CheckCoordinatorSettings(config), StatusIs(kInvalid, HasSubstr("training.quorum")));
+  EXPECT_THAT(MakeCoordinatorServerOptions(config).status(),
+              StatusIs(kInvalid, HasSubstr("training.quorum")));
 }
 
 TEST(SettingsCheckTest, EveryMissingFileIsNamed) {

@@ -95,14 +95,14 @@ struct Options {
 absl::StatusOr<Config> SettingsFor(Config config, const Options& options) {
   const Config defaults;
   const auto units_of = [](const Config& c) {
-    return std::tie(c.training.images_per_unit, c.training.units_per_round, c.training.micro_batch);
+    return std::tie(c.run.images_per_unit, c.run.units_per_round, c.run.micro_batch);
   };
   int batch_size = options.batch_size;
   if (batch_size == 0 && units_of(config) == units_of(defaults)) batch_size = kBatchSize;
   if (batch_size > 0) {
-    config.training.images_per_unit = batch_size;
-    config.training.micro_batch = batch_size;
-    config.training.units_per_round = 1;
+    config.run.images_per_unit = batch_size;
+    config.run.micro_batch = batch_size;
+    config.run.units_per_round = 1;
   }
   config.coordinator.output_dir = options.out;
   if (config.coordinator.checkpoint_every == 0) {
@@ -110,11 +110,11 @@ absl::StatusOr<Config> SettingsFor(Config config, const Options& options) {
   }
   if (options.epochs > 0) {
     GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                            OpenDataset(DatasetOptionsFrom(config)));
+                            OpenDataset(ShownDatasetOptions(config)));
     const int64_t images = dataset->fingerprint().image_count * options.epochs;
     const int64_t images_per_round =
-        int64_t{config.training.images_per_unit} * config.training.units_per_round;
-    config.run.rounds = (images + images_per_round - 1) / images_per_round;
+        int64_t{config.run.images_per_unit} * config.run.units_per_round;
+    config.run.round_count = (images + images_per_round - 1) / images_per_round;
   }
   return config;
 }
@@ -201,7 +201,7 @@ int ShowResults(LocalTraining& training, const Config& config, const Coordinator
   const bool finished = report.end == CoordinatorReport::End::kRunFinished;
   std::cout
       << (finished ? "Finished after " : "Stopped after ") << report.weights_version.value()
-      << " of " << config.run.rounds << " updates. In " << out << ":\n"
+      << " of " << config.run.round_count << " updates. In " << out << ":\n"
       << "  samples/latest.png     what the generator draws now; beside it how it got there\n";
   const absl::StatusOr<TrainingGifReport> gif =
       WriteTrainingGif(out + "/samples", out + "/progress.gif", kMaxFrames, GifOptions{});
@@ -242,13 +242,9 @@ int FailTrainingConfig(const absl::Status& status, const CommandLine& command_li
 void ShowResume(const ResumePoint& point, const Config& config) {
   std::cout << "Going on from " << point.checkpoint_path << ", " << point.checkpoint.version.value()
             << " updates behind it.\n";
-  absl::StatusOr<RunConfig> run =
-      MakeRunConfig(config, {.kind = point.checkpoint.config.data.kind,
-                             .image_count = point.checkpoint.config.data.image_count,
-                             .digest = point.checkpoint.config.data.digest,
-                             .description = point.checkpoint.config.data.description});
-  if (!run.ok()) return;
-  const std::string changes = DescribeDifference(point.checkpoint.config, *run);
+  RunConfig run = config.run;
+  run.data = point.checkpoint.config.data;
+  const std::string changes = DescribeDifference(point.checkpoint.config, run);
   if (!changes.empty()) std::cout << "With other settings from here on: " << changes << ".\n";
 }
 
@@ -316,12 +312,9 @@ int RunTrainLocal(const CliState& cli, Options options) {
   }
   if (resume.has_value()) ShowResume(*resume, *settings);
   resume.reset();
-  ShowParameterCounts({.image_size = settings->model.image_size,
-                       .latent_dim = settings->model.latent_dim,
-                       .base_width = settings->model.base_width,
-                       .kind = settings->model.kind});
-  std::cout << "Training on this machine: " << settings->run.rounds << " updates of "
-            << int64_t{settings->training.images_per_unit} * settings->training.units_per_round
+  ShowParameterCounts(settings->run.model);
+  std::cout << "Training on this machine: " << settings->run.round_count << " updates of "
+            << int64_t{settings->run.images_per_unit} * settings->run.units_per_round
             << " images, " << DescribeCompute().text << ". Ctrl-C ends it and keeps the results.\n";
 
   absl::StatusOr<CoordinatorReport> report = absl::UnknownError("not run");

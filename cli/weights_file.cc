@@ -18,6 +18,7 @@
 #include "libs/base/training_choices.h"
 #include "libs/checkpoint/weights_metadata.h"
 #include "libs/domain/model_layout.h"
+#include "libs/domain/run_settings.h"
 #include "libs/gan/gan.h"
 #include "libs/tensor/foreign_file.h"
 #include "libs/tensor/safetensors.h"
@@ -168,18 +169,15 @@ absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights,
 
 absl::Status CheckModelFlags(const CommandLine& command_line, const Config& config,
                              const ModelConfig& model) {
-  const std::map<std::string, std::pair<std::string, std::string>> asked_and_is = {
-      {"model.kind", {config.model.kind, model.kind}},
-      {"model.image_size", {absl::StrCat(config.model.image_size), absl::StrCat(model.image_size)}},
-      {"model.latent_dim", {absl::StrCat(config.model.latent_dim), absl::StrCat(model.latent_dim)}},
-      {"model.base_width",
-       {absl::StrCat(config.model.base_width), absl::StrCat(model.base_width)}}};
+  RunConfig is;
+  is.model = model;
   for (const std::string& override : command_line.overrides) {
-    const auto found = asked_and_is.find(override.substr(0, override.find('=')));
-    if (found == asked_and_is.end() || found->second.first == found->second.second) continue;
+    const RunSetting* row = FindRunSetting(override.substr(0, override.find('=')));
+    if (row == nullptr || !absl::StartsWith(row->name, "model.")) continue;
+    if (row->get(config.run) == row->get(is)) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--", found->first, " ", found->second.first,
-                     " is not what the weights are of: ", found->second.second));
+        absl::StrCat("--", row->name, " ", SettingText(*row, row->get(config.run)),
+                     " is not what the weights are of: ", SettingText(*row, row->get(is))));
   }
   return absl::OkStatus();
 }

@@ -114,8 +114,8 @@ TEST_F(WeightsFileTest, WhatTheFileSaysOfItselfCountsIfItCanBe) {
 TEST_F(WeightsFileTest, AFlagThatSaysOtherwiseIsRefused) {
   const ModelConfig model{32, 7, 8, "resnet"};
   Config config;
-  config.model.kind = "dcgan";
-  config.model.image_size = 32;
+  config.run.model.kind = "dcgan";
+  config.run.model.image_size = 32;
 
   EXPECT_OK(CheckModelFlags({"", {"run.seed=3"}}, config, model));
   EXPECT_OK(CheckModelFlags({"", {"model.image_size=32"}}, config, model));

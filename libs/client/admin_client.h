@@ -25,7 +25,7 @@ struct AdminClientOptions {
 // Settings that were changed in mid-run.
 struct ReportedChange {
   Round round;             // from which they hold
-  std::string difference;  // "learning_rate 0.0002 -> 0.0001"
+  std::string difference;  // "training.learning_rate 0.0002 -> 0.0001"
   std::string reason;
 };
 

@@ -20,7 +20,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/config/nearest_name.h"
 #include "libs/config/schema.h"
-#include "libs/config/url_password.h"
+#include "libs/base/url_password.h"
 #include "libs/config/yaml_file.h"
 
 namespace gannet {
@@ -180,12 +180,12 @@ class Loader {
   }
 
   absl::StatusOr<Config> Finish() {
-    for (const CrossMistake& mistake : CrossCheck(config_)) {
+    for (const SettingMistake& mistake : CrossCheck(config_)) {
       // A value that was refused before is not the one the person gave.
-      bool known = failed_.count(mistake.key) == 0;
+      bool known = failed_.count(mistake.name) == 0;
       for (const std::string& key : mistake.also) known = known && failed_.count(key) == 0;
       if (!known) continue;
-      std::string where = where_[mistake.key];
+      std::string where = where_[mistake.name];
       for (const std::string& key : mistake.also) {
         if (where.empty()) where = where_[key];
       }

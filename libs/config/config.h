@@ -8,50 +8,20 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/domain/run_config.h"
 
 namespace gannet {
 
 // Every setting of every service and command, in sections as in the YAML file. The same file serves
-// all of them; each reads the sections it needs. Defaults here are the defaults. Precedence: flag
+// all of them; each reads the sections it needs. Defaults here, and in RunConfig, are the defaults.
+// Precedence: flag
 // (--section.key VALUE; not for secrets) over environment (GANNET_SECTION_KEY) over file over
 // default. Descriptions, ranges and units of the keys are in docs/configuration.md, made from the
 // same table.
 struct Config {
-  struct Run {
-    std::string name = "default";
-    uint64_t seed = 1;
-    int64_t rounds = 1000;
-  } run;
-
-  struct Model {
-    std::string kind = "dcgan";
-    int image_size = 64;
-    int latent_dim = 100;
-    int base_width = 64;
-  } model;
-
-  struct Training {
-    double learning_rate = 2e-4;
-    double learning_rate_generator = 0;      // 0: learning_rate
-    double learning_rate_discriminator = 0;  // 0: learning_rate
-    double beta1 = 0.5;
-    double beta2 = 0.999;
-    double epsilon = 1e-8;
-    double real_label = 1.0;
-    std::string loss = "bce";    // bce, hinge, lsgan
-    std::string augment;         // "" or a list of color, translation, cutout
-    std::string flip = "false";  // false or true
-    double ema_decay = 0;        // 0: no average
-    int images_per_unit = 320;
-    int units_per_round = 3;
-    int micro_batch = 32;
-    absl::Duration lease = absl::Seconds(300);
-    std::string gradient_codec = "fp32";  // one of kCodecNames
-    int quorum = 0;                       // gradients; 0: one of every unit
-    absl::Duration round_deadline = absl::ZeroDuration();
-    double stale_weight = 0;  // of a gradient that is a round late; 0: refused
-    double spare_after = 3;   // times the usual time of a unit; 0: never
-  } training;
+  // Sections run, model and training (libs/domain/run_settings.h). The data set is named by `data`
+  // below; what it is, the fingerprint in here, is known once it is open (MakeRunConfig).
+  RunConfig run;
 
   struct Data {
     std::string kind = "procedural";  // one of kDatasetNames
@@ -87,8 +57,8 @@ struct Config {
     std::string metrics_listen = "127.0.0.1:9102";
     std::string tls_cert_file;  // PEM; with tls_key_file: TLS
     std::string tls_key_file;
-    std::string class_code_file;            // required when listen can be reached from elsewhere
-    std::string allow_plaintext = "false";  // false or true
+    std::string class_code_file;  // required when listen can be reached from elsewhere
+    bool allow_plaintext = false;
     std::string health_listen;              // empty: none
     int64_t max_payload_bytes = 256 << 20;  // of one gradient
     int64_t max_inflight_bytes = 1 << 30;   // of all gradients being received
@@ -98,13 +68,13 @@ struct Config {
   struct Worker {
     // HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode.
     std::string exchange = "127.0.0.1:50051";
-    std::string class_code;                 // or class_code_file
-    std::string class_code_file;            // or class_code
-    std::string ca_file;                    // PEM; or ca; else what the operating system trusts
-    std::string ca;                         // base64 of DER
-    std::string allow_plaintext = "false";  // false or true
-    std::string name;                       // default: the host's name
-    std::string state_file;                 // identity; default: $XDG_STATE_HOME/gannet/worker.json
+    std::string class_code;       // or class_code_file
+    std::string class_code_file;  // or class_code
+    std::string ca_file;          // PEM; or ca; else what the operating system trusts
+    std::string ca;               // base64 of DER
+    bool allow_plaintext = false;
+    std::string name;        // default: the host's name
+    std::string state_file;  // identity; default: $XDG_STATE_HOME/gannet/worker.json
     std::string metrics_listen = "127.0.0.1:9103";
     int threads = 0;                 // 0: all cores
     int data_threads = 1;            // that read and decode images
@@ -125,7 +95,7 @@ struct Config {
 // One key of the schema, as documentation and checks see it.
 struct ConfigKey {
   std::string name;           // "training.learning_rate"
-  std::string type;           // "integer", "number", "text", "duration", "size", "one of a, b"
+  std::string type;           // as TypeName (libs/base/setting.h)
   std::string range;          // "1 to 65536"; empty when everything of the type is allowed
   std::string default_value;  // as it would be written in the file
   std::string description;

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "libs/config/config.h"
+#include "libs/domain/run_settings.h"
 
 namespace gannet {
 namespace {
@@ -43,6 +44,11 @@ How a value is found, strongest first:
 
 std::string SectionOf(const ConfigKey& key) { return key.name.substr(0, key.name.find('.')); }
 
+bool ChangesInMidRun(const ConfigKey& key) {
+  const RunSetting* row = FindRunSetting(key.name);
+  return row != nullptr && row->change != SettingChange::kNever;
+}
+
 std::string AllowedText(const ConfigKey& key) {
   return key.range.empty() ? key.type : absl::StrCat(key.type, ", ", key.range);
 }
@@ -61,7 +67,8 @@ std::string ConfigMarkdown() {
     const std::string value =
         key.default_value.empty() ? "(empty)" : absl::StrCat("`", key.default_value, "`");
     absl::StrAppend(&page, "| `", key.name, "` | ", AllowedText(key), " | ", value, " | ",
-                    key.description, " |\n");
+                    key.description,
+                    ChangesInMidRun(key) ? " `gannet set` changes it in mid-run." : "", " |\n");
   }
   return page;
 }
@@ -76,7 +83,8 @@ std::string ConfigTable() {
     }
     absl::StrAppend(&table, key.name, "\n    ", key.description, "\n    ", AllowedText(key));
     if (!key.default_value.empty()) absl::StrAppend(&table, "; default ", key.default_value);
-    absl::StrAppend(&table, "; ", key.environment, "\n");
+    absl::StrAppend(&table, "; ", key.environment,
+                    ChangesInMidRun(key) ? "; gannet set changes it in mid-run" : "", "\n");
   }
   return table;
 }

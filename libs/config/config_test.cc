@@ -67,8 +67,8 @@ TEST_F(ConfigTest, WithoutAnythingEverythingHasItsDefault) {
   ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({}, {}));
 
   EXPECT_EQ(DumpConfig(config), DumpConfig(Config()));
-  EXPECT_EQ(config.training.learning_rate, 2e-4);
-  EXPECT_EQ(config.training.lease, absl::Minutes(5));
+  EXPECT_EQ(config.run.adam.learning_rate, 2e-4);
+  EXPECT_EQ(config.run.lease, absl::Minutes(5));
 }
 
 TEST_F(ConfigTest, AnEmptyFileIsValid) {
@@ -95,9 +95,9 @@ worker:
 
   EXPECT_EQ(config.run.name, "faces");
   EXPECT_EQ(config.run.seed, 7U);
-  EXPECT_EQ(config.training.learning_rate, 1e-3);
-  EXPECT_EQ(config.training.lease, absl::Seconds(90));
-  EXPECT_EQ(config.training.gradient_codec, "fp16");
+  EXPECT_EQ(config.run.adam.learning_rate, 1e-3);
+  EXPECT_EQ(config.run.lease, absl::Seconds(90));
+  EXPECT_EQ(config.run.gradient_codec, 2);
   EXPECT_EQ(config.data.count, 500);
   EXPECT_EQ(config.gateway.max_payload_bytes, 64 << 20);
   EXPECT_EQ(config.worker.name, "two words");
@@ -112,10 +112,10 @@ TEST_F(ConfigTest, FlagWinsOverEnvironmentOverFileOverDefault) {
   ASSERT_OK_AND_ASSIGN(const Config config,
                        Load(yaml, environment, {"training.images_per_unit=4"}));
 
-  EXPECT_EQ(config.training.micro_batch, 2);
-  EXPECT_EQ(config.training.units_per_round, 3);
-  EXPECT_EQ(config.training.images_per_unit, 4);
-  EXPECT_EQ(config.run.rounds, 1000);
+  EXPECT_EQ(config.run.micro_batch, 2);
+  EXPECT_EQ(config.run.units_per_round, 3);
+  EXPECT_EQ(config.run.images_per_unit, 4);
+  EXPECT_EQ(config.run.round_count, 1000);
 }
 
 TEST_F(ConfigTest, AllMistakesAreReportedAtOnceInTheOrderOfTheFile) {
@@ -314,8 +314,8 @@ TEST_F(ConfigTest, TheDumpLoadsBackToTheSameSettings) {
   Config config;
   config.run.name = "0.10";
   config.run.seed = 9223372036854775807U;
-  config.training.learning_rate = 1.0 / 3;
-  config.training.lease = absl::Milliseconds(90'500);
+  config.run.adam.learning_rate = 1.0 / 3;
+  config.run.lease = absl::Milliseconds(90'500);
   config.data.kind = "folder";
   config.data.path = "/gr\u00fcn/x y";
   config.gateway.max_inflight_bytes = (1 << 30) + 1;
@@ -328,8 +328,8 @@ TEST_F(ConfigTest, TheDumpLoadsBackToTheSameSettings) {
   EXPECT_EQ(DumpConfig(back), dump);
   EXPECT_EQ(back.run.name, config.run.name);
   EXPECT_EQ(back.worker.name, config.worker.name);
-  EXPECT_EQ(back.training.learning_rate, config.training.learning_rate);
-  EXPECT_EQ(back.training.lease, config.training.lease);
+  EXPECT_EQ(back.run.adam.learning_rate, config.run.adam.learning_rate);
+  EXPECT_EQ(back.run.lease, config.run.lease);
 }
 
 TEST_F(ConfigTest, TheDumpMasksPasswords) {

@@ -1,21 +1,22 @@
 #include "libs/config/schema.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <iterator>
+#include <type_traits>
+#include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "absl/types/span.h"
 #include "libs/base/pem.h"
 #include "libs/base/printable.h"
+#include "libs/base/status_macros.h"
 #include "libs/base/training_choices.h"
-#include "libs/config/url_password.h"
+#include "libs/base/url_password.h"
+#include "libs/domain/run_settings.h"
 
 namespace gannet {
 namespace {
@@ -26,13 +27,9 @@ constexpr double kDay = 24 * 3600;
 constexpr double kKiB = 1024;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
 
-ConfigRange Between(double low, double high) { return {low, high, false, false}; }
-ConfigRange AboveUpTo(double low, double high) { return {low, high, true, false}; }
-ConfigRange FromBelow(double low, double high) { return {low, high, false, true}; }
-ConfigRange TextUpTo(double bytes) { return {0, bytes, false, false}; }
-ConfigRange TextBetween(double low, double high) { return {low, high, false, false}; }
-// Seeds are stored as a signed 64-bit integer in the database; the exact limit is in ParseSeed.
-ConfigRange AnySeed() { return {0, std::numeric_limits<double>::infinity(), false, true}; }
+SettingRange Between(double low, double high) { return {.low = low, .high = high}; }
+SettingRange TextUpTo(double bytes) { return {.low = 0, .high = bytes}; }
+SettingRange TextBetween(double low, double high) { return {.low = low, .high = high}; }
 
 bool SplitHostPort(absl::string_view text, absl::string_view* host, int* port) {
   const size_t colon = text.rfind(':');
@@ -52,15 +49,6 @@ std::string CheckPlainText(absl::string_view text) {
   if (CountPlainCharacters(text).has_value()) return "";
   return "must be text without invisible, direction or private characters, and begin with no "
          "combining mark";
-}
-
-std::string CheckRunName(absl::string_view text) {
-  for (const char c : text) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_' && c != '-') {
-      return "must have letters, digits, dots, dashes and underscores only";
-    }
-  }
-  return "";
 }
 
 std::string CheckListen(absl::string_view text) {
@@ -125,496 +113,253 @@ std::string CheckDevice(absl::string_view text) {
   return "must be cpu, cuda or cuda:NUMBER";
 }
 
-// Lambdas without a capture become function pointers; this names the one a row means.
-template <typename T>
-using Accessor = T& (*)(Config&);
+// Where a setting is kept: both ways of one member, whose type is the setting's.
+#define GANNET_FIELD(member)                                                     \
+  [](const Config& c) -> SettingValue { return c.member; },                      \
+      [](Config& c, const SettingValue& value) {                                 \
+        c.member = std::get<std::remove_reference_t<decltype(c.member)>>(value); \
+      }
 
-#define GANNET_FIELD(type, member)                              \
-  ConfigField {                                                 \
-    Accessor<type>([](Config& c) -> type& { return c.member; }) \
-  }
-
-// A list of choices as texts.
-template <typename List>
-std::vector<std::string> Names(const List& list) {
-  std::vector<std::string> names;
-  for (const auto& name : list) names.push_back(absl::StrCat(name));
-  return names;
+std::vector<SettingChoice> Choices(absl::Span<const absl::string_view> names) {
+  std::vector<SettingChoice> choices;
+  for (const absl::string_view name : names) choices.push_back({.name = std::string(name)});
+  return choices;
 }
 
 std::vector<KeySpec> MakeSchema() {
-  return {
-      {"run.name",
-       GANNET_FIELD(std::string, run.name),
-       TextBetween(1, 64),
-       "Name of the training; a coordinator continues the run of this name or creates it.",
-       ConfigUnit::kNone,
-       {},
-       &CheckRunName},
-      {"run.seed", GANNET_FIELD(uint64_t, run.seed), AnySeed(),
-       "Decides initial weights, order of the data and noise."},
-      {"run.rounds", GANNET_FIELD(int64_t, run.rounds), Between(1, 1e9),
-       "Optimizer updates after which the run is finished."},
+  std::vector<KeySpec> rows;
+  for (const RunSetting& row : RunSettings()) {
+    rows.push_back(
+        {row, [&row](const Config& config) { return row.get(config.run); },
+         [&row](Config& config, const SettingValue& value) { row.set(config.run, value); }});
+  }
+  std::vector<KeySpec> others = {
+      {{.name = "data.kind",
+        .description = absl::StrCat("Where images come from. ", DescribeDatasets(), "."),
+        .choices = Choices(kDatasetNames)},
+       GANNET_FIELD(data.kind)},
+      {{.name = "data.path",
+        .range = TextUpTo(kMaxTextBytes),
+        .description =
+            "The folder or file that data.kind says; relative to the working directory. Not for "
+            "procedural."},
+       GANNET_FIELD(data.path)},
+      {{.name = "data.crop",
+        .range = Between(0, 4096),
+        .description =
+            "Side in pixels of the square that is cut from the middle of a picture before it is "
+            "scaled; 0: the shorter side. For aligned CelebA 108 and 148 are usual."},
+       GANNET_FIELD(data.crop)},
+      {{.name = "data.seed", .description = "Which procedural faces; nothing for other kinds."},
+       GANNET_FIELD(data.seed)},
+      {{.name = "data.count",
+        .range = Between(1, 1e9),
+        .description = "How many procedural faces; nothing for other kinds."},
+       GANNET_FIELD(data.count)},
 
-      {"model.kind", GANNET_FIELD(std::string, model.kind), TextUpTo(kMaxTextBytes),
-       "The networks (docs/models.md).", ConfigUnit::kNone, Names(kModelNames)},
-      {"model.image_size", GANNET_FIELD(int, model.image_size), Between(32, 128),
-       "Side of the images in pixels.", ConfigUnit::kNone, Names(kModelImageSizes)},
-      {"model.latent_dim", GANNET_FIELD(int, model.latent_dim), Between(1, 1024),
-       "Length of the noise vector a picture is made from."},
-      {"model.base_width", GANNET_FIELD(int, model.base_width), Between(1, 512),
-       "Channels at half the image's resolution; doubled at each further halving."},
+      {{.name = "database.url",
+        .range = TextBetween(1, kMaxTextBytes),
+        .description = "PostgreSQL of coordinator and gateway, without a password.",
+        .check = &CheckDatabaseUrl},
+       GANNET_FIELD(database.url)},
+      {{.name = "database.password_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File with the database password; without it PGPASSWORD, PGPASSFILE and "
+                       "~/.pgpass count."},
+       GANNET_FIELD(database.password_file)},
+      {{.name = "database.pool_size",
+        .range = Between(1, 100),
+        .description = "Connections a service may hold."},
+       GANNET_FIELD(database.pool_size)},
 
-      {"training.learning_rate", GANNET_FIELD(double, training.learning_rate), AboveUpTo(0, 1),
-       "Adam's step size, for a network that has none of its own."},
-      {"training.learning_rate_generator", GANNET_FIELD(double, training.learning_rate_generator),
-       Between(0, 1), "Adam's step size for the generator; 0 means training.learning_rate."},
-      {"training.learning_rate_discriminator",
-       GANNET_FIELD(double, training.learning_rate_discriminator), Between(0, 1),
-       "Adam's step size for the discriminator; 0 means training.learning_rate."},
-      {"training.beta1", GANNET_FIELD(double, training.beta1), FromBelow(0, 1),
-       "Adam's decay of the first moment."},
-      {"training.beta2", GANNET_FIELD(double, training.beta2), FromBelow(0, 1),
-       "Adam's decay of the second moment."},
-      {"training.epsilon", GANNET_FIELD(double, training.epsilon), AboveUpTo(0, 1),
-       "Added to Adam's denominator."},
-      {"training.real_label", GANNET_FIELD(double, training.real_label), AboveUpTo(0, 1),
-       "Target of real images; below 1 smooths labels on one side, which slows the discriminator. "
-       "Not with hinge."},
-      {"training.loss", GANNET_FIELD(std::string, training.loss), TextUpTo(kMaxTextBytes),
-       "Adversarial loss: bce is binary cross entropy, the generator's not saturating.",
-       ConfigUnit::kNone, Names(kLossNames)},
-      {"training.augment",
-       GANNET_FIELD(std::string, training.augment),
-       TextUpTo(kMaxTextBytes),
-       "DiffAugment, for few images: a list of color, translation and cutout; empty: none.",
-       ConfigUnit::kNone,
-       {},
-       &CheckAugmentList},
-      {"training.flip",
-       GANNET_FIELD(std::string, training.flip),
-       TextUpTo(kMaxTextBytes),
-       "Whether half of the real images are mirrored, left to right.",
-       ConfigUnit::kNone,
-       {"false", "true"}},
-      {"training.ema_decay", GANNET_FIELD(double, training.ema_decay), FromBelow(0, 1),
-       "Of the moving average of the generator's weights, per update, from which samples are "
-       "drawn; "
-       "0: no average. Usual: 0.999."},
-      {"training.images_per_unit", GANNET_FIELD(int, training.images_per_unit), Between(1, 65536),
-       "Images in one work unit."},
-      {"training.units_per_round", GANNET_FIELD(int, training.units_per_round), Between(1, 4096),
-       "Work units whose gradients make one optimizer update."},
-      {"training.micro_batch", GANNET_FIELD(int, training.micro_batch), Between(1, 4096),
-       "Images in one forward pass; decides BatchNorm's statistics, so it is the same everywhere."},
-      {"training.lease", GANNET_FIELD(absl::Duration, training.lease), Between(1, kDay),
-       "Time a worker may hold a unit without a sign of life."},
-      {"training.gradient_codec", GANNET_FIELD(std::string, training.gradient_codec),
-       TextUpTo(kMaxTextBytes), "How gradients travel; fp16 halves the bytes.", ConfigUnit::kNone,
-       Names(kCodecNames)},
-      {"training.quorum", GANNET_FIELD(int, training.quorum), Between(0, 4096),
-       "Gradients with which a round may end without the others; 0: all units, which alone makes "
-       "two trainings equal bit for bit."},
-      {"training.round_deadline", GANNET_FIELD(absl::Duration, training.round_deadline),
-       Between(0, kDay),
-       "How long a round that has its quorum waits for the other units, from its beginning."},
-      {"training.stale_weight", GANNET_FIELD(double, training.stale_weight), Between(0, 1),
-       "With a quorum: what a gradient counts that comes a round late, against one in time (0.5: "
-       "half; two rounds late: a quarter); 0: it is refused."},
-      {"training.spare_after", GANNET_FIELD(double, training.spare_after), Between(0, 1000),
-       "When nothing else is to do, a unit that takes so many times the usual time (and 5 s) is "
-       "given to a second worker, too, and the faster one counts; 0: never, otherwise at least 1."},
+      {{.name = "coordinator.admin_listen",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "Address of the admin service, where the command line calls.",
+        .check = &CheckListen},
+       GANNET_FIELD(coordinator.admin_listen)},
+      {{.name = "coordinator.admin_token_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File with the bearer token of the admin service; required when "
+                       "admin_listen is not a loopback address."},
+       GANNET_FIELD(coordinator.admin_token_file)},
+      {{.name = "coordinator.metrics_listen",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "Address of the coordinator's /metrics.",
+        .check = &CheckListen},
+       GANNET_FIELD(coordinator.metrics_listen)},
+      {{.name = "coordinator.output_dir",
+        .range = TextBetween(1, kMaxTextBytes),
+        .description = "Folder for sample grids and the final weights."},
+       GANNET_FIELD(coordinator.output_dir)},
+      {{.name = "coordinator.sample_every",
+        .range = Between(0, 1e9),
+        .description = "Rounds between sample grids; 0: only the first and the last."},
+       GANNET_FIELD(coordinator.sample_every)},
+      {{.name = "coordinator.sample_count",
+        .range = Between(1, 1024),
+        .description = "Images in a sample grid."},
+       GANNET_FIELD(coordinator.sample_count)},
+      {{.name = "coordinator.evaluate_every",
+        .range = Between(0, 1e9),
+        .description =
+            "Rounds between measurements of the images' quality, which end in quality.csv and "
+            "checkpoints/best.safetensors; also before the first and after the last; 0: none."},
+       GANNET_FIELD(coordinator.evaluate_every)},
+      {{.name = "coordinator.keep_every",
+        .range = Between(0, 1e9),
+        .description = "Weights of every so many rounds are kept for good; 0: only the last."},
+       GANNET_FIELD(coordinator.keep_every)},
+      {{.name = "coordinator.checkpoint_every",
+        .range = Between(0, 1e9),
+        .description = "Rounds between checkpoint files; 0: only one, at the end."},
+       GANNET_FIELD(coordinator.checkpoint_every)},
+      {{.name = "coordinator.checkpoint_keep",
+        .range = Between(1, 1e6),
+        .description = "Checkpoint files that are kept, the newest."},
+       GANNET_FIELD(coordinator.checkpoint_keep)},
+      {{.name = "coordinator.leadership_ttl",
+        .range = Between(1, 600),
+        .description = "A standby takes over after the leader has been silent this long."},
+       GANNET_FIELD(coordinator.leadership_ttl)},
+      {{.name = "coordinator.threads",
+        .range = Between(1, 256),
+        .description = "Threads for the optimizer step and for samples."},
+       GANNET_FIELD(coordinator.threads)},
 
-      {"data.kind", GANNET_FIELD(std::string, data.kind), TextUpTo(kMaxTextBytes),
-       absl::StrCat("Where images come from. ", DescribeDatasets(), "."), ConfigUnit::kNone,
-       Names(kDatasetNames)},
-      {"data.path", GANNET_FIELD(std::string, data.path), TextUpTo(kMaxTextBytes),
-       "The folder or file that data.kind says; relative to the working directory. Not for "
-       "procedural."},
-      {"data.crop", GANNET_FIELD(int, data.crop), Between(0, 4096),
-       "Side in pixels of the square that is cut from the middle of a picture before it is "
-       "scaled; 0: the shorter side. For aligned CelebA 108 and 148 are usual."},
-      {"data.seed", GANNET_FIELD(uint64_t, data.seed), AnySeed(),
-       "Which procedural faces; nothing for other kinds."},
-      {"data.count", GANNET_FIELD(int64_t, data.count), Between(1, 1e9),
-       "How many procedural faces; nothing for other kinds."},
+      {{.name = "gateway.listen",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "Address where workers call.",
+        .check = &CheckListen},
+       GANNET_FIELD(gateway.listen)},
+      {{.name = "gateway.metrics_listen",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "Address of the gateway's /metrics.",
+        .check = &CheckListen},
+       GANNET_FIELD(gateway.metrics_listen)},
+      {{.name = "gateway.tls_cert_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File with the gateway's certificate and those between it and its "
+                       "authority, in PEM; with it the gateway speaks TLS."},
+       GANNET_FIELD(gateway.tls_cert_file)},
+      {{.name = "gateway.tls_key_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File with the private key of that certificate, in PEM."},
+       GANNET_FIELD(gateway.tls_key_file)},
+      {{.name = "gateway.class_code_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File with the code that workers must know to join; required when "
+                       "gateway.listen is not a loopback address."},
+       GANNET_FIELD(gateway.class_code_file)},
+      {{.name = "gateway.allow_plaintext",
+        .description = "Whether other machines may reach the gateway without TLS: anybody between "
+                       "can then read class code and weights."},
+       GANNET_FIELD(gateway.allow_plaintext)},
+      {{.name = "gateway.health_listen",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "Address where grpc.health.v1 alone is served, without TLS, for probes that "
+                       "know none; empty: nowhere.",
+        .check = &CheckOptionalListen},
+       GANNET_FIELD(gateway.health_listen)},
+      {{.name = "gateway.max_payload_bytes",
+        .range = Between(kKiB, 4 * kGiB),
+        .description = "Largest gradient that is received.",
+        .unit = SettingUnit::kBytes},
+       GANNET_FIELD(gateway.max_payload_bytes)},
+      {{.name = "gateway.max_inflight_bytes",
+        .range = Between(kKiB, 1024 * kGiB),
+        .description = "Memory for all gradients being received at once.",
+        .unit = SettingUnit::kBytes},
+       GANNET_FIELD(gateway.max_inflight_bytes)},
+      {{.name = "gateway.drain_limit",
+        .range = Between(0, 3600),
+        .description = "Time that calls in progress get when the gateway stops."},
+       GANNET_FIELD(gateway.drain_limit)},
 
-      {"database.url",
-       GANNET_FIELD(std::string, database.url),
-       TextBetween(1, kMaxTextBytes),
-       "PostgreSQL of coordinator and gateway, without a password.",
-       ConfigUnit::kNone,
-       {},
-       &CheckDatabaseUrl},
-      {"database.password_file", GANNET_FIELD(std::string, database.password_file),
-       TextUpTo(kMaxTextBytes),
-       "File with the database password; without it PGPASSWORD, PGPASSFILE and ~/.pgpass count."},
-      {"database.pool_size", GANNET_FIELD(int, database.pool_size), Between(1, 100),
-       "Connections a service may hold."},
+      {{.name = "worker.exchange",
+        .range = TextBetween(1, kMaxTextBytes),
+        .description = "HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode "
+                       "(without a password).",
+        .check = &CheckExchange},
+       GANNET_FIELD(worker.exchange)},
+      {{.name = "worker.class_code",
+        .range = TextUpTo(256),
+        .description = "The code the gateway asks for. A secret: no flag, but environment or file.",
+        .check = &CheckOptionalToken,
+        .secret = true,
+        .clean = &WithoutSpaceAround},
+       GANNET_FIELD(worker.class_code)},
+      {{.name = "worker.class_code_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File with the class code, instead of worker.class_code."},
+       GANNET_FIELD(worker.class_code_file)},
+      {{.name = "worker.ca_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File with the certificate authority of the gateway, in PEM; without it "
+                       "those that the operating system trusts."},
+       GANNET_FIELD(worker.ca_file)},
+      {{.name = "worker.ca",
+        .range = TextUpTo(kMaxCertificateBytes),
+        .description = "The same as text, instead of worker.ca_file: PEM, or base64 of the "
+                       "certificate's DER; line breaks and spaces in it do not matter.",
+        .clean = &CompactCertificates},
+       GANNET_FIELD(worker.ca)},
+      {{.name = "worker.allow_plaintext",
+        .description = "Whether to talk to a gateway on another machine without TLS: anybody "
+                       "between can then read class code and weights."},
+       GANNET_FIELD(worker.allow_plaintext)},
+      {{.name = "worker.name",
+        .range = TextUpTo(64),
+        .description = "Name shown to people; without it the host's name.",
+        .check = &CheckWorkerName},
+       GANNET_FIELD(worker.name)},
+      {{.name = "worker.state_file",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "File that keeps the worker's identity; without it the first one that no "
+                       "other worker uses of gannet/worker.json, gannet/worker-2.json and so on, "
+                       "below XDG_STATE_HOME or ~/.local/state."},
+       GANNET_FIELD(worker.state_file)},
+      {{.name = "worker.metrics_listen",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "Address of the worker's /metrics.",
+        .check = &CheckListen},
+       GANNET_FIELD(worker.metrics_listen)},
+      {{.name = "worker.threads",
+        .range = Between(0, 1024),
+        .description = "Threads that compute; 0: all cores."},
+       GANNET_FIELD(worker.threads)},
+      {{.name = "worker.data_threads",
+        .range = Between(1, 256),
+        .description = "Threads that read and decode images, beside those that compute."},
+       GANNET_FIELD(worker.data_threads)},
+      {{.name = "worker.device",
+        .range = TextUpTo(kMaxTextBytes),
+        .description = "What computes: cpu, cuda or cuda:NUMBER. A GPU needs a build with an "
+                       "official LibTorch.",
+        .check = &CheckDevice},
+       GANNET_FIELD(worker.device)},
+      {{.name = "worker.precision",
+        .description = "How convolutions compute on a GPU.",
+        .choices = Choices({"fp32", "tf32", "bf16"})},
+       GANNET_FIELD(worker.precision)},
 
-      {"coordinator.admin_listen",
-       GANNET_FIELD(std::string, coordinator.admin_listen),
-       TextUpTo(kMaxTextBytes),
-       "Address of the admin service, where the command line calls.",
-       ConfigUnit::kNone,
-       {},
-       &CheckListen},
-      {"coordinator.admin_token_file", GANNET_FIELD(std::string, coordinator.admin_token_file),
-       TextUpTo(kMaxTextBytes),
-       "File with the bearer token of the admin service; required when admin_listen is not a "
-       "loopback "
-       "address."},
-      {"coordinator.metrics_listen",
-       GANNET_FIELD(std::string, coordinator.metrics_listen),
-       TextUpTo(kMaxTextBytes),
-       "Address of the coordinator's /metrics.",
-       ConfigUnit::kNone,
-       {},
-       &CheckListen},
-      {"coordinator.output_dir", GANNET_FIELD(std::string, coordinator.output_dir),
-       TextBetween(1, kMaxTextBytes), "Folder for sample grids and the final weights."},
-      {"coordinator.sample_every", GANNET_FIELD(int64_t, coordinator.sample_every), Between(0, 1e9),
-       "Rounds between sample grids; 0: only the first and the last."},
-      {"coordinator.sample_count", GANNET_FIELD(int, coordinator.sample_count), Between(1, 1024),
-       "Images in a sample grid."},
-      {"coordinator.evaluate_every", GANNET_FIELD(int64_t, coordinator.evaluate_every),
-       Between(0, 1e9),
-       "Rounds between measurements of the images' quality, which end in quality.csv and "
-       "checkpoints/best.safetensors; also before the first and after the last; 0: none."},
-      {"coordinator.keep_every", GANNET_FIELD(int64_t, coordinator.keep_every), Between(0, 1e9),
-       "Weights of every so many rounds are kept for good; 0: only the last."},
-      {"coordinator.checkpoint_every", GANNET_FIELD(int64_t, coordinator.checkpoint_every),
-       Between(0, 1e9), "Rounds between checkpoint files; 0: only one, at the end."},
-      {"coordinator.checkpoint_keep", GANNET_FIELD(int, coordinator.checkpoint_keep),
-       Between(1, 1e6), "Checkpoint files that are kept, the newest."},
-      {"coordinator.leadership_ttl", GANNET_FIELD(absl::Duration, coordinator.leadership_ttl),
-       Between(1, 600), "A standby takes over after the leader has been silent this long."},
-      {"coordinator.threads", GANNET_FIELD(int, coordinator.threads), Between(1, 256),
-       "Threads for the optimizer step and for samples."},
-
-      {"gateway.listen",
-       GANNET_FIELD(std::string, gateway.listen),
-       TextUpTo(kMaxTextBytes),
-       "Address where workers call.",
-       ConfigUnit::kNone,
-       {},
-       &CheckListen},
-      {"gateway.metrics_listen",
-       GANNET_FIELD(std::string, gateway.metrics_listen),
-       TextUpTo(kMaxTextBytes),
-       "Address of the gateway's /metrics.",
-       ConfigUnit::kNone,
-       {},
-       &CheckListen},
-      {"gateway.tls_cert_file", GANNET_FIELD(std::string, gateway.tls_cert_file),
-       TextUpTo(kMaxTextBytes),
-       "File with the gateway's certificate and those between it and its authority, in PEM; with "
-       "it "
-       "the gateway speaks TLS."},
-      {"gateway.tls_key_file", GANNET_FIELD(std::string, gateway.tls_key_file),
-       TextUpTo(kMaxTextBytes), "File with the private key of that certificate, in PEM."},
-      {"gateway.class_code_file", GANNET_FIELD(std::string, gateway.class_code_file),
-       TextUpTo(kMaxTextBytes),
-       "File with the code that workers must know to join; required when gateway.listen is not a "
-       "loopback address."},
-      {"gateway.allow_plaintext",
-       GANNET_FIELD(std::string, gateway.allow_plaintext),
-       TextUpTo(kMaxTextBytes),
-       "Whether other machines may reach the gateway without TLS: anybody between can then read "
-       "class code and weights.",
-       ConfigUnit::kNone,
-       {"false", "true"}},
-      {"gateway.health_listen",
-       GANNET_FIELD(std::string, gateway.health_listen),
-       TextUpTo(kMaxTextBytes),
-       "Address where grpc.health.v1 alone is served, without TLS, for probes that know none; "
-       "empty: nowhere.",
-       ConfigUnit::kNone,
-       {},
-       &CheckOptionalListen},
-      {"gateway.max_payload_bytes", GANNET_FIELD(int64_t, gateway.max_payload_bytes),
-       Between(kKiB, 4 * kGiB), "Largest gradient that is received.", ConfigUnit::kBytes},
-      {"gateway.max_inflight_bytes", GANNET_FIELD(int64_t, gateway.max_inflight_bytes),
-       Between(kKiB, 1024 * kGiB), "Memory for all gradients being received at once.",
-       ConfigUnit::kBytes},
-      {"gateway.drain_limit", GANNET_FIELD(absl::Duration, gateway.drain_limit), Between(0, 3600),
-       "Time that calls in progress get when the gateway stops."},
-
-      {"worker.exchange",
-       GANNET_FIELD(std::string, worker.exchange),
-       TextBetween(1, kMaxTextBytes),
-       "HOST:PORT of a gateway, or postgres://USER@HOST/DATABASE for direct mode (without a "
-       "password).",
-       ConfigUnit::kNone,
-       {},
-       &CheckExchange},
-      {"worker.class_code",
-       GANNET_FIELD(std::string, worker.class_code),
-       TextUpTo(256),
-       "The code the gateway asks for. A secret: no flag, but environment or file.",
-       ConfigUnit::kNone,
-       {},
-       &CheckOptionalToken,
-       /*secret=*/true,
-       &WithoutSpaceAround},
-      {"worker.class_code_file", GANNET_FIELD(std::string, worker.class_code_file),
-       TextUpTo(kMaxTextBytes), "File with the class code, instead of worker.class_code."},
-      {"worker.ca_file", GANNET_FIELD(std::string, worker.ca_file), TextUpTo(kMaxTextBytes),
-       "File with the certificate authority of the gateway, in PEM; without it those that the "
-       "operating system trusts."},
-      {"worker.ca",
-       GANNET_FIELD(std::string, worker.ca),
-       TextUpTo(kMaxCertificateBytes),
-       "The same as text, instead of worker.ca_file: PEM, or base64 of the certificate's DER; line "
-       "breaks and spaces in it do not matter.",
-       ConfigUnit::kNone,
-       {},
-       nullptr,
-       /*secret=*/false,
-       &CompactCertificates},
-      {"worker.allow_plaintext",
-       GANNET_FIELD(std::string, worker.allow_plaintext),
-       TextUpTo(kMaxTextBytes),
-       "Whether to talk to a gateway on another machine without TLS: anybody between can then read "
-       "class code and weights.",
-       ConfigUnit::kNone,
-       {"false", "true"}},
-      {"worker.name",
-       GANNET_FIELD(std::string, worker.name),
-       TextUpTo(64),
-       "Name shown to people; without it the host's name.",
-       ConfigUnit::kNone,
-       {},
-       &CheckWorkerName},
-      {"worker.state_file", GANNET_FIELD(std::string, worker.state_file), TextUpTo(kMaxTextBytes),
-       "File that keeps the worker's identity; without it the first one that no other worker "
-       "uses of gannet/worker.json, gannet/worker-2.json and so on, below XDG_STATE_HOME "
-       "or ~/.local/state."},
-      {"worker.metrics_listen",
-       GANNET_FIELD(std::string, worker.metrics_listen),
-       TextUpTo(kMaxTextBytes),
-       "Address of the worker's /metrics.",
-       ConfigUnit::kNone,
-       {},
-       &CheckListen},
-      {"worker.threads", GANNET_FIELD(int, worker.threads), Between(0, 1024),
-       "Threads that compute; 0: all cores."},
-      {"worker.data_threads", GANNET_FIELD(int, worker.data_threads), Between(1, 256),
-       "Threads that read and decode images, beside those that compute."},
-      {"worker.device",
-       GANNET_FIELD(std::string, worker.device),
-       TextUpTo(kMaxTextBytes),
-       "What computes: cpu, cuda or cuda:NUMBER. A GPU needs a build with an official LibTorch.",
-       ConfigUnit::kNone,
-       {},
-       &CheckDevice},
-      {"worker.precision",
-       GANNET_FIELD(std::string, worker.precision),
-       TextUpTo(kMaxTextBytes),
-       "How convolutions compute on a GPU.",
-       ConfigUnit::kNone,
-       {"fp32", "tf32", "bf16"}},
-
-      {"log.level",
-       GANNET_FIELD(std::string, log.level),
-       TextUpTo(kMaxTextBytes),
-       "The least important lines that are written.",
-       ConfigUnit::kNone,
-       {"debug", "info", "warning", "error"}},
-      {"log.format",
-       GANNET_FIELD(std::string, log.format),
-       TextUpTo(kMaxTextBytes),
-       "Lines for people, or one JSON object a line.",
-       ConfigUnit::kNone,
-       {"text", "json"}},
+      {{.name = "log.level",
+        .description = "The least important lines that are written.",
+        .choices = Choices({"debug", "info", "warning", "error"})},
+       GANNET_FIELD(log.level)},
+      {{.name = "log.format",
+        .description = "Lines for people, or one JSON object a line.",
+        .choices = Choices({"text", "json"})},
+       GANNET_FIELD(log.format)},
   };
+  std::move(others.begin(), others.end(), std::back_inserter(rows));
+  for (KeySpec& row : rows) row.default_value = row.get(Config());
+  return rows;
 }
 
 #undef GANNET_FIELD
 
-// The shortest text that reads back as the same number.
-std::string NumberText(double value) {
-  for (const int digits : {6, 15, 17}) {
-    std::string text = absl::StrFormat("%.*g", digits, value);
-    double back = 0;
-    if (absl::SimpleAtod(text, &back) && back == value) return text;
-  }
-  return absl::StrFormat("%.17g", value);
-}
-
-struct SizeUnit {
-  const char* name;
-  int64_t bytes;
-};
-constexpr SizeUnit kSizeUnits[] = {
-    {"TiB", int64_t{1} << 40},
-    {"GiB", int64_t{1} << 30},
-    {"MiB", int64_t{1} << 20},
-    {"KiB", int64_t{1} << 10},
-    {"B", 1},
-};
-
-std::string SizeText(int64_t bytes) {
-  for (const SizeUnit& unit : kSizeUnits) {
-    if (bytes >= unit.bytes && bytes % unit.bytes == 0) {
-      return absl::StrCat(bytes / unit.bytes, unit.name);
-    }
-  }
-  return absl::StrCat(bytes);
-}
-
-// Decimal digits with an optional sign and nothing else: SimpleAtoi alone would allow spaces.
-template <typename T>
-bool ParseInteger(absl::string_view text, T* value) {
-  const absl::string_view digits = absl::StartsWith(text, "-") ? text.substr(1) : text;
-  if (digits.empty() || digits.find_first_not_of("0123456789") != absl::string_view::npos) {
-    return false;
-  }
-  return absl::SimpleAtoi(text, value);
-}
-
-bool ParseSize(absl::string_view text, int64_t* bytes) {
-  int64_t factor = 1;
-  for (const SizeUnit& unit : kSizeUnits) {
-    if (absl::EndsWith(text, unit.name)) {
-      factor = unit.bytes;
-      text.remove_suffix(absl::string_view(unit.name).size());
-      if (absl::EndsWith(text, " ")) text.remove_suffix(1);
-      break;
-    }
-  }
-  int64_t count = 0;
-  if (!ParseInteger(text, &count)) return false;
-  if (count > std::numeric_limits<int64_t>::max() / factor ||
-      count < std::numeric_limits<int64_t>::min() / factor) {
-    return false;
-  }
-  *bytes = count * factor;
-  return true;
-}
-
-bool ParseNumber(absl::string_view text, double* value) {
-  if (text.empty() || text.find_first_not_of("0123456789+-.eE") != absl::string_view::npos) {
-    return false;
-  }
-  return absl::SimpleAtod(text, value) && std::isfinite(*value);
-}
-
-bool InRange(const ConfigRange& range, double value) {
-  const bool above = range.low_open ? value > range.low : value >= range.low;
-  const bool below = range.high_open ? value < range.high : value <= range.high;
-  return above && below;
-}
-
-bool IsSize(const KeySpec& key) { return key.unit == ConfigUnit::kBytes; }
-
-absl::Status Wrong(const KeySpec& key, absl::string_view must, absl::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat(key.name, " ", must, ", got ", Shown(text)));
-}
-
-// "must be an integer, 1 to 4096".
-std::string MustBe(const KeySpec& key, absl::string_view type) {
-  const std::string range = RangeName(key);
-  return absl::StrCat("must be ", type, range.empty() ? "" : ", ", range);
-}
-
-absl::Status SetText(const KeySpec& key, absl::string_view text, std::string& value) {
-  // A value that may carry a password is never shown.
-  const std::string shown = key.secret ? "***" : MaskPassword(text);
-  const auto size = static_cast<double>(text.size());
-  if (size < key.range.low) return Wrong(key, "must not be empty", shown);
-  if (size > key.range.high) {
-    return Wrong(key, absl::StrCat("must have at most ", key.range.high, " bytes"), shown);
-  }
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      return Wrong(key, "must not contain control characters", shown);
-    }
-  }
-  if (key.check != nullptr) {
-    const std::string problem = key.check(text);
-    if (!problem.empty()) return Wrong(key, problem, shown);
-  }
-  value = std::string(text);
-  return absl::OkStatus();
-}
-
-template <typename T>
-absl::Status SetInteger(const KeySpec& key, absl::string_view text, T& value) {
-  T parsed = 0;
-  if (!ParseInteger(text, &parsed) || !InRange(key.range, static_cast<double>(parsed))) {
-    return Wrong(key, MustBe(key, "an integer"), text);
-  }
-  value = parsed;
-  return absl::OkStatus();
-}
-
-struct Setter {
-  const KeySpec& key;
-  absl::string_view text;
-  Config& config;
-
-  absl::Status operator()(Accessor<int> field) const {
-    return SetInteger(key, text, field(config));
-  }
-  absl::Status operator()(Accessor<int64_t> field) const {
-    if (!IsSize(key)) return SetInteger(key, text, field(config));
-    int64_t bytes = 0;
-    if (!ParseSize(text, &bytes) || !InRange(key.range, static_cast<double>(bytes))) {
-      return Wrong(key, MustBe(key, "a size in bytes or with KiB, MiB, GiB"), text);
-    }
-    field(config) = bytes;
-    return absl::OkStatus();
-  }
-  absl::Status operator()(Accessor<uint64_t> field) const {
-    // Stored as a signed 64-bit integer in the database.
-    int64_t parsed = 0;
-    if (!ParseInteger(text, &parsed) || parsed < 0) {
-      return Wrong(key, MustBe(key, "an integer"), text);
-    }
-    field(config) = static_cast<uint64_t>(parsed);
-    return absl::OkStatus();
-  }
-  absl::Status operator()(Accessor<double> field) const {
-    double parsed = 0;
-    if (!ParseNumber(text, &parsed) || !InRange(key.range, parsed)) {
-      return Wrong(key, MustBe(key, "a number"), text);
-    }
-    field(config) = parsed;
-    return absl::OkStatus();
-  }
-  absl::Status operator()(Accessor<absl::Duration> field) const {
-    absl::Duration parsed;
-    if (!absl::ParseDuration(std::string(text), &parsed) ||
-        !InRange(key.range, absl::ToDoubleSeconds(parsed))) {
-      return Wrong(key, MustBe(key, "a duration such as 300s or 5m"), text);
-    }
-    field(config) = parsed;
-    return absl::OkStatus();
-  }
-  absl::Status operator()(Accessor<std::string> field) const {
-    return SetText(key, text, field(config));
-  }
-};
-
-struct Reader {
-  const KeySpec& key;
-  Config& config;
-
-  std::string operator()(Accessor<int> field) const { return absl::StrCat(field(config)); }
-  std::string operator()(Accessor<int64_t> field) const {
-    return IsSize(key) ? SizeText(field(config)) : absl::StrCat(field(config));
-  }
-  std::string operator()(Accessor<uint64_t> field) const { return absl::StrCat(field(config)); }
-  std::string operator()(Accessor<double> field) const { return NumberText(field(config)); }
-  std::string operator()(Accessor<absl::Duration> field) const {
-    return absl::FormatDuration(field(config));
-  }
-  std::string operator()(Accessor<std::string> field) const { return field(config); }
-};
-
 // A gateway that others can reach proves who it is, and wants to know who comes.
-void CheckGatewaySecrets(const Config::Gateway& gateway, std::vector<CrossMistake>& mistakes) {
+void CheckGatewaySecrets(const Config::Gateway& gateway, std::vector<SettingMistake>& mistakes) {
   const bool has_certificate = !gateway.tls_cert_file.empty();
   if (has_certificate != !gateway.tls_key_file.empty()) {
     mistakes.push_back(
@@ -624,7 +369,7 @@ void CheckGatewaySecrets(const Config::Gateway& gateway, std::vector<CrossMistak
     return;
   }
   if (IsLoopbackAddress(gateway.listen)) return;
-  if (!has_certificate && gateway.allow_plaintext != "true") {
+  if (!has_certificate && !gateway.allow_plaintext) {
     mistakes.push_back(
         {"gateway.listen",
          {"gateway.tls_cert_file", "gateway.allow_plaintext"},
@@ -703,88 +448,25 @@ std::string EnvironmentName(const KeySpec& key) {
   return name;
 }
 
-std::string TypeName(const KeySpec& key) {
-  if (!key.choices.empty()) return absl::StrCat("one of ", absl::StrJoin(key.choices, ", "));
-  if (IsSize(key)) return "size";
-  if (std::holds_alternative<Accessor<double>>(key.field)) return "number";
-  if (std::holds_alternative<Accessor<absl::Duration>>(key.field)) return "duration";
-  if (std::holds_alternative<Accessor<std::string>>(key.field)) return "text";
-  return "integer";
-}
-
-std::string RangeName(const KeySpec& key) {
-  if (!key.choices.empty() || std::holds_alternative<Accessor<std::string>>(key.field)) return "";
-  if (std::holds_alternative<Accessor<uint64_t>>(key.field)) {
-    return absl::StrCat("0 to ", std::numeric_limits<int64_t>::max());
-  }
-  const auto text = [&](double value) {
-    if (std::holds_alternative<Accessor<absl::Duration>>(key.field)) {
-      return absl::FormatDuration(absl::Seconds(value));
-    }
-    if (IsSize(key)) return SizeText(static_cast<int64_t>(value));
-    // Limits of integers are integers, and no power of ten.
-    return std::holds_alternative<Accessor<double>>(key.field)
-               ? NumberText(value)
-               : absl::StrCat(static_cast<int64_t>(value));
-  };
-  const std::string low = text(key.range.low);
-  const std::string high = text(key.range.high);
-  if (!key.range.low_open && !key.range.high_open) return absl::StrCat(low, " to ", high);
-  return absl::StrCat(key.range.low_open ? "more than " : "at least ", low,
-                      key.range.high_open ? ", less than " : ", at most ", high);
-}
-
 absl::Status SetValue(const KeySpec& key, absl::string_view given, Config& config) {
-  // A line break around a text came along with it, from a file or a clipboard.
-  absl::string_view text = given;
-  while (IsFreeText(key) &&
-         (absl::ConsumePrefix(&text, "\n") || absl::ConsumePrefix(&text, "\r"))) {
-  }
-  while (IsFreeText(key) &&
-         (absl::ConsumeSuffix(&text, "\n") || absl::ConsumeSuffix(&text, "\r"))) {
-  }
-  const std::string cleaned = key.clean == nullptr ? std::string() : key.clean(text);
-  if (key.clean != nullptr) text = cleaned;
-  if (!key.choices.empty() &&
-      std::find(key.choices.begin(), key.choices.end(), std::string(text)) == key.choices.end()) {
-    return Wrong(key, absl::StrCat("must be one of ", absl::StrJoin(key.choices, ", ")), text);
-  }
-  return std::visit(Setter{key, text, config}, key.field);
+  GANNET_ASSIGN_OR_RETURN(const SettingValue value, ParseSetting(key, given));
+  key.set(config, value);
+  return absl::OkStatus();
 }
 
 std::string ValueText(const KeySpec& key, const Config& config) {
-  // The fields are reached through a mutable reference; the copy keeps the caller's config
-  // untouched.
-  Config copy = config;
-  return std::visit(Reader{key, copy}, key.field);
+  return SettingText(key, key.get(config));
 }
 
-bool IsFreeText(const KeySpec& key) {
-  return key.choices.empty() && std::holds_alternative<Accessor<std::string>>(key.field);
-}
-
-std::string Shown(absl::string_view text) {
-  constexpr size_t kMax = 80;
-  if (text.size() <= kMax) return absl::StrCat("'", absl::Utf8SafeCEscape(text), "'");
-  return absl::StrCat("'", absl::Utf8SafeCEscape(text.substr(0, kMax)), "...' (", text.size(),
-                      " bytes)");
-}
-
-std::vector<CrossMistake> CrossCheck(const Config& config) {
-  std::vector<CrossMistake> mistakes;
-  if (config.training.micro_batch > config.training.images_per_unit) {
+std::vector<SettingMistake> CrossCheck(const Config& config) {
+  std::vector<SettingMistake> mistakes = FindMistakes(config.run);
+  // Of a run that begins: later `gannet set` may make units smaller than that.
+  if (config.run.micro_batch > config.run.images_per_unit) {
     mistakes.push_back(
         {"training.micro_batch",
          {"training.images_per_unit"},
          absl::StrCat("training.micro_batch must be at most training.images_per_unit, got ",
-                      config.training.micro_batch, " and ", config.training.images_per_unit)});
-  }
-  if (LossIgnoresTarget(config.training.loss) && config.training.real_label != 1) {
-    mistakes.push_back(
-        {"training.real_label",
-         {"training.loss"},
-         absl::StrCat("training.real_label must be 1 when training.loss is ", config.training.loss,
-                      ", which knows no target, got ", NumberText(config.training.real_label))});
+                      config.run.micro_batch, " and ", config.run.images_per_unit)});
   }
   if (config.worker.device == "cpu" && config.worker.precision != "fp32") {
     mistakes.push_back(

@@ -9,7 +9,10 @@
 
 namespace gannet {
 
-// The networks (docs/models.md), of images of 32x32, 64x64 or 128x128 pixels.
+// What a member holds, its range and its meaning are said by its row in run_settings.cc; the values
+// here are the defaults.
+
+// The networks (docs/models.md).
 struct ModelConfig {
   int image_size = 64;  // one of kModelImageSizes
   int latent_dim = 100;
@@ -70,7 +73,7 @@ struct RoundPolicy {
   double stale_weight = 0;
   // When nothing else is left to do, a unit that has been computed for so many times the usual time
   // (see Store) is given to a second worker, too: whoever hands in first counts. 0: never.
-  double spare_after = 0;
+  double spare_after = 3;
 
   friend bool operator==(const RoundPolicy&, const RoundPolicy&) = default;
 };
@@ -100,7 +103,8 @@ struct DataFingerprint {
 std::string DescribeDifference(const DataFingerprint& expected, const DataFingerprint& got);
 
 // Everything that decides the course of a training. Two runs with equal configs end with equal
-// weights, whoever computes.
+// weights, whoever computes. Every member but plan_origin and data, which nobody sets, has a row in
+// run_settings.h.
 struct RunConfig {
   std::string name = "default";
   uint64_t seed = 1;
@@ -120,11 +124,11 @@ struct RunConfig {
   friend bool operator==(const RunConfig&, const RunConfig&) = default;
 };
 
-// INVALID_ARGUMENT - naming every value out of range at once.
+// INVALID_ARGUMENT - naming every setting (see FindMistakes) or other value out of range at once.
 absl::Status ValidateRunConfig(const RunConfig& config);
 
-// Returns: INVALID_ARGUMENT - something differs that cannot change while a run is under way (only
-// learning rates, images_per_unit, units_per_round, round_count, lease and policy can), naming it.
+// Returns: INVALID_ARGUMENT - a setting differs that cannot change while a run is under way
+// (RunSetting::change), or the data does, naming it.
 absl::Status CheckOnlyChangeable(const RunConfig& current, const RunConfig& changed);
 
 // `changed` as it holds from `round` on, when `current` has held until then and `next` would hold
@@ -135,7 +139,8 @@ absl::Status CheckOnlyChangeable(const RunConfig& current, const RunConfig& chan
 absl::StatusOr<RunConfig> ChangeConfig(const RunConfig& current, const RunConfig& next,
                                        RunConfig changed, int64_t round);
 
-// Names the keys in which two configs differ, "seed 1 -> 2, …"; empty when they are equal.
+// Names the settings in which two configs differ, "run.seed 1 -> 2, …", and what differs of the
+// data; empty when they are equal.
 std::string DescribeDifference(const RunConfig& a, const RunConfig& b);
 
 }  // namespace gannet

@@ -42,12 +42,12 @@ TEST(ValidateRunConfigTest, ValuesAtTheirLimitsAreValid) {
       [](RunConfig& c) { c.adam.learning_rate_discriminator = 1e-12; },
       [](RunConfig& c) { c.objective.real_label = 1.0; },
       [](RunConfig& c) { c.images_per_unit = c.units_per_round = c.micro_batch = 1; },
-      [](RunConfig& c) { c.images_per_unit = 1 << 20; },
+      [](RunConfig& c) { c.images_per_unit = 65'536; },
       [](RunConfig& c) { c.units_per_round = 4096; },
       [](RunConfig& c) { c.micro_batch = 4096; },
       [](RunConfig& c) { c.round_count = 1; },
       [](RunConfig& c) { c.round_count = 1'000'000'000; },
-      [](RunConfig& c) { c.lease = absl::Milliseconds(100); },
+      [](RunConfig& c) { c.lease = absl::Seconds(1); },
       [](RunConfig& c) { c.lease = absl::Hours(24); },
       [](RunConfig& c) { c.gradient_codec = 2; },
       [](RunConfig& c) { c.data.image_count = 1; },
@@ -74,16 +74,17 @@ TEST(ValidateRunConfigTest, ValuesBeyondTheirLimitsAreNamed) {
       {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = 0; }},
       {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = 1.0001; }},
       {"learning_rate", [nan](RunConfig& c) { c.adam.learning_rate = nan; }},
-      {"learning_rate_generator must",
+      {"training.learning_rate_generator must",
        [](RunConfig& c) { c.adam.learning_rate_generator = -1e-9; }},
-      {"learning_rate_generator must", [](RunConfig& c) { c.adam.learning_rate_generator = 1.01; }},
-      {"learning_rate_generator must",
+      {"training.learning_rate_generator must",
+       [](RunConfig& c) { c.adam.learning_rate_generator = 1.01; }},
+      {"training.learning_rate_generator must",
        [nan](RunConfig& c) { c.adam.learning_rate_generator = nan; }},
-      {"learning_rate_discriminator must",
+      {"training.learning_rate_discriminator must",
        [](RunConfig& c) { c.adam.learning_rate_discriminator = -1e-9; }},
-      {"learning_rate_discriminator must",
+      {"training.learning_rate_discriminator must",
        [](RunConfig& c) { c.adam.learning_rate_discriminator = 1.01; }},
-      {"learning_rate_discriminator must",
+      {"training.learning_rate_discriminator must",
        [nan](RunConfig& c) { c.adam.learning_rate_discriminator = nan; }},
       {"beta1", [](RunConfig& c) { c.adam.beta1 = 1; }},
       {"beta1", [](RunConfig& c) { c.adam.beta1 = -0.1; }},
@@ -96,14 +97,14 @@ TEST(ValidateRunConfigTest, ValuesBeyondTheirLimitsAreNamed) {
       {"real_label", [](RunConfig& c) { c.objective.real_label = 1.01; }},
       {"real_label", [nan](RunConfig& c) { c.objective.real_label = nan; }},
       {"images_per_unit", [](RunConfig& c) { c.images_per_unit = 0; }},
-      {"images_per_unit", [](RunConfig& c) { c.images_per_unit = (1 << 20) + 1; }},
+      {"images_per_unit", [](RunConfig& c) { c.images_per_unit = 65'537; }},
       {"units_per_round", [](RunConfig& c) { c.units_per_round = 0; }},
       {"units_per_round", [](RunConfig& c) { c.units_per_round = 4097; }},
       {"micro_batch", [](RunConfig& c) { c.micro_batch = 0; }},
       {"micro_batch", [](RunConfig& c) { c.micro_batch = 4097; }},
-      {"round_count", [](RunConfig& c) { c.round_count = 0; }},
-      {"round_count", [](RunConfig& c) { c.round_count = 1'000'000'001; }},
-      {"lease", [](RunConfig& c) { c.lease = absl::Milliseconds(99); }},
+      {"run.rounds", [](RunConfig& c) { c.round_count = 0; }},
+      {"run.rounds", [](RunConfig& c) { c.round_count = 1'000'000'001; }},
+      {"lease", [](RunConfig& c) { c.lease = absl::Milliseconds(999); }},
       {"lease", [](RunConfig& c) { c.lease = absl::Hours(24) + absl::Nanoseconds(1); }},
       {"lease", [](RunConfig& c) { c.lease = absl::InfiniteDuration(); }},
       {"gradient_codec", [](RunConfig& c) { c.gradient_codec = 0; }},
@@ -127,10 +128,12 @@ TEST(ValidateRunConfigTest, AllMistakesAreNamedAtOnce) {
   config.micro_batch = 0;
   config.adam.beta1 = 1.5;
 
-  EXPECT_THAT(ValidateRunConfig(config),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("micro_batch must be between 1 and 4096, got 0"),
-                             HasSubstr("beta1 must be at least 0 and below 1, got 1.5"))));
+  EXPECT_THAT(
+      ValidateRunConfig(config),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("training.micro_batch must be an integer, 1 to 4096, got '0'"),
+                     HasSubstr("training.beta1 must be a number, at least 0, less than 1, "
+                               "got '1.5'"))));
 }
 
 TEST(AdamConfigTest, ARateOfZeroIsTheSharedOne) {
@@ -156,29 +159,19 @@ TEST(DescribeRunDifferenceTest, TheDescriptionOfTheDataIsNotCompared) {
   EXPECT_EQ(ValidConfig(), other);
 }
 
-TEST(DescribeRunDifferenceTest, EveryFieldIsNamedWhenItDiffers) {
+// What every setting says is in run_settings_test.cc.
+TEST(DescribeRunDifferenceTest, WhatDiffersIsNamedAsPeopleWriteIt) {
   const std::vector<Change> changes = {
-      {"name default -> x", [](RunConfig& c) { c.name = "x"; }},
-      {"seed 1 -> 18446744073709551615", [](RunConfig& c) { c.seed = UINT64_MAX; }},
-      {"image_size 64 -> 32", [](RunConfig& c) { c.model.image_size = 32; }},
-      {"latent_dim 100 -> 10", [](RunConfig& c) { c.model.latent_dim = 10; }},
-      {"base_width 64 -> 8", [](RunConfig& c) { c.model.base_width = 8; }},
-      {"learning_rate 2e-04 -> 0.1", [](RunConfig& c) { c.adam.learning_rate = 0.1; }},
-      {"learning_rate_generator 0 -> 0.1",
-       [](RunConfig& c) { c.adam.learning_rate_generator = 0.1; }},
-      {"learning_rate_discriminator 0 -> 0.1",
-       [](RunConfig& c) { c.adam.learning_rate_discriminator = 0.1; }},
-      {"beta1 0.5 -> 0.4", [](RunConfig& c) { c.adam.beta1 = 0.4; }},
-      {"beta2 0.999 -> 0.9990000000000001",
+      {"run.name default -> x", [](RunConfig& c) { c.name = "x"; }},
+      {"run.seed 1 -> 18446744073709551615", [](RunConfig& c) { c.seed = UINT64_MAX; }},
+      {"model.image_size 64 -> 32", [](RunConfig& c) { c.model.image_size = 32; }},
+      {"training.learning_rate 0.0002 -> 0.1", [](RunConfig& c) { c.adam.learning_rate = 0.1; }},
+      {"training.beta2 0.999 -> 0.9990000000000001",
        [](RunConfig& c) { c.adam.beta2 = std::nextafter(0.999, 1.0); }},
-      {"epsilon 1e-08 -> 1e-07", [](RunConfig& c) { c.adam.epsilon = 1e-7; }},
-      {"real_label 1 -> 0.9", [](RunConfig& c) { c.objective.real_label = 0.9; }},
-      {"images_per_unit 320 -> 4", [](RunConfig& c) { c.images_per_unit = 4; }},
-      {"units_per_round 3 -> 2", [](RunConfig& c) { c.units_per_round = 2; }},
-      {"micro_batch 32 -> 16", [](RunConfig& c) { c.micro_batch = 16; }},
-      {"round_count 1000 -> 5", [](RunConfig& c) { c.round_count = 5; }},
-      {"lease 5m -> 1m", [](RunConfig& c) { c.lease = absl::Minutes(1); }},
-      {"gradient_codec 1 -> 2", [](RunConfig& c) { c.gradient_codec = 2; }},
+      {"training.flip false -> true", [](RunConfig& c) { c.objective.flip = true; }},
+      {"run.rounds 1000 -> 5", [](RunConfig& c) { c.round_count = 5; }},
+      {"training.lease 5m -> 1m", [](RunConfig& c) { c.lease = absl::Minutes(1); }},
+      {"training.gradient_codec fp32 -> fp16", [](RunConfig& c) { c.gradient_codec = 2; }},
       {"data.kind procedural -> zip", [](RunConfig& c) { c.data.kind = "zip"; }},
       {"data.image_count 100 -> 99", [](RunConfig& c) { c.data.image_count = 99; }},
       {"data.digest 000000000000 -> 111111111111",
@@ -197,7 +190,8 @@ TEST(DescribeRunDifferenceTest, SeveralDifferencesAreListed) {
   other.seed = 2;
   other.micro_batch = 8;
 
-  EXPECT_EQ(DescribeDifference(ValidConfig(), other), "seed 1 -> 2, micro_batch 32 -> 8");
+  EXPECT_EQ(DescribeDifference(ValidConfig(), other),
+            "run.seed 1 -> 2, training.micro_batch 32 -> 8");
 }
 
 TEST(DescribeDataDifferenceTest, EqualSetsDoNotDiffer) {
@@ -274,7 +268,7 @@ TEST(ChangeConfigTest, WhatMayNotChangeIsNamed) {
       {"micro_batch", [](RunConfig& c) { c.micro_batch = 8; }},
       {"beta1", [](RunConfig& c) { c.adam.beta1 = 0.9; }},
       {"nothing", [](RunConfig&) {}},
-      {"round_count", [](RunConfig& c) { c.round_count = 10; }},
+      {"run.rounds", [](RunConfig& c) { c.round_count = 10; }},
       {"quorum", [](RunConfig& c) { c.policy.quorum = 4; }},
       {"round_deadline", [](RunConfig& c) { c.policy.deadline = absl::Minutes(1); }},
       {"stale_weight", [](RunConfig& c) { c.policy.stale_weight = 0.5; }},  // without a quorum

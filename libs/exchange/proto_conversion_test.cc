@@ -47,7 +47,7 @@ void ExpectSameWorker(const WorkerIdentity& a, const WorkerIdentity& b) {
 
 RunConfig UnusualConfig() {
   RunConfig config = TinyRunConfig("unusual-1.0_x");
-  config.seed = std::numeric_limits<uint64_t>::max();
+  config.seed = std::numeric_limits<int64_t>::max();
   config.adam.learning_rate = 1.0 / 3.0;
   config.adam.learning_rate_generator = 1.0 / 7.0;
   config.adam.learning_rate_discriminator = 1.0 / 11.0;

@@ -11,12 +11,15 @@
 
 namespace gannet {
 
-// The run that the settings describe, on this data set.
-// Returns: INVALID_ARGUMENT - values are out of range: one per line, naming the setting.
-absl::StatusOr<RunConfig> MakeRunConfig(const Config& config, const DatasetFingerprint& data);
+// Makes the run that the settings describe, on this data set.
+RunConfig MakeRunConfig(const Config& config, const DatasetFingerprint& data);
+
+// Names the data set that the settings describe.
+DatasetOptions DatasetOptionsFrom(const Config& config);
 
 // Whether a coordinator, or a training on one machine, could start with these settings, as far as
-// can be said without a look at the data, files or the network.
+// can be said without a look at the data, files or the network. LoadConfig has found most of it
+// already; this is for settings that were changed after it, too.
 // Returns: INVALID_ARGUMENT - every mistake, one per line, naming the setting.
 absl::Status CheckCoordinatorSettings(const Config& config);
 

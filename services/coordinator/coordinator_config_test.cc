@@ -19,42 +19,19 @@ Config SmallConfig() {
   return config;
 }
 
-TEST(CoordinatorConfigTest, SettingsBecomeTheRun) {
+TEST(CoordinatorConfigTest, SettingsAndDataBecomeTheRun) {
   Config config = SmallConfig();
-  config.run = {"class", 9, 77};
-  config.model = {"dcgan", 32, 50, 48};
-  config.training.learning_rate = 1e-3;
-  config.training.learning_rate_generator = 2e-3;
-  config.training.learning_rate_discriminator = 3e-3;
-  config.training.beta1 = 0.1;
-  config.training.beta2 = 0.2;
-  config.training.epsilon = 1e-6;
-  config.training.real_label = 0.9;
-  config.training.images_per_unit = 16;
-  config.training.units_per_round = 5;
-  config.training.micro_batch = 8;
-  config.training.lease = absl::Seconds(7);
-  config.training.gradient_codec = "fp16";
+  config.run.name = "class";
+  config.run.policy.quorum = 2;
   const DatasetFingerprint data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
 
-  ASSERT_OK_AND_ASSIGN(const RunConfig run, MakeRunConfig(config, data));
+  const RunConfig run = MakeRunConfig(config, data);
 
-  RunConfig expected;
-  expected.name = "class";
-  expected.seed = 9;
-  expected.model = {32, 50, 48};
-  expected.adam = {1e-3, 0.1, 0.2, 1e-6, 2e-3, 3e-3};
-  expected.objective.real_label = 0.9;
-  expected.images_per_unit = 16;
-  expected.units_per_round = 5;
-  expected.micro_batch = 8;
-  expected.round_count = 77;
-  expected.lease = absl::Seconds(7);
-  expected.gradient_codec = 2;
-  expected.policy.spare_after = 3;  // the default
+  RunConfig expected = config.run;
   expected.data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
   EXPECT_EQ(run, expected);
   EXPECT_EQ(run.data.description, "folder of cats");
+  EXPECT_OK(ValidateRunConfig(run));
 }
 
 TEST(CoordinatorConfigTest, DefaultsAreValidAndNameTheDataSet) {

@@ -395,7 +395,7 @@ TEST_F(CoordinatorTest, AnotherConfigOfTheSameNameIsRefused) {
 
   EXPECT_THAT(coordinator.Join(),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("seed 7 -> 8"), HasSubstr("micro_batch 2 -> 4"))));
+                       AllOf(HasSubstr("run.seed 7 -> 8"), HasSubstr("training.micro_batch 2 -> 4"))));
 }
 
 // An older version knew the same images by another digest.
@@ -931,7 +931,7 @@ TEST_F(CoordinatorTest, ARunThatHasEndedTellsThatOtherSettingsNeedAnotherName) {
   const std::string text = ::testing::internal::GetCapturedStderr();
 
   EXPECT_THAT(text, AllOf(HasSubstr("has ended: other settings need another run.name"),
-                          HasSubstr("round_count 4 -> 10")));
+                          HasSubstr("run.rounds 4 -> 10")));
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, 
   }
   GANNET_ASSIGN_OR_RETURN(const PemText authorities, ReadAuthorities(worker));
   const bool loopback = IsLoopbackAddress(worker.exchange);
-  if (authorities.text.empty() && (loopback || worker.allow_plaintext == "true")) return options;
+  if (authorities.text.empty() && (loopback || worker.allow_plaintext)) return options;
   GANNET_ASSIGN_OR_RETURN(options.channel.credentials, MakeChannelTls(authorities, now));
   return options;
 }

@@ -43,7 +43,7 @@ TEST_F(GatewayConnectionTest, OtherMachinesAreReachedByTlsUnlessPlaintextIsAsked
   ASSERT_OK_AND_ASSIGN(const GrpcExchangeOptions secure, Connection());
   EXPECT_FALSE(IsPlaintext(secure));
 
-  config_.worker.allow_plaintext = "true";
+  config_.worker.allow_plaintext = true;
   ASSERT_OK_AND_ASSIGN(const GrpcExchangeOptions plain, Connection());
   EXPECT_TRUE(IsPlaintext(plain));
 }

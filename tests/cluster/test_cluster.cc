@@ -57,6 +57,7 @@ RunConfig FacesRunConfig(const ModelConfig& model, int images_per_unit, int micr
   config.micro_batch = micro_batch;
   config.round_count = round_count;
   config.lease = absl::Seconds(60);
+  config.policy.spare_after = 0;  // however slow this machine is, a unit has one holder
   const absl::StatusOr<std::unique_ptr<Dataset>> faces = OpenFaces(model.image_size);
   EXPECT_OK(faces);
   const DatasetFingerprint& data = (*faces)->fingerprint();

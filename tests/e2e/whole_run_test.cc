@@ -155,8 +155,8 @@ TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
   const Outcome set = monday.Gannet({"set", "--address", address, "--reason", "a try",
                                      "training.learning_rate=1e-5", "training.units_per_round=2"});
   ASSERT_EQ(set.exit_code, 0) << set.err;
-  EXPECT_THAT(set.out, AllOf(StartsWith("From round "), HasSubstr("units_per_round 3 -> 2"),
-                             HasSubstr("learning_rate 2e-04 -> 1e-05")));
+  EXPECT_THAT(set.out, AllOf(StartsWith("From round "), HasSubstr("training.units_per_round 3 -> 2"),
+                             HasSubstr("training.learning_rate 0.0002 -> 1e-05")));
   const Outcome status = monday.Gannet({"status", "--address", address});
   EXPECT_THAT(status.out, AllOf(HasSubstr("changed  from round "), HasSubstr("(a try)")));
   // Far enough ahead for a command to be in time.
@@ -164,7 +164,7 @@ TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
   const Outcome shorter =
       monday.Gannet({"set", "--address", address, absl::StrCat("run.rounds=", last)});
   ASSERT_EQ(shorter.exit_code, 0) << shorter.err;
-  EXPECT_THAT(shorter.out, HasSubstr(absl::StrCat("round_count 1000000 -> ", last)));
+  EXPECT_THAT(shorter.out, HasSubstr(absl::StrCat("run.rounds 1000000 -> ", last)));
 
   monday.ExpectEnd({&coordinator, &ada, &bob});
   const int64_t from = monday.Number("SELECT min(from_round) FROM gannet.run_change");

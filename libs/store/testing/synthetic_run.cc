@@ -30,6 +30,7 @@ absl::StatusOr<std::unique_ptr<SyntheticRun>> SyntheticRun::Create(Store& store,
   run->config_.units_per_round = units_per_round;
   run->config_.micro_batch = 1;
   run->config_.round_count = 1'000'000;
+  run->config_.policy.spare_after = 0;
   run->config_.data = {"procedural", 1000, std::string(64, '0'), "nothing"};
   run->payload_ = Payload::FromBytes(Codec::kFp32, Noise(payload_bytes, 1));
   NewRun fresh;

@@ -43,7 +43,7 @@ TEST_P(ExchangeContractTest, ClaimDescribesTheUnit) {
 
 TEST_P(ExchangeContractTest, LargeSeedsAndIndicesSurvive) {
   RunConfig config = config_;
-  config.seed = std::numeric_limits<uint64_t>::max();
+  config.seed = std::numeric_limits<int64_t>::max();
   NewRun request = TestNewRun(config);
   request.units.resize(1);
   request.units[0].image_indices = {63, 0, 63, int64_t{1} << 40};

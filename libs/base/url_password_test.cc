@@ -1,4 +1,4 @@
-#include "libs/config/url_password.h"
+#include "libs/base/url_password.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -1,4 +1,4 @@
-#include "libs/config/url_password.h"
+#include "libs/base/url_password.h"
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"

@@ -1,0 +1,321 @@
+// Takes every setting of a run through everything that carries settings. It walks the rows of
+// libs/domain/run_settings.h and the fields of gannet.v1.RunConfig, so that a setting which is
+// forgotten somewhere fails here, whoever adds it.
+#include "libs/domain/run_settings.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "cli/resume.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "libs/base/testing/child_process.h"
+#include "libs/base/testing/setting_values.h"
+#include "libs/base/testing/status_matchers.h"
+#include "libs/checkpoint/checkpoint.h"
+#include "libs/checkpoint/weights_metadata.h"
+#include "libs/config/config_docs.h"
+#include "libs/config/flags.h"
+#include "libs/config/schema.h"
+#include "libs/data/testing/image_files.h"
+#include "libs/exchange/proto_conversion.h"
+#include "libs/exchange/testing/test_values.h"
+#include "libs/rpc/server.h"
+#include "libs/store/testing/pg_fixture.h"
+#include "services/coordinator/coordinator_config.h"
+#include "services/coordinator/grpc_admin_service.h"
+#include "services/coordinator/run_admin.h"
+
+namespace gannet {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Small networks, which a database takes quickly; every setting is at its default otherwise.
+RunConfig PlainRun() {
+  RunConfig run;
+  run.model = {.image_size = 32, .latent_dim = 2, .base_width = 1};
+  run.data = {"procedural", 123, std::string(64, 'a'), "faces"};
+  return run;
+}
+
+// Every setting has another value than its default.
+RunConfig OtherRun() {
+  RunConfig run = PlainRun();
+  for (const RunSetting& row : RunSettings()) row.set(run, OtherThan(row));
+  return run;
+}
+
+// "section.key=value" of every row.
+std::vector<std::string> OtherSettings() {
+  std::vector<std::string> settings;
+  for (const RunSetting& row : RunSettings()) {
+    settings.push_back(absl::StrCat(row.name, "=", SettingText(row, OtherThan(row))));
+  }
+  return settings;
+}
+
+// Expects the settings of OtherRun, naming the first row that differs.
+void ExpectOther(const RunConfig& run) {
+  for (const RunSetting& row : RunSettings()) {
+    EXPECT_EQ(SettingText(row, row.get(run)), SettingText(row, OtherThan(row))) << row.name;
+  }
+}
+
+TEST(EveryRunSettingTest, TheOtherValuesMakeAValidRun) {
+  EXPECT_OK(ValidateRunConfig(PlainRun()));
+  EXPECT_OK(ValidateRunConfig(OtherRun()));
+}
+
+TEST(EveryRunSettingTest, ComesFromAFilePlainOrQuoted) {
+  const TempFolder folder;
+  for (const char* quote : {"", "\"", "'"}) {
+    std::string yaml;
+    std::string section;
+    for (const RunSetting& row : RunSettings()) {
+      const std::vector<std::string> name = absl::StrSplit(row.name, '.');
+      if (name[0] != section) absl::StrAppend(&yaml, name[0], ":\n");
+      section = name[0];
+      absl::StrAppend(&yaml, "  ", name[1], ": ", quote, SettingText(row, OtherThan(row)), quote,
+                      "\n");
+    }
+    ASSERT_OK_AND_ASSIGN(const Config config,
+                         LoadConfig({.config_path = folder.Write("c.yaml", yaml)}, {}));
+    ExpectOther(config.run);
+  }
+}
+
+TEST(EveryRunSettingTest, ComesFromFlags) {
+  std::vector<std::string> words = {"gannet-coordinator"};
+  for (const RunSetting& row : RunSettings()) {
+    words.push_back(absl::StrCat("--", row.name));
+    words.push_back(SettingText(row, OtherThan(row)));
+  }
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+
+  ASSERT_OK_AND_ASSIGN(const ServiceFlags flags,
+                       ParseServiceFlags(static_cast<int>(argv.size()), argv.data(), "p", "Does."));
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(flags.command_line, {}));
+  ExpectOther(config.run);
+}
+
+TEST(EveryRunSettingTest, ComesFromTheEnvironment) {
+  Environment environment;
+  for (const RunSetting& row : RunSettings()) {
+    const KeySpec* key = FindKey(row.name);
+    ASSERT_NE(key, nullptr) << row.name;
+    environment[EnvironmentName(*key)] = SettingText(row, OtherThan(row));
+  }
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({}, environment));
+  ExpectOther(config.run);
+}
+
+TEST(EveryRunSettingTest, IsShownDocumentedAndLoadedBack) {
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({.overrides = OtherSettings()}, {}));
+  const TempFolder folder;
+  ASSERT_OK_AND_ASSIGN(
+      const Config back,
+      LoadConfig({.config_path = folder.Write("shown.yaml", DumpConfig(config))}, {}));
+  ExpectOther(back.run);
+  for (const RunSetting& row : RunSettings()) {
+    EXPECT_THAT(ConfigMarkdown(), HasSubstr(absl::StrCat("| `", row.name, "` | ", TypeName(row))));
+    EXPECT_THAT(ConfigTable(), HasSubstr(row.description));
+  }
+}
+
+TEST(EveryRunSettingTest, BecomesThatOfTheRunAndOfOneThatIsResumed) {
+  const RunConfig run = OtherRun();
+  const CommandLine recorded = {.recorded = SettingsOf(run), .recorded_in = "checkpoint x"};
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(recorded, {}));
+  EXPECT_EQ(config.data.count, run.data.image_count);
+
+  const RunConfig made = MakeRunConfig(config, {.kind = run.data.kind,
+                                                .image_count = run.data.image_count,
+                                                .digest = run.data.digest,
+                                                .description = run.data.description});
+
+  EXPECT_EQ(DescribeDifference(run, made), "");
+  EXPECT_TRUE(run == made);
+}
+
+// The fields of a message, and of the messages in it, as "field" to text.
+std::map<std::string, std::string> FieldsOf(const google::protobuf::Message& message) {
+  std::map<std::string, std::string> fields;
+  const google::protobuf::Descriptor& type = *message.GetDescriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor& field = *type.field(i);
+    if (field.message_type() != nullptr) {
+      const auto& part = message.GetReflection()->GetMessage(message, &field);
+      for (const auto& [name, value] : FieldsOf(part)) {
+        fields[absl::StrCat(field.name(), ".", name)] = value;
+      }
+      continue;
+    }
+    google::protobuf::TextFormat::PrintFieldValueToString(message, &field, -1,
+                                                          &fields[field.name()]);
+  }
+  return fields;
+}
+
+TEST(EveryRunSettingTest, TravelsInItsFieldAndEveryFieldIsASettings) {
+  // Defaults, too: what is read as 0 differs from some of them.
+  for (const RunConfig& run : {OtherRun(), PlainRun()}) {
+    v1::RunConfig proto;
+    ASSERT_TRUE(proto.ParseFromString(ToProto(run).SerializeAsString()));
+    ASSERT_OK_AND_ASSIGN(const RunConfig back, FromProto(proto));
+    EXPECT_EQ(DescribeDifference(run, back), "");
+    EXPECT_EQ(back, run);
+    ASSERT_OK_AND_ASSIGN(const RunConfig from_json, RunConfigFromJson(RunConfigToJson(run)));
+    EXPECT_EQ(DescribeDifference(run, from_json), "");
+    EXPECT_EQ(from_json, run);
+  }
+  // A field that no row has changed belongs to a member without a row.
+  RunConfig defaults;
+  defaults.data = PlainRun().data;
+  const std::map<std::string, std::string> other = FieldsOf(ToProto(OtherRun()));
+  const std::map<std::string, std::string> before = FieldsOf(ToProto(defaults));
+  for (const auto& [field, value] : before) {
+    // Nobody sets these: see RunConfig.
+    if (absl::StartsWith(field, "data.") || absl::StartsWith(field, "plan_origin_")) continue;
+    EXPECT_NE(other.at(field), value) << "no row of run_settings.cc is kept in " << field;
+  }
+}
+
+// The program against a database of its own.
+class EveryRunSettingPgTest : public ::testing::Test {
+ protected:
+  struct Outcome {
+    int exit_code = -1;
+    std::string out;
+    std::string err;
+  };
+
+  Outcome Gannet(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), GANNET_BINARY);
+    ChildProcess gannet({.argv = arguments,
+                         .environment = {"PATH=/usr/bin:/bin"},
+                         .output_prefix = folder_.path() + "/gannet"});
+    const int exit_code = gannet.AwaitExit();
+    return {exit_code, gannet.out(), gannet.err()};
+  }
+
+  Store& store() { return pg_.store(); }
+
+  PgFixture pg_;
+  const TempFolder folder_;
+};
+
+TEST_F(EveryRunSettingPgTest, IsStoredAndGivenToWorkers) {
+  const RunConfig run = OtherRun();
+  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(run)));
+
+  ASSERT_OK_AND_ASSIGN(const RunStatus status, store().GetRunStatus(id));
+  for (const RunConfig* read : {&status.created_config, &status.config, &status.next_config}) {
+    ExpectOther(*read);
+    EXPECT_EQ(*read, run);
+  }
+  ASSERT_OK_AND_ASSIGN(const JoinResult joined, pg_.exchange().Join(TestJoin(TestWorker(1), run)));
+  ExpectOther(joined.config);
+}
+
+TEST_F(EveryRunSettingPgTest, IsArchivedWithItsChangesAndRestored) {
+  const RunConfig plain = PlainRun();
+  RunConfig changed = plain;
+  for (const RunSetting& row : RunSettings()) {
+    if (row.change != SettingChange::kNever) row.set(changed, OtherThan(row));
+  }
+  // One run has all settings from its beginning, the other those that can change from a change.
+  ASSERT_OK(store().CreateRun(TestNewRun(OtherRun())));
+  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(plain)));
+  ASSERT_OK(store().ChangeSettings(id, changed, "a try"));
+  for (const std::string& name : {OtherRun().name, plain.name}) {
+    const std::string file = absl::StrCat(folder_.path(), "/", name, ".safetensors");
+    const Outcome exported = Gannet({"export", file, "--run", name, "--database.url", pg_.url()});
+    ASSERT_EQ(exported.exit_code, 0) << exported.err;
+    const Outcome imported =
+        Gannet({"import", file, "--run", name + "-2", "--database.url", pg_.url()});
+    ASSERT_EQ(imported.exit_code, 0) << imported.err;
+
+    ASSERT_OK_AND_ASSIGN(const Checkpoint checkpoint, ReadCheckpointFile(file));
+    ASSERT_OK_AND_ASSIGN(const RunStatus original, store().FindRun(name));
+    EXPECT_EQ(DescribeDifference(checkpoint.config, original.config), "");
+    ASSERT_TRUE(checkpoint.archive.has_value());
+    EXPECT_EQ(checkpoint.archive->created_config, original.created_config);
+    ASSERT_OK_AND_ASSIGN(RunStatus restored, store().FindRun(name + "-2"));
+    for (RunConfig* config : {&restored.created_config, &restored.config, &restored.next_config}) {
+      config->name = name;
+    }
+    EXPECT_EQ(DescribeDifference(original.created_config, restored.created_config), "");
+    EXPECT_EQ(DescribeDifference(original.config, restored.config), "");
+    EXPECT_EQ(DescribeDifference(original.next_config, restored.next_config), "");
+    EXPECT_EQ(restored.next_config, original.next_config);
+  }
+}
+
+TEST_F(EveryRunSettingPgTest, IsKeptByACheckpointAndTheNetworksBesideTheirWeights) {
+  const RunConfig run = OtherRun();
+  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(run)));
+  ASSERT_OK_AND_ASSIGN(const Store::Snapshot snapshot, store().LoadSnapshot(id));
+  ASSERT_OK_AND_ASSIGN(const Checkpoint checkpoint, CheckpointFromSnapshot(run, snapshot, {}));
+
+  ASSERT_OK_AND_ASSIGN(const Checkpoint back, DecodeCheckpoint(EncodeCheckpoint(checkpoint)));
+  ExpectOther(back.config);
+  EXPECT_EQ(back.config, run);
+  EXPECT_EQ(ModelOfMetadata(WeightsMetadata(run, WeightsVersion(3))), run.model);
+}
+
+TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonIfNot) {
+  const RunConfig plain = PlainRun();
+  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(plain)));
+  RealClock clock;
+  Metrics metrics;
+  RunAdmin admin(store(), nullptr, [&] { return CoordinatorView{.run = id}; });
+  GrpcAdminService service("");
+  service.Attach(admin);
+  ASSERT_OK_AND_ASSIGN(
+      const std::unique_ptr<RpcServer> server,
+      RpcServer::Start({}, {{&service, "gannet.v1.AdminService"}}, metrics, clock));
+  const std::string address = absl::StrCat("127.0.0.1:", server->bound_port());
+
+  std::vector<std::string> set = {"set", "--address", address};
+  RunConfig expected = plain;
+  RunConfig at_once = plain;
+  for (const RunSetting& row : RunSettings()) {
+    const std::string setting = absl::StrCat(row.name, "=", SettingText(row, OtherThan(row)));
+    if (row.change != SettingChange::kNever) {
+      set.push_back(setting);
+      row.set(expected, OtherThan(row));
+      if (row.change == SettingChange::kAtOnce) row.set(at_once, OtherThan(row));
+      continue;
+    }
+    const Outcome refused = Gannet({"set", "--address", address, setting});
+    EXPECT_EQ(refused.exit_code, kExitUsage) << setting;
+    EXPECT_THAT(refused.err, HasSubstr(absl::StrCat("'", row.name, "' cannot change while")));
+  }
+  ASSERT_OK_AND_ASSIGN(const RunStatus before, store().GetRunStatus(id));
+  EXPECT_EQ(before.next_config, plain);
+
+  const Outcome changed = Gannet(set);
+
+  ASSERT_EQ(changed.exit_code, 0) << changed.err;
+  EXPECT_THAT(changed.out,
+              HasSubstr(absl::StrCat("From now on: ", DescribeDifference(plain, at_once))));
+  EXPECT_THAT(changed.out, HasSubstr(DescribeDifference(at_once, expected)));
+  ASSERT_OK_AND_ASSIGN(const RunStatus after, store().GetRunStatus(id));
+  EXPECT_EQ(after.config, plain);
+  expected.plan_origin = after.next_config.plan_origin;
+  EXPECT_EQ(DescribeDifference(expected, after.next_config), "");
+  EXPECT_EQ(after.next_config, expected);
+  server->Stop(absl::ZeroDuration());
+}
+
+}  // namespace
+}  // namespace gannet
