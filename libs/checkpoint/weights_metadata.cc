@@ -1,35 +1,42 @@
 #include "libs/checkpoint/weights_metadata.h"
 
+#include <vector>
+
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/domain/run_settings.h"
 #include "libs/exchange/proto_conversion.h"
 
 namespace gannet {
 namespace {
 
-constexpr char kKind[] = "model_kind";
-constexpr char kImageSize[] = "image_size";
-constexpr char kLatentDim[] = "latent_dim";
-constexpr char kBaseWidth[] = "base_width";
-
 using Metadata = std::map<std::string, std::string>;
 
-bool ReadNumber(const Metadata& metadata, const char* key, int& number) {
-  const auto found = metadata.find(key);
-  return found != metadata.end() && absl::SimpleAtoi(found->second, &number);
+// The rows of ModelConfig.
+std::vector<const RunSetting*> ModelSettings() {
+  std::vector<const RunSetting*> rows;
+  for (const RunSetting& row : RunSettings()) {
+    if (absl::StartsWith(row.name, "model.")) rows.push_back(&row);
+  }
+  return rows;
+}
+
+// Names a row in the metadata: as in its section, but for a "kind" that would stand alone.
+std::string MetadataKey(const RunSetting& row) {
+  if (row.name == "model.kind") return "model_kind";
+  return row.name.substr(row.name.find('.') + 1);
 }
 
 }  // namespace
 
 Metadata WeightsMetadata(const RunConfig& config, WeightsVersion version) {
-  return {{"format", "pt"},
-          {"run", config.name},
-          {"rounds", absl::StrCat(version.value())},
-          {kKind, config.model.kind},
-          {kImageSize, absl::StrCat(config.model.image_size)},
-          {kLatentDim, absl::StrCat(config.model.latent_dim)},
-          {kBaseWidth, absl::StrCat(config.model.base_width)}};
+  Metadata metadata = {
+      {"format", "pt"}, {"run", config.name}, {"rounds", absl::StrCat(version.value())}};
+  for (const RunSetting* row : ModelSettings()) {
+    metadata[MetadataKey(*row)] = SettingText(*row, row->get(config));
+  }
+  return metadata;
 }
 
 std::optional<ModelConfig> ModelOfMetadata(const Metadata& metadata) {
@@ -37,15 +44,15 @@ std::optional<ModelConfig> ModelOfMetadata(const Metadata& metadata) {
     const absl::StatusOr<RunConfig> config = RunConfigFromJson(found->second);
     if (config.ok()) return config->model;
   }
-  ModelConfig model;
-  const auto kind = metadata.find(kKind);
-  if (kind == metadata.end() || !ReadNumber(metadata, kImageSize, model.image_size) ||
-      !ReadNumber(metadata, kLatentDim, model.latent_dim) ||
-      !ReadNumber(metadata, kBaseWidth, model.base_width)) {
-    return std::nullopt;
+  RunConfig named;
+  for (const RunSetting* row : ModelSettings()) {
+    const auto found = metadata.find(MetadataKey(*row));
+    if (found == metadata.end()) return std::nullopt;
+    const absl::StatusOr<SettingValue> value = ParseSetting(*row, found->second);
+    if (!value.ok()) return std::nullopt;
+    row->set(named, *value);
   }
-  model.kind = kind->second;
-  return model;
+  return named.model;
 }
 
 }  // namespace gannet
