@@ -2,16 +2,21 @@
 #
 #   gannet_library(NAME [OBJECT] LAYER n SRCS … DEPS <our libs> PUBLIC_LIBS <others in headers> PRIVATE_LIBS <others>)
 #     OBJECT: whoever names it in DEPS gets every object of it, also those that nothing refers to
-#   gannet_binary(NAME SRCS … DEPS … PRIVATE_LIBS …)            # layer 6: mains and the CLI, wiring only
+#   gannet_library(NAME_testing SRCS … DEPS … )                  # its layer follows from DEPS
+#   gannet_binary(NAME SRCS … DEPS … PRIVATE_LIBS …)             # the highest layer: mains, wiring only
 #   gannet_test(LIB LABELS unit [tsan] … SRCS … DEPS … )         # one executable and one CTest entry per source
 #
-# A library may depend on libraries of lower layers only; `testing` targets sit half a layer above their library. Whoever
-# breaks that, or links an outside library that another target owns, gets an error at configure time.
+# A library may depend on libraries of lower layers only, and a layer is a whole number. A `…_testing` library is one layer
+# above the highest of what it depends on, and no library that is shipped may depend on it. Whoever breaks that, or links an
+# outside library that another target owns, gets an error at configure time.
 
 set(GANNET_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
 if(GANNET_WERROR)
   list(APPEND GANNET_WARNINGS -Werror)
 endif()
+
+# Mains sit above every library (docs/adr/0001-layers.md).
+set(GANNET_PROGRAM_LAYER 9)
 
 # Outside libraries with exactly one owner.
 set(GANNET_OWNER_PkgConfig::libutf8proc data)
@@ -41,6 +46,10 @@ function(gannet_link name layer scope)
       message(FATAL_ERROR "${name} (layer ${layer}) names '${dep}', which does not exist yet: "
                           "a target is declared after everything it depends on.")
     endif()
+    if(dep MATCHES "_testing$" AND NOT name MATCHES "_testing$" AND layer LESS GANNET_PROGRAM_LAYER)
+      message(FATAL_ERROR "${name} must not depend on ${dep}: what tests share is for tests and benches "
+                          "(docs/adr/0001-layers.md).")
+    endif()
     if(NOT known LESS layer)
       message(FATAL_ERROR "${name} (layer ${layer}) must not depend on ${dep} (layer ${known}): "
                           "a target depends only on lower layers (docs/adr/0001-layers.md).")
@@ -58,10 +67,32 @@ function(gannet_link_outside name scope)
   endforeach()
 endfunction()
 
+# Sets `result` to the layer above the highest of the given libraries.
+function(gannet_layer_above result)
+  set(highest -1)
+  foreach(dep IN LISTS ARGN)
+    get_property(layer GLOBAL PROPERTY GANNET_LAYER_${dep})
+    if(layer GREATER highest)
+      set(highest ${layer})
+    endif()
+  endforeach()
+  math(EXPR above "${highest} + 1")
+  set(${result} ${above} PARENT_SCOPE)
+endfunction()
+
 function(gannet_library name)
   cmake_parse_arguments(A "OBJECT" "LAYER" "SRCS;DEPS;PUBLIC_LIBS;PRIVATE_LIBS" ${ARGN})
-  if(NOT DEFINED A_LAYER OR A_UNPARSED_ARGUMENTS)
-    message(FATAL_ERROR "gannet_library(${name}): needs LAYER and takes no '${A_UNPARSED_ARGUMENTS}'")
+  if(A_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "gannet_library(${name}): takes no '${A_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(name MATCHES "_testing$")
+    if(DEFINED A_LAYER)
+      message(FATAL_ERROR "gannet_library(${name}): takes no LAYER, which follows from DEPS")
+    endif()
+    gannet_layer_above(A_LAYER ${A_DEPS})
+  elseif(NOT A_LAYER MATCHES "^[0-9]+$" OR NOT A_LAYER LESS GANNET_PROGRAM_LAYER)
+    message(FATAL_ERROR "gannet_library(${name}): needs LAYER, a whole number below ${GANNET_PROGRAM_LAYER}, got "
+                        "'${A_LAYER}' (docs/adr/0001-layers.md)")
   endif()
   set(kind STATIC)
   if(A_OBJECT)
@@ -94,7 +125,8 @@ function(gannet_binary name)
   endif()
   gannet_collect(programs gannet_${name})
   gannet_apply_options(gannet_${name})
-  gannet_link(${name} 6 PRIVATE ${A_DEPS})
+  gannet_link(${name} ${GANNET_PROGRAM_LAYER} PRIVATE ${A_DEPS})
+  set_property(GLOBAL APPEND PROPERTY GANNET_PROGRAMS ${name})
   gannet_link_outside(${name} PRIVATE ${A_PRIVATE_LIBS})
 endfunction()
 
@@ -155,27 +187,36 @@ function(gannet_test lib)
   endforeach()
 endfunction()
 
-# Prints the layers, lowest first, so that a reader of the configure log sees the order that was enforced.
+# Prints the layers, lowest first, so that a reader of the configure log sees the order that was enforced: what is shipped,
+# then what tests share.
 function(gannet_finish_layers)
   get_property(libs GLOBAL PROPERTY GANNET_LIBRARIES)
-  set(layers "")
+  get_property(programs GLOBAL PROPERTY GANNET_PROGRAMS)
+  set(highest 0)
   foreach(lib IN LISTS libs)
-    get_property(l GLOBAL PROPERTY GANNET_LAYER_${lib})
-    list(APPEND layers ${l})
+    get_property(layer GLOBAL PROPERTY GANNET_LAYER_${lib})
+    set(kind layer)
+    if(lib MATCHES "_testing$")
+      set(kind testing)
+    endif()
+    string(APPEND ${kind}_${layer} " ${lib}")
+    if(layer GREATER highest)
+      set(highest ${layer})
+    endif()
   endforeach()
-  list(REMOVE_DUPLICATES layers)
-  list(SORT layers COMPARE NATURAL)
-  foreach(layer IN LISTS layers)
-    set(row "")
-    foreach(lib IN LISTS libs)
-      get_property(l GLOBAL PROPERTY GANNET_LAYER_${lib})
-      if(l EQUAL layer)
-        list(APPEND row ${lib})
+  if(programs)
+    list(JOIN programs " " programs)
+    set(layer_${GANNET_PROGRAM_LAYER} " ${programs}")
+    if(highest LESS GANNET_PROGRAM_LAYER)
+      set(highest ${GANNET_PROGRAM_LAYER})
+    endif()
+  endif()
+  foreach(kind layer testing)
+    foreach(layer RANGE ${highest})
+      if(${kind}_${layer})
+        string(REPLACE testing "testing layer" prefix ${kind})
+        message(STATUS "${prefix} ${layer}:${${kind}_${layer}}")
       endif()
     endforeach()
-    if(row)
-      list(JOIN row " " row)
-      message(STATUS "layer ${layer}: ${row}")
-    endif()
   endforeach()
 endfunction()
