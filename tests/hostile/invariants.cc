@@ -4,6 +4,7 @@
 
 namespace gannet {
 
+// NOLINTNEXTLINE(readability-function-size): a table, one row per invariant.
 const std::vector<Invariant>& Invariants() {
   static const auto& all = *new std::vector<Invariant>{
       {"one gradient is kept for each slot of a round",

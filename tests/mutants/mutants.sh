@@ -46,7 +46,7 @@ list_mutants() {
 
 # mutants [NAME...]: all, or those named. Works in a copy, build/mutants, of what git knows or would add.
 mutants() {
-  local copy=$root/build/mutants wanted=("$@") found=() missed=()
+  local copy=${root:?}/build/mutants wanted=("$@") found=() missed=()
   ensure_packages build run
   copy_sources
   export CCACHE_BASEDIR=$copy
