@@ -10,7 +10,14 @@
 # above the highest of what it depends on, and no library that is shipped may depend on it. Whoever breaks that, or links an
 # outside library that another target owns, gets an error at configure time.
 
-set(GANNET_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+set(
+  GANNET_WARNINGS
+  -Wall
+  -Wextra
+  -Wpedantic
+  -Wshadow
+  -Wconversion
+)
 if(GANNET_WERROR)
   list(APPEND GANNET_WARNINGS -Werror)
 endif()
@@ -32,8 +39,10 @@ function(gannet_apply_options target)
   target_compile_options(${target} PRIVATE ${GANNET_WARNINGS})
   target_include_directories(${target} PUBLIC "${PROJECT_SOURCE_DIR}")
   if(GANNET_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${GANNET_SANITIZE} -fno-omit-frame-pointer
-                                             -fno-sanitize-recover=all)
+    target_compile_options(
+      ${target}
+      PRIVATE -fsanitize=${GANNET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+    )
     target_link_options(${target} PRIVATE -fsanitize=${GANNET_SANITIZE})
   endif()
 endfunction()
@@ -43,16 +52,25 @@ function(gannet_link name layer scope)
   foreach(dep IN LISTS ARGN)
     get_property(known GLOBAL PROPERTY GANNET_LAYER_${dep})
     if(known STREQUAL "" AND NOT TARGET gannet_${dep})
-      message(FATAL_ERROR "${name} (layer ${layer}) names '${dep}', which does not exist yet: "
-                          "a target is declared after everything it depends on.")
+      message(
+        FATAL_ERROR
+        "${name} (layer ${layer}) names '${dep}', which does not exist yet: "
+        "a target is declared after everything it depends on."
+      )
     endif()
     if(dep MATCHES "_testing$" AND NOT name MATCHES "_testing$" AND layer LESS GANNET_PROGRAM_LAYER)
-      message(FATAL_ERROR "${name} must not depend on ${dep}: what tests share is for tests and benches "
-                          "(docs/adr/0001-layers.md).")
+      message(
+        FATAL_ERROR
+        "${name} must not depend on ${dep}: what tests share is for tests and benches "
+        "(docs/adr/0001-layers.md)."
+      )
     endif()
     if(NOT known LESS layer)
-      message(FATAL_ERROR "${name} (layer ${layer}) must not depend on ${dep} (layer ${known}): "
-                          "a target depends only on lower layers (docs/adr/0001-layers.md).")
+      message(
+        FATAL_ERROR
+        "${name} (layer ${layer}) must not depend on ${dep} (layer ${known}): "
+        "a target depends only on lower layers (docs/adr/0001-layers.md)."
+      )
     endif()
     target_link_libraries(gannet_${name} ${scope} gannet_${dep})
   endforeach()
@@ -61,7 +79,10 @@ endfunction()
 function(gannet_link_outside name scope)
   foreach(lib IN LISTS ARGN)
     if(DEFINED GANNET_OWNER_${lib} AND NOT GANNET_OWNER_${lib} STREQUAL name)
-      message(FATAL_ERROR "${name} links ${lib}, which only '${GANNET_OWNER_${lib}}' may use: use that library instead.")
+      message(
+        FATAL_ERROR
+        "${name} links ${lib}, which only '${GANNET_OWNER_${lib}}' may use: use that library instead."
+      )
     endif()
     target_link_libraries(gannet_${name} ${scope} ${lib})
   endforeach()
@@ -91,8 +112,11 @@ function(gannet_library name)
     endif()
     gannet_layer_above(A_LAYER ${A_DEPS})
   elseif(NOT A_LAYER MATCHES "^[0-9]+$" OR NOT A_LAYER LESS GANNET_PROGRAM_LAYER)
-    message(FATAL_ERROR "gannet_library(${name}): needs LAYER, a whole number below ${GANNET_PROGRAM_LAYER}, got "
-                        "'${A_LAYER}' (docs/adr/0001-layers.md)")
+    message(
+      FATAL_ERROR
+      "gannet_library(${name}): needs LAYER, a whole number below ${GANNET_PROGRAM_LAYER}, got "
+      "'${A_LAYER}' (docs/adr/0001-layers.md)"
+    )
   endif()
   set(kind STATIC)
   if(A_OBJECT)
@@ -181,8 +205,10 @@ function(gannet_test lib)
     set_tests_properties(${target} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
     if(GANNET_SANITIZE STREQUAL thread)
       # TZ: without one, glibc reads its zone again at each mktime() (libzip's), behind a lock that the sanitizer does not see.
-      set_tests_properties(${target} PROPERTIES ENVIRONMENT
-        "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.txt;TZ=UTC")
+      set_tests_properties(
+        ${target}
+        PROPERTIES ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan_suppressions.txt;TZ=UTC"
+      )
     endif()
   endforeach()
 endfunction()
