@@ -54,7 +54,7 @@ install_missing() {
   done
   for package in "$folder"/packages/*; do
     name=$(basename "$package")
-    [ ! -e "/usr/share/doc/$name/copyright" ] || continue  # it is installed
+    [ ! -e "/usr/share/doc/$name/copyright" ] || continue # it is installed
     mkdir -p "/usr/share/doc/$name"
     cp "$folder/doc/$name" "/usr/share/doc/$name/copyright"
     cp "$package" "/var/lib/dpkg/status.d/$name"
@@ -65,7 +65,13 @@ install_missing() {
 }
 
 case ${1:-} in
-  collect) shift; collect "$@" ;;
+  collect)
+    shift
+    collect "$@"
+    ;;
   install) install_missing "$2" ;;
-  *) echo "collect_libraries.sh: unknown word '${1:-}'" >&2; exit 2 ;;
+  *)
+    echo "collect_libraries.sh: unknown word '${1:-}'" >&2
+    exit 2
+    ;;
 esac

@@ -19,7 +19,10 @@ port=${GANNET_GATEWAY_PORT:-50051}
 month=$((30 * 24 * 3600))
 
 say() { echo "setup: $*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+  say "$*"
+  exit 1
+}
 
 # Writes stdin to a file by renaming, so that nobody ever sees half of it. install_file FILE MODE
 install_file() {

@@ -26,7 +26,7 @@ docker_test() {
   trap 'exit 143' TERM HUP
   docker_work=$(mktemp -d "${GANNET_TMPDIR:-/var/tmp}/gannet-docker-test.XXXXXX")
   docker_project=gannet-test-$$
-  : >"$docker_work/empty.env"  # instead of an .env that lies there
+  : >"$docker_work/empty.env" # instead of an .env that lies there
   engine_base_image
   docker_build_all
   docker_say "images are built after $((SECONDS - began)) s"
@@ -73,7 +73,7 @@ docker_await() {
 
 # Of its own: an instructor's images stay what they are.
 docker_tag=docker-test
-docker_images=localhost/gannet  # without a registry
+docker_images=localhost/gannet # without a registry
 
 # Packed, as it is carried to thirty laptops.
 docker_worker_limit=200000000
@@ -166,7 +166,10 @@ docker_up() {
   docker_compose --file "$docker_work/network.yml" --profile demo build >"$docker_work/up.log" 2>&1 || docker_fail "docker-compose build" "$(cat "$docker_work/up.log")"
   began=$SECONDS
   docker_compose --profile demo up --detach --no-build >"$docker_work/up.log" 2>&1 ||
-    docker_fail "docker-compose up" "$(cat "$docker_work/up.log"; docker_compose logs --tail 5 2>&1)"
+    docker_fail "docker-compose up" "$(
+      cat "$docker_work/up.log"
+      docker_compose logs --tail 5 2>&1
+    )"
   docker_await 180 "the first published round" docker_rounds_at_least 1
   # The promise is 60 s; a machine that does other things gets three times as long.
   docker_say "first published round $((SECONDS - began)) s after up (promised: 60 s)"

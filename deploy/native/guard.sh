@@ -15,7 +15,10 @@
 guard_begin() {
   guard_dir=$1
   : >"$guard_dir/guard.pids"
-  exec {guard_fd}> >(trap '' INT TERM HUP; exec setsid bash "${root:?}/deploy/native/guard.sh" "$guard_dir")
+  exec {guard_fd}> >(
+    trap '' INT TERM HUP
+    exec setsid bash "${root:?}/deploy/native/guard.sh" "$guard_dir"
+  )
   guard_watchdog=$!
 }
 
