@@ -221,7 +221,9 @@ def run_promtool(promtool, problems):
         ["check", "rules", PROMETHEUS / "alerts.yml"],
         ["test", "rules", PROMETHEUS / "alerts_test.yml"],
     ):
-        done = subprocess.run([program, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [program, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             problems.add(f"promtool {command[0]} {command[1]}", f"failed\n{done.stdout}{done.stderr}".rstrip())
 
@@ -279,7 +281,9 @@ def read_dashboards(problems):
 
 
 def overlaps(a, b):
-    return a["x"] < b["x"] + b["w"] and b["x"] < a["x"] + a["w"] and a["y"] < b["y"] + b["h"] and b["y"] < a["y"] + a["h"]
+    return (
+        a["x"] < b["x"] + b["w"] and b["x"] < a["x"] + a["w"] and a["y"] < b["y"] + b["h"] and b["y"] < a["y"] + a["h"]
+    )
 
 
 def check_layout(dashboard, where, problems):
@@ -313,9 +317,13 @@ def check_panel(panel, where, problems):
 def check_dashboard(dashboard, metrics, problems):
     where = dashboard.path.name
     root = dashboard.json
-    problems.check(root.get("uid") == dashboard.path.stem, where, f"its uid must be the file's name, got {root.get('uid')}")
+    problems.check(
+        root.get("uid") == dashboard.path.stem, where, f"its uid must be the file's name, got {root.get('uid')}"
+    )
     version = root.get("schemaVersion", 0)
-    problems.check(version >= MIN_SCHEMA_VERSION, where, f"schemaVersion must be {MIN_SCHEMA_VERSION} or more, got {version}")
+    problems.check(
+        version >= MIN_SCHEMA_VERSION, where, f"schemaVersion must be {MIN_SCHEMA_VERSION} or more, got {version}"
+    )
     problems.check(root.get("id") is None, where, "has an id, which belongs to one Grafana")
     problems.check("__inputs" not in root, where, "was exported for sharing: export it without")
 
@@ -359,16 +367,22 @@ def check_provisioning(config, problems):
     where = "provisioning/datasources"
     problems.check(sources.get("apiVersion") == 1, where, "apiVersion must be 1")
     listed = sources.get("datasources", [])
-    problems.check([each.get("isDefault", False) for each in listed].count(True) == 1, where, "needs one default source")
+    problems.check(
+        [each.get("isDefault", False) for each in listed].count(True) == 1, where, "needs one default source"
+    )
     for each in listed:
-        problems.check(each.get("type") == "prometheus" and each.get("uid"), where, "needs type prometheus and a fixed uid")
+        problems.check(
+            each.get("type") == "prometheus" and each.get("uid"), where, "needs type prometheus and a fixed uid"
+        )
         step = each.get("jsonData", {}).get("timeInterval")
         interval = config.get("global", {}).get("scrape_interval")
         problems.check(step == interval, where, f"timeInterval must be the scrape_interval {interval}, got {step}")
 
     providers = (read_yaml(GRAFANA / "provisioning/dashboards/gannet.yaml", problems) or {}).get("providers", [])
     where = "provisioning/dashboards"
-    if not problems.check(len(providers) == 1 and providers[0].get("type") == "file", where, "needs one provider of files"):
+    if not problems.check(
+        len(providers) == 1 and providers[0].get("type") == "file", where, "needs one provider of files"
+    ):
         return None
     folder = providers[0].get("options", {}).get("path", "")
     problems.check(folder.startswith("/"), where, f"options.path must be a folder inside the container, got '{folder}'")
@@ -409,7 +423,9 @@ def check_compose(config, dashboards_folder, problems):
         names = [target.rpartition(":")[0] for each in job.get("static_configs", []) for target in each["targets"]]
         names += [name for each in job.get("dns_sd_configs", []) for name in each["names"]]
         for name in names:
-            problems.check(name == "localhost" or name in services, f"job {job['job_name']}", f"compose has no service {name}")
+            problems.check(
+                name == "localhost" or name in services, f"job {job['job_name']}", f"compose has no service {name}"
+            )
     wanted = {
         "prometheus": {"/etc/prometheus/prometheus.yml": PROMETHEUS / "prometheus.yml",
                        "/etc/prometheus/alerts.yml": PROMETHEUS / "alerts.yml"},
@@ -422,7 +438,9 @@ def check_compose(config, dashboards_folder, problems):
         mounted = mounts(services[name])
         for inside, outside in paths.items():
             found = host_path(mounted, inside)
-            problems.check(found == outside, f"compose service {name}", f"{inside} must be {outside.relative_to(ROOT)}, is {found}")
+            problems.check(
+                found == outside, f"compose service {name}", f"{inside} must be {outside.relative_to(ROOT)}, is {found}"
+            )
 
 
 # --- a real Prometheus ------------------------------------------------------------------------------------------------------
@@ -449,7 +467,9 @@ class Server:
     def numbers(self, expr):
         """How many series a query returns that are numbers: NaN draws nothing."""
         answer = self.get("query", query=expr)
-        result = [answer["result"]] if answer["resultType"] == "scalar" else [each["value"] for each in answer["result"]]
+        result = (
+            [answer["result"]] if answer["resultType"] == "scalar" else [each["value"] for each in answer["result"]]
+        )
         return sum(1 for _, value in result if not math.isnan(float(value)))
 
 
@@ -465,7 +485,9 @@ def check_answers(server, dashboards, rules, config):
         for variable in dashboard.variables():
             if variable["type"] == "query":
                 metric, label = label_values(variable)
-                check_answer(server, f"variable {variable['name']}", f'count by ({label}) ({metric}{{{label}!=""}})', problems)
+                check_answer(
+                    server, f"variable {variable['name']}", f'count by ({label}) ({metric}{{{label}!=""}})', problems
+                )
     asked += [(f"alert {name}", rule["expr"]) for name, rule in rules.items()]
     for where, expr in asked:
         check_names(server, where, expr, problems)
@@ -494,7 +516,9 @@ def check_names(server, where, expr, problems):
                 continue
             for label, operator, value in matchers:
                 wanted = f'{label}!=""' if at_first_use else f"{label}{operator}{value}"
-                problems.check(server.numbers(f"count({name}{{{wanted}}})") > 0, where, f"there is no {name}{{{wanted}}}")
+                problems.check(
+                    server.numbers(f"count({name}{{{wanted}}})") > 0, where, f"there is no {name}{{{wanted}}}"
+                )
         except RuntimeError as error:
             problems.add(where, str(error))
 
@@ -529,7 +553,9 @@ def check_loaded_rules(server, rules, problems):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prometheus", metavar="URL", help="also ask this Prometheus")
-    parser.add_argument("--patience", metavar="SECONDS", type=float, default=0, help="repeat for so long until all is well")
+    parser.add_argument(
+        "--patience", metavar="SECONDS", type=float, default=0, help="repeat for so long until all is well"
+    )
     parser.add_argument("--promtool", metavar="PROGRAM", default="promtool", help="another promtool than that of PATH")
     parser.add_argument("--no-promtool", action="store_true", help="leave out what needs promtool")
     arguments = parser.parse_args()

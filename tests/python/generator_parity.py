@@ -84,10 +84,17 @@ class ResnetGenerator(torch.nn.Module):
         layers = [nn.ConvTranspose2d(latent_dim, width, 4, 1, 0, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         while width > base_width:
             half = width // 2
-            main = [nn.ConvTranspose2d(width, half, 4, 2, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU(),
-                    nn.Conv2d(half, half, 3, 1, 1, bias=False)]
-            layers += [Residual(main, [nn.Conv2d(width, half, 1, bias=False), nn.Upsample(scale_factor=2)]),
-                       nn.BatchNorm2d(half), nn.ReLU()]
+            main = [
+                nn.ConvTranspose2d(width, half, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(half),
+                nn.ReLU(),
+                nn.Conv2d(half, half, 3, 1, 1, bias=False),
+            ]
+            layers += [
+                Residual(main, [nn.Conv2d(width, half, 1, bias=False), nn.Upsample(scale_factor=2)]),
+                nn.BatchNorm2d(half),
+                nn.ReLU(),
+            ]
             width = half
         layers += [nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh()]
         self.main = nn.Sequential(*layers)
@@ -106,19 +113,53 @@ def run(*arguments):
 
 def kinds(gannet):
     """What model.kind may be."""
-    listing = subprocess.run([gannet, "config", "keys", "--markdown"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        [gannet, "config", "keys", "--markdown"], capture_output=True, text=True, check=True
+    ).stdout
     (line,) = [line for line in listing.splitlines() if line.startswith("| `model.kind` |")]
     return set(line.split("|")[2].replace("one of", "").replace(" ", "").split(","))
 
 
 def check(gannet, folder, image_size, latent_dim, base_width, kind):
     out = os.path.join(folder, f"{kind}{image_size}")
-    run(gannet, "train-local", "--out", out, "--image-size", str(image_size), "--latent-dim", str(latent_dim),
-        "--model.base_width", str(base_width), "--model.kind", kind, "--batch-size", "8", "--data.count", "16", "--run.rounds", "3", "--lr", "0.05", "--training.real_label", "0.9")
+    run(
+        gannet,
+        "train-local",
+        "--out",
+        out,
+        "--image-size",
+        str(image_size),
+        "--latent-dim",
+        str(latent_dim),
+        "--model.base_width",
+        str(base_width),
+        "--model.kind",
+        kind,
+        "--batch-size",
+        "8",
+        "--data.count",
+        "16",
+        "--run.rounds",
+        "3",
+        "--lr",
+        "0.05",
+        "--training.real_label",
+        "0.9",
+    )
     tensors_path = os.path.join(folder, "tensors.safetensors")
     weights = os.path.join(out, "weights.safetensors")
-    run(gannet, "sample", "--weights", weights, "--count", "6", "--tensors", tensors_path, "--out",
-        os.path.join(folder, "grid.png"))
+    run(
+        gannet,
+        "sample",
+        "--weights",
+        weights,
+        "--count",
+        "6",
+        "--tensors",
+        tensors_path,
+        "--out",
+        os.path.join(folder, "grid.png"),
+    )
     generator = GENERATORS[kind](image_size, latent_dim, base_width)
     # strict: every name, shape and dtype is as PyTorch expects, and there is nothing else.
     generator.load_state_dict(read_safetensors(os.path.join(out, "generator.safetensors")), strict=True)
@@ -127,7 +168,9 @@ def check(gannet, folder, image_size, latent_dim, base_width, kind):
     with torch.no_grad():
         images = generator(ours["latents"])
     difference = (images - ours["images"]).abs().max().item()
-    print(f"{kind} {image_size}x{image_size}: largest difference {difference:.1e} of values with deviation {images.std().item():.2f}")
+    print(
+        f"{kind} {image_size}x{image_size}: largest difference {difference:.1e} of values with deviation {images.std().item():.2f}"
+    )
     assert images.std().item() > 1e-2, "the images are all grey, which would compare anything with anything"
     assert difference <= TOLERANCE, difference
 

@@ -35,9 +35,7 @@ _PASSING_WITH_BYTES = {grpc.StatusCode.DATA_LOSS}
 Answer = TypeVar("Answer")
 
 
-def patiently(
-    call: Callable[[], Answer], patience_seconds: float, also: Collection[grpc.StatusCode] = ()
-) -> Answer:
+def patiently(call: Callable[[], Answer], patience_seconds: float, also: Collection[grpc.StatusCode] = ()) -> Answer:
     """Repeats a call, which must be idempotent, with back-off while its failure may pass."""
     give_up = time.monotonic() + patience_seconds
     pause = 0.1
@@ -90,9 +88,7 @@ class Client:
 
     def claim(self) -> Any:
         """A unit, or none after a while."""
-        request = messages.ClaimRequest(
-            worker=self._identity, run_id=self._run_id, request_id=secrets.token_hex(16)
-        )
+        request = messages.ClaimRequest(worker=self._identity, run_id=self._run_id, request_id=secrets.token_hex(16))
         request.wait_duration.seconds = _CLAIM_WAIT_SECONDS
         limit = _CLAIM_WAIT_SECONDS + _CALL_SECONDS
         return self._call(lambda: self._stub.Claim(request, timeout=limit))
@@ -123,14 +119,10 @@ class Client:
         progress = work_pb2.UnitProgress(
             unit_id=unit.unit_id, attempt=unit.attempt, micro_batches_done=micro_batches_done
         )
-        request = messages.HeartbeatRequest(
-            worker=self._identity, run_id=self._run_id, progress=[progress]
-        )
+        request = messages.HeartbeatRequest(worker=self._identity, run_id=self._run_id, progress=[progress])
         return self._stub.Heartbeat(request, timeout=_CALL_SECONDS)
 
-    def submit(
-        self, unit: WorkUnit, codec: int, data: bytes, statistics: Statistics, seconds: float
-    ) -> int:
+    def submit(self, unit: WorkUnit, codec: int, data: bytes, statistics: Statistics, seconds: float) -> int:
         """Hands a gradient in; the outcome."""
         header = messages.SubmitHeader(
             worker=self._identity, run_id=self._run_id, unit_id=unit.unit_id, attempt=unit.attempt
@@ -152,9 +144,7 @@ class Client:
             for begin in range(0, len(data), _CHUNK_BYTES):
                 yield messages.SubmitRequest(chunk=data[begin : begin + _CHUNK_BYTES])
 
-        response = self._call(
-            lambda: self._stub.Submit(stream(), timeout=_TRANSFER_SECONDS), _PASSING_WITH_BYTES
-        )
+        response = self._call(lambda: self._stub.Submit(stream(), timeout=_TRANSFER_SECONDS), _PASSING_WITH_BYTES)
         return int(response.outcome)
 
     def release(self, unit: WorkUnit) -> None:
@@ -181,7 +171,5 @@ class Client:
         self._stub.Leave(request, timeout=_CALL_SECONDS)
         self._channel.close()
 
-    def _call(
-        self, call: Callable[[], Answer], also: Collection[grpc.StatusCode] = ()
-    ) -> Answer:
+    def _call(self, call: Callable[[], Answer], also: Collection[grpc.StatusCode] = ()) -> Answer:
         return patiently(call, self._patience_seconds, also)

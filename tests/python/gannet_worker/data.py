@@ -39,9 +39,7 @@ class PackedDataset:
         body = memoryview(file)[self._HEADER_BYTES :]
         if hashlib.sha256(body).hexdigest() != header["sha256"]:
             raise ValueError(f"packed data set is damaged: {path}")
-        self.fingerprint = Fingerprint(
-            header["kind"], header["image_count"], header["digest"], header["description"]
-        )
+        self.fingerprint = Fingerprint(header["kind"], header["image_count"], header["digest"], header["description"])
         shape = (header["image_count"], 3, image_size, image_size)
         pixels = numpy.frombuffer(body, numpy.uint8, count=int(numpy.prod(shape)))
         self._images = pixels.reshape(shape)

@@ -41,9 +41,7 @@ class GradientComputer:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         networks = config.model
-        self._generator = model.make_generator(
-            networks.image_size, networks.latent_dim, networks.base_width
-        )
+        self._generator = model.make_generator(networks.image_size, networks.latent_dim, networks.base_width)
         self._discriminator = model.make_discriminator(networks.image_size, networks.base_width)
         self._loss = losses.LOSSES[config.loss or "bce"]
         self._augmentations = {name for name in config.augment.split(",") if name}
@@ -82,10 +80,7 @@ class GradientComputer:
 
     def _noise(self, unit: WorkUnit, positions: range) -> torch.Tensor:
         length = self._config.model.latent_dim
-        rows = [
-            image_stream(unit.seed, Purpose.NOISE, unit.round, unit.slot, i).normals(length)
-            for i in positions
-        ]
+        rows = [image_stream(unit.seed, Purpose.NOISE, unit.round, unit.slot, i).normals(length) for i in positions]
         return torch.tensor(rows, dtype=torch.float64).float().reshape(-1, length, 1, 1)
 
     def _variations(self, unit: WorkUnit, positions: range) -> list[augment.Variation]:
@@ -139,9 +134,7 @@ class GradientComputer:
         statistics.fake_correct += int((fake_logits < threshold).sum().item())
 
     @staticmethod
-    def _keep_buffers(
-        prefix: str, network: model.Network, which_pass: str, share: float, buffers: Bundle
-    ) -> None:
+    def _keep_buffers(prefix: str, network: model.Network, which_pass: str, share: float, buffers: Bundle) -> None:
         for name, layer in network.batch_norms().items():
             for key, value in (("mean", layer.running_mean), ("var", layer.running_var)):
                 assert value is not None

@@ -76,8 +76,6 @@ class Stream:
         return values[:count]
 
 
-def image_stream(
-    seed: int, purpose: Purpose, round_number: int, slot: int, position: int
-) -> Stream:
+def image_stream(seed: int, purpose: Purpose, round_number: int, slot: int, position: int) -> Stream:
     """The stream of one image of a unit: of its noise, or of its variation."""
     return Stream(seed, purpose, round_number, slot << 20 | position)

@@ -151,9 +151,7 @@ class Worker:
                 self._client.fail(unit, str(error))
                 raise
             try:
-                outcome = self._client.submit(
-                    unit, self._config.gradient_codec, data, statistics, seconds
-                )
+                outcome = self._client.submit(unit, self._config.gradient_codec, data, statistics, seconds)
             except grpc.RpcError as error:
                 if error.code() not in _FORGOTTEN:
                     raise
