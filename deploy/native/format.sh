@@ -4,6 +4,7 @@
 #   ensure_formatters           installs deploy/native/formatters.txt where that has not been done yet
 #   format_language NAME MODE   formats the files of a language in place, or with MODE check says which are not formatted
 #   check_migration_names       refuses migrations that are not called Vnnnn__verb_noun.sql
+#   check_paths_in_docs         refuses pages that name a file of this repository which does not exist
 #   check_commit_subjects BASE  refuses commits behind BASE whose subject is longer than 72 characters
 
 format_languages=(c++ proto cmake sql shell python markdown)
@@ -89,6 +90,19 @@ check_migration_names() {
     [[ " ${migrations_without_verb//$'\n'/ } " == *" $name "* ]] || [[ $name =~ ^V[0-9]{4}__($migration_verbs)(_[a-z0-9]+)+$ ]] ||
       die "A migration is called Vnnnn__verb_noun.sql, got $name.sql." "The verbs are in migration_verbs of deploy/native/format.sh."
   done
+}
+
+# Of the pages that say how things are. Decisions and the list of changes say how they were.
+check_paths_in_docs() {
+  local page path missing=() pattern
+  # shellcheck disable=SC2016  # the backquotes are those of Markdown
+  pattern='`(\.ci|cli|cmake|deploy|docs|libs|proto|services|tests)/[A-Za-z0-9_./-]+`'
+  while IFS=: read -r page path; do
+    path=${path//\`/}
+    # NAME and nnnn stand for what a reader chooses.
+    [[ -e $path || $path == *NAME* || $path == *nnnn* ]] || missing+=("$page names $path, which does not exist.")
+  done < <(grep -oE "$pattern" README.md CONTRIBUTING.md docs/*.md)
+  ((${#missing[@]} == 0)) || die "${missing[@]}"
 }
 
 # check_commit_subjects BASE
