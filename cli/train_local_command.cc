@@ -248,23 +248,77 @@ void ShowResume(const ResumePoint& point, const Config& config) {
   if (!changes.empty()) std::cout << "With other settings from here on: " << changes << ".\n";
 }
 
+// Finds what --resume names, and makes its settings and folder those of this training where nothing
+// else is asked for.
+absl::StatusOr<ResumePoint> TakeUp(Options& options, CommandLine& command_line) {
+  GANNET_ASSIGN_OR_RETURN(ResumePoint point, FindResumePoint(options.resume));
+  if (command_line.config_path.empty()) command_line.config_path = point.settings_path;
+  if (command_line.config_path.empty()) {
+    command_line.recorded = point.settings;
+    command_line.recorded_in = absl::StrCat("checkpoint ", point.checkpoint_path);
+  }
+  if (options.out.empty()) options.out = point.folder;
+  return point;
+}
+
+void ShowStart(const Config& settings) {
+  ShowParameterCounts(settings.run.model);
+  std::cout << "Training on this machine: " << settings.run.round_count << " updates of "
+            << int64_t{settings.run.images_per_unit} * settings.run.units_per_round << " images, "
+            << DescribeCompute().text << ". Ctrl-C ends it and keeps the results.\n";
+}
+
+struct Outcome {
+  absl::StatusOr<CoordinatorReport> report = absl::UnknownError("not run");
+  std::string paused;  // why: here nobody could mend the cause and resume
+};
+
+// Trains while a progress line is shown, until the end or a signal.
+Outcome TrainAndWatch(LocalTraining& training, ProcessSignals& signals, Clock& clock) {
+  Outcome outcome;
+  signals.RunUntilDone(
+      [&] {
+        std::atomic<bool> ended = false;
+        std::thread running([&] {
+          outcome.report = training.Run();
+          ended = true;
+        });
+        // The first answer is waited for: the initial weights take a moment.
+        const auto look = [&]() -> absl::StatusOr<RunReport> {
+          while (true) {
+            absl::StatusOr<RunReport> run = training.GetRun();
+            if (run.ok() && run->state == RunState::kPaused && outcome.paused.empty()) {
+              outcome.paused = run->state_reason;
+              training.RequestStop();
+            }
+            if (!absl::IsUnavailable(run.status())) return run;
+            if (ended) return absl::CancelledError("ended before it began");
+            absl::SleepFor(kFirstLook);
+          }
+        };
+        WatchOptions watch;
+        watch.terminal_width = TerminalWidth();
+        watch.trainer = Trainer::kOneProcess;
+        watch.goes_on_unread = true;  // so does the training
+        WatchLoop loop(watch, look, clock, absl::SleepFor, std::cout);
+        loop.Run();
+        running.join();
+      },
+      [&](int) { training.RequestStop(); });
+  return outcome;
+}
+
 int RunTrainLocal(const CliState& cli, Options options) {
   TuneMalloc();
   ProcessSignals signals;
   std::optional<ResumePoint> resume;
   CommandLine command_line = cli.command_line;
   if (!options.resume.empty()) {
-    absl::StatusOr<ResumePoint> found = FindResumePoint(options.resume);
+    absl::StatusOr<ResumePoint> found = TakeUp(options, command_line);
     if (!found.ok()) {
       return Fail(found.status(), "Name the folder of a training, or one of its checkpoints.");
     }
     resume = *std::move(found);
-    if (command_line.config_path.empty()) command_line.config_path = resume->settings_path;
-    if (command_line.config_path.empty()) {
-      command_line.recorded = resume->settings;
-      command_line.recorded_in = absl::StrCat("checkpoint ", resume->checkpoint_path);
-    }
-    if (options.out.empty()) options.out = resume->folder;
   }
   const absl::StatusOr<Config> config = LoadConfig(command_line);
   if (!config.ok()) return FailTrainingConfig(config.status(), command_line);
@@ -312,48 +366,14 @@ int RunTrainLocal(const CliState& cli, Options options) {
   }
   if (resume.has_value()) ShowResume(*resume, *settings);
   resume.reset();
-  ShowParameterCounts(settings->run.model);
-  std::cout << "Training on this machine: " << settings->run.round_count << " updates of "
-            << int64_t{settings->run.images_per_unit} * settings->run.units_per_round
-            << " images, " << DescribeCompute().text << ". Ctrl-C ends it and keeps the results.\n";
-
-  absl::StatusOr<CoordinatorReport> report = absl::UnknownError("not run");
-  std::string paused;  // why: here nobody could mend the cause and resume
-  signals.RunUntilDone(
-      [&] {
-        std::atomic<bool> ended = false;
-        std::thread running([&] {
-          report = (*training)->Run();
-          ended = true;
-        });
-        // The first answer is waited for: the initial weights take a moment.
-        const auto look = [&]() -> absl::StatusOr<RunReport> {
-          while (true) {
-            absl::StatusOr<RunReport> run = (*training)->GetRun();
-            if (run.ok() && run->state == RunState::kPaused && paused.empty()) {
-              paused = run->state_reason;
-              (*training)->RequestStop();
-            }
-            if (!absl::IsUnavailable(run.status())) return run;
-            if (ended) return absl::CancelledError("ended before it began");
-            absl::SleepFor(kFirstLook);
-          }
-        };
-        WatchOptions watch;
-        watch.terminal_width = TerminalWidth();
-        watch.trainer = Trainer::kOneProcess;
-        watch.goes_on_unread = true;  // so does the training
-        WatchLoop loop(watch, look, clock, absl::SleepFor, std::cout);
-        loop.Run();
-        running.join();
-      },
-      [&](int) { (*training)->RequestStop(); });
-  if (!report.ok()) {
-    return Fail(report.status(), "The folder keeps what was written so far.");
+  ShowStart(*settings);
+  const Outcome outcome = TrainAndWatch(**training, signals, clock);
+  if (!outcome.report.ok()) {
+    return Fail(outcome.report.status(), "The folder keeps what was written so far.");
   }
-  const int code = ShowResults(**training, *settings, *report);
-  if (paused.empty()) return code;
-  const absl::Status ended = absl::AbortedError(paused);
+  const int code = ShowResults(**training, *settings, *outcome.report);
+  if (outcome.paused.empty()) return code;
+  const absl::Status ended = absl::AbortedError(outcome.paused);
   return Fail(ended, AdviceFor(ended, "What was trained until then is kept."));
 }
 

@@ -126,6 +126,7 @@ std::vector<SettingChoice> Choices(absl::Span<const absl::string_view> names) {
   return choices;
 }
 
+// NOLINTNEXTLINE(readability-function-size): a table, one row per setting.
 std::vector<KeySpec> MakeSchema() {
   std::vector<KeySpec> rows;
   for (const RunSetting& row : RunSettings()) {

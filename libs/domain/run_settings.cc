@@ -64,6 +64,7 @@ std::vector<SettingChoice> CodecChoices() {
         c.member = std::get<std::remove_reference_t<decltype(c.member)>>(value); \
       }
 
+// NOLINTNEXTLINE(readability-function-size): a table, one row per setting.
 std::vector<RunSetting> MakeRunSettings() {
   using enum SettingChange;
   return {

@@ -23,6 +23,22 @@
 #include "services/coordinator/pg_connection.h"
 #include "services/coordinator/settings_file_watch.h"
 
+namespace {
+
+// Tells of a change in the file of settings where somebody looks: in the log, beside what else goes
+// on.
+void WarnOfChangedSettings(gannet::SettingsFileWatch& settings, const std::string& path,
+                           gannet::Logger& log) {
+  if (!settings.Changed()) return;
+  log.Warning(
+      "the file of settings has changed: nothing of it holds before a restart of the coordinator "
+      "(and of the gateway), and what belongs to the run is changed by gannet set or needs "
+      "another run.name",
+      {{"file", path}});
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   gannet::HoldStandardFiles();
   gannet::TuneMalloc();
@@ -72,16 +88,10 @@ int main(int argc, char** argv) {
                        {"admin_port", (*server)->admin_port()},
                        {"metrics_port", (*server)->metrics_port()},
                        {"output_dir", config->coordinator.output_dir}});
-  // A change in the file is told of where somebody looks: in the log, beside what else is going on.
-  gannet::SettingsFileWatch settings(flags->command_line.config_path);
-  const gannet::PeriodicRunner watch(absl::Seconds(5), [&] {
-    if (!settings.Changed()) return;
-    log.Warning(
-        "the file of settings has changed: nothing of it holds before a restart of the coordinator "
-        "(and of the gateway), and what belongs to the run is changed by gannet set or needs "
-        "another run.name",
-        {{"file", flags->command_line.config_path}});
-  });
+  const std::string& path = flags->command_line.config_path;
+  gannet::SettingsFileWatch settings(path);
+  const gannet::PeriodicRunner watch(absl::Seconds(5),
+                                     [&] { WarnOfChangedSettings(settings, path, log); });
   log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
 
   absl::StatusOr<gannet::CoordinatorReport> report = absl::UnknownError("not run");

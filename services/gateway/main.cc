@@ -22,6 +22,45 @@
 #include "services/gateway/gateway_config.h"
 #include "services/gateway/gateway_server.h"
 
+namespace {
+
+// How the gateway reaches its database, again after each time that it was away. The result refers
+// to the arguments, which must outlive it.
+gannet::GatewayServer::Connect ConnectToDatabase(const gannet::Config& config,
+                                                 gannet::Logger& log) {
+  return [&config, &log](gannet::Metrics& metrics) -> absl::StatusOr<gannet::GatewayBackend> {
+    auto created = gannet::PgBackend::Create({.url = config.database.url,
+                                              .password_file = config.database.password_file,
+                                              .pool_size = config.database.pool_size,
+                                              .application_name = "gannet-gateway"},
+                                             log, metrics);
+    if (!created.ok()) return created.status();
+    std::shared_ptr<gannet::PgBackend> backend = *std::move(created);
+    return gannet::GatewayBackend{.owner = backend,
+                                  .exchange = &backend->exchange(),
+                                  .signal = &backend->work_signal(),
+                                  .probe = [raw = backend.get()] { return raw->Ping(); },
+                                  .reports = &backend->gateway_reports()};
+  };
+}
+
+void LogListening(const gannet::Config& config, const gannet::GatewayServerOptions& options,
+                  gannet::GatewayServer& server, gannet::Logger& log) {
+  const bool tls = !config.gateway.tls_cert_file.empty();
+  if (!tls && !gannet::IsLoopbackAddress(config.gateway.listen)) {
+    log.Warning(
+        "plaintext: anybody on the way can read class code and weights; set gateway.tls_cert_file "
+        "and gateway.tls_key_file");
+  }
+  log.Info("listening", {{"port", server.port()},
+                         {"tls", tls ? "yes" : "no"},
+                         {"class_code", options.class_code.empty() ? "not asked for" : "asked for"},
+                         {"health_port", server.health_port()},
+                         {"metrics_port", server.metrics_port()}});
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   gannet::HoldStandardFiles();
   gannet::TuneMalloc();
@@ -63,35 +102,10 @@ int main(int argc, char** argv) {
     log.Error("cannot start", {{"reason", server.status()}});
     return gannet::kExitFailure;
   }
-  const bool tls = !config->gateway.tls_cert_file.empty();
-  if (!tls && !gannet::IsLoopbackAddress(config->gateway.listen)) {
-    log.Warning(
-        "plaintext: anybody on the way can read class code and weights; set gateway.tls_cert_file "
-        "and gateway.tls_key_file");
-  }
-  log.Info("listening",
-           {{"port", (*server)->port()},
-            {"tls", tls ? "yes" : "no"},
-            {"class_code", options->class_code.empty() ? "not asked for" : "asked for"},
-            {"health_port", (*server)->health_port()},
-            {"metrics_port", (*server)->metrics_port()}});
+  LogListening(*config, *options, **server, log);
 
-  const auto connect = [&](gannet::Metrics& metrics) -> absl::StatusOr<gannet::GatewayBackend> {
-    auto created = gannet::PgBackend::Create({.url = config->database.url,
-                                              .password_file = config->database.password_file,
-                                              .pool_size = config->database.pool_size,
-                                              .application_name = "gannet-gateway"},
-                                             log, metrics);
-    if (!created.ok()) return created.status();
-    std::shared_ptr<gannet::PgBackend> backend = *std::move(created);
-    return gannet::GatewayBackend{.owner = backend,
-                                  .exchange = &backend->exchange(),
-                                  .signal = &backend->work_signal(),
-                                  .probe = [raw = backend.get()] { return raw->Ping(); },
-                                  .reports = &backend->gateway_reports()};
-  };
   absl::Status status;
-  signals.RunUntilDone([&] { status = (*server)->Run(connect); },
+  signals.RunUntilDone([&] { status = (*server)->Run(ConnectToDatabase(*config, log)); },
                        [&](int signal) {
                          log.Info("stopping, calls in progress may end; once more ends at once",
                                   {{"signal", signal}});

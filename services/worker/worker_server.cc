@@ -164,12 +164,43 @@ void WarnOfReferenceBlas(Logger& log) {
       "the package libopenblas0-pthread");
 }
 
+// Says with a refusal what the identity's file has to do with it; any other error stays as it is.
+absl::Status ExplainRefusal(const absl::Status& status, bool joined,
+                            const std::string& state_file) {
+  if (absl::IsUnauthenticated(status)) {
+    return absl::UnauthenticatedError(absl::StrCat(status.message(), "; its identity is in ",
+                                                   state_file,
+                                                   ", move that away to start as a new worker"));
+  }
+  if (absl::IsFailedPrecondition(status) && joined && !IsRemovedWorkerStatus(status)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(status.message(), "; if another machine uses a copy of ", state_file,
+                     ", delete the copy there: it is this worker's identity"));
+  }
+  return status;
+}
+
+// The images that the settings name, decoded ones in a cache. Refers to the log.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenImages(const Config& config, int image_size,
+                                                    Logger& log) {
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                          OpenDataset({.kind = config.data.kind,
+                                       .path = config.data.path,
+                                       .image_size = image_size,
+                                       .crop = config.data.crop,
+                                       .seed = config.data.seed,
+                                       .count = config.data.count,
+                                       .on_reading = LogReading(log)}));
+  if (dataset->is_decoded()) return dataset;
+  return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
+}
+
 }  // namespace
 
 absl::Status CheckWorkerSettings(const Config& config) {
   if (IsDirect(config)) return CheckDatabaseUrl("worker.exchange", config.worker.exchange);
   if (config.worker.ca.empty()) return absl::OkStatus();
-  const absl::Status authority = PemFromCompact(config.worker.ca).status();
+  absl::Status authority = PemFromCompact(config.worker.ca).status();
   if (authority.ok()) return authority;
   return absl::InvalidArgumentError(absl::StrCat("worker.ca is ", authority.message()));
 }
@@ -218,18 +249,8 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
   options.peer = connection->peer;
   options.data_threads = config_.worker.data_threads;
   options.spool_path = SpoolPathOf(identity.state_file);
-  const Worker::OpenDatasetFunction open_dataset =
-      [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
-    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                            OpenDataset({.kind = config_.data.kind,
-                                         .path = config_.data.path,
-                                         .image_size = image_size,
-                                         .crop = config_.data.crop,
-                                         .seed = config_.data.seed,
-                                         .count = config_.data.count,
-                                         .on_reading = LogReading(log_)}));
-    if (dataset->is_decoded()) return dataset;
-    return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
+  const Worker::OpenDatasetFunction open_dataset = [this](int image_size) {
+    return OpenImages(config_, image_size, log_);
   };
   const Worker::MakeComputerFunction make_computer = [this](const ModelConfig& model) {
     return MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
@@ -245,17 +266,9 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
     MutexLock lock(mu_);
     worker_ = nullptr;
   }
-  if (absl::IsUnauthenticated(report.status())) {
-    return absl::UnauthenticatedError(absl::StrCat(report.status().message(),
-                                                   "; its identity is in ", identity.state_file,
-                                                   ", move that away to start as a new worker"));
-  }
-  if (absl::IsFailedPrecondition(report.status()) && worker.joined() &&
-      !IsRemovedWorkerStatus(report.status())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(report.status().message(), "; if another machine uses a copy of ",
-                     identity.state_file, ", delete the copy there: it is this worker's identity"));
-  }
+  const absl::Status explained =
+      ExplainRefusal(report.status(), worker.joined(), identity.state_file);
+  if (explained != report.status()) return explained;
   if (report.ok()) LogSummary(*report, log_);
   if (compute.reference_blas) WarnOfReferenceBlas(log_);
   return report;

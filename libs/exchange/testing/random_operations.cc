@@ -626,6 +626,44 @@ class Driver {
     return all;
   }
 
+  bool LookAtRounds(const KnownRun& run, const RunStatus& status) {
+    const Round after(
+        static_cast<int64_t>(Below(static_cast<uint64_t>(status.weights_version.value()) + 2)));
+    const int limit = static_cast<int>(Below(4));
+    return Run(
+        absl::StrCat("ListRounds ", run.config.name, " after ", after.value(), " limit ", limit),
+        [&run, after, limit](BackendFixture& side, int index) {
+          const absl::StatusOr<std::vector<RoundSummary>> rounds =
+              side.store().ListRounds(run.ids[index], after, limit);
+          if (!rounds.ok()) return Name(rounds.status());
+          std::string text;
+          for (const RoundSummary& round : *rounds) {
+            absl::StrAppend(&text, Text(round), "; ");
+          }
+          return text;
+        });
+  }
+
+  bool LookAtWorkers(const KnownRun& run) {
+    const WorkerId after = Percent(50) ? WorkerId() : TestWorker(AnyWorker() + 1).id;
+    const int limit = static_cast<int>(Below(4));
+    return Run(
+        absl::StrCat("ListWorkers ", run.config.name, " after ", after.value(), " limit ", limit),
+        [&run, after, limit](BackendFixture& side, int index) {
+          const absl::StatusOr<std::vector<WorkerSummary>> workers =
+              side.store().ListWorkers(run.ids[index], after, limit);
+          if (!workers.ok()) return Name(workers.status());
+          std::string text;
+          for (const WorkerSummary& worker : *workers) {
+            absl::StrAppend(&text, worker.worker.value(), " ", worker.display_name, " ",
+                            worker.hardware, " ", worker.accepted_unit_count);
+            absl::StrAppend(&text, " ", worker.accepted_image_count, " ",
+                            worker.duplicate_unit_count, " ", worker.wasted_image_count, "; ");
+          }
+          return text;
+        });
+  }
+
   // Everything the store tells, one thing at a time.
   bool Look() {
     const KnownRun& run = runs_[AnyRun()];
@@ -665,43 +703,10 @@ class Driver {
                      return payload.ok() ? Text(*payload) : Name(payload.status());
                    });
       }
-      case 4: {
-        const Round after(static_cast<int64_t>(
-            Below(static_cast<uint64_t>(status->weights_version.value()) + 2)));
-        const int limit = static_cast<int>(Below(4));
-        return Run(absl::StrCat("ListRounds ", run.config.name, " after ", after.value(), " limit ",
-                                limit),
-                   [&run, after, limit](BackendFixture& side, int index) {
-                     const absl::StatusOr<std::vector<RoundSummary>> rounds =
-                         side.store().ListRounds(run.ids[index], after, limit);
-                     if (!rounds.ok()) return Name(rounds.status());
-                     std::string text;
-                     for (const RoundSummary& round : *rounds) {
-                       absl::StrAppend(&text, Text(round), "; ");
-                     }
-                     return text;
-                   });
-      }
-      default: {
-        const WorkerId after = Percent(50) ? WorkerId() : TestWorker(AnyWorker() + 1).id;
-        const int limit = static_cast<int>(Below(4));
-        return Run(absl::StrCat("ListWorkers ", run.config.name, " after ", after.value(),
-                                " limit ", limit),
-                   [&run, after, limit](BackendFixture& side, int index) {
-                     const absl::StatusOr<std::vector<WorkerSummary>> workers =
-                         side.store().ListWorkers(run.ids[index], after, limit);
-                     if (!workers.ok()) return Name(workers.status());
-                     std::string text;
-                     for (const WorkerSummary& worker : *workers) {
-                       absl::StrAppend(&text, worker.worker.value(), " ", worker.display_name, " ",
-                                       worker.hardware, " ", worker.accepted_unit_count);
-                       absl::StrAppend(&text, " ", worker.accepted_image_count, " ",
-                                       worker.duplicate_unit_count, " ", worker.wasted_image_count,
-                                       "; ");
-                     }
-                     return text;
-                   });
-      }
+      case 4:
+        return LookAtRounds(run, *status);
+      default:
+        return LookAtWorkers(run);
     }
   }
 

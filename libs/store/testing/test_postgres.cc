@@ -177,7 +177,13 @@ absl::Status TestPostgres::Launch() {
         binaries, state_->directory}) {
     arguments.push_back(argument);
   }
+  GANNET_RETURN_IF_ERROR(StartGuard(arguments));
+  return StartServer();
+}
+
+absl::Status TestPostgres::StartGuard(std::vector<std::string>& arguments) {
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
@@ -203,7 +209,10 @@ absl::Status TestPostgres::Launch() {
   state_->to_guard = commands[1];
   state_->from_guard = ::fdopen(answers[0], "r");
   if (error != 0) return absl::InternalError(absl::StrCat("posix_spawnp: ", std::strerror(error)));
+  return absl::OkStatus();
+}
 
+absl::Status TestPostgres::StartServer() {
   if (!Command("init").ok()) {
     return absl::InternalError(absl::StrCat("initdb: ", ReadFile(state_->directory + "/init.log")));
   }

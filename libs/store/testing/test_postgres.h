@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -71,6 +72,8 @@ class TestPostgres {
  private:
   TestPostgres();
   absl::Status Launch();
+  absl::Status StartGuard(std::vector<std::string>& arguments);
+  absl::Status StartServer();
   absl::Status Command(const std::string& command);
   std::string NewDatabase(const std::string& from_template, const std::string& options = "");
   std::string UrlOf(const std::string& database) const;
