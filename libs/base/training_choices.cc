@@ -22,23 +22,12 @@ bool IsModelName(absl::string_view name) { return Contains(kModelNames, name); }
 
 bool IsModelImageSize(int image_size) { return Contains(kModelImageSizes, image_size); }
 
-bool IsLossName(absl::string_view name) { return Contains(kLossNames, name); }
-
 bool LossIgnoresTarget(absl::string_view name) {
 #define GANNET_LOSS_IGNORES_TARGET(loss, knows_target) \
   if (name == #loss) return !knows_target;
   GANNET_LOSSES(GANNET_LOSS_IGNORES_TARGET)
 #undef GANNET_LOSS_IGNORES_TARGET
   return false;
-}
-
-bool IsCodecNumber(int number) { return Contains(kCodecNumbers, number); }
-
-int CodecNumber(absl::string_view name) {
-  for (size_t i = 0; i < std::size(kCodecNames); ++i) {
-    if (kCodecNames[i] == name) return kCodecNumbers[i];
-  }
-  return 0;
 }
 
 std::string CodecName(int number) {
@@ -78,7 +67,6 @@ std::string CheckAugmentList(absl::string_view list) {
 
 std::string JoinModelNames() { return absl::StrJoin(kModelNames, ", "); }
 std::string JoinModelImageSizes() { return absl::StrJoin(kModelImageSizes, ", "); }
-std::string JoinLossNames() { return absl::StrJoin(kLossNames, ", "); }
 std::string JoinAugmentNames() { return absl::StrJoin(kAugmentNames, ", "); }
 std::string JoinDatasetNames() { return absl::StrJoin(kDatasetNames, ", "); }
 std::string DescribeDatasets() {

@@ -80,14 +80,10 @@ inline constexpr absl::string_view kAugmentNames[] = {"color", "translation", "c
 
 bool IsModelName(absl::string_view name);
 bool IsModelImageSize(int image_size);
-bool IsLossName(absl::string_view name);
 // Whether there is such a loss and it knows no target.
 bool LossIgnoresTarget(absl::string_view name);
 
-bool IsCodecNumber(int number);
-// The number of a codec; 0: there is none of that name.
-int CodecNumber(absl::string_view name);
-// "fp16"; for a number that is no codec's, the number.
+// The name of a codec, "fp16"; for a number that is no codec's, the number.
 std::string CodecName(int number);
 
 // Whether there is such a kind of data set and its images are drawn.
@@ -99,10 +95,9 @@ absl::string_view DatasetSource(absl::string_view name);
 // empty: nothing. An empty list is none.
 std::string CheckAugmentList(absl::string_view list);
 
-// "bce, hinge, lsgan", for messages.
+// "dcgan, resnet", for messages.
 std::string JoinModelNames();
 std::string JoinModelImageSizes();
-std::string JoinLossNames();
 std::string JoinAugmentNames();
 std::string JoinDatasetNames();
 // "procedural: drawn faces; folder: a folder of JPEG, ...".
