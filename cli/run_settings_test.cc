@@ -41,7 +41,8 @@ using ::testing::HasSubstr;
 // Small networks, which a database takes quickly; every setting is at its default otherwise.
 RunConfig PlainRun() {
   RunConfig run;
-  run.model = {.image_size = 32, .latent_dim = 2, .base_width = 1};
+  run.model.latent_dim = 2;
+  run.model.base_width = 1;
   run.data = {"procedural", 123, std::string(64, 'a'), "faces"};
   return run;
 }
@@ -86,8 +87,7 @@ TEST(EveryRunSettingTest, ComesFromAFilePlainOrQuoted) {
       absl::StrAppend(&yaml, "  ", name[1], ": ", quote, SettingText(row, OtherThan(row)), quote,
                       "\n");
     }
-    ASSERT_OK_AND_ASSIGN(const Config config,
-                         LoadConfig({.config_path = folder.Write("c.yaml", yaml)}, {}));
+    ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({folder.Write("c.yaml", yaml), {}}, {}));
     ExpectOther(config.run);
   }
 }
@@ -119,11 +119,10 @@ TEST(EveryRunSettingTest, ComesFromTheEnvironment) {
 }
 
 TEST(EveryRunSettingTest, IsShownDocumentedAndLoadedBack) {
-  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({.overrides = OtherSettings()}, {}));
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({"", OtherSettings()}, {}));
   const TempFolder folder;
-  ASSERT_OK_AND_ASSIGN(
-      const Config back,
-      LoadConfig({.config_path = folder.Write("shown.yaml", DumpConfig(config))}, {}));
+  ASSERT_OK_AND_ASSIGN(const Config back,
+                       LoadConfig({folder.Write("shown.yaml", DumpConfig(config)), {}}, {}));
   ExpectOther(back.run);
   for (const RunSetting& row : RunSettings()) {
     EXPECT_THAT(ConfigMarkdown(), HasSubstr(absl::StrCat("| `", row.name, "` | ", TypeName(row))));
@@ -133,7 +132,9 @@ TEST(EveryRunSettingTest, IsShownDocumentedAndLoadedBack) {
 
 TEST(EveryRunSettingTest, BecomesThatOfTheRunAndOfOneThatIsResumed) {
   const RunConfig run = OtherRun();
-  const CommandLine recorded = {.recorded = SettingsOf(run), .recorded_in = "checkpoint x"};
+  CommandLine recorded;
+  recorded.recorded = SettingsOf(run);
+  recorded.recorded_in = "checkpoint x";
   ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(recorded, {}));
   EXPECT_EQ(config.data.count, run.data.image_count);
 
@@ -277,7 +278,11 @@ TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonI
   ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(plain)));
   RealClock clock;
   Metrics metrics;
-  RunAdmin admin(store(), nullptr, [&] { return CoordinatorView{.run = id}; });
+  RunAdmin admin(store(), nullptr, [&] {
+    CoordinatorView view;
+    view.run = id;
+    return view;
+  });
   GrpcAdminService service("");
   service.Attach(admin);
   ASSERT_OK_AND_ASSIGN(
@@ -288,6 +293,7 @@ TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonI
   std::vector<std::string> set = {"set", "--address", address};
   RunConfig expected = plain;
   RunConfig at_once = plain;
+  std::map<std::string, std::string> refusals;  // by KEY=VALUE
   for (const RunSetting& row : RunSettings()) {
     const std::string setting = absl::StrCat(row.name, "=", SettingText(row, OtherThan(row)));
     if (row.change != SettingChange::kNever) {
@@ -296,10 +302,24 @@ TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonI
       if (row.change == SettingChange::kAtOnce) row.set(at_once, OtherThan(row));
       continue;
     }
-    const Outcome refused = Gannet({"set", "--address", address, setting});
-    EXPECT_EQ(refused.exit_code, kExitUsage) << setting;
-    EXPECT_THAT(refused.err, HasSubstr(absl::StrCat("'", row.name, "' cannot change while")));
+    // The command says so, and so does the store to whoever asks without it.
+    const std::string refusal = absl::StrCat("'", row.name, "' cannot change while");
+    RunConfig asked = plain;
+    EXPECT_THAT(ChangeSetting(setting, asked),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(refusal)));
+    row.set(asked, OtherThan(row));
+    EXPECT_THAT(store().ChangeSettings(id, asked, ""),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(absl::StrCat("cannot change while a run is under way, start a "
+                                                "new one for it: ",
+                                                row.name, " "))));
+    refusals[setting] = refusal;
   }
+  ASSERT_FALSE(refusals.empty());
+  const auto& [setting, refusal] = *refusals.begin();
+  const Outcome refused = Gannet({"set", "--address", address, setting});
+  EXPECT_EQ(refused.exit_code, kExitUsage) << setting;
+  EXPECT_THAT(refused.err, HasSubstr(refusal));
   ASSERT_OK_AND_ASSIGN(const RunStatus before, store().GetRunStatus(id));
   EXPECT_EQ(before.next_config, plain);
 

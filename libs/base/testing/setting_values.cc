@@ -55,10 +55,12 @@ struct Beyond {
 
 SettingValue OtherThan(const Setting& setting) {
   std::vector<SettingValue> candidates = std::visit(Candidates{setting}, setting.default_value);
-  for (const SettingChoice& choice : setting.choices) {
-    candidates.push_back(std::holds_alternative<int>(setting.default_value)
-                             ? SettingValue(choice.number)
-                             : SettingValue(choice.name));
+  // Numbers from the first, the smallest; names from the last, for those before may rule out what
+  // other settings can be (the loss hinge does).
+  const bool named = std::holds_alternative<std::string>(setting.default_value);
+  for (size_t i = 0; i < setting.choices.size(); ++i) {
+    const SettingChoice& choice = setting.choices[named ? setting.choices.size() - 1 - i : i];
+    candidates.push_back(named ? SettingValue(choice.name) : SettingValue(choice.number));
   }
   for (const SettingValue& value : candidates) {
     if (value != setting.default_value && CheckSetting(setting, value).ok()) return value;
