@@ -288,6 +288,8 @@ CREATE TABLE gannet.worker (
 --   -> bigint; gannet_coordinator
 -- delete_run(p_run bigint)
 --   -> void; gannet_coordinator
+-- describe_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
+--   -> TABLE(config text, run_state text); gannet_worker
 -- end_excess_sessions()
 --   -> integer; gannet_coordinator
 -- end_session(p_pid integer, p_transaction text)

@@ -66,6 +66,16 @@ absl::StatusOr<JoinResult> GrpcExchange::Join(const JoinRequest& request) {
   return Received(FromProto(response));
 }
 
+absl::StatusOr<RunDescription> GrpcExchange::Describe(const WorkerIdentity& worker, RunId run) {
+  GANNET_RETURN_IF_ERROR(ValidateDescribe(worker, run));
+  grpc::ClientContext context;
+  SetDeadline(context, options_.call_limit);
+  v1::DescribeResponse response;
+  GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Describe(
+      &context, ToProto(DescribeCall{.worker = worker, .run = run}), &response)));
+  return Received(FromProto(response));
+}
+
 absl::StatusOr<ClaimResult> GrpcExchange::Claim(const ClaimRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateClaim(request));
   grpc::ClientContext context;

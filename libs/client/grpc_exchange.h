@@ -50,6 +50,7 @@ class GrpcExchange final : public Exchange {
   ~GrpcExchange() override;
 
   absl::StatusOr<JoinResult> Join(const JoinRequest& request) override;
+  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override;
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
   absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override;
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override;

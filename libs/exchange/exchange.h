@@ -44,6 +44,15 @@ struct JoinResult {
   absl::Duration heartbeat_interval = absl::Seconds(5);  // as HeartbeatInterval says
 };
 
+// A run at the moment.
+struct RunDescription {
+  RunId run;
+  RunConfig config;  // of the open round
+  RunState state = RunState::kRunning;
+
+  friend bool operator==(const RunDescription&, const RunDescription&) = default;
+};
+
 struct WorkUnit {
   RunId run;
   UnitId unit;
@@ -192,6 +201,11 @@ class Exchange {
   // id is known with another secret; FAILED_PRECONDITION - the worker was removed from the run, or
   // has another data fingerprint (the message says how it differs).
   virtual absl::StatusOr<JoinResult> Join(const JoinRequest& request) = 0;
+
+  // The run at the moment, for a worker that has joined it. Changes nothing, and is no sign of
+  // life: a gateway asks so whether a worker is who it says, and what gradients of the run look
+  // like.
+  virtual absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) = 0;
 
   // Leases the unit of the lowest round and slot that is ready (see ReturnDelay), waiting up to
   // `wait` for one; each look is a whole Claim of its own, every check included. A look decides in

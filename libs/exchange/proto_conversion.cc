@@ -509,6 +509,38 @@ absl::StatusOr<JoinResult> FromProto(const v1::JoinResponse& proto) {
   return result;
 }
 
+v1::DescribeRequest ToProto(const DescribeCall& call) {
+  v1::DescribeRequest proto;
+  *proto.mutable_worker() = ToProto(call.worker);
+  proto.set_run_id(call.run.value());
+  return proto;
+}
+
+absl::StatusOr<DescribeCall> FromProto(const v1::DescribeRequest& proto) {
+  DescribeCall call;
+  GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
+  call.run = RunId(proto.run_id());
+  GANNET_RETURN_IF_ERROR(ValidateDescribe(call.worker, call.run));
+  return call;
+}
+
+v1::DescribeResponse ToProto(const RunDescription& description) {
+  v1::DescribeResponse proto;
+  proto.set_run_id(description.run.value());
+  *proto.mutable_config() = ToProto(description.config);
+  proto.set_state(ToProto(description.state));
+  return proto;
+}
+
+absl::StatusOr<RunDescription> FromProto(const v1::DescribeResponse& proto) {
+  GANNET_RETURN_IF_ERROR(ValidateAtLeast("run_id", 1, proto.run_id()));
+  RunDescription description;
+  description.run = RunId(proto.run_id());
+  GANNET_ASSIGN_OR_RETURN(description.config, FromProto(proto.config()));
+  GANNET_ASSIGN_OR_RETURN(description.state, FromProto(proto.state()));
+  return description;
+}
+
 v1::ClaimRequest ToProto(const ClaimRequest& request) {
   v1::ClaimRequest proto;
   *proto.mutable_worker() = ToProto(request.worker);

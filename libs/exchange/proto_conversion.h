@@ -76,6 +76,16 @@ absl::StatusOr<JoinRequest> FromProto(const v1::JoinRequest& proto);
 v1::JoinResponse ToProto(const JoinResult& result);
 absl::StatusOr<JoinResult> FromProto(const v1::JoinResponse& proto);
 
+// Describe.
+struct DescribeCall {
+  WorkerIdentity worker;
+  RunId run;
+};
+v1::DescribeRequest ToProto(const DescribeCall& call);
+absl::StatusOr<DescribeCall> FromProto(const v1::DescribeRequest& proto);
+v1::DescribeResponse ToProto(const RunDescription& description);
+absl::StatusOr<RunDescription> FromProto(const v1::DescribeResponse& proto);
+
 // Claim.
 v1::ClaimRequest ToProto(const ClaimRequest& request);
 absl::StatusOr<ClaimRequest> FromProto(const v1::ClaimRequest& proto);

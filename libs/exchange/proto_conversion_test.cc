@@ -484,6 +484,18 @@ TEST(ProtoConversionTest, GivingBackComesBackAsItWas) {
                          {"reason", [](auto& p) { p.set_reason(std::string(501, 'x')); }},
                      });
 
+  const DescribeCall describe{TestWorker(1), RunId(2)};
+  ASSERT_OK_AND_ASSIGN(const DescribeCall asked, FromProto(ToProto(describe)));
+  ExpectSameWorker(asked.worker, describe.worker);
+  EXPECT_EQ(asked.run, describe.run);
+  ExpectFlawsRefused<v1::DescribeRequest>(ToProto(describe),
+                                          {{"run_id", [](auto& p) { p.set_run_id(0); }}});
+  const RunDescription description{RunId(2), TinyRunConfig(), RunState::kPaused};
+  EXPECT_THAT(FromProto(ToProto(description)), IsOkAndHolds(description));
+  ExpectFlawsRefused<v1::DescribeResponse>(
+      ToProto(description),
+      {{"run_id", [](auto& p) { p.set_run_id(0); }}, {"state", [](auto& p) { p.clear_state(); }}});
+
   const LeaveCall leave{TestWorker(1), RunId(2)};
   ASSERT_OK_AND_ASSIGN(const LeaveCall left, FromProto(ToProto(leave)));
   ExpectSameWorker(left.worker, leave.worker);

@@ -191,6 +191,10 @@ absl::Status ValidateFail(const WorkerIdentity& worker, RunId run, UnitId unit, 
   return ValidateReason(reason);
 }
 
+absl::Status ValidateDescribe(const WorkerIdentity& worker, RunId run) {
+  return ValidateWorkerAndRun(worker, run);
+}
+
 absl::Status ValidateLeave(const WorkerIdentity& worker, RunId run) {
   return ValidateWorkerAndRun(worker, run);
 }

@@ -40,6 +40,7 @@ absl::Status ValidateFingerprint(const DataFingerprint& data);
 
 // Also FAILED_PRECONDITION - the protocol version is below kMinProtocolVersion.
 absl::Status ValidateJoin(const JoinRequest& request);
+absl::Status ValidateDescribe(const WorkerIdentity& worker, RunId run);
 absl::Status ValidateClaim(const ClaimRequest& request);
 absl::Status ValidateFetchWeights(const FetchWeightsRequest& request);
 // Everything but the payload: what a gateway checks before it reads the body.

@@ -148,7 +148,8 @@ TEST_F(PgBackendTest, AWorkersRoleExecutesOnlyTheCallsOfExchangeAndAGatewaysRepo
   EXPECT_EQ(Value("SELECT string_agg(proname, ' ' ORDER BY proname) FROM pg_proc "
                   "WHERE pronamespace = 'gannet'::regnamespace "
                   "AND has_function_privilege('test_worker', oid, 'EXECUTE')"),
-            "check_submission claim_unit fail_unit heartbeat join_run leave_run open_weights "
+            "check_submission claim_unit describe_run fail_unit heartbeat join_run leave_run "
+            "open_weights "
             "release_unit report_gateway schema_state stage_gradient submit_gradient");
 }
 

@@ -19,6 +19,10 @@ constexpr SqlStatement kJoin = {"join",
                                 "SELECT run_id, config, run_state, data_matches "
                                 "FROM gannet.join_run($1, $2, $3::bigint, $4::jsonb)"};
 
+constexpr SqlStatement kDescribe = {
+    "describe", "SELECT config, run_state FROM gannet.describe_run($1, $2, $3::bigint, $4::bigint)",
+    true};
+
 constexpr SqlStatement kClaim = {
     "claim",
     "SELECT run_state, unit_id, attempt, round, slot, image_indices, micro_batch, seed, lease_us, "
@@ -156,6 +160,22 @@ absl::StatusOr<JoinResult> PgExchange::Join(const JoinRequest& request) {
     return absl::InternalError("the run's config and its data columns differ");
   }
   return result;
+}
+
+absl::StatusOr<RunDescription> PgExchange::Describe(const WorkerIdentity& worker, RunId run) {
+  GANNET_RETURN_IF_ERROR(ValidateDescribe(worker, run));
+  SqlParams params = IdentityParams(worker);
+  params.Int(run.value());
+  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, Repeatable(pool_.Execute(kDescribe, params)));
+  SqlRow row(rows, 0);
+  const std::string config = row.Text("config");
+  const std::string state = row.Text("run_state");
+  GANNET_RETURN_IF_ERROR(row.status());
+  RunDescription description;
+  description.run = run;
+  GANNET_ASSIGN_OR_RETURN(description.config, RunConfigFromJson(config));
+  GANNET_ASSIGN_OR_RETURN(description.state, RunStateFromName(state));
+  return description;
 }
 
 absl::StatusOr<ClaimResult> PgExchange::Claim(const ClaimRequest& request) {

@@ -29,6 +29,7 @@ class PgExchange final : public Exchange {
       : pool_(pool), bulk_pool_(bulk_pool), work_signal_(work_signal) {}
 
   absl::StatusOr<JoinResult> Join(const JoinRequest& request) override;
+  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override;
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
   absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override;
   absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override;

@@ -130,6 +130,7 @@ TEST_F(PgHostileWorkerTest, NobodyActsForAnotherWorkerByLeavingTheSecretOut) {
   const std::string unit = absl::StrCat(unit_.unit.value());
   for (const std::string& call : std::vector<std::string>{
            absl::StrCat("leave_run(", Impostor(), ", ", run, ")"),
+           absl::StrCat("describe_run(", Impostor(), ", ", run, ")"),
            absl::StrCat("release_unit(", Impostor(), ", ", run, ", ", unit, ", 1)"),
            absl::StrCat("fail_unit(", Impostor(), ", ", run, ", ", unit, ", 1, 'x')"),
            absl::StrCat("heartbeat(", Impostor(), ", ", run, ", '{}', '{}', '{}')"),

@@ -63,9 +63,6 @@ GatewayMetrics::GatewayMetrics(Metrics& metrics)
       submits_duplicate(Submits(metrics, "duplicate")),
       submits_refused(Submits(metrics, "refused")),
       submits_failed(Submits(metrics, "failed")),
-      submits_unchecked(metrics.AddCounter("gannet_gateway_submits_unchecked_total",
-                                           "Submissions passed on without checking names and "
-                                           "shapes, because the run's layout was not known.")),
       joins_refused(metrics.AddCounter("gannet_gateway_joins_refused_total",
                                        "Joins with a wrong class code, or without one.")),
       uploads_stalled(metrics.AddCounter("gannet_gateway_uploads_stalled_total",

@@ -35,11 +35,10 @@ struct GatewayMetrics {
   Counter& submits_superseded;
   Counter& submits_closed;
   Counter& submits_duplicate;
-  Counter& submits_refused;    // by the gateway or the database: repeating it would not help
-  Counter& submits_failed;     // not received: database away, gateway busy, connection cut
-  Counter& submits_unchecked;  // the layout of their run was not known
-  Counter& joins_refused;      // for a class code that was wrong or missing
-  Counter& uploads_stalled;    // given up because no chunk came
+  Counter& submits_refused;  // by the gateway or the database: repeating it would not help
+  Counter& submits_failed;   // not received: database away, gateway busy, connection cut
+  Counter& joins_refused;    // for a class code that was wrong or missing
+  Counter& uploads_stalled;  // given up because no chunk came
 };
 
 }  // namespace gannet

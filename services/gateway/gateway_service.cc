@@ -1,7 +1,6 @@
 #include "services/gateway/gateway_service.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <utility>
 
@@ -20,10 +19,6 @@ namespace {
 constexpr ClaimQueue::Ticket kNoTicket = 0;
 
 constexpr auto kAlways = [] { return true; };
-
-// Never given out, so releasing it is nothing but a check of run and worker: it changes nothing and
-// is no sign of life.
-const UnitId kNoUnit(std::numeric_limits<int64_t>::max());
 
 }  // namespace
 
@@ -183,7 +178,7 @@ void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted w
       peer, std::move(wanted), std::move(done), [this, is_new, request = std::move(request)] {
         absl::StatusOr<JoinResult> result = is_new ? JoinAsNew(request) : exchange_.Join(request);
         if (result.ok()) {
-          runs_.Learn(*result);
+          runs_.Learn(result->run, result->config);
           if (request.data.has_value()) identities_.Remember(request.worker, result->run);
         }
         return result;
@@ -291,12 +286,11 @@ void GatewayService::OpenUpload(SubmitAnnouncement announced, const std::string&
 absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
     SubmitAnnouncement announced) {
   GANNET_RETURN_IF_ERROR(CheckIdentity(announced.worker, announced.run));
-  std::shared_ptr<const BundleSpec> spec = LearnGradientSpec(announced.worker, announced.run);
-  if (spec != nullptr) {
-    const absl::Status size =
-        CheckGradientSize(*spec, announced.payload.codec, announced.payload.total_bytes);
-    if (!size.ok()) return refusals_.Refuse(RefusalReason::kUploadSize, size);
-  }
+  GANNET_ASSIGN_OR_RETURN(std::shared_ptr<const BundleSpec> spec,
+                          LearnGradientSpec(announced.worker, announced.run));
+  const absl::Status size =
+      CheckGradientSize(*spec, announced.payload.codec, announced.payload.total_bytes);
+  if (!size.ok()) return refusals_.Refuse(RefusalReason::kUploadSize, size);
   GANNET_ASSIGN_OR_RETURN(
       const std::optional<SubmitOutcome> outcome,
       exchange_.CheckSubmission({.worker = announced.worker,
@@ -380,11 +374,7 @@ absl::StatusOr<SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upload) {
     // Decoded only to be looked at; gone before the database is asked.
     GANNET_ASSIGN_OR_RETURN(const TensorBundle gradient,
                             DecodeBundle(*payload.bytes, payload.codec));
-    if (upload.spec_ != nullptr) {
-      GANNET_RETURN_IF_ERROR(gradient.CheckSpec(*upload.spec_));
-    } else {
-      metrics_.submits_unchecked.Increment();
-    }
+    GANNET_RETURN_IF_ERROR(gradient.CheckSpec(*upload.spec_));
     GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));
   }
   return exchange_.Submit({.worker = announced.worker,
@@ -393,6 +383,13 @@ absl::StatusOr<SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upload) {
                            .attempt = announced.attempt,
                            .stats = announced.stats,
                            .payload = std::move(payload)});
+}
+
+void GatewayService::Describe(DescribeCall call, const std::string& peer, Wanted wanted,
+                              Done<RunDescription> done) {
+  OnControlPool<absl::StatusOr<RunDescription>>(
+      peer, std::move(wanted), std::move(done),
+      [this, call = std::move(call)] { return exchange_.Describe(call.worker, call.run); });
 }
 
 void GatewayService::Heartbeat(HeartbeatCall call, const std::string& peer, Wanted wanted,
@@ -438,27 +435,18 @@ absl::Status GatewayService::CheckIdentity(const WorkerIdentity& worker, RunId r
     return absl::OkStatus();
   }
   metrics_.identity_checks_asked.Increment();
-  GANNET_RETURN_IF_ERROR(exchange_.Release(worker, run, kNoUnit, Attempt(1)));
+  GANNET_ASSIGN_OR_RETURN(const RunDescription described, exchange_.Describe(worker, run));
+  runs_.Learn(run, described.config);
   identities_.Remember(worker, run);
   return absl::OkStatus();
 }
 
-std::shared_ptr<const BundleSpec> GatewayService::LearnGradientSpec(const WorkerIdentity& worker,
-                                                                    RunId run) {
+absl::StatusOr<std::shared_ptr<const BundleSpec>> GatewayService::LearnGradientSpec(
+    const WorkerIdentity& worker, RunId run) {
   if (auto spec = runs_.FindGradientSpec(run); spec != nullptr) return spec;
-  // After a restart of the gateway a worker may submit before anybody has joined. A join without
-  // data describes the run of the day and changes nothing. Should the gradient be of another run,
-  // it is only decoded and checked for finite values here; the coordinator looks at names and
-  // shapes again in any case.
-  JoinRequest describe;
-  describe.worker = worker;
-  if (const auto described = exchange_.Join(describe); described.ok()) runs_.Learn(*described);
-  auto spec = runs_.FindGradientSpec(run);
-  if (spec == nullptr) {
-    log_.Warning("the layout of a run is not known, its gradients pass without a check of names",
-                 {{"run", run.value()}});
-  }
-  return spec;
+  // After a restart of the gateway a worker may beat, and so be known, before its run is.
+  GANNET_ASSIGN_OR_RETURN(const RunDescription described, exchange_.Describe(worker, run));
+  return runs_.Learn(run, described.config);
 }
 
 void GatewayService::CutSlowStreams() {

@@ -103,7 +103,7 @@ class Upload {
   absl::Status CheckNotGivenUp() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const SubmitAnnouncement announced_;
-  const std::shared_ptr<const BundleSpec> spec_;  // null when the run is not known
+  const std::shared_ptr<const BundleSpec> spec_;
   Refusals& refusals_;
   Mutex mu_;
   ByteBudget::Hold hold_ ABSL_GUARDED_BY(mu_);
@@ -182,6 +182,8 @@ class GatewayService {
   // a value that is not finite, naming tensor and place; then as Exchange::Submit.
   void FinishUpload(std::shared_ptr<Upload> upload, Done<SubmitOutcome> done);
 
+  void Describe(DescribeCall call, const std::string& peer, Wanted wanted,
+                Done<RunDescription> done);
   void Heartbeat(HeartbeatCall call, const std::string& peer, Wanted wanted,
                  Done<HeartbeatResult> done);
   // These are carried out even when the caller is gone by then: giving up work is often a worker's
@@ -210,8 +212,10 @@ class GatewayService {
 
   // Asks the database, unless it has vouched for this identity a moment ago. Blocks.
   absl::Status CheckIdentity(const WorkerIdentity& worker, RunId run);
-  // The layout of the run's gradients; null when it cannot be had. Blocks.
-  std::shared_ptr<const BundleSpec> LearnGradientSpec(const WorkerIdentity& worker, RunId run);
+  // The layout of the run's gradients. Blocks.
+  // Returns: as Exchange::Describe.
+  absl::StatusOr<std::shared_ptr<const BundleSpec>> LearnGradientSpec(const WorkerIdentity& worker,
+                                                                      RunId run);
   // What the database's answer to a claim or a heartbeat says about the worker itself.
   void NoteLife(const WorkerId& worker, RunId run, const absl::Status& answer);
   absl::StatusOr<JoinResult> JoinAsNew(const JoinRequest& request);

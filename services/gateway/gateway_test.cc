@@ -38,6 +38,19 @@ class WatchedExchange final : public ForwardingExchange {
  public:
   using ForwardingExchange::ForwardingExchange;
 
+  absl::StatusOr<JoinResult> Join(const JoinRequest& request) override {
+    ++joins;
+    return ForwardingExchange::Join(request);
+  }
+  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override {
+    ++descriptions;
+    return ForwardingExchange::Describe(worker, run);
+  }
+  absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
+                       Attempt attempt) override {
+    ++releases;
+    return ForwardingExchange::Release(worker, run, unit, attempt);
+  }
   absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
     ++weight_reads;
     if (weights_gate.valid()) weights_gate.wait();
@@ -48,6 +61,9 @@ class WatchedExchange final : public ForwardingExchange {
     return ForwardingExchange::Submit(request);
   }
 
+  std::atomic<int> joins = 0;
+  std::atomic<int> descriptions = 0;
+  std::atomic<int> releases = 0;
   std::atomic<int> weight_reads = 0;
   std::atomic<int> submits = 0;
   std::shared_future<void> weights_gate;  // set before the first read
@@ -728,22 +744,39 @@ TEST_F(GatewayTest, TheLayoutIsLearntAgainAfterARestart) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("surplus")));
 }
 
-TEST_F(GatewayTest, AGradientOfARunThatCannotBeLearntIsStillCheckedForNumbers) {
+TEST_F(GatewayTest, TheLayoutOfAnyRunIsLearntNotOnlyOfTheNewest) {
   Start();
   const WorkerIdentity worker = Join(1);
   SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
   gateway_->Stop();
   ASSERT_OK(backend_.store().CreateRun(TestNewRun(TinyRunConfig("newer"))));
   Start();
-  TensorBundle gradient = GoodGradient();
-  gradient.mutable_tensors().front().mutable_f32()[0] = std::numeric_limits<float>::infinity();
+  TensorBundle surplus = GoodGradient();
+  surplus.Add(Tensor::FromF32("surplus", {1}, {1.0f}));
   SubmitRequest bad = request;
-  bad.payload = Payload::FromBytes(Codec::kFp32, EncodeBundle(gradient, Codec::kFp32).value());
+  bad.payload = Payload::FromBytes(Codec::kFp32, EncodeBundle(surplus, Codec::kFp32).value());
 
-  EXPECT_THAT(client_->Submit(bad), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(client_->Submit(bad),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("surplus")));
   EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+}
 
-  EXPECT_EQ(Metric("gannet_gateway_submits_unchecked_total"), 2);
+// Identity and layout with one question, and nothing is released that nobody gave back.
+TEST_F(GatewayTest, ARestartedGatewayAsksOnceWhoAWorkerIsAndWhatItsRunLooksLike) {
+  Start();
+  const WorkerIdentity worker = Join(1);
+  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  gateway_->Stop();
+  Start();
+  exchange_.joins = 0;
+  exchange_.descriptions = 0;
+
+  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+
+  EXPECT_EQ(exchange_.descriptions, 1);
+  EXPECT_EQ(exchange_.joins, 0);
+  EXPECT_EQ(exchange_.releases, 0);
 }
 
 // ---- Weights

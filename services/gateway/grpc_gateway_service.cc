@@ -327,6 +327,18 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Join(grpc::CallbackServerContext* 
   });
 }
 
+grpc::ServerUnaryReactor* GrpcGatewayService::Describe(grpc::CallbackServerContext* context,
+                                                       const v1::DescribeRequest* request,
+                                                       v1::DescribeResponse* response) {
+  return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
+    GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
+    GANNET_ASSIGN_OR_RETURN(DescribeCall call, FromProto(*request));
+    gateway->Describe(std::move(call), context->peer(), WantedBy(context),
+                      Answer<RunDescription>(reactor, response));
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* GrpcGatewayService::Claim(grpc::CallbackServerContext* context,
                                                     const v1::ClaimRequest* request,
                                                     v1::ClaimResponse* response) {

@@ -15,12 +15,14 @@ std::shared_ptr<const BundleSpec> RunDirectory::FindGradientSpec(RunId run) {
   return found == gradient_specs_.end() ? nullptr : found->second;
 }
 
-void RunDirectory::Learn(const JoinResult& described) {
-  if (FindGradientSpec(described.run) != nullptr) return;  // a run's configuration never changes
-  auto spec = std::make_shared<const BundleSpec>(GradientSpec(described.config.model));
+std::shared_ptr<const BundleSpec> RunDirectory::Learn(RunId run, const RunConfig& config) {
+  // The model of a run never changes.
+  if (auto known = FindGradientSpec(run); known != nullptr) return known;
+  auto spec = std::make_shared<const BundleSpec>(GradientSpec(config.model));
   MutexLock lock(mu_);
-  gradient_specs_.emplace(described.run, std::move(spec));
+  gradient_specs_.emplace(run, spec);
   if (gradient_specs_.size() > kMaxRuns) gradient_specs_.erase(gradient_specs_.begin());
+  return spec;
 }
 
 void RunDirectory::Clear() {

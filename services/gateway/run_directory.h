@@ -5,12 +5,12 @@
 
 #include "libs/base/mutex.h"
 #include "libs/base/typed_id.h"
-#include "libs/exchange/exchange.h"
+#include "libs/domain/run_config.h"
 #include "libs/tensor/tensor_bundle.h"
 
 namespace gannet {
 
-// What gradients of a run must look like, learnt from the answers to Join.
+// What gradients of a run must look like, learnt from what the database says of it.
 //
 // Thread safety: all methods may be called from any thread.
 class RunDirectory {
@@ -18,8 +18,8 @@ class RunDirectory {
   // Names and shapes of a gradient of the run, or null when the run is not known here.
   std::shared_ptr<const BundleSpec> FindGradientSpec(RunId run);
 
-  // Takes note of a run that the database described. Keeps the 64 newest.
-  void Learn(const JoinResult& described);
+  // Takes note of a run that the database described, and returns its layout. Keeps the 64 newest.
+  std::shared_ptr<const BundleSpec> Learn(RunId run, const RunConfig& config);
 
   // Forgets everything.
   void Clear();

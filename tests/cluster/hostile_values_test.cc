@@ -573,6 +573,16 @@ TEST_F(HostileValuesTest, NoFieldOfAMessageStopsAClass) {
       [&](auto& context, const auto& request, auto& response) {
         stub_->Fail(&context, request, &response);
       });
+  SendChanged<v1::DescribeRequest, v1::DescribeResponse>(
+      [&] {
+        v1::DescribeRequest request;
+        *request.mutable_worker() = identity();
+        request.set_run_id(run_.value());
+        return request;
+      },
+      [&](auto& context, const auto& request, auto& response) {
+        stub_->Describe(&context, request, &response);
+      });
   SendChanged<v1::LeaveRequest, v1::LeaveResponse>(
       [&] {
         v1::LeaveRequest request;
@@ -661,6 +671,7 @@ TEST_F(HostileValuesTest, NoArgumentOfAFunctionStopsAClass) {
     arguments.push_back({"'cannot'", SqlTexts()});
     return arguments;
   });
+  CallChanged("describe_run", [&] { return IdentityArguments(); });
   CallChanged("leave_run", [&] { return IdentityArguments(); });
   CallChanged("check_submission", [&] {
     std::vector<Argument> arguments = LeaseArguments();

@@ -99,6 +99,7 @@ void HostileClient::Call() {
   if (kind < 48) return Heartbeat();
   if (kind < 58) return GiveBack();
   if (kind < 60) return Leave();
+  if (kind < 62) return Describe();
   if (kind < 68) return FetchWeights();
   if (kind < 92) return Submit();
   if (kind < 95) return AbandonSubmit();
@@ -198,6 +199,17 @@ void HostileClient::GiveBack() {
   Spoil(request);
   v1::FailResponse response;
   Note("fail", stub_->Fail(&context, request, &response));
+}
+
+void HostileClient::Describe() {
+  v1::DescribeRequest request;
+  *request.mutable_worker() = AnyWorker();
+  request.set_run_id(run_.run_id());
+  Spoil(request);
+  grpc::ClientContext context;
+  SetEnd(context);
+  v1::DescribeResponse response;
+  Note("describe", stub_->Describe(&context, request, &response));
 }
 
 void HostileClient::Leave() {

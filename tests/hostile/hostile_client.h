@@ -53,6 +53,7 @@ class HostileClient {
   void Claim();
   void Heartbeat();
   void GiveBack();
+  void Describe();
   void Leave();
   void FetchWeights();
   void Submit();

@@ -54,6 +54,17 @@ absl::StatusOr<JoinResult> MemoryExchange::Join(const JoinRequest& request) {
   return result;
 }
 
+absl::StatusOr<RunDescription> MemoryExchange::Describe(const WorkerIdentity& worker, RunId run) {
+  GANNET_RETURN_IF_ERROR(ValidateDescribe(worker, run));
+  MutexLock lock(state_.mu);
+  GANNET_ASSIGN_OR_RETURN(const AuthenticatedWorker caller, state_.Authenticate(worker, run));
+  RunDescription description;
+  description.run = caller.run.id;
+  description.config = caller.run.ConfigOf(caller.run.open_round());
+  description.state = caller.run.state;
+  return description;
+}
+
 absl::StatusOr<ClaimResult> MemoryExchange::Claim(const ClaimRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateClaim(request));
   RealClock wait_clock;

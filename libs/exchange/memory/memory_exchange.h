@@ -19,6 +19,8 @@ class MemoryExchange final : public Exchange {
 
   absl::StatusOr<JoinResult> Join(const JoinRequest& request) override;
 
+  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override;
+
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
 
   absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override;

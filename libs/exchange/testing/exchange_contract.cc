@@ -127,6 +127,7 @@ std::vector<ExchangeContractTest::Answer> ExchangeContractTest::CallEverything(
   ClaimRequest claim = NewClaim(worker);
   claim.run = run;
   return {
+      {"Describe", exchange().Describe(worker, run).status()},
       {"Claim", exchange().Claim(claim).status()},
       {"FetchWeights", exchange().FetchWeights({worker, run, WeightsVersion(0)}).status()},
       {"Submit", Submit(worker, unit).status()},

@@ -16,6 +16,9 @@ class ForwardingExchange : public Exchange {
   absl::StatusOr<JoinResult> Join(const JoinRequest& request) override {
     return inner_.Join(request);
   }
+  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override {
+    return inner_.Describe(worker, run);
+  }
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override {
     return inner_.Claim(request);
   }

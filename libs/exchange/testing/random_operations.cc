@@ -276,7 +276,8 @@ class Driver {
     if (dice < 605) return Fail();
     if (dice < 615) return Leave();
     if (dice < 640) return FetchWeights();
-    if (dice < 680) return Look();
+    if (dice < 675) return Look();
+    if (dice < 680) return Describe();
     if (dice < 730) {
       return AcquireLeadership(runs_[AnyRun()], TestLeader(static_cast<int>(Below(kLeaders))));
     }
@@ -555,6 +556,23 @@ class Driver {
       if (!failed) return false;
     }
     return true;
+  }
+
+  bool Describe() {
+    const KnownRun& run = runs_[AnyRun()];
+    const int worker = AnyWorker();
+    const WorkerIdentity identity = Identity(run, worker);
+    return Run(absl::StrCat("Describe ", run.config.name, " worker ", worker),
+               [&run, identity](BackendFixture& side, int index) {
+                 const absl::StatusOr<RunDescription> description =
+                     side.exchange().Describe(identity, run.ids[index]);
+                 if (!description.ok()) return Name(description.status());
+                 const RunConfig& config = description->config;
+                 return absl::StrCat(RunStateName(description->state), " ", config.name, " lease ",
+                                     absl::FormatDuration(config.lease), " spare ",
+                                     config.policy.spare_after, " rate ",
+                                     config.adam.learning_rate);
+               });
   }
 
   bool Leave() {

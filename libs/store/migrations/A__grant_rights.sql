@@ -3,8 +3,8 @@
 DO $$
 DECLARE
   c_worker CONSTANT text[] := ARRAY[
-    'check_submission', 'claim_unit', 'fail_unit', 'heartbeat', 'join_run', 'leave_run', 'open_weights', 'release_unit', 'report_gateway',
-    'schema_state', 'stage_gradient', 'submit_gradient'];
+    'check_submission', 'claim_unit', 'describe_run', 'fail_unit', 'heartbeat', 'join_run', 'leave_run', 'open_weights', 'release_unit',
+    'report_gateway', 'schema_state', 'stage_gradient', 'submit_gradient'];
   c_coordinator CONSTANT text[] := ARRAY[
     'acquire_leadership', 'change_settings', 'clock_now', 'config_of', 'create_run', 'delete_run', 'end_excess_sessions', 'end_session',
     'keep_best', 'prepare_round', 'publish_round', 'reap_expired_leases', 'reclaim_blobs', 'reject_gradient', 'remove_worker',

@@ -5,6 +5,10 @@
 -- (libs/exchange/validation.h); a worker that calls these functions by itself has passed no such check, so whatever could harm others is
 -- refused here again. Nulls above all: a comparison with null is neither true nor false, hence IS DISTINCT FROM and IS NOT TRUE.
 --
+-- A name in braces behind a dollar sign is a constant of C++ (libs/store/sql_constants.h). Data comes in one JSON object, whose fields are those that
+-- jsonb_to_record names; identity, fences and bytes are parameters of their own. To change a function is to change it here: see R__ in
+-- libs/pg/migrator.h.
+--
 -- Who may execute what: A__grant_rights.sql. No lock here has a number that a worker could name: locks are rows of tables on which it has no rights.
 --
 -- Locks are taken in the order unit, worker (claim, which takes the worker first, never waits for a unit) and run before unit; of several units in
@@ -237,6 +241,18 @@ BEGIN
     END IF;
   END IF;
   RETURN NEXT;
+END
+$$;
+
+-- Changes nothing, and is no sign of life.
+CREATE FUNCTION gannet.describe_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
+RETURNS TABLE (config text, run_state text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
+  RETURN QUERY SELECT gannet.config_of(r.run_id, r.weights_version + 1)::text, r.state::text FROM gannet.run r WHERE r.run_id = p_run;
 END
 $$;
 

@@ -229,6 +229,47 @@ TEST_P(ExchangeContractTest, MalformedJoinsAreRefused) {
   EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)), IsEmpty());
 }
 
+// ---- Describe
+
+TEST_P(ExchangeContractTest, DescribeSaysHowTheRunStands) {
+  StartRun();
+  Join(TestWorker(1));
+
+  const RunDescription running = Must(exchange().Describe(TestWorker(1), run_));
+
+  EXPECT_EQ(running.run, run_);
+  EXPECT_EQ(running.config, config_);
+  EXPECT_EQ(running.state, RunState::kRunning);
+
+  RunConfig changed = config_;
+  changed.lease = absl::Seconds(90);
+  Must(store().ChangeSettings(run_, changed, "slow machines"));
+  Must(store().SetRunState(run_, RunState::kPaused, "lunch"));
+  EXPECT_EQ(Must(exchange().Describe(TestWorker(1), run_)),
+            (RunDescription{run_, config_, RunState::kPaused}))
+      << "the change holds from round 2";
+  PublishRequest publish = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  publish.settings_version = Status().settings_version;
+  Must(store().Publish(publish));
+  EXPECT_EQ(Must(exchange().Describe(TestWorker(1), run_)).config.lease, absl::Seconds(90));
+  Must(store().SetRunState(run_, RunState::kStopped, ""));
+  EXPECT_EQ(Must(exchange().Describe(TestWorker(1), run_)).state, RunState::kStopped);
+}
+
+TEST_P(ExchangeContractTest, DescribeChangesNothingAndIsNoSignOfLife) {
+  StartRun();
+  Join(TestWorker(1));
+  ClaimUnit(TestWorker(1));
+  backend().AdvanceTime(config_.lease + absl::Seconds(1));
+
+  Must(exchange().Describe(TestWorker(1), run_));
+
+  const RunDump dump = backend().Dump(run_);
+  EXPECT_EQ(dump.workers.front().since_seen, config_.lease + absl::Seconds(1));
+  EXPECT_EQ(Status().worker_count, 0);
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+}
+
 // ---- Identity
 
 TEST_P(ExchangeContractTest, CallsOfAnUnknownWorkerAreRefused) {
