@@ -9,7 +9,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/rpc/address.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 // An address to listen on as one to connect to.
@@ -117,4 +117,4 @@ int FailAdmin(const absl::Status& status, const std::string& address) {
   return Fail(status, "See the coordinator's log for more.");
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

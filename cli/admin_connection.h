@@ -14,7 +14,7 @@ namespace CLI {
 class App;
 }  // namespace CLI
 
-namespace gannet {
+namespace gannet::cli {
 
 // Where the coordinator is, when not where the settings say.
 struct AdminOptions {
@@ -52,4 +52,4 @@ int WithRun(const CliState& cli, const AdminOptions& options,
 // Writes why a call to the coordinator failed and what to do. Returns the exit code.
 int FailAdmin(const absl::Status& status, const std::string& address);
 
-}  // namespace gannet
+}  // namespace gannet::cli

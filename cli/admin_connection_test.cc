@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "libs/config/flags.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::HasSubstr;
@@ -41,4 +41,4 @@ TEST(FailAdminTest, TheLogIsNamedOnlyWhereItSaysMore) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

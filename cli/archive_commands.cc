@@ -27,7 +27,7 @@
 
 // gannet export and gannet import: a run as one file, and a run from one.
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -215,4 +215,4 @@ void AddArchiveCommands(CLI::App& app, CliState& cli) {
   command->callback([&cli, to] { cli.action = [&cli, to] { return Import(cli, *to); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -12,7 +12,7 @@
 #include "libs/config/nearest_name.h"
 #include "libs/config/version.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr const char* kFooter =
@@ -132,4 +132,4 @@ int FailConfig(const absl::Status& status) {
   return kExitUsage;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

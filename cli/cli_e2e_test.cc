@@ -21,7 +21,7 @@
 #include "libs/tensor/safetensors.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -733,4 +733,4 @@ TEST_F(CliTest, TrainLocalSaysWhatCannotBe) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -13,7 +13,7 @@ namespace CLI {
 class App;
 }  // namespace CLI
 
-namespace gannet {
+namespace gannet::cli {
 
 // Further exit codes, of `gannet watch` alone.
 inline constexpr int kExitStopped = 3;
@@ -54,4 +54,4 @@ int Fail(const absl::Status& status, absl::string_view advice);
 // The same for a configuration that cannot be loaded. Returns kExitUsage.
 int FailConfig(const absl::Status& status);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -10,7 +10,7 @@
 #include "libs/domain/transfer_estimate.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 int Check(const CliState& cli, bool files) {
@@ -58,4 +58,4 @@ void AddConfigCommand(CLI::App& app, CliState& cli) {
   keys->callback([&cli, markdown] { cli.action = [markdown] { return PrintKeys(*markdown); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

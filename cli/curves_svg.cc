@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr double kWidth = 800;
@@ -144,4 +144,4 @@ std::string CurvesSvg(const std::vector<RoundSummary>& rounds) {
   return svg;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

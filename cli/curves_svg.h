@@ -5,10 +5,10 @@
 
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // The curves of a training as an SVG image: both losses above, both accuracies of the discriminator
 // below. More rounds than can be told apart are drawn as the means of as many neighbours as needed.
 std::string CurvesSvg(const std::vector<RoundSummary>& rounds);
 
-}  // namespace gannet
+}  // namespace gannet::cli

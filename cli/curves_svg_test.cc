@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::HasSubstr;
@@ -54,4 +54,4 @@ TEST(CurvesSvgTest, NoRoundsAreAnEmptyPicture) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -30,7 +30,7 @@
 #include "libs/data/packed_dataset.h"
 #include "libs/data/passed_over.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr const char* kDataAdvice = "Check data.kind and data.path (gannet config show).";
@@ -161,7 +161,8 @@ struct PackOptions {
 int Pack(const CliState& cli, const PackOptions& options) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(ShownDatasetOptions(*config));
+  const absl::StatusOr<std::unique_ptr<Dataset>> dataset =
+      OpenDataset(ShownDatasetOptions(*config));
   if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
   const int64_t total = (*dataset)->size();
   const bool terminal = TerminalWidth().has_value();
@@ -193,7 +194,8 @@ struct PreviewOptions {
 int Preview(const CliState& cli, const PreviewOptions& options) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(ShownDatasetOptions(*config));
+  const absl::StatusOr<std::unique_ptr<Dataset>> dataset =
+      OpenDataset(ShownDatasetOptions(*config));
   if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
   if (options.first >= (*dataset)->size()) {
     return Fail(
@@ -285,4 +287,4 @@ void AddDataCommand(CLI::App& app, CliState& cli) {
       [&cli, options] { cli.action = [&cli, options] { return Preview(cli, *options); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

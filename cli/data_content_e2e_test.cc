@@ -12,7 +12,7 @@
 #include "libs/data/dataset.h"
 #include "libs/data/image_io.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -109,4 +109,4 @@ TEST_F(DataContentTest, ACheckpointGoesOnWithItsImagesOnlyAlsoOneOfAnOlderVersio
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

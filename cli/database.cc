@@ -4,7 +4,7 @@
 #include "cli/cli_state.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 absl::StatusOr<Database> ConnectToDatabase(const Config& config, const char* program) {
   GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
@@ -27,4 +27,4 @@ int FailDatabase(const absl::Status& status) {
                           : "Check database.url, and whether PostgreSQL runs there.");
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -9,7 +9,7 @@
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // The database of the settings, and what it needs to live.
 struct Database {
@@ -25,4 +25,4 @@ absl::StatusOr<Database> ConnectToDatabase(const Config& config, const char* pro
 // Writes why a call to the database failed and what to do. Returns the exit code.
 int FailDatabase(const absl::Status& status);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -10,7 +10,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr size_t kTokenBytes = 16;
@@ -52,7 +52,7 @@ DatabaseAdmin::~DatabaseAdmin() {
 
 absl::StatusOr<std::unique_ptr<DatabaseAdmin>> DatabaseAdmin::Create(const Config& config,
                                                                      const std::string& name) {
-  GANNET_ASSIGN_OR_RETURN(Database database, ConnectToDatabase(config, "cli"));
+  GANNET_ASSIGN_OR_RETURN(Database database, coordinator::ConnectToDatabase(config, "cli"));
   GANNET_ASSIGN_OR_RETURN(const std::vector<std::string> names, database.backend->ListRunNames());
   GANNET_ASSIGN_OR_RETURN(const std::string run_name, ChooseRun(config, name, names));
   Store& store = database.backend->store();
@@ -61,10 +61,10 @@ absl::StatusOr<std::unique_ptr<DatabaseAdmin>> DatabaseAdmin::Create(const Confi
   const std::string token = RandomHex(kTokenBytes);
   std::unique_ptr<DatabaseAdmin> admin(new DatabaseAdmin(std::move(database), token));
   admin->run_name_ = run_name;
-  CoordinatorView view;
+  coordinator::CoordinatorView view;
   view.run = status.run;
-  admin->admin_ = std::make_unique<RunAdmin>(store, &admin->database_.backend->gateway_reports(),
-                                             [view] { return view; });
+  admin->admin_ = std::make_unique<coordinator::RunAdmin>(
+      store, &admin->database_.backend->gateway_reports(), [view] { return view; });
   admin->service_.Attach(*admin->admin_);
   GANNET_ASSIGN_OR_RETURN(
       admin->server_, RpcServer::Start(RpcServerOptions(),
@@ -78,4 +78,4 @@ absl::StatusOr<std::unique_ptr<DatabaseAdmin>> DatabaseAdmin::Create(const Confi
   return admin;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -11,7 +11,7 @@
 #include "services/coordinator/grpc_admin_service.h"
 #include "services/coordinator/run_admin.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // A run of the database as its coordinator would describe it, for when none runs: the same admin
 // service, in this process and for it alone.
@@ -36,10 +36,10 @@ class DatabaseAdmin {
   Database database_;
   std::string run_name_;
   RealClock clock_;
-  std::unique_ptr<RunAdmin> admin_;
-  GrpcAdminService service_;
+  std::unique_ptr<coordinator::RunAdmin> admin_;
+  coordinator::GrpcAdminService service_;
   std::unique_ptr<RpcServer> server_;  // before the others go
   AdminConnection connection_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "services/coordinator/coordinator_config.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 // Less than this is read before anybody wonders.
@@ -35,7 +35,7 @@ void ShowReading(int64_t done_bytes, int64_t total_bytes, bool& shown) {
 }  // namespace
 
 DatasetOptions ShownDatasetOptions(const Config& config) {
-  DatasetOptions options = DatasetOptionsFrom(config);
+  DatasetOptions options = coordinator::DatasetOptionsFrom(config);
   options.on_reading = [shown = std::make_shared<bool>(false)](int64_t done_bytes,
                                                                int64_t total_bytes) {
     ShowReading(done_bytes, total_bytes, *shown);
@@ -43,4 +43,4 @@ DatasetOptions ShownDatasetOptions(const Config& config) {
   return options;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -3,9 +3,9 @@
 #include "libs/config/config.h"
 #include "libs/data/dataset.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // Names the data set that the settings describe, and shows people that a large one is being read.
 DatasetOptions ShownDatasetOptions(const Config& config);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -2,7 +2,7 @@
 
 #include "CLI/App.hpp"
 
-namespace gannet {
+namespace gannet::cli {
 
 void AddDurationOption(CLI::App& command, const std::string& name, absl::Duration* value,
                        const std::string& description) {
@@ -22,4 +22,4 @@ void AddDurationOption(CLI::App& command, const std::string& name, absl::Duratio
       ->type_name("DURATION");
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -8,11 +8,11 @@ namespace CLI {
 class App;
 }  // namespace CLI
 
-namespace gannet {
+namespace gannet::cli {
 
 // Adds an option that takes a duration such as 30s or 5m, at most a day; `*value` keeps its default
 // when the option is not given.
 void AddDurationOption(CLI::App& command, const std::string& name, absl::Duration* value,
                        const std::string& description);
 
-}  // namespace gannet
+}  // namespace gannet::cli

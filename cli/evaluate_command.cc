@@ -27,7 +27,7 @@
 #include "libs/gan/set_distance.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -373,4 +373,4 @@ void AddEvaluateCommand(CLI::App& app, CliState& cli) {
       [&cli, options] { cli.action = [&cli, options] { return RunEvaluate(cli, *options); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

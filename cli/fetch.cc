@@ -20,7 +20,7 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr long kStallBytesPerSecond = 100;
@@ -270,4 +270,4 @@ absl::Status Fetch(const FetchOptions& options) {
   return part.Finish();
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 struct FetchOptions {
   std::string url;                                 // http or https
@@ -31,4 +31,4 @@ struct FetchOptions {
 // cannot be written.
 absl::Status Fetch(const FetchOptions& options);
 
-}  // namespace gannet
+}  // namespace gannet::cli

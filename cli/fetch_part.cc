@@ -16,7 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -154,4 +154,4 @@ void FetchPart::Remove() {
   ::close(std::exchange(fd_, -1));
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // What has arrived of a download so far, in OUT.part, and in OUT.part.etag of what it is a part.
 // Held by one process at a time: two that append to one file would splice it.
@@ -55,4 +55,4 @@ class FetchPart {
   std::string version_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::cli

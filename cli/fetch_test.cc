@@ -24,7 +24,7 @@
 #include "libs/base/testing/child_process.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::ElementsAre;
@@ -420,4 +420,4 @@ TEST_F(FetchTest, WhatCannotBeIsSaid) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

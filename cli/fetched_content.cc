@@ -13,7 +13,7 @@
 #include "libs/data/dataset_kind.h"
 #include "libs/data/zip_start.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Magic {
@@ -128,4 +128,4 @@ absl::Status CheckFetchedContent(const std::string& path, absl::string_view name
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -5,7 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // Whether the file at `path` may be what `name` promises; where that promises nothing, whether it
 // may be data. `is_proven`: its checksum is known, which says more than a look at its first bytes.
@@ -13,4 +13,4 @@ namespace gannet {
 // Git LFS, of another kind than the ending says, or text under a name that is no text's.
 absl::Status CheckFetchedContent(const std::string& path, absl::string_view name, bool is_proven);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -1,6 +1,6 @@
 #include "cli/frame_choice.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 std::vector<size_t> ChooseFrames(size_t count, size_t max) {
   std::vector<size_t> chosen;
@@ -14,4 +14,4 @@ std::vector<size_t> ChooseFrames(size_t count, size_t max) {
   return chosen;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -3,7 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::ElementsAre;
@@ -23,4 +23,4 @@ TEST(FrameChoiceTest, ManyFramesAreSpreadWithFirstAndLast) {
 TEST(FrameChoiceTest, ASingleFrameIsTheLast) { EXPECT_THAT(ChooseFrames(10, 1), ElementsAre(9)); }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -7,7 +7,7 @@
 #include "cli/terminal.h"
 #include "cli/training_gif.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -58,4 +58,4 @@ void AddGifCommand(CLI::App& app, CliState& cli) {
   command->callback([&cli, options] { cli.action = [options] { return RunGif(*options); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 // Below this angle the straight line is as good, and sin(angle) no divisor.
@@ -64,4 +64,4 @@ std::vector<Latent> ClosedPath(const std::vector<Latent>& keys, int steps) {
   return path;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -4,7 +4,7 @@
 
 #include "libs/gan/gan.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // Brings every number of a point into [-threshold, threshold]: one outside is replaced by a number
 // of the standard normal distribution cut at the threshold that keeps its rank among all (Brock et
@@ -16,4 +16,4 @@ void TruncateLatent(double threshold, Latent& latent);
 // for latent spaces), which stays at the length that points of a Gaussian have.
 std::vector<Latent> ClosedPath(const std::vector<Latent>& keys, int steps);
 
-}  // namespace gannet
+}  // namespace gannet::cli

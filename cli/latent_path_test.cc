@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::ElementsAre;
@@ -65,4 +65,4 @@ TEST(ParseSeedListTest, NumbersAndRanges) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

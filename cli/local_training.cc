@@ -12,7 +12,7 @@
 #include "libs/gan/gan.h"
 #include "services/coordinator/coordinator_config.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr size_t kIdBytes = 16;
@@ -23,8 +23,8 @@ constexpr int64_t kImageCacheBytes = int64_t{1} << 30;
 constexpr int kRoundsInMemory = 3;
 constexpr absl::Duration kLook = absl::Milliseconds(5);
 
-WorkerOptions OptionsOfTheWorker(const Config& config) {
-  WorkerOptions options;
+worker::WorkerOptions OptionsOfTheWorker(const Config& config) {
+  worker::WorkerOptions options;
   options.identity = {WorkerId(RandomHex(kIdBytes)), RandomHex(kSecretBytes), Incarnation(1)};
   options.run_name = config.run.name;
   options.display_name = "this machine";
@@ -40,7 +40,8 @@ WorkerOptions OptionsOfTheWorker(const Config& config) {
 
 absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
     const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log) {
-  GANNET_ASSIGN_OR_RETURN(CoordinatorServerOptions options, MakeCoordinatorServerOptions(config));
+  GANNET_ASSIGN_OR_RETURN(coordinator::CoordinatorServerOptions options,
+                          coordinator::MakeCoordinatorServerOptions(config));
   options.coordinator.over_network = false;
   std::unique_ptr<LocalTraining> training(new LocalTraining(config, clock, log));
   GANNET_RETURN_IF_ERROR(training->Begin(std::move(options.coordinator), checkpoint));
@@ -50,7 +51,7 @@ absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
 LocalTraining::LocalTraining(const Config& config, Clock& clock, Logger& log)
     : config_(config), clock_(clock), log_(log), backend_(clock, kRoundsInMemory) {}
 
-absl::Status LocalTraining::Begin(CoordinatorOptions options,
+absl::Status LocalTraining::Begin(coordinator::CoordinatorOptions options,
                                   const std::optional<Checkpoint>& checkpoint) {
   if (checkpoint.has_value()) {
     const bool kept = checkpoint->config.adam.keeps_average();
@@ -81,26 +82,28 @@ absl::Status LocalTraining::Begin(CoordinatorOptions options,
     GANNET_ASSIGN_OR_RETURN(const NewRun run, RunFromCheckpoint(*checkpoint, options.run));
     GANNET_RETURN_IF_ERROR(backend_.store().CreateRun(run).status());
   }
-  GANNET_ASSIGN_OR_RETURN(coordinator_, Coordinator::Create(std::move(options), backend_.store(),
-                                                            clock_, log_, metrics_));
-  admin_ = std::make_unique<RunAdmin>(backend_.store(), nullptr,
-                                      [this] { return coordinator_->view(); });
-  const Worker::OpenDatasetFunction open_dataset =
+  GANNET_ASSIGN_OR_RETURN(
+      coordinator_, coordinator::Coordinator::Create(std::move(options), backend_.store(), clock_,
+                                                     log_, metrics_));
+  admin_ = std::make_unique<coordinator::RunAdmin>(backend_.store(), nullptr,
+                                                   [this] { return coordinator_->view(); });
+  const worker::Worker::OpenDatasetFunction open_dataset =
       [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
     GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                             OpenDataset(ShownDatasetOptions(config_)));
     if (dataset->is_decoded()) return dataset;
     return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
   };
-  const Worker::MakeComputerFunction make_computer = [this](const ModelConfig& model) {
+  const worker::Worker::MakeComputerFunction make_computer = [this](const ModelConfig& model) {
     return MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
   };
-  worker_ = std::make_unique<Worker>(OptionsOfTheWorker(config_), backend_.exchange(), open_dataset,
-                                     make_computer, worker_stop_, clock_, log_, metrics_);
+  worker_ = std::make_unique<worker::Worker>(OptionsOfTheWorker(config_), backend_.exchange(),
+                                             open_dataset, make_computer, worker_stop_, clock_,
+                                             log_, metrics_);
   return absl::OkStatus();
 }
 
-absl::StatusOr<CoordinatorReport> LocalTraining::Run() {
+absl::StatusOr<coordinator::CoordinatorReport> LocalTraining::Run() {
   std::thread working([this] {
     const absl::Status status = RunWorker();
     if (status.ok()) return;
@@ -110,7 +113,7 @@ absl::StatusOr<CoordinatorReport> LocalTraining::Run() {
     }
     coordinator_->RequestStop();
   });
-  absl::StatusOr<CoordinatorReport> report = coordinator_->Run();
+  absl::StatusOr<coordinator::CoordinatorReport> report = coordinator_->Run();
   // A regular end has reached the worker by itself.
   if (!report.ok()) {
     stop_.Request();
@@ -136,7 +139,7 @@ absl::StatusOr<RunReport> LocalTraining::GetRun() {
     MutexLock lock(mu_);
     if (!failure_.ok()) return failure_;
   }
-  GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin_->GetRun());
+  GANNET_ASSIGN_OR_RETURN(const coordinator::RunOverview overview, admin_->GetRun());
   RunReport report;
   report.run = overview.status.run;
   report.config = overview.status.config;
@@ -151,7 +154,7 @@ absl::StatusOr<RunReport> LocalTraining::GetRun() {
 }
 
 absl::StatusOr<std::vector<RoundSummary>> LocalTraining::History() {
-  GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin_->GetRun());
+  GANNET_ASSIGN_OR_RETURN(const coordinator::RunOverview overview, admin_->GetRun());
   return ReadHistory(backend_.store(), overview.status.run, overview.status.weights_version);
 }
 
@@ -164,4 +167,4 @@ void LocalTraining::RequestStop() {
   coordinator_->RequestStop();
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

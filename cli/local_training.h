@@ -18,7 +18,7 @@
 #include "services/coordinator/run_admin.h"
 #include "services/worker/worker.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // A whole class in one process: the same coordinator and worker as the services', over memory
 // instead of a database. The weights are those that a class with these settings ends with.
@@ -36,7 +36,7 @@ class LocalTraining {
 
   // Trains until the run ends, and writes the results.
   // Returns: what ended the coordinator or the worker, whichever gave up first.
-  absl::StatusOr<CoordinatorReport> Run();
+  absl::StatusOr<coordinator::CoordinatorReport> Run();
 
   // The run so far; what `gannet watch` shows.
   // Returns: UNAVAILABLE - it has not begun; what ended Run, once it has failed.
@@ -51,7 +51,8 @@ class LocalTraining {
  private:
   LocalTraining(const Config& config, Clock& clock, Logger& log);
 
-  absl::Status Begin(CoordinatorOptions options, const std::optional<Checkpoint>& checkpoint);
+  absl::Status Begin(coordinator::CoordinatorOptions options,
+                     const std::optional<Checkpoint>& checkpoint);
   absl::Status RunWorker();
 
   const Config config_;
@@ -61,11 +62,11 @@ class LocalTraining {
   StopSignal worker_stop_;  // of the worker's waits
   Metrics metrics_;
   MemoryBackend backend_;
-  std::unique_ptr<Coordinator> coordinator_;
-  std::unique_ptr<RunAdmin> admin_;
-  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<coordinator::Coordinator> coordinator_;
+  std::unique_ptr<coordinator::RunAdmin> admin_;
+  std::unique_ptr<worker::Worker> worker_;
   Mutex mu_;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -16,5 +16,5 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   gannet::RemoveTemporaryFilesOnSignal();
   gannet::SilenceGrpcLog();
-  return gannet::FinishStandardOutput("gannet", gannet::RunCli(argc, argv));
+  return gannet::FinishStandardOutput("gannet", gannet::cli::RunCli(argc, argv));
 }

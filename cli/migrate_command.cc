@@ -13,7 +13,7 @@
 #include "libs/store/pg_backend.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 const char* AdviceFor(const absl::Status& status) {
@@ -73,4 +73,4 @@ void AddMigrateCommand(CLI::App& app, CliState& cli) {
   command->callback([&cli, wait] { cli.action = [&cli, wait] { return RunMigrate(cli, *wait); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -6,7 +6,7 @@
 
 #include "libs/data/dataset.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr double kLeastShare = 0.01;
@@ -77,4 +77,4 @@ ModeCoverage MeasureModeCoverage(absl::Span<const int64_t> real_labels,
   return coverage;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

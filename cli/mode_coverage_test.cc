@@ -3,7 +3,7 @@
 #include "gtest/gtest.h"
 #include "libs/data/dataset.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 TEST(ModeCoverageTest, EqualSetsAreCovered) {
@@ -62,4 +62,4 @@ TEST(ModeCoverageTest, ImagesWithoutLabelDoNotCount) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -15,7 +15,7 @@
 #include "libs/base/testing/child_process.h"
 #include "libs/data/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -213,4 +213,4 @@ TEST_F(OutputTest, TheBestWeightsOfTheSameRunAreNotThoseOfAnother) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 bool IsNumber(const std::string& cell) {
@@ -65,4 +65,4 @@ std::string PrintableLines(absl::string_view text) {
   return absl::StrJoin(lines, "\n");
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

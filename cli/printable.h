@@ -8,7 +8,7 @@
 #include "libs/base/csv.h"
 #include "libs/base/printable.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // Characters that `text` occupies in a terminal, when each has the width of one.
 int DisplayWidth(absl::string_view text);
@@ -23,4 +23,4 @@ std::string TextTable(const std::vector<std::vector<std::string>>& rows);
 // Every line of `text` made printable: messages that quote others.
 std::string PrintableLines(absl::string_view text);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 TEST(PrintableTextTest, WidthCountsCharactersNotBytes) {
@@ -44,4 +44,4 @@ TEST(PrintableTextTest, MessagesKeepTheirLinesOnly) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -11,7 +11,7 @@
 #include "libs/base/training_choices.h"
 #include "libs/domain/run_settings.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -89,4 +89,4 @@ absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path) {
   return point;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -7,7 +7,7 @@
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/domain/run_config.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // The settings of a training, beside its results, so that it can go on without naming them again.
 inline constexpr char kSettingsFile[] = "config.yaml";
@@ -31,4 +31,4 @@ std::vector<std::string> SettingsOf(const RunConfig& run);
 // for a folder with the command that goes on from its newest checkpoint that can be read.
 absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -4,7 +4,7 @@
 
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 absl::StatusOr<std::vector<RoundSummary>> ReadHistory(Store& store, RunId run,
                                                       WeightsVersion version) {
@@ -24,4 +24,4 @@ absl::StatusOr<std::vector<RoundSummary>> ReadHistory(Store& store, RunId run,
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -9,7 +9,7 @@
 #include "cli/cli_state.h"
 #include "cli/printable.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr int kPageSize = 10'000;
@@ -95,4 +95,4 @@ void AddRoundsCommand(CLI::App& app, CliState& cli) {
   });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

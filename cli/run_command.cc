@@ -12,7 +12,7 @@
 
 // gannet run: the runs of a database.
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 int List(const CliState& cli, bool csv) {
@@ -105,4 +105,4 @@ void AddRunCommand(CLI::App& app, CliState& cli) {
       [&cli, options] { cli.action = [&cli, options] { return Delete(cli, *options); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -33,7 +33,7 @@
 #include "services/coordinator/grpc_admin_service.h"
 #include "services/coordinator/run_admin.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::HasSubstr;
@@ -138,10 +138,10 @@ TEST(EveryRunSettingTest, BecomesThatOfTheRunAndOfOneThatIsResumed) {
   ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(recorded, {}));
   EXPECT_EQ(config.data.count, run.data.image_count);
 
-  const RunConfig made = MakeRunConfig(config, {.kind = run.data.kind,
-                                                .image_count = run.data.image_count,
-                                                .digest = run.data.digest,
-                                                .description = run.data.description});
+  const RunConfig made = coordinator::MakeRunConfig(config, {.kind = run.data.kind,
+                                                             .image_count = run.data.image_count,
+                                                             .digest = run.data.digest,
+                                                             .description = run.data.description});
 
   EXPECT_EQ(DescribeDifference(run, made), "");
   EXPECT_TRUE(run == made);
@@ -278,12 +278,12 @@ TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonI
   ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(plain)));
   RealClock clock;
   Metrics metrics;
-  RunAdmin admin(store(), nullptr, [&] {
-    CoordinatorView view;
+  coordinator::RunAdmin admin(store(), nullptr, [&] {
+    coordinator::CoordinatorView view;
     view.run = id;
     return view;
   });
-  GrpcAdminService service("");
+  coordinator::GrpcAdminService service("");
   service.Attach(admin);
   ASSERT_OK_AND_ASSIGN(
       const std::unique_ptr<RpcServer> server,
@@ -338,4 +338,4 @@ TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonI
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -12,7 +12,7 @@
 #include "libs/domain/refusal_reason.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr int kBarMin = 8;
@@ -247,4 +247,4 @@ std::string PlainProgressLine(const RunReport& report, Trainer trainer) {
                       absl::StrJoin(ProgressParts(report, trainer), "  "));
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

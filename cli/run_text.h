@@ -5,7 +5,7 @@
 #include "absl/time/time.h"
 #include "libs/client/admin_client.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // What remains at the present speed; InfiniteDuration while nothing is known of it.
 absl::Duration TimeLeft(const RunReport& report);
@@ -28,4 +28,4 @@ std::string ProgressLine(const RunReport& report, int width, Trainer trainer = T
 // The same without a bar, for a log.
 std::string PlainProgressLine(const RunReport& report, Trainer trainer = Trainer::kClass);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -5,7 +5,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -177,4 +177,4 @@ TEST(RunTextTest, WhatIsNotKnownIsNullInJson) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -28,7 +28,7 @@
 #include "libs/tensor/safetensors.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -291,4 +291,4 @@ void AddSampleCommand(CLI::App& app, CliState& cli) {
       [&cli, options] { cli.action = [&cli, options] { return RunSample(cli, *options); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -5,7 +5,7 @@
 #include "absl/strings/str_split.h"
 #include "cli/printable.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr size_t kMaxSeeds = 4096;
@@ -37,4 +37,4 @@ absl::StatusOr<std::vector<uint64_t>> ParseSeedList(const std::string& text) {
   return seeds;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

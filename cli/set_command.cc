@@ -11,7 +11,7 @@
 #include "cli/printable.h"
 #include "libs/domain/run_settings.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -72,4 +72,4 @@ void AddSetCommand(CLI::App& app, CliState& cli) {
   });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -15,7 +15,7 @@
 #include "services/gateway/gateway_config.h"
 #include "services/worker/worker_server.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 // Collects what is wrong, each line once: several programs may find the same.
@@ -44,19 +44,19 @@ absl::Status CheckSettings(const Config& config, bool files) {
   Findings findings;
   const auto add = [&](const absl::Status& status) { findings.Add(WithOrigins(config, status)); };
   add(CheckDatabaseUrl("database.url", config.database.url));
-  add(CheckCoordinatorSettings(config));
-  add(CheckWorkerSettings(config));
+  add(coordinator::CheckCoordinatorSettings(config));
+  add(worker::CheckWorkerSettings(config));
   if (!files) return findings.ToStatus();
   const absl::Status named = CheckNamedFiles(config);
   findings.Add(named);
   // What is in the files can be judged once all of them are there.
   if (named.ok()) {
-    add(GatewayOptionsFrom(config, absl::Now()).status());
-    add(CheckWorkerFiles(config));
+    add(gateway::GatewayOptionsFrom(config, absl::Now()).status());
+    add(worker::CheckWorkerFiles(config));
   }
   const absl::Status data = OpenDataset(ShownDatasetOptions(config)).status();
   if (!data.ok()) add(absl::Status(data.code(), absl::StrCat("data.path: ", data.message())));
   return findings.ToStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

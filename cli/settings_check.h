@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "libs/config/config.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // Whether every program would start with these settings, which have passed LoadConfig: runs what
 // the programs themselves run at their start. With `files`, also reads the files and the data set
@@ -11,4 +11,4 @@ namespace gannet {
 // Returns: every mistake, one per line, with where the setting came from; the code of the first.
 absl::Status CheckSettings(const Config& config, bool files);
 
-}  // namespace gannet
+}  // namespace gannet::cli

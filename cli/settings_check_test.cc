@@ -16,7 +16,7 @@
 #include "services/gateway/gateway_config.h"
 #include "services/worker/worker_server.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -36,8 +36,9 @@ absl::StatusOr<Config> Load(const std::vector<std::string>& overrides,
 // worker.
 std::vector<absl::Status> ProgramsSay(const Config& config) {
   return {CheckDatabaseUrl("database.url", config.database.url),
-          MakeCoordinatorServerOptions(config).status(),
-          GatewayOptionsFrom(config, absl::Now()).status(), CheckWorkerFiles(config)};
+          coordinator::MakeCoordinatorServerOptions(config).status(),
+          gateway::GatewayOptionsFrom(config, absl::Now()).status(),
+          worker::CheckWorkerFiles(config)};
 }
 
 TEST(SettingsCheckTest, TheDefaultsAreGoodForEveryProgram) {
@@ -168,9 +169,8 @@ TEST(SettingsCheckTest, AllMistakesAreNamedEachWithItsOrigin) {
 }
 
 TEST(SettingsCheckTest, WhatOnlyAProgramFindsIsNamedWithItsOriginToo) {
-  ASSERT_OK_AND_ASSIGN(const Config config,
-                       Load({"database.url=postgres://h/%zz", "model.base_width=512",
-                             "model.image_size=128"}));
+  ASSERT_OK_AND_ASSIGN(const Config config, Load({"database.url=postgres://h/%zz",
+                                                  "model.base_width=512", "model.image_size=128"}));
   EXPECT_THAT(CheckSettings(config, false),
               StatusIs(kInvalid, AllOf(HasSubstr("flag --database.url: database.url"),
                                        HasSubstr("flag --model.base_width: "))));
@@ -179,8 +179,9 @@ TEST(SettingsCheckTest, WhatOnlyAProgramFindsIsNamedWithItsOriginToo) {
 TEST(SettingsCheckTest, SettingsThatChangedAfterTheyWereLoadedAreChecked) {
   Config config;
   config.run.policy.quorum = 9;
-  EXPECT_THAT(CheckCoordinatorSettings(config), StatusIs(kInvalid, HasSubstr("training.quorum")));
-  EXPECT_THAT(MakeCoordinatorServerOptions(config).status(),
+  EXPECT_THAT(coordinator::CheckCoordinatorSettings(config),
+              StatusIs(kInvalid, HasSubstr("training.quorum")));
+  EXPECT_THAT(coordinator::MakeCoordinatorServerOptions(config).status(),
               StatusIs(kInvalid, HasSubstr("training.quorum")));
 }
 
@@ -217,4 +218,4 @@ TEST(SettingsCheckTest, WhatACheckpointRecordedIsNotBlamedOnAFlag) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -6,7 +6,7 @@
 #include "cli/cli_state.h"
 #include "cli/run_text.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -36,4 +36,4 @@ void AddStatusCommand(CLI::App& app, CliState& cli) {
   });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

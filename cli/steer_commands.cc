@@ -7,7 +7,7 @@
 #include "cli/cli_state.h"
 #include "cli/terminal.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -61,4 +61,4 @@ void AddSteerCommands(CLI::App& app, CliState& cli) {
                   RunState::kStopped);
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

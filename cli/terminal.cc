@@ -8,7 +8,7 @@
 #include <iostream>
 #include <string>
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr int kUsualWidth = 80;
@@ -38,4 +38,4 @@ std::optional<int> TerminalWidth() {
   return size.ws_col;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -4,7 +4,7 @@
 #include <ostream>
 #include <string>
 
-namespace gannet {
+namespace gannet::cli {
 
 // Asks a person for what cannot be undone. False: the answer is not "yes", or nobody can answer.
 bool Confirm(const std::string& question);
@@ -16,4 +16,4 @@ std::ostream& ReportStream(const std::string& out);
 // Columns of the terminal that stdout is; unset when it is none that can be written over.
 std::optional<int> TerminalWidth();
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -37,7 +37,7 @@
 #include "libs/gan/gan.h"
 #include "services/coordinator/coordinator_config.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr int kMaxFrames = 60;
@@ -196,9 +196,10 @@ void ShowParameterCounts(const ModelConfig& model) {
                                static_cast<double>(discriminator) / 1e6);
 }
 
-int ShowResults(LocalTraining& training, const Config& config, const CoordinatorReport& report) {
+int ShowResults(LocalTraining& training, const Config& config,
+                const coordinator::CoordinatorReport& report) {
   const std::string& out = config.coordinator.output_dir;
-  const bool finished = report.end == CoordinatorReport::End::kRunFinished;
+  const bool finished = report.end == coordinator::CoordinatorReport::End::kRunFinished;
   std::cout
       << (finished ? "Finished after " : "Stopped after ") << report.weights_version.value()
       << " of " << config.run.round_count << " updates. In " << out << ":\n"
@@ -269,7 +270,7 @@ void ShowStart(const Config& settings) {
 }
 
 struct Outcome {
-  absl::StatusOr<CoordinatorReport> report = absl::UnknownError("not run");
+  absl::StatusOr<coordinator::CoordinatorReport> report = absl::UnknownError("not run");
   std::string paused;  // why: here nobody could mend the cause and resume
 };
 
@@ -422,4 +423,4 @@ void AddTrainLocalCommand(CLI::App& app, CliState& cli) {
       [&cli, options] { cli.action = [&cli, options] { return RunTrainLocal(cli, *options); }; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -13,7 +13,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/image_io.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 // The numbered grids of a coordinator, in order of their names, which is that of rounds; latest.png
@@ -61,4 +61,4 @@ absl::StatusOr<TrainingGifReport> WriteTrainingGif(const std::string& folder,
   return TrainingGifReport{paths.size(), frames.size()};
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

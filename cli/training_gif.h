@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/data/gif_writer.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 struct TrainingGifReport {
   size_t grids = 0;   // found
@@ -20,4 +20,4 @@ absl::StatusOr<TrainingGifReport> WriteTrainingGif(const std::string& folder,
                                                    const std::string& out, int max_frames,
                                                    const GifOptions& options);
 
-}  // namespace gannet
+}  // namespace gannet::cli

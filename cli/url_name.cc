@@ -7,7 +7,7 @@
 #include "cli/printable.h"
 #include "libs/base/hex.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 // Of a name on the usual file systems, and what Gannet puts behind it while it arrives.
@@ -60,4 +60,4 @@ absl::StatusOr<std::string> FileNameOfUrl(absl::string_view url) {
   return name;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -5,7 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // The name of the file that an http(s) address leads to: the last part of its path, without query
 // and fragment, %20 and the like decoded.
@@ -14,4 +14,4 @@ namespace gannet {
 // long.
 absl::StatusOr<std::string> FileNameOfUrl(absl::string_view url);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::HasSubstr;
@@ -63,4 +63,4 @@ TEST(UrlNameTest, WhatIsNoNameHereIsRefused) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -6,7 +6,7 @@
 #include "libs/exchange/exchange.h"
 #include "libs/gan/gan.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 int PrintVersion() {
@@ -24,4 +24,4 @@ void AddVersionCommand(CLI::App& app, CliState& cli) {
   command->callback([&cli] { cli.action = PrintVersion; });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

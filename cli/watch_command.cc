@@ -12,7 +12,7 @@
 #include "cli/watch_loop.h"
 #include "libs/base/clock.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 struct Options {
@@ -75,4 +75,4 @@ void AddWatchCommand(CLI::App& app, CliState& cli) {
   });
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -6,7 +6,7 @@
 #include "cli/printable.h"
 #include "cli/run_text.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 // The coordinator ends soon after the run: near the end it is asked more often, so that the end is
@@ -88,4 +88,4 @@ void WatchLoop::EndLine() {
   line_open_ = false;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -11,7 +11,7 @@
 #include "libs/base/clock.h"
 #include "libs/client/admin_client.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 struct WatchOptions {
   absl::Duration interval = absl::Milliseconds(500);
@@ -71,4 +71,4 @@ class WatchLoop {
   absl::Duration shown_at_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -11,7 +11,7 @@
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::ElementsAre;
@@ -155,4 +155,4 @@ TEST_F(WatchLoopTest, NearTheEndItLooksMoreOften) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

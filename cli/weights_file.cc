@@ -23,7 +23,7 @@
 #include "libs/tensor/foreign_file.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr const char* kFirstLayer = "generator.main.0.weight";
@@ -211,4 +211,4 @@ absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path) {
   return file;
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

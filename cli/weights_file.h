@@ -9,7 +9,7 @@
 #include "libs/domain/run_config.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::cli {
 
 // Weights and the networks they belong to.
 struct WeightsFile {
@@ -36,4 +36,4 @@ absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights,
 absl::Status CheckModelFlags(const CommandLine& command_line, const Config& config,
                              const ModelConfig& model);
 
-}  // namespace gannet
+}  // namespace gannet::cli

@@ -14,7 +14,7 @@
 #include "libs/domain/model_layout.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 using ::testing::AllOf;
@@ -195,4 +195,4 @@ TEST_F(WeightsFileTest, ValuesThatAreNotFiniteAreRefused) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cli

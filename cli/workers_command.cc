@@ -11,7 +11,7 @@
 #include "cli/printable.h"
 #include "libs/base/clock.h"
 
-namespace gannet {
+namespace gannet::cli {
 namespace {
 
 constexpr int kPageSize = 1000;
@@ -150,4 +150,4 @@ void AddWorkersCommand(CLI::App& app, CliState& cli) {
                       /*with_reason=*/false, RunRestore);
 }
 
-}  // namespace gannet
+}  // namespace gannet::cli

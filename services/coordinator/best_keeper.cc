@@ -20,7 +20,7 @@
 #include "services/coordinator/output_folder.h"
 #include "services/coordinator/sample_writer.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 struct Line {
@@ -226,4 +226,4 @@ absl::Status BestKeeper::Measure(const TrainingState& state) {
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -15,7 +15,7 @@
 #include "services/coordinator/coordinator_metrics.h"
 #include "services/coordinator/training_state.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // Measures from time to time how far generated images are from real ones (ImageSetDistance: less is
 // better), from a thread of its own, and keeps the checkpoint of the best state so far: a GAN may
@@ -76,4 +76,4 @@ class BestKeeper {
   JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

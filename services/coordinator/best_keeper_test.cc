@@ -18,7 +18,7 @@
 #include "libs/gan/gan.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::ElementsAre;
@@ -248,4 +248,4 @@ TEST_F(BestKeeperTest, WhatCannotBeMeasuredIsLeftOut) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

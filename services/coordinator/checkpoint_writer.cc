@@ -10,7 +10,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/checkpoint.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // A state is three times as large as the weights.
@@ -82,4 +82,4 @@ absl::Status CheckpointWriter::WriteFile(const TrainingState& state) {
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -8,7 +8,7 @@
 #include "libs/telemetry/log.h"
 #include "services/coordinator/training_state.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // Writes checkpoints (libs/checkpoint) into a folder and keeps the newest, from a thread of its
 // own, so that no round waits for a disk. One that cannot be written costs a warning, and those
@@ -47,4 +47,4 @@ class CheckpointWriter {
   JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -10,7 +10,7 @@
 #include "libs/exchange/testing/test_values.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::ElementsAre;
@@ -91,4 +91,4 @@ TEST_F(CheckpointWriterTest, AFolderThatCannotBeMadeIsAnError) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

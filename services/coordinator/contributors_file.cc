@@ -13,7 +13,7 @@
 #include "libs/base/printable.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // A class has a few dozen; more are as much as a spreadsheet shows.
@@ -70,4 +70,4 @@ absl::Status ContributorsFile::Write() {
   return WriteFileAtomically(path_, ContributorsText(std::move(workers)));
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

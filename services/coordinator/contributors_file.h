@@ -10,7 +10,7 @@
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // Who has contributed to a run, as a CSV file for people, which outlives coordinator and database:
 // a line a worker with a heading, whoever computed most first. Written whole or not at all, from a
@@ -48,4 +48,4 @@ class ContributorsFile {
 // The lines of the file.
 std::string ContributorsText(std::vector<WorkerSummary> workers);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -8,7 +8,7 @@
 #include "gmock/gmock.h"
 #include "libs/base/testing/child_process.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 WorkerSummary Named(const std::string& name, char digit, int64_t images) {
@@ -107,4 +107,4 @@ TEST_F(ContributorsFileWriteTest, TheOldListStaysWhenThereIsNoNewOne) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

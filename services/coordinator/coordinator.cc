@@ -9,7 +9,7 @@
 #include "libs/gan/gan.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // A standby repeats what it waits for this often.
@@ -250,4 +250,4 @@ CoordinatorView Coordinator::view() {
   return view;
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -19,7 +19,7 @@
 #include "services/coordinator/run_admin.h"
 #include "services/coordinator/run_output.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 struct CoordinatorOptions {
   RunConfig run;                           // what the run is, or will be when it does not exist yet
@@ -112,4 +112,4 @@ class Coordinator {
   std::optional<RunId> run_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -15,7 +15,7 @@
 #include "libs/rpc/address.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 constexpr size_t kLeaderIdBytes = 16;
@@ -114,4 +114,4 @@ absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Conf
   return options;
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -9,7 +9,7 @@
 #include "services/coordinator/coordinator.h"
 #include "services/coordinator/coordinator_server.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // Makes the run that the settings describe, on this data set.
 RunConfig MakeRunConfig(const Config& config, const DatasetFingerprint& data);
@@ -29,4 +29,4 @@ absl::Status CheckCoordinatorSettings(const Config& config);
 // machines without a token; what OpenDataset and ReadTokenFile return.
 absl::StatusOr<CoordinatorServerOptions> MakeCoordinatorServerOptions(const Config& config);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -6,7 +6,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::AllOf;
@@ -89,4 +89,4 @@ TEST(CoordinatorConfigTest, WithATokenTheAdminServiceMayBeReachedFromElsewhere) 
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -1,6 +1,6 @@
 #include "services/coordinator/coordinator_metrics.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 Gauge& Units(Metrics& metrics, const char* state) {
@@ -90,4 +90,4 @@ CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
       sample_seconds(metrics.AddHistogram("gannet_coordinator_sample_seconds",
                                           "Drawing one sample grid.", DurationBounds())) {}
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -2,7 +2,7 @@
 
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // The coordinator's metrics, as handles.
 struct CoordinatorMetrics {
@@ -45,4 +45,4 @@ struct CoordinatorMetrics {
   Histogram& sample_seconds;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -11,7 +11,7 @@
 #include "services/coordinator/coordinator.h"
 #include "services/coordinator/testing/fake_workers.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 constexpr int kRounds = 12;  // more than the ring of blobs has places
@@ -172,4 +172,4 @@ TEST_F(CoordinatorPgTest, ACrashOfTheServerChangesNoBit) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -4,7 +4,7 @@
 
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // Calls of the admin service are short.
@@ -72,4 +72,4 @@ void CoordinatorServer::RequestStop() {
   if (running_ != nullptr) running_->RequestStop();
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -17,7 +17,7 @@
 #include "services/coordinator/grpc_admin_service.h"
 #include "services/coordinator/run_admin.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 struct CoordinatorServerOptions {
   CoordinatorOptions coordinator;
@@ -86,4 +86,4 @@ class CoordinatorServer {
   Coordinator* running_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

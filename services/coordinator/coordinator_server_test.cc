@@ -13,7 +13,7 @@
 #include "services/coordinator/testing/fake_workers.h"
 #include "services/coordinator/testing/faulty_store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::HasSubstr;
@@ -208,4 +208,4 @@ TEST_F(CoordinatorServerTest, AnAddressInUseIsAnError) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

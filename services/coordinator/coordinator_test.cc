@@ -20,7 +20,7 @@
 #include "services/coordinator/testing/fake_workers.h"
 #include "services/coordinator/testing/faulty_store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::AllOf;
@@ -393,9 +393,9 @@ TEST_F(CoordinatorTest, AnotherConfigOfTheSameNameIsRefused) {
   options.run.micro_batch = 4;
   RunningCoordinator coordinator(options, store_);
 
-  EXPECT_THAT(coordinator.Join(),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("run.seed 7 -> 8"), HasSubstr("training.micro_batch 2 -> 4"))));
+  EXPECT_THAT(coordinator.Join(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           AllOf(HasSubstr("run.seed 7 -> 8"),
+                                                 HasSubstr("training.micro_batch 2 -> 4"))));
 }
 
 // An older version knew the same images by another digest.
@@ -935,4 +935,4 @@ TEST_F(CoordinatorTest, ARunThatHasEndedTellsThatOtherSettingsNeedAnotherName) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

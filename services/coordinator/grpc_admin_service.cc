@@ -9,7 +9,7 @@
 #include "libs/rpc/bearer_token.h"
 #include "libs/rpc/grpc_status.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
@@ -171,4 +171,4 @@ grpc::Status GrpcAdminService::RestoreWorker(grpc::ServerContext* context,
   return ToGrpcStatus(admin.ok() ? Restore(**admin, *request, *response) : admin.status());
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

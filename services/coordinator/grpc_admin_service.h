@@ -7,7 +7,7 @@
 #include "libs/base/mutex.h"
 #include "services/coordinator/run_admin.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // gannet.v1.AdminService in terms of RunAdmin: translation, and the token. The blocking API serves:
 // calls are few and short, and each reads the database.
@@ -50,4 +50,4 @@ class GrpcAdminService final : public v1::AdminService::Service {
   RunAdmin* admin_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

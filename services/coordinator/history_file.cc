@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/csv.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 std::string Heading() {
@@ -52,4 +52,4 @@ void HistoryFile::CheckWritten() {
       {{"path", path_}});
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

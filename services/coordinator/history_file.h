@@ -8,7 +8,7 @@
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // The loss history of a run as a CSV file: one line a round, with a heading. The truth is the
 // database; the file is made anew from it whenever somebody begins to lead the run.
@@ -38,4 +38,4 @@ class HistoryFile {
 // The line of a round, with its end.
 std::string HistoryLine(const RoundSummary& round);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

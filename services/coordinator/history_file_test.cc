@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::EndsWith;
@@ -69,4 +69,4 @@ TEST(HistoryFileTest, AFolderThatIsNotThereIsNoError) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -15,7 +15,7 @@
 #include "services/coordinator/round_wait.h"
 #include "services/coordinator/unit_time.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // Between looks while a round is open: a quarter of the last round's duration, within limits, so
@@ -512,4 +512,4 @@ absl::Duration LeaderTerm::ChangeWait() const {
                     std::min(kMinChangeWait, options_.change_wait_max), options_.change_wait_max);
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

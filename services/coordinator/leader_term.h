@@ -19,7 +19,7 @@
 #include "services/coordinator/round_collector.h"
 #include "services/coordinator/run_output.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 struct LeaderTermOptions {
   absl::Duration leadership_ttl = absl::Seconds(15);
@@ -134,4 +134,4 @@ class LeaderTerm {
   absl::Duration progress_due_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

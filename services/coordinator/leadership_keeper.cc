@@ -1,6 +1,6 @@
 #include "services/coordinator/leadership_keeper.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 LeadershipKeeper::LeadershipKeeper(Store& store, RunId run, const Leadership& leadership,
                                    absl::Duration ttl, Clock& clock, Logger& log)
@@ -38,4 +38,4 @@ void LeadershipKeeper::Renew() {
                {{"epoch", leadership_.epoch}, {"reason", renewed.status()}});
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -7,7 +7,7 @@
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // Keeps a leadership alive from a thread of its own, so that a long optimizer step or publication
 // does not lose it. The database's clock decides when a leadership has run out, and its fence keeps
@@ -43,4 +43,4 @@ class LeadershipKeeper {
   PeriodicRunner runner_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

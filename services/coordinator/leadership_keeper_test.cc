@@ -6,7 +6,7 @@
 #include "libs/exchange/testing/test_values.h"
 #include "services/coordinator/testing/faulty_store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 constexpr absl::Duration kTtl = absl::Milliseconds(30);
@@ -89,4 +89,4 @@ TEST_F(LeadershipKeeperTest, ARenewalAfterASleepIsTrustedAgain) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -27,8 +27,8 @@ namespace {
 
 // Tells of a change in the file of settings where somebody looks: in the log, beside what else goes
 // on.
-void WarnOfChangedSettings(gannet::SettingsFileWatch& settings, const std::string& path,
-                           gannet::Logger& log) {
+void WarnOfChangedSettings(gannet::coordinator::SettingsFileWatch& settings,
+                           const std::string& path, gannet::Logger& log) {
   if (!settings.Changed()) return;
   log.Warning(
       "the file of settings has changed: nothing of it holds before a restart of the coordinator "
@@ -64,19 +64,19 @@ int main(int argc, char** argv) {
   const absl::Status database = gannet::CheckDatabaseUrl("database.url", config->database.url);
   if (!database.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, database));
   gannet::ConfigureCompute(config->coordinator.threads);
-  const auto options = gannet::MakeCoordinatorServerOptions(*config);
+  const auto options = gannet::coordinator::MakeCoordinatorServerOptions(*config);
   if (!options.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, options.status()));
 
   gannet::RealClock clock;
   gannet::Logger log("coordinator",
                      gannet::LogOptions::FromWords(config->log.level, config->log.format));
   const auto folder =
-      gannet::OwnOutputFolder(config->coordinator.output_dir, config->run.name, log);
+      gannet::coordinator::OwnOutputFolder(config->coordinator.output_dir, config->run.name, log);
   if (!folder.ok()) {
     log.Error("cannot start", {{"reason", folder.status()}});
     return gannet::kExitUsage;
   }
-  const auto server = gannet::CoordinatorServer::Start(*options, clock, log);
+  const auto server = gannet::coordinator::CoordinatorServer::Start(*options, clock, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"reason", server.status()}});
     return gannet::kExitFailure;
@@ -89,18 +89,19 @@ int main(int argc, char** argv) {
                        {"metrics_port", (*server)->metrics_port()},
                        {"output_dir", config->coordinator.output_dir}});
   const std::string& path = flags->command_line.config_path;
-  gannet::SettingsFileWatch settings(path);
+  gannet::coordinator::SettingsFileWatch settings(path);
   const gannet::PeriodicRunner watch(absl::Seconds(5),
                                      [&] { WarnOfChangedSettings(settings, path, log); });
   log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
 
-  absl::StatusOr<gannet::CoordinatorReport> report = absl::UnknownError("not run");
-  signals.RunUntilDone([&] { report = (*server)->Run(gannet::ConnectToDatabase(*config, log)); },
-                       [&](int signal) {
-                         log.Info("stopping after what is in progress; once more ends at once",
-                                  {{"signal", signal}});
-                         (*server)->RequestStop();
-                       });
+  absl::StatusOr<gannet::coordinator::CoordinatorReport> report = absl::UnknownError("not run");
+  signals.RunUntilDone(
+      [&] { report = (*server)->Run(gannet::coordinator::ConnectToDatabase(*config, log)); },
+      [&](int signal) {
+        log.Info("stopping after what is in progress; once more ends at once",
+                 {{"signal", signal}});
+        (*server)->RequestStop();
+      });
   if (report.ok()) return gannet::kExitOk;
   log.Error("ended", {{"reason", report.status()}});
   return absl::IsInvalidArgument(report.status()) ? gannet::kExitUsage : gannet::kExitFailure;

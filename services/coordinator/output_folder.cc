@@ -15,7 +15,7 @@
 #include "libs/base/file_bytes.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 namespace fs = std::filesystem;
@@ -103,4 +103,4 @@ absl::StatusOr<std::shared_ptr<void>> OwnOutputFolder(const std::string& directo
   return lock;
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

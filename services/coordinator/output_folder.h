@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // The name of a run, which may be called anything, as part of a file's name.
 std::string FileNameOfRun(const std::string& run_name);
@@ -22,4 +22,4 @@ std::string FileNameOfRun(const std::string& run_name);
 absl::StatusOr<std::shared_ptr<void>> OwnOutputFolder(const std::string& directory,
                                                       const std::string& run_name, Logger& log);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

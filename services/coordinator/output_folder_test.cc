@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::HasSubstr;
@@ -79,4 +79,4 @@ TEST_F(OutputFolderTest, TwoRunsDoNotWriteThereAtOnce) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

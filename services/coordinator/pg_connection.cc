@@ -6,7 +6,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/store/pg_backend.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log) {
   PgBackendOptions options;
@@ -26,4 +26,4 @@ CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log) 
   };
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -4,10 +4,10 @@
 #include "libs/telemetry/log.h"
 #include "services/coordinator/coordinator_server.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // How the coordinator reaches the PostgreSQL that the settings name.
 // Ownership and lifetime: the log must outlive every backend made.
 CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -1,6 +1,6 @@
 #include "services/coordinator/rate_meter.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 constexpr absl::Duration kWindow = absl::Seconds(60);
@@ -37,4 +37,4 @@ double RateMeter::PerSecond(absl::Duration now, int64_t Point::*count) {
   return static_cast<double>(points_.back().*count - points_.front().*count) / seconds;
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // Images and rounds a second over the last minute or so.
 //
@@ -36,4 +36,4 @@ class RateMeter {
   std::deque<Point> points_ ABSL_GUARDED_BY(mu_);  // oldest first; empty before Start
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 TEST(RateMeterTest, IsZeroBeforeTheFirstRound) {
@@ -53,4 +53,4 @@ TEST(RateMeterTest, ManyShortRoundsAreCountedExactly) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -14,7 +14,7 @@
 #include "libs/domain/unit_state.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // Of a gradient: far more images than a unit can have.
@@ -291,4 +291,4 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
   return round;
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

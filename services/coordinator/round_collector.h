@@ -15,7 +15,7 @@
 #include "libs/telemetry/patient_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // A round whose gradients have all been folded.
 struct FoldedRound {
@@ -133,4 +133,4 @@ class RoundCollector {
   absl::Duration fold_time_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -21,7 +21,7 @@
 #include "services/coordinator/testing/fake_workers.h"
 #include "services/coordinator/testing/faulty_store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::AllOf;
@@ -518,4 +518,4 @@ TEST_F(WideRoundCollectorTest, WithTooFewUsableGradientsTheRoundBeginsAnew) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

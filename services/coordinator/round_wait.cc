@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // A unit that is handed out more often than this is told of: its workers may fall because of it.
@@ -39,4 +39,4 @@ std::string DescribeWait(const RunStatus& status, const RunConfig& config,
   return text;
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -4,11 +4,11 @@
 
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // What the open round waits for, in one line for people: "2 of 3 gradients in, 1 unit in
 // work, 0 units free, 2 workers there".
 std::string DescribeWait(const RunStatus& status, const RunConfig& config,
                          const RoundProgress& progress);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -15,7 +15,7 @@
 #include "services/coordinator/round_wait.h"
 #include "services/coordinator/unit_time.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 constexpr int kMaxWorkersPage = 1000;
@@ -218,4 +218,4 @@ absl::Status RunAdmin::SetRunState(RunState state, const std::string& reason) {
   return store_.SetRunState(id, state, reason);
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -10,7 +10,7 @@
 #include "libs/exchange/gateway_reports.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // What only the coordinator itself knows of its run.
 struct CoordinatorView {
@@ -81,4 +81,4 @@ class RunAdmin {
   const std::function<CoordinatorView()> view_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

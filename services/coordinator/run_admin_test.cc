@@ -5,7 +5,7 @@
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 using ::testing::AllOf;
@@ -212,4 +212,4 @@ TEST_F(RunAdminTest, NobodyCanAskForFinished) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -13,7 +13,7 @@
 #include "libs/data/own_output.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 constexpr char kSamplesFolder[] = "samples";
@@ -129,4 +129,4 @@ absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

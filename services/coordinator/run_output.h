@@ -17,7 +17,7 @@
 #include "services/coordinator/history_file.h"
 #include "services/coordinator/sample_writer.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 struct RunOutputOptions {
   std::string directory;         // made if it does not exist
@@ -90,4 +90,4 @@ class RunOutput {
 // The tensors below `prefix`, named without it.
 TensorBundle TensorsBelow(const TensorBundle& bundle, const std::string& prefix);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -14,7 +14,7 @@
 #include "libs/gan/gan.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 // Beyond these, required grids push out older ones; there are two of them in a run, the first and
@@ -97,4 +97,4 @@ absl::Status SampleWriter::Draw(const Store::Snapshot& snapshot, std::string& pa
   return WriteFileAtomically(absl::StrCat(directory_, "/latest.png"), png);
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -13,7 +13,7 @@
 #include "libs/tensor/tensor_bundle.h"
 #include "services/coordinator/coordinator_metrics.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 enum class SampleNeed {
   kOptional,  // skipped while another one is being drawn
@@ -67,4 +67,4 @@ absl::StatusOr<TensorBundle> WeightsToShow(const RunConfig& config,
 // Path of the grid of a version.
 std::string SamplePath(const std::string& directory, WeightsVersion version);
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

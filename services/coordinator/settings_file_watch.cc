@@ -6,7 +6,7 @@
 #include "libs/base/file_bytes.h"
 #include "libs/base/sha256.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 constexpr int64_t kMaxBytes = 1 << 20;
@@ -29,4 +29,4 @@ bool SettingsFileWatch::Changed() {
   return true;
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // Notices that the file of settings is not any more what was read at the start: whoever edits it
 // while the service runs would otherwise wait for an effect that never comes.
@@ -22,4 +22,4 @@ class SettingsFileWatch {
   std::string sha256_;  // of what was seen last; empty: it could not be read
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 void Write(const std::string& path, const char* text) { std::ofstream(path) << text; }
@@ -34,4 +34,4 @@ TEST(SettingsFileWatchTest, WithoutAFileNothingChanges) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -5,7 +5,7 @@
 #include "libs/domain/run_config.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // A run as it stands after a round: everything that a checkpoint of it holds.
 struct TrainingState {
@@ -14,4 +14,4 @@ struct TrainingState {
   std::vector<RoundSummary> history;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace gannet {
+namespace gannet::coordinator {
 
 absl::Duration UsualComputeTime(const std::vector<GradientInfo>& gradients) {
   if (gradients.empty()) return absl::ZeroDuration();
@@ -14,4 +14,4 @@ absl::Duration UsualComputeTime(const std::vector<GradientInfo>& gradients) {
   return absl::Seconds(*middle);
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

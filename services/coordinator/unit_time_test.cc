@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 GradientInfo Computed(double seconds) {
@@ -21,4 +21,4 @@ TEST(UnitTimeTest, OneSlowWorkerDoesNotChangeWhatIsUsual) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -6,7 +6,7 @@
 #include "libs/base/mutex.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // A number of bytes that all uploads in progress may hold together.
 //
@@ -82,4 +82,4 @@ class ByteBudget {
   int64_t held_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

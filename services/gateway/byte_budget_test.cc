@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 #include "services/gateway/testing/waiting.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 TEST(ByteBudgetTest, GivesOutExactlyItsLimit) {
@@ -61,4 +61,4 @@ TEST(ByteBudgetTest, AnAbsurdNumberOfBytesIsRefused) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, Clock& clock,
                        Gauge& parked, Refusals& refusals, const ClaimQueueOptions& options)
@@ -267,4 +267,4 @@ void ClaimQueue::Give(Answers answers) {
   for (Answer& answer : answers) answer.done(std::move(answer.result));
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -22,7 +22,7 @@
 #include "services/gateway/task_pool.h"
 #include "services/gateway/worker_slots.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 struct ClaimQueueOptions {
   int max_parked = 10'000;
@@ -144,4 +144,4 @@ class ClaimQueue {
   std::thread timer_ ABSL_GUARDED_BY(join_mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

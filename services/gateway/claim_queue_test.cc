@@ -10,11 +10,11 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/memory_backend.h"
-#include "libs/exchange/testing/test_values.h"
 #include "libs/exchange/testing/forwarding_exchange.h"
+#include "libs/exchange/testing/test_values.h"
 #include "services/gateway/testing/waiting.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 // Counts looks, and how many there were at the same time.
@@ -305,4 +305,4 @@ TEST_F(ClaimQueueTest, DrainingAnswersTheParkedAndParksNoMore) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

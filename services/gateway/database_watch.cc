@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace gannet {
+namespace gannet::gateway {
 
 DatabaseWatch::DatabaseWatch(std::function<absl::Status()> probe,
                              std::function<void(bool up)> on_change, Clock& clock, Logger& log,
@@ -52,4 +52,4 @@ void DatabaseWatch::Judge() {
   on_change_(up_);
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -9,7 +9,7 @@
 #include "libs/base/periodic_runner.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 struct DatabaseWatchOptions {
   absl::Duration probe_interval = absl::Seconds(1);
@@ -51,4 +51,4 @@ class DatabaseWatch {
   PeriodicRunner prober_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

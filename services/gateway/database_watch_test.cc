@@ -7,7 +7,7 @@
 #include "libs/base/clock.h"
 #include "services/gateway/testing/waiting.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 DatabaseWatchOptions Quick() {
@@ -88,4 +88,4 @@ TEST(DatabaseWatchTest, StopDoesNotWaitForAProbeThatHangs) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -8,7 +8,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/rpc/tls.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 namespace {
 
@@ -46,4 +46,4 @@ absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const Config& config, ab
   return options;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -5,7 +5,7 @@
 #include "libs/config/config.h"
 #include "services/gateway/gateway_server.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // What the settings say about a gateway. The database's connections are shared between short calls
 // and transfers, half each, so that uploads never hold up heartbeats. `config` has passed
@@ -15,4 +15,4 @@ namespace gannet {
 // key, file and what to do.
 absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const Config& config, absl::Time now);
 
-}  // namespace gannet
+}  // namespace gannet::gateway

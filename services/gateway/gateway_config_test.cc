@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 TEST(GatewayConfigTest, TakesOverWhatIsConfigured) {
@@ -33,4 +33,4 @@ TEST(GatewayConfigTest, OneConnectionIsEnough) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

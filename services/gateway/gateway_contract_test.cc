@@ -7,7 +7,7 @@
 #include "libs/exchange/testing/random_operations.h"
 #include "services/gateway/testing/gateway_fixture.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 std::unique_ptr<BackendFixture> MakeGatewayFixture() {
@@ -31,4 +31,4 @@ TEST_P(GatewayRandomOperationsTest, AGatewayChangesNoAnswerAndNoState) {
 INSTANTIATE_TEST_SUITE_P(Seeds, GatewayRandomOperationsTest, ::testing::Values(1, 2, 3));
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

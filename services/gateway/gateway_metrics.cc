@@ -3,7 +3,7 @@
 #include "libs/base/backoff.h"
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 Counter& PayloadBytes(Metrics& metrics, const char* direction) {
@@ -91,4 +91,4 @@ Counter& GatewayMetrics::SubmitErrorCounter(const absl::Status& status) const {
   return IsRetryable(status) || absl::IsCancelled(status) ? submits_failed : submits_refused;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

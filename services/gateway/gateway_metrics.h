@@ -6,7 +6,7 @@
 #include "libs/domain/unit_state.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Handles to the gateway's own metrics, beside those of its calls (see CallMetrics with the prefix
 // gannet_gateway_rpc).
@@ -41,4 +41,4 @@ struct GatewayMetrics {
   Counter& uploads_stalled;  // given up because no chunk came
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

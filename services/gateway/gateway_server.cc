@@ -7,7 +7,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/telemetry/patient_caller.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(
     const GatewayServerOptions& options, Clock& clock, Logger& log) {
@@ -95,4 +95,4 @@ void GatewayServer::Stop() {
   if (metrics_server_ != nullptr) metrics_server_.reset();
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

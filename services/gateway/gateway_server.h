@@ -23,7 +23,7 @@
 #include "services/gateway/refusal_reporter.h"
 #include "services/gateway/refusals.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 struct GatewayServerOptions {
   // A worker needs two connections and a handful of calls. gRPC 1.51 counts no connections: those
@@ -114,4 +114,4 @@ class GatewayServer {
   bool stopped_ = false;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -12,7 +12,7 @@
 #include "libs/tensor/codec.h"
 #include "services/gateway/gradient_size.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 // No claim of the queue has it: there is nothing to cancel.
@@ -487,4 +487,4 @@ void GatewayService::Stop() {
   bulk_pool_.Stop();
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -34,7 +34,7 @@
 #include "services/gateway/weights_cache.h"
 #include "services/gateway/worker_slots.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Of one worker at the same time: as many as it may hold units.
 inline constexpr int kMaxUploadsPerWorker = kMaxLeasesPerWorker;
@@ -249,4 +249,4 @@ class GatewayService {
   PeriodicRunner stream_runner_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -14,11 +14,11 @@
 #include "libs/base/clock.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/memory_backend.h"
-#include "libs/exchange/testing/test_values.h"
 #include "libs/exchange/testing/forwarding_exchange.h"
+#include "libs/exchange/testing/test_values.h"
 #include "services/gateway/testing/waiting.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 using ::testing::HasSubstr;
@@ -173,4 +173,4 @@ TEST_F(GatewayServiceTest, AParkedClaimTakesUpNoPlaceOfItsAddress) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

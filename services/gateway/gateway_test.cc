@@ -18,17 +18,17 @@
 #include "libs/client/grpc_exchange.h"
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/proto_conversion.h"
+#include "libs/exchange/testing/forwarding_exchange.h"
 #include "libs/exchange/testing/test_values.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/grpc_status.h"
 #include "libs/rpc/health_probe.h"
 #include "libs/tensor/codec.h"
 #include "services/gateway/gateway_server.h"
-#include "libs/exchange/testing/forwarding_exchange.h"
 #include "services/gateway/testing/gateway_fixture.h"
 #include "services/gateway/testing/waiting.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 using ::testing::HasSubstr;
@@ -1065,4 +1065,4 @@ TEST(GrpcExchangeTest, AGatewayThatIsNotThereIsUnavailableAndNamed) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

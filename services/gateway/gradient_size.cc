@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 // Other writers pad, order and describe: twice our header and this much more is room enough.
@@ -24,4 +24,4 @@ absl::Status CheckGradientSize(const BundleSpec& spec, Codec codec, int64_t byte
                    ", got ", bytes));
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -6,7 +6,7 @@
 #include "libs/tensor/codec.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // How many bytes a bundle of a layout has at most when it is encoded: its data, whose size is
 // known, and a header, which every program writes in its own way.
@@ -17,4 +17,4 @@ int64_t MostEncodedBytes(const BundleSpec& spec, Codec codec);
 // Returns: INVALID_ARGUMENT - it cannot; the message names both.
 absl::Status CheckGradientSize(const BundleSpec& spec, Codec codec, int64_t bytes);
 
-}  // namespace gannet
+}  // namespace gannet::gateway

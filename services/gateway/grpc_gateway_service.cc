@@ -10,7 +10,7 @@
 #include "libs/rpc/bearer_token.h"
 #include "libs/rpc/grpc_status.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 constexpr size_t kChunkBytes = 512 << 10;
@@ -411,4 +411,4 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Leave(grpc::CallbackServerContext*
   });
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -7,7 +7,7 @@
 #include "services/gateway/gateway_metrics.h"
 #include "services/gateway/gateway_service.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // gannet.v1.ExchangeService in terms of GatewayService: translation only. Callback API; no reaction
 // blocks.
@@ -65,4 +65,4 @@ class GrpcGatewayService final : public v1::ExchangeService::CallbackService {
   GatewayService* service_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

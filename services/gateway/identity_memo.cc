@@ -4,7 +4,7 @@
 
 #include "libs/base/sha256.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 bool IdentityMemo::Knows(const WorkerIdentity& worker, RunId run) {
   const std::string secret_sha256 = Sha256(worker.secret);
@@ -49,4 +49,4 @@ void IdentityMemo::Trim() {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

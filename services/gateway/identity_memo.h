@@ -10,7 +10,7 @@
 #include "libs/base/typed_id.h"
 #include "libs/exchange/exchange.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Remembers for a short while that the database vouched for a worker, so that a fetch of cached
 // weights and the header of a submission need not ask again. Only ever used ahead of a call that
@@ -56,4 +56,4 @@ class IdentityMemo {
   std::map<Key, Entry> entries_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -4,7 +4,7 @@
 #include "libs/base/testing/fake_clock.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 constexpr absl::Duration kLifetime = absl::Seconds(5);
@@ -82,4 +82,4 @@ TEST(IdentityMemoTest, ClearForgetsAll) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

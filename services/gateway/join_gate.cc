@@ -14,7 +14,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/sha256.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 constexpr size_t kMaxRuns = 64;
@@ -167,4 +167,4 @@ JoinGate::Bucket& JoinGate::BucketOf(const std::string& address, absl::Duration 
   return addresses_.emplace(address, Bucket{options_.address_burst, now, now}).first->second;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

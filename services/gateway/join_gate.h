@@ -14,7 +14,7 @@
 #include "libs/exchange/exchange.h"
 #include "services/gateway/refusals.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 struct JoinGateOptions {
   // New workers from one address: so many at once, then so many a second. A class of sixty behind
@@ -108,4 +108,4 @@ class JoinGate {
   std::map<RunId, std::map<WorkerId, absl::Duration>> runs_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -6,7 +6,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 using ::testing::HasSubstr;
@@ -163,4 +163,4 @@ TEST(JoinAddressTest, IsTheHostOfAPeerOrItsNetwork) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -13,7 +13,7 @@
 #include "services/gateway/testing/waiting.h"
 #include "services/gateway/worker_slots.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 using ::testing::ElementsAre;
@@ -161,4 +161,4 @@ TEST(RefusalsTest, AreCountedByReasonAndCurrentForAMinute) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -26,9 +26,10 @@ namespace {
 
 // How the gateway reaches its database, again after each time that it was away. The result refers
 // to the arguments, which must outlive it.
-gannet::GatewayServer::Connect ConnectToDatabase(const gannet::Config& config,
-                                                 gannet::Logger& log) {
-  return [&config, &log](gannet::Metrics& metrics) -> absl::StatusOr<gannet::GatewayBackend> {
+gannet::gateway::GatewayServer::Connect ConnectToDatabase(const gannet::Config& config,
+                                                          gannet::Logger& log) {
+  return [&config,
+          &log](gannet::Metrics& metrics) -> absl::StatusOr<gannet::gateway::GatewayBackend> {
     auto created = gannet::PgBackend::Create({.url = config.database.url,
                                               .password_file = config.database.password_file,
                                               .pool_size = config.database.pool_size,
@@ -36,16 +37,17 @@ gannet::GatewayServer::Connect ConnectToDatabase(const gannet::Config& config,
                                              log, metrics);
     if (!created.ok()) return created.status();
     std::shared_ptr<gannet::PgBackend> backend = *std::move(created);
-    return gannet::GatewayBackend{.owner = backend,
-                                  .exchange = &backend->exchange(),
-                                  .signal = &backend->work_signal(),
-                                  .probe = [raw = backend.get()] { return raw->Ping(); },
-                                  .reports = &backend->gateway_reports()};
+    return gannet::gateway::GatewayBackend{.owner = backend,
+                                           .exchange = &backend->exchange(),
+                                           .signal = &backend->work_signal(),
+                                           .probe = [raw = backend.get()] { return raw->Ping(); },
+                                           .reports = &backend->gateway_reports()};
   };
 }
 
-void LogListening(const gannet::Config& config, const gannet::GatewayServerOptions& options,
-                  gannet::GatewayServer& server, gannet::Logger& log) {
+void LogListening(const gannet::Config& config,
+                  const gannet::gateway::GatewayServerOptions& options,
+                  gannet::gateway::GatewayServer& server, gannet::Logger& log) {
   const bool tls = !config.gateway.tls_cert_file.empty();
   if (!tls && !gannet::IsLoopbackAddress(config.gateway.listen)) {
     log.Warning(
@@ -92,12 +94,12 @@ int main(int argc, char** argv) {
                      gannet::LogOptions::FromWords(config->log.level, config->log.format));
   log.Info("starting", {{"version", gannet::GannetVersion()}});
   log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
-  const auto options = gannet::GatewayOptionsFrom(*config, absl::Now());
+  const auto options = gannet::gateway::GatewayOptionsFrom(*config, absl::Now());
   if (!options.ok()) {
     log.Error("cannot start", {{"reason", gannet::WithOrigins(*config, options.status())}});
     return gannet::kExitUsage;
   }
-  auto server = gannet::GatewayServer::Start(*options, clock, log);
+  auto server = gannet::gateway::GatewayServer::Start(*options, clock, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"reason", server.status()}});
     return gannet::kExitFailure;

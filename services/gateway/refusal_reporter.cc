@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 // What goes on being true is said again before the report is too old to count.
@@ -35,4 +35,4 @@ void RefusalReporter::Look() {
   reported_at_ = now;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

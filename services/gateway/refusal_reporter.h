@@ -11,7 +11,7 @@
 #include "libs/telemetry/log.h"
 #include "services/gateway/refusals.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Says in the database what the gateway refuses, from its first refusal until a minute after the
 // last. A gateway that refuses nothing writes nothing.
@@ -37,4 +37,4 @@ class RefusalReporter {
   PeriodicRunner runner_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -1,6 +1,6 @@
 #include "services/gateway/refusals.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 Refusals::Refusals(Metrics& metrics, Clock& clock) : clock_(clock) {
   MutexLock lock(mu_);
@@ -39,4 +39,4 @@ std::vector<RefusalReason> Refusals::Current() {
   return current;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

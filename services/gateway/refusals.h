@@ -11,7 +11,7 @@
 #include "libs/domain/refusal_reason.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Counts refusals (gannet_gateway_refused_total) and says which reasons are those of the last
 // minute (gannet_gateway_refusing).
@@ -54,4 +54,4 @@ class Refusals {
   std::array<Series, static_cast<size_t>(RefusalReason::kLast) + 1> series_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

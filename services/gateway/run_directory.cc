@@ -2,7 +2,7 @@
 
 #include "libs/domain/model_layout.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 constexpr size_t kMaxRuns = 64;
@@ -30,4 +30,4 @@ void RunDirectory::Clear() {
   gradient_specs_.clear();
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

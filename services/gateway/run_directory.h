@@ -8,7 +8,7 @@
 #include "libs/domain/run_config.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // What gradients of a run must look like, learnt from what the database says of it.
 //
@@ -29,4 +29,4 @@ class RunDirectory {
   std::map<RunId, std::shared_ptr<const BundleSpec>> gradient_specs_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 absl::Status CheckPace(const StreamLimits& limits, absl::Duration elapsed,
                        absl::Duration since_moved, int64_t bytes) {
@@ -96,4 +96,4 @@ void StreamWatch::Note(int64_t id, int64_t bytes) {
   found->second.moved_at = now;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -10,7 +10,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // How slow a stream of bytes may be. A home uplink of 0.5 Mbit/s carries about 55,000 bytes a
 // second, 27,000 each when two gradients are sent at a time: well above what is asked for here.
@@ -87,4 +87,4 @@ class StreamWatch {
   std::map<int64_t, Entry> entries_ ABSL_GUARDED_BY(mu_);  // those that are cut are gone from here
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

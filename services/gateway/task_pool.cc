@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 TaskPool::TaskPool(int threads, int queue_limit, Gauge& queued)
     : queue_limit_(static_cast<size_t>(queue_limit)), queued_(queued) {
@@ -56,4 +56,4 @@ void TaskPool::Work() {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -9,7 +9,7 @@
 #include "libs/base/mutex.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // A fixed number of threads and a queue of limited length: where the gateway does what blocks (the
 // database) or takes long (checking a gradient), so that gRPC's threads never do.
@@ -45,4 +45,4 @@ class TaskPool {
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(join_mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -7,7 +7,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "services/gateway/testing/waiting.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 TEST(TaskPoolTest, RunsEveryTaskOnce) {
@@ -52,4 +52,4 @@ TEST(TaskPoolTest, AfterStopNothingIsTaken) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <optional>
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 constexpr int kMaxVersions = 4;  // of a run
@@ -110,4 +110,4 @@ void WeightsCache::Clear() {
   ++clears_;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

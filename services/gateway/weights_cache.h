@@ -14,7 +14,7 @@
 #include "services/gateway/gateway_metrics.h"
 #include "services/gateway/task_pool.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Published weights in memory, the least recently used ones making room, and one read of the
 // database for all who ask for the same version at the same time: when a round is published, a
@@ -78,4 +78,4 @@ class WeightsCache {
   int clears_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

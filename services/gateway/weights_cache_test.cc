@@ -9,7 +9,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::gateway {
 namespace {
 
 const RunId kRun(1);
@@ -190,4 +190,4 @@ TEST_F(WeightsCacheTest, AStoppedPoolIsAnAnswer) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -7,7 +7,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/typed_id.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Places for something that an owner may do a few times at a time, and all owners together more
 // often.
@@ -82,4 +82,4 @@ using WorkerSlots = Slots<std::pair<RunId, WorkerId>>;
 // By JoinAddressOf: for whoever comes, before anything is known of them.
 using AddressSlots = Slots<std::string>;
 
-}  // namespace gannet
+}  // namespace gannet::gateway

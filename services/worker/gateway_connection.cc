@@ -8,7 +8,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/rpc/tls.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 // The authorities to trust; an empty text means those of the operating system.
@@ -48,4 +48,4 @@ absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, 
   return options;
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

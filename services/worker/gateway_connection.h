@@ -7,7 +7,7 @@
 #include "libs/client/grpc_exchange.h"
 #include "libs/config/config.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // How the settings say to reach the gateway of worker.exchange:
 //
@@ -21,4 +21,4 @@ namespace gannet {
 // and what to do.
 absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, absl::Time now);
 
-}  // namespace gannet
+}  // namespace gannet::worker

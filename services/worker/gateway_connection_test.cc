@@ -8,7 +8,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/rpc/testing/certificates.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 using ::testing::AllOf;
@@ -74,4 +74,4 @@ TEST_F(GatewayConnectionTest, WhatCannotBeUsedIsNamed) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::worker

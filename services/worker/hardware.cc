@@ -9,7 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 std::string DescribeHardware(int threads) {
   std::string model = "unknown processor";
@@ -31,4 +31,4 @@ int AvailableCores() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace gannet {
+namespace gannet::worker {
 
 // "AMD EPYC 7763, 8 threads", from /proc/cpuinfo; at most 200 characters.
 std::string DescribeHardware(int threads);
@@ -10,4 +10,4 @@ std::string DescribeHardware(int threads);
 // The cores this process may use: 0 in the settings means all of them.
 int AvailableCores();
 
-}  // namespace gannet
+}  // namespace gannet::worker

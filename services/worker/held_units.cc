@@ -1,6 +1,6 @@
 #include "services/worker/held_units.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 std::shared_ptr<HeldUnit> HeldUnits::Add(UnitId unit, Attempt attempt) {
   auto held = std::make_shared<HeldUnit>();
@@ -44,4 +44,4 @@ void HeldUnits::DropAll() {
   for (const auto& [unit, held] : units_) held->dropped = true;
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -9,7 +9,7 @@
 #include "libs/base/typed_id.h"
 #include "libs/exchange/exchange.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // A lease as the worker's threads share it: the computation writes progress, the heartbeat reads it
 // and may ask for the unit to be dropped.
@@ -41,4 +41,4 @@ class HeldUnits {
   std::map<UnitId, std::shared_ptr<HeldUnit>> units_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -27,15 +27,15 @@ int main(int argc, char** argv) {
   }
   const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
   if (!config.ok()) return gannet::FailUsage(config.status());
-  const absl::Status files = gannet::CheckWorkerFiles(*config);
+  const absl::Status files = gannet::worker::CheckWorkerFiles(*config);
   if (!files.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, files));
 
   gannet::RealClock clock;
   gannet::Logger log("worker",
                      gannet::LogOptions::FromWords(config->log.level, config->log.format));
-  gannet::WorkerServer server(*config, clock, log);
+  gannet::worker::WorkerServer server(*config, clock, log);
 
-  absl::StatusOr<gannet::WorkerReport> report = absl::UnknownError("not run");
+  absl::StatusOr<gannet::worker::WorkerReport> report = absl::UnknownError("not run");
   signals.RunUntilDone([&] { report = server.Run(); },
                        [&](int signal) {
                          log.Info(

@@ -6,7 +6,7 @@
 
 #include "absl/strings/numbers.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 // Version 1 writes a number of this size where there is no limit.
@@ -30,4 +30,4 @@ int64_t PeakMemory() {
   return int64_t{1024} * usage.ru_maxrss;
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

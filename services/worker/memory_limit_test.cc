@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 class MemoryLimitTest : public ::testing::Test {
@@ -34,4 +34,4 @@ TEST_F(MemoryLimitTest, BothVersionsOfControlGroupsAreRead) {
 TEST_F(MemoryLimitTest, ThisProcessHasUsedSome) { EXPECT_GT(PeakMemory(), 1 << 20); }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::worker

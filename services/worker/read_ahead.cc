@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace gannet {
+namespace gannet::worker {
 
 void ReadAhead::Begin(std::vector<int64_t> indices, size_t image_bytes) {
   std::sort(indices.begin(), indices.end());
@@ -48,4 +48,4 @@ absl::Status ReadAhead::Read(int64_t index, absl::Span<uint8_t> out) const {
   return dataset_.ReadRgb(index, out);
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

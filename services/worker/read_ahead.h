@@ -10,7 +10,7 @@
 #include "libs/base/mutex.h"
 #include "libs/data/dataset.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // Reads the first images of the next unit while this one is computed, so that the computation does
 // not begin with a wait for them. (The others are read while the first micro-batch is computed.)
@@ -42,4 +42,4 @@ class ReadAhead {
   std::shared_ptr<const Batch> batch_ ABSL_GUARDED_BY(mu_);  // null before the first
 };
 
-}  // namespace gannet
+}  // namespace gannet::worker

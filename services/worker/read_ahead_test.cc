@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 constexpr size_t kBytes = 4;
@@ -94,4 +94,4 @@ TEST_F(ReadAheadTest, WhatCannotBeReadIsTriedAgainByWhoNeedsIt) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::worker

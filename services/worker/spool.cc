@@ -12,7 +12,7 @@
 #include "libs/exchange/validation.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 // A line of JSON, then the payload.
@@ -85,4 +85,4 @@ void Spool::Drop() const {
   std::filesystem::remove(path_, ignored);
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "libs/exchange/exchange.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // A finished gradient in a file until the run has answered, so that not even a killed worker
 // computes it for nothing: its next start hands it in. One at a time, as the uploader has it.
@@ -35,4 +35,4 @@ class Spool {
   const std::string path_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -10,7 +10,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 class SpoolTest : public ::testing::Test {
@@ -82,4 +82,4 @@ TEST_F(SpoolTest, AFullDiskIsAnError) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::worker

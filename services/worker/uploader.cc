@@ -6,7 +6,7 @@
 #include "libs/base/printable.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 const char* WhyNotKept(SubmitOutcome outcome) {
@@ -245,4 +245,4 @@ absl::Status Uploader::GiveUp(const Upload& upload, const std::string& reason) {
   return status.code() == absl::StatusCode::kCancelled ? absl::OkStatus() : status;
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

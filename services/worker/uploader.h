@@ -15,7 +15,7 @@
 #include "services/worker/spool.h"
 #include "services/worker/worker_metrics.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // A finished gradient on its way.
 struct Upload {
@@ -92,4 +92,4 @@ class Uploader {
   std::thread thread_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -19,7 +19,7 @@
 #include "services/worker/read_ahead.h"
 #include "services/worker/uploader.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 // Progress lines of the log.
@@ -427,4 +427,4 @@ absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(PatientCaller& cal
   return std::make_unique<Session>(*this, caller, join, std::move(dataset), std::move(computer));
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

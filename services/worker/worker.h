@@ -16,7 +16,7 @@
 #include "services/worker/held_units.h"
 #include "services/worker/worker_metrics.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 struct WorkerOptions {
   WorkerIdentity identity;
@@ -102,4 +102,4 @@ class Worker {
   bool joined_ = false;
 };
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -26,7 +26,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 absl::Status FileError(absl::string_view what, const std::string& path, int error) {
@@ -188,4 +188,4 @@ std::string SpoolPathOf(const std::string& state_file) {
   return absl::StrCat(state_file, ".gradient");
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

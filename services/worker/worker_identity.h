@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/exchange/exchange.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // An identity that no other process of this machine can use while this object lives: one identity
 // is one worker.
@@ -38,4 +38,4 @@ absl::StatusOr<OwnedIdentity> OwnDefaultIdentity();
 // The file beside a state file in which a finished gradient waits (see Spool).
 std::string SpoolPathOf(const std::string& state_file);
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -10,7 +10,7 @@
 #include "libs/base/hex.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 class WorkerIdentityTest : public ::testing::Test {
@@ -152,4 +152,4 @@ TEST_F(WorkerIdentityTest, AFolderThatIsAFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::worker

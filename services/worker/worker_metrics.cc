@@ -1,6 +1,6 @@
 #include "services/worker/worker_metrics.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 Counter& OutcomeCounter(Metrics& metrics, const char* outcome) {
@@ -68,4 +68,4 @@ void WorkerMetrics::CountOutcome(SubmitOutcome outcome) {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

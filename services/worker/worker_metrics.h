@@ -3,7 +3,7 @@
 #include "libs/domain/unit_state.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // The worker's metrics, as handles.
 struct WorkerMetrics {
@@ -34,4 +34,4 @@ struct WorkerMetrics {
   Counter& duplicate_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::worker

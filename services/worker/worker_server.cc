@@ -24,7 +24,7 @@
 #include "services/worker/memory_limit.h"
 #include "services/worker/worker_identity.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 // Decoded images kept in memory: 20,000 of 64x64.
@@ -280,4 +280,4 @@ void WorkerServer::RequestStop() {
   if (worker_ != nullptr) worker_->RequestStop();
 }
 
-}  // namespace gannet
+}  // namespace gannet::worker

@@ -8,7 +8,7 @@
 #include "libs/telemetry/patient_caller.h"
 #include "services/worker/worker.h"
 
-namespace gannet {
+namespace gannet::worker {
 
 // Whether a worker could start with these settings, as far as can be said without a look at files
 // or the network.
@@ -45,4 +45,4 @@ class WorkerServer {
   Worker* worker_ ABSL_GUARDED_BY(mu_) = nullptr;  // while it runs
 };
 
-}  // namespace gannet
+}  // namespace gannet::worker

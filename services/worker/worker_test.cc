@@ -18,7 +18,7 @@
 #include "libs/exchange/testing/forwarding_exchange.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::worker {
 namespace {
 
 using ::testing::Contains;
@@ -512,4 +512,4 @@ TEST_F(WorkerTest, TwoWorkersShareARound) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::worker

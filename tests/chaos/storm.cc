@@ -20,7 +20,7 @@
 #include "libs/domain/round_plan.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::chaos {
 namespace {
 
 constexpr int kKilled = 128 + SIGKILL;
@@ -647,4 +647,4 @@ void Storm::ChangeDeadline() {
   hostile_->store().ChangeSettings(status->run, other, "a strike of the storm").IgnoreError();
 }
 
-}  // namespace gannet
+}  // namespace gannet::chaos

@@ -19,7 +19,7 @@
 #include "tests/chaos/storm_table.h"
 #include "tests/e2e/e2e_class.h"
 
-namespace gannet {
+namespace gannet::chaos {
 
 // As the database numbers them: a SubmitOutcome, or how a lease ended without a gradient
 // (libs/store/migrations/V0006__ledger.sql).
@@ -176,4 +176,4 @@ class Storm {
   std::optional<absl::Duration> refusing_until_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::chaos

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-namespace gannet {
+namespace gannet::chaos {
 
 void StormTable::Require(const std::string& section, const std::string& cell, int least) {
   required_[section][cell] = least;
@@ -72,4 +72,4 @@ std::string StormTable::ToString() const {
   return text;
 }
 
-}  // namespace gannet
+}  // namespace gannet::chaos

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace gannet {
+namespace gannet::chaos {
 
 // What a storm has done: how often each process was killed, each failpoint hit, each outcome seen.
 //
@@ -37,4 +37,4 @@ class StormTable {
   std::map<std::string, std::map<std::string, int>> required_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::chaos

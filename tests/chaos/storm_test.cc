@@ -12,7 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::chaos {
 namespace {
 
 using ::testing::IsEmpty;
@@ -146,4 +146,4 @@ TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::chaos

@@ -29,13 +29,13 @@ TEST(GatewayReportsTest, WhoeverAsksForTheStatusIsToldWhatAGatewayRefuses) {
       {.channel = {.target = absl::StrCat("127.0.0.1:", cluster.admin_port())}});
   ASSERT_OK(admin);
   RunReport report;
-  ASSERT_TRUE(AwaitTrue([&] {
+  ASSERT_TRUE(gateway::AwaitTrue([&] {
     const absl::StatusOr<RunReport> answer = (*admin)->GetRun();
     if (answer.ok()) report = *answer;
     return answer.ok();
   }));
   EXPECT_TRUE(report.gateways.empty());
-  auto client = ConnectTo(cluster.gateway_port());
+  auto client = gateway::ConnectTo(cluster.gateway_port());
   const WorkerIdentity worker = TestWorker(1);
   ASSERT_OK(client->Join(TestJoin(worker, cluster.config())));
   ASSERT_OK_AND_ASSIGN(const ClaimResult claim,
@@ -46,7 +46,7 @@ TEST(GatewayReportsTest, WhoeverAsksForTheStatusIsToldWhatAGatewayRefuses) {
 
   EXPECT_THAT(client->Submit(submit), StatusIs(absl::StatusCode::kInvalidArgument));
 
-  EXPECT_TRUE(AwaitTrue([&] {
+  EXPECT_TRUE(gateway::AwaitTrue([&] {
     const absl::StatusOr<RunReport> answer = (*admin)->GetRun();
     if (answer.ok()) report = *answer;
     return !report.gateways.empty();

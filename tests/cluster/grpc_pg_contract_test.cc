@@ -13,17 +13,17 @@ namespace gannet {
 namespace {
 
 std::unique_ptr<BackendFixture> MakeGatewayBeforePostgresFixture() {
-  return std::make_unique<GatewayFixture>(MakePgFixture());
+  return std::make_unique<gateway::GatewayFixture>(MakePgFixture());
 }
 
 GANNET_INSTANTIATE_EXCHANGE_CONTRACT(GatewayBeforePostgreSql, MakeGatewayBeforePostgresFixture);
 
 TEST(GatewayBeforePostgreSqlTest, MemoryAndPostgreSqlThroughAGatewayAnswerAlike) {
-  GatewayServerOptions options = TestGatewayOptions();
+  gateway::GatewayServerOptions options = gateway::TestGatewayOptions();
   // Weights in memory outlive those in the database, which is the one difference that is meant.
   options.service.weights_cache_bytes = 0;
   MemoryFixture memory;
-  GatewayFixture gateway(MakePgFixture(), options);
+  gateway::GatewayFixture gateway(MakePgFixture(), options);
 
   EXPECT_TRUE(CompareRandomOperations(memory, gateway, 6, 2'000));
 }

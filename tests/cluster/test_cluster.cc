@@ -41,8 +41,8 @@ struct TestCluster::RunningWorker {
   std::unique_ptr<PgBackend> backend;
   std::unique_ptr<GrpcExchange> client;
   Metrics metrics;
-  std::unique_ptr<Worker> worker;
-  absl::StatusOr<WorkerReport> report = absl::UnknownError("not run");
+  std::unique_ptr<worker::Worker> worker;
+  absl::StatusOr<worker::WorkerReport> report = absl::UnknownError("not run");
   std::thread thread;
 };
 
@@ -89,25 +89,26 @@ TestCluster::~TestCluster() {
 }
 
 void TestCluster::StartGateway() {
-  GatewayServerOptions options = TestGatewayOptions();
+  gateway::GatewayServerOptions options = gateway::TestGatewayOptions();
   options.rpc.listen = absl::StrCat("127.0.0.1:", gateway_port_);
-  absl::StatusOr<std::unique_ptr<GatewayServer>> server =
-      GatewayServer::Start(options, clock_, NullLogger());
+  absl::StatusOr<std::unique_ptr<gateway::GatewayServer>> server =
+      gateway::GatewayServer::Start(options, clock_, NullLogger());
   ASSERT_OK(server);
   gateway_ = *std::move(server);
   gateway_port_ = gateway_->port();
-  ASSERT_OK(gateway_->AwaitBackend([this](Metrics& metrics) -> absl::StatusOr<GatewayBackend> {
-    auto created = PgBackend::Create(OptionsAs(url_, "test_worker"), NullLogger(), metrics);
-    if (!created.ok()) return created.status();
-    std::shared_ptr<PgBackend> backend = *std::move(created);
-    GatewayBackend result;
-    result.owner = backend;
-    result.exchange = &backend->exchange();
-    result.signal = &backend->work_signal();
-    result.probe = [raw = backend.get()] { return raw->Ping(); };
-    result.reports = &backend->gateway_reports();
-    return result;
-  }));
+  ASSERT_OK(
+      gateway_->AwaitBackend([this](Metrics& metrics) -> absl::StatusOr<gateway::GatewayBackend> {
+        auto created = PgBackend::Create(OptionsAs(url_, "test_worker"), NullLogger(), metrics);
+        if (!created.ok()) return created.status();
+        std::shared_ptr<PgBackend> backend = *std::move(created);
+        gateway::GatewayBackend result;
+        result.owner = backend;
+        result.exchange = &backend->exchange();
+        result.signal = &backend->work_signal();
+        result.probe = [raw = backend.get()] { return raw->Ping(); };
+        result.reports = &backend->gateway_reports();
+        return result;
+      }));
 }
 
 void TestCluster::StopGateway() {
@@ -123,34 +124,36 @@ struct FaultyBackend {
       : backend(std::move(real)), store(backend->store()) {}
 
   std::unique_ptr<PgBackend> backend;
-  FaultyStore store;
+  coordinator::FaultyStore store;
 };
 
 }  // namespace
 
 void TestCluster::StartCoordinator() {
-  CoordinatorServerOptions options;
+  coordinator::CoordinatorServerOptions options;
   options.coordinator.run = config_;
   options.coordinator.leader = LeaderId(RandomHex(16));
   options.coordinator.standby_interval = absl::Milliseconds(20);
-  absl::StatusOr<std::unique_ptr<CoordinatorServer>> server =
-      CoordinatorServer::Start(options, clock_, NullLogger());
+  absl::StatusOr<std::unique_ptr<coordinator::CoordinatorServer>> server =
+      coordinator::CoordinatorServer::Start(options, clock_, NullLogger());
   ASSERT_OK(server);
   coordinator_ = *std::move(server);
   coordinator_thread_ = std::thread([this] {
-    EXPECT_OK(coordinator_->Run([this](Metrics& metrics) -> absl::StatusOr<CoordinatorBackend> {
-      auto created = PgBackend::Create(OptionsAs(url_, "test_coordinator"), NullLogger(), metrics);
-      if (!created.ok()) return created.status();
-      const auto backend = std::make_shared<FaultyBackend>(*std::move(created));
-      if (keep_blobs_) {
-        backend->store.FailBefore("ReclaimBlobs", absl::UnavailableError("to be looked at"));
-      }
-      CoordinatorBackend result;
-      result.store = &backend->store;
-      result.gateways = &backend->backend->gateway_reports();
-      result.owner = backend;
-      return result;
-    }));
+    EXPECT_OK(coordinator_->Run(
+        [this](Metrics& metrics) -> absl::StatusOr<coordinator::CoordinatorBackend> {
+          auto created =
+              PgBackend::Create(OptionsAs(url_, "test_coordinator"), NullLogger(), metrics);
+          if (!created.ok()) return created.status();
+          const auto backend = std::make_shared<FaultyBackend>(*std::move(created));
+          if (keep_blobs_) {
+            backend->store.FailBefore("ReclaimBlobs", absl::UnavailableError("to be looked at"));
+          }
+          coordinator::CoordinatorBackend result;
+          result.store = &backend->store;
+          result.gateways = &backend->backend->gateway_reports();
+          result.owner = backend;
+          return result;
+        }));
   });
 }
 
@@ -179,20 +182,21 @@ int TestCluster::AddWorker(WorkerPath path) {
     running->client = *std::move(client);
     exchange = running->client.get();
   }
-  WorkerOptions options;
+  worker::WorkerOptions options;
   options.identity = TestWorker(number, /*incarnation=*/number + 1);
   options.display_name = absl::StrCat("worker ", number);
   options.peer = "the cluster";
   options.claim_wait = absl::Seconds(1);
   options.backoff = {.initial = absl::Milliseconds(5), .max = absl::Milliseconds(100)};
-  running->worker = std::make_unique<Worker>(options, *exchange, OpenFaces, MakeGradientComputer,
-                                             running->stop, clock_, NullLogger(), running->metrics);
+  running->worker =
+      std::make_unique<worker::Worker>(options, *exchange, OpenFaces, MakeGradientComputer,
+                                       running->stop, clock_, NullLogger(), running->metrics);
   running->thread = std::thread([raw = running.get()] { raw->report = raw->worker->Run(); });
   workers_.push_back(std::move(running));
   return number;
 }
 
-absl::StatusOr<WorkerReport> TestCluster::StopWorker(int number) {
+absl::StatusOr<worker::WorkerReport> TestCluster::StopWorker(int number) {
   RunningWorker& running = *workers_[static_cast<size_t>(number)];
   running.worker->RequestStop();
   if (running.thread.joinable()) running.thread.join();
@@ -229,7 +233,7 @@ void TestCluster::AwaitFinished() {
     if (!running->thread.joinable()) continue;
     running->thread.join();
     ASSERT_OK(running->report);
-    EXPECT_EQ(running->report->end, WorkerReport::End::kRunFinished);
+    EXPECT_EQ(running->report->end, worker::WorkerReport::End::kRunFinished);
   }
 }
 

@@ -47,7 +47,7 @@ class TestCluster {
 
   // Number of the worker; its identity is the number.
   int AddWorker(WorkerPath path);
-  absl::StatusOr<WorkerReport> StopWorker(int number);
+  absl::StatusOr<worker::WorkerReport> StopWorker(int number);
 
   // Waits until so many rounds are published.
   void AwaitRounds(int64_t rounds);
@@ -80,10 +80,10 @@ class TestCluster {
   std::unique_ptr<PgBackend> backend_;
   WorkerIdentity reader_;
 
-  std::unique_ptr<GatewayServer> gateway_;
+  std::unique_ptr<gateway::GatewayServer> gateway_;
   int gateway_port_ = 0;
   bool keep_blobs_ = false;
-  std::unique_ptr<CoordinatorServer> coordinator_;
+  std::unique_ptr<coordinator::CoordinatorServer> coordinator_;
   std::thread coordinator_thread_;
   std::vector<std::unique_ptr<RunningWorker>> workers_;
 };

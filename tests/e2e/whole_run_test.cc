@@ -25,7 +25,7 @@ using ::testing::StartsWith;
 constexpr char kPngSignature[] = "\x89PNG";
 
 std::string MetricsOf(ChildProcess& program) {
-  return Scrape(E2eClass::PortOf(program, "metrics_port"));
+  return gateway::Scrape(E2eClass::PortOf(program, "metrics_port"));
 }
 
 TEST(WholeRunTest, WorkersAreListedWithTheImagesTheyComputedForNothing) {
@@ -155,8 +155,9 @@ TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
   const Outcome set = monday.Gannet({"set", "--address", address, "--reason", "a try",
                                      "training.learning_rate=1e-5", "training.units_per_round=2"});
   ASSERT_EQ(set.exit_code, 0) << set.err;
-  EXPECT_THAT(set.out, AllOf(StartsWith("From round "), HasSubstr("training.units_per_round 3 -> 2"),
-                             HasSubstr("training.learning_rate 0.0002 -> 1e-05")));
+  EXPECT_THAT(set.out,
+              AllOf(StartsWith("From round "), HasSubstr("training.units_per_round 3 -> 2"),
+                    HasSubstr("training.learning_rate 0.0002 -> 1e-05")));
   const Outcome status = monday.Gannet({"status", "--address", address});
   EXPECT_THAT(status.out, AllOf(HasSubstr("changed  from round "), HasSubstr("(a try)")));
   // Far enough ahead for a command to be in time.

@@ -14,7 +14,7 @@
 #include "libs/exchange/testing/test_values.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 TensorBundle FakeGradient(const RunConfig& config, Round round, Slot slot) {
   PhiloxStream stream(config.seed, RandomPurpose::kNoise, static_cast<uint64_t>(round.value()),
@@ -113,4 +113,4 @@ absl::Status FakeWorkers::PlayRounds(int count, const std::vector<int>& order) {
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

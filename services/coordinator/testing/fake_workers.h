@@ -9,7 +9,7 @@
 #include "libs/exchange/exchange.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // The gradient that FakeWorkers hand in for a slot of a round: a pure function of both.
 TensorBundle FakeGradient(const RunConfig& config, Round round, Slot slot);
@@ -63,4 +63,4 @@ class FakeWorkers {
   int next_request_ = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -4,7 +4,7 @@
 
 #include "libs/base/clock.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 namespace {
 
 const absl::Status& StatusOf(const absl::Status& status) { return status; }
@@ -217,4 +217,4 @@ absl::StatusOr<std::vector<WorkerRecord>> FaultyStore::ListWorkerRecords(RunId r
       "ListWorkerRecords", [&] { return inner_.ListWorkerRecords(run); });
 }
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

@@ -10,7 +10,7 @@
 #include "libs/base/mutex.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::coordinator {
 
 // A store whose calls fail when a test wants them to: before anything happened (the database could
 // not be reached), or after (the answer was lost). Everything else is passed on.
@@ -96,4 +96,4 @@ class FaultyStore final : public Store {
   std::function<void(RoundProgress&)> change_progress_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::coordinator

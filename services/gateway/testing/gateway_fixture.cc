@@ -6,7 +6,7 @@
 #include "libs/base/check.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 GatewayServerOptions TestGatewayOptions() {
   GatewayServerOptions options;
@@ -54,4 +54,4 @@ GatewayFixture::~GatewayFixture() {
   gateway_->Stop();
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

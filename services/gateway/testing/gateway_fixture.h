@@ -8,7 +8,7 @@
 #include "libs/exchange/work_signal.h"
 #include "services/gateway/gateway_server.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Options of a gateway for tests: port 0, and parked claims look again after 20 ms instead of a
 // second.
@@ -40,4 +40,4 @@ class GatewayFixture final : public BackendFixture {
   std::unique_ptr<GrpcExchange> client_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway

@@ -14,7 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/testing/child_process.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 bool AwaitTrue(const std::function<bool()>& condition) {
   return AwaitUntil(condition, absl::Seconds(30));
@@ -52,4 +52,4 @@ double MetricValue(const std::string& text, const std::string& series) {
   return -1;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gateway

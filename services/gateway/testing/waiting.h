@@ -6,7 +6,7 @@
 
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::gateway {
 
 // Waits until `condition` holds; false when it does not within 30 s.
 bool AwaitTrue(const std::function<bool()>& condition);
@@ -29,4 +29,4 @@ class ReadableGauge final : public Gauge {
   std::atomic<double> value_ = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gateway
