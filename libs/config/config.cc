@@ -18,9 +18,9 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "libs/base/status_macros.h"
+#include "libs/base/url_password.h"
 #include "libs/config/nearest_name.h"
 #include "libs/config/schema.h"
-#include "libs/base/url_password.h"
 #include "libs/config/yaml_file.h"
 
 namespace gannet {

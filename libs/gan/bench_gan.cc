@@ -22,7 +22,7 @@
 
 #include "libs/gan/compute.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/profile.h"
+#include "libs/gan/kernels/profile.h"
 #include "libs/gan/testing/compute_bound.h"
 #include "libs/gan/testing/reference_training.h"
 #include "libs/gan/testing/stock_process.h"

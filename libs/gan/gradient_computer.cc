@@ -20,7 +20,7 @@
 #include "libs/gan/augment.h"
 #include "libs/gan/compute.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/kernels.h"
+#include "libs/gan/kernels/kernels.h"
 #include "libs/gan/losses.h"
 #include "libs/gan/networks.h"
 

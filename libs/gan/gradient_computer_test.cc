@@ -19,7 +19,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/base/training_choices.h"
 #include "libs/domain/model_layout.h"
-#include "libs/gan/convolution_chain.h"
+#include "libs/gan/engines/convolution_chain.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/testing/reference_training.h"
 

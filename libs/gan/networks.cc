@@ -3,9 +3,9 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/training_choices.h"
-#include "libs/gan/compute_device.h"
-#include "libs/gan/convolution_chain.h"
-#include "libs/gan/dcgan.h"
+#include "libs/gan/engines/compute_device.h"
+#include "libs/gan/engines/convolution_chain.h"
+#include "libs/gan/engines/dcgan.h"
 
 namespace gannet::gan {
 

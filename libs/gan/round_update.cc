@@ -9,7 +9,7 @@
 #include "libs/domain/model_layout.h"
 #include "libs/domain/network_design.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/target_clones.h"
+#include "libs/gan/kernels/target_clones.h"
 
 // Compiled without contraction (see CMakeLists.txt), so that the bits are the same on every CPU.
 

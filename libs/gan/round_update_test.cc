@@ -8,7 +8,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/kernels.h"
+#include "libs/gan/kernels/kernels.h"
 #include "libs/gan/testing/reference_training.h"
 
 namespace gannet {

@@ -11,7 +11,7 @@
 #include "libs/domain/model_layout.h"
 #include "libs/gan/compute.h"
 #include "libs/gan/gan.h"
-#include "libs/gan/kernels.h"
+#include "libs/gan/kernels/kernels.h"
 #include "libs/gan/networks.h"
 
 namespace gannet {

@@ -4,7 +4,7 @@
 
 # mutant NAME FILE TEST SED: the mistake, made by a sed script in a file, and the test that fails with it.
 list_mutants() {
-  mutant no_buffer_reset libs/gan/cpu_networks.cc gan_gradient_computer_test \
+  mutant no_buffer_reset libs/gan/engines/cpu_networks.cc gan_gradient_computer_test \
     's/BeginUnit() override { sums_ =/BeginUnit() override { if (!begun_++) sums_ =/; s/^  UnitSums sums_;/&\n  int begun_ = 0;/'
   mutant no_slot_order services/coordinator/round_collector.cc coordination_round_collector_test \
     '/GANNET_RETURN_IF_ERROR(aggregator_->Add(/d; s/^  held_.emplace(info.slot, Held/  GANNET_RETURN_IF_ERROR(aggregator_->Add(*gradient, info.stats.image_count));\n&/'

@@ -49,7 +49,9 @@ def defined_types(text):
                 head = words[i + 1 : end]
                 if ":" in head:
                     head = head[: head.index(":")]
-                names = [name for name in head if re.match(r"[A-Za-z_]", name) and name not in KINDS | {"final", "alignas"}]
+                names = [
+                    name for name in head if re.match(r"[A-Za-z_]", name) and name not in KINDS | {"final", "alignas"}
+                ]
                 # A specialisation, or a member that is defined outside of its class, is no name of its own.
                 if names and "<" not in head and "::" not in head and "" not in scopes:
                     yield "::".join(scopes + [names[-1]])
@@ -64,12 +66,15 @@ def defined_types(text):
 
 
 def main(arguments):
-    files = arguments or subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.h", "*.cc"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split()
+    files = (
+        arguments
+        or subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.h", "*.cc"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+    )
     places = collections.defaultdict(set)
     for path in files:
         with open(path, encoding="utf-8") as source:

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "libs/gan/compute.h"
-#include "libs/gan/convolution.h"
-#include "libs/gan/dcgan.h"
-#include "libs/gan/strided_convolution.h"
+#include "libs/gan/engines/dcgan.h"
+#include "libs/gan/kernels/convolution.h"
+#include "libs/gan/kernels/strided_convolution.h"
 
 namespace gannet {
 namespace {

@@ -65,7 +65,7 @@ COMMENT ON TABLE gannet.best_weights IS 'The weights that made the best images s
 COMMENT ON COLUMN gannet.best_weights.turn IS 'how often a best was kept; says where the bytes are';
 
 COMMENT ON TABLE gannet.gradient_blob IS
-  'Bytes in rows that fill a page (docs/adr/0003); one partition a run, below it a ring of leaves, which create_run makes, by round modulo kBlobRing';
+'Bytes in rows that fill a page (docs/adr/0003); one partition a run, below it a ring of leaves, which create_run makes, by round modulo kBlobRing';
 COMMENT ON COLUMN gannet.gradient_blob.seq IS 'from 0';
 COMMENT ON TABLE gannet.weights_blob IS 'As gradient_blob, by version modulo kBlobRing';
 COMMENT ON TABLE gannet.adam_blob IS 'As gradient_blob, by version modulo kAdamRing';

@@ -103,20 +103,25 @@ $$;
 CREATE FUNCTION gannet.unit_lease(p_configured interval, p_usual_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN p_usual_us <= 0 THEN p_configured
-            ELSE least(p_configured, greatest(interval '${kMinUnitLease}', ${kUsualTimesOfLease} * p_usual_us * interval '1 microsecond')) END;
+RETURN CASE
+  WHEN p_usual_us <= 0 THEN p_configured
+  ELSE least(p_configured, greatest(interval '${kMinUnitLease}', ${kUsualTimesOfLease} * p_usual_us * interval '1 microsecond'))
+END;
 
 -- SpareAfter of libs/domain/unit_state.h once the usual time is known; null: never.
 CREATE FUNCTION gannet.spare_limit(p_spare_after double precision, p_usual_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN p_spare_after > 0 AND p_usual_us > 0
-            THEN greatest(interval '${kMinSpareAfter}', floor(p_spare_after * p_usual_us)::bigint * interval '1 microsecond') END;
+RETURN CASE
+  WHEN p_spare_after > 0 AND p_usual_us > 0
+    THEN greatest(interval '${kMinSpareAfter}', floor(p_spare_after * p_usual_us)::bigint * interval '1 microsecond')
+END;
 
 -- Whether a worker gets a unit that others, or it, have failed. Whoever failed it waits while somebody is there who has not, but no longer than
 -- p_patience after the unit became ready: that one may never ask. MayClaim of the memory backend.
 CREATE FUNCTION gannet.may_claim(
-  p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamptz, p_now timestamptz, p_patience interval)
+  p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamptz, p_now timestamptz, p_patience interval
+)
 RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -130,7 +135,7 @@ $$;
 CREATE FUNCTION gannet.failed_also_by(p_failed_by text[], p_worker text)
 RETURNS text[]
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN p_worker = ANY (p_failed_by) THEN p_failed_by ELSE array_append(p_failed_by, p_worker) END;
+RETURN CASE WHEN p_worker = ANY(p_failed_by) THEN p_failed_by ELSE array_append(p_failed_by, p_worker) END;
 
 -- The unit to which p_worker could be the spare: the one claimed first among those leased to others for longer than p_limit, with nobody beside
 -- them but spares that are as slow, and one of these at most: two who make progress up shall not hold a slot. Null when none is.
@@ -258,10 +263,12 @@ $$;
 
 -- One look of Claim. unit_id is null when there is no unit.
 CREATE FUNCTION gannet.claim_unit(
-  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_request text)
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_request text
+)
 RETURNS TABLE (
   run_state text, unit_id bigint, attempt integer, round bigint, slot integer, image_indices bigint[], micro_batch integer,
-  seed numeric, lease_us bigint, weights_sha256 bytea)
+  seed numeric, lease_us bigint, weights_sha256 bytea
+)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -371,7 +378,8 @@ $$;
 -- What weights of that version are, and a cursor named "weights" over their bytes in order: FETCH ALL FROM weights, in the same transaction.
 -- An empty p_sha256: whichever have that number.
 CREATE FUNCTION gannet.open_weights(
-  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint, p_sha256 bytea)
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint, p_sha256 bytea
+)
 RETURNS TABLE (codec smallint, sha256 bytea, payload_bytes bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
@@ -404,7 +412,8 @@ $$;
 
 -- Whether the ledger has this row. Volatile, so that each call sees what others have committed.
 CREATE FUNCTION gannet.is_noted(
-  p_run bigint, p_round bigint, p_unit bigint, p_attempt integer, p_worker text, p_outcome smallint)
+  p_run bigint, p_round bigint, p_unit bigint, p_attempt integer, p_worker text, p_outcome smallint
+)
 RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -417,7 +426,8 @@ $$;
 -- the ledger's row of an outcome, once, when the attempt was a lease of the worker.
 CREATE FUNCTION gannet.classify_submission(
   p_worker text, p_run bigint, p_unit bigint, p_attempt integer, p_image_count integer, p_micro_batch_count integer,
-  p_sha256 bytea)
+  p_sha256 bytea
+)
 RETURNS smallint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -491,7 +501,8 @@ $$;
 -- What would become of a submission, before its bytes are sent: its outcome, or 0 when it would be kept now.
 CREATE FUNCTION gannet.check_submission(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
-  p_image_count integer, p_micro_batch_count integer, p_sha256 bytea)
+  p_image_count integer, p_micro_batch_count integer, p_sha256 bytea
+)
 RETURNS smallint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -505,7 +516,8 @@ $$;
 -- plan is generic because one that knows the values would copy them.
 CREATE FUNCTION gannet.stage_gradient(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_first_seq integer,
-  p_bytes bytea)
+  p_bytes bytea
+)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 SET lock_timeout = '10s'
@@ -542,7 +554,8 @@ $$;
 -- says here, for it holds the turn meanwhile: bytes that another session stages under the same attempt would make it wait.
 CREATE FUNCTION gannet.submit_gradient(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer,
-  p_gradient jsonb, p_sha256 bytea, p_first_seq integer, p_bytes bytea)
+  p_gradient jsonb, p_sha256 bytea, p_first_seq integer, p_bytes bytea
+)
 RETURNS smallint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 SET lock_timeout = '10s'
@@ -663,7 +676,8 @@ $$;
 -- Renews leases and records the sign of life. dropped: the units not renewed, ascending.
 CREATE FUNCTION gannet.heartbeat(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_units bigint[], p_attempts integer[],
-  p_micro_batches_done integer[])
+  p_micro_batches_done integer[]
+)
 RETURNS TABLE (run_state text, dropped bigint[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -715,7 +729,8 @@ END
 $$;
 
 CREATE FUNCTION gannet.release_unit(
-  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer)
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer
+)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -738,8 +753,10 @@ RETURN (CASE WHEN p_is_spare THEN 'closed' ELSE 'ready' END)::gannet.unit_state;
 CREATE FUNCTION gannet.return_delay(p_attempt integer)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN p_attempt <= 1 THEN interval '0'
-            ELSE least(interval '${kMaxReturnDelay}', (1 << least(p_attempt - 2, ${kMaxReturnDoublings})) * interval '${kFirstReturnDelay}') END;
+RETURN CASE
+  WHEN p_attempt <= 1 THEN interval '0'
+  ELSE least(interval '${kMaxReturnDelay}', (1 << least(p_attempt - 2, ${kMaxReturnDoublings})) * interval '${kFirstReturnDelay}')
+END;
 
 -- What a unit becomes with its failure number p_failures.
 CREATE FUNCTION gannet.state_after_failure(p_failures integer)
@@ -769,7 +786,8 @@ END
 $$;
 
 CREATE FUNCTION gannet.fail_unit(
-  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_reason text)
+  p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_reason text
+)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

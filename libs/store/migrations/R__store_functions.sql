@@ -323,7 +323,8 @@ $$;
 -- the next round, as add_units takes them; finished; max_stale_rounds.
 CREATE FUNCTION gannet.publish_round(
   p_run bigint, p_leader text, p_epoch bigint, p_expected_version bigint, p_expected_sha256 bytea, p_settings_version bigint,
-  p_consumed bigint[], p_consumed_sha256 bytea, p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea)
+  p_consumed bigint[], p_consumed_sha256 bytea, p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea
+)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -689,7 +690,8 @@ $$;
 
 -- Takes a run from one state to another; false when it was not in p_from. The caller has asked whether that is allowed (CheckRunTransition).
 CREATE FUNCTION gannet.set_run_state(
-  p_run bigint, p_from gannet.run_state, p_to gannet.run_state, p_reason text)
+  p_run bigint, p_from gannet.run_state, p_to gannet.run_state, p_reason text
+)
 RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

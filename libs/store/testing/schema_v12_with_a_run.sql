@@ -2109,7 +2109,7 @@ INSERT INTO gannet.schema_migration VALUES ('V0008__stale_work.sql', 8, '7d7d1b7
 INSERT INTO gannet.schema_migration VALUES ('V0009__removed_workers.sql', 9, 'e36a910a9d0352d9c305d604e33f967b613d310a306e9cfbbc40138afe7247a5', '2026-11-30 00:13:43.058189+00');
 INSERT INTO gannet.schema_migration VALUES ('V0010__locks_that_nobody_names.sql', 10, '2a09ded0d1e7eeab77dcd634c1d66e3116a4935e766abcbff6e4bf23575a8304', '2026-11-30 00:13:43.058189+00');
 INSERT INTO gannet.schema_migration VALUES ('V0011__remember_who_failed.sql', 11, 'e21f1dc78112ba5033d41ee1286b4f59b1d7a6067db85b96cc962caad2bcb1e1', '2026-11-30 00:13:43.058189+00');
-INSERT INTO gannet.schema_migration VALUES ('V0012__gateway_reports.sql', 12, '97d0a5d0f26bae7e88bfdf519a146322616dc8c1292afdc5adc6a3805b9df00c', '2026-11-30 00:13:43.058189+00');
+INSERT INTO gannet.schema_migration VALUES ('V0012__create_gateway_reports.sql', 12, '97d0a5d0f26bae7e88bfdf519a146322616dc8c1292afdc5adc6a3805b9df00c', '2026-11-30 00:13:43.058189+00');
 INSERT INTO gannet.schema_migration VALUES ('R__exchange_functions.sql', NULL, 'e30b4dc98b7543f47c3a76d3f2c77265b5ca2331995a98e011f7f75a466ee4e9', '2026-11-30 00:13:43.058189+00');
 INSERT INTO gannet.schema_migration VALUES ('R__plain_text.sql', NULL, '42c320b1ed4ba7096f22f6ed90883aedf048adc2d2b08440073291ab19deed64', '2026-11-30 00:13:43.058189+00');
 INSERT INTO gannet.schema_migration VALUES ('R__session_functions.sql', NULL, '75c5762421150268758e94d23fb9d6cde71bb82de4037e3f6c0151276ba8f844', '2026-11-30 00:13:43.058189+00');

@@ -1,4 +1,4 @@
-#include "libs/gan/convolution.h"
+#include "libs/gan/kernels/convolution.h"
 
 #include <ATen/Dispatch.h>
 #include <ATen/ops/convolution.h>
@@ -8,8 +8,8 @@
 #include <array>
 #include <tuple>
 
-#include "libs/gan/kernels.h"
-#include "libs/gan/profile.h"
+#include "libs/gan/kernels/kernels.h"
+#include "libs/gan/kernels/profile.h"
 
 namespace gannet::gan {
 namespace {

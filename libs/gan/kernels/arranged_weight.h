@@ -5,8 +5,8 @@
 #include <memory>
 #include <mutex>
 
-#include "libs/gan/aligned_room.h"
-#include "libs/gan/tile_product.h"
+#include "libs/gan/kernels/aligned_room.h"
+#include "libs/gan/kernels/tile_product.h"
 
 // A convolution's weight as the products read it (tile_product.h). Nothing here includes torch.
 

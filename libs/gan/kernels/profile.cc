@@ -1,4 +1,4 @@
-#include "libs/gan/profile.h"
+#include "libs/gan/kernels/profile.h"
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"

@@ -3,7 +3,7 @@
 #include <optional>
 #include <utility>
 
-#include "libs/gan/dcgan.h"
+#include "libs/gan/engines/dcgan.h"
 #include "libs/gan/networks.h"
 
 namespace gannet::gan {

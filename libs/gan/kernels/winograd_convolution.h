@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "libs/gan/arranged_weight.h"
-#include "libs/gan/strided_convolution.h"
+#include "libs/gan/kernels/arranged_weight.h"
+#include "libs/gan/kernels/strided_convolution.h"
 
 // The three directions of strided_convolution.h with 9 multiplications where those take 16, by
 // minimal filtering F(2x2, 2x2): S. Winograd, "Arithmetic Complexity of Computations", SIAM (1980);

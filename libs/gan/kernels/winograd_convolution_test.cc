@@ -1,4 +1,4 @@
-#include "libs/gan/winograd_convolution.h"
+#include "libs/gan/kernels/winograd_convolution.h"
 
 #include <omp.h>
 
@@ -9,8 +9,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/gan/strided_convolution.h"
-#include "libs/gan/tile_product.h"
+#include "libs/gan/kernels/strided_convolution.h"
+#include "libs/gan/kernels/tile_product.h"
 
 namespace gannet::gan {
 namespace {

@@ -1,6 +1,6 @@
-#include "libs/gan/winograd_transforms.h"
+#include "libs/gan/kernels/winograd_transforms.h"
 
-#include "libs/gan/target_clones.h"
+#include "libs/gan/kernels/target_clones.h"
 
 namespace gannet::gan {
 namespace {

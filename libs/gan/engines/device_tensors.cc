@@ -1,4 +1,4 @@
-#include "libs/gan/device_tensors.h"
+#include "libs/gan/engines/device_tensors.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>

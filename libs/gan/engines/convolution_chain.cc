@@ -1,4 +1,4 @@
-#include "libs/gan/convolution_chain.h"
+#include "libs/gan/engines/convolution_chain.h"
 
 #include <optional>
 

@@ -1,4 +1,4 @@
-#include "libs/gan/edge_order.h"
+#include "libs/gan/kernels/edge_order.h"
 
 #include <set>
 #include <tuple>

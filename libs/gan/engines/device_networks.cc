@@ -20,10 +20,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/domain/model_layout.h"
 #include "libs/domain/network_design.h"
-#include "libs/gan/compute_device.h"
-#include "libs/gan/convolution_chain.h"
-#include "libs/gan/device_augmentation.h"
-#include "libs/gan/device_tensors.h"
+#include "libs/gan/engines/compute_device.h"
+#include "libs/gan/engines/convolution_chain.h"
+#include "libs/gan/engines/device_augmentation.h"
+#include "libs/gan/engines/device_tensors.h"
 #include "libs/gan/networks.h"
 
 // The training step of dcgan.cc written with LibTorch's operations, so that it runs on a GPU: one

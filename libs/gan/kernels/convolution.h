@@ -4,8 +4,8 @@
 
 #include <memory>
 
-#include "libs/gan/strided_convolution.h"
-#include "libs/gan/winograd_convolution.h"
+#include "libs/gan/kernels/strided_convolution.h"
+#include "libs/gan/kernels/winograd_convolution.h"
 
 // The strided convolutions of both networks: kernel 4, stride 2, padding 1, no bias. Tensors in
 // channels-last order; the results are too. Weights are (out, in, 4, 4) of the convolution, which

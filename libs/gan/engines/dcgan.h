@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "libs/domain/run_config.h"
-#include "libs/gan/convolution.h"
-#include "libs/gan/convolution_chain.h"
+#include "libs/gan/engines/convolution_chain.h"
+#include "libs/gan/kernels/convolution.h"
 #include "libs/gan/networks.h"
 #include "libs/tensor/tensor_bundle.h"
 

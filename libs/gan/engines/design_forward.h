@@ -7,7 +7,7 @@
 #include <string>
 
 #include "libs/domain/network_design.h"
-#include "libs/gan/device_tensors.h"
+#include "libs/gan/engines/device_tensors.h"
 #include "libs/gan/networks.h"
 
 // The forward pass of any design by LibTorch's operations. Internal to libs/gan.

@@ -1,4 +1,4 @@
-#include "libs/gan/compute_device.h"
+#include "libs/gan/engines/compute_device.h"
 
 #include <ATen/Context.h>
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "libs/gan/arranged_weight.h"
+#include "libs/gan/kernels/arranged_weight.h"
 
 // The three directions of a convolution with kernel 4, stride 2, padding 1, no bias, as matrix
 // products over tile_product.h. Nothing here includes torch.

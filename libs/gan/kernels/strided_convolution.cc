@@ -1,12 +1,12 @@
-#include "libs/gan/strided_convolution.h"
+#include "libs/gan/kernels/strided_convolution.h"
 
 #include <algorithm>
 #include <memory>
 #include <vector>
 
-#include "libs/gan/aligned_room.h"
-#include "libs/gan/edge_order.h"
-#include "libs/gan/tile_product.h"
+#include "libs/gan/kernels/aligned_room.h"
+#include "libs/gan/kernels/edge_order.h"
+#include "libs/gan/kernels/tile_product.h"
 
 namespace gannet::gan {
 namespace {

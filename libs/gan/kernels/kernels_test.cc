@@ -1,4 +1,4 @@
-#include "libs/gan/kernels.h"
+#include "libs/gan/kernels/kernels.h"
 
 #include <omp.h>
 

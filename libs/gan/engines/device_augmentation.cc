@@ -1,4 +1,4 @@
-#include "libs/gan/device_augmentation.h"
+#include "libs/gan/engines/device_augmentation.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>

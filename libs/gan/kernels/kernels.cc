@@ -1,12 +1,12 @@
-#include "libs/gan/kernels.h"
+#include "libs/gan/kernels/kernels.h"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "libs/base/check.h"
-#include "libs/gan/profile.h"
-#include "libs/gan/target_clones.h"
+#include "libs/gan/kernels/profile.h"
+#include "libs/gan/kernels/target_clones.h"
 
 namespace gannet::gan {
 namespace {

@@ -1,4 +1,4 @@
-#include "libs/gan/convolution.h"
+#include "libs/gan/kernels/convolution.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/convolution.h>

@@ -1,12 +1,12 @@
-#include "libs/gan/winograd_convolution.h"
+#include "libs/gan/kernels/winograd_convolution.h"
 
 #include <algorithm>
 #include <memory>
 #include <vector>
 
-#include "libs/gan/aligned_room.h"
-#include "libs/gan/tile_product.h"
-#include "libs/gan/winograd_transforms.h"
+#include "libs/gan/kernels/aligned_room.h"
+#include "libs/gan/kernels/tile_product.h"
+#include "libs/gan/kernels/winograd_transforms.h"
 
 namespace gannet::gan {
 namespace {

@@ -15,10 +15,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/domain/model_layout.h"
-#include "libs/gan/compute_device.h"
-#include "libs/gan/design_forward.h"
-#include "libs/gan/device_augmentation.h"
-#include "libs/gan/device_tensors.h"
+#include "libs/gan/engines/compute_device.h"
+#include "libs/gan/engines/design_forward.h"
+#include "libs/gan/engines/device_augmentation.h"
+#include "libs/gan/engines/device_tensors.h"
 #include "libs/gan/networks.h"
 
 // The training step of any design (domain/network_design.h): forward passes by LibTorch's

@@ -1,4 +1,4 @@
-#include "libs/gan/dcgan.h"
+#include "libs/gan/engines/dcgan.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -17,7 +17,7 @@
 #include "libs/base/check.h"
 #include "libs/domain/model_layout.h"
 #include "libs/domain/network_design.h"
-#include "libs/gan/kernels.h"
+#include "libs/gan/kernels/kernels.h"
 
 namespace gannet::gan {
 namespace {

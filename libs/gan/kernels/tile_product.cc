@@ -1,4 +1,4 @@
-#include "libs/gan/tile_product.h"
+#include "libs/gan/kernels/tile_product.h"
 
 namespace gannet::gan {
 namespace {

@@ -1,4 +1,4 @@
-#include "libs/gan/design_forward.h"
+#include "libs/gan/engines/design_forward.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/relu.h>
