@@ -312,7 +312,7 @@ CREATE TABLE gannet.worker (
 --   -> boolean; other functions
 -- join_run(p_worker text, p_secret text, p_incarnation bigint, p_request jsonb)
 --   -> TABLE(run_id bigint, config text, run_state text, data_matches boolean); gannet_worker
--- keep_best(p_run bigint, p_leader text, p_epoch bigint, p_best jsonb, p_sha256 bytea)
+-- keep_best(p_run bigint, p_leader text, p_term bigint, p_best jsonb, p_sha256 bytea)
 --   -> bigint; gannet_coordinator
 -- leave_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 --   -> void; gannet_worker
@@ -320,15 +320,15 @@ CREATE TABLE gannet.worker (
 --   -> boolean; other functions
 -- open_weights(p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint, p_sha256 bytea)
 --   -> TABLE(codec smallint, sha256 bytea, payload_bytes bigint); gannet_worker
--- prepare_round(p_run bigint, p_leader text, p_epoch bigint, p_round bigint)
+-- prepare_round(p_run bigint, p_leader text, p_term bigint, p_round bigint)
 --   -> void; gannet_coordinator
--- publish_round(p_run bigint, p_leader text, p_epoch bigint, p_expected_version bigint, p_expected_sha256 bytea, p_settings_version bigint, p_consumed bigint[], p_consumed_sha256 bytea, p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea)
+-- publish_round(p_run bigint, p_leader text, p_term bigint, p_expected_version bigint, p_expected_sha256 bytea, p_settings_version bigint, p_consumed bigint[], p_consumed_sha256 bytea, p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea)
 --   -> void; gannet_coordinator
--- reap_expired_leases(p_run bigint, p_leader text, p_epoch bigint)
+-- reap_expired_leases(p_run bigint, p_leader text, p_term bigint)
 --   -> integer; gannet_coordinator
--- reclaim_blobs(p_run bigint, p_leader text, p_epoch bigint)
+-- reclaim_blobs(p_run bigint, p_leader text, p_term bigint)
 --   -> void; gannet_coordinator
--- reject_gradient(p_run bigint, p_leader text, p_epoch bigint, p_unit bigint, p_reason text)
+-- reject_gradient(p_run bigint, p_leader text, p_term bigint, p_unit bigint, p_reason text)
 --   -> text; gannet_coordinator
 -- release_unit(p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer)
 --   -> void; gannet_worker
@@ -340,7 +340,7 @@ CREATE TABLE gannet.worker (
 --   -> void; other functions
 -- require_identity(p_worker text, p_secret text, p_incarnation bigint)
 --   -> void; other functions
--- require_leader(p_run bigint, p_leader text, p_epoch bigint, p_lock boolean)
+-- require_leader(p_run bigint, p_leader text, p_term bigint, p_lock boolean)
 --   -> gannet.run; other functions
 -- require_not_removed(p_removed_reason text)
 --   -> void; other functions
@@ -350,7 +350,7 @@ CREATE TABLE gannet.worker (
 --   -> void; other functions
 -- require_worker(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 --   -> void; other functions
--- resign_leadership(p_run bigint, p_leader text, p_epoch bigint)
+-- resign_leadership(p_run bigint, p_leader text, p_term bigint)
 --   -> void; gannet_coordinator
 -- restore_run(p_run bigint, p_archive jsonb)
 --   -> void; gannet_coordinator

@@ -17,8 +17,8 @@ namespace gannet {
 
 // Proof of leadership: every fenced write names it.
 struct Leadership {
-  LeaderId leader;    // 32 hexadecimal digits, random per process start
-  int64_t epoch = 0;  // grows with every change of hands
+  LeaderId leader;   // 32 hexadecimal digits, random per process start
+  int64_t term = 0;  // grows with every change of hands
 
   friend bool operator==(const Leadership&, const Leadership&) = default;
 };

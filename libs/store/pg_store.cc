@@ -213,7 +213,7 @@ SqlParams RunParams(RunId run) {
 
 SqlParams FenceParams(RunId run, const Leadership& leadership) {
   SqlParams params = RunParams(run);
-  params.Text(leadership.leader.value()).Int(leadership.epoch);
+  params.Text(leadership.leader.value()).Int(leadership.term);
   return params;
 }
 

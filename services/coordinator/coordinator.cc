@@ -232,7 +232,7 @@ void Coordinator::Resign(RunId run, const Leadership& leadership) {
   // One attempt: the leadership runs out by itself.
   const absl::Status status = store_.ResignLeadership(run, leadership);
   if (status.ok()) {
-    log_.Info("leadership resigned", {{"epoch", leadership.epoch}});
+    log_.Info("leadership resigned", {{"term", leadership.term}});
   } else {
     log_.Warning("leadership could not be resigned, a successor waits until it runs out",
                  {{"reason", status}});

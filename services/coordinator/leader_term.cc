@@ -113,7 +113,7 @@ absl::Status LeaderTerm::Load() {
   metrics_.weights_version.Set(static_cast<double>(version().value()));
   metrics_.run_rounds.Set(static_cast<double>(status_.next_config.round_count));
   log_.Info("leading the run", {{"run", status_.config.name},
-                                {"epoch", leadership_.epoch},
+                                {"term", leadership_.term},
                                 {"rounds_done", version().value()},
                                 {"rounds", status_.config.round_count},
                                 {"state", RunStateName(status_.state)}});

@@ -35,7 +35,7 @@ void LeadershipKeeper::Renew() {
   if (!renewed.ok() && renewed.status().code() != absl::StatusCode::kFailedPrecondition) return;
   deposed_ = true;
   log_.Warning("leadership lost, publishing nothing more until elected again",
-               {{"epoch", leadership_.epoch}, {"reason", renewed.status()}});
+               {{"term", leadership_.term}, {"reason", renewed.status()}});
 }
 
 }  // namespace gannet::coordinator

@@ -131,10 +131,10 @@ absl::StatusOr<AuthenticatedWorker> State::Authenticate(const WorkerIdentity& id
 absl::StatusOr<Run*> State::CheckFence(RunId id, const Leadership& leadership) {
   GANNET_ASSIGN_OR_RETURN(Run * run, FindRun(id));
   if (run->leader.value().empty() || run->leader != leadership.leader ||
-      run->leader_epoch != leadership.epoch || run->leader_until <= clock.Now()) {
+      run->leader_term != leadership.term || run->leader_until <= clock.Now()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("not the leader (any more), stop coordinating: current epoch ",
-                     run->leader_epoch, ", got ", leadership.epoch));
+        absl::StrCat("not the leader (any more), stop coordinating: current term ",
+                     run->leader_term, ", got ", leadership.term));
   }
   return run;
 }

@@ -95,7 +95,7 @@ struct Run {
   std::string state_reason;
   WeightsVersion version{0};
   LeaderId leader;
-  int64_t leader_epoch = 0;
+  int64_t leader_term = 0;
   absl::Time leader_until;
   std::map<WeightsVersion, Weights> weights;
   Payload adam_state;

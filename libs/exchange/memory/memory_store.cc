@@ -74,16 +74,16 @@ absl::StatusOr<Leadership> MemoryStore::AcquireLeadership(RunId id, const Leader
                        absl::FormatDuration(run->leader_until - now)));
     }
     run->leader = leader;
-    run->leader_epoch += 1;
+    run->leader_term += 1;
   }
   run->leader_until = now + ttl;
-  return Leadership{leader, run->leader_epoch};
+  return Leadership{leader, run->leader_term};
 }
 
 absl::Status MemoryStore::ResignLeadership(RunId id, const Leadership& leadership) {
   MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  if (run->leader == leadership.leader && run->leader_epoch == leadership.epoch) {
+  if (run->leader == leadership.leader && run->leader_term == leadership.term) {
     run->leader = LeaderId();
   }
   return absl::OkStatus();

@@ -20,7 +20,7 @@ absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, Run
   dump.state_reason = run->state_reason;
   dump.weights_version = run->version;
   dump.leader = run->leader;
-  dump.leader_epoch = run->leader_epoch;
+  dump.leader_term = run->leader_term;
   if (!run->leader.value().empty()) dump.leadership_remaining = run->leader_until - now;
   dump.usual_unit_time = run->usual_unit_time;
   dump.changes = run->changes;

@@ -748,7 +748,7 @@ class Driver {
   bool ResignLeadership() {
     const KnownRun& run = runs_[AnyRun()];
     const Leadership leadership = AnyLeadership(run);
-    return Run(absl::StrCat("ResignLeadership ", run.config.name, " epoch ", leadership.epoch),
+    return Run(absl::StrCat("ResignLeadership ", run.config.name, " term ", leadership.term),
                [&run, leadership](BackendFixture& side, int index) {
                  return Name(side.store().ResignLeadership(run.ids[index], leadership));
                });
@@ -771,7 +771,7 @@ class Driver {
     }
     const Leadership leadership = AnyLeadership(run);
     return Run(absl::StrCat("RejectGradient ", run.config.name, " r", unit.round.value(), " s",
-                            unit.slot.value(), " epoch ", leadership.epoch),
+                            unit.slot.value(), " term ", leadership.term),
                [&run, leadership, unit](BackendFixture& side, int index) {
                  return Name(side.store().RejectGradient(run.ids[index], leadership,
                                                          unit.ids[index], "a NaN"));
@@ -879,7 +879,7 @@ class Driver {
     }
     return RunAndRemember(
         absl::StrCat("Publish ", run.config.name, " version ", expected.value() + 1, " epoch ",
-                     leadership.epoch, " consumed ", consumed[0].size(), " takes along ",
+                     leadership.term, " consumed ", consumed[0].size(), " takes along ",
                      request.max_stale_rounds, request.finished ? " finished" : ""),
         [request, settings, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
          all = std::vector<std::vector<UnitId>>{consumed[0], consumed[1]}](BackendFixture& side,
@@ -894,7 +894,7 @@ class Driver {
 
   bool Reap(const KnownRun& run) {
     const Leadership leadership = AnyLeadership(run);
-    return Run(absl::StrCat("ReapExpiredLeases ", run.config.name, " epoch ", leadership.epoch),
+    return Run(absl::StrCat("ReapExpiredLeases ", run.config.name, " term ", leadership.term),
                [&run, leadership](BackendFixture& side, int index) {
                  const absl::StatusOr<int> count =
                      side.store().ReapExpiredLeases(run.ids[index], leadership);

@@ -75,7 +75,7 @@ struct RunDump {
   std::string state_reason;
   WeightsVersion weights_version;
   LeaderId leader;                      // empty when nobody is leader of record
-  int64_t leader_epoch = 0;             // of the last leader; 0 before the first
+  int64_t leader_term = 0;              // of the last leader; 0 before the first
   absl::Duration leadership_remaining;  // when there is a leader; at most zero when it has run out
   absl::Duration usual_unit_time;       // zero: not known yet
   std::vector<SettingsChange> changes;  // by round

@@ -14,7 +14,7 @@ $$;
 
 -- FAILED_PRECONDITION unless the leadership is the current, unexpired one. p_lock holds the run against every other change until the end of the
 -- transaction.
-CREATE FUNCTION gannet.require_leader(p_run bigint, p_leader text, p_epoch bigint, p_lock boolean)
+CREATE FUNCTION gannet.require_leader(p_run bigint, p_leader text, p_term bigint, p_lock boolean)
 RETURNS gannet.run
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -29,8 +29,8 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
   END IF;
-  IF v_run.leader_id IS DISTINCT FROM p_leader OR v_run.leader_epoch IS DISTINCT FROM p_epoch OR v_run.leader_until <= gannet.clock_now() THEN
-    RAISE EXCEPTION 'not the leader (any more), stop coordinating: current epoch %, got %', v_run.leader_epoch, p_epoch
+  IF v_run.leader_id IS DISTINCT FROM p_leader OR v_run.leader_epoch IS DISTINCT FROM p_term OR v_run.leader_until <= gannet.clock_now() THEN
+    RAISE EXCEPTION 'not the leader (any more), stop coordinating: current term %, got %', v_run.leader_epoch, p_term
       USING ERRCODE = 'GN009';
   END IF;
   RETURN v_run;
@@ -167,42 +167,42 @@ BEGIN
 END
 $$;
 
--- The epoch under which p_leader leads now.
+-- The term under which p_leader leads now.
 CREATE FUNCTION gannet.acquire_leadership(p_run bigint, p_leader text, p_ttl_us bigint)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_now timestamptz := gannet.clock_now();
-  v_epoch bigint;
+  v_term bigint;
 BEGIN
   PERFORM gannet.require_run(p_run);
   UPDATE gannet.run r
      SET leader_epoch = r.leader_epoch + (CASE WHEN r.leader_id = p_leader THEN 0 ELSE 1 END),
          leader_id = p_leader, leader_until = v_now + p_ttl_us * interval '1 microsecond'
    WHERE r.run_id = p_run AND (r.leader_id IS NULL OR r.leader_id = p_leader OR r.leader_until <= v_now)
-  RETURNING r.leader_epoch INTO v_epoch;
-  IF v_epoch IS NULL THEN
+  RETURNING r.leader_epoch INTO v_term;
+  IF v_term IS NULL THEN
     RAISE EXCEPTION 'another coordinator leads this run, wait: its time runs out at %',
       (SELECT r.leader_until FROM gannet.run r WHERE r.run_id = p_run) USING ERRCODE = 'GN009';
   END IF;
-  RETURN v_epoch;
+  RETURN v_term;
 END
 $$;
 
-CREATE FUNCTION gannet.resign_leadership(p_run bigint, p_leader text, p_epoch bigint)
+CREATE FUNCTION gannet.resign_leadership(p_run bigint, p_leader text, p_term bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_run(p_run);
   UPDATE gannet.run r SET leader_id = NULL, leader_until = NULL
-   WHERE r.run_id = p_run AND r.leader_id = p_leader AND r.leader_epoch = p_epoch;
+   WHERE r.run_id = p_run AND r.leader_id = p_leader AND r.leader_epoch = p_term;
 END
 $$;
 
 -- The worker, when it is removed from the run for it: then take_back_work follows, in a transaction of its own. Null otherwise.
-CREATE FUNCTION gannet.reject_gradient(p_run bigint, p_leader text, p_epoch bigint, p_unit bigint, p_reason text)
+CREATE FUNCTION gannet.reject_gradient(p_run bigint, p_leader text, p_term bigint, p_unit bigint, p_reason text)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -211,7 +211,7 @@ DECLARE
   v_gradient gannet.gradient;
   v_removed text;
 BEGIN
-  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
+  v_run := gannet.require_leader(p_run, p_leader, p_term, true);
   IF v_run.state IN ('running', 'paused') THEN
     UPDATE gannet.work_unit u
        SET state = CASE WHEN u.stale_rounds > 0 THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END,
@@ -322,7 +322,7 @@ $$;
 -- p_request: weights, of codec, payload_bytes and keep; adam_state, of codec and payload_bytes; summary, with the columns of gannet.round_summary; units of
 -- the next round, as add_units takes them; finished; max_stale_rounds.
 CREATE FUNCTION gannet.publish_round(
-  p_run bigint, p_leader text, p_epoch bigint, p_expected_version bigint, p_expected_sha256 bytea, p_settings_version bigint,
+  p_run bigint, p_leader text, p_term bigint, p_expected_version bigint, p_expected_sha256 bytea, p_settings_version bigint,
   p_consumed bigint[], p_consumed_sha256 bytea, p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea
 )
 RETURNS void
@@ -337,7 +337,7 @@ BEGIN
   SELECT * INTO v_request FROM jsonb_to_record(p_request) AS r(
     weights jsonb, adam_state jsonb, summary jsonb, units jsonb, finished boolean, max_stale_rounds integer);
   PERFORM gannet.require_fields('publish_round', to_jsonb(v_request));
-  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
+  v_run := gannet.require_leader(p_run, p_leader, p_term, true);
   IF v_run.state NOT IN ('running', 'paused') THEN
     RAISE EXCEPTION 'the run has ended, publish nothing more: %', v_run.state USING ERRCODE = 'GN009';
   END IF;
@@ -464,7 +464,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION gannet.reap_expired_leases(p_run bigint, p_leader text, p_epoch bigint)
+CREATE FUNCTION gannet.reap_expired_leases(p_run bigint, p_leader text, p_term bigint)
 RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -473,7 +473,7 @@ DECLARE
   v_run gannet.run;
   v_count integer;
 BEGIN
-  v_run := gannet.require_leader(p_run, p_leader, p_epoch, false);
+  v_run := gannet.require_leader(p_run, p_leader, p_term, false);
   -- Whom a transaction has removed, and the one behind it has failed. The run is locked before units.
   IF v_run.state IN ('running', 'paused') THEN
     PERFORM gannet.take_back_work(p_run, w.worker_id) FROM gannet.worker w
@@ -527,7 +527,7 @@ END
 $$;
 
 -- Waits only so long for the readers of each leaf.
-CREATE FUNCTION gannet.prepare_round(p_run bigint, p_leader text, p_epoch bigint, p_round bigint)
+CREATE FUNCTION gannet.prepare_round(p_run bigint, p_leader text, p_term bigint, p_round bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' SET plan_cache_mode = force_custom_plan
 AS $$
@@ -535,7 +535,7 @@ DECLARE
   v_run gannet.run;
   v_found boolean;
 BEGIN
-  v_run := gannet.require_leader(p_run, p_leader, p_epoch, false);
+  v_run := gannet.require_leader(p_run, p_leader, p_term, false);
   IF p_round - v_run.weights_version NOT IN (1, 2) THEN
     RAISE EXCEPTION 'round must be one or two above the published version %, got %', v_run.weights_version, p_round
       USING ERRCODE = 'GN003';
@@ -582,14 +582,14 @@ $$;
 
 -- Frees the bytes that nobody asks for once the run has ended; the leaf of the current weights loses only what is older. A reader is waited for
 -- shortly; then nothing is freed.
-CREATE FUNCTION gannet.reclaim_blobs(p_run bigint, p_leader text, p_epoch bigint)
+CREATE FUNCTION gannet.reclaim_blobs(p_run bigint, p_leader text, p_term bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 AS $$
 DECLARE
   v_run gannet.run;
 BEGIN
-  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
+  v_run := gannet.require_leader(p_run, p_leader, p_term, true);
   IF v_run.state NOT IN ('finished', 'stopped') THEN
     RAISE EXCEPTION 'the run has not ended, its bytes are needed: %', v_run.state USING ERRCODE = 'GN009';
   END IF;
@@ -658,7 +658,7 @@ $$;
 
 -- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. The run is
 -- locked, so that whoever leads after this one sees it. p_best: version, distance, codec and payload_bytes.
-CREATE FUNCTION gannet.keep_best(p_run bigint, p_leader text, p_epoch bigint, p_best jsonb, p_sha256 bytea)
+CREATE FUNCTION gannet.keep_best(p_run bigint, p_leader text, p_term bigint, p_best jsonb, p_sha256 bytea)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
 AS $$
@@ -669,7 +669,7 @@ DECLARE
 BEGIN
   SELECT * INTO v_best FROM jsonb_to_record(p_best) AS b(version bigint, distance double precision, codec smallint, payload_bytes bigint);
   PERFORM gannet.require_fields('keep_best', to_jsonb(v_best));
-  v_run := gannet.require_leader(p_run, p_leader, p_epoch, true);
+  v_run := gannet.require_leader(p_run, p_leader, p_term, true);
   IF v_best.version > v_run.weights_version THEN
     RAISE EXCEPTION 'version is not published yet: current %, got %', v_run.weights_version, v_best.version USING ERRCODE = 'GN003';
   END IF;

@@ -113,7 +113,7 @@ TEST_P(ExchangeContractTest, TheBestWeightsStayUntilBetterOnesAreKept) {
   EXPECT_THAT(keep(3, -0.1), StatusIs(kInvalid));
   EXPECT_THAT(keep(3, std::nan("")), StatusIs(kInvalid));
   Leadership deposed = leadership_;
-  deposed.epoch -= 1;
+  deposed.term -= 1;
   EXPECT_THAT(store().KeepBest(run_, deposed, {WeightsVersion(3), 0.1}, TestWeights(config_, 3)),
               StatusIs(kFailedPrecondition));
   Payload damaged = TestWeights(config_, 3);
@@ -175,7 +175,7 @@ TEST_P(ExchangeContractTest, ARunThatHasEndedKeepsOnlyWhatIsAskedFor) {
   EXPECT_OK(store().FetchGradient(run_, units.back().unit));
   ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "the lesson ends"));
   Leadership deposed = leadership_;
-  deposed.epoch -= 1;
+  deposed.term -= 1;
   EXPECT_THAT(store().ReclaimBlobs(run_, deposed), StatusIs(kFailedPrecondition));
 
   ASSERT_OK(store().ReclaimBlobs(run_, leadership_));

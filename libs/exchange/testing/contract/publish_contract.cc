@@ -26,7 +26,7 @@ TEST_P(ExchangeContractTest, OneCoordinatorLeadsAtATime) {
 
   const Leadership first = Must(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(10)));
   EXPECT_EQ(first.leader, TestLeader(1));
-  EXPECT_EQ(first.epoch, 1);
+  EXPECT_EQ(first.term, 1);
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
               StatusIs(kFailedPrecondition));
   backend().AdvanceTime(absl::Milliseconds(9'999));
@@ -58,8 +58,8 @@ TEST_P(ExchangeContractTest, TheLeaderOfRecordKeepsItsEpoch) {
 
 TEST_P(ExchangeContractTest, ResigningLetsASuccessorInAtOnce) {
   StartRun();
-  ASSERT_OK(store().ResignLeadership(run_, Leadership{TestLeader(2), leadership_.epoch}));
-  ASSERT_OK(store().ResignLeadership(run_, Leadership{TestLeader(1), leadership_.epoch + 1}));
+  ASSERT_OK(store().ResignLeadership(run_, Leadership{TestLeader(2), leadership_.term}));
+  ASSERT_OK(store().ResignLeadership(run_, Leadership{TestLeader(1), leadership_.term + 1}));
   ASSERT_OK(store().ReapExpiredLeases(run_, leadership_)) << "neither of these was the leader";
 
   ASSERT_OK(store().ResignLeadership(run_, leadership_));
@@ -67,7 +67,7 @@ TEST_P(ExchangeContractTest, ResigningLetsASuccessorInAtOnce) {
 
   EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), StatusIs(kFailedPrecondition));
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(1)),
-              IsOkAndHolds(Leadership{TestLeader(2), leadership_.epoch + 1}));
+              IsOkAndHolds(Leadership{TestLeader(2), leadership_.term + 1}));
 }
 
 TEST_P(ExchangeContractTest, WhoResignedComesBackUnderANewEpoch) {
@@ -75,7 +75,7 @@ TEST_P(ExchangeContractTest, WhoResignedComesBackUnderANewEpoch) {
   ASSERT_OK(store().ResignLeadership(run_, leadership_));
 
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)),
-              IsOkAndHolds(Leadership{TestLeader(1), leadership_.epoch + 1}));
+              IsOkAndHolds(Leadership{TestLeader(1), leadership_.term + 1}));
 }
 
 TEST_P(ExchangeContractTest, MalformedLeadershipsAreRefused) {
@@ -95,7 +95,7 @@ TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
   ASSERT_OK(Submit(TestWorker(1), unit));
   backend().AdvanceTime(kMaxLeadershipTtl);
   const Leadership expired = leadership_;
-  const Leadership forged{TestLeader(1), leadership_.epoch + 1};
+  const Leadership forged{TestLeader(1), leadership_.term + 1};
   const auto expect_refused = [&](const Leadership& who) {
     EXPECT_THAT(store().RejectGradient(run_, who, unit.unit, "bad"), StatusIs(kFailedPrecondition));
     EXPECT_THAT(store().Publish(TestPublish(config_, run_, who, WeightsVersion(0))),
@@ -108,9 +108,9 @@ TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
   const Leadership second = Must(store().AcquireLeadership(run_, TestLeader(2), kMaxLeadershipTtl));
   expect_refused(expired);
   expect_refused(forged);
-  expect_refused(Leadership{TestLeader(1), second.epoch});
-  expect_refused(Leadership{TestLeader(2), second.epoch - 1});
-  expect_refused(Leadership{TestLeader(2), second.epoch + 1});
+  expect_refused(Leadership{TestLeader(1), second.term});
+  expect_refused(Leadership{TestLeader(2), second.term - 1});
+  expect_refused(Leadership{TestLeader(2), second.term + 1});
   expect_refused(Leadership());
 
   EXPECT_EQ(Status().weights_version, WeightsVersion(0));
