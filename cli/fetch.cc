@@ -123,7 +123,7 @@ int OnProgress(void* user, curl_off_t total, curl_off_t now, curl_off_t /*up_tot
   return transfer.cancelled ? 1 : 0;
 }
 
-bool IsPassing(CURLcode code) {
+bool IsTransient(CURLcode code) {
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
@@ -220,7 +220,7 @@ Attempt TryOnce(const FetchOptions& options, FetchPart& part) {
   }
   const std::string why = message[0] != '\0' ? message : curl_easy_strerror(code);
   return {absl::UnavailableError(absl::StrCat(Printable(why), ": ", Printable(options.url))),
-          IsPassing(code)};
+          IsTransient(code)};
 }
 
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {

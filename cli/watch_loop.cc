@@ -38,7 +38,7 @@ WatchLoop::Result WatchLoop::Run() {
         EndLine();
         return result;
       }
-    } else if (!MayPass(report.status()) || now - heard_at >= options_.patience) {
+    } else if (!MayPass(report.status()) || now - heard_at >= options_.retry) {
       EndLine();
       result.status = report.status();
       return result;
@@ -79,7 +79,7 @@ void WatchLoop::ShowLost(const absl::Status& status) {
   lost_shown_ = true;
   EndLine();
   shown_state_.reset();
-  out_ << "waiting up to " << ShortDuration(options_.patience)
+  out_ << "waiting up to " << ShortDuration(options_.retry)
        << " for the coordinator: " << Printable(std::string(status.message())) << std::endl;
 }
 

@@ -95,7 +95,7 @@ class PgHostileSessionTest : public testing::Test {
     }
   }
 
-  // A coordinator that guards its class, with less patience than usual.
+  // A coordinator that guards its class, with less retry than usual.
   std::unique_ptr<PgBackend> Guard() {
     PgBackendOptions options;
     options.url = TestPostgres::UrlAs(backend_.url(), "test_coordinator");

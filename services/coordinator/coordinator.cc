@@ -101,8 +101,8 @@ Coordinator::Coordinator(CoordinatorOptions options, Store& store, Clock& clock,
       log_(log),
       metrics_(metrics),
       on_database_change_(std::move(on_database_change)),
-      patience_("the database", clock, stop_, log, options_.term.backoff,
-                [this](bool up) { SetDatabaseUp(up); }) {}
+      retry_("the database", clock, stop_, log, options_.term.backoff,
+             [this](bool up) { SetDatabaseUp(up); }) {}
 
 void Coordinator::SetDatabaseUp(bool up) {
   metrics_.database_up.Set(up ? 1 : 0);
@@ -147,7 +147,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
   Backoff backoff(options_.term.backoff);
   while (true) {
     const absl::StatusOr<RunStatus> found =
-        patience_.CallFor("find the run", [&] { return store_.FindRun(options_.run.name); });
+        retry_.CallFor("find the run", [&] { return store_.FindRun(options_.run.name); });
     if (found.ok()) {
       GANNET_RETURN_IF_ERROR(CheckSameRun(*found, options_.run, options_.former_data_digest, log_));
       return found->run;
@@ -164,7 +164,7 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
     }
     // Another coordinator may have created it, or the answer was lost: look again.
     const bool look_again =
-        absl::IsAlreadyExists(created.status()) || PatientCaller::IsPassing(created.status());
+        absl::IsAlreadyExists(created.status()) || RetryingCaller::IsTransient(created.status());
     if (!look_again) return created.status();
     log_.Warning("the run could not be created yet, looking again", {{"reason", created.status()}});
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
@@ -176,7 +176,7 @@ absl::StatusOr<RunState> Coordinator::LeadUntilEnd(RunId run) {
   while (true) {
     GANNET_ASSIGN_OR_RETURN(const std::optional<Leadership> leadership, Elect(run));
     if (!leadership.has_value()) {
-      GANNET_ASSIGN_OR_RETURN(const RunStatus status, patience_.CallFor("look at the run", [&] {
+      GANNET_ASSIGN_OR_RETURN(const RunStatus status, retry_.CallFor("look at the run", [&] {
         return store_.GetRunStatus(run);
       }));
       totals_.weights_version = status.weights_version;
@@ -185,7 +185,7 @@ absl::StatusOr<RunState> Coordinator::LeadUntilEnd(RunId run) {
     const int64_t rounds_before = totals_.rounds_published;
     absl::StatusOr<RunState> ended;
     {
-      LeaderTerm term(options_.term, store_, run, *leadership, patience_, stop_, clock_, log_,
+      LeaderTerm term(options_.term, store_, run, *leadership, retry_, stop_, clock_, log_,
                       metrics_, rate_, output_.get(), totals_);
       ended = term.Lead();
     }
@@ -206,12 +206,12 @@ absl::StatusOr<std::optional<Leadership>> Coordinator::Elect(RunId run) {
   const absl::Duration start = clock_.Steady();
   absl::Duration next_line = absl::ZeroDuration();
   while (true) {
-    const absl::StatusOr<Leadership> leadership = patience_.CallFor("become leader", [&] {
+    const absl::StatusOr<Leadership> leadership = retry_.CallFor("become leader", [&] {
       return store_.AcquireLeadership(run, options_.leader, options_.term.leadership_ttl);
     });
     if (leadership.ok()) return std::optional<Leadership>(*leadership);
     if (!absl::IsFailedPrecondition(leadership.status())) return leadership.status();
-    GANNET_ASSIGN_OR_RETURN(const RunStatus status, patience_.CallFor("look at the run", [&] {
+    GANNET_ASSIGN_OR_RETURN(const RunStatus status, retry_.CallFor("look at the run", [&] {
       return store_.GetRunStatus(run);
     }));
     if (HasEnded(status.state)) return std::optional<Leadership>();

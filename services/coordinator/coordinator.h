@@ -13,7 +13,7 @@
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
 #include "services/coordinator/leader_term.h"
 #include "services/coordinator/run_admin.h"
@@ -104,7 +104,7 @@ class Coordinator {
   CoordinatorMetrics metrics_;
   const std::function<void(bool up)> on_database_change_;
   StopSignal stop_;
-  PatientCaller patience_;
+  RetryingCaller retry_;
   std::unique_ptr<RunOutput> output_;  // null: no files are written
   RateMeter rate_;
   LeaderTermTotals totals_;

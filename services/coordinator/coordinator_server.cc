@@ -36,9 +36,9 @@ CoordinatorServer::~CoordinatorServer() {
 }
 
 absl::StatusOr<CoordinatorReport> CoordinatorServer::Run(const Connect& connect) {
-  PatientCaller patience("the database", clock_, stop_, log_, options_.coordinator.term.backoff);
+  RetryingCaller retry("the database", clock_, stop_, log_, options_.coordinator.term.backoff);
   absl::StatusOr<CoordinatorBackend> backend =
-      patience.CallFor("connect", [&] { return connect(metrics_); });
+      retry.CallFor("connect", [&] { return connect(metrics_); });
   if (absl::IsCancelled(backend.status())) return CoordinatorReport();
   GANNET_RETURN_IF_ERROR(backend.status());
   backend_ = *std::move(backend);

@@ -58,14 +58,14 @@ std::string DescribeEta(int64_t rounds_left, double rounds_per_second) {
 }  // namespace
 
 LeaderTerm::LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
-                       const Leadership& leadership, PatientCaller& patience, StopSignal& stop,
+                       const Leadership& leadership, RetryingCaller& retry, StopSignal& stop,
                        Clock& clock, Logger& log, CoordinatorMetrics& metrics, RateMeter& rate,
                        RunOutput* output, LeaderTermTotals& totals)
     : options_(options),
       store_(store),
       run_(run),
       leadership_(leadership),
-      patience_(patience),
+      retry_(retry),
       stop_(stop),
       clock_(clock),
       log_(log),
@@ -90,7 +90,7 @@ absl::Status LeaderTerm::Load() {
   GANNET_RETURN_IF_ERROR(RefreshStatus());
   const ModelConfig& model = status_.config.model;
   GANNET_ASSIGN_OR_RETURN(
-      published_, patience_.CallFor("load the weights", [&] { return store_.LoadSnapshot(run_); }));
+      published_, retry_.CallFor("load the weights", [&] { return store_.LoadSnapshot(run_); }));
   if (published_.version != status_.weights_version) {
     return absl::AbortedError("the database has changed while it was read");
   }
@@ -103,7 +103,7 @@ absl::Status LeaderTerm::Load() {
   config_ = status_.config;
   planner_.emplace(status_.next_config);
   collector_.emplace(store_, run_, status_.config, CreateAggregator(kAggregator), leadership_,
-                     patience_, clock_, log_, metrics_);
+                     retry_, clock_, log_, metrics_);
 
   const absl::Duration now = clock_.Steady();
   round_start_ = now;
@@ -134,7 +134,7 @@ absl::Status LeaderTerm::LoadHistory() {
   Round after(0);
   while (true) {
     GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> page,
-                            patience_.CallFor("read the history", [&] {
+                            retry_.CallFor("read the history", [&] {
                               return store_.ListRounds(run_, after, kMaxPage);
                             }));
     for (const RoundSummary& round : page) {
@@ -181,10 +181,9 @@ absl::Status LeaderTerm::RunRound() {
   while (true) {
     if (stop_.requested()) return absl::CancelledError("asked to stop");
     if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
-    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress,
-                            patience_.CallFor("look at the round", [&] {
-                              return store_.GetRoundProgress(run_, round);
-                            }));
+    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, retry_.CallFor("look at the round", [&] {
+      return store_.GetRoundProgress(run_, round);
+    }));
     metrics_.units_ready.Set(progress.ready);
     metrics_.units_leased.Set(progress.leased);
     metrics_.units_done.Set(static_cast<double>(progress.gradients.size()));
@@ -229,7 +228,7 @@ absl::Status LeaderTerm::RunRound() {
 
 absl::Status LeaderTerm::TakeStale(Round round) {
   // Once more: what came while the others were fetched would be refused by the publication.
-  GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, patience_.CallFor("look at the round", [&] {
+  GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, retry_.CallFor("look at the round", [&] {
     return store_.GetRoundProgress(run_, round);
   }));
   return collector_->TakeStale(progress);
@@ -260,8 +259,8 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
   const Round round(next_round().value() + 1);
   const auto prepare = [&] { return store_.PrepareRound(run_, leadership_, round); };
   const absl::Status status =
-      wait ? patience_.Call("make room for the next round", prepare) : prepare();
-  if (!wait && PatientCaller::IsPassing(status)) return absl::OkStatus();
+      wait ? retry_.Call("make room for the next round", prepare) : prepare();
+  if (!wait && RetryingCaller::IsTransient(status)) return absl::OkStatus();
   if (absl::IsInvalidArgument(status)) {
     // The round is too far ahead: the database has gone back, and this tells it.
     GANNET_RETURN_IF_ERROR(RefreshStatus());
@@ -375,16 +374,16 @@ absl::Status LeaderTerm::Publish(const PublishRequest& request) {
   Backoff backoff(options_.backoff);
   while (true) {
     absl::Status status = store_.Publish(request);
-    const bool in_doubt = PatientCaller::IsPassing(status) && !absl::IsAborted(status);
+    const bool in_doubt = RetryingCaller::IsTransient(status) && !absl::IsAborted(status);
     if (!in_doubt) return status;
     log_.Warning("publication is in doubt, looking up what became of it",
                  {{"round", request.summary.round.value()}, {"reason", status}});
-    GANNET_ASSIGN_OR_RETURN(const RunStatus stored, patience_.CallFor("look up a publication", [&] {
+    GANNET_ASSIGN_OR_RETURN(const RunStatus stored, retry_.CallFor("look up a publication", [&] {
       return store_.GetRunStatus(run_);
     }));
     if (stored.weights_version != request.expected_version) {
       // It is ours if nobody else has led since, which is what an unchanged epoch says.
-      GANNET_ASSIGN_OR_RETURN(const Leadership leadership, patience_.CallFor("stay leader", [&] {
+      GANNET_ASSIGN_OR_RETURN(const Leadership leadership, retry_.CallFor("stay leader", [&] {
         return store_.AcquireLeadership(run_, leadership_.leader, options_.leadership_ttl);
       }));
       const bool ours = leadership == leadership_ &&
@@ -415,7 +414,7 @@ absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
               {"reason", reason},
               {"largest_gradient", largest},
               {"advice", advice}});
-  GANNET_RETURN_IF_ERROR(patience_.Call(
+  GANNET_RETURN_IF_ERROR(retry_.Call(
       "pause the run", [&] { return store_.SetRunState(run_, RunState::kPaused, text); }));
   do {
     if (stop_.requested()) return absl::CancelledError("asked to stop");
@@ -431,7 +430,7 @@ absl::Status LeaderTerm::DoWhatIsDue() {
   const absl::Duration now = clock_.Steady();
   if (now >= reap_due_) {
     reap_due_ = now + options_.reap_interval;
-    GANNET_ASSIGN_OR_RETURN(const int reaped, patience_.CallFor("return expired leases", [&] {
+    GANNET_ASSIGN_OR_RETURN(const int reaped, retry_.CallFor("return expired leases", [&] {
       return store_.ReapExpiredLeases(run_, leadership_);
     }));
     metrics_.reaped_leases.Increment(reaped);
@@ -461,7 +460,7 @@ absl::Status LeaderTerm::RefreshStatus() {
   const RunState before = status_.state;
   const RunConfig next_before = status_.next_config;
   GANNET_ASSIGN_OR_RETURN(
-      status_, patience_.CallFor("look at the run", [&] { return store_.GetRunStatus(run_); }));
+      status_, retry_.CallFor("look at the run", [&] { return store_.GetRunStatus(run_); }));
   if (status_.weights_version < version()) {
     // A backup was restored, or a standby that lacked the last rounds took over. Its leader's row
     // is still ours, so nothing else would tell.

@@ -12,7 +12,7 @@
 #include "libs/domain/round_plan.h"
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
 #include "services/coordinator/leadership_keeper.h"
 #include "services/coordinator/rate_meter.h"
@@ -45,7 +45,7 @@ struct LeaderTermTotals {
 class LeaderTerm {
  public:
   LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
-             const Leadership& leadership, PatientCaller& patience, StopSignal& stop, Clock& clock,
+             const Leadership& leadership, RetryingCaller& retry, StopSignal& stop, Clock& clock,
              Logger& log, CoordinatorMetrics& metrics, RateMeter& rate, RunOutput* output,
              LeaderTermTotals& totals);
   ~LeaderTerm();
@@ -104,7 +104,7 @@ class LeaderTerm {
   Store& store_;
   const RunId run_;
   const Leadership leadership_;
-  PatientCaller& patience_;
+  RetryingCaller& retry_;
   StopSignal& stop_;
   Clock& clock_;
   Logger& log_;

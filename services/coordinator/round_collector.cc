@@ -28,7 +28,7 @@ constexpr double kSuspiciousFactor = 10;
 
 RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
                                std::unique_ptr<Aggregator> aggregator, const Leadership& leadership,
-                               PatientCaller& patience, Clock& clock, Logger& log,
+                               RetryingCaller& retry, Clock& clock, Logger& log,
                                CoordinatorMetrics& metrics)
     : store_(store),
       run_(run),
@@ -37,7 +37,7 @@ RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
       codec_(config.gradient_codec),
       aggregator_(std::move(aggregator)),
       leadership_(leadership),
-      patience_(patience),
+      retry_(retry),
       clock_(clock),
       log_(log),
       metrics_(metrics) {}
@@ -114,7 +114,7 @@ double RoundCollector::WeightOf(const GradientInfo& info) const {
 absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
   const absl::Duration start = clock_.Steady();
   absl::StatusOr<Payload> payload =
-      patience_.CallFor("fetch a gradient", [&] { return store_.FetchGradient(run_, info.unit); });
+      retry_.CallFor("fetch a gradient", [&] { return store_.FetchGradient(run_, info.unit); });
   // What the progress said may be history by now: the next look tells.
   if (payload.status().code() == absl::StatusCode::kNotFound) return false;
   // A worker in direct mode writes to the database itself: what it wrote may be no payload at all.
@@ -166,7 +166,7 @@ absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status
                 {"attempt", info.attempt.value()},
                 {"worker", worker},
                 {"reason", reason}});
-  absl::Status status = patience_.Call("reject a gradient", [&] {
+  absl::Status status = retry_.Call("reject a gradient", [&] {
     return store_.RejectGradient(
         run_, leadership_, info.unit,
         Printable(absl::StrCat("gradient of ", worker, ": ", reason.message()), kMaxReasonChars));

@@ -12,7 +12,7 @@
 #include "libs/domain/gradient_limits.h"
 #include "libs/exchange/store.h"
 #include "libs/telemetry/log.h"
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
 
 namespace gannet::coordinator {
@@ -58,7 +58,7 @@ class RoundCollector {
 
   RoundCollector(Store& store, RunId run, const RunConfig& config,
                  std::unique_ptr<Aggregator> aggregator, const Leadership& leadership,
-                 PatientCaller& patience, Clock& clock, Logger& log, CoordinatorMetrics& metrics);
+                 RetryingCaller& retry, Clock& clock, Logger& log, CoordinatorMetrics& metrics);
 
   // Starts a round of so many units and forgets the one before. `stale_weight` as in RoundPolicy.
   void Begin(Round round, int unit_count, double stale_weight = 0);
@@ -119,7 +119,7 @@ class RoundCollector {
   const int codec_;
   const std::unique_ptr<Aggregator> aggregator_;
   const Leadership leadership_;
-  PatientCaller& patience_;
+  RetryingCaller& retry_;
   Clock& clock_;
   Logger& log_;
   CoordinatorMetrics& metrics_;

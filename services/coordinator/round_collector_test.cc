@@ -45,7 +45,7 @@ class RoundCollectorTest : public ::testing::Test {
 
   // Begins the round anew, with gradients folded by that rule.
   void Fold(std::unique_ptr<Aggregator> aggregator) {
-    collector_.emplace(store_, run_, config_, std::move(aggregator), leadership_, patience_, clock_,
+    collector_.emplace(store_, run_, config_, std::move(aggregator), leadership_, retry_, clock_,
                        NullLogger(), coordinator_metrics_);
     collector_->Begin(Round(1), config_.units_per_round);
   }
@@ -60,11 +60,11 @@ class RoundCollectorTest : public ::testing::Test {
   MemoryBackend backend_{clock_};
   FaultyStore store_{backend_.store()};
   StopSignal stop_;
-  PatientCaller patience_{"the database",
-                          clock_,
-                          stop_,
-                          NullLogger(),
-                          {absl::Microseconds(10), absl::Microseconds(10), 1.0}};
+  RetryingCaller retry_{"the database",
+                        clock_,
+                        stop_,
+                        NullLogger(),
+                        {absl::Microseconds(10), absl::Microseconds(10), 1.0}};
   Metrics metrics_;
   CoordinatorMetrics coordinator_metrics_{metrics_};
   RunId run_;

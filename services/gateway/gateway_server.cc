@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/host_name.h"
 #include "libs/base/status_macros.h"
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 
 namespace gannet::gateway {
 
@@ -48,7 +48,7 @@ absl::Status GatewayServer::Run(const Connect& connect) {
 }
 
 absl::Status GatewayServer::AwaitBackend(const Connect& connect) {
-  PatientCaller caller("the database", clock_, stop_, log_, options_.backoff);
+  RetryingCaller caller("the database", clock_, stop_, log_, options_.backoff);
   GANNET_ASSIGN_OR_RETURN(GatewayBackend backend,
                           caller.CallFor("connect", [&] { return connect(metrics_); }));
   Attach(std::move(backend));

@@ -23,7 +23,7 @@ const char* WhyNotKept(SubmitOutcome outcome) {
 }  // namespace
 
 Uploader::Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec,
-                   PatientCaller& caller, HeldUnits& held_units, Spool spool, Clock& clock,
+                   RetryingCaller& caller, HeldUnits& held_units, Spool spool, Clock& clock,
                    Logger& log, WorkerMetrics& metrics)
     : exchange_(exchange),
       identity_(identity),

@@ -10,7 +10,7 @@
 #include "libs/exchange/exchange.h"
 #include "libs/gan/gan.h"
 #include "libs/telemetry/log.h"
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 #include "services/worker/held_units.h"
 #include "services/worker/spool.h"
 #include "services/worker/worker_metrics.h"
@@ -38,7 +38,7 @@ class Uploader {
     absl::Duration sending;  // in calls that hand in, the one in progress so far included
   };
 
-  Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec, PatientCaller& caller,
+  Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec, RetryingCaller& caller,
            HeldUnits& held_units, Spool spool, Clock& clock, Logger& log, WorkerMetrics& metrics);
   ~Uploader();
 
@@ -74,7 +74,7 @@ class Uploader {
   Exchange& exchange_;
   const WorkerIdentity identity_;
   const Codec codec_;
-  PatientCaller& caller_;
+  RetryingCaller& caller_;
   HeldUnits& held_units_;
   const Spool spool_;
   Clock& clock_;

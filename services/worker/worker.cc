@@ -52,7 +52,7 @@ DataFingerprint ToDomain(const DatasetFingerprint& fingerprint, const DataFinger
 // One stay in a run, from the accepted Join to the end.
 class Worker::Session {
  public:
-  Session(Worker& worker, PatientCaller& caller, JoinResult join, std::unique_ptr<Dataset> dataset,
+  Session(Worker& worker, RetryingCaller& caller, JoinResult join, std::unique_ptr<Dataset> dataset,
           std::unique_ptr<GradientComputer> computer)
       : worker_(worker),
         caller_(caller),
@@ -97,7 +97,7 @@ class Worker::Session {
   void TellOfWaiting(RunState state);
 
   Worker& worker_;
-  PatientCaller& caller_;
+  RetryingCaller& caller_;
   const JoinResult join_;
   const std::unique_ptr<Dataset> dataset_;
   RoundPlanner planner_;
@@ -377,7 +377,7 @@ void Worker::RequestStop() {
 }
 
 absl::StatusOr<WorkerReport> Worker::Run() {
-  PatientCaller caller(options_.peer, clock_, stop_, log_, options_.backoff);
+  RetryingCaller caller(options_.peer, clock_, stop_, log_, options_.backoff);
   Backoff pause(options_.backoff);
   WorkerReport report;
   std::string run_name = options_.run_name;
@@ -398,7 +398,7 @@ absl::StatusOr<WorkerReport> Worker::Run() {
   }
 }
 
-absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(PatientCaller& caller,
+absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(RetryingCaller& caller,
                                                               const std::string& run_name) {
   // Before the data set can be opened its image size must be known: the first Join only asks.
   JoinRequest request;

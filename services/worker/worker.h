@@ -12,7 +12,7 @@
 #include "libs/gan/gan.h"
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 #include "services/worker/held_units.h"
 #include "services/worker/worker_metrics.h"
 
@@ -88,7 +88,8 @@ class Worker {
 
   // Joins the run of that name, as JoinRequest has it; waits for one if it is the one asked for.
   // Returns: as Run; CANCELLED - a stop was asked for; NOT_FOUND - the run of another name is lost.
-  absl::StatusOr<std::unique_ptr<Session>> Join(PatientCaller& caller, const std::string& run_name);
+  absl::StatusOr<std::unique_ptr<Session>> Join(RetryingCaller& caller,
+                                                const std::string& run_name);
 
   const WorkerOptions options_;
   Exchange& exchange_;

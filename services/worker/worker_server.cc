@@ -64,7 +64,7 @@ absl::StatusOr<Connection> Connect(const Config& config, Clock& clock, StopSigna
   options.password_file = config.database.password_file;
   options.pool_size = 2;
   options.application_name = "gannet-worker";
-  PatientCaller caller(connection.peer, clock, stop, log);
+  RetryingCaller caller(connection.peer, clock, stop, log);
   GANNET_ASSIGN_OR_RETURN(connection.backend, caller.CallFor("connect", [&] {
     return PgBackend::Create(options, log, metrics);
   }));

@@ -5,7 +5,7 @@
 #include "libs/base/clock.h"
 #include "libs/config/config.h"
 #include "libs/telemetry/log.h"
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 #include "services/worker/worker.h"
 
 namespace gannet::worker {

@@ -23,12 +23,12 @@ namespace gannet {
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: everything passed by reference outlives it.
-class PatientCaller {
+class RetryingCaller {
  public:
   // `peer` is what is awaited, for people: "the gateway at HOST:PORT". `on_change`, which may be
   // empty, is told when the peer is lost (false) and found (true).
-  PatientCaller(std::string peer, Clock& clock, StopSignal& stop, Logger& log,
-                BackoffPolicy policy = {}, std::function<void(bool up)> on_change = {});
+  RetryingCaller(std::string peer, Clock& clock, StopSignal& stop, Logger& log,
+                 BackoffPolicy policy = {}, std::function<void(bool up)> on_change = {});
 
   // Calls until OK or an error that repeating cannot mend, which is returned. `what` completes the
   // sentence "waiting for the peer to …".
@@ -61,7 +61,7 @@ class PatientCaller {
 
   // Whether waiting can mend the error of a call that may be repeated: IsRetryable, or a commit in
   // doubt.
-  static bool IsPassing(const absl::Status& status);
+  static bool IsTransient(const absl::Status& status);
 
  private:
   const std::string peer_;

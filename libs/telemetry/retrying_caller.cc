@@ -1,4 +1,4 @@
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 
 #include <algorithm>
 #include <random>
@@ -15,8 +15,8 @@ constexpr absl::Duration kMaxLineInterval = absl::Minutes(5);
 
 }  // namespace
 
-PatientCaller::PatientCaller(std::string peer, Clock& clock, StopSignal& stop, Logger& log,
-                             BackoffPolicy policy, std::function<void(bool up)> on_change)
+RetryingCaller::RetryingCaller(std::string peer, Clock& clock, StopSignal& stop, Logger& log,
+                               BackoffPolicy policy, std::function<void(bool up)> on_change)
     : peer_(std::move(peer)),
       clock_(clock),
       stop_(stop),
@@ -25,17 +25,17 @@ PatientCaller::PatientCaller(std::string peer, Clock& clock, StopSignal& stop, L
       seed_(std::random_device{}()),
       on_change_(std::move(on_change)) {}
 
-bool PatientCaller::IsPassing(const absl::Status& status) {
+bool RetryingCaller::IsTransient(const absl::Status& status) {
   return IsRetryable(status) || status.code() == absl::StatusCode::kUnknown;
 }
 
-absl::Status PatientCaller::Call(absl::string_view what,
-                                 const std::function<absl::Status()>& call) {
+absl::Status RetryingCaller::Call(absl::string_view what,
+                                  const std::function<absl::Status()>& call) {
   return Call(what, call, [](const absl::Status&) { return false; });
 }
 
-absl::Status PatientCaller::Call(absl::string_view what, const std::function<absl::Status()>& call,
-                                 const std::function<bool(const absl::Status&)>& also_retry) {
+absl::Status RetryingCaller::Call(absl::string_view what, const std::function<absl::Status()>& call,
+                                  const std::function<bool(const absl::Status&)>& also_retry) {
   Backoff backoff(policy_, seed_);
   const absl::Duration start = clock_.Steady();
   absl::Duration next_line = absl::ZeroDuration();
@@ -44,7 +44,7 @@ absl::Status PatientCaller::Call(absl::string_view what, const std::function<abs
   while (true) {
     absl::Status status = call();
     const absl::Duration so_far = clock_.Steady() - start;
-    if (status.ok() || !(IsPassing(status) || also_retry(status))) {
+    if (status.ok() || !(IsTransient(status) || also_retry(status))) {
       if (waited) {
         log_.Info("answers again", {{"peer", peer_}, {"to", what}, {"waited", so_far}});
         if (on_change_) on_change_(true);

@@ -1,4 +1,4 @@
-#include "libs/telemetry/patient_caller.h"
+#include "libs/telemetry/retrying_caller.h"
 
 #include <thread>
 #include <vector>
@@ -16,16 +16,16 @@ using ::testing::HasSubstr;
 
 constexpr BackoffPolicy kQuick = {absl::Microseconds(10), absl::Microseconds(10), 1.0};
 
-class PatientCallerTest : public ::testing::Test {
+class RetryingCallerTest : public ::testing::Test {
  protected:
   FakeClock clock_;
   StopSignal stop_;
   std::vector<bool> changes_;
-  PatientCaller caller_{"the test",   clock_, stop_,
-                        NullLogger(), kQuick, [this](bool up) { changes_.push_back(up); }};
+  RetryingCaller caller_{"the test",   clock_, stop_,
+                         NullLogger(), kQuick, [this](bool up) { changes_.push_back(up); }};
 };
 
-TEST_F(PatientCallerTest, RepeatsUntilThePeerAnswers) {
+TEST_F(RetryingCallerTest, RepeatsUntilThePeerAnswers) {
   std::vector<absl::Status> answers = {absl::OkStatus(), absl::UnknownError("in doubt"),
                                        absl::AbortedError("serialization"),
                                        absl::UnavailableError("gone")};
@@ -40,12 +40,12 @@ TEST_F(PatientCallerTest, RepeatsUntilThePeerAnswers) {
   EXPECT_THAT(changes_, ElementsAre(false, true));
 }
 
-TEST_F(PatientCallerTest, AnAnswerAtOnceIsNoChange) {
+TEST_F(RetryingCallerTest, AnAnswerAtOnceIsNoChange) {
   EXPECT_OK(caller_.Call("ask", [] { return absl::OkStatus(); }));
   EXPECT_TRUE(changes_.empty());
 }
 
-TEST_F(PatientCallerTest, ErrorsThatStayAreReturned) {
+TEST_F(RetryingCallerTest, ErrorsThatStayAreReturned) {
   for (const absl::StatusCode code :
        {absl::StatusCode::kFailedPrecondition, absl::StatusCode::kNotFound,
         absl::StatusCode::kInvalidArgument, absl::StatusCode::kInternal,
@@ -63,7 +63,7 @@ TEST_F(PatientCallerTest, ErrorsThatStayAreReturned) {
   EXPECT_TRUE(changes_.empty());
 }
 
-TEST_F(PatientCallerTest, AnErrorThatStaysAfterAWaitIsAnAnswer) {
+TEST_F(RetryingCallerTest, AnErrorThatStaysAfterAWaitIsAnAnswer) {
   int calls = 0;
   EXPECT_THAT(caller_.Call("ask",
                            [&] {
@@ -74,7 +74,7 @@ TEST_F(PatientCallerTest, AnErrorThatStaysAfterAWaitIsAnAnswer) {
   EXPECT_THAT(changes_, ElementsAre(false, true));
 }
 
-TEST_F(PatientCallerTest, AlsoRetryAddsReasons) {
+TEST_F(RetryingCallerTest, AlsoRetryAddsReasons) {
   int calls = 0;
 
   EXPECT_OK(caller_.Call(
@@ -84,9 +84,9 @@ TEST_F(PatientCallerTest, AlsoRetryAddsReasons) {
   EXPECT_EQ(calls, 3);
 }
 
-TEST_F(PatientCallerTest, AStopEndsTheWait) {
-  PatientCaller slow("the test", clock_, stop_, NullLogger(),
-                     {.initial = absl::Hours(1), .max = absl::Hours(1)});
+TEST_F(RetryingCallerTest, AStopEndsTheWait) {
+  RetryingCaller slow("the test", clock_, stop_, NullLogger(),
+                      {.initial = absl::Hours(1), .max = absl::Hours(1)});
   std::thread stopper([&] { stop_.Request(); });
 
   EXPECT_THAT(slow.Call("ask", [] { return absl::UnavailableError("down"); }),
@@ -95,7 +95,7 @@ TEST_F(PatientCallerTest, AStopEndsTheWait) {
   stopper.join();
 }
 
-TEST_F(PatientCallerTest, GivesTheResultOfTheCallThatWorked) {
+TEST_F(RetryingCallerTest, GivesTheResultOfTheCallThatWorked) {
   int calls = 0;
   EXPECT_THAT(caller_.CallFor("ask",
                               [&]() -> absl::StatusOr<int> {
