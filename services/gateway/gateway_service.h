@@ -25,7 +25,7 @@
 #include "services/gateway/byte_budget.h"
 #include "services/gateway/claim_queue.h"
 #include "services/gateway/gateway_metrics.h"
-#include "services/gateway/identity_memo.h"
+#include "services/gateway/identity_cache.h"
 #include "services/gateway/join_gate.h"
 #include "services/gateway/refusals.h"
 #include "services/gateway/run_directory.h"
@@ -68,7 +68,7 @@ struct GatewayServiceOptions {
 
   JoinGateOptions joins = {};
 
-  // How long the database's word about an identity is good for; see IdentityMemo.
+  // How long the database's word about an identity is good for; see IdentityCache.
   absl::Duration identity_lifetime = absl::Seconds(5);
   size_t max_identities = 10'000;
 
@@ -153,8 +153,8 @@ class GatewayService {
   void CancelClaim(ClaimQueue::Ticket ticket);
 
   // From memory where possible; the worker's identity is checked by the database all the same (see
-  // IdentityMemo). RESOURCE_EXHAUSTED, too, when the worker, or all of them, have as many transfers
-  // as they may.
+  // IdentityCache). RESOURCE_EXHAUSTED, too, when the worker, or all of them, have as many
+  // transfers as they may.
   void FetchWeights(const FetchWeightsRequest& request, const std::string& peer, Wanted wanted,
                     const Done<WeightsTransfer>& done);
 
@@ -230,7 +230,7 @@ class GatewayService {
 
   Refusals& refusals_;
   RunDirectory runs_;
-  IdentityMemo identities_;
+  IdentityCache identities_;
   JoinGate joins_;
   ByteBudget upload_budget_;
   WorkerSlots upload_slots_;

@@ -21,10 +21,10 @@ namespace gannet::gateway {
 // secrets, not secrets.
 //
 // Thread safety: all methods may be called from any thread.
-class IdentityMemo {
+class IdentityCache {
  public:
   // Keeps at most `max_workers`, forgetting the oldest.
-  IdentityMemo(Clock& clock, absl::Duration lifetime, size_t max_workers)
+  IdentityCache(Clock& clock, absl::Duration lifetime, size_t max_workers)
       : clock_(clock), lifetime_(lifetime), max_workers_(max_workers) {}
 
   // Whether exactly this identity was remembered less than the lifetime ago.

@@ -1,4 +1,4 @@
-#include "services/gateway/identity_memo.h"
+#include "services/gateway/identity_cache.h"
 
 #include "gtest/gtest.h"
 #include "libs/base/testing/fake_clock.h"
@@ -10,9 +10,9 @@ namespace {
 constexpr absl::Duration kLifetime = absl::Seconds(5);
 const RunId kRun(1);
 
-TEST(IdentityMemoTest, KnowsWhatItWasToldUntilTheLifetimeIsOver) {
+TEST(IdentityCacheTest, KnowsWhatItWasToldUntilTheLifetimeIsOver) {
   FakeClock clock;
-  IdentityMemo memo(clock, kLifetime, 10);
+  IdentityCache memo(clock, kLifetime, 10);
   memo.Remember(TestWorker(1), kRun);
 
   clock.Advance(kLifetime - absl::Nanoseconds(1));
@@ -22,9 +22,9 @@ TEST(IdentityMemoTest, KnowsWhatItWasToldUntilTheLifetimeIsOver) {
   EXPECT_FALSE(memo.Knows(TestWorker(1), kRun));
 }
 
-TEST(IdentityMemoTest, EveryPartOfTheIdentityCounts) {
+TEST(IdentityCacheTest, EveryPartOfTheIdentityCounts) {
   FakeClock clock;
-  IdentityMemo memo(clock, kLifetime, 10);
+  IdentityCache memo(clock, kLifetime, 10);
   memo.Remember(TestWorker(1), kRun);
   WorkerIdentity wrong_secret = TestWorker(1);
   wrong_secret.secret = TestWorker(2).secret;
@@ -35,9 +35,9 @@ TEST(IdentityMemoTest, EveryPartOfTheIdentityCounts) {
   EXPECT_FALSE(memo.Knows(TestWorker(1), RunId(2)));
 }
 
-TEST(IdentityMemoTest, ANewIncarnationTakesThePlaceOfTheOldOne) {
+TEST(IdentityCacheTest, ANewIncarnationTakesThePlaceOfTheOldOne) {
   FakeClock clock;
-  IdentityMemo memo(clock, kLifetime, 10);
+  IdentityCache memo(clock, kLifetime, 10);
   memo.Remember(TestWorker(1, 1), kRun);
 
   memo.Remember(TestWorker(1, 2), kRun);
@@ -46,9 +46,9 @@ TEST(IdentityMemoTest, ANewIncarnationTakesThePlaceOfTheOldOne) {
   EXPECT_TRUE(memo.Knows(TestWorker(1, 2), kRun));
 }
 
-TEST(IdentityMemoTest, ForgetsTheOldestBeyondItsLimit) {
+TEST(IdentityCacheTest, ForgetsTheOldestBeyondItsLimit) {
   FakeClock clock;
-  IdentityMemo memo(clock, kLifetime, 2);
+  IdentityCache memo(clock, kLifetime, 2);
   for (int i = 1; i <= 3; ++i) {
     memo.Remember(TestWorker(i), kRun);
     clock.Advance(absl::Milliseconds(1));
@@ -59,9 +59,9 @@ TEST(IdentityMemoTest, ForgetsTheOldestBeyondItsLimit) {
   EXPECT_TRUE(memo.Knows(TestWorker(3), kRun));
 }
 
-TEST(IdentityMemoTest, ForgetsWhomTheDatabaseRefuses) {
+TEST(IdentityCacheTest, ForgetsWhomTheDatabaseRefuses) {
   FakeClock clock;
-  IdentityMemo memo(clock, kLifetime, 10);
+  IdentityCache memo(clock, kLifetime, 10);
   memo.Remember(TestWorker(1), kRun);
   memo.Remember(TestWorker(2), kRun);
 
@@ -71,9 +71,9 @@ TEST(IdentityMemoTest, ForgetsWhomTheDatabaseRefuses) {
   EXPECT_TRUE(memo.Knows(TestWorker(2), kRun));
 }
 
-TEST(IdentityMemoTest, ClearForgetsAll) {
+TEST(IdentityCacheTest, ClearForgetsAll) {
   FakeClock clock;
-  IdentityMemo memo(clock, kLifetime, 2);
+  IdentityCache memo(clock, kLifetime, 2);
   memo.Remember(TestWorker(1), kRun);
 
   memo.Clear();

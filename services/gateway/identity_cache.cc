@@ -1,4 +1,4 @@
-#include "services/gateway/identity_memo.h"
+#include "services/gateway/identity_cache.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 
 namespace gannet::gateway {
 
-bool IdentityMemo::Knows(const WorkerIdentity& worker, RunId run) {
+bool IdentityCache::Knows(const WorkerIdentity& worker, RunId run) {
   const std::string secret_sha256 = Sha256(worker.secret);
   const absl::Duration now = clock_.Steady();
   MutexLock lock(mu_);
@@ -17,7 +17,7 @@ bool IdentityMemo::Knows(const WorkerIdentity& worker, RunId run) {
          now - entry.remembered_at < lifetime_;
 }
 
-void IdentityMemo::Remember(const WorkerIdentity& worker, RunId run) {
+void IdentityCache::Remember(const WorkerIdentity& worker, RunId run) {
   Entry entry{.secret_sha256 = Sha256(worker.secret),
               .incarnation = worker.incarnation,
               .remembered_at = clock_.Steady()};
@@ -26,17 +26,17 @@ void IdentityMemo::Remember(const WorkerIdentity& worker, RunId run) {
   if (entries_.size() > max_workers_) Trim();
 }
 
-void IdentityMemo::Forget(const WorkerId& worker, RunId run) {
+void IdentityCache::Forget(const WorkerId& worker, RunId run) {
   MutexLock lock(mu_);
   entries_.erase(Key(run, worker));
 }
 
-void IdentityMemo::Clear() {
+void IdentityCache::Clear() {
   MutexLock lock(mu_);
   entries_.clear();
 }
 
-void IdentityMemo::Trim() {
+void IdentityCache::Trim() {
   // Those that have run out first; all of them go at once, so that this stays rare.
   const absl::Duration now = clock_.Steady();
   std::erase_if(entries_,
