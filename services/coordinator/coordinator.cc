@@ -72,7 +72,7 @@ void WarnOfSlowNetworks(const RunConfig& run, Logger& log) {
 }
 
 // Whether standing for leader again can help after a term ended with this.
-bool StandsAgainAfter(const absl::Status& status) {
+bool ShouldReelect(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) || absl::IsAborted(status);
 }
 
@@ -189,7 +189,7 @@ absl::StatusOr<RunState> Coordinator::LeadUntilEnd(RunId run) {
                       metrics_, rate_, output_.get(), totals_);
       ended = term.Lead();
     }
-    if (!StandsAgainAfter(ended.status())) {
+    if (!ShouldReelect(ended.status())) {
       Resign(run, *leadership);
       return ended;
     }

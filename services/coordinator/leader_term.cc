@@ -214,16 +214,16 @@ absl::Status LeaderTerm::RunRound() {
       begin();
       continue;
     }
-    TellOfFailedUnit(progress);
-    TellWhyItWaits(progress);
+    LogFailedUnit(progress);
+    LogStalledRound(progress);
     GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/false));
-    GANNET_RETURN_IF_ERROR(DoWhatIsDue());
+    GANNET_RETURN_IF_ERROR(RunPeriodicTasks());
     if (HasEnded(status_.state)) return absl::OkStatus();
     store_.AwaitChange(run_, ChangeWait());
   }
   GANNET_ASSIGN_OR_RETURN(FoldedRound folded, collector_->Finish());
   GANNET_RETURN_IF_ERROR(PublishFolded(std::move(folded)));
-  return DoWhatIsDue();
+  return RunPeriodicTasks();
 }
 
 absl::Status LeaderTerm::TakeStale(Round round) {
@@ -240,7 +240,7 @@ bool LeaderTerm::MayEndEarly(const RoundProgress& progress) const {
          clock_.Steady() - round_start_ >= policy.deadline;
 }
 
-void LeaderTerm::TellWhyItWaits(const RoundProgress& progress) {
+void LeaderTerm::LogStalledRound(const RoundProgress& progress) {
   const absl::Duration now = clock_.Steady();
   const absl::Duration usual = std::max(kWaitIsLong, 4 * status_.usual_unit_time);
   const bool waits = status_.state == RunState::kRunning && now - round_start_ >= usual;
@@ -271,7 +271,7 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
   return absl::OkStatus();
 }
 
-void LeaderTerm::TellOfFailedUnit(const RoundProgress& progress) {
+void LeaderTerm::LogFailedUnit(const RoundProgress& progress) {
   const bool failed = progress.failed > 0;
   if (failed && !failure_told_) {
     status_due_ = clock_.Steady();
@@ -426,7 +426,7 @@ absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
   return absl::AbortedError("resumed after a divergence: loading the weights published last");
 }
 
-absl::Status LeaderTerm::DoWhatIsDue() {
+absl::Status LeaderTerm::RunPeriodicTasks() {
   const absl::Duration now = clock_.Steady();
   if (now >= reap_due_) {
     reap_due_ = now + options_.reap_interval;
@@ -447,7 +447,7 @@ absl::Status LeaderTerm::DoWhatIsDue() {
   return absl::OkStatus();
 }
 
-void LeaderTerm::TakeUpSettings() {
+void LeaderTerm::ApplySettings() {
   const std::string change = DescribeDifference(config_, status_.next_config);
   log_.Info("settings were changed", {{"from_round", status_.settings_round.value()},
                                       {"change", change.empty() ? "back again" : change}});
@@ -476,7 +476,7 @@ absl::Status LeaderTerm::RefreshStatus() {
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
   metrics_.wasted_images.Set(static_cast<double>(status_.wasted_image_count));
   metrics_.unit_seconds.Set(Seconds(status_.usual_unit_time));
-  if (planner_.has_value() && status_.next_config != next_before) TakeUpSettings();
+  if (planner_.has_value() && status_.next_config != next_before) ApplySettings();
   if (status_.state == before) return absl::OkStatus();
   if (status_.state == RunState::kPaused) {
     log_.Info("the run is paused", {{"reason", status_.state_reason}});
@@ -489,19 +489,20 @@ absl::Status LeaderTerm::RefreshStatus() {
 void LeaderTerm::LogProgress(absl::Duration now) {
   const int64_t rounds_left = status_.next_config.round_count - version().value();
   const RoundSummary round = last_round_.value_or(RoundSummary());
-  log_.Info("progress", {{"round", version().value()},
-                         {"of", status_.next_config.round_count},
-                         {"epoch", round.epoch},
-                         {"images_per_second", rate_.ImagesPerSecond(now)},
-                         {"discriminator_loss", round.discriminator_loss},
-                         {"generator_loss", round.generator_loss},
-                         {"workers", status_.worker_count},
-                         {"state", RunStateName(status_.state)},
-                         {"eta", IsGoingOn() ? DescribeEta(rounds_left, rate_.RoundsPerSecond(now))
-                                             : "unknown"}});
+  log_.Info("progress",
+            {{"round", version().value()},
+             {"of", status_.next_config.round_count},
+             {"epoch", round.epoch},
+             {"images_per_second", rate_.ImagesPerSecond(now)},
+             {"discriminator_loss", round.discriminator_loss},
+             {"generator_loss", round.generator_loss},
+             {"workers", status_.worker_count},
+             {"state", RunStateName(status_.state)},
+             {"eta", IsMakingProgress() ? DescribeEta(rounds_left, rate_.RoundsPerSecond(now))
+                                        : "unknown"}});
 }
 
-bool LeaderTerm::IsGoingOn() const {
+bool LeaderTerm::IsMakingProgress() const {
   return status_.state == RunState::kRunning && status_.worker_count > 0;
 }
 

@@ -14,7 +14,7 @@
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/retrying_caller.h"
 #include "services/coordinator/coordinator_metrics.h"
-#include "services/coordinator/leadership_keeper.h"
+#include "services/coordinator/lease_renewer.h"
 #include "services/coordinator/rate_meter.h"
 #include "services/coordinator/round_collector.h"
 #include "services/coordinator/run_output.h"
@@ -74,10 +74,10 @@ class LeaderTerm {
   // Whether the round may end with what it has, by RoundPolicy.
   bool MayEndEarly(const RoundProgress& progress) const;
   // Says now and then why a round stands still.
-  void TellWhyItWaits(const RoundProgress& progress);
+  void LogStalledRound(const RoundProgress& progress);
   // Says once that a unit has failed for good: the store has paused the run, and hands the unit out
   // again when somebody resumes it.
-  void TellOfFailedUnit(const RoundProgress& progress);
+  void LogFailedUnit(const RoundProgress& progress);
   absl::Status PublishFolded(FoldedRound folded);
   // Adds the units of the next round, and what depends on the settings, and publishes; again when
   // somebody has just changed the settings.
@@ -88,13 +88,13 @@ class LeaderTerm {
   absl::Status PauseDiverged(const absl::Status& reason);
 
   // Everything that is due by the clock: expired leases, state of the run, a line of progress.
-  absl::Status DoWhatIsDue();
+  absl::Status RunPeriodicTasks();
   absl::Status RefreshStatus();
   // After settings were changed: what was planned for the next round is planned again.
-  void TakeUpSettings();
+  void ApplySettings();
   void LogProgress(absl::Duration now);
   // Whether somebody computes.
-  bool IsGoingOn() const;
+  bool IsMakingProgress() const;
   absl::Duration ChangeWait() const;
 
   WeightsVersion version() const { return published_.version; }
@@ -112,7 +112,7 @@ class LeaderTerm {
   RateMeter& rate_;
   RunOutput* const output_;
   LeaderTermTotals& totals_;
-  LeadershipKeeper keeper_;
+  LeaseRenewer keeper_;
 
   RunStatus status_;           // as it was looked at last
   Store::Snapshot published_;  // last, as far as this term knows

@@ -69,7 +69,7 @@ RunOutput::RunOutput(const RunOutputOptions& options, const RunConfig& config, C
 }
 
 void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot,
-                      const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on,
+                      const std::optional<BestWeights>& best, BestTracker::HandOn hand_on,
                       ContributorsFile::List list_workers) {
   config_ = config;
   history_.clear();

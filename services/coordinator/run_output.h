@@ -11,7 +11,7 @@
 #include "libs/domain/run_config.h"
 #include "libs/exchange/store.h"
 #include "libs/tensor/tensor_bundle.h"
-#include "services/coordinator/best_keeper.h"
+#include "services/coordinator/best_tracker.h"
 #include "services/coordinator/checkpoint_writer.h"
 #include "services/coordinator/contributors_file.h"
 #include "services/coordinator/history_file.h"
@@ -34,7 +34,7 @@ struct RunOutputOptions {
 //   metrics.csv                                    one line a round
 //   contributors.csv                               one line a worker, with every sample grid
 //   checkpoints/round_000123.safetensors           what the training goes on from
-//   quality.csv, checkpoints/best.safetensors      see BestKeeper
+//   quality.csv, checkpoints/best.safetensors      see BestTracker
 //   weights.safetensors                            both networks, at the end of the run
 //   generator.safetensors                          the generator alone, named as PyTorch's
 //                                                  state_dict
@@ -55,10 +55,10 @@ class RunOutput {
                                                            CoordinatorMetrics& metrics);
 
   // Somebody begins to lead at this version; AddPastRound gives the history so far. `config` is
-  // what holds for the round after it; `best` and `hand_on` are for BestKeeper, `list_workers` for
+  // what holds for the round after it; `best` and `hand_on` are for BestTracker, `list_workers` for
   // ContributorsFile.
   void Begin(const RunConfig& config, const Store::Snapshot& snapshot,
-             const std::optional<BestWeights>& best, BestKeeper::HandOn hand_on,
+             const std::optional<BestWeights>& best, BestTracker::HandOn hand_on,
              ContributorsFile::List list_workers);
   void AddPastRound(const RoundSummary& round);
 
@@ -84,7 +84,7 @@ class RunOutput {
   ContributorsFile contributors_;
   CheckpointWriter checkpoints_;
   SampleWriter samples_;
-  std::optional<BestKeeper> best_;
+  std::optional<BestTracker> best_;
 };
 
 // The tensors below `prefix`, named without it.

@@ -203,7 +203,7 @@ void Uploader::CountLost() {
   ++totals_.lost;
 }
 
-absl::Status Uploader::HandInKept(RunId run) {
+absl::Status Uploader::ResubmitSpooled(RunId run) {
   absl::StatusOr<std::optional<SubmitRequest>> kept = spool_.Load();
   if (!kept.ok()) {
     log_.Warning("a gradient kept from before is left out", {{"reason", kept.status()}});

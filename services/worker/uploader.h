@@ -45,7 +45,7 @@ class Uploader {
   // Hands in what an earlier process of this worker computed for `run` and was not answered about.
   // Call before the first Enqueue.
   // Returns: as Enqueue.
-  absl::Status HandInKept(RunId run);
+  absl::Status ResubmitSpooled(RunId run);
 
   // Hands a gradient over; waits while the previous one is not done.
   // Returns: the error that ended the uploads for good (the worker must end with it).

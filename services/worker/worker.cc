@@ -94,7 +94,7 @@ class Worker::Session {
   void Heartbeat();
   void LogProgress(const WorkUnit& unit, const UnitGradient& gradient);
   // A line now and then while claims are answered without a unit.
-  void TellOfWaiting(RunState state);
+  void LogIdle(RunState state);
 
   Worker& worker_;
   RetryingCaller& caller_;
@@ -123,7 +123,7 @@ class Worker::Session {
 
 absl::Status Worker::Session::Work(WorkerReport& report) {
   const absl::Duration start = worker_.clock_.Steady();
-  absl::Status status = uploader_.HandInKept(join_.run);
+  absl::Status status = uploader_.ResubmitSpooled(join_.run);
   while (status.ok()) {
     absl::StatusOr<std::optional<WorkUnit>> unit = Claim();
     if (!unit.ok()) {
@@ -181,12 +181,12 @@ absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
       return std::move(result.unit);
     }
     if (HasEnded(result.state)) return std::nullopt;
-    TellOfWaiting(result.state);
+    LogIdle(result.state);
   }
   return std::nullopt;
 }
 
-void Worker::Session::TellOfWaiting(RunState state) {
+void Worker::Session::LogIdle(RunState state) {
   const absl::Duration now = worker_.clock_.Steady();
   const bool paused = state == RunState::kPaused;
   if (!waiting_since_.has_value()) {

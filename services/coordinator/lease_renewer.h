@@ -16,11 +16,11 @@ namespace gannet::coordinator {
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: store, clock and log outlive it. The destructor stops; it does not
 // resign.
-class LeadershipKeeper {
+class LeaseRenewer {
  public:
   // `leadership` has just been acquired for `ttl`. Renewed every third of that.
-  LeadershipKeeper(Store& store, RunId run, const Leadership& leadership, absl::Duration ttl,
-                   Clock& clock, Logger& log);
+  LeaseRenewer(Store& store, RunId run, const Leadership& leadership, absl::Duration ttl,
+               Clock& clock, Logger& log);
 
   // Whether somebody else leads, or may do so: a renewal was refused or gave another epoch, or none
   // has succeeded for `ttl` by this machine's steady clock (the database is away, or this machine

@@ -29,13 +29,13 @@ namespace gannet::coordinator {
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: everything passed by reference outlives it. The destructor waits for the
 // measurement in work and drops the next.
-class BestKeeper {
+class BestTracker {
  public:
   // Where the best weights of a run are handed on to (Store::KeepBest). Called from the thread.
   using HandOn = std::function<absl::Status(const BestWeights& best, const Payload& weights)>;
 
-  BestKeeper(const std::string& directory, std::shared_ptr<const ReferenceImages> reference,
-             Logger& log, CoordinatorMetrics& metrics);
+  BestTracker(const std::string& directory, std::shared_ptr<const ReferenceImages> reference,
+              Logger& log, CoordinatorMetrics& metrics);
 
   // Somebody begins to lead that run at this version. Files of the same run go on; lines beyond the
   // version are removed, and a best.safetensors of another run is put aside as
@@ -57,7 +57,7 @@ class BestKeeper {
   // Hands on what best.safetensors holds, if that has not been done.
   void HandOnBest();
   // Makes room for this run's best, without losing anything.
-  void PutAside(const std::string& name, const std::string& why, const std::string& what);
+  void Quarantine(const std::string& name, const std::string& why, const std::string& what);
   absl::Status ReadAndHandOn();
 
   const std::string table_path_;

@@ -1,9 +1,9 @@
-#include "services/coordinator/leadership_keeper.h"
+#include "services/coordinator/lease_renewer.h"
 
 namespace gannet::coordinator {
 
-LeadershipKeeper::LeadershipKeeper(Store& store, RunId run, const Leadership& leadership,
-                                   absl::Duration ttl, Clock& clock, Logger& log)
+LeaseRenewer::LeaseRenewer(Store& store, RunId run, const Leadership& leadership,
+                           absl::Duration ttl, Clock& clock, Logger& log)
     : store_(store),
       run_(run),
       leadership_(leadership),
@@ -13,12 +13,12 @@ LeadershipKeeper::LeadershipKeeper(Store& store, RunId run, const Leadership& le
       trusted_until_(clock.Steady() + ttl),
       runner_(ttl / 3, [this] { Renew(); }) {}
 
-bool LeadershipKeeper::lost() {
+bool LeaseRenewer::lost() {
   MutexLock lock(mu_);
   return deposed_ || clock_.Steady() >= trusted_until_;
 }
 
-void LeadershipKeeper::Renew() {
+void LeaseRenewer::Renew() {
   {
     MutexLock lock(mu_);
     if (deposed_) return;

@@ -1,4 +1,4 @@
-#include "services/coordinator/leadership_keeper.h"
+#include "services/coordinator/lease_renewer.h"
 
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
@@ -11,9 +11,9 @@ namespace {
 
 constexpr absl::Duration kTtl = absl::Milliseconds(30);
 
-class LeadershipKeeperTest : public ::testing::Test {
+class LeaseRenewerTest : public ::testing::Test {
  protected:
-  LeadershipKeeperTest() {
+  LeaseRenewerTest() {
     run_ = *backend_.store().CreateRun(TestNewRun(TinyRunConfig()));
     leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), kTtl);
   }
@@ -26,8 +26,8 @@ class LeadershipKeeperTest : public ::testing::Test {
   Leadership leadership_;
 };
 
-TEST_F(LeadershipKeeperTest, RenewsBeforeTheTimeRunsOut) {
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+TEST_F(LeaseRenewerTest, RenewsBeforeTheTimeRunsOut) {
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   for (int i = 0; i < 5; ++i) {
     // Two calls, because one may have been under way when the time moved.
@@ -41,28 +41,28 @@ TEST_F(LeadershipKeeperTest, RenewsBeforeTheTimeRunsOut) {
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
-TEST_F(LeadershipKeeperTest, NoticesAnotherLeader) {
+TEST_F(LeaseRenewerTest, NoticesAnotherLeader) {
   clock_.Advance(kTtl);
   ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
 
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
 }
 
-TEST_F(LeadershipKeeperTest, NoticesAnotherLeaderThatHasGoneAgain) {
+TEST_F(LeaseRenewerTest, NoticesAnotherLeaderThatHasGoneAgain) {
   clock_.Advance(kTtl);
   ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
   clock_.Advance(kTtl);
 
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
 }
 
-TEST_F(LeadershipKeeperTest, ADatabaseThatIsAwayProvesNothing) {
+TEST_F(LeaseRenewerTest, ADatabaseThatIsAwayProvesNothing) {
   store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 3);
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("AcquireLeadership") >= 4; }));
 
@@ -70,9 +70,9 @@ TEST_F(LeadershipKeeperTest, ADatabaseThatIsAwayProvesNothing) {
   EXPECT_FALSE(keeper.lost());
 }
 
-TEST_F(LeadershipKeeperTest, WithoutARenewalNobodyTrustsItBeyondItsTime) {
+TEST_F(LeaseRenewerTest, WithoutARenewalNobodyTrustsItBeyondItsTime) {
   store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 1'000'000);
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
   EXPECT_FALSE(keeper.lost());
 
   local_.Advance(kTtl);
@@ -80,8 +80,8 @@ TEST_F(LeadershipKeeperTest, WithoutARenewalNobodyTrustsItBeyondItsTime) {
   EXPECT_TRUE(keeper.lost());
 }
 
-TEST_F(LeadershipKeeperTest, ARenewalAfterASleepIsTrustedAgain) {
-  LeadershipKeeper keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+TEST_F(LeaseRenewerTest, ARenewalAfterASleepIsTrustedAgain) {
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
 
   local_.Advance(10 * kTtl);
 

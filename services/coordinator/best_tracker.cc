@@ -1,4 +1,4 @@
-#include "services/coordinator/best_keeper.h"
+#include "services/coordinator/best_tracker.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -75,9 +75,9 @@ std::string MoreOfWhatIsThere(const absl::StatusOr<Checkpoint>& kept, const RunC
 
 }  // namespace
 
-BestKeeper::BestKeeper(const std::string& directory,
-                       std::shared_ptr<const ReferenceImages> reference, Logger& log,
-                       CoordinatorMetrics& metrics)
+BestTracker::BestTracker(const std::string& directory,
+                         std::shared_ptr<const ReferenceImages> reference, Logger& log,
+                         CoordinatorMetrics& metrics)
     : table_path_(absl::StrCat(directory, "/quality.csv")),
       best_path_(absl::StrCat(directory, "/checkpoints/best.safetensors")),
       reference_(std::move(reference)),
@@ -85,8 +85,8 @@ BestKeeper::BestKeeper(const std::string& directory,
       metrics_(metrics),
       queue_(1, [this](const TrainingState& state) { MeasureOffered(state); }) {}
 
-void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
-                       const std::optional<BestWeights>& handed_on, HandOn hand_on) {
+void BestTracker::Begin(const RunConfig& config, WeightsVersion version,
+                        const std::optional<BestWeights>& handed_on, HandOn hand_on) {
   Await();
   hand_on_ = std::move(hand_on);
   std::vector<Line> lines;
@@ -99,11 +99,12 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   }
   if (is_ahead) {
     // The database has gone back.
-    PutAside("abandoned_best", "the folder has the best weights of a state that the run has left",
-             "");
+    Quarantine("abandoned_best", "the folder has the best weights of a state that the run has left",
+               "");
   } else if (!of_run && !absl::IsNotFound(kept.status())) {
-    PutAside(absl::StrCat("best.of_", kept.ok() ? FileNameOfRun(kept->config.name) : "unreadable"),
-             WhatIsThere(kept, config), MoreOfWhatIsThere(kept, config));
+    Quarantine(
+        absl::StrCat("best.of_", kept.ok() ? FileNameOfRun(kept->config.name) : "unreadable"),
+        WhatIsThere(kept, config), MoreOfWhatIsThere(kept, config));
   }
   double best = std::numeric_limits<double>::infinity();
   // What is put aside may have taken the place of the best of these.
@@ -130,8 +131,8 @@ void BestKeeper::Begin(const RunConfig& config, WeightsVersion version,
   HandOnBest();
 }
 
-void BestKeeper::PutAside(const std::string& name, const std::string& why,
-                          const std::string& what) {
+void BestTracker::Quarantine(const std::string& name, const std::string& why,
+                             const std::string& what) {
   std::filesystem::path aside = best_path_;
   aside.replace_filename(absl::StrCat(name, ".safetensors"));
   std::error_code error;
@@ -145,7 +146,7 @@ void BestKeeper::PutAside(const std::string& name, const std::string& why,
   }
 }
 
-void BestKeeper::HandOnBest() {
+void BestTracker::HandOnBest() {
   if (is_handed_on_ || !hand_on_) return;
   const absl::Status status = ReadAndHandOn();
   is_handed_on_ = status.ok();
@@ -154,7 +155,7 @@ void BestKeeper::HandOnBest() {
   }
 }
 
-absl::Status BestKeeper::ReadAndHandOn() {
+absl::Status BestTracker::ReadAndHandOn() {
   double distance = 0;
   {
     MutexLock lock(mu_);
@@ -168,7 +169,7 @@ absl::Status BestKeeper::ReadAndHandOn() {
   return hand_on_({best.version, distance}, weights);
 }
 
-void BestKeeper::Offer(TrainingState state) {
+void BestTracker::Offer(TrainingState state) {
   {
     MutexLock lock(mu_);
     if (measured_ == state.snapshot.version) return;
@@ -176,7 +177,7 @@ void BestKeeper::Offer(TrainingState state) {
   queue_.PushIfIdle(std::move(state));
 }
 
-void BestKeeper::MeasureOffered(const TrainingState& state) {
+void BestTracker::MeasureOffered(const TrainingState& state) {
   if (const absl::Status status = Measure(state); !status.ok()) {
     log_.Warning("image quality could not be measured",
                  {{"round", state.snapshot.version.value()}, {"reason", status}});
@@ -184,7 +185,7 @@ void BestKeeper::MeasureOffered(const TrainingState& state) {
   HandOnBest();
 }
 
-absl::Status BestKeeper::Measure(const TrainingState& state) {
+absl::Status BestTracker::Measure(const TrainingState& state) {
   const RunConfig& config = state.config;
   const int64_t round = state.snapshot.version.value();
   GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config, state.snapshot));

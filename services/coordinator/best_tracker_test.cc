@@ -1,4 +1,4 @@
-#include "services/coordinator/best_keeper.h"
+#include "services/coordinator/best_tracker.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -27,23 +27,23 @@ using ::testing::IsEmpty;
 // Generators that differ: all weights zero (grey images), and those of a beginning.
 enum class Kind { kGrey, kUntrained };
 
-class BestKeeperTest : public ::testing::Test {
+class BestTrackerTest : public ::testing::Test {
  protected:
-  BestKeeperTest() {
+  BestTrackerTest() {
     std::string name = ::testing::TempDir() + "/gannet_best_XXXXXX";
     folder_ = mkdtemp(name.data());
   }
-  ~BestKeeperTest() override { std::filesystem::remove_all(folder_); }
+  ~BestTrackerTest() override { std::filesystem::remove_all(folder_); }
 
-  std::unique_ptr<BestKeeper> MakeKeeper() {
+  std::unique_ptr<BestTracker> MakeKeeper() {
     ReferenceImages reference =
         *ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0);
-    return std::make_unique<BestKeeper>(
+    return std::make_unique<BestTracker>(
         folder_, std::make_shared<ReferenceImages>(std::move(reference)), NullLogger(), metrics_);
   }
 
   // As a leader begins, whose database takes or refuses what is handed on.
-  void Begin(BestKeeper& keeper, int64_t version) {
+  void Begin(BestTracker& keeper, int64_t version) {
     keeper.Begin(config_, WeightsVersion(version), stored_,
                  [this](const BestWeights& best, const Payload& weights) {
                    if (refused_.ok()) stored_ = best;
@@ -52,7 +52,7 @@ class BestKeeperTest : public ::testing::Test {
                  });
   }
 
-  void Measure(BestKeeper& keeper, int64_t version, Kind kind) {
+  void Measure(BestTracker& keeper, int64_t version, Kind kind) {
     TensorBundle weights = InitialWeights(config_.model, 1);
     if (kind == Kind::kGrey) {
       for (Tensor& tensor : weights.mutable_tensors()) tensor = Tensor::Zeros(tensor.spec);
@@ -114,7 +114,7 @@ class BestKeeperTest : public ::testing::Test {
   }
 };
 
-TEST_F(BestKeeperTest, TheStateWithTheLeastDistanceIsKept) {
+TEST_F(BestTrackerTest, TheStateWithTheLeastDistanceIsKept) {
   const auto keeper = MakeKeeper();
   Begin(*keeper, 0);
   Measure(*keeper, 10, Kind::kGrey);
@@ -130,7 +130,7 @@ TEST_F(BestKeeperTest, TheStateWithTheLeastDistanceIsKept) {
   EXPECT_LT(best.version.value(), 30) << "one as good as the best is not better";
 }
 
-TEST_F(BestKeeperTest, ARestartGoesOnWithTheBestSoFar) {
+TEST_F(BestTrackerTest, ARestartGoesOnWithTheBestSoFar) {
   auto keeper = MakeKeeper();
   Begin(*keeper, 0);
   Measure(*keeper, 10, Kind::kGrey);
@@ -147,7 +147,7 @@ TEST_F(BestKeeperTest, ARestartGoesOnWithTheBestSoFar) {
   EXPECT_EQ(Best()->version.value(), best);
 }
 
-TEST_F(BestKeeperTest, ADatabaseThatHasGoneBackBehindTheBestKeepsTheLinesBefore) {
+TEST_F(BestTrackerTest, ADatabaseThatHasGoneBackBehindTheBestKeepsTheLinesBefore) {
   auto keeper = MakeKeeper();
   Begin(*keeper, 0);
   Measure(*keeper, 10, Kind::kUntrained);
@@ -169,7 +169,7 @@ TEST_F(BestKeeperTest, ADatabaseThatHasGoneBackBehindTheBestKeepsTheLinesBefore)
   EXPECT_EQ(again.version, WeightsVersion(15));
 }
 
-TEST_F(BestKeeperTest, AnotherRunBeginsAnew) {
+TEST_F(BestTrackerTest, AnotherRunBeginsAnew) {
   auto keeper = MakeKeeper();
   Begin(*keeper, 0);
   Measure(*keeper, 10, Kind::kUntrained);
@@ -188,7 +188,7 @@ TEST_F(BestKeeperTest, AnotherRunBeginsAnew) {
   EXPECT_EQ(best.version, WeightsVersion(30));
 }
 
-TEST_F(BestKeeperTest, TheBestWeightsAreHandedOn) {
+TEST_F(BestTrackerTest, TheBestWeightsAreHandedOn) {
   const auto keeper = MakeKeeper();
   Begin(*keeper, 0);
   EXPECT_EQ(stored_, std::nullopt);
@@ -203,7 +203,7 @@ TEST_F(BestKeeperTest, TheBestWeightsAreHandedOn) {
   EXPECT_EQ(*stored_weights_.bytes, *EncodeBundle(best.weights, Codec::kFp32));
 }
 
-TEST_F(BestKeeperTest, WhatCouldNotBeHandedOnIsTriedAgain) {
+TEST_F(BestTrackerTest, WhatCouldNotBeHandedOnIsTriedAgain) {
   auto keeper = MakeKeeper();
   Begin(*keeper, 0);
   refused_ = absl::UnavailableError("the database is away");
@@ -222,7 +222,7 @@ TEST_F(BestKeeperTest, WhatCouldNotBeHandedOnIsTriedAgain) {
   EXPECT_EQ(stored_->version, WeightsVersion(10));
 }
 
-TEST_F(BestKeeperTest, OnAnotherMachineOnlyWhatIsBetterThanBeforeIsKept) {
+TEST_F(BestTrackerTest, OnAnotherMachineOnlyWhatIsBetterThanBeforeIsKept) {
   stored_ = {WeightsVersion(5), 0.0};
   const auto keeper = MakeKeeper();
   Begin(*keeper, 8);
@@ -234,7 +234,7 @@ TEST_F(BestKeeperTest, OnAnotherMachineOnlyWhatIsBetterThanBeforeIsKept) {
   EXPECT_THAT(Rounds(), ElementsAre(10));
 }
 
-TEST_F(BestKeeperTest, WhatCannotBeMeasuredIsLeftOut) {
+TEST_F(BestTrackerTest, WhatCannotBeMeasuredIsLeftOut) {
   const auto keeper = MakeKeeper();
   Begin(*keeper, 0);
 
