@@ -4,7 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 
 namespace gannet {
 namespace {
@@ -24,7 +24,7 @@ struct Network {
 };
 
 std::vector<Network> Networks(const ModelConfig& model) {
-  NetworkDesign design = DesignOf(model);
+  NetworkArchitecture design = DesignOf(model);
   return {{"generator", {"fake"}, std::move(design.generator), {model.latent_dim, 1}},
           {"discriminator",
            {"real", "fake"},

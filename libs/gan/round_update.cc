@@ -7,7 +7,7 @@
 #include "libs/base/check.h"
 #include "libs/base/status_macros.h"
 #include "libs/domain/model_layout.h"
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/kernels/target_clones.h"
 

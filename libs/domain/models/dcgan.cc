@@ -1,17 +1,17 @@
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 
 // DCGAN (Radford, Metz and Chintala 2015, "Unsupervised Representation Learning with Deep
 // Convolutional Generative Adversarial Networks"), as PyTorch's example has it.
 
 namespace gannet {
 
-NetworkDesign models::dcgan(const ModelConfig& model) {
+NetworkArchitecture models::dcgan(const ModelConfig& model) {
   // Channels where the side of the features is `side`: those at half the image's, doubled at each
   // further halving.
   const auto channels = [&](int side) {
     return int64_t{model.base_width} * model.image_size / (int64_t{2} * side);
   };
-  NetworkDesign design;
+  NetworkArchitecture design;
   design.generator = {TransposedConvolution(channels(4), 4, 1, 0), BatchNorm(), Relu()};
   for (int side = 8; side < model.image_size; side *= 2) {
     design.generator.push_back(TransposedConvolution(channels(side), 4, 2, 1));

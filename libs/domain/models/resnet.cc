@@ -1,6 +1,6 @@
 #include <utility>
 
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 
 // DCGAN's resolutions and widths with a residual block (He et al. 2016; in GANs: Gulrajani et al.
 // 2017) for each of its inner layers: the strided convolution, a second one at the new resolution,
@@ -8,11 +8,11 @@
 
 namespace gannet {
 
-NetworkDesign models::resnet(const ModelConfig& model) {
+NetworkArchitecture models::resnet(const ModelConfig& model) {
   const auto channels = [&](int side) {
     return int64_t{model.base_width} * model.image_size / (int64_t{2} * side);
   };
-  NetworkDesign design;
+  NetworkArchitecture design;
   design.generator = {TransposedConvolution(channels(4), 4, 1, 0), BatchNorm(), Relu()};
   for (int side = 8; side < model.image_size; side *= 2) {
     const int64_t out = channels(side);

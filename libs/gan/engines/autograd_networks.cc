@@ -15,8 +15,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/domain/model_layout.h"
+#include "libs/gan/engines/architecture_forward.h"
 #include "libs/gan/engines/compute_device.h"
-#include "libs/gan/engines/design_forward.h"
 #include "libs/gan/engines/device_augmentation.h"
 #include "libs/gan/engines/device_tensors.h"
 #include "libs/gan/networks.h"
@@ -107,7 +107,8 @@ class AutogradNetworks final : public Networks {
   std::string FirstLayerNotFinite(const at::Tensor& latent, const Objective& objective,
                                   at::Tensor& images) override {
     std::string found;
-    const DesignForward::Observer observer = [&](const std::string& name, const at::Tensor& x) {
+    const ArchitectureForward::Observer observer = [&](const std::string& name,
+                                                       const at::Tensor& x) {
       if (!found.empty() || at::isfinite(x).all().item<bool>()) return;
       const bool has_weight = parameters_.contains(name + ".weight") &&
                               !parameters_.contains(name + ".bias");  // which BatchNorm has, too
@@ -121,12 +122,12 @@ class AutogradNetworks final : public Networks {
   }
 
  private:
-  DesignForward Forward() const {
-    return DesignForward(&parameters_, precision_, Statistics::kBatch);
+  ArchitectureForward Forward() const {
+    return ArchitectureForward(&parameters_, precision_, Statistics::kBatch);
   }
 
   // Images in [-1, 1]. With an observer, nothing is added to the unit's sums.
-  at::Tensor Generate(const at::Tensor& latent, const DesignForward::Observer* observer) {
+  at::Tensor Generate(const at::Tensor& latent, const ArchitectureForward::Observer* observer) {
     const at::Tensor noise = latent.to(device_, precision_, /*non_blocking=*/false, /*copy=*/true)
                                  .view({latent.size(0), -1, 1, 1});
     std::map<std::string, BatchMoments> moments;
@@ -157,7 +158,7 @@ class AutogradNetworks final : public Networks {
 
   // The logits. With an observer, as Generate.
   at::Tensor Judge(const at::Tensor& seen, const char* pass,
-                   const DesignForward::Observer* observer) {
+                   const ArchitectureForward::Observer* observer) {
     std::map<std::string, BatchMoments> moments;
     const at::Tensor logits = Forward()
                                   .Run(design_.discriminator, "discriminator.main",
@@ -193,7 +194,7 @@ class AutogradNetworks final : public Networks {
   }
 
   const ModelConfig model_;
-  const NetworkDesign design_;
+  const NetworkArchitecture design_;
   const at::Device device_;
   const at::ScalarType precision_;
   NamedTensors parameters_;

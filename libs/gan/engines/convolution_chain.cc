@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 
 namespace gannet::gan {
 namespace {

@@ -16,7 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/domain/model_layout.h"
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 #include "libs/gan/kernels/kernels.h"
 
 namespace gannet::gan {

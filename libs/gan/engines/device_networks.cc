@@ -19,7 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/domain/model_layout.h"
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 #include "libs/gan/engines/compute_device.h"
 #include "libs/gan/engines/convolution_chain.h"
 #include "libs/gan/engines/device_augmentation.h"

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "libs/base/check.h"
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 
 namespace gannet::gan {
 

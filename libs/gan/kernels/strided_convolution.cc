@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "libs/gan/kernels/aligned_room.h"
+#include "libs/gan/kernels/aligned_buffer.h"
 #include "libs/gan/kernels/edge_order.h"
 #include "libs/gan/kernels/tile_product.h"
 
@@ -169,7 +169,7 @@ struct Block {
 
 // Columns are narrow channels: a transposition, in squares that stay in the first-level cache.
 template <typename T>
-std::unique_ptr<const WeightPanels<T>> ArrangeForConvolve(const ArrangedWeight<T>& weight) {
+std::unique_ptr<const WeightPanels<T>> ArrangeForConvolve(const PackedWeight<T>& weight) {
   const int64_t depth = weight.wide_channels(), row = kTaps * depth;
   auto arranged = std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPartsOfAPanel, kTaps,
                                                     depth, weight.narrow_channels());
@@ -193,7 +193,7 @@ std::unique_ptr<const WeightPanels<T>> ArrangeForConvolve(const ArrangedWeight<T
 // Columns are wide channels, which lie side by side. The taps are those of one parity after the
 // other.
 template <typename T>
-std::unique_ptr<const WeightPanels<T>> ArrangeForTransposed(const ArrangedWeight<T>& weight) {
+std::unique_ptr<const WeightPanels<T>> ArrangeForTransposed(const PackedWeight<T>& weight) {
   const int64_t channels = weight.wide_channels(), depth = weight.narrow_channels();
   auto arranged = std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPartsOfAPanel, kTaps,
                                                     depth, channels);
@@ -217,8 +217,8 @@ std::unique_ptr<const WeightPanels<T>> ArrangeForTransposed(const ArrangedWeight
 
 template <typename T>
 StridedWeight<T>::StridedWeight(int64_t wide_channels, int64_t narrow_channels, const T* values)
-    : ArrangedWeight<T>(wide_channels, narrow_channels, values, ArrangeForConvolve<T>,
-                        ArrangeForTransposed<T>) {}
+    : PackedWeight<T>(wide_channels, narrow_channels, values, ArrangeForConvolve<T>,
+                      ArrangeForTransposed<T>) {}
 
 template <typename T>
 void StridedConvolve(int64_t images, int64_t side, const T* wide, const StridedWeight<T>& weight,
@@ -403,11 +403,11 @@ void StridedWeightGradient(const StridedShape& shape, const T* narrow_gradient, 
   const int64_t tiles = Quotient(shape.narrow_channels, rows);
   const int64_t panels = Quotient(columns, panel_columns);
   const EdgeOrder order(shape.images, side);
-  const RoomPtr<T> gradients = MakeRoom<T>(tiles * kGradientPixels * rows);
+  const AlignedBuffer<T> gradients = AllocateAligned<T>(tiles * kGradientPixels * rows);
 
 #pragma omp parallel
   {
-    const RoomPtr<T> patches = MakeRoom<T>(kGradientPixels * panel_columns);
+    const AlignedBuffer<T> patches = AllocateAligned<T>(kGradientPixels * panel_columns);
     std::vector<T> unread(static_cast<size_t>(columns));
     for (int64_t first = 0; first < order.size(); first += kGradientPixels) {
       const int64_t count = std::min(kGradientPixels, order.size() - first);

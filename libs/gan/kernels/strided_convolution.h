@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "libs/gan/kernels/arranged_weight.h"
+#include "libs/gan/kernels/packed_weight.h"
 
 // The three directions of a convolution with kernel 4, stride 2, padding 1, no bias, as matrix
 // products over tile_product.h. Nothing here includes torch.
@@ -24,7 +24,7 @@ struct StridedShape {
 };
 
 template <typename T>
-class StridedWeight : public ArrangedWeight<T> {
+class StridedWeight : public PackedWeight<T> {
  public:
   StridedWeight(int64_t wide_channels, int64_t narrow_channels, const T* values);
 };

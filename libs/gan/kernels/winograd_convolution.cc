@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "libs/gan/kernels/aligned_room.h"
+#include "libs/gan/kernels/aligned_buffer.h"
 #include "libs/gan/kernels/tile_product.h"
 #include "libs/gan/kernels/winograd_transforms.h"
 
@@ -54,7 +54,7 @@ int64_t TapOf(int64_t phase, int64_t a, int64_t b) {
 
 // Where the four taps of a phase begin, for a narrow channel and the wide ones from `begin` on.
 template <typename T>
-void FindTaps(const ArrangedWeight<T>& weight, int64_t narrow_channel, int64_t phase, int64_t begin,
+void FindTaps(const PackedWeight<T>& weight, int64_t narrow_channel, int64_t phase, int64_t begin,
               const T** taps) {
   for (int64_t t = 0; t < kPhaseTaps; ++t) {
     taps[t] = weight.values() +
@@ -159,7 +159,7 @@ bool Fits(const StridedShape& shape, int64_t least_side) {
 // Columns are narrow channels, the depth is phases x wide channels: a transposition, in squares
 // that stay in the first-level cache.
 template <typename T>
-std::unique_ptr<const WeightPanels<T>> TransformForConvolve(const ArrangedWeight<T>& weight) {
+std::unique_ptr<const WeightPanels<T>> TransformForConvolve(const PackedWeight<T>& weight) {
   const int64_t wide_channels = weight.wide_channels();
   auto transformed =
       std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPanelsOfAPart, kPositions,
@@ -196,7 +196,7 @@ std::unique_ptr<const WeightPanels<T>> TransformForConvolve(const ArrangedWeight
 
 // Columns are phases x wide channels, which lie side by side; the depth is narrow channels.
 template <typename T>
-std::unique_ptr<const WeightPanels<T>> TransformForTransposed(const ArrangedWeight<T>& weight) {
+std::unique_ptr<const WeightPanels<T>> TransformForTransposed(const PackedWeight<T>& weight) {
   const int64_t wide_channels = weight.wide_channels();
   auto transformed =
       std::make_unique<WeightPanels<T>>(WeightPanels<T>::Order::kPanelsOfAPart, kPositions,
@@ -231,8 +231,8 @@ bool WinogradWeightGradientPays(const StridedShape& shape) {
 
 template <typename T>
 WinogradWeight<T>::WinogradWeight(int64_t wide_channels, int64_t narrow_channels, const T* values)
-    : ArrangedWeight<T>(wide_channels, narrow_channels, values, TransformForConvolve<T>,
-                        TransformForTransposed<T>) {}
+    : PackedWeight<T>(wide_channels, narrow_channels, values, TransformForConvolve<T>,
+                      TransformForTransposed<T>) {}
 
 template <typename T>
 void WinogradConvolve(int64_t images, int64_t side, const T* wide, const WinogradWeight<T>& weight,
@@ -247,8 +247,8 @@ void WinogradConvolve(int64_t images, int64_t side, const T* wide, const Winogra
 
 #pragma omp parallel
   {
-    const RoomPtr<T> inputs = MakeRoom<T>(kPositions * input_step);
-    const RoomPtr<T> products = MakeRoom<T>(kPositions * product_step);
+    const AlignedBuffer<T> inputs = AllocateAligned<T>(kPositions * input_step);
+    const AlignedBuffer<T> products = AllocateAligned<T>(kPositions * product_step);
     T unread[kMaxTileColumns];
 #pragma omp for schedule(dynamic, 1)
     for (int64_t begin = 0; begin < tiling.count(); begin += block) {
@@ -299,8 +299,8 @@ void WinogradConvolveTransposed(int64_t images, int64_t side, const T* narrow,
 
 #pragma omp parallel
   {
-    const RoomPtr<T> inputs = MakeRoom<T>(kPositions * input_step);
-    const RoomPtr<T> products = MakeRoom<T>(kPositions * product_step);
+    const AlignedBuffer<T> inputs = AllocateAligned<T>(kPositions * input_step);
+    const AlignedBuffer<T> products = AllocateAligned<T>(kPositions * product_step);
     std::vector<T> unread(static_cast<size_t>(std::max<int64_t>(channels, kMaxTileColumns)));
 #pragma omp for schedule(dynamic, 1)
     for (int64_t first = 0; first < images; first += block_images) {
@@ -364,14 +364,14 @@ void WinogradWeightGradient(const StridedShape& shape, const T* narrow_gradient,
   const int64_t chunk = std::min(kGradientTiles, tiling.count());
   const int64_t gradient_step = chunk * rows + kGap, input_step = chunk * width + kGap;
   const std::vector<T> zeros(static_cast<size_t>(wide_channels));
-  const RoomPtr<T> gradients = MakeRoom<T>(kPositions * row_tiles * gradient_step);
-  const RoomPtr<T> sums = MakeRoom<T>(kPositions * padded * columns);
+  const AlignedBuffer<T> gradients = AllocateAligned<T>(kPositions * row_tiles * gradient_step);
+  const AlignedBuffer<T> sums = AllocateAligned<T>(kPositions * padded * columns);
 
 #pragma omp parallel
   {
-    const RoomPtr<T> row = MakeRoom<T>(kPositions * padded);
+    const AlignedBuffer<T> row = AllocateAligned<T>(kPositions * padded);
     std::fill_n(row.get(), kPositions * padded, T{0});
-    const RoomPtr<T> inputs = MakeRoom<T>(kPositions * input_step);
+    const AlignedBuffer<T> inputs = AllocateAligned<T>(kPositions * input_step);
     for (int64_t begin = 0; begin < tiling.count(); begin += chunk) {
       const int64_t count = std::min(chunk, tiling.count() - begin);
       // Both loops end with a barrier: nobody reads what is not written, or writes what is read.

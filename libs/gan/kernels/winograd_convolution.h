@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "libs/gan/kernels/arranged_weight.h"
+#include "libs/gan/kernels/packed_weight.h"
 #include "libs/gan/kernels/strided_convolution.h"
 
 // The three directions of strided_convolution.h with 9 multiplications where those take 16, by
@@ -26,7 +26,7 @@ bool WinogradWeightGradientPays(const StridedShape& shape);
 
 // Here the panels hold the transformed weight.
 template <typename T>
-class WinogradWeight : public ArrangedWeight<T> {
+class WinogradWeight : public PackedWeight<T> {
  public:
   WinogradWeight(int64_t wide_channels, int64_t narrow_channels, const T* values);
 };

@@ -55,7 +55,7 @@ Step Residual(Steps main, Steps shortcut);
 
 // What one kind of networks says of itself; names and shapes of its tensors (model_layout.h),
 // computation and sampling (libs/gan) follow from it.
-struct NetworkDesign {
+struct NetworkArchitecture {
   // From latent_dim channels of one pixel to 3 channels of image_size x image_size. A tanh follows.
   Steps generator;
   // From such an image to one number, the logit.
@@ -64,13 +64,13 @@ struct NetworkDesign {
 
 // Each is defined in the file of its name.
 namespace models {
-#define GANNET_DECLARE_MODEL(name) NetworkDesign name(const ModelConfig& model);
+#define GANNET_DECLARE_MODEL(name) NetworkArchitecture name(const ModelConfig& model);
 GANNET_MODELS(GANNET_DECLARE_MODEL)
 #undef GANNET_DECLARE_MODEL
 }  // namespace models
 
 // The design of `model.kind`; without any step if this program knows no such kind.
-NetworkDesign DesignOf(const ModelConfig& model);
+NetworkArchitecture DesignOf(const ModelConfig& model);
 
 // Channels and side of what a network makes of `in`.
 struct FeatureShape {

@@ -1,4 +1,4 @@
-#include "libs/gan/engines/design_forward.h"
+#include "libs/gan/engines/architecture_forward.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/avg_pool2d.h>
@@ -32,7 +32,7 @@ class DesignGenerator final : public ImageGenerator {
 
   at::Tensor Generate(const at::Tensor& latent, Statistics statistics) const override {
     const at::Tensor images =
-        DesignForward(&tensors_, at::kFloat, statistics)
+        ArchitectureForward(&tensors_, at::kFloat, statistics)
             .Run(steps_, "generator.main", latent.view({latent.size(0), -1, 1, 1}));
     return at::tanh(images).contiguous(at::MemoryFormat::ChannelsLast);
   }
@@ -44,9 +44,9 @@ class DesignGenerator final : public ImageGenerator {
 
 }  // namespace
 
-at::Tensor DesignForward::Run(const Steps& steps, const std::string& prefix, at::Tensor x,
-                              std::map<std::string, BatchMoments>* moments,
-                              const Observer* observer) const {
+at::Tensor ArchitectureForward::Run(const Steps& steps, const std::string& prefix, at::Tensor x,
+                                    std::map<std::string, BatchMoments>* moments,
+                                    const Observer* observer) const {
   for (size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
     const std::string name = absl::StrCat(prefix, ".", i);
@@ -80,14 +80,14 @@ at::Tensor DesignForward::Run(const Steps& steps, const std::string& prefix, at:
   return x;
 }
 
-const at::Tensor& DesignForward::Named(const std::string& name) const {
+const at::Tensor& ArchitectureForward::Named(const std::string& name) const {
   const auto found = tensors_->find(name);
   GANNET_CHECK(found != tensors_->end());
   return found->second;
 }
 
-at::Tensor DesignForward::Convolve(const Step& step, const std::string& name,
-                                   const at::Tensor& x) const {
+at::Tensor ArchitectureForward::Convolve(const Step& step, const std::string& name,
+                                         const at::Tensor& x) const {
   const at::Tensor weight =
       Named(name + ".weight").to(precision_).contiguous(at::MemoryFormat::ChannelsLast);
   return at::convolution(x.to(precision_), weight, {}, {step.stride, step.stride},
@@ -95,8 +95,8 @@ at::Tensor DesignForward::Convolve(const Step& step, const std::string& name,
                          step.kind == Step::Kind::kTransposedConvolution, {0, 0}, 1);
 }
 
-at::Tensor DesignForward::Normalize(const std::string& name, const at::Tensor& x,
-                                    std::map<std::string, BatchMoments>* moments) const {
+at::Tensor ArchitectureForward::Normalize(const std::string& name, const at::Tensor& x,
+                                          std::map<std::string, BatchMoments>* moments) const {
   const at::Tensor& gamma = Named(name + ".weight");
   const at::Tensor& beta = Named(name + ".bias");
   if (statistics_ == Statistics::kRunning) {

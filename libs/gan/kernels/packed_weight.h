@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "libs/gan/kernels/aligned_room.h"
+#include "libs/gan/kernels/aligned_buffer.h"
 #include "libs/gan/kernels/tile_product.h"
 
 // A convolution's weight as the products read it (tile_product.h). Nothing here includes torch.
@@ -26,7 +26,7 @@ struct WeightPanels {
         panels((columns + width - 1) / width),
         panel_step((order == Order::kPartsOfAPanel ? parts : 1) * depth * width),
         part_step((order == Order::kPartsOfAPanel ? 1 : panels) * depth * width),
-        values(MakeRoom<T>(parts * panels * depth * width)) {}
+        values(AllocateAligned<T>(parts * panels * depth * width)) {}
 
   T* At(int64_t panel, int64_t part) const {
     return values.get() + panel * panel_step + part * part_step;
@@ -34,7 +34,7 @@ struct WeightPanels {
   int64_t ColumnsOf(int64_t panel) const { return std::min(width, columns - panel * width); }
 
   const int64_t width, depth, columns, panels, panel_step, part_step;
-  const RoomPtr<T> values;
+  const AlignedBuffer<T> values;
 };
 
 // A weight, narrow channels x 4 x 4 x wide channels, arranged for a direction when that first needs
@@ -43,7 +43,7 @@ struct WeightPanels {
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: the values outlive it, unchanged.
 template <typename T>
-class ArrangedWeight {
+class PackedWeight {
  public:
   int64_t wide_channels() const { return wide_channels_; }
   int64_t narrow_channels() const { return narrow_channels_; }
@@ -54,23 +54,23 @@ class ArrangedWeight {
   const WeightPanels<T>& ForTransposed() const { return transposed_.Get(*this); }
 
  protected:
-  using Arrange = std::unique_ptr<const WeightPanels<T>> (*)(const ArrangedWeight& weight);
+  using Arrange = std::unique_ptr<const WeightPanels<T>> (*)(const PackedWeight& weight);
 
-  ArrangedWeight(int64_t wide_channels, int64_t narrow_channels, const T* values, Arrange convolve,
-                 Arrange transposed)
+  PackedWeight(int64_t wide_channels, int64_t narrow_channels, const T* values, Arrange convolve,
+               Arrange transposed)
       : wide_channels_(wide_channels),
         narrow_channels_(narrow_channels),
         values_(values),
         convolve_(convolve),
         transposed_(transposed) {}
-  ~ArrangedWeight() = default;
+  ~PackedWeight() = default;
 
  private:
   class Lazy {
    public:
     explicit Lazy(Arrange arrange) : arrange_(arrange) {}
 
-    const WeightPanels<T>& Get(const ArrangedWeight& weight) const {
+    const WeightPanels<T>& Get(const PackedWeight& weight) const {
       std::call_once(once_, [&] { panels_ = arrange_(weight); });
       return *panels_;
     }

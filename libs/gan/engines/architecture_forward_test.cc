@@ -1,4 +1,4 @@
-#include "libs/gan/engines/design_forward.h"
+#include "libs/gan/engines/architecture_forward.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/relu.h>
@@ -16,10 +16,10 @@ namespace {
 using ::testing::ElementsAre;
 
 // What no kind of networks has yet must work all the same for the first that has it.
-class DesignForwardTest : public ::testing::Test {
+class ArchitectureForwardTest : public ::testing::Test {
  protected:
   std::vector<float> Run(const Steps& steps, const at::Tensor& x) const {
-    const at::Tensor y = DesignForward(&tensors_, at::kFloat, Statistics::kBatch)
+    const at::Tensor y = ArchitectureForward(&tensors_, at::kFloat, Statistics::kBatch)
                              .Run(steps, "generator.main", x)
                              .contiguous();
     return {y.data_ptr<float>(), y.data_ptr<float>() + y.numel()};
@@ -29,26 +29,26 @@ class DesignForwardTest : public ::testing::Test {
   const at::Tensor square_ = at::tensor({1.0f, -2.0f, 3.0f, -4.0f}).view({1, 1, 2, 2});
 };
 
-TEST_F(DesignForwardTest, AnEmptyShortcutIsTheInputItself) {
+TEST_F(ArchitectureForwardTest, AnEmptyShortcutIsTheInputItself) {
   EXPECT_THAT(Run({Residual({Relu()}, {})}, square_), ElementsAre(2, -2, 6, -4));
   EXPECT_THAT(Run({Residual({}, {})}, square_), ElementsAre(2, -4, 6, -8));
 }
 
-TEST_F(DesignForwardTest, ModulesWithoutParametersAreThoseOfPyTorch) {
+TEST_F(ArchitectureForwardTest, ModulesWithoutParametersAreThoseOfPyTorch) {
   EXPECT_THAT(Run({LeakyRelu()}, square_), ElementsAre(1, -0.4f, 3, -0.8f));
   EXPECT_THAT(Run({AveragePool()}, square_), ElementsAre(-0.5f));
   EXPECT_THAT(Run({Upsample()}, square_),
               ElementsAre(1, 1, -2, -2, 1, 1, -2, -2, 3, 3, -4, -4, 3, 3, -4, -4));
 }
 
-TEST_F(DesignForwardTest, TheObserverHearsOfEveryStepByItsName) {
+TEST_F(ArchitectureForwardTest, TheObserverHearsOfEveryStepByItsName) {
   tensors_["generator.main.0.main.1.weight"] = at::tensor({2.0f}).view({1, 1, 1, 1});
   std::vector<std::string> names;
-  const DesignForward::Observer observer = [&](const std::string& name, const at::Tensor&) {
+  const ArchitectureForward::Observer observer = [&](const std::string& name, const at::Tensor&) {
     names.push_back(name);
   };
 
-  DesignForward(&tensors_, at::kFloat, Statistics::kBatch)
+  ArchitectureForward(&tensors_, at::kFloat, Statistics::kBatch)
       .Run({Residual({Relu(), Convolution(1, 1, 1, 0)}, {}), Relu()}, "generator.main", square_,
            nullptr, &observer);
 

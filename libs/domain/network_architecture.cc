@@ -1,4 +1,4 @@
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 
 #include <utility>
 
@@ -31,7 +31,7 @@ Step Residual(Steps main, Steps shortcut) {
   return step;
 }
 
-NetworkDesign DesignOf(const ModelConfig& model) {
+NetworkArchitecture DesignOf(const ModelConfig& model) {
 #define GANNET_DESIGN_OF(name) \
   if (model.kind == #name) return models::name(model);
   GANNET_MODELS(GANNET_DESIGN_OF)

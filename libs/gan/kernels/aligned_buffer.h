@@ -18,12 +18,12 @@ struct RoomDeleter {
 };
 
 template <typename T>
-using RoomPtr = std::unique_ptr<T[], RoomDeleter>;
+using AlignedBuffer = std::unique_ptr<T[], RoomDeleter>;
 
 // Of float or double.
 template <typename T>
-RoomPtr<T> MakeRoom(int64_t count) {
-  return RoomPtr<T>(
+AlignedBuffer<T> AllocateAligned(int64_t count) {
+  return AlignedBuffer<T>(
       static_cast<T*>(::operator new(static_cast<size_t>(count) * sizeof(T), kCacheLine)));
 }
 

@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 #include "libs/gan/engines/device_tensors.h"
 #include "libs/gan/networks.h"
 
@@ -20,10 +20,10 @@ using NamedTensors = std::map<std::string, at::Tensor>;
 // Runs networks at given tensors. Differentiable by autograd where these are.
 //
 // Thread safety: const methods from any thread. Errors: the torch calls throw.
-class DesignForward {
+class ArchitectureForward {
  public:
   // Convolutions and activations are of `precision`. `tensors` must outlive this.
-  DesignForward(const NamedTensors* tensors, at::ScalarType precision, Statistics statistics)
+  ArchitectureForward(const NamedTensors* tensors, at::ScalarType precision, Statistics statistics)
       : tensors_(tensors), precision_(precision), statistics_(statistics) {}
 
   // Is told of every step and its output: "generator.main.3", or within a residual block

@@ -1,4 +1,4 @@
-#include "libs/domain/network_design.h"
+#include "libs/domain/network_architecture.h"
 
 #include <string>
 
@@ -34,7 +34,7 @@ TEST_P(EveryModelTest, MakesImagesOfNoiseAndALogitOfImagesAtEverySize) {
                               .kind = std::string(GetParam())};
       SCOPED_TRACE(testing::Message() << size << " pixels, width " << width);
 
-      const NetworkDesign design = DesignOf(model);
+      const NetworkArchitecture design = DesignOf(model);
 
       const FeatureShape image = After(design.generator, {model.latent_dim, 1});
       EXPECT_EQ(image.channels, 3);
@@ -49,8 +49,8 @@ TEST_P(EveryModelTest, MakesImagesOfNoiseAndALogitOfImagesAtEverySize) {
 INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(kModelNames),
                          [](const auto& test) { return std::string(test.param); });
 
-TEST(NetworkDesignTest, AnUnknownKindHasNoSteps) {
-  const NetworkDesign design = DesignOf({.kind = "transformer"});
+TEST(NetworkArchitectureTest, AnUnknownKindHasNoSteps) {
+  const NetworkArchitecture design = DesignOf({.kind = "transformer"});
 
   EXPECT_TRUE(design.generator.empty());
   EXPECT_TRUE(design.discriminator.empty());
