@@ -39,7 +39,7 @@ struct RoundSummary {
 };
 
 // A worker counts as present for so long after its last sign of life (see Exchange).
-inline constexpr absl::Duration kWorkerPresence = absl::Seconds(30);
+inline constexpr absl::Duration kWorkerLivenessTimeout = absl::Seconds(30);
 
 // Blobs of a round (its gradients' bytes, and the weights it publishes) share a place with those of
 // the round eight later; see Store::PrepareRound.
@@ -74,11 +74,11 @@ struct RunStatus {
   std::string state_reason;
   WeightsVersion weights_version;  // rounds published
   std::optional<RoundSummary> last_round;
-  int worker_count = 0;              // not signed off, last seen less than kWorkerPresence ago
+  int worker_count = 0;  // not signed off, last seen less than kWorkerLivenessTimeout ago
   int64_t accepted_image_count = 0;  // of all gradients kept, over all rounds
   int64_t wasted_image_count = 0;    // of gradients that were refused (IsWasted) or not consumed
   // What a unit of the last round took from claim to accept: the median. Zero: not known yet.
-  absl::Duration usual_unit_time;
+  absl::Duration median_unit_time;
   std::optional<BestWeights> best;  // none: not measured yet, or never
 };
 

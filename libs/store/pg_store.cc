@@ -332,7 +332,7 @@ absl::StatusOr<RunStatus> ReadRunStatus(const SqlRows& rows) {
   status.wasted_image_count = row.Int("wasted_image_count");
   status.settings_round = Round(row.Int("settings_round"));
   status.settings_version = row.Int("settings_version");
-  status.usual_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
+  status.median_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
   // Null: as the one before, which nearly all are.
   GANNET_ASSIGN_OR_RETURN(status.created_config, RunConfigFromJson(row.Text("created_config")));
   status.config = status.created_config;
@@ -369,7 +369,7 @@ absl::Status PgStore::RequireRun(RunId run) {
 absl::StatusOr<RunStatus> PgStore::FindRun(const std::string& name) {
   GANNET_RETURN_IF_ERROR(ValidateText("name", name, kMaxRunNameChars));
   SqlParams params;
-  params.Text(name).Int(absl::ToInt64Microseconds(kWorkerPresence));
+  params.Text(name).Int(absl::ToInt64Microseconds(kWorkerLivenessTimeout));
   GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kFindRun, params));
   if (rows.empty()) return absl::NotFoundError(absl::StrCat("no such run: ", name));
   return ReadRunStatus(rows);
@@ -377,7 +377,7 @@ absl::StatusOr<RunStatus> PgStore::FindRun(const std::string& name) {
 
 absl::StatusOr<RunStatus> PgStore::GetRunStatus(RunId run) {
   SqlParams params = RunParams(run);
-  params.Int(absl::ToInt64Microseconds(kWorkerPresence));
+  params.Int(absl::ToInt64Microseconds(kWorkerLivenessTimeout));
   GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kGetRunStatus, params));
   if (rows.empty()) return NoSuchRun(run);
   return ReadRunStatus(rows);

@@ -72,7 +72,7 @@ const std::vector<SqlConstant>& SqlConstants() {
       GANNET_SQL_CONSTANT(kMinSpareAfter),
       GANNET_SQL_CONSTANT(kMinUnitLease),
       GANNET_SQL_CONSTANT(kUsualTimesOfLease),
-      GANNET_SQL_CONSTANT(kWorkerPresence),
+      GANNET_SQL_CONSTANT(kWorkerLivenessTimeout),
       GANNET_SQL_CONSTANT(LedgerOutcome::kExpired),
       GANNET_SQL_CONSTANT(LedgerOutcome::kFailed),
       GANNET_SQL_CONSTANT(LedgerOutcome::kRejected),

@@ -83,7 +83,7 @@ std::vector<std::string> TypedNumbers(const std::string& script) {
 }
 
 TEST(SqlConstantsTest, AConstantStandsInPlaceOfItsName) {
-  EXPECT_THAT(FillSqlConstants("left(t, ${kMaxReasonChars}) || '$1 ${kWorkerPresence}'"),
+  EXPECT_THAT(FillSqlConstants("left(t, ${kMaxReasonChars}) || '$1 ${kWorkerLivenessTimeout}'"),
               IsOkAndHolds("left(t, 500) || '$1 30 seconds'"));
   EXPECT_THAT(FillSqlConstants("${SubmitOutcome::kLate}${LedgerOutcome::kTakenBack}"),
               IsOkAndHolds("2105"));

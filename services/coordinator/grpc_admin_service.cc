@@ -30,7 +30,7 @@ absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
     response.mutable_best()->set_version(status.best->version.value());
     response.mutable_best()->set_distance(status.best->distance);
   }
-  response.set_unit_seconds(absl::ToDoubleSeconds(status.usual_unit_time));
+  response.set_unit_seconds(absl::ToDoubleSeconds(status.median_unit_time));
   response.set_unit_compute_seconds(absl::ToDoubleSeconds(overview.usual_compute_time));
   *response.mutable_next_config() = ToProto(status.next_config);
   const RunConfig* before = &status.created_config;

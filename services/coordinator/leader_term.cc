@@ -242,7 +242,7 @@ bool LeaderTerm::MayEndEarly(const RoundProgress& progress) const {
 
 void LeaderTerm::LogStalledRound(const RoundProgress& progress) {
   const absl::Duration now = clock_.Steady();
-  const absl::Duration usual = std::max(kWaitIsLong, 4 * status_.usual_unit_time);
+  const absl::Duration usual = std::max(kWaitIsLong, 4 * status_.median_unit_time);
   const bool waits = status_.state == RunState::kRunning && now - round_start_ >= usual;
   metrics_.round_waiting.Set(waits ? Seconds(now - round_start_) : 0);
   if (!waits || now - waiting_told_ < kWaitLineInterval) return;
@@ -475,7 +475,7 @@ absl::Status LeaderTerm::RefreshStatus() {
   metrics_.run_paused.Set(status_.state == RunState::kPaused ? 1 : 0);
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
   metrics_.wasted_images.Set(static_cast<double>(status_.wasted_image_count));
-  metrics_.unit_seconds.Set(Seconds(status_.usual_unit_time));
+  metrics_.unit_seconds.Set(Seconds(status_.median_unit_time));
   if (planner_.has_value() && status_.next_config != next_before) ApplySettings();
   if (status_.state == before) return absl::OkStatus();
   if (status_.state == RunState::kPaused) {

@@ -98,7 +98,7 @@ TEST_F(RunAdminTest, HowLongAUnitTookAndHowMuchOfThatWasComputedIsTold) {
 
   ASSERT_OK_AND_ASSIGN(const RunOverview overview, admin_.GetRun());
 
-  EXPECT_EQ(overview.status.usual_unit_time, absl::Seconds(8));
+  EXPECT_EQ(overview.status.median_unit_time, absl::Seconds(8));
   EXPECT_EQ(overview.usual_compute_time, absl::Seconds(2));
 }
 

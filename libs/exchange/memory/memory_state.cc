@@ -62,7 +62,7 @@ absl::Duration State::MedianTaken(Run& run) {
   run.ForEachUnit(run.open_round(), [&](const Unit& unit) {
     if (unit.gradient.has_value() && unit.stale_rounds == 0) taken.push_back(unit.gradient->taken);
   });
-  if (taken.empty()) return run.usual_unit_time;
+  if (taken.empty()) return run.median_unit_time;
   std::sort(taken.begin(), taken.end());
   return taken[(taken.size() - 1) / 2];
 }
@@ -243,7 +243,7 @@ bool State::MayClaim(const Run& run, const Unit& unit, const WorkerId& id, absl:
   }
   for (const auto& [other_id, other] : run.workers) {
     if (!unit.failed_by.contains(other_id) && !other.signed_off && other.removed_reason.empty() &&
-        now - other.last_seen < kWorkerPresence) {
+        now - other.last_seen < kWorkerLivenessTimeout) {
       return false;
     }
   }
@@ -252,7 +252,7 @@ bool State::MayClaim(const Run& run, const Unit& unit, const WorkerId& id, absl:
 
 Unit* State::FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now) {
   const absl::Duration limit = SpareAfter(run.latest_config().policy.spare_after,
-                                          run.usual_unit_time, run.latest_config().lease);
+                                          run.median_unit_time, run.latest_config().lease);
   const auto is_late = [&](const Unit& unit) {
     return unit.state == UnitState::kLeased && unit.holder != worker &&
            now - unit.claimed_at > limit;
@@ -404,14 +404,15 @@ RunStatus State::StatusOf(const Run& run) {
   status.created_config = run.config;
   status.settings_round = run.settings_round();
   status.settings_version = run.settings_version;
-  status.usual_unit_time = run.usual_unit_time;
+  status.median_unit_time = run.median_unit_time;
   status.state = run.state;
   status.state_reason = run.state_reason;
   status.weights_version = run.version;
   status.best = run.best;
   if (!run.rounds.empty()) status.last_round = run.rounds.back();
   for (const auto& [id, worker] : run.workers) {
-    if (!worker.signed_off && now - worker.last_seen < kWorkerPresence) ++status.worker_count;
+    if (!worker.signed_off && now - worker.last_seen < kWorkerLivenessTimeout)
+      ++status.worker_count;
     status.accepted_image_count += worker.accepted_image_count;
     status.wasted_image_count += worker.wasted_image_count;
   }

@@ -110,7 +110,7 @@ struct Run {
   std::vector<RoundSummary> rounds;
   std::vector<SettingsChange> changes;
   int64_t settings_version = 0;
-  absl::Duration usual_unit_time;
+  absl::Duration median_unit_time;
 
   WorkSignal changes_signal;  // what AwaitChange waits for
   uint64_t changes_seen = 0;
@@ -123,7 +123,7 @@ struct Run {
     return changes.empty() ? config : changes.back().config;
   }
   Round settings_round() const { return changes.empty() ? Round(0) : changes.back().round; }
-  absl::Duration unit_lease() const { return UnitLease(latest_config().lease, usual_unit_time); }
+  absl::Duration unit_lease() const { return UnitLease(latest_config().lease, median_unit_time); }
 
   Unit* FindUnit(UnitId id_wanted) {
     const auto place = unit_places.find(id_wanted);

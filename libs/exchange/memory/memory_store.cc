@@ -245,7 +245,7 @@ absl::Status MemoryStore::Publish(const PublishRequest& request) {
     int& rejected = run->workers[unit.gradient->worker].rejected_in_a_row;
     rejected = std::max(0, rejected - 1);
   }
-  run->usual_unit_time = State::MedianTaken(*run);
+  run->median_unit_time = State::MedianTaken(*run);
   std::vector<Unit> taken_along = State::CarryOverStragglers(*run, request);
   run->ForEachUnit(run->open_round(), [run](Unit& unit) {
     if (IsOpen(unit) || unit.state == UnitState::kFailed) unit.state = UnitState::kClosed;

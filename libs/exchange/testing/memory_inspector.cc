@@ -22,7 +22,7 @@ absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, Run
   dump.leader = run->leader;
   dump.leader_term = run->leader_term;
   if (!run->leader.value().empty()) dump.leadership_remaining = run->leader_until - now;
-  dump.usual_unit_time = run->usual_unit_time;
+  dump.median_unit_time = run->median_unit_time;
   dump.changes = run->changes;
   for (const auto& [version, weights] : run->weights) {
     dump.weights.push_back({version, weights.payload.sha256, weights.keep});

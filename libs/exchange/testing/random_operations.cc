@@ -88,7 +88,7 @@ std::string Text(const RunStatus& status) {
       status.last_round.has_value() ? Text(*status.last_round) : "none",
       absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count,
                    " wasted ", status.wasted_image_count, " usual ",
-                   absl::FormatDuration(status.usual_unit_time), " settings from ",
+                   absl::FormatDuration(status.median_unit_time), " settings from ",
                    status.settings_round.value(), " changes ", status.settings_version >> 24,
                    " now ", DescribeDifference(status.created_config, status.config), " then ",
                    DescribeDifference(status.created_config, status.next_config),

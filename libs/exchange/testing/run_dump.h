@@ -77,7 +77,7 @@ struct RunDump {
   LeaderId leader;                      // empty when nobody is leader of record
   int64_t leader_term = 0;              // of the last leader; 0 before the first
   absl::Duration leadership_remaining;  // when there is a leader; at most zero when it has run out
-  absl::Duration usual_unit_time;       // zero: not known yet
+  absl::Duration median_unit_time;      // zero: not known yet
   std::vector<SettingsChange> changes;  // by round
   std::vector<WeightsDump> weights;     // by version: those whose bytes are there
   std::string adam_sha256;              // 32 raw bytes

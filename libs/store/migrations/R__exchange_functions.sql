@@ -128,7 +128,7 @@ AS $$
   SELECT p_worker <> ALL (p_failed_by) OR p_ready_at + p_patience <= p_now
       OR NOT EXISTS (SELECT FROM gannet.worker o
                       WHERE o.run_id = p_run AND o.worker_id <> ALL (p_failed_by) AND NOT o.signed_off AND o.removed_reason IS NULL
-                        AND o.last_seen > p_now - interval '${kWorkerPresence}')
+                        AND o.last_seen > p_now - interval '${kWorkerLivenessTimeout}')
 $$;
 
 -- Each name once.

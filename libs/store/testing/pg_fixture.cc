@@ -243,7 +243,7 @@ RunDump PgFixture::Dump(RunId run) {
       dump.leadership_remaining = absl::Microseconds(row.Int("leader_us"));
     }
     dump.adam_sha256 = row.Bytes("adam_sha256");
-    dump.usual_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
+    dump.median_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
     if (!row.IsNull("best_version")) {
       dump.best = {WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
       dump.best_sha256 = row.Bytes("best_sha256");

@@ -221,7 +221,7 @@ TEST_P(ExchangeContractTest, MadeUpProgressDoesNotHoldTheFirstRound) {
   StartRun(1);
   for (int worker = 1; worker <= 2; ++worker) Join(TestWorker(worker));
   const WorkUnit held = ClaimUnit(TestWorker(1));
-  ASSERT_EQ(Status().usual_unit_time, absl::ZeroDuration()) << "the first round";
+  ASSERT_EQ(Status().median_unit_time, absl::ZeroDuration()) << "the first round";
   backend().AdvanceTime(StallLimit(config_.lease) - absl::Milliseconds(1));
   ASSERT_THAT(Must(Heartbeat(TestWorker(1), held, 1)).dropped, IsEmpty());
   backend().AdvanceTime(absl::Milliseconds(1));

@@ -125,7 +125,7 @@ TEST_P(ExchangeContractTest, WhoFailedAUnitWaitsForNobodyWhoIsGone) {
     SetUp();
     StartRun(1);
     Join(TestWorker(2));
-    backend().AdvanceTime(kWorkerPresence - absl::Microseconds(1));
+    backend().AdvanceTime(kWorkerLivenessTimeout - absl::Microseconds(1));
     Join(TestWorker(1));
     const WorkUnit failed = ClaimUnit(TestWorker(1));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, failed.unit, failed.attempt, "no disk"));
@@ -262,7 +262,7 @@ TEST_P(ExchangeContractTest, TheFailureReasonIsThatOfTheLowestSlot) {
     backend().AdvanceTime(ReturnDelay(first.attempt, ReturnCause::kFailed));
     first = ClaimUnit(TestWorker(1));
   }
-  backend().AdvanceTime(kWorkerPresence);  // the other is as good as alone
+  backend().AdvanceTime(kWorkerLivenessTimeout);  // the other is as good as alone
   Join(TestWorker(2));
   FailForGood(TestWorker(2), "the second image");
   EXPECT_EQ(Progress(1).failure_reason, "the second image");

@@ -100,7 +100,7 @@ TEST_P(ExchangeContractTest, MalformedRunsAreRefused) {
 TEST_P(ExchangeContractTest, AWorkerIsPresentUntilItsTimeIsOver) {
   StartRun();
   Join(TestWorker(1));
-  backend().AdvanceTime(kWorkerPresence - absl::Milliseconds(1));
+  backend().AdvanceTime(kWorkerLivenessTimeout - absl::Milliseconds(1));
   EXPECT_EQ(Status().worker_count, 1);
   backend().AdvanceTime(absl::Milliseconds(1));
   EXPECT_EQ(Status().worker_count, 0);

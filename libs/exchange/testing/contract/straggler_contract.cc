@@ -34,7 +34,7 @@ void ExchangeContractTest::StartRunWithSpares() {
 
 TEST_P(ExchangeContractTest, TheUsualTimeIsTheMedianOfTheLastRoundFromClaimToAccept) {
   StartRun(3);
-  EXPECT_EQ(Status().usual_unit_time, absl::ZeroDuration()) << "not known yet";
+  EXPECT_EQ(Status().median_unit_time, absl::ZeroDuration()) << "not known yet";
   for (int worker = 1; worker <= 3; ++worker) {
     Join(TestWorker(worker));
     const WorkUnit unit = ClaimUnit(TestWorker(worker));
@@ -43,9 +43,9 @@ TEST_P(ExchangeContractTest, TheUsualTimeIsTheMedianOfTheLastRoundFromClaimToAcc
   }
   Publish();
 
-  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(1));
+  EXPECT_EQ(Status().median_unit_time, absl::Seconds(1));
   Publish();
-  EXPECT_EQ(Status().usual_unit_time, absl::Seconds(1))
+  EXPECT_EQ(Status().median_unit_time, absl::Seconds(1))
       << "a round without gradients tells nothing";
 }
 
@@ -331,9 +331,9 @@ TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitThatMadeProgressLastIsTakenAlong)
                 IsOkAndHolds(SubmitOutcome::kClosed));
     EXPECT_THAT(Submit(livelier, spare_is_livelier ? spare : slow),
                 IsOkAndHolds(SubmitOutcome::kAccepted));
-    EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "of the unit that was in time";
+    EXPECT_EQ(Status().median_unit_time, absl::Seconds(0)) << "of the unit that was in time";
     PublishTakingAlong(1);
-    EXPECT_EQ(Status().usual_unit_time, absl::Seconds(0)) << "stale ones say nothing of it";
+    EXPECT_EQ(Status().median_unit_time, absl::Seconds(0)) << "stale ones say nothing of it";
   }
 }
 
