@@ -769,7 +769,7 @@ if arguments[:1] == ["--namespace"]:
 if os.environ.get("FAKE_BROKEN"):
     sys.exit("The connection to the server was refused")
 if arguments[:2] == ["config", "view"]:
-    print("monday", end="")
+    print("cluster", end="")
 elif arguments[:2] == ["get", "secret"] and "--output=name" in arguments:
     print(f"secret/{arguments[2]}" if arguments[2] in secrets else "", end="")
 elif arguments[:2] == ["get", "secret"]:

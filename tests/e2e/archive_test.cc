@@ -9,7 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -20,17 +20,17 @@ using ::testing::SizeIs;
 const ProgramSettings kSettings = {{"run.rounds", "150"}, {"training.ema_decay", "0.9"}};
 
 // Runs a class with one worker to its end.
-void RunToItsEnd(E2eClass& monday) {
-  ChildProcess& coordinator = monday.StartCoordinator();
-  monday.StartGateway();
-  ChildProcess& worker = monday.StartWorker("ada");
-  monday.ExpectEnd({&coordinator, &worker});
+void RunToItsEnd(E2eCluster& cluster) {
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  cluster.StartGateway();
+  ChildProcess& worker = cluster.StartWorker("ada");
+  cluster.ExpectEnd({&coordinator, &worker});
 }
 
 TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
-  E2eClass calm(kSettings);
+  E2eCluster calm(kSettings);
   RunToItsEnd(calm);
-  E2eClass first(kSettings);
+  E2eCluster first(kSettings);
   first.StartCoordinator();
   first.StartGateway();
   first.StartWorker("ada");
@@ -38,19 +38,19 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
   const std::string file = first.PathOf("run.safetensors");
 
   const Outcome exported =
-      first.Gannet({"export", file, "--run", "monday", "--database.url", first.superuser_url()});
+      first.Gannet({"export", file, "--run", "cluster", "--database.url", first.superuser_url()});
 
   ASSERT_EQ(exported.exit_code, 0) << exported.err;
-  EXPECT_THAT(exported.out, HasSubstr("run monday after"));
+  EXPECT_THAT(exported.out, HasSubstr("run cluster after"));
   // A file that is there is written over only when asked to.
   std::vector<std::string> over = {
-      "export", file, "--run", "monday", "--database.url", first.superuser_url()};
+      "export", file, "--run", "cluster", "--database.url", first.superuser_url()};
   const Outcome kept = first.Gannet(over);
   EXPECT_EQ(kept.exit_code, 2);
   EXPECT_THAT(kept.err, HasSubstr("--force"));
   over.push_back("--force");
   EXPECT_EQ(first.Gannet(over).exit_code, 0);
-  E2eClass second(kSettings);
+  E2eCluster second(kSettings);
   const std::vector<std::string> import = {"import", file, "--database.url",
                                            second.superuser_url()};
   const Outcome imported = second.Gannet(import);
@@ -84,13 +84,13 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
 
 // The file is written in a pause, with a change that holds from the round after the open one.
 TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
-  E2eClass first(kSettings);
+  E2eCluster first(kSettings);
   ChildProcess& coordinator = first.StartCoordinator();
   first.StartGateway();
   ChildProcess& ada = first.StartWorker("ada");
   ASSERT_TRUE(first.AwaitRounds(5));
   const std::string address =
-      absl::StrCat("127.0.0.1:", E2eClass::PortOf(coordinator, "admin_port"));
+      absl::StrCat("127.0.0.1:", E2eCluster::PortOf(coordinator, "admin_port"));
   for (const std::vector<std::string>& steer :
        {std::vector<std::string>{"pause"},
         {"set", "--reason", "a try", "training.learning_rate=1e-5"}}) {
@@ -101,7 +101,7 @@ TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
   }
   const std::string file = first.PathOf("run.safetensors");
   const Outcome exported =
-      first.Gannet({"export", file, "--run", "monday", "--database.url", first.superuser_url()});
+      first.Gannet({"export", file, "--run", "cluster", "--database.url", first.superuser_url()});
   ASSERT_EQ(exported.exit_code, 0) << exported.err;
   const int64_t version = first.Number("SELECT weights_version FROM gannet.run");
   // Of the rounds published: those of the open one are computed again.
@@ -109,7 +109,7 @@ TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
       "SELECT sum(image_count)::bigint FROM gannet.gradient WHERE round <= ", version));
   ASSERT_EQ(first.Number("SELECT from_round FROM gannet.run_change"), version + 2);
 
-  E2eClass second(kSettings);
+  E2eCluster second(kSettings);
   const Outcome imported =
       second.Gannet({"import", file, "--database.url", second.superuser_url()});
   ASSERT_EQ(imported.exit_code, 0) << imported.err;
@@ -130,46 +130,46 @@ TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
 }
 
 TEST(ArchiveTest, WhatCannotBeIsSaid) {
-  E2eClass monday;
+  E2eCluster cluster;
   const auto run = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"--database.url", monday.superuser_url()});
-    const Outcome outcome = monday.Gannet(arguments);
+    arguments.insert(arguments.end(), {"--database.url", cluster.superuser_url()});
+    const Outcome outcome = cluster.Gannet(arguments);
     EXPECT_NE(outcome.exit_code, 0);
     return outcome.err;
   };
 
-  EXPECT_THAT(run({"export", monday.PathOf("x"), "--run", "nobody"}), HasSubstr("nobody"));
-  EXPECT_THAT(run({"import", monday.PathOf("none")}), HasSubstr("none"));
-  EXPECT_THAT(run({"import", monday.Write("text", "no checkpoint at all")}),
+  EXPECT_THAT(run({"export", cluster.PathOf("x"), "--run", "nobody"}), HasSubstr("nobody"));
+  EXPECT_THAT(run({"import", cluster.PathOf("none")}), HasSubstr("none"));
+  EXPECT_THAT(run({"import", cluster.Write("text", "no checkpoint at all")}),
               HasSubstr("gannet export"));
 }
 
 // With the rights of the coordinator's own role, and after its folder is gone.
 TEST(ArchiveTest, TheBestWeightsAreInTheDatabase) {
-  E2eClass monday({{"run.rounds", "8"}, {"coordinator.evaluate_every", "2"}});
-  const std::string file = monday.PathOf("best.safetensors");
+  E2eCluster cluster({{"run.rounds", "8"}, {"coordinator.evaluate_every", "2"}});
+  const std::string file = cluster.PathOf("best.safetensors");
   const std::vector<std::string> export_best = {
-      "export", "--best", file, "--run", "monday", "--database.url", monday.superuser_url()};
-  ChildProcess& coordinator = monday.StartCoordinator();
+      "export", "--best", file, "--run", "cluster", "--database.url", cluster.superuser_url()};
+  ChildProcess& coordinator = cluster.StartCoordinator();
   ASSERT_TRUE(coordinator.AwaitError("leading the run"));
-  monday.StartGateway();
-  ChildProcess& worker = monday.StartWorker("ada");
-  monday.ExpectEnd({&coordinator, &worker});
-  std::filesystem::remove_all(monday.OutputPath(""));
+  cluster.StartGateway();
+  ChildProcess& worker = cluster.StartWorker("ada");
+  cluster.ExpectEnd({&coordinator, &worker});
+  std::filesystem::remove_all(cluster.OutputPath(""));
 
-  const Outcome exported = monday.Gannet(export_best);
+  const Outcome exported = cluster.Gannet(export_best);
 
   ASSERT_EQ(exported.exit_code, 0) << exported.err;
-  EXPECT_THAT(exported.out, HasSubstr("the best weights of run monday, after "));
+  EXPECT_THAT(exported.out, HasSubstr("the best weights of run cluster, after "));
   EXPECT_THAT(exported.out,
               HasSubstr(absl::StrCat(
-                  "after ", monday.Number("SELECT version FROM gannet.best_weights"), " rounds")));
-  const Outcome sample = monday.Gannet(
-      {"sample", "--weights", file, "--count", "4", "--out", monday.PathOf("best.png")});
+                  "after ", cluster.Number("SELECT version FROM gannet.best_weights"), " rounds")));
+  const Outcome sample = cluster.Gannet(
+      {"sample", "--weights", file, "--count", "4", "--out", cluster.PathOf("best.png")});
   EXPECT_EQ(sample.exit_code, 0) << sample.err;
 
-  const Outcome missing = monday.Gannet({"export", "--best", monday.PathOf("none"), "--run",
-                                         "tuesday", "--database.url", monday.superuser_url()});
+  const Outcome missing = cluster.Gannet({"export", "--best", cluster.PathOf("none"), "--run",
+                                          "tuesday", "--database.url", cluster.superuser_url()});
   EXPECT_EQ(missing.exit_code, 1);
   EXPECT_THAT(missing.err, HasSubstr("no such run: tuesday"));
 }

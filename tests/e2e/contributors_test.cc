@@ -5,7 +5,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -22,31 +22,31 @@ std::vector<std::string> Lines(const std::string& text) {
 }
 
 TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
-  E2eClass monday(ProgramSettings{{"run.rounds", "6"}});
-  ChildProcess& coordinator = monday.StartCoordinator();
-  monday.StartGateway();
-  ChildProcess& ada = monday.StartWorker("=ada");
-  ChildProcess& bob = monday.StartWorker("bob");
-  monday.ExpectEnd({&coordinator, &ada, &bob});
+  E2eCluster cluster(ProgramSettings{{"run.rounds", "6"}});
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  cluster.StartGateway();
+  ChildProcess& ada = cluster.StartWorker("=ada");
+  ChildProcess& bob = cluster.StartWorker("bob");
+  cluster.ExpectEnd({&coordinator, &ada, &bob});
 
-  const std::string file = FileContents(monday.OutputPath("contributors.csv"));
+  const std::string file = FileContents(cluster.OutputPath("contributors.csv"));
   EXPECT_THAT(Lines(file), SizeIs(3)) << file;
   EXPECT_THAT(file, AllOf(StartsWith("display_name,worker_id,accepted_unit_count,"),
                           HasSubstr("\n'=ada,"), HasSubstr("\nbob,")));
 
   // Nobody answers at the coordinator's address any more.
-  const std::vector<std::string> database = {"--config", monday.PathOf("class.yaml"),
-                                             "--database.url", monday.superuser_url()};
+  const std::vector<std::string> database = {"--config", cluster.PathOf("class.yaml"),
+                                             "--database.url", cluster.superuser_url()};
   const auto gannet = [&](std::vector<std::string> words) {
     words.insert(words.end(), database.begin(), database.end());
-    return monday.Gannet(words);
+    return cluster.Gannet(words);
   };
   const Outcome workers = gannet({"workers", "--csv"});
   ASSERT_EQ(workers.exit_code, 0) << workers.err;
   EXPECT_THAT(Lines(workers.out), SizeIs(3));
   EXPECT_THAT(workers.out, AllOf(HasSubstr("'=ada,"), HasSubstr("bob,")));
   EXPECT_THAT(workers.err, HasSubstr("No coordinator answers"));
-  EXPECT_THAT(workers.err, HasSubstr("run monday"));
+  EXPECT_THAT(workers.err, HasSubstr("run cluster"));
   const Outcome status = gannet({"status", "--json"});
   ASSERT_EQ(status.exit_code, 0) << status.err;
   EXPECT_THAT(status.out, AllOf(StartsWith("{"), HasSubstr("finished")));
@@ -59,13 +59,13 @@ TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
   EXPECT_THAT(runs.out, HasSubstr("\nmonday,finished,6,6,"));
 
   // By name, also where the settings are of another run.
-  const Outcome named = gannet({"workers", "--run", "monday", "--run.name", "tuesday"});
+  const Outcome named = gannet({"workers", "--run", "cluster", "--run.name", "tuesday"});
   EXPECT_EQ(named.exit_code, 0) << named.err;
   EXPECT_THAT(named.out, HasSubstr("bob"));
   EXPECT_THAT(named.err, IsEmpty());
   const Outcome unknown = gannet({"workers", "--run", "tuesday"});
   EXPECT_EQ(unknown.exit_code, 1);
-  EXPECT_THAT(unknown.err, HasSubstr("no run tuesday, but these: monday"));
+  EXPECT_THAT(unknown.err, HasSubstr("no run tuesday, but these: cluster"));
   // Whoever names an address wants that one.
   const Outcome elsewhere = gannet({"workers", "--address", "127.0.0.1:1"});
   EXPECT_EQ(elsewhere.exit_code, 1);
@@ -73,29 +73,29 @@ TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
 
   // Nobody is asked here, so nothing is deleted without --yes.
   EXPECT_EQ(gannet({"run", "delete", "tuesday", "--yes"}).exit_code, 1);
-  const Outcome unconfirmed = gannet({"run", "delete", "monday"});
+  const Outcome unconfirmed = gannet({"run", "delete", "cluster"});
   EXPECT_EQ(unconfirmed.exit_code, 2);
   EXPECT_THAT(unconfirmed.err, HasSubstr("nobody confirmed it"));
-  const Outcome deleted = gannet({"run", "delete", "monday", "--yes"});
+  const Outcome deleted = gannet({"run", "delete", "cluster", "--yes"});
   EXPECT_EQ(deleted.exit_code, 0) << deleted.err;
   EXPECT_THAT(gannet({"run", "list"}).out, HasSubstr("no run yet"));
 }
 
 TEST(ContributorsTest, ARunThatGoesOnIsNotDeleted) {
-  E2eClass monday(ProgramSettings{{"run.rounds", "1000000"}});
-  ChildProcess& coordinator = monday.StartCoordinator();
+  E2eCluster cluster(ProgramSettings{{"run.rounds", "1000000"}});
+  ChildProcess& coordinator = cluster.StartCoordinator();
   ASSERT_TRUE(coordinator.AwaitError("leading the run"));
   const auto erase = [&](std::vector<std::string> more) {
     std::vector<std::string> words = {"run",
                                       "delete",
-                                      "monday",
+                                      "cluster",
                                       "--yes",
                                       "--config",
-                                      monday.PathOf("class.yaml"),
+                                      cluster.PathOf("class.yaml"),
                                       "--database.url",
-                                      monday.superuser_url()};
+                                      cluster.superuser_url()};
     words.insert(words.end(), more.begin(), more.end());
-    return monday.Gannet(words);
+    return cluster.Gannet(words);
   };
 
   const Outcome running = erase({});

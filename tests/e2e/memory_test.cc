@@ -8,7 +8,7 @@
 #include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -25,16 +25,16 @@ int64_t ResidentKilobytes(const ChildProcess& program) {
 }
 
 TEST(MemoryTest, ServicesKeepTheirSize) {
-  E2eClass monday(ProgramSettings{{"run.rounds", "100000"}});
-  const std::vector<ChildProcess*> programs = {&monday.StartCoordinator(), &monday.StartGateway(),
-                                               &monday.StartWorker("ada"),
-                                               &monday.StartDirectWorker("bob")};
-  ASSERT_TRUE(monday.AwaitRounds(150));
+  E2eCluster cluster(ProgramSettings{{"run.rounds", "100000"}});
+  const std::vector<ChildProcess*> programs = {&cluster.StartCoordinator(), &cluster.StartGateway(),
+                                               &cluster.StartWorker("ada"),
+                                               &cluster.StartDirectWorker("bob")};
+  ASSERT_TRUE(cluster.AwaitRounds(150));
   std::vector<int64_t> before;
   before.reserve(programs.size());
   for (const ChildProcess* program : programs) before.push_back(ResidentKilobytes(*program));
 
-  ASSERT_TRUE(monday.AwaitRounds(600));
+  ASSERT_TRUE(cluster.AwaitRounds(600));
 
   for (size_t i = 0; i < programs.size(); ++i) {
     const int64_t now = ResidentKilobytes(*programs[i]);

@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/clock.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -32,18 +32,18 @@ absl::Duration TimeToEnd(ChildProcess& program) {
 }
 
 TEST(MistakesTest, EveryServiceReportsAllMistakesOfAConfigurationAtOnce) {
-  E2eClass monday;
-  const std::string file = monday.Write("class.yaml",
-                                        "run:\n"
-                                        "  rounds: many\n"
-                                        "trainning:\n"
-                                        "  lease: 5m\n"
-                                        "gateway:\n"
-                                        "  listen: nowhere\n"
-                                        "  drain_limit: 10\n");
+  E2eCluster cluster;
+  const std::string file = cluster.Write("class.yaml",
+                                         "run:\n"
+                                         "  rounds: many\n"
+                                         "trainning:\n"
+                                         "  lease: 5m\n"
+                                         "gateway:\n"
+                                         "  listen: nowhere\n"
+                                         "  drain_limit: 10\n");
   std::vector<ChildProcess*> programs;
   for (const char* service : {"gannet-coordinator", "gannet-gateway", "gannet-worker"}) {
-    programs.push_back(&monday.Start(service, service, {{"run.seed", "x"}}));
+    programs.push_back(&cluster.Start(service, service, {{"run.seed", "x"}}));
   }
   for (ChildProcess* program : programs) {
     EXPECT_EQ(program->AwaitExit(), 2);
@@ -58,12 +58,12 @@ TEST(MistakesTest, EveryServiceReportsAllMistakesOfAConfigurationAtOnce) {
 }
 
 TEST(MistakesTest, APasswordInAUrlIsRefusedAndNotRepeated) {
-  E2eClass monday;
+  E2eCluster cluster;
   const std::string url = "postgres://ada:geheim@127.0.0.1:1/gannet";
   const std::vector<ChildProcess*> programs = {
-      &monday.Start("coordinator", "gannet-coordinator", {{"database.url", url}}),
-      &monday.Start("gateway", "gannet-gateway", {{"database.url", url}}),
-      &monday.Start("worker", "gannet-worker", {{"worker.exchange", url}})};
+      &cluster.Start("coordinator", "gannet-coordinator", {{"database.url", url}}),
+      &cluster.Start("gateway", "gannet-gateway", {{"database.url", url}}),
+      &cluster.Start("worker", "gannet-worker", {{"worker.exchange", url}})};
   for (ChildProcess* program : programs) {
     EXPECT_EQ(program->AwaitExit(), 2);
     EXPECT_THAT(program->err(),
@@ -74,12 +74,12 @@ TEST(MistakesTest, APasswordInAUrlIsRefusedAndNotRepeated) {
 }
 
 TEST(MistakesTest, ADatabaseWithoutTheSchemaOrWithAnotherOneIsRefused) {
-  E2eClass none({}, E2eClass::Schema::kNone);
-  E2eClass newer;
+  E2eCluster none({}, E2eCluster::Schema::kNone);
+  E2eCluster newer;
   newer.Execute(
       "INSERT INTO gannet.schema_migration (file_name, version, sha256) "
       "VALUES ('V9999__come_from_tomorrow.sql', 9999, 'x')");
-  E2eClass older;
+  E2eCluster older;
   const int64_t version = older.Number("SELECT max(version) FROM gannet.schema_migration");
   older.Execute(absl::StrCat("DELETE FROM gannet.schema_migration WHERE version = ", version));
   const std::string to_none = "the database has no schema of Gannet yet: run `gannet migrate`";
@@ -101,14 +101,14 @@ TEST(MistakesTest, ADatabaseWithoutTheSchemaOrWithAnotherOneIsRefused) {
 }
 
 TEST(MistakesTest, WhatCannotBeReachedIsNamedAndAwaitedUntilASignalComes) {
-  E2eClass monday;
+  E2eCluster cluster;
   const std::string nowhere = "postgres://ada@127.0.0.1:1/gannet";
   const std::string database = "PostgreSQL cannot be reached at ada@127.0.0.1:1/gannet";
   const std::vector<std::pair<ChildProcess*, std::string>> programs = {
-      {&monday.StartGateway({{"database.url", nowhere}}), database},
-      {&monday.StartCoordinator({{"database.url", nowhere}}), database},
-      {&monday.StartDirectWorker("direct", {{"worker.exchange", nowhere}}), database},
-      {&monday.StartWorker("remote", {{"worker.exchange", "127.0.0.1:1"}}),
+      {&cluster.StartGateway({{"database.url", nowhere}}), database},
+      {&cluster.StartCoordinator({{"database.url", nowhere}}), database},
+      {&cluster.StartDirectWorker("direct", {{"worker.exchange", nowhere}}), database},
+      {&cluster.StartWorker("remote", {{"worker.exchange", "127.0.0.1:1"}}),
        "peer=\"the gateway at 127.0.0.1:1\""}};
   for (const auto& [program, reason] : programs) {
     ASSERT_TRUE(program->AwaitError(" waited="));
@@ -118,11 +118,11 @@ TEST(MistakesTest, WhatCannotBeReachedIsNamedAndAwaitedUntilASignalComes) {
 }
 
 TEST(MistakesTest, APasswordThatIsRefusedEndsAtOnce) {
-  E2eClass monday;
-  monday.Write("wrong", "battery-horse");
-  const ProgramSettings wrong = {{"database.password_file", monday.PathOf("wrong")}};
-  for (ChildProcess* program : {&monday.StartGateway(wrong), &monday.StartCoordinator(wrong),
-                                &monday.StartDirectWorker("wrong", wrong)}) {
+  E2eCluster cluster;
+  cluster.Write("wrong", "battery-horse");
+  const ProgramSettings wrong = {{"database.password_file", cluster.PathOf("wrong")}};
+  for (ChildProcess* program : {&cluster.StartGateway(wrong), &cluster.StartCoordinator(wrong),
+                                &cluster.StartDirectWorker("wrong", wrong)}) {
     EXPECT_EQ(program->AwaitExit(), 1);
     EXPECT_THAT(program->err(), AllOf(HasSubstr("password authentication failed for user"),
                                       HasSubstr("database.password_file")));
@@ -130,48 +130,48 @@ TEST(MistakesTest, APasswordThatIsRefusedEndsAtOnce) {
 }
 
 TEST(MistakesTest, AFileThatIsMissingIsAMistakeOfTheSettings) {
-  E2eClass monday;
-  const ProgramSettings wrong = {{"database.password_file", monday.PathOf("nothing")}};
-  for (ChildProcess* program : {&monday.Start("gateway", "gannet-gateway", wrong),
-                                &monday.Start("coordinator", "gannet-coordinator", wrong),
-                                &monday.Start("worker", "gannet-worker", wrong)}) {
+  E2eCluster cluster;
+  const ProgramSettings wrong = {{"database.password_file", cluster.PathOf("nothing")}};
+  for (ChildProcess* program : {&cluster.Start("gateway", "gannet-gateway", wrong),
+                                &cluster.Start("coordinator", "gannet-coordinator", wrong),
+                                &cluster.Start("worker", "gannet-worker", wrong)}) {
     EXPECT_EQ(program->AwaitExit(), 2);
     EXPECT_THAT(program->err(), HasSubstr("cannot read the file of database.password_file"));
   }
 }
 
 TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
-  E2eClass monday(ProgramSettings{{"run.rounds", "100000"}});
-  monday.StartGateway();
-  ChildProcess& coordinator = monday.StartCoordinator();
-  ChildProcess& ada = monday.StartWorker("ada");
+  E2eCluster cluster(ProgramSettings{{"run.rounds", "100000"}});
+  cluster.StartGateway();
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  ChildProcess& ada = cluster.StartWorker("ada");
   ASSERT_TRUE(ada.AwaitError("joined"));
-  const std::string id = monday.Text("SELECT worker_id FROM gannet.worker");
+  const std::string id = cluster.Text("SELECT worker_id FROM gannet.worker");
   const auto state_file = [](const std::string& worker_id) {
     return absl::StrFormat(R"({"worker_id": "%s", "secret": "%s"})", worker_id,
                            std::string(64, 'a'));
   };
-  monday.Write("forged.json", state_file(id));
-  monday.Write("broken.json", "{\"worker_id\": ");
+  cluster.Write("forged.json", state_file(id));
+  cluster.Write("broken.json", "{\"worker_id\": ");
   // Of a run that is long gone.
-  monday.Write("stale.json", state_file(std::string(32, 'b')));
+  cluster.Write("stale.json", state_file(std::string(32, 'b')));
 
   ChildProcess& twin =
-      monday.StartWorker("twin", {{"worker.state_file", monday.PathOf("ada.json")}});
-  ChildProcess& stranger = monday.StartWorker("stranger", {{"data.count", "65"}});
+      cluster.StartWorker("twin", {{"worker.state_file", cluster.PathOf("ada.json")}});
+  ChildProcess& stranger = cluster.StartWorker("stranger", {{"data.count", "65"}});
   const std::vector<std::pair<ChildProcess*, std::string>> refused = {
       {&twin,
        "another worker on this machine uses this identity; give this one another file with "
        "worker.state_file"},
       {&stranger, "the data sets differ (expected -> got): images 64 -> 65"},
-      {&monday.StartWorker("forged"),
+      {&cluster.StartWorker("forged"),
        absl::StrCat("the worker is known with another secret: ", id, "; its identity is in ",
-                    monday.PathOf("forged.json"), ", move that away to start as a new worker")},
-      {&monday.StartWorker("broken"),
+                    cluster.PathOf("forged.json"), ", move that away to start as a new worker")},
+      {&cluster.StartWorker("broken"),
        absl::StrCat("the worker's state file is not one that gannet-worker wrote; move it away to "
                     "start as a new worker: ",
-                    monday.PathOf("broken.json"))}};
-  ChildProcess& stale = monday.StartWorker("stale");
+                    cluster.PathOf("broken.json"))}};
+  ChildProcess& stale = cluster.StartWorker("stale");
   for (const auto& [program, reason] : refused) {
     EXPECT_EQ(program->AwaitExit(), 1);
     EXPECT_THAT(program->err(), HasSubstr(reason));
@@ -182,7 +182,7 @@ TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
   EXPECT_LT(TimeToEnd(coordinator), kPromptly);
   // With nobody to publish the round there soon is no work to be had.
   ASSERT_TRUE(AwaitUntil([&] {
-    return monday.Number(
+    return cluster.Number(
                "SELECT count(*) FROM gannet.work_unit WHERE state IN ('ready', 'leased')") == 0;
   }));
   EXPECT_LT(TimeToEnd(ada), kPromptly) << "a stop does not wait for work";

@@ -16,7 +16,7 @@
 #include "libs/rpc/channel.h"
 #include "libs/rpc/health_probe.h"
 #include "libs/store/testing/test_postgres.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -37,7 +37,7 @@ ProgramSettings Settings() {
 // What all runs here must end with.
 const std::string& CalmWeights() {
   static const std::string weights = [] {
-    E2eClass calm(Settings());
+    E2eCluster calm(Settings());
     ChildProcess& worker = calm.StartDirectWorker("calm");
     ChildProcess& coordinator = calm.StartCoordinator();
     calm.ExpectEnd({&worker, &coordinator});
@@ -51,25 +51,25 @@ const std::string& CalmWeights() {
 class ServiceFaultsTest : public ::testing::Test {
  protected:
   ServiceFaultsTest()
-      : monday_(Settings()),
-        gateway_(&monday_.StartGateway()),
-        worker_(monday_.StartWorker("ada")),
-        coordinator_(&monday_.StartCoordinator()) {}
+      : cluster_(Settings()),
+        gateway_(&cluster_.StartGateway()),
+        worker_(cluster_.StartWorker("ada")),
+        coordinator_(&cluster_.StartCoordinator()) {}
 
-  void SetUp() override { ASSERT_TRUE(monday_.AwaitRounds(3)); }
+  void SetUp() override { ASSERT_TRUE(cluster_.AwaitRounds(3)); }
 
   void ExpectCalmEnd() {
-    monday_.ExpectEnd({&worker_, coordinator_});
-    monday_.ExpectEveryGradientCountedOnce();
-    EXPECT_TRUE(monday_.FinalWeights() == CalmWeights());
+    cluster_.ExpectEnd({&worker_, coordinator_});
+    cluster_.ExpectEveryGradientCountedOnce();
+    EXPECT_TRUE(cluster_.FinalWeights() == CalmWeights());
   }
 
   void ExpectUnderWay() {
-    EXPECT_EQ(monday_.Text("SELECT state FROM gannet.run"), "running")
+    EXPECT_EQ(cluster_.Text("SELECT state FROM gannet.run"), "running")
         << "the run was to be under way when the fault came";
   }
 
-  E2eClass monday_;
+  E2eCluster cluster_;
   ChildProcess* gateway_;
   ChildProcess& worker_;
   ChildProcess* coordinator_;
@@ -77,13 +77,13 @@ class ServiceFaultsTest : public ::testing::Test {
 
 TEST_F(ServiceFaultsTest, AKilledGatewayIsAwaitedAndComesBackOnItsPort) {
   const std::string gateway =
-      absl::StrCat("peer=\"the gateway at ", monday_.gateway_address(), "\"");
+      absl::StrCat("peer=\"the gateway at ", cluster_.gateway_address(), "\"");
   const size_t before = worker_.err().size();
   EXPECT_EQ(gateway_->Kill(), 128 + SIGKILL);
   ExpectUnderWay();
   ASSERT_TRUE(worker_.AwaitError("waiting, will try again " + gateway, before));
 
-  gateway_ = &monday_.StartGateway();
+  gateway_ = &cluster_.StartGateway();
   ASSERT_TRUE(worker_.AwaitError("answers again " + gateway, before));
   ExpectCalmEnd();
 }
@@ -92,16 +92,16 @@ TEST_F(ServiceFaultsTest, AKilledCoordinatorIsSucceededByTheNext) {
   EXPECT_EQ(coordinator_->Kill(), 128 + SIGKILL);
   ExpectUnderWay();
 
-  coordinator_ = &monday_.StartCoordinator();
+  coordinator_ = &cluster_.StartCoordinator();
   ExpectCalmEnd();
-  EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=monday epoch=2"));
+  EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=cluster epoch=2"));
   const std::vector<std::string> history =
-      absl::StrSplit(FileContents(monday_.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
+      absl::StrSplit(FileContents(cluster_.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_THAT(history, SizeIs(1 + kRounds)) << "the rounds of the dead one are in it too";
 }
 
 TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
-  const auto channel = MakeChannel({.target = monday_.gateway_address()}, ChannelUse::kControl);
+  const auto channel = MakeChannel({.target = cluster_.gateway_address()}, ChannelUse::kControl);
   ASSERT_OK(channel);
   const auto serving = [&] {
     const absl::StatusOr<bool> answer =
@@ -134,38 +134,39 @@ TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
 // Of the servers that the URL lists the first one's name has no address, and the second one goes
 // away in mid-run.
 TEST(HostListTest, TheNextServerOfTheListIsUsed) {
-  E2eClass monday(Settings());
-  const std::string port = absl::StrCat(monday.Number("SELECT current_setting('port')::bigint"));
+  E2eCluster cluster(Settings());
+  const std::string port = absl::StrCat(cluster.Number("SELECT current_setting('port')::bigint"));
   auto second = std::make_unique<TcpProxy>(std::stoi(port));
   const auto listed = [&](const std::string& service) {
-    return absl::StrReplaceAll(monday.UrlOf(service),
+    return absl::StrReplaceAll(cluster.UrlOf(service),
                                {{"host=127.0.0.1", "host=no-such-host.invalid,127.0.0.1,127.0.0.1"},
                                 {absl::StrCat("port=", port),
                                  absl::StrCat("port=", port, ",", second->port(), ",", port)}});
   };
-  ChildProcess& coordinator = monday.StartCoordinator({{"database.url", listed("coordinator")}});
-  monday.StartGateway({{"database.url", listed("gateway")}});
-  ChildProcess& ada = monday.StartWorker("ada");
-  ChildProcess& bob = monday.StartWorker("bob", {{"worker.exchange", listed("worker")}});
-  ASSERT_TRUE(monday.AwaitRounds(3));
-  ASSERT_EQ(monday.Text("SELECT state FROM gannet.run"), "running");
+  ChildProcess& coordinator = cluster.StartCoordinator({{"database.url", listed("coordinator")}});
+  cluster.StartGateway({{"database.url", listed("gateway")}});
+  ChildProcess& ada = cluster.StartWorker("ada");
+  ChildProcess& bob = cluster.StartWorker("bob", {{"worker.exchange", listed("worker")}});
+  ASSERT_TRUE(cluster.AwaitRounds(3));
+  ASSERT_EQ(cluster.Text("SELECT state FROM gannet.run"), "running");
 
   second.reset();
 
-  monday.ExpectEnd({&coordinator, &ada, &bob});
+  cluster.ExpectEnd({&coordinator, &ada, &bob});
   // Each had its listening connection through the server that went away. Whether a statement was
   // cut as well depends on the moment: an idle connection is replaced without a word.
   EXPECT_THAT(coordinator.err(), HasSubstr("not listening to PostgreSQL, trying again"));
   EXPECT_THAT(bob.err(), HasSubstr("not listening to PostgreSQL, trying again"));
-  EXPECT_TRUE(monday.FinalWeights() == CalmWeights());
+  EXPECT_TRUE(cluster.FinalWeights() == CalmWeights());
 }
 
 // As on a laptop without a network.
 TEST(NameServiceTest, ANameWithoutAnAddressIsAwaited) {
-  E2eClass monday(Settings());
-  ChildProcess& worker = monday.StartWorker("ada", {{"worker.exchange", "no-such-host.invalid:1"}});
-  ChildProcess& coordinator = monday.StartCoordinator(
-      {{"database.url", absl::StrReplaceAll(monday.UrlOf("coordinator"),
+  E2eCluster cluster(Settings());
+  ChildProcess& worker =
+      cluster.StartWorker("ada", {{"worker.exchange", "no-such-host.invalid:1"}});
+  ChildProcess& coordinator = cluster.StartCoordinator(
+      {{"database.url", absl::StrReplaceAll(cluster.UrlOf("coordinator"),
                                             {{"127.0.0.1", "no-such-host.invalid"}})}});
   for (ChildProcess* program : {&worker, &coordinator}) {
     ASSERT_TRUE(program->AwaitError("waiting, will try again"));

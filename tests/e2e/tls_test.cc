@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/rpc/testing/certificates.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -24,18 +24,18 @@ constexpr char kCode[] = "otter-and-walrus";
 class TlsTest : public testing::Test {
  protected:
   explicit TlsTest(const std::string& rounds = "6")
-      : monday_(ProgramSettings{{"run.rounds", rounds}}) {
+      : cluster_(ProgramSettings{{"run.rounds", rounds}}) {
     const TestCertificate gateway = authority_.Issue("IP:127.0.0.1,DNS:localhost");
-    monday_.Write("ca.crt", authority_.certificate());
-    monday_.Write("gateway.crt", gateway.certificate);
-    monday_.Write("gateway.key", gateway.key);
-    monday_.Write("code", absl::StrCat(kCode, "\n"));
+    cluster_.Write("ca.crt", authority_.certificate());
+    cluster_.Write("gateway.crt", gateway.certificate);
+    cluster_.Write("gateway.key", gateway.key);
+    cluster_.Write("code", absl::StrCat(kCode, "\n"));
     gateway_settings_ = {{"gateway.listen", "0.0.0.0:0"},
-                         {"gateway.tls_cert_file", monday_.PathOf("gateway.crt")},
-                         {"gateway.tls_key_file", monday_.PathOf("gateway.key")},
-                         {"gateway.class_code_file", monday_.PathOf("code")}};
-    worker_settings_ = {{"worker.ca_file", monday_.PathOf("ca.crt")},
-                        {"worker.class_code_file", monday_.PathOf("code")}};
+                         {"gateway.tls_cert_file", cluster_.PathOf("gateway.crt")},
+                         {"gateway.tls_key_file", cluster_.PathOf("gateway.key")},
+                         {"gateway.class_code_file", cluster_.PathOf("code")}};
+    worker_settings_ = {{"worker.ca_file", cluster_.PathOf("ca.crt")},
+                        {"worker.class_code_file", cluster_.PathOf("code")}};
   }
 
   ProgramSettings GatewayWith(const std::string& key, const std::string& value) const {
@@ -52,29 +52,29 @@ class TlsTest : public testing::Test {
 
   // Of the gateway, once it has started.
   std::string Port() const {
-    const std::string& address = monday_.gateway_address();
+    const std::string& address = cluster_.gateway_address();
     return address.substr(address.rfind(':') + 1);
   }
 
   const TestAuthority authority_;
-  E2eClass monday_;
+  E2eCluster cluster_;
   ProgramSettings gateway_settings_;
   ProgramSettings worker_settings_;
 };
 
 TEST_F(TlsTest, AClassTrainsByTlsAndNobodySeesItsCode) {
-  ChildProcess& coordinator = monday_.StartCoordinator();
-  ChildProcess& gateway = monday_.StartGateway(gateway_settings_);
+  ChildProcess& coordinator = cluster_.StartCoordinator();
+  ChildProcess& gateway = cluster_.StartGateway(gateway_settings_);
   // The certificate as a student is given it: in one piece, on a command line.
   const std::string ca = absl::StrReplaceAll(
       authority_.certificate(),
       {{"-----BEGIN CERTIFICATE-----", ""}, {"-----END CERTIFICATE-----", ""}, {"\n", ""}});
-  ChildProcess& ada = monday_.StartWorker("ada", worker_settings_);
-  ChildProcess& bob = monday_.StartWorker(
-      "bob", {{"worker.ca", ca}, {"worker.class_code_file", monday_.PathOf("code")}});
+  ChildProcess& ada = cluster_.StartWorker("ada", worker_settings_);
+  ChildProcess& bob = cluster_.StartWorker(
+      "bob", {{"worker.ca", ca}, {"worker.class_code_file", cluster_.PathOf("code")}});
 
-  monday_.ExpectEnd({&coordinator, &ada, &bob});
-  monday_.ExpectEveryGradientCountedOnce();
+  cluster_.ExpectEnd({&coordinator, &ada, &bob});
+  cluster_.ExpectEveryGradientCountedOnce();
   for (const ChildProcess* program : {&coordinator, &gateway, &ada, &bob}) {
     EXPECT_THAT(program->err(), Not(HasSubstr(kCode)));
   }
@@ -87,102 +87,103 @@ class LongTlsTest : public TlsTest {
 
 // By now the worker asks so seldom that a handshake has to go on between its calls.
 TEST_F(LongTlsTest, AGatewayThatWasAwayForLongIsFoundAgain) {
-  ChildProcess& coordinator = monday_.StartCoordinator();
-  ChildProcess& gateway = monday_.StartGateway(gateway_settings_);
-  ChildProcess& ada = monday_.StartWorker("ada", worker_settings_);
-  ASSERT_TRUE(monday_.AwaitRounds(3));
-  const std::string peer = absl::StrCat("peer=\"the gateway at ", monday_.gateway_address(), "\"");
+  ChildProcess& coordinator = cluster_.StartCoordinator();
+  ChildProcess& gateway = cluster_.StartGateway(gateway_settings_);
+  ChildProcess& ada = cluster_.StartWorker("ada", worker_settings_);
+  ASSERT_TRUE(cluster_.AwaitRounds(3));
+  const std::string peer = absl::StrCat("peer=\"the gateway at ", cluster_.gateway_address(), "\"");
   const std::string waiting = absl::StrCat("waiting, will try again ", peer);
   gateway.Kill();
-  ASSERT_EQ(monday_.Text("SELECT state FROM gannet.run"), "running");
+  ASSERT_EQ(cluster_.Text("SELECT state FROM gannet.run"), "running");
   ASSERT_TRUE(ada.AwaitError(waiting));
   const size_t first = ada.err().find(waiting);
 
   // As a network does that wants everybody to sign in first.
   const TestCertificate stranger = TestAuthority().Issue("IP:127.0.0.1");
-  monday_.Write("stranger.crt", stranger.certificate);
-  monday_.Write("stranger.key", stranger.key);
+  cluster_.Write("stranger.crt", stranger.certificate);
+  cluster_.Write("stranger.key", stranger.key);
   ProgramSettings strange = GatewayWith("gateway.listen", absl::StrCat("0.0.0.0:", Port()));
-  strange["gateway.tls_cert_file"] = monday_.PathOf("stranger.crt");
-  strange["gateway.tls_key_file"] = monday_.PathOf("stranger.key");
-  ChildProcess& impostor = monday_.StartGateway(strange);
+  strange["gateway.tls_cert_file"] = cluster_.PathOf("stranger.crt");
+  strange["gateway.tls_key_file"] = cluster_.PathOf("stranger.key");
+  ChildProcess& impostor = cluster_.StartGateway(strange);
   ASSERT_TRUE(ada.AwaitError("not signed by the certificate authority", first))
       << "the line after 10 s";
   impostor.Kill();
 
-  monday_.StartGateway(GatewayWith("gateway.listen", absl::StrCat("0.0.0.0:", Port())));
+  cluster_.StartGateway(GatewayWith("gateway.listen", absl::StrCat("0.0.0.0:", Port())));
   ASSERT_TRUE(ada.AwaitError(absl::StrCat("answers again ", peer), first));
-  monday_.ExpectEnd({&coordinator, &ada});
-  monday_.ExpectEveryGradientCountedOnce();
+  cluster_.ExpectEnd({&coordinator, &ada});
+  cluster_.ExpectEveryGradientCountedOnce();
 }
 
 TEST_F(TlsTest, WhoeverDoesNotBelongIsToldWhy) {
-  monday_.StartCoordinator();
-  monday_.StartGateway(gateway_settings_);
-  monday_.Write("wrong", "walrus-and-otter");
-  monday_.Write("other.crt", TestAuthority().certificate());
+  cluster_.StartCoordinator();
+  cluster_.StartGateway(gateway_settings_);
+  cluster_.Write("wrong", "walrus-and-otter");
+  cluster_.Write("other.crt", TestAuthority().certificate());
   const std::vector<std::pair<ChildProcess*, std::string>> refused = {
-      {&monday_.StartWorker("no-code", {{"worker.ca_file", monday_.PathOf("ca.crt")}}),
+      {&cluster_.StartWorker("no-code", {{"worker.ca_file", cluster_.PathOf("ca.crt")}}),
        "this class asks for a class code"},
-      {&monday_.StartWorker("wrong-code",
-                            WorkerWith("worker.class_code_file", monday_.PathOf("wrong"))),
+      {&cluster_.StartWorker("wrong-code",
+                             WorkerWith("worker.class_code_file", cluster_.PathOf("wrong"))),
        "the class code is wrong"},
-      {&monday_.StartWorker("other-ca", WorkerWith("worker.ca_file", monday_.PathOf("other.crt"))),
+      {&cluster_.StartWorker("other-ca",
+                             WorkerWith("worker.ca_file", cluster_.PathOf("other.crt"))),
        "not signed by the certificate authority given here"},
-      {&monday_.StartWorker("other-name",
-                            WorkerWith("worker.exchange", absl::StrCat("127.0.0.2:", Port()))),
+      {&cluster_.StartWorker("other-name",
+                             WorkerWith("worker.exchange", absl::StrCat("127.0.0.2:", Port()))),
        "for another host name"}};
   for (const auto& [worker, reason] : refused) {
     EXPECT_EQ(worker->AwaitExit(), 1);
     EXPECT_THAT(worker->err(), HasSubstr(reason));
   }
-  monday_.Write("blanks", "otter and walrus");
+  cluster_.Write("blanks", "otter and walrus");
   const std::vector<std::pair<ChildProcess*, std::string>> mistaken = {
-      {&monday_.StartWorker("no-file", WorkerWith("worker.ca_file", monday_.PathOf("nothing"))),
+      {&cluster_.StartWorker("no-file", WorkerWith("worker.ca_file", cluster_.PathOf("nothing"))),
        "cannot read the file of worker.ca_file"},
-      {&monday_.StartWorker("no-ca", WorkerWith("worker.ca_file", monday_.PathOf("code"))),
+      {&cluster_.StartWorker("no-ca", WorkerWith("worker.ca_file", cluster_.PathOf("code"))),
        "no certificate in it"},
-      {&monday_.StartWorker("blanks",
-                            WorkerWith("worker.class_code_file", monday_.PathOf("blanks"))),
+      {&cluster_.StartWorker("blanks",
+                             WorkerWith("worker.class_code_file", cluster_.PathOf("blanks"))),
        "must be one line of printable ASCII"}};
   for (const auto& [worker, reason] : mistaken) {
     EXPECT_EQ(worker->AwaitExit(), 2);
     EXPECT_THAT(worker->err(), HasSubstr(reason));
   }
   ChildProcess& plain =
-      monday_.StartWorker("plain", {{"worker.class_code_file", monday_.PathOf("code")}});
+      cluster_.StartWorker("plain", {{"worker.class_code_file", cluster_.PathOf("code")}});
   EXPECT_TRUE(plain.AwaitError("the server may want TLS"));
-  EXPECT_EQ(monday_.Number("SELECT count(*) FROM gannet.worker"), 0);
+  EXPECT_EQ(cluster_.Number("SELECT count(*) FROM gannet.worker"), 0);
 }
 
 TEST_F(TlsTest, AGatewayThatCannotBeTrustedDoesNotStart) {
   const TestCertificate old = authority_.Issue(
       "IP:127.0.0.1",
       {.from = absl::Now() - absl::Hours(2), .until = absl::Now() - absl::Hours(1)});
-  monday_.Write("old.crt", old.certificate);
-  monday_.Write("old.key", old.key);
-  monday_.Write("empty", "");
-  ProgramSettings expired = GatewayWith("gateway.tls_cert_file", monday_.PathOf("old.crt"));
-  expired["gateway.tls_key_file"] = monday_.PathOf("old.key");
+  cluster_.Write("old.crt", old.certificate);
+  cluster_.Write("old.key", old.key);
+  cluster_.Write("empty", "");
+  ProgramSettings expired = GatewayWith("gateway.tls_cert_file", cluster_.PathOf("old.crt"));
+  expired["gateway.tls_key_file"] = cluster_.PathOf("old.key");
   ProgramSettings open = gateway_settings_;
   open.erase("gateway.tls_cert_file");
   open.erase("gateway.tls_key_file");
   ProgramSettings nameless = gateway_settings_;
   nameless.erase("gateway.class_code_file");
   const std::vector<std::pair<ChildProcess*, std::string>> programs = {
-      {&monday_.Start("expired", "gannet-gateway", expired), "the certificate expired at"},
-      {&monday_.Start("mixed", "gannet-gateway",
-                      GatewayWith("gateway.tls_key_file", monday_.PathOf("old.key"))),
+      {&cluster_.Start("expired", "gannet-gateway", expired), "the certificate expired at"},
+      {&cluster_.Start("mixed", "gannet-gateway",
+                       GatewayWith("gateway.tls_key_file", cluster_.PathOf("old.key"))),
        "the private key is not the certificate's"},
-      {&monday_.Start("missing", "gannet-gateway",
-                      GatewayWith("gateway.tls_cert_file", monday_.PathOf("nothing"))),
+      {&cluster_.Start("missing", "gannet-gateway",
+                       GatewayWith("gateway.tls_cert_file", cluster_.PathOf("nothing"))),
        "cannot read the file of gateway.tls_cert_file"},
-      {&monday_.Start("empty-code", "gannet-gateway",
-                      GatewayWith("gateway.class_code_file", monday_.PathOf("empty"))),
+      {&cluster_.Start("empty-code", "gannet-gateway",
+                       GatewayWith("gateway.class_code_file", cluster_.PathOf("empty"))),
        "is empty: write the secret into it"},
-      {&monday_.Start("open", "gannet-gateway", open),
+      {&cluster_.Start("open", "gannet-gateway", open),
        "gateway.tls_cert_file and gateway.tls_key_file must name a certificate and its key"},
-      {&monday_.Start("nameless", "gannet-gateway", nameless),
+      {&cluster_.Start("nameless", "gannet-gateway", nameless),
        "gateway.class_code_file must name a file with a class code"}};
   for (const auto& [program, reason] : programs) {
     EXPECT_EQ(program->AwaitExit(), 2);
@@ -191,21 +192,23 @@ TEST_F(TlsTest, AGatewayThatCannotBeTrustedDoesNotStart) {
 }
 
 TEST_F(TlsTest, HealthIsAskedWithoutTls) {
-  ChildProcess& gateway = monday_.StartGateway(GatewayWith("gateway.health_listen", "127.0.0.1:0"));
-  const std::string address = absl::StrCat("127.0.0.1:", E2eClass::PortOf(gateway, "health_port"));
+  ChildProcess& gateway =
+      cluster_.StartGateway(GatewayWith("gateway.health_listen", "127.0.0.1:0"));
+  const std::string address =
+      absl::StrCat("127.0.0.1:", E2eCluster::PortOf(gateway, "health_port"));
   ASSERT_TRUE(gateway.AwaitError("the database answers"));
 
   // As a container's health check asks.
   ASSERT_TRUE(AwaitUntil([&] {
     ChildProcess asked({.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
                         .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
-                        .output_prefix = monday_.PathOf("health")});
+                        .output_prefix = cluster_.PathOf("health")});
     return asked.AwaitExit() == 0 && asked.out() == "serving\n";
   }));
   gateway.Kill();
   ChildProcess asked({.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
                       .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
-                      .output_prefix = monday_.PathOf("health")});
+                      .output_prefix = cluster_.PathOf("health")});
   EXPECT_EQ(asked.AwaitExit(), 1);
   EXPECT_THAT(asked.out(), AllOf(HasSubstr("no answer from"), HasSubstr(address)));
 }

@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/gateway/testing/waiting.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -25,38 +25,38 @@ using ::testing::StartsWith;
 constexpr char kPngSignature[] = "\x89PNG";
 
 std::string MetricsOf(ChildProcess& program) {
-  return gateway::Scrape(E2eClass::PortOf(program, "metrics_port"));
+  return gateway::Scrape(E2eCluster::PortOf(program, "metrics_port"));
 }
 
 TEST(WholeRunTest, WorkersAreListedWithTheImagesTheyComputedForNothing) {
-  E2eClass monday(ProgramSettings{{"run.rounds", "1000000"}});
-  ChildProcess& coordinator = monday.StartCoordinator();
-  monday.StartGateway();
-  monday.StartWorker("ada");
-  ASSERT_TRUE(monday.AwaitRounds(1));
-  monday.Execute("UPDATE gannet.worker SET wasted_image_count = 417");
+  E2eCluster cluster(ProgramSettings{{"run.rounds", "1000000"}});
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  cluster.StartGateway();
+  cluster.StartWorker("ada");
+  ASSERT_TRUE(cluster.AwaitRounds(1));
+  cluster.Execute("UPDATE gannet.worker SET wasted_image_count = 417");
 
   const std::string address =
-      absl::StrCat("127.0.0.1:", E2eClass::PortOf(coordinator, "admin_port"));
-  const Outcome table = monday.Gannet({"workers", "--address", address});
+      absl::StrCat("127.0.0.1:", E2eCluster::PortOf(coordinator, "admin_port"));
+  const Outcome table = cluster.Gannet({"workers", "--address", address});
   EXPECT_EQ(table.exit_code, 0) << table.err;
   EXPECT_THAT(table.out, AllOf(HasSubstr("wasted images"), HasSubstr(" 417 ")));
-  const Outcome csv = monday.Gannet({"workers", "--csv", "--address", address});
+  const Outcome csv = cluster.Gannet({"workers", "--csv", "--address", address});
   EXPECT_EQ(csv.exit_code, 0) << csv.err;
   EXPECT_THAT(csv.out, AllOf(HasSubstr("duplicate_unit_count,wasted_image_count,last_seen_time"),
                              HasSubstr(",0,417,")));
 }
 
 TEST(WholeRunTest, TwoWorkersBehindAGatewayFinishARunAndLeaveItsResults) {
-  E2eClass monday({{"run.rounds", "60"}}, E2eClass::Schema::kNone);
-  const Outcome migrated = monday.Gannet({"migrate", "--database.url", monday.superuser_url()});
+  E2eCluster cluster({{"run.rounds", "60"}}, E2eCluster::Schema::kNone);
+  const Outcome migrated = cluster.Gannet({"migrate", "--database.url", cluster.superuser_url()});
   ASSERT_EQ(migrated.exit_code, 0) << migrated.err;
-  ChildProcess& gateway = monday.StartGateway();
-  ChildProcess& ada = monday.StartWorker("ada");
-  ChildProcess& bob = monday.StartWorker("bob");
-  ChildProcess& coordinator = monday.StartCoordinator();
+  ChildProcess& gateway = cluster.StartGateway();
+  ChildProcess& ada = cluster.StartWorker("ada");
+  ChildProcess& bob = cluster.StartWorker("bob");
+  ChildProcess& coordinator = cluster.StartCoordinator();
 
-  ASSERT_TRUE(monday.AwaitRounds(2));
+  ASSERT_TRUE(cluster.AwaitRounds(2));
   EXPECT_THAT(MetricsOf(coordinator),
               AllOf(StartsWith("HTTP/1."), HasSubstr("gannet_coordinator_rounds_total"),
                     HasSubstr("gannet_coordinator_images_total"),
@@ -81,22 +81,22 @@ TEST(WholeRunTest, TwoWorkersBehindAGatewayFinishARunAndLeaveItsResults) {
   }
   EXPECT_TRUE(coordinator.running()) << "the metrics were to be those of a run in progress";
 
-  monday.ExpectEnd({&coordinator, &ada, &bob});
+  cluster.ExpectEnd({&coordinator, &ada, &bob});
   EXPECT_TRUE(gateway.running()) << "it serves other runs";
   gateway.Signal(SIGTERM);
   EXPECT_EQ(gateway.AwaitExit(), 0);
-  monday.ExpectEveryGradientCountedOnce();
-  EXPECT_EQ(monday.Number("SELECT count(*) FROM gannet.gradient"), 2 * 60);
+  cluster.ExpectEveryGradientCountedOnce();
+  EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.gradient"), 2 * 60);
 
-  EXPECT_THAT(monday.FinalWeights(), HasSubstr("discriminator."));
-  EXPECT_THAT(FileContents(monday.OutputPath("generator.safetensors")),
+  EXPECT_THAT(cluster.FinalWeights(), HasSubstr("discriminator."));
+  EXPECT_THAT(FileContents(cluster.OutputPath("generator.safetensors")),
               AllOf(Not(IsEmpty()), Not(HasSubstr("discriminator."))));
   const std::vector<std::string> history =
-      absl::StrSplit(FileContents(monday.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
+      absl::StrSplit(FileContents(cluster.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   ASSERT_THAT(history, SizeIs(1 + 60)) << "a header and a line for each round";
   EXPECT_THAT(history.back(), StartsWith("60,"));
   for (const char* sample : {"round_000000.png", "round_000060.png", "latest.png"}) {
-    EXPECT_THAT(FileContents(monday.OutputPath(absl::StrCat("samples/", sample))),
+    EXPECT_THAT(FileContents(cluster.OutputPath(absl::StrCat("samples/", sample))),
                 StartsWith(kPngSignature))
         << sample;
   }
@@ -108,18 +108,18 @@ std::string CommandLine(const ChildProcess& program) {
 }
 
 TEST(WholeRunTest, DirectModeEndsWithTheBytesOfGatewayModeAndTellsThePasswordToNobody) {
-  E2eClass by_gateway(ProgramSettings{{"run.rounds", "20"}});
+  E2eCluster by_gateway(ProgramSettings{{"run.rounds", "20"}});
   by_gateway.StartGateway();
   ChildProcess& ada = by_gateway.StartWorker("ada");
   ChildProcess& leader = by_gateway.StartCoordinator();
-  E2eClass direct({{"run.rounds", "20"}, {"log.level", "debug"}});
+  E2eCluster direct({{"run.rounds", "20"}, {"log.level", "debug"}});
   ChildProcess& bob = direct.StartDirectWorker("bob");
   ChildProcess& other_leader = direct.StartCoordinator();
 
   ASSERT_TRUE(bob.AwaitError("joined"));
   for (ChildProcess* program : {&bob, &other_leader}) {
     ASSERT_THAT(CommandLine(*program), HasSubstr("--database.password_file"));
-    EXPECT_THAT(CommandLine(*program), Not(HasSubstr(E2eClass::password())));
+    EXPECT_THAT(CommandLine(*program), Not(HasSubstr(E2eCluster::password())));
   }
   by_gateway.ExpectEnd({&ada, &leader});
   direct.ExpectEnd({&bob, &other_leader});
@@ -127,55 +127,56 @@ TEST(WholeRunTest, DirectModeEndsWithTheBytesOfGatewayModeAndTellsThePasswordToN
   EXPECT_THAT(direct.FinalWeights(), Not(IsEmpty()));
   EXPECT_TRUE(direct.FinalWeights() == by_gateway.FinalWeights());
   for (ChildProcess* program : {&bob, &other_leader}) {
-    EXPECT_THAT(program->err(), Not(HasSubstr(E2eClass::password())));
+    EXPECT_THAT(program->err(), Not(HasSubstr(E2eCluster::password())));
   }
   direct.ExpectEveryGradientCountedOnce();
 }
 
 TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
   // More than there is time for.
-  E2eClass monday({{"run.rounds", "1000000"}, {"training.units_per_round", "3"}});
-  monday.StartGateway();
-  ChildProcess& ada = monday.StartWorker("ada");
-  ChildProcess& bob = monday.StartWorker("bob");
-  ChildProcess& coordinator = monday.StartCoordinator();
-  ASSERT_TRUE(monday.AwaitRounds(5));
+  E2eCluster cluster({{"run.rounds", "1000000"}, {"training.units_per_round", "3"}});
+  cluster.StartGateway();
+  ChildProcess& ada = cluster.StartWorker("ada");
+  ChildProcess& bob = cluster.StartWorker("bob");
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  ASSERT_TRUE(cluster.AwaitRounds(5));
   const std::string address =
-      absl::StrCat("127.0.0.1:", E2eClass::PortOf(coordinator, "admin_port"));
+      absl::StrCat("127.0.0.1:", E2eCluster::PortOf(coordinator, "admin_port"));
 
-  const Outcome refused = monday.Gannet({"set", "--address", address, "run.seed=3"});
+  const Outcome refused = cluster.Gannet({"set", "--address", address, "run.seed=3"});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err,
               AllOf(HasSubstr("'run.seed' cannot change"), HasSubstr("training.learning_rate"),
                     HasSubstr("Nothing was changed")));
-  const Outcome wrong = monday.Gannet({"set", "--address", address, "training.learning_rate=fast"});
+  const Outcome wrong =
+      cluster.Gannet({"set", "--address", address, "training.learning_rate=fast"});
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("training.learning_rate must be"));
 
-  const Outcome set = monday.Gannet({"set", "--address", address, "--reason", "a try",
-                                     "training.learning_rate=1e-5", "training.units_per_round=2"});
+  const Outcome set = cluster.Gannet({"set", "--address", address, "--reason", "a try",
+                                      "training.learning_rate=1e-5", "training.units_per_round=2"});
   ASSERT_EQ(set.exit_code, 0) << set.err;
   EXPECT_THAT(set.out,
               AllOf(StartsWith("From round "), HasSubstr("training.units_per_round 3 -> 2"),
                     HasSubstr("training.learning_rate 0.0002 -> 1e-05")));
-  const Outcome status = monday.Gannet({"status", "--address", address});
+  const Outcome status = cluster.Gannet({"status", "--address", address});
   EXPECT_THAT(status.out, AllOf(HasSubstr("changed  from round "), HasSubstr("(a try)")));
   // Far enough ahead for a command to be in time.
-  const int64_t last = monday.Number("SELECT weights_version FROM gannet.run") + 500;
+  const int64_t last = cluster.Number("SELECT weights_version FROM gannet.run") + 500;
   const Outcome shorter =
-      monday.Gannet({"set", "--address", address, absl::StrCat("run.rounds=", last)});
+      cluster.Gannet({"set", "--address", address, absl::StrCat("run.rounds=", last)});
   ASSERT_EQ(shorter.exit_code, 0) << shorter.err;
   EXPECT_THAT(shorter.out, HasSubstr(absl::StrCat("run.rounds 1000000 -> ", last)));
 
-  monday.ExpectEnd({&coordinator, &ada, &bob});
-  const int64_t from = monday.Number("SELECT min(from_round) FROM gannet.run_change");
-  EXPECT_EQ(monday.Number("SELECT max(round) FROM gannet.round_summary"), last);
-  EXPECT_EQ(monday.Number(absl::StrCat("SELECT count(*) FROM gannet.round_summary WHERE "
-                                       "gradient_count <> CASE WHEN round < ",
-                                       from, " THEN 3 ELSE 2 END")),
+  cluster.ExpectEnd({&coordinator, &ada, &bob});
+  const int64_t from = cluster.Number("SELECT min(from_round) FROM gannet.run_change");
+  EXPECT_EQ(cluster.Number("SELECT max(round) FROM gannet.round_summary"), last);
+  EXPECT_EQ(cluster.Number(absl::StrCat("SELECT count(*) FROM gannet.round_summary WHERE "
+                                        "gradient_count <> CASE WHEN round < ",
+                                        from, " THEN 3 ELSE 2 END")),
             0);
   EXPECT_THAT(coordinator.err(), HasSubstr("settings were changed"));
-  monday.ExpectEveryGradientCountedOnce();
+  cluster.ExpectEveryGradientCountedOnce();
 }
 
 }  // namespace

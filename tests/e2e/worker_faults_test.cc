@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/clock.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -19,7 +19,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 std::string CalmWeights(const ProgramSettings& settings) {
-  E2eClass calm(settings);
+  E2eCluster calm(settings);
   ChildProcess& worker = calm.StartDirectWorker("calm");
   ChildProcess& coordinator = calm.StartCoordinator();
   calm.ExpectEnd({&worker, &coordinator});
@@ -27,8 +27,8 @@ std::string CalmWeights(const ProgramSettings& settings) {
   return calm.FinalWeights();
 }
 
-std::string IdOf(const E2eClass& monday, const std::string& worker) {
-  return monday.Text(
+std::string IdOf(const E2eCluster& cluster, const std::string& worker) {
+  return cluster.Text(
       absl::StrFormat("SELECT worker_id FROM gannet.worker WHERE display_name = '%s'", worker));
 }
 
@@ -43,45 +43,45 @@ struct Lease {
 };
 
 // Stops a worker (it may be continued, or killed) in the middle of a unit.
-Lease FreezeInMidUnit(const E2eClass& monday, ChildProcess& worker, const std::string& name) {
+Lease FreezeInMidUnit(const E2eCluster& cluster, ChildProcess& worker, const std::string& name) {
   const std::string fresh = absl::StrFormat(
       "FROM gannet.work_unit WHERE state = 'leased' AND holder = '%s' AND micro_batches_done = 0 "
       "AND clock_timestamp() - progress_at < interval '%s'",
-      IdOf(monday, name), kFreshClaim);
+      IdOf(cluster, name), kFreshClaim);
   Lease lease;
   const bool frozen = AwaitUntil([&] {
     if (!worker.running()) return false;
     worker.Signal(SIGSTOP);
-    lease.unit = monday.Number(absl::StrCat("SELECT max(unit_id) ", fresh));
+    lease.unit = cluster.Number(absl::StrCat("SELECT max(unit_id) ", fresh));
     if (lease.unit > 0) return true;
     worker.Signal(SIGCONT);
     return false;
   });
   EXPECT_TRUE(frozen) << name << " never claims a unit";
-  lease.attempt = monday.Number(
+  lease.attempt = cluster.Number(
       absl::StrCat("SELECT attempt FROM gannet.work_unit WHERE unit_id = ", lease.unit));
   return lease;
 }
 
-bool AwaitTakenOver(const E2eClass& monday, const Lease& lease) {
+bool AwaitTakenOver(const E2eCluster& cluster, const Lease& lease) {
   return AwaitUntil([&] {
-    return monday.Number(absl::StrCat("SELECT attempt FROM gannet.work_unit WHERE unit_id = ",
-                                      lease.unit)) > lease.attempt;
+    return cluster.Number(absl::StrCat("SELECT attempt FROM gannet.work_unit WHERE unit_id = ",
+                                       lease.unit)) > lease.attempt;
   });
 }
 
 TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
   // One unit that takes seconds, and a lease that nobody wants to wait for.
-  E2eClass monday({{"run.rounds", "1"},
-                   {"training.units_per_round", "1"},
-                   {"training.images_per_unit", kUnitImages},
-                   {"data.count", kUnitImages},
-                   {"training.lease", "10m"}});
-  monday.StartGateway();
-  ChildProcess& coordinator = monday.StartCoordinator();
-  ChildProcess& ada = monday.StartWorker("ada");
+  E2eCluster cluster({{"run.rounds", "1"},
+                      {"training.units_per_round", "1"},
+                      {"training.images_per_unit", kUnitImages},
+                      {"data.count", kUnitImages},
+                      {"training.lease", "10m"}});
+  cluster.StartGateway();
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  ChildProcess& ada = cluster.StartWorker("ada");
   ASSERT_TRUE(AwaitUntil([&] {
-    return monday.Number("SELECT count(*) FROM gannet.work_unit WHERE state = 'leased'") == 1;
+    return cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE state = 'leased'") == 1;
   }));
 
   RealClock clock;
@@ -91,17 +91,17 @@ TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
   EXPECT_LT(clock.Steady() - start, absl::Seconds(30)) << "it takes a micro-batch and a call";
   EXPECT_THAT(ada.err(), HasSubstr("the unit in work is given back"));
   EXPECT_THAT(ada.err(), HasSubstr("because=\"asked to stop\""));
-  EXPECT_EQ(monday.Text("SELECT concat_ws(' ', state, attempt, lease_until IS NULL) "
-                        "FROM gannet.work_unit"),
+  EXPECT_EQ(cluster.Text("SELECT concat_ws(' ', state, attempt, lease_until IS NULL) "
+                         "FROM gannet.work_unit"),
             "ready 1 t");
-  EXPECT_EQ(monday.Text("SELECT signed_off FROM gannet.worker"), "t");
+  EXPECT_EQ(cluster.Text("SELECT signed_off FROM gannet.worker"), "t");
 
-  ChildProcess& bob = monday.StartWorker("bob");
-  monday.ExpectEnd({&coordinator, &bob});
-  EXPECT_EQ(monday.Text("SELECT concat_ws(' ', attempt, w.display_name) FROM gannet.gradient g "
-                        "JOIN gannet.worker w USING (worker_id)"),
+  ChildProcess& bob = cluster.StartWorker("bob");
+  cluster.ExpectEnd({&coordinator, &bob});
+  EXPECT_EQ(cluster.Text("SELECT concat_ws(' ', attempt, w.display_name) FROM gannet.gradient g "
+                         "JOIN gannet.worker w USING (worker_id)"),
             "2 bob");
-  monday.ExpectEveryGradientCountedOnce();
+  cluster.ExpectEveryGradientCountedOnce();
 }
 
 TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
@@ -111,26 +111,26 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
 
   ProgramSettings short_lease = settings;
   short_lease["training.lease"] = "4s";
-  E2eClass monday(short_lease);
-  monday.StartGateway();
-  ChildProcess& coordinator = monday.StartCoordinator();
-  ChildProcess& ada = monday.StartWorker("ada");
+  E2eCluster cluster(short_lease);
+  cluster.StartGateway();
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  ChildProcess& ada = cluster.StartWorker("ada");
   ASSERT_TRUE(ada.AwaitError("joined"));
 
   // Ada's lid closes, and opens when somebody else has her unit. Whoever is to be frozen is the
   // only one awake then: the other might take every unit.
-  const Lease slept_over = FreezeInMidUnit(monday, ada, "ada");
-  ChildProcess& bob = monday.StartWorker("bob");
-  EXPECT_TRUE(AwaitTakenOver(monday, slept_over));
-  const Lease orphaned = FreezeInMidUnit(monday, bob, "bob");
+  const Lease slept_over = FreezeInMidUnit(cluster, ada, "ada");
+  ChildProcess& bob = cluster.StartWorker("bob");
+  EXPECT_TRUE(AwaitTakenOver(cluster, slept_over));
+  const Lease orphaned = FreezeInMidUnit(cluster, bob, "bob");
   ada.Signal(SIGCONT);
   EXPECT_EQ(bob.Kill(), 128 + SIGKILL);
-  EXPECT_TRUE(AwaitTakenOver(monday, orphaned));
+  EXPECT_TRUE(AwaitTakenOver(cluster, orphaned));
 
-  monday.ExpectEnd({&coordinator, &ada});
+  cluster.ExpectEnd({&coordinator, &ada});
   EXPECT_THAT(coordinator.err(), HasSubstr("leases ran out, their units are handed out again"));
-  monday.ExpectEveryGradientCountedOnce();
-  EXPECT_TRUE(monday.FinalWeights() == calm);
+  cluster.ExpectEveryGradientCountedOnce();
+  EXPECT_TRUE(cluster.FinalWeights() == calm);
 }
 
 TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
@@ -139,69 +139,69 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
   ProgramSettings with_spares = settings;
   with_spares["training.lease"] = "1h";
   with_spares["training.spare_after"] = "1";
-  E2eClass monday(with_spares);
-  monday.StartGateway();
-  ChildProcess& coordinator = monday.StartCoordinator();
-  ChildProcess& ada = monday.StartWorker("ada");
+  E2eCluster cluster(with_spares);
+  cluster.StartGateway();
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  ChildProcess& ada = cluster.StartWorker("ada");
   // What a unit usually takes is known after the first round.
-  ASSERT_TRUE(monday.AwaitRounds(1));
+  ASSERT_TRUE(cluster.AwaitRounds(1));
 
   // Alone: others might take every unit.
-  const Lease asleep = FreezeInMidUnit(monday, ada, "ada");
-  ChildProcess& bob = monday.StartWorker("bob");
-  monday.ExpectEnd({&coordinator, &bob});
+  const Lease asleep = FreezeInMidUnit(cluster, ada, "ada");
+  ChildProcess& bob = cluster.StartWorker("bob");
+  cluster.ExpectEnd({&coordinator, &bob});
   ada.Signal(SIGCONT);
   EXPECT_EQ(ada.AwaitExit(), 0);
 
-  monday.ExpectEveryGradientCountedOnce();
-  EXPECT_EQ(
-      monday.Text(absl::StrCat("SELECT state FROM gannet.work_unit WHERE unit_id = ", asleep.unit)),
-      "closed");
-  EXPECT_GE(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare AND consumed"), 1);
-  EXPECT_TRUE(monday.FinalWeights() == CalmWeights(settings));
+  cluster.ExpectEveryGradientCountedOnce();
+  EXPECT_EQ(cluster.Text(
+                absl::StrCat("SELECT state FROM gannet.work_unit WHERE unit_id = ", asleep.unit)),
+            "closed");
+  EXPECT_GE(cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare AND consumed"), 1);
+  EXPECT_TRUE(cluster.FinalWeights() == CalmWeights(settings));
 }
 
 TEST(WorkerFaultsTest, WhereStaleWorkCountsAWorkerThatIsARoundLateIsNotInVain) {
-  E2eClass monday({{"run.rounds", "4"},
-                   {"training.units_per_round", "3"},
-                   {"training.images_per_unit", kUnitImages},
-                   {"data.count", kUnitImages},
-                   {"training.quorum", "1"},
-                   {"training.stale_weight", "0.5"},
-                   {"training.lease", "1h"},
-                   {"training.spare_after", "0"}});
-  monday.StartGateway();
-  ChildProcess& coordinator = monday.StartCoordinator();
-  ChildProcess& ada = monday.StartWorker("ada");
+  E2eCluster cluster({{"run.rounds", "4"},
+                      {"training.units_per_round", "3"},
+                      {"training.images_per_unit", kUnitImages},
+                      {"data.count", kUnitImages},
+                      {"training.quorum", "1"},
+                      {"training.stale_weight", "0.5"},
+                      {"training.lease", "1h"},
+                      {"training.spare_after", "0"}});
+  cluster.StartGateway();
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  ChildProcess& ada = cluster.StartWorker("ada");
   ASSERT_TRUE(ada.AwaitError("joined"));
-  FreezeInMidUnit(monday, ada, "ada");
-  const int64_t before = monday.Number("SELECT weights_version FROM gannet.run");
-  ChildProcess& bob = monday.StartWorker("bob");
-  ASSERT_TRUE(monday.AwaitRounds(before + 1));
-  FreezeInMidUnit(monday, bob, "bob");
+  FreezeInMidUnit(cluster, ada, "ada");
+  const int64_t before = cluster.Number("SELECT weights_version FROM gannet.run");
+  ChildProcess& bob = cluster.StartWorker("bob");
+  ASSERT_TRUE(cluster.AwaitRounds(before + 1));
+  FreezeInMidUnit(cluster, bob, "bob");
   ada.Signal(SIGCONT);
   EXPECT_TRUE(AwaitUntil([&] {
-    return monday.Number(
+    return cluster.Number(
                "SELECT count(*) FROM gannet.gradient g JOIN gannet.work_unit u "
                "USING (unit_id) WHERE u.stale_rounds > 0") >= 1;
   }));
   bob.Signal(SIGCONT);
-  monday.ExpectEnd({&coordinator, &ada, &bob});
+  cluster.ExpectEnd({&coordinator, &ada, &bob});
 
-  EXPECT_GE(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE stale_rounds > 0 "
-                          "AND consumed"),
+  EXPECT_GE(cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE stale_rounds > 0 "
+                           "AND consumed"),
             1);
-  EXPECT_EQ(monday.Number("SELECT sum(gradient_count) FROM gannet.round_summary"),
-            monday.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed"));
+  EXPECT_EQ(cluster.Number("SELECT sum(gradient_count) FROM gannet.round_summary"),
+            cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed"));
 }
 
 TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
   const ProgramSettings settings = {{"run.rounds", "7"}, {"training.images_per_unit", kUnitImages}};
-  E2eClass monday(settings);
-  const std::string state_file = monday.PathOf("ada.json");
-  ChildProcess& coordinator = monday.StartCoordinator();
-  ChildProcess& gateway = monday.StartGateway();
-  ChildProcess& ada = monday.StartWorker("ada", {{"worker.state_file", state_file}});
+  E2eCluster cluster(settings);
+  const std::string state_file = cluster.PathOf("ada.json");
+  ChildProcess& coordinator = cluster.StartCoordinator();
+  ChildProcess& gateway = cluster.StartGateway();
+  ChildProcess& ada = cluster.StartWorker("ada", {{"worker.state_file", state_file}});
   // The gateway falls silent while the second unit of a round is computed, which needs no other
   // weights, so that its gradient finds no answer. It may have fallen silent before it answered the
   // claim: then once more, in another round.
@@ -209,9 +209,9 @@ TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
   bool is_kept = false;
   for (int round = 1; round <= 6 && !is_kept; ++round) {
     ASSERT_TRUE(AwaitUntil([&] {
-      return monday.Number(absl::StrCat("SELECT count(*) FROM gannet.work_unit WHERE state = "
-                                        "'leased' AND slot = 1 AND round >= ",
-                                        round)) > 0;
+      return cluster.Number(absl::StrCat("SELECT count(*) FROM gannet.work_unit WHERE state = "
+                                         "'leased' AND slot = 1 AND round >= ",
+                                         round)) > 0;
     }));
     gateway.Signal(SIGSTOP);
     is_kept = AwaitUntil([&] { return !FileContents(kept).empty(); }, absl::Seconds(10));
@@ -222,13 +222,13 @@ TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
   ada.AwaitExit();
   gateway.Signal(SIGCONT);
 
-  ChildProcess& again = monday.StartWorker("ada", {{"worker.state_file", state_file}});
+  ChildProcess& again = cluster.StartWorker("ada", {{"worker.state_file", state_file}});
 
   EXPECT_TRUE(again.AwaitError("a gradient kept from before was handed in"));
-  monday.ExpectEnd({&coordinator, &again});
-  monday.ExpectEveryGradientCountedOnce();
+  cluster.ExpectEnd({&coordinator, &again});
+  cluster.ExpectEveryGradientCountedOnce();
   EXPECT_EQ(FileContents(kept), "");
-  EXPECT_TRUE(monday.FinalWeights() == CalmWeights(settings));
+  EXPECT_TRUE(cluster.FinalWeights() == CalmWeights(settings));
 }
 
 }  // namespace

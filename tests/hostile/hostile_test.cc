@@ -21,7 +21,7 @@
 #include "libs/domain/model_layout.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/health_probe.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 #include "tests/hostile/hostile_client.h"
 #include "tests/hostile/invariants.h"
 
@@ -104,24 +104,24 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
   std::printf("seed %s (GANNET_HOSTILE_SEED)\n", absl::StrCat(seed).c_str());
 
   // Every program is started before this one has threads.
-  E2eClass monday({{"run.rounds", "10000000"},
-                   {"training.lease", "2s"},
-                   {"training.units_per_round", "3"},
-                   {"coordinator.sample_every", "0"},
-                   {"log.level", "warning"}});
-  ChildProcess& gateway = monday.StartGateway({{"log.level", "info"}});
-  ChildProcess& coordinator = monday.StartCoordinator({{"log.level", "info"}});
-  ChildProcess& honest = monday.StartWorker("ada", {{"log.level", "info"}});
-  const int admin_port = E2eClass::PortOf(coordinator, "admin_port");
-  ASSERT_TRUE(monday.AwaitRounds(3));
+  E2eCluster cluster({{"run.rounds", "10000000"},
+                      {"training.lease", "2s"},
+                      {"training.units_per_round", "3"},
+                      {"coordinator.sample_every", "0"},
+                      {"log.level", "warning"}});
+  ChildProcess& gateway = cluster.StartGateway({{"log.level", "info"}});
+  ChildProcess& coordinator = cluster.StartCoordinator({{"log.level", "info"}});
+  ChildProcess& honest = cluster.StartWorker("ada", {{"log.level", "info"}});
+  const int admin_port = E2eCluster::PortOf(coordinator, "admin_port");
+  ASSERT_TRUE(cluster.AwaitRounds(3));
   const std::string honest_units =
       "SELECT accepted_unit_count FROM gannet.worker WHERE display_name = 'ada'";
   RealClock clock;
-  const auto channel = MakeChannel({.target = monday.gateway_address()}, ChannelUse::kControl);
+  const auto channel = MakeChannel({.target = cluster.gateway_address()}, ChannelUse::kControl);
   ASSERT_TRUE(channel.ok());
 
-  Strangers strangers({.gateway = monday.gateway_address(),
-                       .run_name = "monday",
+  Strangers strangers({.gateway = cluster.gateway_address(),
+                       .run_name = "cluster",
                        .seed = seed,
                        .extreme_gradients = extreme});
   const absl::Duration start = clock.Steady();
@@ -129,7 +129,7 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
   int checks = 0;
   int pauses = 0;
   int64_t version = 0;
-  int64_t units = monday.Number(honest_units);
+  int64_t units = cluster.Number(honest_units);
   absl::Duration version_since = start;
   absl::Duration units_since = start;
   int64_t gateway_bytes = 0;
@@ -139,7 +139,7 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
                absl::Seconds(20));
     checked_calls = strangers.calls();
     ++checks;
-    EXPECT_THAT(BrokenInvariants([&](const std::string& sql) { return monday.Number(sql); }),
+    EXPECT_THAT(BrokenInvariants([&](const std::string& sql) { return cluster.Number(sql); }),
                 ::testing::IsEmpty());
     ASSERT_TRUE(gateway.running()) << gateway.err();
     ASSERT_TRUE(coordinator.running()) << coordinator.err();
@@ -147,24 +147,24 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
 
     // Five failures of a unit pause a run, for its instructor to look at; this one resumes it. The
     // strangers have more names than five, but none of them, nor two, can do so while others work.
-    if (monday.Text("SELECT state FROM gannet.run") == "paused") {
+    if (cluster.Text("SELECT state FROM gannet.run") == "paused") {
       ++pauses;
-      EXPECT_EQ(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE state = 'failed' "
-                              "AND cardinality(failed_by) < 3"),
+      EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE state = 'failed' "
+                               "AND cardinality(failed_by) < 3"),
                 0);
-      std::printf("paused: %s\n", monday.Text("SELECT state_reason FROM gannet.run").c_str());
+      std::printf("paused: %s\n", cluster.Text("SELECT state_reason FROM gannet.run").c_str());
       const Outcome resumed =
-          monday.Gannet({"resume", "--address", absl::StrCat("127.0.0.1:", admin_port)});
+          cluster.Gannet({"resume", "--address", absl::StrCat("127.0.0.1:", admin_port)});
       EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
     }
     const absl::Duration now = clock.Steady();
-    if (const int64_t latest = monday.Number("SELECT weights_version FROM gannet.run");
+    if (const int64_t latest = cluster.Number("SELECT weights_version FROM gannet.run");
         latest > version) {
       version = latest;
       version_since = now;
     }
     EXPECT_LT(now - version_since, kLongestRound) << "no round since version " << version;
-    if (const int64_t latest = monday.Number(honest_units); latest > units) {
+    if (const int64_t latest = cluster.Number(honest_units); latest > units) {
       units = latest;
       units_since = now;
     }
@@ -194,11 +194,11 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
   strangers.Stop();
 
   // With the strangers gone, everything is as it was.
-  version = monday.Number("SELECT weights_version FROM gannet.run");
-  if (monday.Text("SELECT state FROM gannet.run") == "running") {
-    EXPECT_TRUE(monday.AwaitRounds(version + 3));
+  version = cluster.Number("SELECT weights_version FROM gannet.run");
+  if (cluster.Text("SELECT state FROM gannet.run") == "running") {
+    EXPECT_TRUE(cluster.AwaitRounds(version + 3));
   }
-  EXPECT_THAT(BrokenInvariants([&](const std::string& sql) { return monday.Number(sql); }),
+  EXPECT_THAT(BrokenInvariants([&](const std::string& sql) { return cluster.Number(sql); }),
               ::testing::IsEmpty());
   for (const auto& [answer, count] : strangers.Answers()) {
     std::printf("%8s  %s\n", absl::StrCat(count).c_str(), answer.c_str());

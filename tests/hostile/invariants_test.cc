@@ -27,7 +27,7 @@ class InvariantsTest : public ::testing::Test {
     auto backend = PgBackend::Create(options, NullLogger(), metrics_);
     ASSERT_OK(backend);
     backend_ = *std::move(backend);
-    auto run = SyntheticRun::Create(backend_->store(), backend_->exchange(), "monday", 2, 20'000);
+    auto run = SyntheticRun::Create(backend_->store(), backend_->exchange(), "cluster", 2, 20'000);
     ASSERT_OK(run);
     run_ = *std::move(run);
     worker_ = run_->Join().value();

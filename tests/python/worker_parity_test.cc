@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/tensor/safetensors.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {
 namespace {
@@ -103,7 +103,7 @@ class PackedClass {
   std::string PackedPath() const { return folder_.path() + "/faces.packed"; }
 
   const TempFolder folder_;
-  E2eClass class_;
+  E2eCluster class_;
 };
 
 double RelativeDistance(const Tensor& expected, const Tensor& got) {

@@ -10,7 +10,7 @@ namespace gannet::chaos {
 // What a storm has done: how often each process was killed, each failpoint hit, each outcome seen.
 //
 // Thread safety: none.
-class StormTable {
+class FaultCoverage {
  public:
   // A cell that must reach `least` before the storm counts. Cells nobody asked for are shown, too.
   void Require(const std::string& section, const std::string& cell, int least);
@@ -21,10 +21,10 @@ class StormTable {
   }
   int Get(const std::string& section, const std::string& cell) const;
 
-  bool IsShortOf(const std::string& section, const std::string& cell) const;
+  bool IsBelowTarget(const std::string& section, const std::string& cell) const;
 
   // The cell of a section with the smallest count, any of equals; empty when it has none.
-  std::string Rarest(const std::string& section, std::mt19937_64& random) const;
+  std::string LeastCovered(const std::string& section, std::mt19937_64& random) const;
 
   // "section cell 1 of 3" for every cell that falls short.
   std::vector<std::string> Missing() const;

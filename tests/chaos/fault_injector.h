@@ -16,8 +16,8 @@
 #include "libs/store/pg_backend.h"
 #include "libs/store/testing/test_postgres.h"
 #include "libs/telemetry/metrics.h"
-#include "tests/chaos/storm_table.h"
-#include "tests/e2e/e2e_class.h"
+#include "tests/chaos/fault_coverage.h"
+#include "tests/e2e/e2e_cluster.h"
 
 namespace gannet::chaos {
 
@@ -48,16 +48,16 @@ enum class LedgerOutcome {
 // does not.
 //
 // Thread safety: none.
-class Storm {
+class FaultInjector {
  public:
-  // `settings` as for E2eClass; a lease of 2 s unless they say otherwise. `nap` is how long a
+  // `settings` as for E2eCluster; a lease of 2 s unless they say otherwise. `nap` is how long a
   // worker or coordinator is frozen. The class starts with the object.
-  Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap);
-  ~Storm();
+  FaultInjector(const ProgramSettings& settings, uint64_t seed, absl::Duration nap);
+  ~FaultInjector();
 
   // Blows for `least`, and on until the table is complete, but not longer than `most`. Then every
   // program is killed; what the database holds stays as it is.
-  void Blow(absl::Duration least, absl::Duration most);
+  void Run(absl::Duration least, absl::Duration most);
 
   // Starts everything again, without failpoints or strikes, and expects that so many rounds more
   // are published: whatever has happened, nothing stays stuck. Ends with every program killed.
@@ -71,8 +71,8 @@ class Storm {
   // folded in a later one.
   void AlsoChangeDeadlines();
 
-  StormTable& table() { return table_; }
-  E2eClass& monday() { return monday_; }
+  FaultCoverage& table() { return table_; }
+  E2eCluster& cluster() { return cluster_; }
 
   // Over all rounds (the ledger itself is pruned).
   int64_t LedgerRows(LedgerOutcome outcome) const;
@@ -85,10 +85,10 @@ class Storm {
     ChildProcess* process = nullptr;
     std::optional<absl::Duration> asleep_until = {};
   };
-  struct Strike {
+  struct Fault {
     const char* name;
     double weight;
-    void (Storm::*act)();
+    void (FaultInjector::*act)();
     // Section and cell, beside that of the strike itself.
     std::vector<std::pair<const char*, const char*>> fills;
   };
@@ -105,9 +105,9 @@ class Storm {
     int rounds = 0;
   };
 
-  static std::vector<Strike> Strikes();
+  static std::vector<Fault> Strikes();
   // Null: none this time.
-  const Strike* NextStrike();
+  const Fault* NextStrike();
   std::string FailpointFile(const std::string& kind) const;
   void Launch(Role& role, bool with_failpoint);
   // Starts again what has ended, wakes what has slept enough.
@@ -144,9 +144,9 @@ class Storm {
 
   // For a service: the link first, then the server itself.
   std::string HostList(const std::string& service) const;
-  // Lets the saboteur join and claim, for this one look.
+  // Lets the rogue join and claim, for this one look.
   std::optional<WorkUnit> ClaimAsSaboteur();
-  // Hands in what is no gradient for a unit of the saboteur's.
+  // Hands in what is no gradient for a unit of the rogue's.
   absl::StatusOr<SubmitOutcome> SubmitGarbage(const WorkUnit& unit);
   void RestartDatabase(TestPostgres::StopMode mode);
   Holdings LookAtHoldings() const;
@@ -159,16 +159,16 @@ class Storm {
   RealClock clock_;
   const absl::Duration nap_;
   std::mt19937_64 random_;
-  E2eClass monday_;
+  E2eCluster cluster_;
   const int database_port_;
   TcpProxy database_link_;
-  StormTable table_;
-  std::vector<Strike> strikes_ = Strikes();
+  FaultCoverage table_;
+  std::vector<Fault> strikes_ = Strikes();
   std::unique_ptr<TcpProxy> network_;
   std::vector<Role> roles_;
   Metrics metrics_;
   std::unique_ptr<PgBackend> hostile_;  // of the superuser
-  WorkerIdentity saboteur_;
+  WorkerIdentity rogue_;
   std::optional<WorkUnit> overslept_;
   absl::Duration overslept_since_;
   int clock_offset_seconds_ = 0;

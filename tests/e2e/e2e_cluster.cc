@@ -1,4 +1,4 @@
-#include "tests/e2e/e2e_class.h"
+#include "tests/e2e/e2e_cluster.h"
 
 #include <cctype>
 #include <cstdlib>
@@ -15,7 +15,7 @@ namespace gannet {
 namespace {
 
 constexpr char kSettings[] = R"yaml(
-run: {name: monday, seed: 7, rounds: 6}
+run: {name: cluster, seed: 7, rounds: 6}
 model: {image_size: 32, latent_dim: 16, base_width: 8}
 training: {images_per_unit: 8, units_per_round: 2, micro_batch: 4, lease: 60s}
 data: {kind: procedural, count: 64}
@@ -69,7 +69,7 @@ std::string ProgramPath(const std::string& program) {
 
 }  // namespace
 
-E2eClass::E2eClass(ProgramSettings settings, Schema schema)
+E2eCluster::E2eCluster(ProgramSettings settings, Schema schema)
     : url_(schema == Schema::kNone ? TestPostgres::Get().CreateEmptyDatabase()
                                    : TestPostgres::Get().CreateDatabase()),
       settings_(std::move(settings)) {
@@ -80,7 +80,7 @@ E2eClass::E2eClass(ProgramSettings settings, Schema schema)
   std::filesystem::create_directory(PathOf("logs"));
 }
 
-E2eClass::~E2eClass() {
+E2eCluster::~E2eCluster() {
   programs_.clear();
   if (::testing::Test::HasFailure()) {
     for (const auto& entry : std::filesystem::directory_iterator(PathOf("logs"))) {
@@ -93,17 +93,19 @@ E2eClass::~E2eClass() {
   TestPostgres::Get().DropDatabase(url_);
 }
 
-std::string E2eClass::password() { return kPassword; }
+std::string E2eCluster::password() { return kPassword; }
 
-std::string E2eClass::PathOf(const std::string& name) const { return folder_.path() + "/" + name; }
+std::string E2eCluster::PathOf(const std::string& name) const {
+  return folder_.path() + "/" + name;
+}
 
-std::string E2eClass::OutputPath(const std::string& name) const { return PathOf("out/" + name); }
+std::string E2eCluster::OutputPath(const std::string& name) const { return PathOf("out/" + name); }
 
-std::string E2eClass::UrlOf(const std::string& service) const {
+std::string E2eCluster::UrlOf(const std::string& service) const {
   return TestPostgres::UrlAs(TestPostgres::Get().TcpUrl(url_), absl::StrCat("e2e_", service));
 }
 
-std::string E2eClass::LogPath(const std::string& name) {
+std::string E2eCluster::LogPath(const std::string& name) {
   std::string path = PathOf("logs/" + name);
   for (int number = 2; std::filesystem::exists(path + ".err"); ++number) {
     path = PathOf(absl::StrCat("logs/", name, "-", number));
@@ -111,8 +113,8 @@ std::string E2eClass::LogPath(const std::string& name) {
   return path;
 }
 
-ChildProcess& E2eClass::Start(const std::string& name, const std::string& program,
-                              const ProgramSettings& settings) {
+ChildProcess& E2eCluster::Start(const std::string& name, const std::string& program,
+                                const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert(settings_.begin(), settings_.end());
   all.insert({"database.password_file", password_file()});
@@ -129,7 +131,7 @@ ChildProcess& E2eClass::Start(const std::string& name, const std::string& progra
   return *programs_.back();
 }
 
-ChildProcess& E2eClass::StartCoordinator(const ProgramSettings& settings) {
+ChildProcess& E2eCluster::StartCoordinator(const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({{"database.url", UrlOf("coordinator")},
               {"coordinator.admin_listen", "127.0.0.1:0"},
@@ -138,7 +140,7 @@ ChildProcess& E2eClass::StartCoordinator(const ProgramSettings& settings) {
   return Start("coordinator", "gannet-coordinator", all);
 }
 
-ChildProcess& E2eClass::StartGateway(const ProgramSettings& settings) {
+ChildProcess& E2eCluster::StartGateway(const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({{"database.url", UrlOf("gateway")},
               {"gateway.listen", gateway_address_.empty() ? "127.0.0.1:0" : gateway_address_},
@@ -150,7 +152,7 @@ ChildProcess& E2eClass::StartGateway(const ProgramSettings& settings) {
   return gateway;
 }
 
-ChildProcess& E2eClass::StartWorker(const std::string& name, const ProgramSettings& settings) {
+ChildProcess& E2eCluster::StartWorker(const std::string& name, const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({{"worker.exchange", gateway_address_},
               {"worker.name", name},
@@ -159,14 +161,14 @@ ChildProcess& E2eClass::StartWorker(const std::string& name, const ProgramSettin
   return Start(name, "gannet-worker", all);
 }
 
-ChildProcess& E2eClass::StartDirectWorker(const std::string& name,
-                                          const ProgramSettings& settings) {
+ChildProcess& E2eCluster::StartDirectWorker(const std::string& name,
+                                            const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({"worker.exchange", UrlOf("worker")});
   return StartWorker(name, all);
 }
 
-Outcome E2eClass::Gannet(const std::vector<std::string>& arguments) {
+Outcome E2eCluster::Gannet(const std::vector<std::string>& arguments) {
   ChildOptions options;
   options.argv = arguments;
   options.argv.insert(options.argv.begin(), ProgramPath("gannet"));
@@ -177,7 +179,7 @@ Outcome E2eClass::Gannet(const std::vector<std::string>& arguments) {
   return {exit_code, gannet.out(), gannet.err()};
 }
 
-int E2eClass::PortOf(ChildProcess& program, const std::string& key) {
+int E2eCluster::PortOf(ChildProcess& program, const std::string& key) {
   const std::string field = absl::StrCat(" ", key, "=");
   if (!program.AwaitError(field)) return 0;
   int port = 0;
@@ -193,34 +195,34 @@ int E2eClass::PortOf(ChildProcess& program, const std::string& key) {
   return port;
 }
 
-std::string E2eClass::Text(const std::string& sql) const {
+std::string E2eCluster::Text(const std::string& sql) const {
   const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(url_, sql);
   if (!rows.ok() || rows->empty()) return "";
   return rows->rows[0].at(0).value_or("");
 }
 
-int64_t E2eClass::Number(const std::string& sql) const {
+int64_t E2eCluster::Number(const std::string& sql) const {
   int64_t number = -1;
   return absl::SimpleAtoi(Text(sql), &number) ? number : -1;
 }
 
-void E2eClass::Execute(const std::string& sql) const {
+void E2eCluster::Execute(const std::string& sql) const {
   EXPECT_OK(TestPostgres::Get().Run(url_, sql));
 }
 
-bool E2eClass::AwaitRounds(int64_t rounds) const {
+bool E2eCluster::AwaitRounds(int64_t rounds) const {
   const bool published =
       AwaitUntil([&] { return Number("SELECT max(weights_version) FROM gannet.run") >= rounds; });
   EXPECT_TRUE(published) << "round " << rounds << " does not come";
   return published;
 }
 
-void E2eClass::ExpectEnd(const std::vector<ChildProcess*>& programs) const {
+void E2eCluster::ExpectEnd(const std::vector<ChildProcess*>& programs) const {
   for (ChildProcess* program : programs) EXPECT_EQ(program->AwaitExit(), 0) << program->err();
   EXPECT_EQ(Text("SELECT state FROM gannet.run"), "finished");
 }
 
-void E2eClass::ExpectEveryGradientCountedOnce() const {
+void E2eCluster::ExpectEveryGradientCountedOnce() const {
   const std::string units =
       "SELECT count(DISTINCT (u.round, u.slot)) FROM gannet.work_unit u "
       "JOIN gannet.run r USING (run_id) WHERE u.round <= r.weights_version";

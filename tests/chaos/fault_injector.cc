@@ -1,4 +1,4 @@
-#include "tests/chaos/storm.h"
+#include "tests/chaos/fault_injector.h"
 
 #include <signal.h>
 
@@ -91,11 +91,11 @@ const std::map<std::string, std::vector<std::string>>& Failpoints() {
 
 }  // namespace
 
-Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
+FaultInjector::FaultInjector(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
     : nap_(nap),
       random_(seed),
-      monday_(Weather(settings)),
-      database_port_(static_cast<int>(monday_.Number("SELECT current_setting('port')::bigint"))),
+      cluster_(Weather(settings)),
+      database_port_(static_cast<int>(cluster_.Number("SELECT current_setting('port')::bigint"))),
       database_link_(database_port_) {
   for (const auto& [kind, places] : Failpoints()) {
     for (const std::string& place : places) {
@@ -104,47 +104,47 @@ Storm::Storm(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
       table_.Set(SectionOf(kind), place + ".after", 0);
     }
   }
-  monday_.Execute(kBookkeeping);
+  cluster_.Execute(kBookkeeping);
   PgBackendOptions options;
-  options.url = monday_.superuser_url();
+  options.url = cluster_.superuser_url();
   auto hostile = PgBackend::Create(options, NullLogger(), metrics_);
   EXPECT_TRUE(hostile.ok()) << hostile.status();
   hostile_ = *std::move(hostile);
-  saboteur_ = {WorkerId(RandomHex(16)), RandomHex(32), Incarnation(1)};
+  rogue_ = {WorkerId(RandomHex(16)), RandomHex(32), Incarnation(1)};
 
   roles_.push_back({"gateway", "gateway", [this] {
-                      return &monday_.StartGateway({{"database.url", HostList("gateway")}});
+                      return &cluster_.StartGateway({{"database.url", HostList("gateway")}});
                     }});
   Launch(roles_.back(), true);
   int gateway_port = 0;
   EXPECT_TRUE(absl::SimpleAtoi(
-      std::vector<std::string>(absl::StrSplit(monday_.gateway_address(), ':')).at(1),
+      std::vector<std::string>(absl::StrSplit(cluster_.gateway_address(), ':')).at(1),
       &gateway_port));
   network_ = std::make_unique<TcpProxy>(gateway_port);
   const std::string by_bad_network = absl::StrCat("127.0.0.1:", network_->port());
   for (const char* name : {"coordinator", "standby"}) {
     roles_.push_back(
         {"coordinator", name, [this] {
-           return &monday_.StartCoordinator({{"database.url", HostList("coordinator")}});
+           return &cluster_.StartCoordinator({{"database.url", HostList("coordinator")}});
          }});
   }
   for (const std::string name : {"ada", "bob"}) {
     roles_.push_back({"worker", name, [this, name, by_bad_network] {
-                        return &monday_.StartWorker(name, {{"worker.exchange", by_bad_network}});
+                        return &cluster_.StartWorker(name, {{"worker.exchange", by_bad_network}});
                       }});
   }
   roles_.push_back(
       {"worker", "cy", [this] {
-         return &monday_.StartDirectWorker("cy", {{"worker.exchange", HostList("worker")}});
+         return &cluster_.StartDirectWorker("cy", {{"worker.exchange", HostList("worker")}});
        }});
   for (Role& role : roles_) {
     if (role.process == nullptr) Launch(role, true);
   }
 }
 
-Storm::~Storm() = default;
+FaultInjector::~FaultInjector() = default;
 
-void Storm::RequireFailpointsAndKills() {
+void FaultInjector::RequireFailpointsAndKills() {
   for (const auto& [kind, places] : Failpoints()) {
     table_.Require(kKills, kind, 10);
     for (const std::string& place : places) {
@@ -154,7 +154,7 @@ void Storm::RequireFailpointsAndKills() {
   }
   table_.Require(kKills, "postmaster", 10);
   table_.Require(kRestarts, "crash", 3);
-  for (const Strike& strike : strikes_) table_.Require(kStrikes, strike.name, 1);
+  for (const Fault& strike : strikes_) table_.Require(kStrikes, strike.name, 1);
   table_.Require(kStrikes, kServerAway, 3);
   table_.Require(kStrikes, kWentBack, 3);
   // Claims do not wait for the disk; whatever else is lost by a crash fails the storm at once.
@@ -162,40 +162,41 @@ void Storm::RequireFailpointsAndKills() {
   for (const char* what : {kClaims, kGradients, kRounds}) table_.Require(kLostByGoingBack, what, 1);
 }
 
-void Storm::RequireOutcomes(const std::vector<LedgerOutcome>& outcomes) {
+void FaultInjector::RequireOutcomes(const std::vector<LedgerOutcome>& outcomes) {
   for (const auto& [outcome, name] : OutcomeNames()) {
     if (absl::c_linear_search(outcomes, outcome)) table_.Require(kOutcomes, name, 1);
   }
 }
 
-void Storm::AlsoChangeDeadlines() {
-  strikes_.push_back({"deadline changed", 2, &Storm::ChangeDeadline, {}});
+void FaultInjector::AlsoChangeDeadlines() {
+  strikes_.push_back({"deadline changed", 2, &FaultInjector::ChangeDeadline, {}});
 }
 
-std::string Storm::HostList(const std::string& service) const {
-  return absl::StrReplaceAll(monday_.UrlOf(service),
+std::string FaultInjector::HostList(const std::string& service) const {
+  return absl::StrReplaceAll(cluster_.UrlOf(service),
                              {{"host=127.0.0.1", "host=127.0.0.1,127.0.0.1"},
                               {absl::StrCat("port=", database_port_),
                                absl::StrCat("port=", database_link_.port(), ",", database_port_)}});
 }
 
-std::string Storm::FailpointFile(const std::string& kind) const {
-  return monday_.PathOf("failpoints-" + kind);
+std::string FaultInjector::FailpointFile(const std::string& kind) const {
+  return cluster_.PathOf("failpoints-" + kind);
 }
 
-void Storm::Launch(Role& role, bool with_failpoint) {
+void FaultInjector::Launch(Role& role, bool with_failpoint) {
   std::string armed;
   // The first gateway tells its port: it shall live to do so.
   if (with_failpoint && (role.process != nullptr || role.kind != "gateway")) {
-    armed = absl::StrCat("GANNET_FAILPOINTS=", FailpointFile(role.kind), ":",
-                         table_.Rarest(SectionOf(role.kind), random_), ":", 1 + random_() % 2);
+    armed =
+        absl::StrCat("GANNET_FAILPOINTS=", FailpointFile(role.kind), ":",
+                     table_.LeastCovered(SectionOf(role.kind), random_), ":", 1 + random_() % 2);
   }
-  monday_.set_environment(armed);
+  cluster_.set_environment(armed);
   role.process = role.start();
   role.asleep_until.reset();
 }
 
-void Storm::Tend() {
+void FaultInjector::Tend() {
   const absl::Duration now = clock_.Steady();
   for (Role& role : roles_) {
     if (role.process->running()) {
@@ -221,7 +222,7 @@ void Storm::Tend() {
   }
 }
 
-void Storm::TendFor(absl::Duration most, const std::function<bool()>& enough) {
+void FaultInjector::TendFor(absl::Duration most, const std::function<bool()>& enough) {
   for (const absl::Duration end = clock_.Steady() + most; clock_.Steady() < end && !enough();) {
     Tend();
     // Not a busy loop: the programs need the cores.
@@ -229,7 +230,7 @@ void Storm::TendFor(absl::Duration most, const std::function<bool()>& enough) {
   }
 }
 
-void Storm::CountFailpoints() {
+void FaultInjector::CountFailpoints() {
   for (const std::string kind : {"gateway", "coordinator", "worker"}) {
     std::map<std::string, int> hits;
     const std::string killed = FileContents(FailpointFile(kind));
@@ -240,63 +241,66 @@ void Storm::CountFailpoints() {
   }
 }
 
-int64_t Storm::LedgerRows(LedgerOutcome outcome) const {
-  return monday_.Number(absl::StrCat("SELECT count(*) FROM gannet.storm_ledger WHERE outcome = ",
-                                     static_cast<int>(outcome)));
+int64_t FaultInjector::LedgerRows(LedgerOutcome outcome) const {
+  return cluster_.Number(absl::StrCat("SELECT count(*) FROM gannet.storm_ledger WHERE outcome = ",
+                                      static_cast<int>(outcome)));
 }
 
-void Storm::CountOutcomes() {
+void FaultInjector::CountOutcomes() {
   for (const auto& [outcome, name] : OutcomeNames()) {
     const int64_t count = LedgerRows(outcome);
     if (count >= 0) table_.Set(kOutcomes, name, static_cast<int>(count));
   }
   const int64_t stale =
-      monday_.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed AND stale_rounds > 0");
+      cluster_.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed AND stale_rounds > 0");
   if (stale >= 0) table_.Set(kOutcomes, kStale, static_cast<int>(stale));
 }
 
-std::vector<Storm::Strike> Storm::Strikes() {
+std::vector<FaultInjector::Fault> FaultInjector::Strikes() {
   return {
       {"SIGKILL",
        6,
-       &Storm::KillOne,
+       &FaultInjector::KillOne,
        {{kKills, "gateway"}, {kKills, "coordinator"}, {kKills, "worker"}}},
-      {"worker frozen", 2, &Storm::FreezeWorker, {{kOutcomes, "late"}, {kOutcomes, "expired"}}},
-      {"coordinator frozen", 2, &Storm::FreezeCoordinator, {}},
-      {"gateway frozen", 1, &Storm::FreezeGateway, {}},
-      {"network cut", 2, &Storm::CutNetwork, {}},
-      {"network half-open", 1, &Storm::HalfOpenNetwork, {}},
-      {"network slow", 2, &Storm::SlowNetwork, {}},
-      {"database link cut", 1, &Storm::CutDatabaseLink, {}},
-      {kServerAway, 1, &Storm::RefuseAtDatabaseLink, {}},
-      {"database crashed", 1, &Storm::CrashDatabase, {{kRestarts, "crash"}}},
+      {"worker frozen",
+       2,
+       &FaultInjector::FreezeWorker,
+       {{kOutcomes, "late"}, {kOutcomes, "expired"}}},
+      {"coordinator frozen", 2, &FaultInjector::FreezeCoordinator, {}},
+      {"gateway frozen", 1, &FaultInjector::FreezeGateway, {}},
+      {"network cut", 2, &FaultInjector::CutNetwork, {}},
+      {"network half-open", 1, &FaultInjector::HalfOpenNetwork, {}},
+      {"network slow", 2, &FaultInjector::SlowNetwork, {}},
+      {"database link cut", 1, &FaultInjector::CutDatabaseLink, {}},
+      {kServerAway, 1, &FaultInjector::RefuseAtDatabaseLink, {}},
+      {"database crashed", 1, &FaultInjector::CrashDatabase, {{kRestarts, "crash"}}},
       {"database killed",
        2,
-       &Storm::KillDatabase,
+       &FaultInjector::KillDatabase,
        {{kKills, "postmaster"}, {kLostByCrash, kClaims}}},
       {kWentBack,
        1,
-       &Storm::LetDatabaseGoBack,
+       &FaultInjector::LetDatabaseGoBack,
        {{kLostByGoingBack, kClaims}, {kLostByGoingBack, kGradients}, {kLostByGoingBack, kRounds}}},
-      {"clock moved", 2, &Storm::MoveClock, {}},
+      {"clock moved", 2, &FaultInjector::MoveClock, {}},
       {"handed in twice",
        4,
-       &Storm::DeliverTwice,
+       &FaultInjector::DeliverTwice,
        {{kOutcomes, "already accepted"}, {kOutcomes, "superseded"}}},
-      {"unit failed", 1, &Storm::FailAUnit, {{kOutcomes, "failed"}, {kOutcomes, "closed"}}},
-      {"unit overslept", 3, &Storm::OversleepAUnit, {{kOutcomes, "duplicate"}}},
-      {"paused", 1, &Storm::PauseAndResume, {}}};
+      {"unit failed", 1, &FaultInjector::FailAUnit, {{kOutcomes, "failed"}, {kOutcomes, "closed"}}},
+      {"unit overslept", 3, &FaultInjector::OversleepAUnit, {{kOutcomes, "duplicate"}}},
+      {"paused", 1, &FaultInjector::PauseAndResume, {}}};
 }
 
 // Every other time what the table is short of: luck alone may leave a cell empty for ten minutes.
 // Nothing, when it is only short of failpoints, which nobody reaches who is struck before.
-const Storm::Strike* Storm::NextStrike() {
+const FaultInjector::Fault* FaultInjector::NextStrike() {
   const bool aimed = random_() % 2 == 0 && !table_.Missing().empty();
   std::vector<double> weights;
-  for (const Strike& strike : strikes_) {
-    const bool fills = table_.IsShortOf(kStrikes, strike.name) ||
+  for (const Fault& strike : strikes_) {
+    const bool fills = table_.IsBelowTarget(kStrikes, strike.name) ||
                        absl::c_any_of(strike.fills, [this](const auto& cell) {
-                         return table_.IsShortOf(cell.first, cell.second);
+                         return table_.IsBelowTarget(cell.first, cell.second);
                        });
     weights.push_back(aimed && !fills ? 0 : strike.weight);
   }
@@ -305,7 +309,7 @@ const Storm::Strike* Storm::NextStrike() {
   return &strikes_[pick(random_)];
 }
 
-void Storm::Blow(absl::Duration least, absl::Duration most) {
+void FaultInjector::Run(absl::Duration least, absl::Duration most) {
   const absl::Duration start = clock_.Steady();
   absl::Duration next_line = absl::Seconds(30);
   while (!::testing::Test::HasFailure()) {
@@ -315,14 +319,14 @@ void Storm::Blow(absl::Duration least, absl::Duration most) {
     if (so_far >= next_line) {
       std::printf("%s: %s rounds, short of %s\n",
                   absl::FormatDuration(absl::Trunc(so_far, absl::Seconds(1))).c_str(),
-                  monday_.Text("SELECT weights_version FROM gannet.run").c_str(),
+                  cluster_.Text("SELECT weights_version FROM gannet.run").c_str(),
                   absl::StrJoin(table_.Missing(), ", ").c_str());
       std::fflush(stdout);
       next_line += absl::Seconds(30);
     }
     const absl::Duration calm = absl::Milliseconds(100 + random_() % 700);
     TendFor(calm, [] { return false; });
-    if (const Strike* strike = NextStrike(); strike != nullptr) {
+    if (const Fault* strike = NextStrike(); strike != nullptr) {
       table_.Add(kStrikes, strike->name);
       (this->*strike->act)();
       Resume();
@@ -333,23 +337,23 @@ void Storm::Blow(absl::Duration least, absl::Duration most) {
   CountOutcomes();
 }
 
-void Storm::ExpectThatTheRunGoesOn(int64_t rounds) {
-  const int64_t before = monday_.Number("SELECT weights_version FROM gannet.run");
+void FaultInjector::ExpectThatTheRunGoesOn(int64_t rounds) {
+  const int64_t before = cluster_.Number("SELECT weights_version FROM gannet.run");
   network_->Delay(absl::ZeroDuration());
   database_link_.Refuse(false);
   Resume();
   for (Role& role : roles_) Launch(role, false);
-  EXPECT_TRUE(monday_.AwaitRounds(before + rounds)) << "stuck after round " << before;
+  EXPECT_TRUE(cluster_.AwaitRounds(before + rounds)) << "stuck after round " << before;
   for (Role& role : roles_) role.process->Kill();
 }
 
-void Storm::Resume() {
-  if (monday_.Text("SELECT state FROM gannet.run") != "paused") return;
-  const int64_t run = monday_.Number("SELECT run_id FROM gannet.run");
+void FaultInjector::Resume() {
+  if (cluster_.Text("SELECT state FROM gannet.run") != "paused") return;
+  const int64_t run = cluster_.Number("SELECT run_id FROM gannet.run");
   hostile_->store().SetRunState(RunId(run), RunState::kRunning, "").IgnoreError();
 }
 
-Storm::Role& Storm::AnyRole(const std::string& kind) {
+FaultInjector::Role& FaultInjector::AnyRole(const std::string& kind) {
   std::vector<Role*> candidates;
   for (Role& role : roles_) {
     if (kind.empty() || role.kind == kind) candidates.push_back(&role);
@@ -359,7 +363,7 @@ Storm::Role& Storm::AnyRole(const std::string& kind) {
 
 // Tend counts it. Every other time one of the kind that was killed least: the storm lasts until all
 // kinds were killed often enough, and only what has been killed once has a failpoint.
-void Storm::KillOne() {
+void FaultInjector::KillOne() {
   std::string kind;
   if (random_() % 2 == 0) {
     for (const Role& role : roles_) {
@@ -370,35 +374,35 @@ void Storm::KillOne() {
   AnyRole(kind).process->Signal(SIGKILL);
 }
 
-void Storm::Freeze(Role& role, absl::Duration how_long) {
+void FaultInjector::Freeze(Role& role, absl::Duration how_long) {
   role.process->Signal(SIGSTOP);
   role.asleep_until = clock_.Steady() + how_long;
 }
 
-void Storm::FreezeWorker() { Freeze(AnyRole("worker"), nap_); }
-void Storm::FreezeCoordinator() { Freeze(AnyRole("coordinator"), nap_); }
-void Storm::FreezeGateway() { Freeze(AnyRole("gateway"), absl::Seconds(1)); }
-void Storm::CutNetwork() { network_->Cut(); }
-void Storm::HalfOpenNetwork() { network_->HalfOpen(); }
+void FaultInjector::FreezeWorker() { Freeze(AnyRole("worker"), nap_); }
+void FaultInjector::FreezeCoordinator() { Freeze(AnyRole("coordinator"), nap_); }
+void FaultInjector::FreezeGateway() { Freeze(AnyRole("gateway"), absl::Seconds(1)); }
+void FaultInjector::CutNetwork() { network_->Cut(); }
+void FaultInjector::HalfOpenNetwork() { network_->HalfOpen(); }
 
-void Storm::SlowNetwork() {
+void FaultInjector::SlowNetwork() {
   network_->Delay(absl::Milliseconds(20));
   slow_until_ = clock_.Steady() + absl::Seconds(1);
 }
 
-void Storm::CutDatabaseLink() { database_link_.Cut(); }
+void FaultInjector::CutDatabaseLink() { database_link_.Cut(); }
 
-void Storm::RefuseAtDatabaseLink() {
+void FaultInjector::RefuseAtDatabaseLink() {
   database_link_.Refuse(true);
   refusing_until_ = clock_.Steady() + absl::Seconds(2);
 }
 
-void Storm::RestartDatabase(TestPostgres::StopMode mode) {
+void FaultInjector::RestartDatabase(TestPostgres::StopMode mode) {
   // Claims do not wait for the disk, but any commit that does takes them along: what a crash loses
   // are those of the last moment.
   const std::string claims = LookAtHoldings().claims;
   TendFor(absl::Seconds(2), [&] {
-    return monday_.Number(absl::StrCat(
+    return cluster_.Number(absl::StrCat(
                "SELECT count(*) FROM gannet.work_unit WHERE state = 'leased' AND NOT "
                "concat_ws('|', unit_id, attempt, claim_request) = ANY(string_to_array('",
                claims, "', ','))")) > 0;
@@ -413,7 +417,7 @@ void Storm::RestartDatabase(TestPostgres::StopMode mode) {
 }
 
 // What a failover to a standby does that lacks the last commits.
-void Storm::LetDatabaseGoBack() {
+void FaultInjector::LetDatabaseGoBack() {
   TestPostgres::Get().Save();
   // What happens now is another training than the one that goes on: whoever takes anything of it
   // along, weights, gradients or settings, changes the bits of the end.
@@ -421,7 +425,7 @@ void Storm::LetDatabaseGoBack() {
   ChangeLearningRate();
   // Until there is something to lose, at the new learning rate if that does not take long.
   TendFor(absl::Seconds(8),
-          [&] { return monday_.Number("SELECT weights_version FROM gannet.run") >= version + 3; });
+          [&] { return cluster_.Number("SELECT weights_version FROM gannet.run") >= version + 3; });
   const Holdings before = LookAtHoldings();
   TestPostgres::Get().GoBack();
   const Losses lost = LossesSince(before);
@@ -430,36 +434,36 @@ void Storm::LetDatabaseGoBack() {
   table_.Add(kLostByGoingBack, kRounds, lost.rounds);
 }
 
-void Storm::ChangeLearningRate() {
-  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("monday");
+void FaultInjector::ChangeLearningRate() {
+  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("cluster");
   if (!status.ok()) return;
   RunConfig other = status->next_config;
   other.adam.learning_rate *= 3;
   hostile_->store().ChangeSettings(status->run, other, "to be forgotten").IgnoreError();
 }
 
-Storm::Holdings Storm::LookAtHoldings() const {
+FaultInjector::Holdings FaultInjector::LookAtHoldings() const {
   Holdings now;
-  now.version = monday_.Number("SELECT weights_version FROM gannet.run");
-  now.claims = monday_.Text(
+  now.version = cluster_.Number("SELECT weights_version FROM gannet.run");
+  now.claims = cluster_.Text(
       "SELECT string_agg(concat_ws('|', unit_id, attempt, claim_request), ',') FROM "
       "gannet.work_unit "
       "WHERE state = 'leased'");
-  // The saboteur's are rejected, which takes them away, too.
-  now.gradients = monday_.Text(
+  // The rogue's are rejected, which takes them away, too.
+  now.gradients = cluster_.Text(
       absl::StrCat("SELECT string_agg(concat_ws('|', unit_id, encode(sha256, 'hex')), ',') FROM "
                    "gannet.gradient WHERE has_bytes AND worker_id <> '",
-                   saboteur_.id.value(), "'"));
+                   rogue_.id.value(), "'"));
   return now;
 }
 
-int64_t Storm::Ask(const std::string& sql) const {
+int64_t FaultInjector::Ask(const std::string& sql) const {
   int64_t answer = -1;
-  EXPECT_TRUE(AwaitUntil([&] { return (answer = monday_.Number(sql)) >= 0; })) << sql;
+  EXPECT_TRUE(AwaitUntil([&] { return (answer = cluster_.Number(sql)) >= 0; })) << sql;
   return answer;
 }
 
-Storm::Losses Storm::LossesSince(const Holdings& before) const {
+FaultInjector::Losses FaultInjector::LossesSince(const Holdings& before) const {
   const auto missing = [this](const std::string& list, const char* is_there) {
     const std::string sql = absl::StrCat(
         "SELECT count(*) FROM unnest(string_to_array('", list,
@@ -480,25 +484,25 @@ Storm::Losses Storm::LossesSince(const Holdings& before) const {
   return lost;
 }
 
-void Storm::CrashDatabase() {
+void FaultInjector::CrashDatabase() {
   RestartDatabase(TestPostgres::StopMode::kImmediate);
   table_.Add(kRestarts, "crash");
 }
 
-void Storm::KillDatabase() {
+void FaultInjector::KillDatabase() {
   RestartDatabase(TestPostgres::StopMode::kKilled);
   table_.Add(kKills, "postmaster");
 }
 
 // Forward by up to half a minute, as after a sleep; sometimes back by three seconds, as a time
 // server does.
-void Storm::MoveClock() {
+void FaultInjector::MoveClock() {
   MoveClockBy(random_() % 5 == 0 ? -3 : static_cast<int>(1 + random_() % 30));
 }
 
-void Storm::MoveClockBy(int seconds) {
+void FaultInjector::MoveClockBy(int seconds) {
   clock_offset_seconds_ += seconds;
-  monday_.Execute(absl::StrFormat(
+  cluster_.Execute(absl::StrFormat(
       "CREATE OR REPLACE FUNCTION gannet.clock_now() RETURNS timestamptz LANGUAGE sql VOLATILE "
       "SET search_path = pg_catalog, pg_temp AS 'SELECT clock_timestamp() + interval ''%d s'''",
       clock_offset_seconds_));
@@ -506,8 +510,8 @@ void Storm::MoveClockBy(int seconds) {
 
 // What a network that repeats packets, or a worker that wakes up after days, would do: a gradient
 // that is kept is handed in again by its worker, under its attempt and under the one before.
-void Storm::DeliverTwice() {
-  const std::string found = monday_.Text(absl::StrCat(
+void FaultInjector::DeliverTwice() {
+  const std::string found = cluster_.Text(absl::StrCat(
       "SELECT concat_ws('|', g.run_id, g.unit_id, g.attempt, g.worker_id, w.incarnation, "
       "g.image_count, g.micro_batch_count) FROM gannet.gradient g "
       "JOIN gannet.work_unit u USING (unit_id) JOIN gannet.worker w ON w.run_id = g.run_id "
@@ -523,7 +527,7 @@ void Storm::DeliverTwice() {
   SubmitRequest request;
   for (const char* name : {"ada", "bob", "cy"}) {
     const auto identity = nlohmann::json::parse(
-        FileContents(monday_.PathOf(absl::StrCat(name, ".json"))), nullptr, false);
+        FileContents(cluster_.PathOf(absl::StrCat(name, ".json"))), nullptr, false);
     if (identity.is_object() && identity.value("worker_id", "") == fields[3]) {
       request.worker.secret = identity.value("secret", "");
     }
@@ -548,26 +552,26 @@ void Storm::DeliverTwice() {
   }
 }
 
-std::optional<WorkUnit> Storm::ClaimAsSaboteur() {
+std::optional<WorkUnit> FaultInjector::ClaimAsSaboteur() {
   Exchange& exchange = hostile_->exchange();
   JoinRequest join;
-  join.worker = saboteur_;
-  join.display_name = "saboteur";
+  join.worker = rogue_;
+  join.display_name = "rogue";
   absl::StatusOr<JoinResult> run = exchange.Join(join);
   if (!run.ok()) return std::nullopt;
   join.data = run->config.data;
   run = exchange.Join(join);
   if (!run.ok()) return std::nullopt;
-  absl::StatusOr<ClaimResult> claim = exchange.Claim({.worker = saboteur_,
+  absl::StatusOr<ClaimResult> claim = exchange.Claim({.worker = rogue_,
                                                       .run = run->run,
                                                       .request_id = RandomHex(16),
                                                       .wait = absl::Milliseconds(50)});
   return claim.ok() ? std::move(claim->unit) : std::nullopt;
 }
 
-absl::StatusOr<SubmitOutcome> Storm::SubmitGarbage(const WorkUnit& unit) {
+absl::StatusOr<SubmitOutcome> FaultInjector::SubmitGarbage(const WorkUnit& unit) {
   SubmitRequest request;
-  request.worker = saboteur_;
+  request.worker = rogue_;
   request.run = unit.run;
   request.unit = unit.unit;
   request.attempt = unit.attempt;
@@ -580,7 +584,7 @@ absl::StatusOr<SubmitOutcome> Storm::SubmitGarbage(const WorkUnit& unit) {
 
 // A worker that cannot read its images takes units until one has failed for good, which pauses the
 // run, and hands that one in all the same. Nobody else takes any meanwhile.
-void Storm::FailAUnit() {
+void FaultInjector::FailAUnit() {
   constexpr absl::Duration kPatience = absl::Seconds(8);
   for (Role& role : roles_) {
     if (role.kind == "worker") Freeze(role, kPatience);
@@ -593,12 +597,12 @@ void Storm::FailAUnit() {
   }
 }
 
-bool Storm::FailOnce(int& failures) {
+bool FaultInjector::FailOnce(int& failures) {
   const std::optional<WorkUnit> unit = ClaimAsSaboteur();
   if (!unit.has_value()) return false;
   ++failures;
   if (!hostile_->exchange()
-           .Fail(saboteur_, unit->run, unit->unit, unit->attempt, "no such file: a.jpg")
+           .Fail(rogue_, unit->run, unit->unit, unit->attempt, "no such file: a.jpg")
            .ok()) {
     return false;
   }
@@ -615,7 +619,7 @@ bool Storm::FailOnce(int& failures) {
 
 // A laptop that claims a unit, sleeps without a sign of life until somebody else has computed it
 // (in the same slot where spares are made), and hands in nonsense when it wakes.
-void Storm::OversleepAUnit() {
+void FaultInjector::OversleepAUnit() {
   constexpr absl::Duration kSleep = absl::Seconds(6);
   constexpr absl::Duration kPatience = absl::Seconds(3);
   if (!overslept_.has_value()) {
@@ -628,8 +632,8 @@ void Storm::OversleepAUnit() {
   overslept_.reset();
 }
 
-void Storm::PauseAndResume() {
-  const int64_t run = monday_.Number("SELECT run_id FROM gannet.run");
+void FaultInjector::PauseAndResume() {
+  const int64_t run = cluster_.Number("SELECT run_id FROM gannet.run");
   if (run < 0) return;
   hostile_->store()
       .SetRunState(RunId(run), RunState::kPaused, "a strike of the storm")
@@ -638,11 +642,11 @@ void Storm::PauseAndResume() {
 
 // From one round on the round waits for those who are slow, which takes duplicates, from another on
 // it does not, which takes stale gradients.
-void Storm::ChangeDeadline() {
-  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("monday");
+void FaultInjector::ChangeDeadline() {
+  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("cluster");
   if (!status.ok()) return;
   RunConfig other = status->next_config;
-  const bool shall_wait = table_.IsShortOf(kOutcomes, "duplicate") || random_() % 2 == 0;
+  const bool shall_wait = table_.IsBelowTarget(kOutcomes, "duplicate") || random_() % 2 == 0;
   other.policy.deadline = shall_wait ? absl::Seconds(20) : absl::ZeroDuration();
   hostile_->store().ChangeSettings(status->run, other, "a strike of the storm").IgnoreError();
 }

@@ -25,10 +25,10 @@ using ProgramSettings = std::map<std::string, std::string>;
 // the superuser for a password, and coordinator, gateway and workers as processes, with a network
 // so small that a round takes milliseconds.
 //
-//   E2eClass monday(ProgramSettings{{"run.rounds", "6"}});
-//   ChildProcess& coordinator = monday.StartCoordinator();
-//   monday.StartGateway();
-//   ChildProcess& worker = monday.StartWorker("ada");
+//   E2eCluster cluster(ProgramSettings{{"run.rounds", "6"}});
+//   ChildProcess& coordinator = cluster.StartCoordinator();
+//   cluster.StartGateway();
+//   ChildProcess& worker = cluster.StartWorker("ada");
 //   EXPECT_EQ(worker.AwaitExit(), 0);
 //   EXPECT_EQ(coordinator.AwaitExit(), 0);
 //
@@ -36,13 +36,13 @@ using ProgramSettings = std::map<std::string, std::string>;
 // the test has failed the end of every log is printed before.
 //
 // Thread safety: none.
-class E2eClass {
+class E2eCluster {
  public:
   enum class Schema { kMigrated, kNone };
 
   // `settings` are for every program, beside those of all classes.
-  explicit E2eClass(ProgramSettings settings = {}, Schema schema = Schema::kMigrated);
-  ~E2eClass();
+  explicit E2eCluster(ProgramSettings settings = {}, Schema schema = Schema::kMigrated);
+  ~E2eCluster();
 
   // Starts a program and does not wait for anything, as the order of starts does not matter, but
   // for the port of the first gateway. `settings` are its own and win. A gateway that is started

@@ -1,4 +1,4 @@
-#include "tests/chaos/storm_table.h"
+#include "tests/chaos/fault_coverage.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,30 +8,30 @@
 
 namespace gannet::chaos {
 
-void StormTable::Require(const std::string& section, const std::string& cell, int least) {
+void FaultCoverage::Require(const std::string& section, const std::string& cell, int least) {
   required_[section][cell] = least;
   counts_[section].emplace(cell, 0);
 }
 
-void StormTable::Set(const std::string& section, const std::string& cell, int count) {
+void FaultCoverage::Set(const std::string& section, const std::string& cell, int count) {
   counts_[section][cell] = count;
 }
 
-int StormTable::Get(const std::string& section, const std::string& cell) const {
+int FaultCoverage::Get(const std::string& section, const std::string& cell) const {
   const auto found = counts_.find(section);
   if (found == counts_.end()) return 0;
   const auto count = found->second.find(cell);
   return count == found->second.end() ? 0 : count->second;
 }
 
-bool StormTable::IsShortOf(const std::string& section, const std::string& cell) const {
+bool FaultCoverage::IsBelowTarget(const std::string& section, const std::string& cell) const {
   const auto cells = required_.find(section);
   if (cells == required_.end()) return false;
   const auto least = cells->second.find(cell);
   return least != cells->second.end() && Get(section, cell) < least->second;
 }
 
-std::string StormTable::Rarest(const std::string& section, std::mt19937_64& random) const {
+std::string FaultCoverage::LeastCovered(const std::string& section, std::mt19937_64& random) const {
   std::vector<std::string> rarest;
   const auto cells = counts_.find(section);
   if (cells == counts_.end()) return "";
@@ -44,11 +44,11 @@ std::string StormTable::Rarest(const std::string& section, std::mt19937_64& rand
   return rarest.empty() ? "" : rarest[random() % rarest.size()];
 }
 
-std::vector<std::string> StormTable::Missing() const {
+std::vector<std::string> FaultCoverage::Missing() const {
   std::vector<std::string> missing;
   for (const auto& [section, cells] : required_) {
     for (const auto& [cell, least] : cells) {
-      if (IsShortOf(section, cell)) {
+      if (IsBelowTarget(section, cell)) {
         missing.push_back(absl::StrCat(section, " ", cell, " ", Get(section, cell), " of ", least));
       }
     }
@@ -56,7 +56,7 @@ std::vector<std::string> StormTable::Missing() const {
   return missing;
 }
 
-std::string StormTable::ToString() const {
+std::string FaultCoverage::ToString() const {
   std::string text;
   for (const auto& [section, cells] : counts_) {
     absl::StrAppend(&text, section, "\n");

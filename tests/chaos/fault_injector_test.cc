@@ -1,5 +1,5 @@
 // Calm equals storm: `./run chaos`.
-#include "tests/chaos/storm.h"
+#include "tests/chaos/fault_injector.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -31,8 +31,8 @@ Number FromEnvironment(const char* name, Number otherwise) {
   return text != nullptr && absl::SimpleAtoi(text, &number) ? number : otherwise;
 }
 
-std::string Digests(const E2eClass& monday, int64_t version) {
-  return monday.Text(absl::StrCat(
+std::string Digests(const E2eCluster& cluster, int64_t version) {
+  return cluster.Text(absl::StrCat(
       "SELECT concat_ws(' ', 'weights', encode(w.sha256, 'hex'), 'moments', encode(a.sha256, "
       "'hex')) "
       "FROM gannet.weights w JOIN gannet.adam_state a USING (run_id, version) WHERE w.version = ",
@@ -59,10 +59,10 @@ uint64_t StormSeed() {
 
 // Prints what the storm has done, and shows that the ledger adds up: what was kept and not taken
 // back is there once and credited once, apart from duplicates.
-void ExpectSoundLedger(Storm& storm) {
-  E2eClass& monday = storm.monday();
-  const int64_t version = monday.Number("SELECT weights_version FROM gannet.run");
-  const int64_t gradients = monday.Number("SELECT count(*) FROM gannet.gradient");
+void ExpectSoundLedger(FaultInjector& storm) {
+  E2eCluster& cluster = storm.cluster();
+  const int64_t version = cluster.Number("SELECT weights_version FROM gannet.run");
+  const int64_t gradients = cluster.Number("SELECT count(*) FROM gannet.gradient");
   storm.table().Set("run", "rounds", static_cast<int>(version));
   storm.table().Set("run", "gradients", static_cast<int>(gradients));
   std::printf("%s", storm.table().ToString().c_str());
@@ -72,54 +72,54 @@ void ExpectSoundLedger(Storm& storm) {
   EXPECT_EQ(storm.LedgerRows(LedgerOutcome::kAccepted) + storm.LedgerRows(LedgerOutcome::kLate) -
                 storm.LedgerRows(LedgerOutcome::kRejected),
             gradients);
-  EXPECT_EQ(monday.Number("SELECT sum(accepted_unit_count) FROM gannet.worker"), gradients);
-  EXPECT_EQ(monday.Number("SELECT sum(accepted_image_count) FROM gannet.worker"),
-            monday.Number("SELECT sum(image_count) FROM gannet.gradient"));
+  EXPECT_EQ(cluster.Number("SELECT sum(accepted_unit_count) FROM gannet.worker"), gradients);
+  EXPECT_EQ(cluster.Number("SELECT sum(accepted_image_count) FROM gannet.worker"),
+            cluster.Number("SELECT sum(image_count) FROM gannet.gradient"));
   // What was folded was kept under the last attempt of its unit, one a slot.
-  const int64_t folded = monday.Number("SELECT sum(gradient_count) FROM gannet.round_summary");
-  EXPECT_EQ(monday.Number("SELECT count(DISTINCT (u.round, u.slot)) FROM gannet.gradient g "
-                          "JOIN gannet.work_unit u USING (unit_id) WHERE u.consumed "
-                          "AND g.attempt = u.attempt AND g.worker_id = u.holder"),
+  const int64_t folded = cluster.Number("SELECT sum(gradient_count) FROM gannet.round_summary");
+  EXPECT_EQ(cluster.Number("SELECT count(DISTINCT (u.round, u.slot)) FROM gannet.gradient g "
+                           "JOIN gannet.work_unit u USING (unit_id) WHERE u.consumed "
+                           "AND g.attempt = u.attempt AND g.worker_id = u.holder"),
             folded);
-  EXPECT_EQ(monday.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed"), folded);
+  EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed"), folded);
   // Nor does a slot count in its own round and, taken along, in another.
   EXPECT_EQ(
-      monday.Number("SELECT count(DISTINCT (round - stale_rounds, coalesce(claimed_slot, slot))) "
-                    "FROM gannet.work_unit WHERE consumed"),
+      cluster.Number("SELECT count(DISTINCT (round - stale_rounds, coalesce(claimed_slot, slot))) "
+                     "FROM gannet.work_unit WHERE consumed"),
       folded);
-  EXPECT_EQ(monday.Number("SELECT count(*) FROM gannet.round_summary"), version);
+  EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.round_summary"), version);
   // A duplicate may have been handed in twice; it counts once.
-  EXPECT_LE(monday.Number("SELECT sum(duplicate_unit_count) FROM gannet.worker"),
+  EXPECT_LE(cluster.Number("SELECT sum(duplicate_unit_count) FROM gannet.worker"),
             storm.LedgerRows(LedgerOutcome::kDuplicate));
 }
 
 TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
-  Storm storm(Settings(), StormSeed(), absl::Milliseconds(2600));
+  FaultInjector storm(Settings(), StormSeed(), absl::Milliseconds(2600));
   storm.RequireFailpointsAndKills();
   storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kLate,
                          LedgerOutcome::kAlreadyAccepted, LedgerOutcome::kSuperseded,
                          LedgerOutcome::kClosed, LedgerOutcome::kExpired, LedgerOutcome::kReturned,
                          LedgerOutcome::kFailed});
-  storm.Blow(kShareOfBits * StormTime(), PatienceWithTheStorm());
+  storm.Run(kShareOfBits * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
   storm.ExpectThatTheRunGoesOn(3);
 
-  E2eClass& monday = storm.monday();
-  const int64_t version = monday.Number("SELECT weights_version FROM gannet.run");
+  E2eCluster& cluster = storm.cluster();
+  const int64_t version = cluster.Number("SELECT weights_version FROM gannet.run");
   ASSERT_GT(version, 0);
   EXPECT_EQ(
-      monday.Number(absl::StrCat("SELECT count(*) FROM gannet.gradient WHERE round <= ", version)),
+      cluster.Number(absl::StrCat("SELECT count(*) FROM gannet.gradient WHERE round <= ", version)),
       version * kUnitsPerRound);
   ProgramSettings settings = Settings();
   settings["run.rounds"] = absl::StrCat(version);
-  E2eClass calm(settings);
+  E2eCluster calm(settings);
   ChildProcess& worker = calm.StartDirectWorker("calm");
   ChildProcess& coordinator = calm.StartCoordinator();
   EXPECT_EQ(worker.AwaitExit(absl::Minutes(30)), 0);
   EXPECT_EQ(coordinator.AwaitExit(), 0);
   const std::string expected = Digests(calm, version);
   EXPECT_NE(expected, "");
-  EXPECT_EQ(Digests(monday, version), expected);
+  EXPECT_EQ(Digests(cluster, version), expected);
 }
 
 // Rounds that need not wait for all, with spares for whoever sleeps and room for what comes a round
@@ -133,13 +133,13 @@ TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   settings["training.stale_weight"] = "0.5";
   settings["training.spare_after"] = "1";
   settings["training.lease"] = "60s";
-  Storm storm(settings, StormSeed(), absl::Seconds(7));
+  FaultInjector storm(settings, StormSeed(), absl::Seconds(7));
   storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kAlreadyAccepted,
                          LedgerOutcome::kSuperseded, LedgerOutcome::kDuplicate});
   storm.AlsoChangeDeadlines();
-  storm.Blow((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
+  storm.Run((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
   ExpectSoundLedger(storm);
-  EXPECT_GT(storm.monday().Number(
+  EXPECT_GT(storm.cluster().Number(
                 "SELECT count(*) FROM gannet.work_unit WHERE is_spare AND stale_rounds = 0"),
             0);
   storm.ExpectThatTheRunGoesOn(10);
