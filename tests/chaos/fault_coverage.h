@@ -7,12 +7,13 @@
 
 namespace gannet::chaos {
 
-// What a storm has done: how often each process was killed, each failpoint hit, each outcome seen.
+// Coverage of the injected faults: how often each process was killed, each failpoint hit, each
+// outcome seen.
 //
 // Thread safety: none.
 class FaultCoverage {
  public:
-  // A cell that must reach `least` before the storm counts. Cells nobody asked for are shown, too.
+  // A cell that must reach `least` before the test passes. Cells nobody asked for are shown, too.
   void Require(const std::string& section, const std::string& cell, int least);
 
   void Set(const std::string& section, const std::string& cell, int count);

@@ -26,7 +26,7 @@ namespace {
 constexpr int kKilled = 128 + SIGKILL;
 constexpr char kKills[] = "killed";
 constexpr char kOutcomes[] = "outcome";
-constexpr char kStrikes[] = "strike";
+constexpr char kFaults[] = "fault";
 constexpr char kRestarts[] = "database";
 constexpr char kServerAway[] = "database server away";
 constexpr char kWentBack[] = "database went back";
@@ -43,11 +43,11 @@ constexpr char kLeaderTime[] = "2s";
 
 // Keeps what the ledger prunes.
 constexpr char kBookkeeping[] = R"sql(
-CREATE TABLE gannet.storm_ledger (LIKE gannet.ledger);
-CREATE FUNCTION gannet.storm_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-  AS 'BEGIN INSERT INTO gannet.storm_ledger SELECT new.*; RETURN NULL; END';
-CREATE TRIGGER storm AFTER INSERT ON gannet.ledger
-  FOR EACH ROW EXECUTE FUNCTION gannet.storm_note();
+CREATE TABLE gannet.chaos_ledger (LIKE gannet.ledger);
+CREATE FUNCTION gannet.chaos_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  AS 'BEGIN INSERT INTO gannet.chaos_ledger SELECT new.*; RETURN NULL; END';
+CREATE TRIGGER chaos AFTER INSERT ON gannet.ledger
+  FOR EACH ROW EXECUTE FUNCTION gannet.chaos_note();
 )sql";
 
 const std::vector<std::pair<LedgerOutcome, const char*>>& OutcomeNames() {
@@ -65,8 +65,8 @@ const std::vector<std::pair<LedgerOutcome, const char*>>& OutcomeNames() {
   return names;
 }
 
-ProgramSettings Weather(ProgramSettings settings) {
-  // Enough for any storm.
+ProgramSettings WithRoomForFaults(ProgramSettings settings) {
+  // Enough for whatever is injected.
   settings.insert({"run.rounds", "1000000"});
   settings.insert({"training.lease", kLease});
   settings.insert({"coordinator.leadership_ttl", kLeaderTime});
@@ -91,10 +91,11 @@ const std::map<std::string, std::vector<std::string>>& Failpoints() {
 
 }  // namespace
 
-FaultInjector::FaultInjector(const ProgramSettings& settings, uint64_t seed, absl::Duration nap)
-    : nap_(nap),
+FaultInjector::FaultInjector(const ProgramSettings& settings, uint64_t seed,
+                             absl::Duration freeze_duration)
+    : freeze_duration_(freeze_duration),
       random_(seed),
-      cluster_(Weather(settings)),
+      cluster_(WithRoomForFaults(settings)),
       database_port_(static_cast<int>(cluster_.Number("SELECT current_setting('port')::bigint"))),
       database_link_(database_port_) {
   for (const auto& [kind, places] : Failpoints()) {
@@ -154,10 +155,10 @@ void FaultInjector::RequireFailpointsAndKills() {
   }
   table_.Require(kKills, "postmaster", 10);
   table_.Require(kRestarts, "crash", 3);
-  for (const Fault& strike : strikes_) table_.Require(kStrikes, strike.name, 1);
-  table_.Require(kStrikes, kServerAway, 3);
-  table_.Require(kStrikes, kWentBack, 3);
-  // Claims do not wait for the disk; whatever else is lost by a crash fails the storm at once.
+  for (const Fault& fault : faults_) table_.Require(kFaults, fault.name, 1);
+  table_.Require(kFaults, kServerAway, 3);
+  table_.Require(kFaults, kWentBack, 3);
+  // Claims do not wait for the disk; whatever else is lost by a crash fails the test at once.
   table_.Require(kLostByCrash, kClaims, 1);
   for (const char* what : {kClaims, kGradients, kRounds}) table_.Require(kLostByGoingBack, what, 1);
 }
@@ -169,7 +170,7 @@ void FaultInjector::RequireOutcomes(const std::vector<LedgerOutcome>& outcomes) 
 }
 
 void FaultInjector::AlsoChangeDeadlines() {
-  strikes_.push_back({"deadline changed", 2, &FaultInjector::ChangeDeadline, {}});
+  faults_.push_back({"deadline changed", 2, &FaultInjector::ChangeDeadline, {}});
 }
 
 std::string FaultInjector::HostList(const std::string& service) const {
@@ -193,16 +194,16 @@ void FaultInjector::Launch(Role& role, bool with_failpoint) {
   }
   cluster_.set_environment(armed);
   role.process = role.start();
-  role.asleep_until.reset();
+  role.frozen_until.reset();
 }
 
 void FaultInjector::Tend() {
   const absl::Duration now = clock_.Steady();
   for (Role& role : roles_) {
     if (role.process->running()) {
-      if (role.asleep_until.has_value() && now >= *role.asleep_until) {
+      if (role.frozen_until.has_value() && now >= *role.frozen_until) {
         role.process->Signal(SIGCONT);
-        role.asleep_until.reset();
+        role.frozen_until.reset();
       }
       continue;
     }
@@ -242,7 +243,7 @@ void FaultInjector::CountFailpoints() {
 }
 
 int64_t FaultInjector::LedgerRows(LedgerOutcome outcome) const {
-  return cluster_.Number(absl::StrCat("SELECT count(*) FROM gannet.storm_ledger WHERE outcome = ",
+  return cluster_.Number(absl::StrCat("SELECT count(*) FROM gannet.chaos_ledger WHERE outcome = ",
                                       static_cast<int>(outcome)));
 }
 
@@ -256,7 +257,7 @@ void FaultInjector::CountOutcomes() {
   if (stale >= 0) table_.Set(kOutcomes, kStale, static_cast<int>(stale));
 }
 
-std::vector<FaultInjector::Fault> FaultInjector::Strikes() {
+std::vector<FaultInjector::Fault> FaultInjector::Faults() {
   return {
       {"SIGKILL",
        6,
@@ -288,25 +289,25 @@ std::vector<FaultInjector::Fault> FaultInjector::Strikes() {
        &FaultInjector::DeliverTwice,
        {{kOutcomes, "already accepted"}, {kOutcomes, "superseded"}}},
       {"unit failed", 1, &FaultInjector::FailAUnit, {{kOutcomes, "failed"}, {kOutcomes, "closed"}}},
-      {"unit overslept", 3, &FaultInjector::OversleepAUnit, {{kOutcomes, "duplicate"}}},
+      {"lease expired", 3, &FaultInjector::LetALeaseExpire, {{kOutcomes, "duplicate"}}},
       {"paused", 1, &FaultInjector::PauseAndResume, {}}};
 }
 
 // Every other time what the table is short of: luck alone may leave a cell empty for ten minutes.
 // Nothing, when it is only short of failpoints, which nobody reaches who is struck before.
-const FaultInjector::Fault* FaultInjector::NextStrike() {
+const FaultInjector::Fault* FaultInjector::NextFault() {
   const bool aimed = random_() % 2 == 0 && !table_.Missing().empty();
   std::vector<double> weights;
-  for (const Fault& strike : strikes_) {
-    const bool fills = table_.IsBelowTarget(kStrikes, strike.name) ||
-                       absl::c_any_of(strike.fills, [this](const auto& cell) {
+  for (const Fault& fault : faults_) {
+    const bool fills = table_.IsBelowTarget(kFaults, fault.name) ||
+                       absl::c_any_of(fault.fills, [this](const auto& cell) {
                          return table_.IsBelowTarget(cell.first, cell.second);
                        });
-    weights.push_back(aimed && !fills ? 0 : strike.weight);
+    weights.push_back(aimed && !fills ? 0 : fault.weight);
   }
   if (absl::c_accumulate(weights, 0.0) == 0) return nullptr;
   std::discrete_distribution<size_t> pick(weights.begin(), weights.end());
-  return &strikes_[pick(random_)];
+  return &faults_[pick(random_)];
 }
 
 void FaultInjector::Run(absl::Duration least, absl::Duration most) {
@@ -324,11 +325,11 @@ void FaultInjector::Run(absl::Duration least, absl::Duration most) {
       std::fflush(stdout);
       next_line += absl::Seconds(30);
     }
-    const absl::Duration calm = absl::Milliseconds(100 + random_() % 700);
-    TendFor(calm, [] { return false; });
-    if (const Fault* strike = NextStrike(); strike != nullptr) {
-      table_.Add(kStrikes, strike->name);
-      (this->*strike->act)();
+    const absl::Duration pause = absl::Milliseconds(100 + random_() % 700);
+    TendFor(pause, [] { return false; });
+    if (const Fault* fault = NextFault(); fault != nullptr) {
+      table_.Add(kFaults, fault->name);
+      (this->*fault->act)();
       Resume();
     }
   }
@@ -361,7 +362,7 @@ FaultInjector::Role& FaultInjector::AnyRole(const std::string& kind) {
   return *candidates[random_() % candidates.size()];
 }
 
-// Tend counts it. Every other time one of the kind that was killed least: the storm lasts until all
+// Tend counts it. Every other time one of the kind that was killed least: the test lasts until all
 // kinds were killed often enough, and only what has been killed once has a failpoint.
 void FaultInjector::KillOne() {
   std::string kind;
@@ -376,11 +377,11 @@ void FaultInjector::KillOne() {
 
 void FaultInjector::Freeze(Role& role, absl::Duration how_long) {
   role.process->Signal(SIGSTOP);
-  role.asleep_until = clock_.Steady() + how_long;
+  role.frozen_until = clock_.Steady() + how_long;
 }
 
-void FaultInjector::FreezeWorker() { Freeze(AnyRole("worker"), nap_); }
-void FaultInjector::FreezeCoordinator() { Freeze(AnyRole("coordinator"), nap_); }
+void FaultInjector::FreezeWorker() { Freeze(AnyRole("worker"), freeze_duration_); }
+void FaultInjector::FreezeCoordinator() { Freeze(AnyRole("coordinator"), freeze_duration_); }
 void FaultInjector::FreezeGateway() { Freeze(AnyRole("gateway"), absl::Seconds(1)); }
 void FaultInjector::CutNetwork() { network_->Cut(); }
 void FaultInjector::HalfOpenNetwork() { network_->HalfOpen(); }
@@ -552,7 +553,7 @@ void FaultInjector::DeliverTwice() {
   }
 }
 
-std::optional<WorkUnit> FaultInjector::ClaimAsSaboteur() {
+std::optional<WorkUnit> FaultInjector::ClaimAsRogue() {
   Exchange& exchange = hostile_->exchange();
   JoinRequest join;
   join.worker = rogue_;
@@ -593,12 +594,12 @@ void FaultInjector::FailAUnit() {
   int failures = 0;  // where there are spares it may fail those again and again
   TendFor(kPatience, [&] { return FailOnce(failures) || failures >= 4 * kMaxUnitFailures; });
   for (Role& role : roles_) {
-    if (role.kind == "worker" && role.asleep_until.has_value()) role.asleep_until = clock_.Steady();
+    if (role.kind == "worker" && role.frozen_until.has_value()) role.frozen_until = clock_.Steady();
   }
 }
 
 bool FaultInjector::FailOnce(int& failures) {
-  const std::optional<WorkUnit> unit = ClaimAsSaboteur();
+  const std::optional<WorkUnit> unit = ClaimAsRogue();
   if (!unit.has_value()) return false;
   ++failures;
   if (!hostile_->exchange()
@@ -619,25 +620,23 @@ bool FaultInjector::FailOnce(int& failures) {
 
 // A laptop that claims a unit, sleeps without a sign of life until somebody else has computed it
 // (in the same slot where spares are made), and hands in nonsense when it wakes.
-void FaultInjector::OversleepAUnit() {
+void FaultInjector::LetALeaseExpire() {
   constexpr absl::Duration kSleep = absl::Seconds(6);
   constexpr absl::Duration kPatience = absl::Seconds(3);
-  if (!overslept_.has_value()) {
-    TendFor(kPatience, [this] { return (overslept_ = ClaimAsSaboteur()).has_value(); });
-    overslept_since_ = clock_.Steady();
+  if (!expired_unit_.has_value()) {
+    TendFor(kPatience, [this] { return (expired_unit_ = ClaimAsRogue()).has_value(); });
+    expired_unit_since_ = clock_.Steady();
     return;
   }
-  if (clock_.Steady() - overslept_since_ < kSleep) return;
-  SubmitGarbage(*overslept_).IgnoreError();
-  overslept_.reset();
+  if (clock_.Steady() - expired_unit_since_ < kSleep) return;
+  SubmitGarbage(*expired_unit_).IgnoreError();
+  expired_unit_.reset();
 }
 
 void FaultInjector::PauseAndResume() {
   const int64_t run = cluster_.Number("SELECT run_id FROM gannet.run");
   if (run < 0) return;
-  hostile_->store()
-      .SetRunState(RunId(run), RunState::kPaused, "a strike of the storm")
-      .IgnoreError();
+  hostile_->store().SetRunState(RunId(run), RunState::kPaused, "an injected fault").IgnoreError();
 }
 
 // From one round on the round waits for those who are slow, which takes duplicates, from another on
@@ -648,7 +647,7 @@ void FaultInjector::ChangeDeadline() {
   RunConfig other = status->next_config;
   const bool shall_wait = table_.IsBelowTarget(kOutcomes, "duplicate") || random_() % 2 == 0;
   other.policy.deadline = shall_wait ? absl::Seconds(20) : absl::ZeroDuration();
-  hostile_->store().ChangeSettings(status->run, other, "a strike of the storm").IgnoreError();
+  hostile_->store().ChangeSettings(status->run, other, "an injected fault").IgnoreError();
 }
 
 }  // namespace gannet::chaos

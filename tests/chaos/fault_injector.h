@@ -36,13 +36,13 @@ enum class LedgerOutcome {
   kRejected = 104,
 };
 
-// A class in the worst weather: two coordinators, a gateway, workers by a bad network and one that
-// goes straight to the database. All who go there are given a list of two servers, of which the
-// first is behind a bad network, too. Whatever is killed is started again, with a failpoint of its
-// own armed; meanwhile the storm strikes at random places: SIGKILL, SIGSTOP for longer than a
-// lease, PostgreSQL or the first of its servers gone, or back without its last commits, the network
-// cut, slow or half-open, the database's clock moved, gradients handed in twice, a worker that
-// fails its units.
+// A cluster into which faults are injected (Jepsen calls who does so the nemesis): two
+// coordinators, a gateway, workers by a bad network and one that goes straight to the database. All
+// who go there are given a list of two servers, of which the first is behind a bad network, too.
+// Whatever is killed is started again, with a failpoint of its own armed; meanwhile faults strike
+// at random places: SIGKILL, SIGSTOP for longer than a lease, PostgreSQL or the first of its
+// servers gone, or back without its last commits, the network cut, slow or half-open, the
+// database's clock moved, gradients handed in twice, a worker that fails its units.
 //
 // Decisions come from the seed and from what the table is short of; what the kernel makes of them
 // does not.
@@ -50,20 +50,20 @@ enum class LedgerOutcome {
 // Thread safety: none.
 class FaultInjector {
  public:
-  // `settings` as for E2eCluster; a lease of 2 s unless they say otherwise. `nap` is how long a
-  // worker or coordinator is frozen. The class starts with the object.
-  FaultInjector(const ProgramSettings& settings, uint64_t seed, absl::Duration nap);
+  // `settings` as for E2eCluster; a lease of 2 s unless they say otherwise. `freeze_duration` is
+  // how long a worker or coordinator is frozen. The class starts with the object.
+  FaultInjector(const ProgramSettings& settings, uint64_t seed, absl::Duration freeze_duration);
   ~FaultInjector();
 
   // Blows for `least`, and on until the table is complete, but not longer than `most`. Then every
   // program is killed; what the database holds stays as it is.
   void Run(absl::Duration least, absl::Duration most);
 
-  // Starts everything again, without failpoints or strikes, and expects that so many rounds more
-  // are published: whatever has happened, nothing stays stuck. Ends with every program killed.
+  // Starts everything again, without failpoints or other faults, and expects that so many rounds
+  // more are published: whatever has happened, nothing stays stuck. Ends with every program killed.
   void ExpectThatTheRunGoesOn(int64_t rounds);
 
-  // What table() must show before the storm may end. All: every failpoint 3 times, every kind of
+  // What table() must show before the test may end. All: every failpoint 3 times, every kind of
   // process killed 10 times.
   void RequireFailpointsAndKills();
   void RequireOutcomes(const std::vector<LedgerOutcome>& outcomes);
@@ -83,13 +83,13 @@ class FaultInjector {
     std::string name;
     std::function<ChildProcess*()> start;
     ChildProcess* process = nullptr;
-    std::optional<absl::Duration> asleep_until = {};
+    std::optional<absl::Duration> frozen_until = {};
   };
   struct Fault {
     const char* name;
     double weight;
     void (FaultInjector::*act)();
-    // Section and cell, beside that of the strike itself.
+    // Section and cell, beside that of the fault itself.
     std::vector<std::pair<const char*, const char*>> fills;
   };
 
@@ -105,9 +105,9 @@ class FaultInjector {
     int rounds = 0;
   };
 
-  static std::vector<Fault> Strikes();
+  static std::vector<Fault> Faults();
   // Null: none this time.
-  const Fault* NextStrike();
+  const Fault* NextFault();
   std::string FailpointFile(const std::string& kind) const;
   void Launch(Role& role, bool with_failpoint);
   // Starts again what has ended, wakes what has slept enough.
@@ -136,16 +136,16 @@ class FaultInjector {
   void FailAUnit();
   // Counts up when a unit was failed; true when it has failed for good.
   bool FailOnce(int& failures);
-  void OversleepAUnit();
+  void LetALeaseExpire();
   void PauseAndResume();
   void ChangeDeadline();
-  // After whatever has paused the run: a failed unit, a strike.
+  // After whatever has paused the run: a failed unit, an injected fault.
   void Resume();
 
   // For a service: the link first, then the server itself.
   std::string HostList(const std::string& service) const;
   // Lets the rogue join and claim, for this one look.
-  std::optional<WorkUnit> ClaimAsSaboteur();
+  std::optional<WorkUnit> ClaimAsRogue();
   // Hands in what is no gradient for a unit of the rogue's.
   absl::StatusOr<SubmitOutcome> SubmitGarbage(const WorkUnit& unit);
   void RestartDatabase(TestPostgres::StopMode mode);
@@ -157,20 +157,20 @@ class FaultInjector {
   void Freeze(Role& role, absl::Duration how_long);
 
   RealClock clock_;
-  const absl::Duration nap_;
+  const absl::Duration freeze_duration_;
   std::mt19937_64 random_;
   E2eCluster cluster_;
   const int database_port_;
   TcpProxy database_link_;
   FaultCoverage table_;
-  std::vector<Fault> strikes_ = Strikes();
+  std::vector<Fault> faults_ = Faults();
   std::unique_ptr<TcpProxy> network_;
   std::vector<Role> roles_;
   Metrics metrics_;
   std::unique_ptr<PgBackend> hostile_;  // of the superuser
   WorkerIdentity rogue_;
-  std::optional<WorkUnit> overslept_;
-  absl::Duration overslept_since_;
+  std::optional<WorkUnit> expired_unit_;
+  absl::Duration expired_unit_since_;
   int clock_offset_seconds_ = 0;
   std::optional<absl::Duration> slow_until_;
   std::optional<absl::Duration> refusing_until_;

@@ -1,4 +1,4 @@
-// Calm equals storm: `./run chaos`.
+// With and without injected faults a run ends with the same weights: `./run chaos`.
 #include "tests/chaos/fault_injector.h"
 
 #include <algorithm>
@@ -41,36 +41,36 @@ std::string Digests(const E2eCluster& cluster, int64_t version) {
 
 constexpr int64_t kUnitsPerRound = 4;
 
-// Of all minutes asked for: the rest is for the storm without a claim on bits.
+// Of all minutes asked for: the rest is for faults without a claim on bits.
 constexpr double kShareOfBits = 0.7;
 
-absl::Duration StormTime() {
+absl::Duration FaultTime() {
   return absl::Minutes(FromEnvironment<int64_t>("GANNET_CHAOS_MINUTES", 5));
 }
 
 // A table that is not full by then never will be.
-absl::Duration PatienceWithTheStorm() { return std::max(3 * StormTime(), absl::Minutes(15)); }
+absl::Duration TimeLimit() { return std::max(3 * FaultTime(), absl::Minutes(15)); }
 
-uint64_t StormSeed() {
+uint64_t FaultSeed() {
   const auto seed = FromEnvironment<uint64_t>("GANNET_CHAOS_SEED", std::random_device()());
   std::printf("seed %s (GANNET_CHAOS_SEED)\n", absl::StrCat(seed).c_str());
   return seed;
 }
 
-// Prints what the storm has done, and shows that the ledger adds up: what was kept and not taken
+// Prints what was injected, and shows that the ledger adds up: what was kept and not taken
 // back is there once and credited once, apart from duplicates.
-void ExpectSoundLedger(FaultInjector& storm) {
-  E2eCluster& cluster = storm.cluster();
+void ExpectSoundLedger(FaultInjector& faults) {
+  E2eCluster& cluster = faults.cluster();
   const int64_t version = cluster.Number("SELECT weights_version FROM gannet.run");
   const int64_t gradients = cluster.Number("SELECT count(*) FROM gannet.gradient");
-  storm.table().Set("run", "rounds", static_cast<int>(version));
-  storm.table().Set("run", "gradients", static_cast<int>(gradients));
-  std::printf("%s", storm.table().ToString().c_str());
-  EXPECT_THAT(storm.table().Missing(), IsEmpty());
+  faults.table().Set("run", "rounds", static_cast<int>(version));
+  faults.table().Set("run", "gradients", static_cast<int>(gradients));
+  std::printf("%s", faults.table().ToString().c_str());
+  EXPECT_THAT(faults.table().Missing(), IsEmpty());
   ASSERT_GT(version, 0);
 
-  EXPECT_EQ(storm.LedgerRows(LedgerOutcome::kAccepted) + storm.LedgerRows(LedgerOutcome::kLate) -
-                storm.LedgerRows(LedgerOutcome::kRejected),
+  EXPECT_EQ(faults.LedgerRows(LedgerOutcome::kAccepted) + faults.LedgerRows(LedgerOutcome::kLate) -
+                faults.LedgerRows(LedgerOutcome::kRejected),
             gradients);
   EXPECT_EQ(cluster.Number("SELECT sum(accepted_unit_count) FROM gannet.worker"), gradients);
   EXPECT_EQ(cluster.Number("SELECT sum(accepted_image_count) FROM gannet.worker"),
@@ -90,21 +90,21 @@ void ExpectSoundLedger(FaultInjector& storm) {
   EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.round_summary"), version);
   // A duplicate may have been handed in twice; it counts once.
   EXPECT_LE(cluster.Number("SELECT sum(duplicate_unit_count) FROM gannet.worker"),
-            storm.LedgerRows(LedgerOutcome::kDuplicate));
+            faults.LedgerRows(LedgerOutcome::kDuplicate));
 }
 
-TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
-  FaultInjector storm(Settings(), StormSeed(), absl::Milliseconds(2600));
-  storm.RequireFailpointsAndKills();
-  storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kLate,
-                         LedgerOutcome::kAlreadyAccepted, LedgerOutcome::kSuperseded,
-                         LedgerOutcome::kClosed, LedgerOutcome::kExpired, LedgerOutcome::kReturned,
-                         LedgerOutcome::kFailed});
-  storm.Run(kShareOfBits * StormTime(), PatienceWithTheStorm());
-  ExpectSoundLedger(storm);
-  storm.ExpectThatTheRunGoesOn(3);
+TEST(FaultInjectionTest, EndsWithTheWeightsAndMomentsOfARunWithoutFaults) {
+  FaultInjector faults(Settings(), FaultSeed(), absl::Milliseconds(2600));
+  faults.RequireFailpointsAndKills();
+  faults.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kLate,
+                          LedgerOutcome::kAlreadyAccepted, LedgerOutcome::kSuperseded,
+                          LedgerOutcome::kClosed, LedgerOutcome::kExpired, LedgerOutcome::kReturned,
+                          LedgerOutcome::kFailed});
+  faults.Run(kShareOfBits * FaultTime(), TimeLimit());
+  ExpectSoundLedger(faults);
+  faults.ExpectThatTheRunGoesOn(3);
 
-  E2eCluster& cluster = storm.cluster();
+  E2eCluster& cluster = faults.cluster();
   const int64_t version = cluster.Number("SELECT weights_version FROM gannet.run");
   ASSERT_GT(version, 0);
   EXPECT_EQ(
@@ -112,19 +112,19 @@ TEST(StormTest, EndsWithTheWeightsAndMomentsOfACalmRun) {
       version * kUnitsPerRound);
   ProgramSettings settings = Settings();
   settings["run.rounds"] = absl::StrCat(version);
-  E2eCluster calm(settings);
-  ChildProcess& worker = calm.StartDirectWorker("calm");
-  ChildProcess& coordinator = calm.StartCoordinator();
+  E2eCluster baseline(settings);
+  ChildProcess& worker = baseline.StartDirectWorker("baseline");
+  ChildProcess& coordinator = baseline.StartCoordinator();
   EXPECT_EQ(worker.AwaitExit(absl::Minutes(30)), 0);
   EXPECT_EQ(coordinator.AwaitExit(), 0);
-  const std::string expected = Digests(calm, version);
+  const std::string expected = Digests(baseline, version);
   EXPECT_NE(expected, "");
   EXPECT_EQ(Digests(cluster, version), expected);
 }
 
 // Rounds that need not wait for all, with spares for whoever sleeps and room for what comes a round
 // late: no claim on bits, but the ledger adds up and nothing stalls.
-TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
+TEST(FaultInjectionTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   ProgramSettings settings = Settings();
   settings["model.base_width"] = "16";          // here the gradients fit into one statement
   settings["training.images_per_unit"] = "32";  // who is late shall be so in mid-unit
@@ -133,16 +133,16 @@ TEST(StormTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   settings["training.stale_weight"] = "0.5";
   settings["training.spare_after"] = "1";
   settings["training.lease"] = "60s";
-  FaultInjector storm(settings, StormSeed(), absl::Seconds(7));
-  storm.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kAlreadyAccepted,
-                         LedgerOutcome::kSuperseded, LedgerOutcome::kDuplicate});
-  storm.AlsoChangeDeadlines();
-  storm.Run((1 - kShareOfBits) * StormTime(), PatienceWithTheStorm());
-  ExpectSoundLedger(storm);
-  EXPECT_GT(storm.cluster().Number(
+  FaultInjector faults(settings, FaultSeed(), absl::Seconds(7));
+  faults.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kAlreadyAccepted,
+                          LedgerOutcome::kSuperseded, LedgerOutcome::kDuplicate});
+  faults.AlsoChangeDeadlines();
+  faults.Run((1 - kShareOfBits) * FaultTime(), TimeLimit());
+  ExpectSoundLedger(faults);
+  EXPECT_GT(faults.cluster().Number(
                 "SELECT count(*) FROM gannet.work_unit WHERE is_spare AND stale_rounds = 0"),
             0);
-  storm.ExpectThatTheRunGoesOn(10);
+  faults.ExpectThatTheRunGoesOn(10);
 }
 
 }  // namespace
