@@ -134,11 +134,15 @@ TEST(SqlConstantsTest, EveryNumberOfItsOwnIsInAScript) {
 }
 
 // A limit is typed once, in C++. What no constant has is listed above, so that whoever types a
-// number into a function thinks of it. (The numbers of R__plain_text.sql are characters, which
-// pg_text_test compares with those of C++ one by one.)
+// number into a function thinks of it. Two scripts are left out: the numbers of R__plain_text.sql
+// are characters, which pg_text_test compares with those of C++ one by one, and those of
+// A__describe_tables.sql stand in prose.
 TEST(SqlConstantsTest, NoNumberOfOursIsTypedIntoAFunction) {
   for (const Migration& script : MigrationScripts()) {
-    if (script.file_name[0] == 'V' || script.file_name == "R__plain_text.sql") continue;
+    if (script.file_name[0] == 'V' || script.file_name == "R__plain_text.sql" ||
+        script.file_name == "A__describe_tables.sql") {
+      continue;
+    }
     EXPECT_THAT(TypedNumbers(script.sql), IsEmpty()) << script.file_name;
   }
 }
