@@ -52,7 +52,7 @@ DatabaseAdmin::~DatabaseAdmin() {
 
 absl::StatusOr<std::unique_ptr<DatabaseAdmin>> DatabaseAdmin::Create(const Config& config,
                                                                      const std::string& name) {
-  GANNET_ASSIGN_OR_RETURN(Database database, coordinator::ConnectToDatabase(config, "cli"));
+  GANNET_ASSIGN_OR_RETURN(Database database, ConnectToDatabase(config, "cli"));
   GANNET_ASSIGN_OR_RETURN(const std::vector<std::string> names, database.backend->ListRunNames());
   GANNET_ASSIGN_OR_RETURN(const std::string run_name, ChooseRun(config, name, names));
   Store& store = database.backend->store();

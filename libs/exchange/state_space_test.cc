@@ -185,7 +185,7 @@ class World {
               : "-");
     }
     for (const std::optional<Leadership>& leadership : leaderships_) {
-      absl::StrAppend(&key, " ", leadership.has_value() && leadership->epoch == dump.leader_term);
+      absl::StrAppend(&key, " ", leadership.has_value() && leadership->term == dump.leader_term);
     }
     return key;
   }
@@ -339,7 +339,7 @@ class World {
     request.consumed_sha256 = ConsumedSha256(checksums);
     const absl::Status published = backend_.store().Publish(request);
     const bool leads = dump.leader == TestLeader(leader + 1) &&
-                       dump.leader_term == leaderships_[leader]->epoch &&
+                       dump.leader_term == leaderships_[leader]->term &&
                        dump.leadership_remaining > absl::ZeroDuration();
     if (published.ok() && !leads) broken_ = "only the leader publishes";
   }

@@ -374,7 +374,7 @@ TEST_F(RoundCollectorTest, WhatTheRuleCannotFoldIsRejectedWithItsReason) {
 
   ASSERT_OK(Look());
 
-  ASSERT_OK_AND_ASSIGN(const RunDump dump, backend_.Dump(run_));
+  ASSERT_OK_AND_ASSIGN(const RunDump dump, MemoryBackendInspector::Dump(backend_, run_));
   EXPECT_EQ(dump.units[1].state, UnitState::kReady);
   EXPECT_THAT(dump.units[1].failure_reason,
               AllOf(HasSubstr("takes no negative value"), HasSubstr("gradient of worker")));

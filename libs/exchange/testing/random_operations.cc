@@ -739,7 +739,7 @@ class Driver {
                   side.store().AcquireLeadership(run.ids[index], leader, ttl);
               if (!leadership.ok()) return Name(leadership.status());
               got = *leadership;
-              return absl::StrCat("epoch ", leadership->epoch);
+              return absl::StrCat("term ", leadership->term);
             });
     if (got.has_value()) run.leaderships.push_back(*got);
     return same;

@@ -238,7 +238,7 @@ RunDump PgFixture::Dump(RunId run) {
     dump.state_reason = row.Text("state_reason");
     dump.weights_version = WeightsVersion(row.Int("weights_version"));
     dump.leader = LeaderId(row.Text("leader_id"));
-    dump.leader_epoch = row.Int("leader_epoch");
+    dump.leader_term = row.Int("leader_epoch");
     if (!dump.leader.value().empty()) {
       dump.leadership_remaining = absl::Microseconds(row.Int("leader_us"));
     }
