@@ -508,7 +508,7 @@ TEST_F(CliTest, WithoutACoordinatorEveryCallSaysWhereItLooked) {
     EXPECT_THAT(LastLine(outcome.err), HasSubstr("127.0.0.1:1 (coordinator.admin_listen"))
         << command;
   }
-  const Outcome watch = Run({"watch", "--address", "127.0.0.1:1", "--retry", "0s"});
+  const Outcome watch = Run({"watch", "--address", "127.0.0.1:1", "--patience", "0s"});
   EXPECT_EQ(watch.exit_code, 4);
 }
 

@@ -38,7 +38,7 @@ WatchLoop::Result WatchLoop::Run() {
         EndLine();
         return result;
       }
-    } else if (!MayPass(report.status()) || now - heard_at >= options_.retry) {
+    } else if (!MayPass(report.status()) || now - heard_at >= options_.patience) {
       EndLine();
       result.status = report.status();
       return result;
@@ -79,7 +79,7 @@ void WatchLoop::ShowLost(const absl::Status& status) {
   lost_shown_ = true;
   EndLine();
   shown_state_.reset();
-  out_ << "waiting up to " << ShortDuration(options_.retry)
+  out_ << "waiting up to " << ShortDuration(options_.patience)
        << " for the coordinator: " << Printable(std::string(status.message())) << std::endl;
 }
 

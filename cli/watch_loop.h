@@ -15,7 +15,7 @@ namespace gannet::cli {
 
 struct WatchOptions {
   absl::Duration interval = absl::Milliseconds(500);
-  absl::Duration retry = absl::Seconds(30);
+  absl::Duration patience = absl::Seconds(30);
   // Without a terminal: a line when the state changes, and at most one this often in between.
   absl::Duration plain_interval = absl::Seconds(5);
   std::optional<int> terminal_width =
@@ -26,7 +26,7 @@ struct WatchOptions {
 };
 
 // Follows a run until it has ended, and writes how far it is to `out`. Where the coordinator cannot
-// be reached, it is asked again until the retry ends; silence before the first answer counts as
+// be reached, it is asked again until the patience ends; silence before the first answer counts as
 // well.
 //
 // Thread safety: none. Ownership and lifetime: everything passed by reference outlives it.
@@ -50,7 +50,7 @@ class WatchLoop {
   };
 
   // Returns: OK - the last report has ended state; CANCELLED - nobody reads `out` any more;
-  // UNAVAILABLE, DEADLINE_EXCEEDED - lost for longer than the retry; any other error of the
+  // UNAVAILABLE, DEADLINE_EXCEEDED - lost for longer than the patience; any other error of the
   // coordinator at once.
   Result Run();
 

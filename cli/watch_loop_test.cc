@@ -109,9 +109,9 @@ TEST_F(WatchLoopTest, ATerminalSeesOneLineWrittenOver) {
 }
 
 TEST_F(WatchLoopTest, AShortSilenceIsForgiven) {
-  const WatchLoop::Result result =
-      Run({.retry = absl::Seconds(30)}, {At(1), Unreachable(), absl::DeadlineExceededError("slow"),
-                                         At(2), Unreachable(), At(1000, RunState::kFinished)});
+  const WatchLoop::Result result = Run({.patience = absl::Seconds(30)},
+                                       {At(1), Unreachable(), absl::DeadlineExceededError("slow"),
+                                        At(2), Unreachable(), At(1000, RunState::kFinished)});
 
   EXPECT_OK(result.status);
   EXPECT_THAT(out_.str(), HasSubstr("waiting up to 30 s for the coordinator: connection refused"));
@@ -120,7 +120,7 @@ TEST_F(WatchLoopTest, AShortSilenceIsForgiven) {
 TEST_F(WatchLoopTest, TheCoordinatorIsLostAfterThePatience) {
   const absl::Duration started = clock_.Steady();
 
-  const WatchLoop::Result result = Run({.retry = absl::Seconds(7)}, {At(5), Unreachable()});
+  const WatchLoop::Result result = Run({.patience = absl::Seconds(7)}, {At(5), Unreachable()});
 
   EXPECT_THAT(result.status, StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_EQ(result.last->weights_version.value(), 5);
@@ -130,7 +130,7 @@ TEST_F(WatchLoopTest, TheCoordinatorIsLostAfterThePatience) {
 }
 
 TEST_F(WatchLoopTest, ACoordinatorThatNeverAnswersIsLostToo) {
-  const WatchLoop::Result result = Run({.retry = absl::Seconds(7)}, {Unreachable()});
+  const WatchLoop::Result result = Run({.patience = absl::Seconds(7)}, {Unreachable()});
 
   EXPECT_THAT(result.status, StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_FALSE(result.last.has_value());

@@ -30,7 +30,7 @@ const char* AdviceFor(const absl::Status& status) {
   }
 }
 
-int RunMigrate(const CliState& cli, absl::Duration retry) {
+int RunMigrate(const CliState& cli, absl::Duration patience) {
   const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::Status files = CheckNamedFiles(*config, {"database.password_file"});
@@ -51,7 +51,7 @@ int RunMigrate(const CliState& cli, absl::Duration retry) {
       std::cout << "The database has schema version " << *version << ".\n";
       return kExitOk;
     }
-    const absl::Duration left = retry - (clock.Steady() - started);
+    const absl::Duration left = patience - (clock.Steady() - started);
     if (!absl::IsUnavailable(version.status()) || left <= absl::ZeroDuration()) {
       return Fail(version.status(), AdviceFor(version.status()));
     }

@@ -64,7 +64,7 @@ void AddWatchCommand(CLI::App& app, CliState& cli) {
   AddAdminOptions(*command, &options->admin);
   AddDurationOption(*command, "--interval", &options->watch.interval,
                     "Time between two looks; default 500ms");
-  AddDurationOption(*command, "--retry", &options->watch.retry,
+  AddDurationOption(*command, "--patience", &options->watch.patience,
                     "How long the coordinator may be unreachable; default 30s");
   command->footer("Exit codes: 0 finished, 3 stopped, 4 the coordinator was lost.");
   command->callback([&cli, options] {

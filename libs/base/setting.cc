@@ -17,7 +17,7 @@
 namespace gannet {
 namespace {
 
-// The largest number that a column of the database keeps without a change of sign.
+// The largest that could ever be set: the programs of before read it with a sign.
 constexpr uint64_t kMaxUnsigned = std::numeric_limits<int64_t>::max();
 
 struct SizeUnit {

@@ -10,7 +10,7 @@
 namespace gannet {
 
 // Kinds of networks: name of the file in libs/domain/models and of the function in it
-// (domain/network_design.h). All of a kind but its file is its line here.
+// (domain/network_architecture.h). All of a kind but its file is its line here.
 #define GANNET_MODELS(MODEL) \
   MODEL(dcgan)               \
   MODEL(resnet)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,23 @@
 
 namespace gannet {
 namespace {
+
+// With what older versions took from a client, archive or checkpoint, and nobody may choose any
+// more, at the nearest value of today: a run that has it can still be looked at, steered, exported
+// and deleted.
+RunConfig AsChosenToday(RunConfig config) {
+  constexpr uint64_t kMaxSeed = std::numeric_limits<int64_t>::max();
+  constexpr int kMaxImagesPerUnit = 65'536;
+  constexpr int kOldMaxImagesPerUnit = 1 << 20;
+  config.seed = std::min(config.seed, kMaxSeed);
+  if (config.lease >= absl::Milliseconds(100)) {
+    config.lease = std::max(config.lease, absl::Seconds(1));
+  }
+  if (config.images_per_unit <= kOldMaxImagesPerUnit) {
+    config.images_per_unit = std::min(config.images_per_unit, kMaxImagesPerUnit);
+  }
+  return config;
+}
 
 absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
 
@@ -218,7 +236,7 @@ absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
                         .position = proto.plan_origin_position()};
   GANNET_ASSIGN_OR_RETURN(config.data, FromProto(proto.data()));
   GANNET_RETURN_IF_ERROR(ValidateText("name", config.name, kMaxRunNameChars));
-  GANNET_RETURN_IF_ERROR(ValidateRunConfig(config));
+  GANNET_RETURN_IF_ERROR(ValidateRunConfig(AsChosenToday(config)));
   return config;
 }
 

@@ -138,6 +138,18 @@ TEST(ProtoConversionTest, ConfigsComeBackFromJsonAsTheyWere) {
   }
 }
 
+TEST(ProtoConversionTest, AConfigThatNobodyMayChooseTodayIsStillRead) {
+  RunConfig config = TinyRunConfig();
+  config.seed = std::numeric_limits<uint64_t>::max();
+  config.lease = absl::Milliseconds(100);
+  config.images_per_unit = 1 << 20;
+
+  ASSERT_OK_AND_ASSIGN(const RunConfig back, RunConfigFromJson(RunConfigToJson(config)));
+
+  EXPECT_EQ(back, config) << DescribeDifference(config, back);
+  EXPECT_THAT(ValidateRunConfig(config), StatusIs(kInvalid)) << "to begin a run with";
+}
+
 // As the store has them from before the networks could have rates of their own.
 TEST(ProtoConversionTest, AConfigWithoutRatesOfItsNetworksKeepsTheSharedOne) {
   std::string json = RunConfigToJson(TinyRunConfig());

@@ -217,8 +217,8 @@ class Store {
   // Returns: ALREADY_EXISTS - the name is taken; DATA_LOSS - a payload does not match its checksum.
   virtual absl::StatusOr<RunId> CreateRun(const NewRun& run) = 0;
 
-  // Becomes or stays leader until `ttl` from now. The leader of record keeps the epoch, even when
-  // its time had run out and nobody took over; everybody else gets the next epoch (the first is 1).
+  // Becomes or stays leader until `ttl` from now. The leader of record keeps the term, even when
+  // its time had run out and nobody took over; everybody else gets the next term (the first is 1).
   // Returns: FAILED_PRECONDITION - another leader's time has not run out.
   virtual absl::StatusOr<Leadership> AcquireLeadership(RunId run, const LeaderId& leader,
                                                        absl::Duration ttl) = 0;
@@ -275,7 +275,7 @@ class Store {
   virtual absl::Status RestoreWorker(RunId run, const WorkerId& worker) = 0;
 
   // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
-  // epoch, state is running or paused, settings): weights, Adam state, summary, consumed units,
+  // term, state is running or paused, settings): weights, Adam state, summary, consumed units,
   // next units; open units of the published round are closed or taken along, gradients of it that
   // were not consumed count as wasted; the run becomes finished when asked (also a paused one).
   // Checked in this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version or its

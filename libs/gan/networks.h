@@ -106,7 +106,7 @@ std::unique_ptr<ImageGenerator> MakeImageGenerator(const ModelConfig& model,
 std::unique_ptr<Networks> MakeCpuNetworks(const ModelConfig& model);
 // Chains by LibTorch's operations, on any device it knows.
 std::unique_ptr<Networks> MakeDeviceNetworks(const ModelConfig& model, const ComputeDevice& device);
-// Any design (domain/network_design.h) by LibTorch's operations and autograd, on any device.
+// Any design (domain/network_architecture.h) by LibTorch's operations and autograd, on any device.
 std::unique_ptr<Networks> MakeAutogradNetworks(const ModelConfig& model,
                                                const ComputeDevice& device);
 

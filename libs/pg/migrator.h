@@ -10,11 +10,11 @@ namespace gannet {
 
 // One SQL script. Its file name decides what it is:
 //   Vnnnn__verb_noun.sql   run once, in order of the number, never edited after it has landed;
-//   R__noun.sql            the functions of the schema. When the text of any of them has changed,
-//   or
-//                          one has come or gone, every function is dropped and all of these
-//                          scripts are run again, after the numbered ones, by name: so a function
-//                          may change its parameters or result, or end, without a migration;
+//   R__noun.sql            the functions of the schema. When the text of any of them has
+//                          changed, or one has come or gone, every function is dropped and all of
+//                          these scripts are run again, after the numbered ones, by name: so a
+//                          function may change its parameters or result, or end, without a
+//                          migration;
 //   B__verb_noun.sql       run each time, before all others, by name, and recorded nowhere: for
 //                          what a backup of the database does not hold, such as roles;
 //   A__verb_noun.sql       the same, after all others.

@@ -116,6 +116,39 @@ TEST_F(PgBackendTest, AnUnreachableDatabaseIsUnavailable) {
               StatusIs(absl::StatusCode::kInvalidArgument, Not(HasSubstr("hunter2"))));
 }
 
+TEST_F(PgBackendTest, WhatASuperuserMigratesBelongsToTheOwnerOfTheSchema) {
+  const std::string url = server_.CreateEmptyDatabase();
+  ASSERT_OK(server_.Run(url, "CREATE ROLE test_owner LOGIN CREATEROLE"));
+  ASSERT_OK(server_.Run(url,
+                        "GRANT ALL ON SCHEMA public TO test_owner;"
+                        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO test_owner', "
+                        "current_database()); END $$"));
+  PgBackendOptions owner;
+  owner.url = TestPostgres::UrlAs(url, "test_owner");
+  ASSERT_OK(Migrate(owner, NullLogger()));
+  // The functions are those of another build, and the newest table has not been made yet.
+  ASSERT_OK(server_.Run(url,
+                        "DELETE FROM gannet.schema_migration WHERE version IS NULL OR version = 12;"
+                        "DROP TABLE gannet.gateway_report"));
+
+  PgBackendOptions superuser;
+  superuser.url = url;
+  ASSERT_OK(Migrate(superuser, NullLogger()));
+
+  ASSERT_OK_AND_ASSIGN(
+      const SqlRows foreign,
+      server_.Query(
+          url,
+          "SELECT proname::text FROM pg_proc WHERE pronamespace = 'gannet'::regnamespace "
+          "AND proowner <> 'test_owner'::regrole UNION ALL "
+          "SELECT relname::text FROM pg_class WHERE relnamespace = 'gannet'::regnamespace "
+          "AND relowner <> 'test_owner'::regrole"));
+  EXPECT_EQ(foreign.size(), 0u) << *foreign.rows.front().front();
+  EXPECT_OK(Migrate(owner, NullLogger())) << "the owner's next one";
+  server_.DropDatabase(url);
+  ASSERT_OK(server_.Run(url_, "DROP OWNED BY test_owner; DROP ROLE test_owner"));
+}
+
 // Rights. That those of gannet_worker and gannet_coordinator suffice is shown by the contract
 // suite, which runs under them.
 

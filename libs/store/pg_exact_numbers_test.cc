@@ -28,7 +28,7 @@ class PgExactNumbersTest : public ::testing::Test {
 };
 
 TEST_F(PgExactNumbersTest, AGradientKeepsItsStatistics) {
-  config_.seed = std::numeric_limits<uint64_t>::max();
+  config_.seed = std::numeric_limits<int64_t>::max();
   ASSERT_OK_AND_ASSIGN(const RunId run, backend_.store().CreateRun(TestNewRun(config_)));
   const WorkerIdentity worker = TestWorker(1);
   ASSERT_OK(backend_.exchange().Join(TestJoin(worker, config_)));

@@ -66,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "Publish"},
         NamedMutant{"NoLeader",
                     Mutant("gannet.require_leader",
-                           R"(v_run\.leader_epoch IS DISTINCT FROM p_epoch)", "false"),
+                           R"(v_run\.leader_epoch IS DISTINCT FROM p_term)", "false"),
                     "FAILED_PRECONDITION"},
         NamedMutant{
             "NoSecret",

@@ -151,7 +151,7 @@ absl::Status LeaderTerm::EndRun() {
                                   {"state", RunStateName(status_.state)},
                                   {"rounds_done", version().value()}});
   if (output_ != nullptr) {
-    const absl::Status written = output_->End(published_);
+    absl::Status written = output_->End(published_);
     if (!written.ok()) {
       log_.Error("not all results could be written; start again to repeat it",
                  {{"reason", written}});
@@ -382,7 +382,7 @@ absl::Status LeaderTerm::Publish(const PublishRequest& request) {
       return store_.GetRunStatus(run_);
     }));
     if (stored.weights_version != request.expected_version) {
-      // It is ours if nobody else has led since, which is what an unchanged epoch says.
+      // It is ours if nobody else has led since, which is what an unchanged term says.
       GANNET_ASSIGN_OR_RETURN(const Leadership leadership, retry_.CallFor("stay leader", [&] {
         return store_.AcquireLeadership(run_, leadership_.leader, options_.leadership_ttl);
       }));

@@ -22,7 +22,7 @@ class LeaseRenewer {
   LeaseRenewer(Store& store, RunId run, const Leadership& leadership, absl::Duration ttl,
                Clock& clock, Logger& log);
 
-  // Whether somebody else leads, or may do so: a renewal was refused or gave another epoch, or none
+  // Whether somebody else leads, or may do so: a renewal was refused or gave another term, or none
   // has succeeded for `ttl` by this machine's steady clock (the database is away, or this machine
   // has slept).
   bool lost();

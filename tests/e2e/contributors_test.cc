@@ -56,7 +56,7 @@ TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
   const Outcome runs = gannet({"run", "list", "--csv"});
   ASSERT_EQ(runs.exit_code, 0) << runs.err;
   EXPECT_THAT(Lines(runs.out), SizeIs(2));
-  EXPECT_THAT(runs.out, HasSubstr("\nmonday,finished,6,6,"));
+  EXPECT_THAT(runs.out, HasSubstr("\ncluster,finished,6,6,"));
 
   // By name, also where the settings are of another run.
   const Outcome named = gannet({"workers", "--run", "cluster", "--run.name", "tuesday"});

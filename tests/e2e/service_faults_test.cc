@@ -94,7 +94,7 @@ TEST_F(ServiceFaultsTest, AKilledCoordinatorIsSucceededByTheNext) {
 
   coordinator_ = &cluster_.StartCoordinator();
   ExpectCalmEnd();
-  EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=cluster epoch=2"));
+  EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=cluster term=2"));
   const std::vector<std::string> history =
       absl::StrSplit(FileContents(cluster_.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_THAT(history, SizeIs(1 + kRounds)) << "the rounds of the dead one are in it too";

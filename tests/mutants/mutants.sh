@@ -27,7 +27,7 @@ list_mutants() {
   mutant no_compare_and_swap libs/exchange/memory/memory_store.cc exchange_memory_contract_test \
     's/  if (run->version != request.expected_version) {/    if (false) {/'
   mutant any_leader libs/exchange/memory/memory_state.cc exchange_state_space_test \
-    's/run->leader_epoch != leadership.epoch || run->leader_until <= clock.Now()/false/; s/run->leader != leadership.leader ||/false ||/'
+    's/run->leader_term != leadership.term || run->leader_until <= clock.Now()/false/; s/run->leader != leadership.leader ||/false ||/'
   mutant not_weighted_by_images libs/aggregate/rules/weighted_mean.cc aggregate_weighted_mean_test \
     's/weight_ + weight;/weight_ + 1;/'
   mutant stale_gradients_count_in_full services/coordinator/round_collector.cc coordination_round_collector_test \

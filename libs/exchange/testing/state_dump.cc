@@ -78,7 +78,7 @@ std::string FormatRunDump(const RunDump& dump) {
       "run ", dump.config.name, " ", RunStateName(dump.state), " reason=\"", dump.state_reason,
       "\" version ", dump.weights_version.value(), " adam ", Short(dump.adam_sha256), "\n");
   absl::StrAppend(&text, "leader ", dump.leader.value().empty() ? "-" : dump.leader.value(),
-                  " epoch ", dump.leader_term);
+                  " term ", dump.leader_term);
   if (!dump.leader.value().empty()) {
     absl::StrAppend(&text, " remaining ", absl::FormatDuration(dump.leadership_remaining));
   }

@@ -10,7 +10,7 @@ namespace gannet {
 // means equal text, whatever the backend.
 //
 //   run NAME running reason="" version 3 adam 5feceb66…
-//   leader 00…01 epoch 2 remaining 4s
+//   leader 00…01 term 2 remaining 4s
 //   weights 3 ab01… keep
 //   unit r4 s0 leased attempt 2 holder 00…0a failures 0 reason="" remaining 59.5s since_progress
 //   500ms done 1 unit r3 s1 done attempt 1 holder … consumed gradient attempt 1 worker … 4/2 1 2

@@ -21,7 +21,7 @@
 #include "libs/gan/engines/device_tensors.h"
 #include "libs/gan/networks.h"
 
-// The training step of any design (domain/network_design.h): forward passes by LibTorch's
+// The training step of any design (domain/network_architecture.h): forward passes by LibTorch's
 // operations, gradients by its autograd. One D(fake) forward pass serves both losses. Convolutions
 // and activations may be bfloat16; parameters, BatchNorm and all sums are float.
 

@@ -22,6 +22,24 @@ BEGIN
     RAISE EXCEPTION 'rights are granted on functions that do not exist: %', v_missing USING ERRCODE = 'GN013';
   END IF;
 
+  -- Whoever migrates once as a superuser, where the schema is another's, leaves nothing of his own behind: functions that workers call act with the
+  -- rights of their owner.
+  IF (SELECT n.nspowner <> r.oid AND pg_has_role(n.nspowner, 'MEMBER') FROM pg_namespace n, pg_roles r
+       WHERE n.nspname = 'gannet' AND r.rolname = current_user) THEN
+    FOR v_routine IN
+      SELECT p.oid::regprocedure AS signature, n.nspowner::regrole AS owner FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+       WHERE n.nspname = 'gannet' AND p.proowner <> n.nspowner
+    LOOP
+      EXECUTE format('ALTER ROUTINE %s OWNER TO %s', v_routine.signature, v_routine.owner);
+    END LOOP;
+    FOR v_table IN
+      SELECT c.relname AS name, n.nspowner::regrole AS owner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = 'gannet' AND c.relkind IN ('r', 'p', 'v', 'm') AND c.relowner <> n.nspowner
+    LOOP
+      EXECUTE format('ALTER TABLE gannet.%I OWNER TO %s', v_table.name, v_table.owner);
+    END LOOP;
+  END IF;
+
   FOR v_routine IN
     SELECT p.oid::regprocedure AS signature, p.proname AS name FROM pg_proc p WHERE p.pronamespace = 'gannet'::regnamespace
   LOOP

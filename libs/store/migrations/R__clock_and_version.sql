@@ -1,6 +1,6 @@
 -- What all other functions stand on. V0001 makes the first form of both, for the migrations behind it.
 
--- The only clock of all functions: tests replace it in a database of their own. (A setting would not do: any role may set one.)
+-- The clock of all functions but report_gateway, whose rows are compared with nothing else: tests replace it in a database of their own. (A setting would not do: any role may set one.)
 CREATE FUNCTION gannet.clock_now()
 RETURNS timestamptz
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
