@@ -73,13 +73,14 @@ TEST_F(PgGatewayReportsTest, WhoeverRefusesNothingOrFallsSilentIsForgotten) {
 TEST_F(PgGatewayReportsTest, AWorkerThatLiesLeavesLittleBehind) {
   using enum absl::StatusCode;
   EXPECT_THAT(Report("", {"joins"}), StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("your database is gone, call 0900", {"joins"}), StatusIs(kInvalidArgument));
   EXPECT_THAT(Report(std::string(81, 'x'), {"joins"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a\n", {"joins"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a", {"Not a label"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a", {std::string(41, 'x')}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a", std::vector<std::string>(33, "joins")), StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1\n", {"joins"}), StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1", {"Not a label"}), StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1", {std::string(41, 'x')}), StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1", std::vector<std::string>(33, "joins")), StatusIs(kInvalidArgument));
   for (int i = 0; i < kMaxGatewayReports + 10; ++i) {
-    ASSERT_OK(Report(absl::StrCat("made up ", i), {"joins"}));
+    ASSERT_OK(Report(absl::StrCat("made-up:", i), {"joins"}));
   }
 
   EXPECT_THAT(List(), SizeIs(kMaxGatewayReports));

@@ -272,9 +272,11 @@ void GatewayService::OpenUpload(SubmitAnnouncement announced, const std::string&
     done(std::move(upload));
   };
   if (announced.payload.total_bytes > options_.max_payload_bytes) {
-    done(absl::OutOfRangeError(absl::StrCat("gradient too large for this gateway: at most ",
-                                            options_.max_payload_bytes, " bytes, got ",
-                                            announced.payload.total_bytes)));
+    done(refusals_.Refuse(
+        RefusalReason::kUploadSize,
+        absl::OutOfRangeError(absl::StrCat(
+            "gradient too large for this gateway: at most ", options_.max_payload_bytes,
+            " bytes (gateway.max_payload_bytes), got ", announced.payload.total_bytes))));
     return;
   }
   OnControlPool<absl::StatusOr<OpenedUpload>>(peer, std::move(wanted), std::move(done),

@@ -555,6 +555,18 @@ TEST_F(GatewayTest, ASizeThatAGradientOfTheRunCannotHaveIsRefusedNamingBoth) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("209715200")));
 }
 
+TEST_F(GatewayTest, AGatewayThatIsSetToTakeTooLittleSaysSo) {
+  GatewayServerOptions options = TestGatewayOptions();
+  options.service.max_payload_bytes = 100;
+  Start(options);
+  const WorkerIdentity worker = Join(1);
+
+  EXPECT_THAT(client_->Submit(TestSubmit(config_, worker, ClaimUnit(worker))),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("gateway.max_payload_bytes")));
+
+  EXPECT_EQ(Metric(Refused("upload_size")), 1);
+}
+
 TEST_F(GatewayTest, WhatWouldNotBeKeptIsAnsweredBeforeTheBody) {
   Start();
   const WorkerIdentity worker = Join(1);

@@ -836,9 +836,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_text('the name of a gateway', p_gateway, ${kMaxGatewayNameChars});
-  IF (p_gateway <> '' AND p_refusing ~ '^([a-z_]{1,${kMaxRefusalChars}}(,[a-z_]{1,${kMaxRefusalChars}})*)?$'
+  -- Of characters that a host and a port have: what is shown to people shall not be a sentence of a stranger's.
+  IF (p_gateway ~ '^[A-Za-z0-9._-]+:[0-9]+$' AND p_refusing ~ '^([a-z_]{1,${kMaxRefusalChars}}(,[a-z_]{1,${kMaxRefusalChars}})*)?$'
       AND cardinality(string_to_array(p_refusing, ',')) <= ${kMaxRefusals}) IS NOT TRUE THEN
-    RAISE EXCEPTION 'a gateway has a name, and at most ${kMaxRefusals} reasons of at most ${kMaxRefusalChars} small letters each' USING ERRCODE = 'GN003';
+    RAISE EXCEPTION 'a gateway is called HOST:PORT, and has at most ${kMaxRefusals} reasons of at most ${kMaxRefusalChars} small letters each' USING ERRCODE = 'GN003';
   END IF;
   IF p_refusing = '' THEN
     DELETE FROM gannet.gateway_report g WHERE g.gateway = p_gateway;
