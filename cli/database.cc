@@ -1,5 +1,6 @@
 #include "cli/database.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/cli_state.h"
 #include "libs/base/status_macros.h"
@@ -22,9 +23,14 @@ absl::StatusOr<Database> ConnectToDatabase(const Config& config, const char* pro
 }
 
 int FailDatabase(const absl::Status& status) {
-  return Fail(status, absl::IsFailedPrecondition(status)
-                          ? "Bring the database to this version with: gannet migrate"
-                          : "Check database.url, and whether PostgreSQL runs there.");
+  // What the database itself has answered is no reason to look for it.
+  if (absl::IsNotFound(status)) return Fail(status, "gannet run list shows its runs.");
+  if (absl::IsFailedPrecondition(status)) {
+    return Fail(status, absl::StrContains(status.message(), "gannet migrate")
+                            ? "Bring the database to this version with: gannet migrate"
+                            : "Nothing was changed.");
+  }
+  return Fail(status, "Check database.url, and whether PostgreSQL runs there.");
 }
 
 }  // namespace gannet::cli
