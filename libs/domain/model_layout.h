@@ -9,9 +9,9 @@
 namespace gannet {
 
 // Names and shapes of the networks' tensors, as PyTorch's state_dict names them when each network
-// is an nn.Sequential "main" below "generator." and "discriminator." (network_architecture.h): so the
-// original's Generator loads the part below "generator." of a dcgan unchanged. Needs no torch. A
-// kind that this program does not know has no tensors.
+// is an nn.Sequential "main" below "generator." and "discriminator." (network_architecture.h): so
+// the original's Generator loads the part below "generator." of a dcgan unchanged. Needs no torch.
+// A kind that this program does not know has no tensors.
 
 // The network a BatchNorm layer belongs to decides how many passes a micro-batch makes through it.
 struct BatchNormLayout {
