@@ -32,6 +32,48 @@ int VersionOf(const std::string& file_name) {
   return version;
 }
 
+// What has been applied.
+struct Recorded {
+  std::map<std::string, std::string> checksums;   // by file name
+  std::map<std::string, std::string> repeatable;  // of those, what has no version
+  std::map<int, std::string> versions;            // file names
+};
+
+absl::StatusOr<Recorded> ReadRecorded(SqlTransaction& transaction, const std::string& schema) {
+  const std::string select =
+      absl::StrCat("SELECT file_name, version, sha256 FROM ", schema, ".schema_migration");
+  GANNET_ASSIGN_OR_RETURN(
+      const SqlRows rows,
+      transaction.Execute({"read_schema_migrations", select.c_str(), true}, SqlParams()));
+  Recorded recorded;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SqlRow row(rows, i);
+    const std::string file_name = row.Text("file_name");
+    const std::string checksum = row.Text("sha256");
+    recorded.checksums[file_name] = checksum;
+    if (row.IsNull("version")) {
+      recorded.repeatable[file_name] = checksum;
+    } else {
+      recorded.versions[static_cast<int>(row.Int("version"))] = file_name;
+    }
+    GANNET_RETURN_IF_ERROR(row.status());
+  }
+  return recorded;
+}
+
+absl::Status ExecuteMigration(SqlTransaction& transaction, const Migration& migration) {
+  absl::Status status = transaction.ExecuteScript(migration.sql);
+  if (status.ok()) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat("migration ", migration.file_name,
+                   " failed, nothing was changed: ", status.message(),
+                   absl::IsUnavailable(status)
+                       ? "; stop the services and end the sessions of workers (pg_stat_activity "
+                         "shows them), then repeat"
+                       : ""));
+}
+
 }  // namespace
 
 absl::StatusOr<Migrator> Migrator::Create(std::string schema, std::vector<Migration> migrations) {
@@ -94,30 +136,12 @@ absl::Status Migrator::Begin(SqlTransaction& transaction) const {
 
 absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
                                std::vector<std::string>& applied) const {
-  const std::string select =
-      absl::StrCat("SELECT file_name, version, sha256 FROM ", schema_, ".schema_migration");
-  GANNET_ASSIGN_OR_RETURN(
-      const SqlRows rows,
-      transaction.Execute({"read_schema_migrations", select.c_str(), true}, SqlParams()));
-  std::map<std::string, std::string> recorded;  // file name -> checksum
-  std::map<std::string, std::string> recorded_repeatable;
-  std::map<int, std::string> recorded_versions;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
-    const std::string file_name = row.Text("file_name");
-    recorded[file_name] = row.Text("sha256");
-    if (row.IsNull("version")) {
-      recorded_repeatable[file_name] = recorded[file_name];
-    } else {
-      recorded_versions[static_cast<int>(row.Int("version"))] = file_name;
-    }
-    GANNET_RETURN_IF_ERROR(row.status());
-  }
-  if (!recorded_versions.empty() && recorded_versions.rbegin()->first > version()) {
+  GANNET_ASSIGN_OR_RETURN(Recorded recorded, ReadRecorded(transaction, schema_));
+  if (!recorded.versions.empty() && recorded.versions.rbegin()->first > version()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the database is newer than this binary, upgrade this binary: expected schema "
                      "version ",
-                     version(), " at most, got ", recorded_versions.rbegin()->first));
+                     version(), " at most, got ", recorded.versions.rbegin()->first));
   }
 
   const std::string insert =
@@ -125,20 +149,8 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
                    ".schema_migration (file_name, version, sha256) VALUES ($1, $2::integer, $3) "
                    "ON CONFLICT (file_name) DO UPDATE SET sha256 = excluded.sha256, "
                    "applied_at = excluded.applied_at");
-  const auto execute = [&](const Migration& migration) -> absl::Status {
-    const absl::Status status = transaction.ExecuteScript(migration.sql);
-    if (status.ok()) return status;
-    return absl::Status(
-        status.code(),
-        absl::StrCat("migration ", migration.file_name,
-                     " failed, nothing was changed: ", status.message(),
-                     absl::IsUnavailable(status)
-                         ? "; stop the services and end the sessions of workers (pg_stat_activity "
-                           "shows them), then repeat"
-                         : ""));
-  };
   const auto run = [&](const Migration& migration, int migration_version) -> absl::Status {
-    GANNET_RETURN_IF_ERROR(execute(migration));
+    GANNET_RETURN_IF_ERROR(ExecuteMigration(transaction, migration));
     SqlParams params;
     params.Text(migration.file_name);
     migration_version == 0 ? params.Null() : params.Int(migration_version);
@@ -147,14 +159,15 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
     return transaction.Execute({"record_schema_migration", insert.c_str()}, params).status();
   };
 
-  for (const Migration& migration : before_) GANNET_RETURN_IF_ERROR(execute(migration));
+  for (const Migration& migration : before_)
+    GANNET_RETURN_IF_ERROR(ExecuteMigration(transaction, migration));
   for (int v = 1; v <= version(); ++v) {
     const Migration& migration = numbered_[static_cast<size_t>(v) - 1];
-    const auto known = recorded_versions.find(v);
-    if (known == recorded_versions.end()) {
+    const auto known = recorded.versions.find(v);
+    if (known == recorded.versions.end()) {
       GANNET_RETURN_IF_ERROR(run(migration, v));
     } else if (known->second != migration.file_name ||
-               recorded[known->second] != Sha256Hex(migration.sql)) {
+               recorded.checksums[known->second] != Sha256Hex(migration.sql)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "a migration was edited after it was applied, restore it and add a new one instead: ",
           migration.file_name, ", applied as ", known->second));
@@ -164,11 +177,12 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
   for (const Migration& migration : repeatable_) {
     known_repeatable[migration.file_name] = Sha256Hex(migration.sql);
   }
-  if (recorded_repeatable != known_repeatable) {
+  if (recorded.repeatable != known_repeatable) {
     GANNET_RETURN_IF_ERROR(DropFunctions(transaction));
     for (const Migration& migration : repeatable_) GANNET_RETURN_IF_ERROR(run(migration, 0));
   }
-  for (const Migration& migration : after_) GANNET_RETURN_IF_ERROR(execute(migration));
+  for (const Migration& migration : after_)
+    GANNET_RETURN_IF_ERROR(ExecuteMigration(transaction, migration));
   return absl::OkStatus();
 }
 

@@ -426,7 +426,7 @@ class OpenStream {
   }
   // What the gateway says, without having been told that this is all.
   absl::Status AwaitEnd() {
-    const absl::Status status = FromGrpcStatus(stream_->Finish());
+    absl::Status status = FromGrpcStatus(stream_->Finish());
     stream_.reset();
     return status;
   }
