@@ -1185,7 +1185,7 @@ def main():
         keys=read_keys(options.configuration),
         secrets={name: set(keys) for name, keys in secrets.items()},
         certificate_names=certificate_names,
-        cli_sources="\n".join(p.read_text(encoding="utf-8") for p in sorted((ROOT / "cli").glob("*.cc"))),
+        cli_sources="\n".join(p.read_text(encoding="utf-8") for p in sorted((ROOT / "cli").rglob("*.cc"))),
     )
     if options.schemas:
         context.schemas = load_schemas(options.schemas)
