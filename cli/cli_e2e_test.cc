@@ -16,8 +16,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/testing/child_process.h"
-#include "libs/data/image_io.h"
 #include "libs/gan/gan.h"
+#include "libs/image/image_io.h"
 #include "libs/tensor/safetensors.h"
 #include "nlohmann/json.hpp"
 

@@ -10,7 +10,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/checkpoint/checkpoint.h"
 #include "libs/data/dataset.h"
-#include "libs/data/image_io.h"
+#include "libs/image/image_io.h"
 
 namespace gannet::cli {
 namespace {

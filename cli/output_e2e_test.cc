@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "libs/base/testing/child_process.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/image/testing/image_files.h"
 
 namespace gannet::cli {
 namespace {

@@ -10,7 +10,7 @@
 #include "libs/config/config_flags.h"
 #include "libs/config/flags.h"
 #include "libs/config/schema.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/image/testing/image_files.h"
 #include "libs/pg/connection_params.h"
 #include "services/coordinator/coordinator_config.h"
 #include "services/gateway/gateway_config.h"

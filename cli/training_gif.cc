@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/frame_choice.h"
 #include "libs/base/status_macros.h"
-#include "libs/data/image_io.h"
+#include "libs/image/image_io.h"
 
 namespace gannet::cli {
 namespace {

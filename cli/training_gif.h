@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "libs/data/gif_writer.h"
+#include "libs/image/gif_writer.h"
 
 namespace gannet::cli {
 

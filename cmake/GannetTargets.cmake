@@ -25,9 +25,9 @@ endif()
 # Mains sit above every library (docs/adr/0001-layers.md).
 set(GANNET_PROGRAM_LAYER 9)
 
-# Outside libraries with exactly one owner.
+# Outside libraries that only their owners may link: one each, but for torch.
 set(GANNET_OWNER_PkgConfig::libutf8proc data)
-set(GANNET_OWNER_gannet_torch gan)
+set(GANNET_OWNER_gannet_torch gan quality)
 set(GANNET_OWNER_PkgConfig::libpqxx pg)
 set(GANNET_OWNER_PkgConfig::libpq pg)
 set(GANNET_OWNER_prometheus-cpp::core telemetry)
@@ -78,7 +78,7 @@ endfunction()
 
 function(gannet_link_outside name scope)
   foreach(lib IN LISTS ARGN)
-    if(DEFINED GANNET_OWNER_${lib} AND NOT GANNET_OWNER_${lib} STREQUAL name)
+    if(DEFINED GANNET_OWNER_${lib} AND NOT name IN_LIST GANNET_OWNER_${lib})
       message(
         FATAL_ERROR
         "${name} links ${lib}, which only '${GANNET_OWNER_${lib}}' may use: use that library instead."

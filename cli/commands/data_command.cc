@@ -24,11 +24,11 @@
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
 #include "libs/data/dataset_kind.h"
-#include "libs/data/image_grid.h"
-#include "libs/data/image_io.h"
 #include "libs/data/own_output.h"
 #include "libs/data/packed_dataset.h"
 #include "libs/data/passed_over.h"
+#include "libs/image/image_grid.h"
+#include "libs/image/image_io.h"
 
 namespace gannet::cli {
 namespace {

@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/sha256.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/image/testing/image_files.h"
 
 namespace gannet {
 namespace {

@@ -53,9 +53,4 @@ absl::Status CheckImageRequest(int64_t index, int64_t image_count, int image_siz
   return absl::OkStatus();
 }
 
-void RgbToFloat(absl::Span<const uint8_t> rgb, absl::Span<float> out) {
-  GANNET_CHECK(rgb.size() == out.size());
-  for (size_t i = 0; i < rgb.size(); ++i) out[i] = static_cast<float>(rgb[i]) / 127.5f - 1.0f;
-}
-
 }  // namespace gannet

@@ -116,7 +116,4 @@ class Dataset {
 // expected.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& options);
 
-// Pixel values to the network's [-1, 1]: v / 127.5 - 1, exactly that expression in float.
-void RgbToFloat(absl::Span<const uint8_t> rgb, absl::Span<float> out);
-
 }  // namespace gannet

@@ -14,7 +14,8 @@
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
 #include "libs/data/packed_dataset.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/data/testing/archive_files.h"
+#include "libs/image/testing/image_files.h"
 
 // What is in the files of a data set: its fingerprint, labels in all spellings, pictures as cameras
 // and phones write them.

@@ -15,7 +15,8 @@
 #include "libs/data/dataset.h"
 #include "libs/data/dataset_check.h"
 #include "libs/data/own_output.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/data/testing/archive_files.h"
+#include "libs/image/testing/image_files.h"
 
 namespace gannet {
 namespace {

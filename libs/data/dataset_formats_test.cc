@@ -13,7 +13,8 @@
 #include "libs/data/dataset_check.h"
 #include "libs/data/dataset_kind.h"
 #include "libs/data/packed_dataset.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/data/testing/archive_files.h"
+#include "libs/image/testing/image_files.h"
 
 // CIFAR-10, packed data sets, crops, and labels from files beside the images.
 

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/testing/status_matchers.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/image/testing/image_files.h"
 
 namespace gannet {
 namespace {

@@ -12,7 +12,8 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/data/dataset_check.h"
 #include "libs/data/procedural_faces.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/data/testing/archive_files.h"
+#include "libs/image/testing/image_files.h"
 
 namespace gannet {
 namespace {

@@ -16,13 +16,13 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/content_digest.h"
 #include "libs/data/dataset_kind.h"
-#include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
 #include "libs/data/image_request.h"
 #include "libs/data/image_source.h"
 #include "libs/data/labels.h"
 #include "libs/data/passed_over.h"
-#include "libs/data/resize.h"
+#include "libs/image/image_io.h"
+#include "libs/image/resize.h"
 
 namespace gannet {
 namespace {

@@ -5,7 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "libs/data/dataset.h"
-#include "libs/data/image_io.h"
+#include "libs/image/image_io.h"
 
 namespace gannet {
 

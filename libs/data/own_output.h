@@ -5,8 +5,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
+#include "libs/image/image_io.h"
 
 namespace gannet {
 

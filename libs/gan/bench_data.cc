@@ -22,8 +22,9 @@
 #include "libs/data/dataset.h"
 #include "libs/data/image_cache.h"
 #include "libs/data/packed_dataset.h"
-#include "libs/data/testing/image_files.h"
 #include "libs/gan/gan.h"
+#include "libs/image/pixel_range.h"
+#include "libs/image/testing/image_files.h"
 
 namespace gannet {
 namespace {

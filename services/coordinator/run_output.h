@@ -7,9 +7,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "libs/data/reference_images.h"
 #include "libs/domain/run_config.h"
 #include "libs/exchange/store.h"
+#include "libs/quality/reference_images.h"
 #include "libs/tensor/tensor_bundle.h"
 #include "services/coordinator/best_tracker.h"
 #include "services/coordinator/checkpoint_writer.h"

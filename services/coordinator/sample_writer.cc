@@ -8,10 +8,10 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
-#include "libs/data/image_grid.h"
-#include "libs/data/image_io.h"
 #include "libs/data/own_output.h"
 #include "libs/gan/gan.h"
+#include "libs/image/image_grid.h"
+#include "libs/image/image_io.h"
 #include "libs/tensor/codec.h"
 
 namespace gannet::coordinator {

@@ -15,6 +15,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/domain/round_plan.h"
 #include "libs/exchange/validation.h"
+#include "libs/image/pixel_range.h"
 #include "services/worker/memory_limit.h"
 #include "services/worker/read_ahead.h"
 #include "services/worker/uploader.h"

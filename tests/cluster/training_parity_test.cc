@@ -12,6 +12,7 @@
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/testing/reference_training.h"
+#include "libs/image/pixel_range.h"
 #include "tests/cluster/test_cluster.h"
 
 namespace gannet {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "libs/base/testing/child_process.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/image/testing/image_files.h"
 #include "libs/pg/sql_values.h"
 
 namespace gannet {

@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/data/testing/image_files.h"
+#include "libs/image/testing/image_files.h"
 #include "tests/e2e/e2e_cluster.h"
 
 namespace gannet {

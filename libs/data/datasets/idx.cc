@@ -19,9 +19,9 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 #include "libs/data/dataset_kind.h"
-#include "libs/data/image_io.h"
 #include "libs/data/image_request.h"
-#include "libs/data/resize.h"
+#include "libs/image/image_io.h"
+#include "libs/image/resize.h"
 
 namespace gannet {
 namespace {

@@ -18,11 +18,11 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/dataset_kind.h"
 #include "libs/data/encoded_dataset.h"
-#include "libs/data/image_io.h"
 #include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
 #include "libs/data/own_output.h"
 #include "libs/data/zip_start.h"
+#include "libs/image/image_io.h"
 
 namespace gannet {
 namespace {
