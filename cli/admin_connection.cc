@@ -14,13 +14,13 @@ namespace {
 
 // An address to listen on as one to connect to.
 absl::StatusOr<std::string> TargetOf(const std::string& listen) {
-  GANNET_ASSIGN_OR_RETURN(Address address, ParseAddress(listen));
+  GANNET_ASSIGN_OR_RETURN(rpc::Address address, rpc::ParseAddress(listen));
   if (address.port == 0) {
     return absl::InvalidArgumentError(
         "coordinator.admin_listen has port 0, so the coordinator picked one: give it with "
         "--address");
   }
-  return LocalTarget(address);
+  return rpc::LocalTarget(address);
 }
 
 }  // namespace
@@ -45,7 +45,8 @@ void AddLookOptions(CLI::App& command, AdminOptions* options) {
       ->type_name("NAME");
 }
 
-absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const AdminOptions& options) {
+absl::StatusOr<AdminConnection> ConnectToAdmin(const config::Config& config,
+                                               const AdminOptions& options) {
   AdminConnection connection;
   connection.address = options.address;
   if (connection.address.empty()) {
@@ -54,20 +55,20 @@ absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const Admin
   const bool by_option = !options.token_file.empty();
   const std::string& token_file =
       by_option ? options.token_file : config.coordinator.admin_token_file;
-  AdminClientOptions client;
+  client::AdminClientOptions client;
   client.channel.target = connection.address;
   if (!token_file.empty()) {
     GANNET_ASSIGN_OR_RETURN(
-        client.token,
-        ReadTokenFile(by_option ? "--token-file" : "coordinator.admin_token_file", token_file));
+        client.token, config::ReadTokenFile(
+                          by_option ? "--token-file" : "coordinator.admin_token_file", token_file));
   }
-  GANNET_ASSIGN_OR_RETURN(connection.client, AdminClient::Create(client));
+  GANNET_ASSIGN_OR_RETURN(connection.client, client::AdminClient::Create(client));
   return connection;
 }
 
 int WithAdmin(const CliState& cli, const AdminOptions& options,
               const std::function<int(const AdminConnection&)>& action) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options);
   if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
@@ -76,7 +77,7 @@ int WithAdmin(const CliState& cli, const AdminOptions& options,
 
 int WithRun(const CliState& cli, const AdminOptions& options,
             const std::function<int(const AdminConnection&)>& action) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   if (!options.run.empty()) {
     const auto database = DatabaseAdmin::Create(*config, options.run);
@@ -95,7 +96,7 @@ int WithRun(const CliState& cli, const AdminOptions& options,
     return code;
   }
   std::cerr << "No coordinator answers at " << admin->address
-            << "; this is what the database has of run " << Printable((*database)->run_name())
+            << "; this is what the database has of run " << base::Printable((*database)->run_name())
             << ".\n";
   return action((*database)->connection());
 }

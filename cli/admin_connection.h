@@ -31,13 +31,14 @@ void AddLookOptions(CLI::App& command, AdminOptions* options);
 
 // A client of the coordinator, and its address for messages.
 struct AdminConnection {
-  std::unique_ptr<AdminClient> client;
+  std::unique_ptr<client::AdminClient> client;
   std::string address;
 };
 
 // Makes a client for coordinator.admin_listen (a wildcard address is reached by loopback) or
 // --address. Returns: INVALID_ARGUMENT - no usable address; as ReadTokenFile.
-absl::StatusOr<AdminConnection> ConnectToAdmin(const Config& config, const AdminOptions& options);
+absl::StatusOr<AdminConnection> ConnectToAdmin(const config::Config& config,
+                                               const AdminOptions& options);
 
 // What every command does that asks the coordinator: loads the settings, connects, and calls
 // `action`. What fails before is told. Returns the exit code.

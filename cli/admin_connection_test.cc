@@ -30,7 +30,7 @@ Failure FailWith(const absl::Status& status) {
 
 TEST(FailAdminTest, TheLogIsNamedOnlyWhereItSaysMore) {
   const Failure refused = FailWith(absl::InvalidArgumentError("run.rounds must be above 5"));
-  EXPECT_EQ(refused.exit_code, kExitUsage);
+  EXPECT_EQ(refused.exit_code, config::kExitUsage);
   EXPECT_THAT(refused.err, HasSubstr("run.rounds must be above 5\nNothing was changed."));
   EXPECT_THAT(refused.err, Not(HasSubstr("log")));
 

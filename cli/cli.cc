@@ -25,7 +25,7 @@ constexpr const char* kFooter =
 
 int FailParse(absl::string_view message) {
   std::cerr << "gannet: " << message << "\nNothing was done. Try: gannet --help\n";
-  return kExitUsage;
+  return config::kExitUsage;
 }
 
 // The command that was chosen, innermost first.
@@ -51,8 +51,8 @@ std::string MissingCommand(const CLI::App& level, bool complete) {
   for (const CLI::App* at = &level; at != nullptr; at = at->get_parent()) {
     for (const std::string& word : at->remaining()) {
       if (word.empty() || word[0] == '-') continue;
-      const std::string near = NearestName(word, names);
-      return absl::StrCat("unknown command '", Printable(word), "'",
+      const std::string near = config::NearestName(word, names);
+      return absl::StrCat("unknown command '", base::Printable(word), "'",
                           near.empty() ? "" : absl::StrCat(", did you mean '", near, "'?"));
     }
   }
@@ -66,9 +66,9 @@ int RunCli(int argc, const char* const* argv) {
   CLI::App app("Steers Gannet: the database, a running training, data, settings and results.",
                "gannet");
   app.set_help_flag("-h,--help", "Print this help and exit");
-  app.set_version_flag("--version", absl::StrCat("gannet ", GannetVersion()),
+  app.set_version_flag("--version", absl::StrCat("gannet ", config::GannetVersion()),
                        "Print the version and exit");
-  AddConfigFlags(app, ConfigFlagsHelp::kHidden, &cli.command_line);
+  config::AddConfigFlags(app, config::ConfigFlagsHelp::kHidden, &cli.command_line);
   app.footer(kFooter);
   // Unknown words are collected, so that all of them can be named with what was probably meant. New
   // commands inherit this, and that flags they do not know go to their parent.
@@ -93,19 +93,19 @@ int RunCli(int argc, const char* const* argv) {
 
   if (argc <= 1) {
     std::cerr << app.help();
-    return kExitUsage;
+    return config::kExitUsage;
   }
-  if (const absl::Status given = CheckFlagValues(argc, argv); !given.ok()) {
+  if (const absl::Status given = config::CheckFlagValues(argc, argv); !given.ok()) {
     return FailParse(given.message());
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     std::cout << app.help();
-    return kExitOk;
+    return config::kExitOk;
   } catch (const CLI::CallForVersion& version) {
     std::cout << version.what() << "\n";
-    return kExitOk;
+    return config::kExitOk;
   } catch (const CLI::ParseError& e) {
     return FailParse(e.what());
   }
@@ -114,7 +114,7 @@ int RunCli(int argc, const char* const* argv) {
     return FailParse(missing);
   }
   for (const CLI::App* at = &level; at != nullptr; at = at->get_parent()) {
-    if (const absl::Status known = CheckRemaining(*at, level); !known.ok()) {
+    if (const absl::Status known = config::CheckRemaining(*at, level); !known.ok()) {
       return FailParse(known.message());
     }
   }
@@ -123,13 +123,13 @@ int RunCli(int argc, const char* const* argv) {
 
 int Fail(const absl::Status& status, absl::string_view advice) {
   std::cerr << "gannet: " << PrintableLines(status.message()) << "\n" << advice << "\n";
-  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailure;
+  return absl::IsInvalidArgument(status) ? config::kExitUsage : config::kExitFailure;
 }
 
 int FailConfig(const absl::Status& status) {
   std::cerr << PrintableLines(status.message()) << "\n"
             << "Correct these; gannet config keys lists every key with its meaning.\n";
-  return kExitUsage;
+  return config::kExitUsage;
 }
 
 }  // namespace gannet::cli

@@ -60,7 +60,7 @@ class CliTest : public ::testing::Test {
   Outcome Run(std::vector<std::string> arguments, std::vector<std::string> environment = {}) const {
     arguments.insert(arguments.begin(), GANNET_BINARY);
     environment.push_back("PATH=/usr/bin:/bin");
-    ChildProcess gannet(
+    base::ChildProcess gannet(
         {.argv = arguments, .environment = environment, .output_prefix = PathOf("gannet")});
     const int exit_code = gannet.AwaitExit();
     return {exit_code, gannet.out(), gannet.err()};
@@ -69,14 +69,15 @@ class CliTest : public ::testing::Test {
   // metrics.csv of a training, but for how long rounds took.
   std::string MetricsWithoutTimes(const std::string& training) const {
     std::string text;
-    for (const auto line : absl::StrSplit(FileContents(PathOf(training + "/metrics.csv")), '\n')) {
+    for (const auto line :
+         absl::StrSplit(base::FileContents(PathOf(training + "/metrics.csv")), '\n')) {
       text += absl::StrCat(line.substr(0, line.rfind(',')), "\n");
     }
     return text;
   }
 
   std::string WriteWeights(const std::string& name, uint64_t seed) const {
-    return Write(name, EncodeSafetensors(InitialWeights({32, 16, 4}, seed)));
+    return Write(name, tensor::EncodeSafetensors(gan::InitialWeights({32, 16, 4}, seed)));
   }
 
  private:
@@ -184,12 +185,12 @@ TEST_F(CliTest, ShowPrintsWhatIsInEffectWithoutSecrets) {
 TEST_F(CliTest, WhatShowPrintsCanBeLoaded) {
   const std::string file = Write("shown.yaml", Run({"config", "show"}).out);
 
-  EXPECT_EQ(Run({"config", "show", "--config", file}).out, FileContents(file));
+  EXPECT_EQ(Run({"config", "show", "--config", file}).out, base::FileContents(file));
 }
 
 TEST_F(CliTest, KeysAreTheCommittedDocumentation) {
   EXPECT_EQ(Run({"config", "keys", "--markdown"}).out,
-            FileContents(GANNET_SOURCE_DIR "/docs/configuration.md"));
+            base::FileContents(GANNET_SOURCE_DIR "/docs/configuration.md"));
   EXPECT_THAT(Run({"config", "keys"}).out, HasSubstr("GANNET_TRAINING_LEARNING_RATE"));
 }
 
@@ -205,10 +206,10 @@ TEST_F(CliTest, UnusableImagesAreNamedAndCanBeLeftOut) {
   ASSERT_EQ(mkdir(PathOf("images").c_str(), 0700), 0);
   const std::vector<uint8_t> grey(size_t{3} * 40 * 40, 128);
   for (const char* name : {"images/a.png", "images/b.png", "images/c.png"}) {
-    ASSERT_TRUE(WritePngRgb(PathOf(name), 40, 40, grey).ok());
+    ASSERT_TRUE(image::WritePngRgb(PathOf(name), 40, 40, grey).ok());
   }
   // Its header is fine, so only decoding finds it.
-  const std::string whole = FileContents(PathOf("images/b.png"));
+  const std::string whole = base::FileContents(PathOf("images/b.png"));
   Write("images/b.png", whole.substr(0, whole.size() - 30));
   const std::vector<std::string> data = {"--data.kind", "folder", "--data.path", PathOf("images")};
   const auto with = [&](std::vector<std::string> arguments) {
@@ -231,7 +232,7 @@ TEST_F(CliTest, ACheckCountsImagesWithoutLabelAndNamesThoseBelowTheCrop) {
   ASSERT_EQ(mkdir(PathOf("images").c_str(), 0700), 0);
   const std::vector<uint8_t> grey(size_t{3} * 40 * 40, 128);
   for (const char* name : {"images/a.png", "images/b.png", "images/c.png"}) {
-    ASSERT_TRUE(WritePngRgb(PathOf(name), 40, 40, grey).ok());
+    ASSERT_TRUE(image::WritePngRgb(PathOf(name), 40, 40, grey).ok());
   }
   Write("images/dataset.json", R"({"labels": [["a.png", 0], ["b.png", 4]]})");
   std::vector<std::string> arguments = {"data",   "check",       "--data.kind",
@@ -260,7 +261,7 @@ TEST_F(CliTest, ResultsInsideADataSetAreNoPartOfIt) {
   std::filesystem::create_directory(PathOf("faces"));
   for (int i = 0; i < 32; ++i) {
     const std::vector<uint8_t> shade(size_t{3} * 32 * 32, static_cast<uint8_t>(7 * i));
-    ASSERT_TRUE(WritePngRgb(PathOf(absl::StrCat("faces/", i, ".png")), 32, 32, shade).ok());
+    ASSERT_TRUE(image::WritePngRgb(PathOf(absl::StrCat("faces/", i, ".png")), 32, 32, shade).ok());
   }
   const std::vector<std::string> data = {"--data.kind", "folder", "--data.path", PathOf("faces")};
   const auto with_data = [&](std::vector<std::string> arguments) {
@@ -309,9 +310,9 @@ TEST_F(CliTest, ResultsInsideADataSetAreNoPartOfIt) {
 TEST_F(CliTest, ExclusionsGoWithTheFolderAndTheRestIsNamed) {
   std::filesystem::create_directories(PathOf("x/@eaDir"));
   const std::vector<uint8_t> grey(size_t{3} * 20 * 20, 100);
-  ASSERT_TRUE(WritePngRgb(PathOf("x/a.png"), 20, 20, grey).ok());
-  ASSERT_TRUE(WritePngRgb(PathOf("x/b.png"), 20, 20, grey).ok());
-  const std::string whole = FileContents(PathOf("x/b.png"));
+  ASSERT_TRUE(image::WritePngRgb(PathOf("x/a.png"), 20, 20, grey).ok());
+  ASSERT_TRUE(image::WritePngRgb(PathOf("x/b.png"), 20, 20, grey).ok());
+  const std::string whole = base::FileContents(PathOf("x/b.png"));
   Write("x/b.png", whole.substr(0, whole.size() / 2));
   Write("x/c.gif", "GIF89a");
 
@@ -336,7 +337,7 @@ TEST_F(CliTest, AnAddressWithoutAFileAsksForAName) {
       Run({"data", "fetch", "http://127.0.0.1:1/faces.zip?a=b/c#/d", "--out", PathOf(".")});
   EXPECT_EQ(exists.exit_code, 1);
   EXPECT_THAT(exists.err, HasSubstr("faces.zip already"));
-  EXPECT_EQ(FileContents(there), "mine");
+  EXPECT_EQ(base::FileContents(there), "mine");
 }
 
 TEST_F(CliTest, AMissingDataSetSaysWhatToCheck) {
@@ -353,7 +354,7 @@ TEST_F(CliTest, APreviewIsAGridOfImages) {
                                "--out", PathOf("p.png"), "--columns", "4", "--scale", "1"});
 
   EXPECT_EQ(preview.exit_code, 0) << preview.err;
-  const auto image = ReadPng(FileContents(PathOf("p.png")));
+  const auto image = image::ReadPng(base::FileContents(PathOf("p.png")));
   ASSERT_TRUE(image.ok()) << image.status();
   EXPECT_EQ(image->width, 4 * 32 + 5 * 2);
   EXPECT_EQ(image->height, 2 * 32 + 3 * 2);
@@ -393,12 +394,12 @@ TEST_F(CliTest, SamplesFollowFromWeightsAndSeed) {
     const Outcome outcome = Run({"sample", "--weights", weights, "--out", PathOf(out), "--count",
                                  "4", "--columns", "2", "--seed", seed});
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    return FileContents(PathOf(out));
+    return base::FileContents(PathOf(out));
   };
 
   const std::string first = sample("a.png", "1");
 
-  EXPECT_TRUE(ReadPng(first).ok());
+  EXPECT_TRUE(image::ReadPng(first).ok());
   EXPECT_EQ(sample("b.png", "1"), first);
   EXPECT_NE(sample("c.png", "2"), first);
 }
@@ -414,8 +415,8 @@ TEST_F(CliTest, SamplesComeAsSinglesAndInMotion) {
       {"--singles", PathOf("singles"), "--seeds", "3,7-8", "--scale", "1", "--truncation", "0.7"});
   ASSERT_EQ(singles.exit_code, 0) << singles.err;
   for (const char* name : {"seed0003.png", "seed0007.png", "seed0008.png"}) {
-    const absl::StatusOr<RgbImage> image =
-        ReadPng(FileContents(PathOf(absl::StrCat("singles/", name))));
+    const absl::StatusOr<image::RgbImage> image =
+        image::ReadPng(base::FileContents(PathOf(absl::StrCat("singles/", name))));
     ASSERT_TRUE(image.ok()) << name;
     EXPECT_EQ(image->width, 32);
   }
@@ -423,7 +424,7 @@ TEST_F(CliTest, SamplesComeAsSinglesAndInMotion) {
       run({"--morph", "--count", "4", "--keys", "2", "--steps", "3", "--out", PathOf("m.gif")});
   ASSERT_EQ(morph.exit_code, 0) << morph.err;
   EXPECT_THAT(morph.out, HasSubstr("6 frames"));
-  EXPECT_THAT(FileContents(PathOf("m.gif")), StartsWith("GIF89a"));
+  EXPECT_THAT(base::FileContents(PathOf("m.gif")), StartsWith("GIF89a"));
   EXPECT_THAT(run({"--seeds", "9-2"}).err, HasSubstr("not a list of seeds"));
   // What would be ignored is refused.
   EXPECT_EQ(run({"--morph", "--singles", PathOf("x")}).exit_code, 2);
@@ -488,14 +489,15 @@ TEST_F(CliTest, SampleGridsBecomeAGif) {
   ASSERT_EQ(mkdir(PathOf("samples").c_str(), 0700), 0);
   for (int i = 0; i < 3; ++i) {
     const std::vector<uint8_t> shade(size_t{3} * 8 * 8, static_cast<uint8_t>(80 * i));
-    ASSERT_TRUE(WritePngRgb(PathOf(absl::StrCat("samples/round_00", i, ".png")), 8, 8, shade).ok());
+    ASSERT_TRUE(
+        image::WritePngRgb(PathOf(absl::StrCat("samples/round_00", i, ".png")), 8, 8, shade).ok());
   }
   Write("samples/latest.png", "must not be read");
 
   const Outcome gif = Run({"gif", "--from", PathOf("samples"), "--out", PathOf("t.gif")});
 
   EXPECT_EQ(gif.exit_code, 0) << gif.err;
-  EXPECT_THAT(FileContents(PathOf("t.gif")), StartsWith("GIF89a"));
+  EXPECT_THAT(base::FileContents(PathOf("t.gif")), StartsWith("GIF89a"));
   EXPECT_THAT(gif.out, HasSubstr("3 frames of 3"));
   EXPECT_EQ(Run({"gif", "--from", PathOf("none")}).exit_code, 1);
 }
@@ -555,15 +557,15 @@ TEST_F(CliTest, TrainLocalEndsWithPicturesAndWeights) {
     EXPECT_TRUE(std::filesystem::exists(PathOf("first/") + file)) << file;
   }
   const std::vector<std::string> history =
-      absl::StrSplit(FileContents(PathOf("first/metrics.csv")), '\n', absl::SkipEmpty());
+      absl::StrSplit(base::FileContents(PathOf("first/metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_EQ(history.size(), 9U);
 
   // Once more, elsewhere: to the bit.
   arguments[2] = PathOf("second");
   ASSERT_EQ(Run(arguments).exit_code, 0);
-  const std::string weights = FileContents(PathOf("first/weights.safetensors"));
+  const std::string weights = base::FileContents(PathOf("first/weights.safetensors"));
   EXPECT_FALSE(weights.empty());
-  EXPECT_TRUE(weights == FileContents(PathOf("second/weights.safetensors")));
+  EXPECT_TRUE(weights == base::FileContents(PathOf("second/weights.safetensors")));
 
   const Outcome averaged = Run({"train-local", "--resume", PathOf("first"), "--ema", "0.9"});
   EXPECT_EQ(averaged.exit_code, 2);
@@ -603,12 +605,12 @@ TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
   ASSERT_EQ(resumed.exit_code, 0) << resumed.out << resumed.err;
   EXPECT_THAT(resumed.out, AllOf(HasSubstr("round_000003.safetensors, 3 updates behind it"),
                                  HasSubstr("run.rounds 3 -> 6"), HasSubstr("Finished after 6")));
-  const std::string weights = FileContents(PathOf("through/weights.safetensors"));
+  const std::string weights = base::FileContents(PathOf("through/weights.safetensors"));
   EXPECT_FALSE(weights.empty());
-  EXPECT_TRUE(weights == FileContents(PathOf("halves/weights.safetensors")));
+  EXPECT_TRUE(weights == base::FileContents(PathOf("halves/weights.safetensors")));
   EXPECT_EQ(MetricsWithoutTimes("through"), MetricsWithoutTimes("halves"));
   EXPECT_TRUE(std::filesystem::exists(PathOf("through/checkpoints/round_000004.safetensors")));
-  EXPECT_THAT(FileContents(PathOf("through/curves.svg")), HasSubstr("</svg>"));
+  EXPECT_THAT(base::FileContents(PathOf("through/curves.svg")), HasSubstr("</svg>"));
 
   // Weights, generator and last checkpoint draw the same.
   std::vector<std::string> drawn;
@@ -617,7 +619,7 @@ TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
     const Outcome sample = Run({"sample", "--count", "2", "--out", PathOf("s.png"), "--weights",
                                 PathOf("through/") + file});
     EXPECT_EQ(sample.exit_code, 0) << sample.err;
-    drawn.push_back(FileContents(PathOf("s.png")));
+    drawn.push_back(base::FileContents(PathOf("s.png")));
   }
   EXPECT_TRUE(drawn[0] == drawn[1] && drawn[1] == drawn[2]);
 
@@ -631,7 +633,7 @@ TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
       Run({"train-local", "--resume", PathOf("through/checkpoints/round_000004.safetensors"),
            "--out", PathOf("third")});
   ASSERT_EQ(third.exit_code, 0) << third.out << third.err;
-  EXPECT_TRUE(weights == FileContents(PathOf("third/weights.safetensors")));
+  EXPECT_TRUE(weights == base::FileContents(PathOf("third/weights.safetensors")));
   EXPECT_EQ(MetricsWithoutTimes("third"), MetricsWithoutTimes("through"));
 }
 
@@ -691,14 +693,14 @@ TEST_F(CliTest, TrainLocalKeepsTheResultsWhenItIsInterrupted) {
   std::vector<std::string> arguments = TrainLocal(PathOf("out"));
   arguments.insert(arguments.begin(), GANNET_BINARY);
   arguments.insert(arguments.end(), {"--run.rounds", "1000000"});
-  ChildProcess gannet({.argv = arguments,
-                       .environment = {"PATH=/usr/bin:/bin"},
-                       .output_prefix = PathOf("gannet")});
+  base::ChildProcess gannet({.argv = arguments,
+                             .environment = {"PATH=/usr/bin:/bin"},
+                             .output_prefix = PathOf("gannet")});
   const auto updates = [&] {
-    const std::string history = FileContents(PathOf("out/metrics.csv"));
+    const std::string history = base::FileContents(PathOf("out/metrics.csv"));
     return std::count(history.begin(), history.end(), '\n') - 1;
   };
-  ASSERT_TRUE(AwaitUntil([&] { return !gannet.running() || updates() >= 2; }));
+  ASSERT_TRUE(base::AwaitUntil([&] { return !gannet.running() || updates() >= 2; }));
   gannet.Signal(SIGINT);
   EXPECT_EQ(gannet.AwaitExit(), 3);
   EXPECT_THAT(gannet.out(), HasSubstr("Stopped after"));

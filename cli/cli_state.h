@@ -21,7 +21,7 @@ inline constexpr int kExitLost = 4;
 
 // What the parse of a command line leaves: the settings asked for, and what to do.
 struct CliState {
-  CommandLine command_line;
+  config::CommandLine command_line;
   std::function<int()> action;  // of the chosen command; returns the exit code
 };
 

@@ -27,7 +27,7 @@ constexpr char kOrange[] = "#d55e00";
 struct Curve {
   absl::string_view name;
   absl::string_view colour;
-  double RoundSummary::*value;
+  double exchange::RoundSummary::*value;
 };
 
 struct Point {
@@ -35,7 +35,8 @@ struct Point {
   double value = 0;
 };
 
-std::vector<Point> Thinned(const std::vector<RoundSummary>& rounds, double RoundSummary::*value) {
+std::vector<Point> Thinned(const std::vector<exchange::RoundSummary>& rounds,
+                           double exchange::RoundSummary::*value) {
   const size_t step = (rounds.size() + kMaxPoints - 1) / kMaxPoints;
   std::vector<Point> points;
   for (size_t first = 0; first < rounds.size(); first += step) {
@@ -75,7 +76,7 @@ Axis AxisOver(double low, double high) {
   return axis;
 }
 
-void AppendPanel(const std::vector<RoundSummary>& rounds, absl::string_view title,
+void AppendPanel(const std::vector<exchange::RoundSummary>& rounds, absl::string_view title,
                  const std::vector<Curve>& curves, double top, std::string& svg) {
   double low = 0, high = 0;
   std::vector<std::vector<Point>> points;
@@ -126,19 +127,19 @@ void AppendPanel(const std::vector<RoundSummary>& rounds, absl::string_view titl
 
 }  // namespace
 
-std::string CurvesSvg(const std::vector<RoundSummary>& rounds) {
+std::string CurvesSvg(const std::vector<exchange::RoundSummary>& rounds) {
   std::string svg = absl::StrFormat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%g\" height=\"%g\" viewBox=\"0 0 %g "
       "%g\" font-family=\"sans-serif\" font-size=\"12\">\n"
       "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
       kWidth, 2 * kPanelHeight, kWidth, 2 * kPanelHeight);
   AppendPanel(rounds, "Loss per update",
-              {{"discriminator", kBlue, &RoundSummary::discriminator_loss},
-               {"generator", kOrange, &RoundSummary::generator_loss}},
+              {{"discriminator", kBlue, &exchange::RoundSummary::discriminator_loss},
+               {"generator", kOrange, &exchange::RoundSummary::generator_loss}},
               0, svg);
   AppendPanel(rounds, "Discriminator's accuracy",
-              {{"on real images", kBlue, &RoundSummary::real_accuracy},
-               {"on generated ones", kOrange, &RoundSummary::fake_accuracy}},
+              {{"on real images", kBlue, &exchange::RoundSummary::real_accuracy},
+               {"on generated ones", kOrange, &exchange::RoundSummary::fake_accuracy}},
               kPanelHeight, svg);
   absl::StrAppend(&svg, "</svg>\n");
   return svg;

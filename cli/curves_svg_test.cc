@@ -13,11 +13,11 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::vector<RoundSummary> Rounds(int count) {
-  std::vector<RoundSummary> rounds;
+std::vector<exchange::RoundSummary> Rounds(int count) {
+  std::vector<exchange::RoundSummary> rounds;
   for (int i = 1; i <= count; ++i) {
-    RoundSummary round;
-    round.round = Round(i);
+    exchange::RoundSummary round;
+    round.round = base::Round(i);
     round.discriminator_loss = 1.4;
     round.generator_loss = i;
     round.real_accuracy = 0.5;

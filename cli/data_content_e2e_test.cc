@@ -34,7 +34,8 @@ class DataContentTest : public ::testing::Test {
       std::filesystem::create_directories(PathOf(folder));
       for (int i = 0; i < 8; ++i) {
         const std::vector<uint8_t> pixels(size_t{3} * 32 * 32, static_cast<uint8_t>(shade + i));
-        EXPECT_OK(WritePngRgb(PathOf(folder) + "/" + std::to_string(i) + ".png", 32, 32, pixels));
+        EXPECT_OK(
+            image::WritePngRgb(PathOf(folder) + "/" + std::to_string(i) + ".png", 32, 32, pixels));
       }
     }
   }
@@ -45,9 +46,10 @@ class DataContentTest : public ::testing::Test {
   Outcome Run(std::vector<std::string> arguments, const std::string& data) const {
     arguments.insert(arguments.begin(), GANNET_BINARY);
     arguments.insert(arguments.end(), {"--data.kind", "folder", "--data.path", PathOf(data)});
-    ChildProcess gannet({.argv = arguments,
-                         .environment = {"PATH=/usr/bin:/bin", "XDG_CACHE_HOME=" + PathOf("cache")},
-                         .output_prefix = PathOf("gannet")});
+    base::ChildProcess gannet(
+        {.argv = arguments,
+         .environment = {"PATH=/usr/bin:/bin", "XDG_CACHE_HOME=" + PathOf("cache")},
+         .output_prefix = PathOf("gannet")});
     const int exit_code = gannet.AwaitExit();
     return {exit_code, gannet.out(), gannet.err()};
   }
@@ -97,12 +99,13 @@ TEST_F(DataContentTest, ACheckpointGoesOnWithItsImagesOnlyAlsoOneOfAnOlderVersio
   EXPECT_THAT(other.err, AllOf(HasSubstr("trained on other data"), HasSubstr("digest")));
 
   // As an older version wrote it: under the digest of names and sizes.
-  ASSERT_OK_AND_ASSIGN(const auto dataset,
-                       OpenDataset({.kind = "folder", .path = PathOf("a"), .image_size = 32}));
-  ASSERT_OK_AND_ASSIGN(Checkpoint checkpoint, ReadCheckpointFile(path));
+  ASSERT_OK_AND_ASSIGN(
+      const auto dataset,
+      data::OpenDataset({.kind = "folder", .path = PathOf("a"), .image_size = 32}));
+  ASSERT_OK_AND_ASSIGN(checkpoint::Checkpoint checkpoint, checkpoint::ReadCheckpointFile(path));
   ASSERT_EQ(checkpoint.config.data.digest, dataset->fingerprint().digest);
   checkpoint.config.data.digest = dataset->fingerprint().former_digest;
-  ASSERT_OK(WriteCheckpointFile(path, checkpoint));
+  ASSERT_OK(checkpoint::WriteCheckpointFile(path, checkpoint));
   const Outcome resumed = Train("a", "4", PathOf("training"));
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_THAT(resumed.out, HasSubstr("Finished after 4"));

@@ -7,18 +7,19 @@
 
 namespace gannet::cli {
 
-absl::StatusOr<Database> ConnectToDatabase(const Config& config, const char* program) {
-  GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
+absl::StatusOr<Database> ConnectToDatabase(const config::Config& config, const char* program) {
+  GANNET_RETURN_IF_ERROR(config::CheckNamedFiles(config, {"database.password_file"}));
   Database database;
-  database.log =
-      std::make_unique<Logger>(program, LogOptions::FromWords(config.log.level, config.log.format));
-  database.metrics = std::make_unique<Metrics>();
-  GANNET_ASSIGN_OR_RETURN(database.backend,
-                          PgBackend::Create({.url = config.database.url,
-                                             .password_file = config.database.password_file,
-                                             .pool_size = 2,
-                                             .application_name = absl::StrCat("gannet-", program)},
-                                            *database.log, *database.metrics));
+  database.log = std::make_unique<telemetry::Logger>(
+      program, telemetry::LogOptions::FromWords(config.log.level, config.log.format));
+  database.metrics = std::make_unique<telemetry::Metrics>();
+  GANNET_ASSIGN_OR_RETURN(
+      database.backend,
+      store::PgBackend::Create({.url = config.database.url,
+                                .password_file = config.database.password_file,
+                                .pool_size = 2,
+                                .application_name = absl::StrCat("gannet-", program)},
+                               *database.log, *database.metrics));
   return database;
 }
 

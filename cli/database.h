@@ -13,14 +13,14 @@ namespace gannet::cli {
 
 // The database of the settings, and what it needs to live.
 struct Database {
-  std::unique_ptr<Logger> log;
-  std::unique_ptr<Metrics> metrics;
-  std::unique_ptr<PgBackend> backend;
+  std::unique_ptr<telemetry::Logger> log;
+  std::unique_ptr<telemetry::Metrics> metrics;
+  std::unique_ptr<store::PgBackend> backend;
 };
 
 // Connects to database.url as gannet-PROGRAM.
 // Returns: as PgBackend::Create and CheckNamedFiles.
-absl::StatusOr<Database> ConnectToDatabase(const Config& config, const char* program);
+absl::StatusOr<Database> ConnectToDatabase(const config::Config& config, const char* program);
 
 // Writes why a call to the database failed and what to do. Returns the exit code.
 int FailDatabase(const absl::Status& status);

@@ -23,7 +23,7 @@ class DatabaseAdmin {
   // that there is.
   // Returns: as ConnectToDatabase; NOT_FOUND - no such run, naming those that there are;
   // FAILED_PRECONDITION - there are several, and nobody said which.
-  static absl::StatusOr<std::unique_ptr<DatabaseAdmin>> Create(const Config& config,
+  static absl::StatusOr<std::unique_ptr<DatabaseAdmin>> Create(const config::Config& config,
                                                                const std::string& name);
   ~DatabaseAdmin();
 
@@ -35,10 +35,10 @@ class DatabaseAdmin {
 
   Database database_;
   std::string run_name_;
-  RealClock clock_;
+  base::RealClock clock_;
   std::unique_ptr<coordinator::RunAdmin> admin_;
   coordinator::GrpcAdminService service_;
-  std::unique_ptr<RpcServer> server_;  // before the others go
+  std::unique_ptr<rpc::RpcServer> server_;  // before the others go
   AdminConnection connection_;
 };
 

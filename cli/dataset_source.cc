@@ -34,8 +34,8 @@ void ShowReading(int64_t done_bytes, int64_t total_bytes, bool& shown) {
 
 }  // namespace
 
-DatasetOptions ShownDatasetOptions(const Config& config) {
-  DatasetOptions options = coordinator::DatasetOptionsFrom(config);
+data::DatasetOptions ShownDatasetOptions(const config::Config& config) {
+  data::DatasetOptions options = coordinator::DatasetOptionsFrom(config);
   options.on_reading = [shown = std::make_shared<bool>(false)](int64_t done_bytes,
                                                                int64_t total_bytes) {
     ShowReading(done_bytes, total_bytes, *shown);

@@ -6,6 +6,6 @@
 namespace gannet::cli {
 
 // Names the data set that the settings describe, and shows people that a large one is being read.
-DatasetOptions ShownDatasetOptions(const Config& config);
+data::DatasetOptions ShownDatasetOptions(const config::Config& config);
 
 }  // namespace gannet::cli

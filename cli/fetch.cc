@@ -139,7 +139,7 @@ bool IsTransient(CURLcode code) {
 }
 
 absl::Status StatusOfResponse(long code, const std::string& url) {
-  const std::string text = absl::StrCat("the server answered ", code, ": ", Printable(url));
+  const std::string text = absl::StrCat("the server answered ", code, ": ", base::Printable(url));
   if (code == 404 || code == 410) return absl::NotFoundError(text);
   if (code == 401 || code == 403) return absl::PermissionDeniedError(text);
   return absl::UnavailableError(text);
@@ -219,20 +219,21 @@ Attempt TryOnce(const FetchOptions& options, FetchPart& part) {
     return {StatusOfResponse(response, options.url), response >= 500 || response == 429};
   }
   const std::string why = message[0] != '\0' ? message : curl_easy_strerror(code);
-  return {absl::UnavailableError(absl::StrCat(Printable(why), ": ", Printable(options.url))),
+  return {absl::UnavailableError(
+              absl::StrCat(base::Printable(why), ": ", base::Printable(options.url))),
           IsTransient(code)};
 }
 
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   std::vector<char> part(size_t{1} << 20);
   while (in) {
     in.read(part.data(), static_cast<std::streamsize>(part.size()));
     hasher.Update({part.data(), static_cast<size_t>(in.gcount())});
   }
   if (in.bad()) return absl::UnavailableError(absl::StrCat("file cannot be read: ", path));
-  return HexEncode(hasher.Finish());
+  return base::HexEncode(hasher.Finish());
 }
 
 absl::Status CheckArrived(const FetchOptions& options, const std::string& path) {
@@ -249,8 +250,8 @@ absl::Status CheckArrived(const FetchOptions& options, const std::string& path) 
 absl::Status Fetch(const FetchOptions& options) {
   if (!absl::StartsWithIgnoreCase(options.url, "http://") &&
       !absl::StartsWithIgnoreCase(options.url, "https://")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("address must begin with https:// or http://, got ", Printable(options.url)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "address must begin with https:// or http://, got ", base::Printable(options.url)));
   }
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (ready != CURLE_OK) return absl::InternalError("libcurl cannot be set up");

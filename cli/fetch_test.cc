@@ -66,7 +66,7 @@ class FileServer {
 
   // The Range headers of all requests so far; "" where there was none.
   std::vector<std::string> ranges_asked() {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     return ranges_asked_;
   }
 
@@ -96,7 +96,7 @@ class FileServer {
       if (absl::AsciiStrToLower(header.first) == "if-range") if_range = header.second;
     }
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       ranges_asked_.push_back(range);
     }
     if (n < refuse.size() && refuse[n] != 0) {
@@ -131,7 +131,7 @@ class FileServer {
 
   const int listener_;
   int port_ = 0;
-  Mutex mu_;
+  base::Mutex mu_;
   std::vector<std::string> ranges_asked_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;
 };
@@ -168,7 +168,7 @@ class FetchTest : public ::testing::Test {
 
 TEST_F(FetchTest, AFileArrives) {
   FetchOptions options = Options();
-  options.sha256 = Sha256Hex(server_.file);
+  options.sha256 = base::Sha256Hex(server_.file);
   int64_t last = 0, all = 0;
   options.on_progress = [&](int64_t done, int64_t total) {
     last = done;
@@ -178,7 +178,7 @@ TEST_F(FetchTest, AFileArrives) {
 
   ASSERT_OK(Fetch(options));
 
-  EXPECT_TRUE(FileContents(options.out) == server_.file);
+  EXPECT_TRUE(base::FileContents(options.out) == server_.file);
   EXPECT_EQ(last, static_cast<int64_t>(server_.file.size()));
   EXPECT_EQ(all, last);
   EXPECT_THAT(Files(), ElementsAre("set.zip"));
@@ -188,7 +188,7 @@ TEST_F(FetchTest, ABrokenConnectionIsTakenUpWhereItBroke) {
   server_.cut_after = {100, 50'000};
   ASSERT_OK(Fetch(Options()));
 
-  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+  EXPECT_TRUE(base::FileContents(Options().out) == server_.file);
   EXPECT_THAT(server_.ranges_asked(), ElementsAre("", "bytes=100-", "bytes=50100-"));
 }
 
@@ -196,16 +196,16 @@ TEST_F(FetchTest, ANewCallGoesOnUnlessTheVersionIsAnother) {
   server_.cut_after = {1000, 1000, 1000};
   FetchOptions options = Options();
   options.attempts = 1;
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_EQ(FileContents(options.out + ".part").size(), 2000U);
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(base::FileContents(options.out + ".part").size(), 2000U);
 
   server_.tag = "\"two\"";
   server_.file[1500] = 'X';
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_EQ(FileContents(options.out + ".part").size(), 1000U);
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(base::FileContents(options.out + ".part").size(), 1000U);
   ASSERT_OK(Fetch(options));
-  EXPECT_TRUE(FileContents(options.out) == server_.file);
+  EXPECT_TRUE(base::FileContents(options.out) == server_.file);
 }
 
 TEST_F(FetchTest, AServerWithoutRangesSendsEverythingAgain) {
@@ -213,23 +213,25 @@ TEST_F(FetchTest, AServerWithoutRangesSendsEverythingAgain) {
   server_.cut_after = {1000};
   ASSERT_OK(Fetch(Options()));
 
-  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+  EXPECT_TRUE(base::FileContents(Options().out) == server_.file);
 }
 
 TEST_F(FetchTest, BusyServersAreAskedAgainAndRefusalsAreNot) {
   server_.refuse = {503, 429, 0, 404, 403};
   ASSERT_OK(Fetch(Options()));
-  EXPECT_THAT(Fetch(Options("b.zip")), StatusIs(absl::StatusCode::kNotFound, HasSubstr("404")));
-  EXPECT_THAT(Fetch(Options("c.zip")), StatusIs(absl::StatusCode::kPermissionDenied));
+  EXPECT_THAT(Fetch(Options("b.zip")),
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("404")));
+  EXPECT_THAT(Fetch(Options("c.zip")), base::StatusIs(absl::StatusCode::kPermissionDenied));
   EXPECT_EQ(server_.ranges_asked().size(), 5U);
 }
 
 TEST_F(FetchTest, APageOfASiteThatHasHadEnoughIsNoZip) {
   server_.file = "\n<!DOCTYPE html><title>Quota exceeded</title>";
   EXPECT_THAT(Fetch(Options()),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a web page arrived")));
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a web page arrived")));
   server_.file = "Sorry";
-  EXPECT_THAT(Fetch(Options()), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no .zip file")));
+  EXPECT_THAT(Fetch(Options()),
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("no .zip file")));
   EXPECT_THAT(Files(), ElementsAre());
   EXPECT_OK(Fetch(Options("list_attr_celeba.txt")));
 }
@@ -240,7 +242,7 @@ TEST_F(FetchTest, AWebPageIsRefusedUnderAnyName) {
     server_.file = page;
     for (const char* name : {"set.zip", "list.txt", "download"}) {
       EXPECT_THAT(Fetch(Options(name)),
-                  StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a web page arrived")))
+                  base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a web page arrived")))
           << page << " as " << name;
     }
   }
@@ -257,32 +259,32 @@ TEST_F(FetchTest, ANameWithoutAnEndingIsForDataAndNotForText) {
   for (const char* text : {"Sorry, come again tomorrow", "Schl\xC3\xBC"}) {
     server_.file = text;
     EXPECT_THAT(Fetch(Options("text")),
-                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("--sha256")))
+                base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("--sha256")))
         << text;
   }
   server_.file = "what was asked for";
   FetchOptions options = Options("text");
-  options.sha256 = Sha256Hex(server_.file);
+  options.sha256 = base::Sha256Hex(server_.file);
   EXPECT_OK(Fetch(options));
 }
 
 TEST_F(FetchTest, AnotherChecksumKeepsNothing) {
   FetchOptions options = Options();
-  options.sha256 = Sha256Hex("something else");
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
+  options.sha256 = base::Sha256Hex("something else");
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
   EXPECT_THAT(Files(), ElementsAre());
 }
 
 TEST_F(FetchTest, WhoStopsKeepsWhatHasArrived) {
   FetchOptions options = Options();
   options.on_progress = [](int64_t done, int64_t) { return done < 1000; };
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kCancelled));
-  EXPECT_GT(FileContents(options.out + ".part").size(), 0U);
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_GT(base::FileContents(options.out + ".part").size(), 0U);
 }
 
 TEST_F(FetchTest, TwoAtOnceAreNotSpliced) {
   FetchOptions first = Options();
-  first.sha256 = Sha256Hex(server_.file);
+  first.sha256 = base::Sha256Hex(server_.file);
   std::vector<absl::Status> seconds;
   first.on_progress = [&](int64_t done, int64_t) {
     // In the middle of the first, a second one begins.
@@ -293,9 +295,9 @@ TEST_F(FetchTest, TwoAtOnceAreNotSpliced) {
   EXPECT_OK(Fetch(first));
 
   ASSERT_EQ(seconds.size(), 1U);
-  EXPECT_THAT(seconds.front(), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                        HasSubstr("another program is fetching")));
-  EXPECT_TRUE(FileContents(first.out) == server_.file);
+  EXPECT_THAT(seconds.front(), base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                              HasSubstr("another program is fetching")));
+  EXPECT_TRUE(base::FileContents(first.out) == server_.file);
   EXPECT_THAT(Files(), ElementsAre("set.zip"));
 }
 
@@ -304,9 +306,9 @@ TEST_F(FetchTest, AFileThatIsThereStays) {
   std::filesystem::create_symlink("nowhere", folder_ + "/link.zip");
 
   EXPECT_THAT(Fetch(Options()),
-              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("set.zip already")));
-  EXPECT_THAT(Fetch(Options("link.zip")), StatusIs(absl::StatusCode::kAlreadyExists));
-  EXPECT_EQ(FileContents(folder_ + "/set.zip"), "mine");
+              base::StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("set.zip already")));
+  EXPECT_THAT(Fetch(Options("link.zip")), base::StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_EQ(base::FileContents(folder_ + "/set.zip"), "mine");
   EXPECT_THAT(Files(), UnorderedElementsAre("set.zip", "link.zip"));
 }
 
@@ -314,7 +316,7 @@ TEST_F(FetchTest, NothingIsNoFile) {
   server_.file = "";
   for (const char* name : {"set.zip", "list.txt", "download"}) {
     EXPECT_THAT(Fetch(Options(name)),
-                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("an empty file")))
+                base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("an empty file")))
         << name;
   }
   EXPECT_THAT(Files(), ElementsAre());
@@ -323,9 +325,9 @@ TEST_F(FetchTest, NothingIsNoFile) {
   FetchOptions options = Options();
   std::ofstream(options.out + ".part") << "PK\x03\x04 of yesterday";
   server_.ranges = false;
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kDataLoss));
   server_.refuse = std::vector<int>(10, 204);
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("204")));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("204")));
   EXPECT_THAT(Files(), ElementsAre());
 }
 
@@ -337,7 +339,8 @@ TEST_F(FetchTest, ASitesAnswerIsNoFile) {
     server_.file = answer;
     for (const char* name : {"list.txt", "list.csv", "faces.packed", "images.idx3-ubyte", "set.zip",
                              "set.tar", "download"}) {
-      EXPECT_THAT(Fetch(Options(name)), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("arrived")))
+      EXPECT_THAT(Fetch(Options(name)),
+                  base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("arrived")))
           << answer << " as " << name;
     }
   }
@@ -345,7 +348,7 @@ TEST_F(FetchTest, ASitesAnswerIsNoFile) {
   server_.file = "{\"labels\": []}";
   EXPECT_OK(Fetch(Options("dataset.json")));
   FetchOptions proven = Options("labels");
-  proven.sha256 = Sha256Hex(server_.file);
+  proven.sha256 = base::Sha256Hex(server_.file);
   EXPECT_OK(Fetch(proven));
 }
 
@@ -356,13 +359,13 @@ TEST_F(FetchTest, APartOfAnotherVersionIsNotGoneOnWith) {
   server_.tag = "";
   server_.changed = "Sun, 01 Nov 2026 10:00:00 GMT";
   server_.cut_after = {1000, 0, 1000};
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable));
   server_.changed = "Mon, 02 Nov 2026 10:00:00 GMT";
   server_.file[500] = 'X';
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable));
   options.attempts = 3;
   ASSERT_OK(Fetch(options));
-  EXPECT_TRUE(FileContents(options.out) == server_.file);
+  EXPECT_TRUE(base::FileContents(options.out) == server_.file);
 }
 
 TEST_F(FetchTest, APartOfAnotherAddressIsNotGoneOnWith) {
@@ -370,11 +373,11 @@ TEST_F(FetchTest, APartOfAnotherAddressIsNotGoneOnWith) {
   server_.cut_after = {1000};
   FetchOptions options = Options();
   options.attempts = 1;
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable));
   server_.file[500] = 'X';
   options.url = server_.Url("other/set.zip");
   ASSERT_OK(Fetch(options));
-  EXPECT_TRUE(FileContents(options.out) == server_.file);
+  EXPECT_TRUE(base::FileContents(options.out) == server_.file);
   EXPECT_THAT(server_.ranges_asked(), ElementsAre("", ""));
 }
 
@@ -384,7 +387,7 @@ TEST_F(FetchTest, ARestWithoutATagIsTheRest) {
   server_.changed = "Sun, 01 Nov 2026 10:00:00 GMT";
   ASSERT_OK(Fetch(Options()));
 
-  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+  EXPECT_TRUE(base::FileContents(Options().out) == server_.file);
   EXPECT_THAT(server_.ranges_asked(), ElementsAre("", "bytes=1000-", "bytes=2000-", "bytes=3000-"));
 }
 
@@ -393,7 +396,7 @@ TEST_F(FetchTest, ARestThatBeginsElsewhereIsNotAppended) {
   server_.begins_early = 10;
   ASSERT_OK(Fetch(Options()));
 
-  EXPECT_TRUE(FileContents(Options().out) == server_.file);
+  EXPECT_TRUE(base::FileContents(Options().out) == server_.file);
   EXPECT_THAT(server_.ranges_asked(), ElementsAre("", "bytes=1000-", ""));
 }
 
@@ -409,14 +412,15 @@ TEST_F(FetchTest, AnArchiveBehindAProgramIsAZip) {
 TEST_F(FetchTest, WhatCannotBeIsSaid) {
   FetchOptions options = Options();
   options.url = "ftp://example.org/x.zip";
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("https://")));
+  EXPECT_THAT(Fetch(options),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("https://")));
   options = Options();
   options.out = folder_ + "/none/x.zip";
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("none")));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("none")));
   options = Options();
   options.url = "http://127.0.0.1:1/x.zip";
   options.attempts = 2;
-  EXPECT_THAT(Fetch(options), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Fetch(options), base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 }  // namespace

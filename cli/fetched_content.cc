@@ -68,10 +68,11 @@ bool IsText(absl::string_view head) {
 
 // Whether it may be a data set although it looks like text.
 bool MayBeDataset(const std::string& path, absl::string_view head) {
-  return std::any_of(std::begin(kDatasetNames), std::end(kDatasetNames), [&](auto name) {
-    const auto may_look_like_text = FindDatasetKind(name)->may_look_like_text;
-    return may_look_like_text != nullptr && may_look_like_text(path, head);
-  });
+  return std::any_of(
+      std::begin(base::kDatasetNames), std::end(base::kDatasetNames), [&](auto name) {
+        const auto may_look_like_text = data::FindDatasetKind(name)->may_look_like_text;
+        return may_look_like_text != nullptr && may_look_like_text(path, head);
+      });
 }
 
 }  // namespace
@@ -115,10 +116,10 @@ absl::Status CheckFetchedContent(const std::string& path, absl::string_view name
       continue;
     }
     // An archive may stand behind the program that unpacks it.
-    if (magic.ending == ".zip" && ZipStart(path) > 0) continue;
+    if (magic.ending == ".zip" && data::ZipStart(path) > 0) continue;
     return absl::DataLossError(absl::StrCat("what arrived is no ", magic.ending,
                                             " file, it begins with ",
-                                            HexEncode(bytes.substr(0, 8))));
+                                            base::HexEncode(bytes.substr(0, 8))));
   }
   if (is_text && !EndsWithOneOf(name, kTextEndings) && !MayBeDataset(path, bytes)) {
     return absl::DataLossError(

@@ -9,13 +9,13 @@ namespace {
 // Below this angle the straight line is as good, and sin(angle) no divisor.
 constexpr double kSmallAngle = 1e-6;
 
-double Dot(const Latent& a, const Latent& b) {
+double Dot(const gan::Latent& a, const gan::Latent& b) {
   double sum = 0;
   for (size_t i = 0; i < a.size(); ++i) sum += double{a[i]} * b[i];
   return sum;
 }
 
-Latent Between(const Latent& a, const Latent& b, double t) {
+gan::Latent Between(const gan::Latent& a, const gan::Latent& b, double t) {
   const double lengths = std::sqrt(Dot(a, a) * Dot(b, b));
   const double cosine = lengths > 0 ? std::clamp(Dot(a, b) / lengths, -1.0, 1.0) : 1.0;
   const double angle = std::acos(cosine);
@@ -24,7 +24,7 @@ Latent Between(const Latent& a, const Latent& b, double t) {
     share_a = std::sin((1 - t) * angle) / std::sin(angle);
     share_b = std::sin(t * angle) / std::sin(angle);
   }
-  Latent point(a.size());
+  gan::Latent point(a.size());
   for (size_t i = 0; i < a.size(); ++i) {
     point[i] = static_cast<float>(share_a * a[i] + share_b * b[i]);
   }
@@ -47,16 +47,16 @@ double CutQuantile(double rank, double threshold) {
 
 }  // namespace
 
-void TruncateLatent(double threshold, Latent& latent) {
+void TruncateLatent(double threshold, gan::Latent& latent) {
   for (float& value : latent) {
     value = static_cast<float>(CutQuantile(NormalBelow(value), threshold));
   }
 }
 
-std::vector<Latent> ClosedPath(const std::vector<Latent>& keys, int steps) {
-  std::vector<Latent> path;
+std::vector<gan::Latent> ClosedPath(const std::vector<gan::Latent>& keys, int steps) {
+  std::vector<gan::Latent> path;
   for (size_t key = 0; key < keys.size(); ++key) {
-    const Latent& next = keys[(key + 1) % keys.size()];
+    const gan::Latent& next = keys[(key + 1) % keys.size()];
     for (int step = 0; step < steps; ++step) {
       path.push_back(Between(keys[key], next, static_cast<double>(step) / steps));
     }

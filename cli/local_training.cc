@@ -23,12 +23,13 @@ constexpr int64_t kImageCacheBytes = int64_t{1} << 30;
 constexpr int kRoundsInMemory = 3;
 constexpr absl::Duration kLook = absl::Milliseconds(5);
 
-worker::WorkerOptions OptionsOfTheWorker(const Config& config) {
+worker::WorkerOptions OptionsOfTheWorker(const config::Config& config) {
   worker::WorkerOptions options;
-  options.identity = {WorkerId(RandomHex(kIdBytes)), RandomHex(kSecretBytes), Incarnation(1)};
+  options.identity = {base::WorkerId(base::RandomHex(kIdBytes)), base::RandomHex(kSecretBytes),
+                      base::Incarnation(1)};
   options.run_name = config.run.name;
   options.display_name = "this machine";
-  options.hardware = DescribeCompute().text;
+  options.hardware = gan::DescribeCompute().text;
   options.peer = "the run";
   options.data_threads = config.worker.data_threads;
   // Nobody else could have the unit meanwhile.
@@ -39,7 +40,8 @@ worker::WorkerOptions OptionsOfTheWorker(const Config& config) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
-    const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log) {
+    const config::Config& config, const std::optional<checkpoint::Checkpoint>& checkpoint,
+    base::Clock& clock, telemetry::Logger& log) {
   GANNET_ASSIGN_OR_RETURN(coordinator::CoordinatorServerOptions options,
                           coordinator::MakeCoordinatorServerOptions(config));
   options.coordinator.over_network = false;
@@ -48,11 +50,12 @@ absl::StatusOr<std::unique_ptr<LocalTraining>> LocalTraining::Create(
   return training;
 }
 
-LocalTraining::LocalTraining(const Config& config, Clock& clock, Logger& log)
+LocalTraining::LocalTraining(const config::Config& config, base::Clock& clock,
+                             telemetry::Logger& log)
     : config_(config), clock_(clock), log_(log), backend_(clock, kRoundsInMemory) {}
 
 absl::Status LocalTraining::Begin(coordinator::CoordinatorOptions options,
-                                  const std::optional<Checkpoint>& checkpoint) {
+                                  const std::optional<checkpoint::Checkpoint>& checkpoint) {
   if (checkpoint.has_value()) {
     const bool kept = checkpoint->config.adam.keeps_average();
     if (options.run.adam.keeps_average() && !kept) {
@@ -72,14 +75,16 @@ absl::Status LocalTraining::Begin(coordinator::CoordinatorOptions options,
         checkpoint->config.data.digest == options.former_data_digest) {
       options.run.data.digest = options.former_data_digest;
     }
-    const std::string other_data = DescribeDifference(checkpoint->config.data, options.run.data);
+    const std::string other_data =
+        domain::DescribeDifference(checkpoint->config.data, options.run.data);
     if (!other_data.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat("the checkpoint was trained on other data: ", other_data));
     }
     // Where the sequence of images stands is no setting of anybody's.
     options.run.plan_origin = checkpoint->config.plan_origin;
-    GANNET_ASSIGN_OR_RETURN(const NewRun run, RunFromCheckpoint(*checkpoint, options.run));
+    GANNET_ASSIGN_OR_RETURN(const exchange::NewRun run,
+                            checkpoint::RunFromCheckpoint(*checkpoint, options.run));
     GANNET_RETURN_IF_ERROR(backend_.store().CreateRun(run).status());
   }
   GANNET_ASSIGN_OR_RETURN(
@@ -88,14 +93,15 @@ absl::Status LocalTraining::Begin(coordinator::CoordinatorOptions options,
   admin_ = std::make_unique<coordinator::RunAdmin>(backend_.store(), nullptr,
                                                    [this] { return coordinator_->view(); });
   const worker::Worker::OpenDatasetFunction open_dataset =
-      [this](int image_size) -> absl::StatusOr<std::unique_ptr<Dataset>> {
-    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                            OpenDataset(ShownDatasetOptions(config_)));
+      [this](int image_size) -> absl::StatusOr<std::unique_ptr<data::Dataset>> {
+    GANNET_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> dataset,
+                            data::OpenDataset(ShownDatasetOptions(config_)));
     if (dataset->is_decoded()) return dataset;
-    return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
+    return std::make_unique<data::ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
   };
-  const worker::Worker::MakeComputerFunction make_computer = [this](const ModelConfig& model) {
-    return MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
+  const worker::Worker::MakeComputerFunction make_computer = [this](
+                                                                 const domain::ModelConfig& model) {
+    return gan::MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
   };
   worker_ = std::make_unique<worker::Worker>(OptionsOfTheWorker(config_), backend_.exchange(),
                                              open_dataset, make_computer, worker_stop_, clock_,
@@ -108,7 +114,7 @@ absl::StatusOr<coordinator::CoordinatorReport> LocalTraining::Run() {
     const absl::Status status = RunWorker();
     if (status.ok()) return;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       failure_ = status;
     }
     coordinator_->RequestStop();
@@ -120,7 +126,7 @@ absl::StatusOr<coordinator::CoordinatorReport> LocalTraining::Run() {
     worker_->RequestStop();
   }
   working.join();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (!failure_.ok()) return failure_;
   if (!report.ok()) failure_ = report.status();
   return report;
@@ -134,13 +140,13 @@ absl::Status LocalTraining::RunWorker() {
   return worker_->Run().status();
 }
 
-absl::StatusOr<RunReport> LocalTraining::GetRun() {
+absl::StatusOr<client::RunReport> LocalTraining::GetRun() {
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (!failure_.ok()) return failure_;
   }
   GANNET_ASSIGN_OR_RETURN(const coordinator::RunOverview overview, admin_->GetRun());
-  RunReport report;
+  client::RunReport report;
   report.run = overview.status.run;
   report.config = overview.status.config;
   report.state = overview.status.state;
@@ -153,13 +159,13 @@ absl::StatusOr<RunReport> LocalTraining::GetRun() {
   return report;
 }
 
-absl::StatusOr<std::vector<RoundSummary>> LocalTraining::History() {
+absl::StatusOr<std::vector<exchange::RoundSummary>> LocalTraining::History() {
   GANNET_ASSIGN_OR_RETURN(const coordinator::RunOverview overview, admin_->GetRun());
   return ReadHistory(backend_.store(), overview.status.run, overview.status.weights_version);
 }
 
 void LocalTraining::RequestStop() {
-  const absl::Status stopped = admin_->SetRunState(RunState::kStopped, "asked to stop");
+  const absl::Status stopped = admin_->SetRunState(domain::RunState::kStopped, "asked to stop");
   if (stopped.ok()) return;
   // The run has not begun, or has ended: then there is nothing to write.
   stop_.Request();

@@ -32,7 +32,8 @@ class LocalTraining {
   // Returns: as OpenDataset; INVALID_ARGUMENT - a setting is out of range, the folder cannot be
   // made, or the checkpoint is of other networks or data, or has no update left to do.
   static absl::StatusOr<std::unique_ptr<LocalTraining>> Create(
-      const Config& config, const std::optional<Checkpoint>& checkpoint, Clock& clock, Logger& log);
+      const config::Config& config, const std::optional<checkpoint::Checkpoint>& checkpoint,
+      base::Clock& clock, telemetry::Logger& log);
 
   // Trains until the run ends, and writes the results.
   // Returns: what ended the coordinator or the worker, whichever gave up first.
@@ -40,32 +41,32 @@ class LocalTraining {
 
   // The run so far; what `gannet watch` shows.
   // Returns: UNAVAILABLE - it has not begun; what ended Run, once it has failed.
-  absl::StatusOr<RunReport> GetRun();
+  absl::StatusOr<client::RunReport> GetRun();
 
   // Every update so far, oldest first.
-  absl::StatusOr<std::vector<RoundSummary>> History();
+  absl::StatusOr<std::vector<exchange::RoundSummary>> History();
 
   // Ends the run after the round in progress. The results are written as at a regular end.
   void RequestStop();
 
  private:
-  LocalTraining(const Config& config, Clock& clock, Logger& log);
+  LocalTraining(const config::Config& config, base::Clock& clock, telemetry::Logger& log);
 
   absl::Status Begin(coordinator::CoordinatorOptions options,
-                     const std::optional<Checkpoint>& checkpoint);
+                     const std::optional<checkpoint::Checkpoint>& checkpoint);
   absl::Status RunWorker();
 
-  const Config config_;
-  Clock& clock_;
-  Logger& log_;
-  StopSignal stop_;         // of this object: somebody asked for the end
-  StopSignal worker_stop_;  // of the worker's waits
-  Metrics metrics_;
-  MemoryBackend backend_;
+  const config::Config config_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
+  base::StopSignal stop_;         // of this object: somebody asked for the end
+  base::StopSignal worker_stop_;  // of the worker's waits
+  telemetry::Metrics metrics_;
+  exchange::MemoryBackend backend_;
   std::unique_ptr<coordinator::Coordinator> coordinator_;
   std::unique_ptr<coordinator::RunAdmin> admin_;
   std::unique_ptr<worker::Worker> worker_;
-  Mutex mu_;
+  base::Mutex mu_;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
 };
 

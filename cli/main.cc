@@ -10,11 +10,11 @@
 #include "libs/rpc/grpc_log.h"
 
 int main(int argc, char** argv) {
-  gannet::HoldStandardFiles();
+  gannet::base::HoldStandardFiles();
   // A reader that goes away (gannet train-local | head) must not end a training, and ends a listing
   // without a word.
   std::signal(SIGPIPE, SIG_IGN);
-  gannet::RemoveTemporaryFilesOnSignal();
-  gannet::SilenceGrpcLog();
-  return gannet::FinishStandardOutput("gannet", gannet::cli::RunCli(argc, argv));
+  gannet::base::RemoveTemporaryFilesOnSignal();
+  gannet::rpc::SilenceGrpcLog();
+  return gannet::base::FinishStandardOutput("gannet", gannet::cli::RunCli(argc, argv));
 }

@@ -33,7 +33,7 @@ class OutputTest : public ::testing::Test {
   // By a shell, because redirections are what this is about. $G is gannet, $B the folder of all
   // programs.
   Outcome Shell(const std::string& line) {
-    ChildProcess shell(
+    base::ChildProcess shell(
         {.argv = {"/bin/bash", "-c", absl::StrCat("cd '", folder_.path(), "'; ", line)},
          .environment = {absl::StrCat("G=", GANNET_BINARY),
                          absl::StrCat("B=", fs::path(GANNET_BINARY).parent_path().string()),
@@ -54,8 +54,8 @@ class OutputTest : public ::testing::Test {
     return names;
   }
 
-  const TempFolder folder_;
-  const TempFolder logs_;
+  const image::TempFolder folder_;
+  const image::TempFolder logs_;
 };
 
 TEST_F(OutputTest, AFullStandardOutputIsAnError) {
@@ -155,12 +155,13 @@ TEST_F(OutputTest, APictureOnStandardOutputStandsThereAlone) {
 
 TEST_F(OutputTest, AnInterruptedPackLeavesNothing) {
   for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
-    ChildProcess pack(
+    base::ChildProcess pack(
         {.argv = {GANNET_BINARY, "data", "pack", "--data.count", "50000000", "--out",
                   absl::StrCat(folder_.path(), "/packed"), "--model.image_size", "32"},
          .environment = {},
          .output_prefix = absl::StrCat(logs_.path(), "/pack")});
-    ASSERT_TRUE(AwaitUntil([&] { return IsWriting(pack.pid(), folder_.path()); })) << pack.err();
+    ASSERT_TRUE(base::AwaitUntil([&] { return IsWriting(pack.pid(), folder_.path()); }))
+        << pack.err();
     pack.Signal(signal);
     EXPECT_EQ(pack.AwaitExit(), 128 + signal);
     EXPECT_THAT(Names(), IsEmpty()) << signal;
@@ -170,7 +171,7 @@ TEST_F(OutputTest, AnInterruptedPackLeavesNothing) {
 TEST_F(OutputTest, AnExportWithoutSettingsIsToldWhereItsImagesAre) {
   for (const int variant : {1, 2, 3}) {
     folder_.Write(absl::StrCat("images/", variant, ".png"),
-                  EncodePng(SoftImage(32, 32, variant), PngKind::kRgb));
+                  image::EncodePng(image::SoftImage(32, 32, variant), image::PngKind::kRgb));
   }
   const Outcome trained = Shell(
       "$G train-local --data.kind folder --data.path images --out t "

@@ -36,7 +36,7 @@ std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
   for (const auto& row : rows) {
     auto& shown = cells.emplace_back();
     for (size_t i = 0; i < row.size(); ++i) {
-      shown.push_back(Printable(row[i]));
+      shown.push_back(base::Printable(row[i]));
       if (i >= widths.size()) widths.push_back(0);
       widths[i] = std::max(widths[i], DisplayWidth(shown.back()));
     }
@@ -61,7 +61,8 @@ std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
 
 std::string PrintableLines(absl::string_view text) {
   std::vector<std::string> lines;
-  for (const absl::string_view line : absl::StrSplit(text, '\n')) lines.push_back(Printable(line));
+  for (const absl::string_view line : absl::StrSplit(text, '\n'))
+    lines.push_back(base::Printable(line));
   return absl::StrJoin(lines, "\n");
 }
 

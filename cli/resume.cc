@@ -30,7 +30,8 @@ std::string ShellQuoted(const std::string& text) {
 // how to go on with it.
 absl::Status SuggestOlder(const absl::Status& damaged, const std::vector<std::string>& files) {
   for (auto older = files.rbegin() + 1; older != files.rend(); ++older) {
-    const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(*older);
+    const absl::StatusOr<checkpoint::Checkpoint> checkpoint =
+        checkpoint::ReadCheckpointFile(*older);
     if (!checkpoint.ok()) continue;
     return absl::Status(
         damaged.code(),
@@ -46,13 +47,13 @@ absl::Status SuggestOlder(const absl::Status& damaged, const std::vector<std::st
 
 }  // namespace
 
-std::vector<std::string> SettingsOf(const RunConfig& run) {
+std::vector<std::string> SettingsOf(const domain::RunConfig& run) {
   std::vector<std::string> settings;
-  for (const RunSetting& row : RunSettings()) {
-    settings.push_back(absl::StrCat(row.name, "=", SettingText(row, row.get(run))));
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    settings.push_back(absl::StrCat(row.name, "=", base::SettingText(row, row.get(run))));
   }
   settings.push_back(absl::StrCat("data.kind=", run.data.kind));
-  if (IsDrawnDataset(run.data.kind)) {
+  if (base::IsDrawnDataset(run.data.kind)) {
     settings.push_back(absl::StrCat("data.count=", run.data.image_count));
   }
   return settings;
@@ -63,7 +64,7 @@ absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path) {
   std::error_code error;
   std::vector<std::string> files;  // of a folder
   if (fs::is_directory(path, error)) {
-    files = ListCheckpoints(absl::StrCat(path, "/", kCheckpointsFolder));
+    files = checkpoint::ListCheckpoints(absl::StrCat(path, "/", kCheckpointsFolder));
     if (files.empty()) {
       return absl::NotFoundError(
           absl::StrCat("no checkpoint in ", path, "/", kCheckpointsFolder,
@@ -78,7 +79,8 @@ absl::StatusOr<ResumePoint> FindResumePoint(const std::string& path) {
         (parent.filename() == kCheckpointsFolder ? parent.parent_path() : parent).string();
     point.checkpoint_path = path;
   }
-  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(point.checkpoint_path);
+  absl::StatusOr<checkpoint::Checkpoint> checkpoint =
+      checkpoint::ReadCheckpointFile(point.checkpoint_path);
   if (!checkpoint.ok()) {
     return files.empty() ? checkpoint.status() : SuggestOlder(checkpoint.status(), files);
   }

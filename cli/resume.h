@@ -14,7 +14,7 @@ inline constexpr char kSettingsFile[] = "config.yaml";
 
 // Where a training can go on.
 struct ResumePoint {
-  Checkpoint checkpoint;
+  checkpoint::Checkpoint checkpoint;
   std::string checkpoint_path;
   std::string folder;         // of the training's results
   std::string settings_path;  // empty: there is no such file
@@ -24,7 +24,7 @@ struct ResumePoint {
 };
 
 // The settings that make a run of this configuration (MakeRunConfig), but for its images.
-std::vector<std::string> SettingsOf(const RunConfig& run);
+std::vector<std::string> SettingsOf(const domain::RunConfig& run);
 
 // Finds the newest checkpoint of a training's folder, or reads the checkpoint that `path` names.
 // Returns: NOT_FOUND - nothing there, saying what was expected; otherwise as ReadCheckpointFile,

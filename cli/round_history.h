@@ -9,7 +9,8 @@ namespace gannet::cli {
 
 // All finished rounds of the run up to that version, oldest first, page by page.
 // Errors: those of Store::ListRounds.
-absl::StatusOr<std::vector<RoundSummary>> ReadHistory(Store& store, RunId run,
-                                                      WeightsVersion version);
+absl::StatusOr<std::vector<exchange::RoundSummary>> ReadHistory(exchange::Store& store,
+                                                                base::RunId run,
+                                                                base::WeightsVersion version);
 
 }  // namespace gannet::cli

@@ -39,8 +39,8 @@ namespace {
 using ::testing::HasSubstr;
 
 // Small networks, which a database takes quickly; every setting is at its default otherwise.
-RunConfig PlainRun() {
-  RunConfig run;
+domain::RunConfig PlainRun() {
+  domain::RunConfig run;
   run.model.latent_dim = 2;
   run.model.base_width = 1;
   run.data = {"procedural", 123, std::string(64, 'a'), "faces"};
@@ -48,102 +48,108 @@ RunConfig PlainRun() {
 }
 
 // Every setting has another value than its default.
-RunConfig OtherRun() {
-  RunConfig run = PlainRun();
-  for (const RunSetting& row : RunSettings()) row.set(run, OtherThan(row));
+domain::RunConfig OtherRun() {
+  domain::RunConfig run = PlainRun();
+  for (const domain::RunSetting& row : domain::RunSettings()) row.set(run, base::OtherThan(row));
   return run;
 }
 
 // "section.key=value" of every row.
 std::vector<std::string> OtherSettings() {
   std::vector<std::string> settings;
-  for (const RunSetting& row : RunSettings()) {
-    settings.push_back(absl::StrCat(row.name, "=", SettingText(row, OtherThan(row))));
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    settings.push_back(absl::StrCat(row.name, "=", base::SettingText(row, base::OtherThan(row))));
   }
   return settings;
 }
 
 // Expects the settings of OtherRun, naming the first row that differs.
-void ExpectOther(const RunConfig& run) {
-  for (const RunSetting& row : RunSettings()) {
-    EXPECT_EQ(SettingText(row, row.get(run)), SettingText(row, OtherThan(row))) << row.name;
+void ExpectOther(const domain::RunConfig& run) {
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    EXPECT_EQ(base::SettingText(row, row.get(run)), base::SettingText(row, base::OtherThan(row)))
+        << row.name;
   }
 }
 
 TEST(EveryRunSettingTest, TheOtherValuesMakeAValidRun) {
-  EXPECT_OK(ValidateRunConfig(PlainRun()));
-  EXPECT_OK(ValidateRunConfig(OtherRun()));
+  EXPECT_OK(domain::ValidateRunConfig(PlainRun()));
+  EXPECT_OK(domain::ValidateRunConfig(OtherRun()));
 }
 
 TEST(EveryRunSettingTest, ComesFromAFilePlainOrQuoted) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (const char* quote : {"", "\"", "'"}) {
     std::string yaml;
     std::string section;
-    for (const RunSetting& row : RunSettings()) {
+    for (const domain::RunSetting& row : domain::RunSettings()) {
       const std::vector<std::string> name = absl::StrSplit(row.name, '.');
       if (name[0] != section) absl::StrAppend(&yaml, name[0], ":\n");
       section = name[0];
-      absl::StrAppend(&yaml, "  ", name[1], ": ", quote, SettingText(row, OtherThan(row)), quote,
-                      "\n");
+      absl::StrAppend(&yaml, "  ", name[1], ": ", quote,
+                      base::SettingText(row, base::OtherThan(row)), quote, "\n");
     }
-    ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({folder.Write("c.yaml", yaml), {}}, {}));
+    ASSERT_OK_AND_ASSIGN(const config::Config config,
+                         config::LoadConfig({folder.Write("c.yaml", yaml), {}}, {}));
     ExpectOther(config.run);
   }
 }
 
 TEST(EveryRunSettingTest, ComesFromFlags) {
   std::vector<std::string> words = {"gannet-coordinator"};
-  for (const RunSetting& row : RunSettings()) {
+  for (const domain::RunSetting& row : domain::RunSettings()) {
     words.push_back(absl::StrCat("--", row.name));
-    words.push_back(SettingText(row, OtherThan(row)));
+    words.push_back(base::SettingText(row, base::OtherThan(row)));
   }
   std::vector<const char*> argv;
   for (const std::string& word : words) argv.push_back(word.c_str());
 
-  ASSERT_OK_AND_ASSIGN(const ServiceFlags flags,
-                       ParseServiceFlags(static_cast<int>(argv.size()), argv.data(), "p", "Does."));
-  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(flags.command_line, {}));
+  ASSERT_OK_AND_ASSIGN(
+      const config::ServiceFlags flags,
+      config::ParseServiceFlags(static_cast<int>(argv.size()), argv.data(), "p", "Does."));
+  ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig(flags.command_line, {}));
   ExpectOther(config.run);
 }
 
 TEST(EveryRunSettingTest, ComesFromTheEnvironment) {
-  Environment environment;
-  for (const RunSetting& row : RunSettings()) {
-    const KeySpec* key = FindKey(row.name);
+  config::Environment environment;
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    const config::KeySpec* key = config::FindKey(row.name);
     ASSERT_NE(key, nullptr) << row.name;
-    environment[EnvironmentName(*key)] = SettingText(row, OtherThan(row));
+    environment[config::EnvironmentName(*key)] = base::SettingText(row, base::OtherThan(row));
   }
-  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({}, environment));
+  ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig({}, environment));
   ExpectOther(config.run);
 }
 
 TEST(EveryRunSettingTest, IsShownDocumentedAndLoadedBack) {
-  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig({"", OtherSettings()}, {}));
-  const TempFolder folder;
-  ASSERT_OK_AND_ASSIGN(const Config back,
-                       LoadConfig({folder.Write("shown.yaml", DumpConfig(config)), {}}, {}));
+  ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig({"", OtherSettings()}, {}));
+  const image::TempFolder folder;
+  ASSERT_OK_AND_ASSIGN(
+      const config::Config back,
+      config::LoadConfig({folder.Write("shown.yaml", config::DumpConfig(config)), {}}, {}));
   ExpectOther(back.run);
-  for (const RunSetting& row : RunSettings()) {
-    EXPECT_THAT(ConfigMarkdown(), HasSubstr(absl::StrCat("| `", row.name, "` | ", TypeName(row))));
-    EXPECT_THAT(ConfigTable(), HasSubstr(row.description));
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    EXPECT_THAT(config::ConfigMarkdown(),
+                HasSubstr(absl::StrCat("| `", row.name, "` | ", base::TypeName(row))));
+    EXPECT_THAT(config::ConfigTable(), HasSubstr(row.description));
   }
 }
 
 TEST(EveryRunSettingTest, BecomesThatOfTheRunAndOfOneThatIsResumed) {
-  const RunConfig run = OtherRun();
-  CommandLine recorded;
+  const domain::RunConfig run = OtherRun();
+  config::CommandLine recorded;
   recorded.recorded = SettingsOf(run);
   recorded.recorded_in = "checkpoint x";
-  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(recorded, {}));
+  ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig(recorded, {}));
   EXPECT_EQ(config.data.count, run.data.image_count);
 
-  const RunConfig made = coordinator::MakeRunConfig(config, {.kind = run.data.kind,
-                                                             .image_count = run.data.image_count,
-                                                             .digest = run.data.digest,
-                                                             .description = run.data.description});
+  const domain::RunConfig made =
+      coordinator::MakeRunConfig(config, {.kind = run.data.kind,
+                                          .image_count = run.data.image_count,
+                                          .digest = run.data.digest,
+                                          .description = run.data.description});
 
-  EXPECT_EQ(DescribeDifference(run, made), "");
+  EXPECT_EQ(domain::DescribeDifference(run, made), "");
   EXPECT_TRUE(run == made);
 }
 
@@ -168,21 +174,22 @@ std::map<std::string, std::string> FieldsOf(const google::protobuf::Message& mes
 
 TEST(EveryRunSettingTest, TravelsInItsFieldAndEveryFieldIsASettings) {
   // Defaults, too: what is read as 0 differs from some of them.
-  for (const RunConfig& run : {OtherRun(), PlainRun()}) {
+  for (const domain::RunConfig& run : {OtherRun(), PlainRun()}) {
     v1::RunConfig proto;
-    ASSERT_TRUE(proto.ParseFromString(ToProto(run).SerializeAsString()));
-    ASSERT_OK_AND_ASSIGN(const RunConfig back, FromProto(proto));
-    EXPECT_EQ(DescribeDifference(run, back), "");
+    ASSERT_TRUE(proto.ParseFromString(exchange::ToProto(run).SerializeAsString()));
+    ASSERT_OK_AND_ASSIGN(const domain::RunConfig back, exchange::FromProto(proto));
+    EXPECT_EQ(domain::DescribeDifference(run, back), "");
     EXPECT_EQ(back, run);
-    ASSERT_OK_AND_ASSIGN(const RunConfig from_json, RunConfigFromJson(RunConfigToJson(run)));
-    EXPECT_EQ(DescribeDifference(run, from_json), "");
+    ASSERT_OK_AND_ASSIGN(const domain::RunConfig from_json,
+                         exchange::RunConfigFromJson(exchange::RunConfigToJson(run)));
+    EXPECT_EQ(domain::DescribeDifference(run, from_json), "");
     EXPECT_EQ(from_json, run);
   }
   // A field that no row has changed belongs to a member without a row.
-  RunConfig defaults;
+  domain::RunConfig defaults;
   defaults.data = PlainRun().data;
-  const std::map<std::string, std::string> other = FieldsOf(ToProto(OtherRun()));
-  const std::map<std::string, std::string> before = FieldsOf(ToProto(defaults));
+  const std::map<std::string, std::string> other = FieldsOf(exchange::ToProto(OtherRun()));
+  const std::map<std::string, std::string> before = FieldsOf(exchange::ToProto(defaults));
   for (const auto& [field, value] : before) {
     // Nobody sets these: see RunConfig.
     if (absl::StartsWith(field, "data.") || absl::StartsWith(field, "plan_origin_")) continue;
@@ -201,41 +208,43 @@ class EveryRunSettingPgTest : public ::testing::Test {
 
   Outcome Gannet(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), GANNET_BINARY);
-    ChildProcess gannet({.argv = arguments,
-                         .environment = {"PATH=/usr/bin:/bin"},
-                         .output_prefix = folder_.path() + "/gannet"});
+    base::ChildProcess gannet({.argv = arguments,
+                               .environment = {"PATH=/usr/bin:/bin"},
+                               .output_prefix = folder_.path() + "/gannet"});
     const int exit_code = gannet.AwaitExit();
     return {exit_code, gannet.out(), gannet.err()};
   }
 
-  Store& store() { return pg_.store(); }
+  exchange::Store& store() { return pg_.store(); }
 
-  PgFixture pg_;
-  const TempFolder folder_;
+  store::PgFixture pg_;
+  const image::TempFolder folder_;
 };
 
 TEST_F(EveryRunSettingPgTest, IsStoredAndGivenToWorkers) {
-  const RunConfig run = OtherRun();
-  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(run)));
+  const domain::RunConfig run = OtherRun();
+  ASSERT_OK_AND_ASSIGN(const base::RunId id, store().CreateRun(exchange::TestNewRun(run)));
 
-  ASSERT_OK_AND_ASSIGN(const RunStatus status, store().GetRunStatus(id));
-  for (const RunConfig* read : {&status.created_config, &status.config, &status.next_config}) {
+  ASSERT_OK_AND_ASSIGN(const exchange::RunStatus status, store().GetRunStatus(id));
+  for (const domain::RunConfig* read :
+       {&status.created_config, &status.config, &status.next_config}) {
     ExpectOther(*read);
     EXPECT_EQ(*read, run);
   }
-  ASSERT_OK_AND_ASSIGN(const JoinResult joined, pg_.exchange().Join(TestJoin(TestWorker(1), run)));
+  ASSERT_OK_AND_ASSIGN(const exchange::JoinResult joined,
+                       pg_.exchange().Join(exchange::TestJoin(exchange::TestWorker(1), run)));
   ExpectOther(joined.config);
 }
 
 TEST_F(EveryRunSettingPgTest, IsArchivedWithItsChangesAndRestored) {
-  const RunConfig plain = PlainRun();
-  RunConfig changed = plain;
-  for (const RunSetting& row : RunSettings()) {
-    if (row.change != SettingChange::kNever) row.set(changed, OtherThan(row));
+  const domain::RunConfig plain = PlainRun();
+  domain::RunConfig changed = plain;
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    if (row.change != domain::SettingChange::kNever) row.set(changed, base::OtherThan(row));
   }
   // One run has all settings from its beginning, the other those that can change from a change.
-  ASSERT_OK(store().CreateRun(TestNewRun(OtherRun())));
-  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(plain)));
+  ASSERT_OK(store().CreateRun(exchange::TestNewRun(OtherRun())));
+  ASSERT_OK_AND_ASSIGN(const base::RunId id, store().CreateRun(exchange::TestNewRun(plain)));
   ASSERT_OK(store().ChangeSettings(id, changed, "a try"));
   for (const std::string& name : {OtherRun().name, plain.name}) {
     const std::string file = absl::StrCat(folder_.path(), "/", name, ".safetensors");
@@ -245,39 +254,44 @@ TEST_F(EveryRunSettingPgTest, IsArchivedWithItsChangesAndRestored) {
         Gannet({"import", file, "--run", name + "-2", "--database.url", pg_.url()});
     ASSERT_EQ(imported.exit_code, 0) << imported.err;
 
-    ASSERT_OK_AND_ASSIGN(const Checkpoint checkpoint, ReadCheckpointFile(file));
-    ASSERT_OK_AND_ASSIGN(const RunStatus original, store().FindRun(name));
-    EXPECT_EQ(DescribeDifference(checkpoint.config, original.config), "");
+    ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint checkpoint,
+                         checkpoint::ReadCheckpointFile(file));
+    ASSERT_OK_AND_ASSIGN(const exchange::RunStatus original, store().FindRun(name));
+    EXPECT_EQ(domain::DescribeDifference(checkpoint.config, original.config), "");
     ASSERT_TRUE(checkpoint.archive.has_value());
     EXPECT_EQ(checkpoint.archive->created_config, original.created_config);
-    ASSERT_OK_AND_ASSIGN(RunStatus restored, store().FindRun(name + "-2"));
-    for (RunConfig* config : {&restored.created_config, &restored.config, &restored.next_config}) {
+    ASSERT_OK_AND_ASSIGN(exchange::RunStatus restored, store().FindRun(name + "-2"));
+    for (domain::RunConfig* config :
+         {&restored.created_config, &restored.config, &restored.next_config}) {
       config->name = name;
     }
-    EXPECT_EQ(DescribeDifference(original.created_config, restored.created_config), "");
-    EXPECT_EQ(DescribeDifference(original.config, restored.config), "");
-    EXPECT_EQ(DescribeDifference(original.next_config, restored.next_config), "");
+    EXPECT_EQ(domain::DescribeDifference(original.created_config, restored.created_config), "");
+    EXPECT_EQ(domain::DescribeDifference(original.config, restored.config), "");
+    EXPECT_EQ(domain::DescribeDifference(original.next_config, restored.next_config), "");
     EXPECT_EQ(restored.next_config, original.next_config);
   }
 }
 
 TEST_F(EveryRunSettingPgTest, IsKeptByACheckpointAndTheNetworksBesideTheirWeights) {
-  const RunConfig run = OtherRun();
-  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(run)));
-  ASSERT_OK_AND_ASSIGN(const Store::Snapshot snapshot, store().LoadSnapshot(id));
-  ASSERT_OK_AND_ASSIGN(const Checkpoint checkpoint, CheckpointFromSnapshot(run, snapshot, {}));
+  const domain::RunConfig run = OtherRun();
+  ASSERT_OK_AND_ASSIGN(const base::RunId id, store().CreateRun(exchange::TestNewRun(run)));
+  ASSERT_OK_AND_ASSIGN(const exchange::Store::Snapshot snapshot, store().LoadSnapshot(id));
+  ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint checkpoint,
+                       checkpoint::CheckpointFromSnapshot(run, snapshot, {}));
 
-  ASSERT_OK_AND_ASSIGN(const Checkpoint back, DecodeCheckpoint(EncodeCheckpoint(checkpoint)));
+  ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint back,
+                       checkpoint::DecodeCheckpoint(checkpoint::EncodeCheckpoint(checkpoint)));
   ExpectOther(back.config);
   EXPECT_EQ(back.config, run);
-  EXPECT_EQ(ModelOfMetadata(WeightsMetadata(run, WeightsVersion(3))), run.model);
+  EXPECT_EQ(checkpoint::ModelOfMetadata(checkpoint::WeightsMetadata(run, base::WeightsVersion(3))),
+            run.model);
 }
 
 TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonIfNot) {
-  const RunConfig plain = PlainRun();
-  ASSERT_OK_AND_ASSIGN(const RunId id, store().CreateRun(TestNewRun(plain)));
-  RealClock clock;
-  Metrics metrics;
+  const domain::RunConfig plain = PlainRun();
+  ASSERT_OK_AND_ASSIGN(const base::RunId id, store().CreateRun(exchange::TestNewRun(plain)));
+  base::RealClock clock;
+  telemetry::Metrics metrics;
   coordinator::RunAdmin admin(store(), nullptr, [&] {
     coordinator::CoordinatorView view;
     view.run = id;
@@ -286,53 +300,55 @@ TEST_F(EveryRunSettingPgTest, IsSetInMidRunIfItMayChangeAndRefusedWithTheReasonI
   coordinator::GrpcAdminService service("");
   service.Attach(admin);
   ASSERT_OK_AND_ASSIGN(
-      const std::unique_ptr<RpcServer> server,
-      RpcServer::Start({}, {{&service, "gannet.v1.AdminService"}}, metrics, clock));
+      const std::unique_ptr<rpc::RpcServer> server,
+      rpc::RpcServer::Start({}, {{&service, "gannet.v1.AdminService"}}, metrics, clock));
   const std::string address = absl::StrCat("127.0.0.1:", server->bound_port());
 
   std::vector<std::string> set = {"set", "--address", address};
-  RunConfig expected = plain;
-  RunConfig at_once = plain;
+  domain::RunConfig expected = plain;
+  domain::RunConfig at_once = plain;
   std::map<std::string, std::string> refusals;  // by KEY=VALUE
-  for (const RunSetting& row : RunSettings()) {
-    const std::string setting = absl::StrCat(row.name, "=", SettingText(row, OtherThan(row)));
-    if (row.change != SettingChange::kNever) {
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    const std::string setting =
+        absl::StrCat(row.name, "=", base::SettingText(row, base::OtherThan(row)));
+    if (row.change != domain::SettingChange::kNever) {
       set.push_back(setting);
-      row.set(expected, OtherThan(row));
-      if (row.change == SettingChange::kAtOnce) row.set(at_once, OtherThan(row));
+      row.set(expected, base::OtherThan(row));
+      if (row.change == domain::SettingChange::kAtOnce) row.set(at_once, base::OtherThan(row));
       continue;
     }
     // The command says so, and so does the store to whoever asks without it.
     const std::string refusal = absl::StrCat("'", row.name, "' cannot change while");
-    RunConfig asked = plain;
-    EXPECT_THAT(ChangeSetting(setting, asked),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(refusal)));
-    row.set(asked, OtherThan(row));
-    EXPECT_THAT(store().ChangeSettings(id, asked, ""),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         HasSubstr(absl::StrCat("cannot change while a run is under way, start a "
-                                                "new one for it: ",
-                                                row.name, " "))));
+    domain::RunConfig asked = plain;
+    EXPECT_THAT(domain::ChangeSetting(setting, asked),
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(refusal)));
+    row.set(asked, base::OtherThan(row));
+    EXPECT_THAT(
+        store().ChangeSettings(id, asked, ""),
+        base::StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr(absl::StrCat("cannot change while a run is under way, start a "
+                                              "new one for it: ",
+                                              row.name, " "))));
     refusals[setting] = refusal;
   }
   ASSERT_FALSE(refusals.empty());
   const auto& [setting, refusal] = *refusals.begin();
   const Outcome refused = Gannet({"set", "--address", address, setting});
-  EXPECT_EQ(refused.exit_code, kExitUsage) << setting;
+  EXPECT_EQ(refused.exit_code, config::kExitUsage) << setting;
   EXPECT_THAT(refused.err, HasSubstr(refusal));
-  ASSERT_OK_AND_ASSIGN(const RunStatus before, store().GetRunStatus(id));
+  ASSERT_OK_AND_ASSIGN(const exchange::RunStatus before, store().GetRunStatus(id));
   EXPECT_EQ(before.next_config, plain);
 
   const Outcome changed = Gannet(set);
 
   ASSERT_EQ(changed.exit_code, 0) << changed.err;
   EXPECT_THAT(changed.out,
-              HasSubstr(absl::StrCat("From now on: ", DescribeDifference(plain, at_once))));
-  EXPECT_THAT(changed.out, HasSubstr(DescribeDifference(at_once, expected)));
-  ASSERT_OK_AND_ASSIGN(const RunStatus after, store().GetRunStatus(id));
+              HasSubstr(absl::StrCat("From now on: ", domain::DescribeDifference(plain, at_once))));
+  EXPECT_THAT(changed.out, HasSubstr(domain::DescribeDifference(at_once, expected)));
+  ASSERT_OK_AND_ASSIGN(const exchange::RunStatus after, store().GetRunStatus(id));
   EXPECT_EQ(after.config, plain);
   expected.plan_origin = after.next_config.plan_origin;
-  EXPECT_EQ(DescribeDifference(expected, after.next_config), "");
+  EXPECT_EQ(domain::DescribeDifference(expected, after.next_config), "");
   EXPECT_EQ(after.next_config, expected);
   server->Stop(absl::ZeroDuration());
 }

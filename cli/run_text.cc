@@ -20,26 +20,26 @@ constexpr int kBarMax = 40;
 // From here on the progress line tells how much of a unit's time is not computation.
 constexpr double kShareWorthTelling = 0.3;
 
-double ShareDone(const RunReport& report) {
+double ShareDone(const client::RunReport& report) {
   if (report.config.round_count <= 0) return 0;
   return std::clamp(static_cast<double>(report.weights_version.value()) /
                         static_cast<double>(report.config.round_count),
                     0.0, 1.0);
 }
 
-std::string RateText(const RunReport& report) {
+std::string RateText(const client::RunReport& report) {
   return report.images_per_second > 0 ? absl::StrFormat("%.0f img/s", report.images_per_second)
                                       : std::string("- img/s");
 }
 
 // Workers for whom a round has no unit.
-int WorkersTooMany(const RunReport& report) {
-  return report.state == RunState::kRunning
+int WorkersTooMany(const client::RunReport& report) {
+  return report.state == domain::RunState::kRunning
              ? std::max(0, report.worker_count - report.config.units_per_round)
              : 0;
 }
 
-std::string WorkersText(const RunReport& report) {
+std::string WorkersText(const client::RunReport& report) {
   std::string text =
       absl::StrCat(report.worker_count, report.worker_count == 1 ? " worker" : " workers");
   if (const int idle = WorkersTooMany(report); idle > 0) {
@@ -49,38 +49,38 @@ std::string WorkersText(const RunReport& report) {
 }
 
 // Of a usual unit's time what was not computation, 0 to 1; unset while nothing is known.
-std::optional<double> ShareOnTheWay(const RunReport& report) {
+std::optional<double> ShareOnTheWay(const client::RunReport& report) {
   if (!(report.unit_seconds > 0) || !(report.unit_compute_seconds > 0)) return std::nullopt;
   return std::clamp(1 - report.unit_compute_seconds / report.unit_seconds, 0.0, 1.0);
 }
 
 // A reason by its label, which a newer gateway may have made up.
 void AppendRefusal(std::string* text, const std::string& label) {
-  const std::optional<RefusalReason> reason = RefusalOfLabel(label);
-  absl::StrAppend(text,
-                  reason.has_value() ? std::string(DescribeRefusal(*reason)) : Printable(label));
+  const std::optional<domain::RefusalReason> reason = domain::RefusalOfLabel(label);
+  absl::StrAppend(text, reason.has_value() ? std::string(domain::DescribeRefusal(*reason))
+                                           : base::Printable(label));
 }
 
-std::string LossesText(const RunReport& report) {
+std::string LossesText(const client::RunReport& report) {
   if (!report.last_round.has_value()) return "D - G -";
   return absl::StrFormat("D %.2f G %.2f", report.last_round->discriminator_loss,
                          report.last_round->generator_loss);
 }
 
-std::string LeftText(const RunReport& report) {
-  if (report.state != RunState::kRunning) return RunStateName(report.state);
+std::string LeftText(const client::RunReport& report) {
+  if (report.state != domain::RunState::kRunning) return domain::RunStateName(report.state);
   const absl::Duration left = TimeLeft(report);
   return left == absl::InfiniteDuration() ? "- left" : absl::StrCat(ShortDuration(left), " left");
 }
 
 // Whether nobody is there to go on: past speed tells nothing then.
-bool IsDeserted(const RunReport& report, Trainer trainer) {
-  return trainer == Trainer::kClass && report.state == RunState::kRunning &&
+bool IsDeserted(const client::RunReport& report, Trainer trainer) {
+  return trainer == Trainer::kClass && report.state == domain::RunState::kRunning &&
          report.worker_count == 0;
 }
 
 // Everything behind the bar.
-std::vector<std::string> ProgressParts(const RunReport& report, Trainer trainer) {
+std::vector<std::string> ProgressParts(const client::RunReport& report, Trainer trainer) {
   std::vector<std::string> parts = {
       absl::StrCat(report.weights_version.value(), "/", report.config.round_count),
       absl::StrFormat("%.0f %%", std::floor(100 * ShareDone(report))),
@@ -96,7 +96,7 @@ std::vector<std::string> ProgressParts(const RunReport& report, Trainer trainer)
   return parts;
 }
 
-nlohmann::ordered_json RoundJson(const RoundSummary& round) {
+nlohmann::ordered_json RoundJson(const exchange::RoundSummary& round) {
   return {{"round", round.round.value()},
           {"epoch", round.epoch},
           {"gradient_count", round.gradient_count},
@@ -110,7 +110,7 @@ nlohmann::ordered_json RoundJson(const RoundSummary& round) {
 
 }  // namespace
 
-absl::Duration TimeLeft(const RunReport& report) {
+absl::Duration TimeLeft(const client::RunReport& report) {
   const int64_t rounds = report.config.round_count - report.weights_version.value();
   if (rounds <= 0) return absl::ZeroDuration();
   if (!(report.images_per_second > 0)) return absl::InfiniteDuration();
@@ -119,23 +119,24 @@ absl::Duration TimeLeft(const RunReport& report) {
   return absl::Seconds(images / report.images_per_second);
 }
 
-std::string StatusText(const RunReport& report) {
-  const RunConfig& config = report.config;
-  std::string text = absl::StrCat("run      ", Printable(config.name), " (id ", report.run.value(),
-                                  ")\nstate    ", RunStateName(report.state));
+std::string StatusText(const client::RunReport& report) {
+  const domain::RunConfig& config = report.config;
+  std::string text =
+      absl::StrCat("run      ", base::Printable(config.name), " (id ", report.run.value(),
+                   ")\nstate    ", domain::RunStateName(report.state));
   if (!report.state_reason.empty()) {
-    absl::StrAppend(&text, ": ", Printable(report.state_reason));
+    absl::StrAppend(&text, ": ", base::Printable(report.state_reason));
   }
   absl::StrAppend(&text, "\nround    ", report.weights_version.value(), " of ", config.round_count,
                   absl::StrFormat(" (%.1f %%)", 100 * ShareDone(report)));
   if (report.last_round.has_value()) absl::StrAppend(&text, ", epoch ", report.last_round->epoch);
   if (!report.waiting_for.empty()) {
-    absl::StrAppend(&text, "\nopen     ", Printable(report.waiting_for));
+    absl::StrAppend(&text, "\nopen     ", base::Printable(report.waiting_for));
   }
   absl::StrAppend(&text, "\nspeed    ", RateText(report));
-  if (report.state == RunState::kRunning) absl::StrAppend(&text, ", ", LeftText(report));
+  if (report.state == domain::RunState::kRunning) absl::StrAppend(&text, ", ", LeftText(report));
   if (report.last_round.has_value()) {
-    const RoundSummary& round = *report.last_round;
+    const exchange::RoundSummary& round = *report.last_round;
     absl::StrAppendFormat(
         &text,
         "\nlosses   discriminator %.3f, generator %.3f"
@@ -157,14 +158,15 @@ std::string StatusText(const RunReport& report) {
                           "into sending, receiving and waiting",
                           report.unit_seconds, report.unit_compute_seconds, 100 * *share);
   }
-  for (const GatewayReport& gateway : report.gateways) {
-    absl::StrAppend(&text, "\nrefusing ", Printable(gateway.gateway), ": ",
+  for (const exchange::GatewayReport& gateway : report.gateways) {
+    absl::StrAppend(&text, "\nrefusing ", base::Printable(gateway.gateway), ": ",
                     absl::StrJoin(gateway.refusing, "; ", AppendRefusal),
                     "; others go on (docs/operations.md, \"What a gateway refuses\")");
   }
   absl::StrAppend(&text, "\nunits    ", config.units_per_round, " a round, ",
                   config.images_per_unit, " images each\ndata     ",
-                  Printable(config.data.description), ", ", config.data.image_count, " images");
+                  base::Printable(config.data.description), ", ", config.data.image_count,
+                  " images");
   if (report.wasted_image_count > 0) {
     absl::StrAppend(&text, "\nwasted   ", report.wasted_image_count,
                     " images in gradients that came for nothing");
@@ -173,24 +175,24 @@ std::string StatusText(const RunReport& report) {
     absl::StrAppend(&text, "\nbest     round ", report.best->version.value(),
                     absl::StrFormat(", distance to real images %.4f", report.best->distance));
   }
-  for (const ReportedChange& change : report.changes) {
-    absl::StrAppend(
-        &text, "\nchanged  from round ", change.round.value(), ": ",
-        change.difference.empty() ? "nothing, it was set back" : Printable(change.difference));
-    if (!change.reason.empty()) absl::StrAppend(&text, " (", Printable(change.reason), ")");
+  for (const client::ReportedChange& change : report.changes) {
+    absl::StrAppend(&text, "\nchanged  from round ", change.round.value(), ": ",
+                    change.difference.empty() ? "nothing, it was set back"
+                                              : base::Printable(change.difference));
+    if (!change.reason.empty()) absl::StrAppend(&text, " (", base::Printable(change.reason), ")");
   }
   if (!report.latest_sample_path.empty()) {
-    absl::StrAppend(&text, "\nsamples  ", Printable(report.latest_sample_path));
+    absl::StrAppend(&text, "\nsamples  ", base::Printable(report.latest_sample_path));
   }
   return absl::StrCat(text, "\n");
 }
 
-std::string StatusJson(const RunReport& report) {
+std::string StatusJson(const client::RunReport& report) {
   const absl::Duration left = TimeLeft(report);
   nlohmann::ordered_json json = {
       {"run_id", report.run.value()},
       {"name", report.config.name},
-      {"state", RunStateName(report.state)},
+      {"state", domain::RunStateName(report.state)},
       {"state_reason", report.state_reason},
       {"rounds_done", report.weights_version.value()},
       {"round_count", report.config.round_count},
@@ -220,10 +222,10 @@ std::string StatusJson(const RunReport& report) {
     json["unit_compute_seconds"] = report.unit_compute_seconds;
   }
   if (left != absl::InfiniteDuration()) json["seconds_left"] = absl::ToDoubleSeconds(left);
-  for (const ReportedChange& change : report.changes) {
+  for (const client::ReportedChange& change : report.changes) {
     json["changed_in_rounds"].push_back(change.round.value());
   }
-  for (const GatewayReport& gateway : report.gateways) {
+  for (const exchange::GatewayReport& gateway : report.gateways) {
     json["gateways_refusing"][gateway.gateway] = gateway.refusing;
   }
   if (report.last_round.has_value()) json["last_round"] = RoundJson(*report.last_round);
@@ -231,7 +233,7 @@ std::string StatusJson(const RunReport& report) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string ProgressLine(const RunReport& report, int width, Trainer trainer) {
+std::string ProgressLine(const client::RunReport& report, int width, Trainer trainer) {
   const std::string rest = absl::StrJoin(ProgressParts(report, trainer), "  ");
   const int room = std::min(kBarMax, width - DisplayWidth(rest) - 4);  // brackets and two spaces
   if (room < kBarMin) return rest.substr(0, static_cast<size_t>(std::max(width, 0)));
@@ -242,7 +244,7 @@ std::string ProgressLine(const RunReport& report, int width, Trainer trainer) {
   return absl::StrCat("[", bar, "]  ", rest);
 }
 
-std::string PlainProgressLine(const RunReport& report, Trainer trainer) {
+std::string PlainProgressLine(const client::RunReport& report, Trainer trainer) {
   return absl::StrCat(trainer == Trainer::kClass ? "round " : "update ",
                       absl::StrJoin(ProgressParts(report, trainer), "  "));
 }

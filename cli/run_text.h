@@ -8,13 +8,13 @@
 namespace gannet::cli {
 
 // What remains at the present speed; InfiniteDuration while nothing is known of it.
-absl::Duration TimeLeft(const RunReport& report);
+absl::Duration TimeLeft(const client::RunReport& report);
 
 // Several lines for people.
-std::string StatusText(const RunReport& report);
+std::string StatusText(const client::RunReport& report);
 
 // One JSON object with a line end; sizes in bytes, times in seconds. What is not known is null.
-std::string StatusJson(const RunReport& report);
+std::string StatusJson(const client::RunReport& report);
 
 // Who trains: a class, whose workers are counted, or one process, which makes updates instead of
 // rounds.
@@ -23,9 +23,10 @@ enum class Trainer { kClass, kOneProcess };
 // One line without a line end: bar, round, share, speed, losses, workers, time left. The bar takes
 // what is left of `width` characters; where there is no room for one, it is left out and the rest
 // is cut.
-std::string ProgressLine(const RunReport& report, int width, Trainer trainer = Trainer::kClass);
+std::string ProgressLine(const client::RunReport& report, int width,
+                         Trainer trainer = Trainer::kClass);
 
 // The same without a bar, for a log.
-std::string PlainProgressLine(const RunReport& report, Trainer trainer = Trainer::kClass);
+std::string PlainProgressLine(const client::RunReport& report, Trainer trainer = Trainer::kClass);
 
 }  // namespace gannet::cli

@@ -13,24 +13,24 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-RunReport SampleReport() {
-  RunReport report;
-  report.run = RunId(1);
+client::RunReport SampleReport() {
+  client::RunReport report;
+  report.run = base::RunId(1);
   report.config.name = "demo";
   report.config.round_count = 200;
   report.config.units_per_round = 2;
   report.config.images_per_unit = 16;
   report.config.data = {"procedural", 500, "abc", "procedural faces v1, seed 1"};
-  report.weights_version = WeightsVersion(50);
-  report.last_round = RoundSummary{.round = Round(50),
-                                   .epoch = 3,
-                                   .gradient_count = 2,
-                                   .image_count = 32,
-                                   .discriminator_loss = 1.306,
-                                   .generator_loss = 0.924,
-                                   .real_accuracy = 0.71,
-                                   .fake_accuracy = 0.8,
-                                   .seconds = 0.1};
+  report.weights_version = base::WeightsVersion(50);
+  report.last_round = exchange::RoundSummary{.round = base::Round(50),
+                                             .epoch = 3,
+                                             .gradient_count = 2,
+                                             .image_count = 32,
+                                             .discriminator_loss = 1.306,
+                                             .generator_loss = 0.924,
+                                             .real_accuracy = 0.71,
+                                             .fake_accuracy = 0.8,
+                                             .seconds = 0.1};
   report.images_per_second = 48;
   report.worker_count = 2;
   report.latest_sample_path = "out/samples/latest.png";
@@ -38,7 +38,7 @@ RunReport SampleReport() {
 }
 
 TEST(RunTextTest, TheStatusSaysWhatAGatewayRefusesInWordsAndAsLabels) {
-  RunReport report = SampleReport();
+  client::RunReport report = SampleReport();
   EXPECT_THAT(StatusText(report), Not(HasSubstr("refusing")));
 
   report.gateways = {{"lab:50051", {"joins_of_address", "of_a_newer_version"}}};
@@ -51,13 +51,13 @@ TEST(RunTextTest, TheStatusSaysWhatAGatewayRefusesInWordsAndAsLabels) {
 }
 
 TEST(RunTextTest, TimeLeftFollowsFromTheSpeed) {
-  RunReport report = SampleReport();
+  client::RunReport report = SampleReport();
 
   EXPECT_EQ(TimeLeft(report), absl::Seconds(150 * 32 / 48));
 
   report.images_per_second = 0;
   EXPECT_EQ(TimeLeft(report), absl::InfiniteDuration());
-  report.weights_version = WeightsVersion(200);
+  report.weights_version = base::WeightsVersion(200);
   EXPECT_EQ(TimeLeft(report), absl::ZeroDuration());
 }
 
@@ -71,7 +71,7 @@ TEST(RunTextTest, TheProgressLineFillsTheTerminal) {
 }
 
 TEST(RunTextTest, WorkersForWhomARoundHasNoUnitAreSaidToWait) {
-  RunReport report = SampleReport();
+  client::RunReport report = SampleReport();
   report.worker_count = 30;
   report.config.units_per_round = 4;
 
@@ -81,15 +81,15 @@ TEST(RunTextTest, WorkersForWhomARoundHasNoUnitAreSaidToWait) {
                         "set training.units_per_round=30)"));
   EXPECT_EQ(nlohmann::json::parse(StatusJson(report))["idle_worker_count"], 26);
 
-  report.state = RunState::kPaused;
+  report.state = domain::RunState::kPaused;
   EXPECT_THAT(PlainProgressLine(report), Not(HasSubstr("wait")));
-  report.state = RunState::kRunning;
+  report.state = domain::RunState::kRunning;
   report.worker_count = 4;
   EXPECT_THAT(StatusText(report), Not(HasSubstr("wait")));
 }
 
 TEST(RunTextTest, HowMuchOfAUnitGoesIntoTheNetworkIsTold) {
-  RunReport report = SampleReport();
+  client::RunReport report = SampleReport();
   EXPECT_THAT(StatusText(report), Not(HasSubstr("network"))) << "nothing is known of it yet";
 
   report.unit_seconds = 12;
@@ -106,10 +106,10 @@ TEST(RunTextTest, HowMuchOfAUnitGoesIntoTheNetworkIsTold) {
 }
 
 TEST(RunTextTest, TheBarIsAsFullAsTheRun) {
-  RunReport report = SampleReport();
-  report.weights_version = WeightsVersion(0);
+  client::RunReport report = SampleReport();
+  report.weights_version = base::WeightsVersion(0);
   EXPECT_THAT(ProgressLine(report, 200), StartsWith("[> "));
-  report.weights_version = WeightsVersion(200);
+  report.weights_version = base::WeightsVersion(200);
   EXPECT_THAT(ProgressLine(report, 200), StartsWith("[" + std::string(40, '=') + "]"));
 }
 
@@ -121,7 +121,7 @@ TEST(RunTextTest, ANarrowTerminalGetsNoBarAndNothingTooLong) {
 }
 
 TEST(RunTextTest, NothingKnownYetIsSaidAsSuch) {
-  RunReport report;
+  client::RunReport report;
   report.config.round_count = 10;
 
   EXPECT_EQ(PlainProgressLine(report),
@@ -129,7 +129,7 @@ TEST(RunTextTest, NothingKnownYetIsSaidAsSuch) {
 }
 
 TEST(RunTextTest, OneProcessHasUpdatesAndNoWorkers) {
-  RunReport report = SampleReport();
+  client::RunReport report = SampleReport();
   report.worker_count = 0;
 
   EXPECT_EQ(PlainProgressLine(report, Trainer::kOneProcess),
@@ -138,8 +138,8 @@ TEST(RunTextTest, OneProcessHasUpdatesAndNoWorkers) {
 }
 
 TEST(RunTextTest, APausedRunShowsItsStateInsteadOfATime) {
-  RunReport report = SampleReport();
-  report.state = RunState::kPaused;
+  client::RunReport report = SampleReport();
+  report.state = domain::RunState::kPaused;
   report.state_reason = "lunch\x1b[2J";
 
   EXPECT_THAT(PlainProgressLine(report), HasSubstr("paused"));
@@ -166,7 +166,7 @@ TEST(RunTextTest, TheJsonHoldsTheSame) {
 }
 
 TEST(RunTextTest, WhatIsNotKnownIsNullInJson) {
-  RunReport report;
+  client::RunReport report;
   report.config.round_count = 10;
   report.config.name = "\xff";
 

@@ -26,11 +26,11 @@ absl::StatusOr<std::vector<uint64_t>> ParseSeedList(const std::string& text) {
     const bool good = ParseSeed(ends.front(), first) && ParseSeed(ends.back(), last);
     if (!good || last < first) {
       return absl::InvalidArgumentError(
-          absl::StrCat("not a list of seeds: '", Printable(text), "'"));
+          absl::StrCat("not a list of seeds: '", base::Printable(text), "'"));
     }
     if (last - first >= kMaxSeeds - seeds.size()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("more than ", kMaxSeeds, " seeds: '", Printable(text), "'"));
+          absl::StrCat("more than ", kMaxSeeds, " seeds: '", base::Printable(text), "'"));
     }
     for (uint64_t seed = first; seed <= last; ++seed) seeds.push_back(seed);
   }

@@ -40,21 +40,23 @@ class Findings {
 
 }  // namespace
 
-absl::Status CheckSettings(const Config& config, bool files) {
+absl::Status CheckSettings(const config::Config& config, bool files) {
   Findings findings;
-  const auto add = [&](const absl::Status& status) { findings.Add(WithOrigins(config, status)); };
-  add(CheckDatabaseUrl("database.url", config.database.url));
+  const auto add = [&](const absl::Status& status) {
+    findings.Add(config::WithOrigins(config, status));
+  };
+  add(pg::CheckDatabaseUrl("database.url", config.database.url));
   add(coordinator::CheckCoordinatorSettings(config));
   add(worker::CheckWorkerSettings(config));
   if (!files) return findings.ToStatus();
-  const absl::Status named = CheckNamedFiles(config);
+  const absl::Status named = config::CheckNamedFiles(config);
   findings.Add(named);
   // What is in the files can be judged once all of them are there.
   if (named.ok()) {
     add(gateway::GatewayOptionsFrom(config, absl::Now()).status());
     add(worker::CheckWorkerFiles(config));
   }
-  const absl::Status data = OpenDataset(ShownDatasetOptions(config)).status();
+  const absl::Status data = data::OpenDataset(ShownDatasetOptions(config)).status();
   if (!data.ok()) add(absl::Status(data.code(), absl::StrCat("data.path: ", data.message())));
   return findings.ToStatus();
 }

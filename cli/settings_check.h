@@ -9,6 +9,6 @@ namespace gannet::cli {
 // the programs themselves run at their start. With `files`, also reads the files and the data set
 // that they name, as all programs on this machine would.
 // Returns: every mistake, one per line, with where the setting came from; the code of the first.
-absl::Status CheckSettings(const Config& config, bool files);
+absl::Status CheckSettings(const config::Config& config, bool files);
 
 }  // namespace gannet::cli

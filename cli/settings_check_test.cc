@@ -25,53 +25,55 @@ using ::testing::Not;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
-absl::StatusOr<Config> Load(const std::vector<std::string>& overrides,
-                            const Environment& environment = {}) {
-  CommandLine command_line;
+absl::StatusOr<config::Config> Load(const std::vector<std::string>& overrides,
+                                    const config::Environment& environment = {}) {
+  config::CommandLine command_line;
   command_line.overrides = overrides;
-  return LoadConfig(command_line, environment);
+  return config::LoadConfig(command_line, environment);
 }
 
 // What the programs themselves say at their start: migrate, coordinator and train-local, gateway,
 // worker.
-std::vector<absl::Status> ProgramsSay(const Config& config) {
-  return {CheckDatabaseUrl("database.url", config.database.url),
+std::vector<absl::Status> ProgramsSay(const config::Config& config) {
+  return {pg::CheckDatabaseUrl("database.url", config.database.url),
           coordinator::MakeCoordinatorServerOptions(config).status(),
           gateway::GatewayOptionsFrom(config, absl::Now()).status(),
           worker::CheckWorkerFiles(config)};
 }
 
 TEST(SettingsCheckTest, TheDefaultsAreGoodForEveryProgram) {
-  ASSERT_OK_AND_ASSIGN(const Config config, Load({}));
+  ASSERT_OK_AND_ASSIGN(const config::Config config, Load({}));
   EXPECT_OK(CheckSettings(config, /*files=*/true));
   for (const absl::Status& status : ProgramsSay(config)) EXPECT_OK(status);
 }
 
 // A value that no setting of its type may have.
-std::string NonsenseFor(const KeySpec& key) {
-  if (IsFreeText(key) && key.check == nullptr && key.clean == nullptr) return "a\x01z";
+std::string NonsenseFor(const config::KeySpec& key) {
+  if (base::IsFreeText(key) && key.check == nullptr && key.clean == nullptr) return "a\x01z";
   return "\x02nonsense = value";
 }
 
 TEST(SettingsCheckTest, EverySettingRefusesNonsenseAndNamesWhereItCameFrom) {
-  for (const KeySpec& key : Schema()) {
+  for (const config::KeySpec& key : config::Schema()) {
     if (key.name == "worker.ca") continue;  // judged by CheckSettings, below
-    const std::string variable = EnvironmentName(key);
-    EXPECT_THAT(Load({}, {{variable, NonsenseFor(key)}}),
-                StatusIs(kInvalid, AllOf(HasSubstr(absl::StrCat("environment ", variable, ": ")),
-                                         HasSubstr(key.name))))
+    const std::string variable = config::EnvironmentName(key);
+    EXPECT_THAT(
+        Load({}, {{variable, NonsenseFor(key)}}),
+        base::StatusIs(kInvalid, AllOf(HasSubstr(absl::StrCat("environment ", variable, ": ")),
+                                       HasSubstr(key.name))))
         << key.name;
     if (key.secret) continue;
     EXPECT_THAT(Load({absl::StrCat(key.name, "=", NonsenseFor(key))}),
-                StatusIs(kInvalid, AllOf(HasSubstr(absl::StrCat("flag --", key.name, ": ")),
-                                         HasSubstr(key.name))))
+                base::StatusIs(kInvalid, AllOf(HasSubstr(absl::StrCat("flag --", key.name, ": ")),
+                                               HasSubstr(key.name))))
         << key.name;
-    EXPECT_THAT(Load({key.name}), StatusIs(kInvalid, HasSubstr("a value must follow"))) << key.name;
+    EXPECT_THAT(Load({key.name}), base::StatusIs(kInvalid, HasSubstr("a value must follow")))
+        << key.name;
   }
 }
 
 TEST(SettingsCheckTest, AFlagWithoutItsValueIsNamedByEveryProgram) {
-  for (const KeySpec& key : Schema()) {
+  for (const config::KeySpec& key : config::Schema()) {
     if (key.secret) continue;
     const std::string flag = absl::StrCat("--", key.name);
     for (const std::vector<const char*>& argv :
@@ -79,9 +81,10 @@ TEST(SettingsCheckTest, AFlagWithoutItsValueIsNamedByEveryProgram) {
           std::vector<const char*>{"p", flag.c_str(), "--log.level", "info"}}) {
       const int argc = static_cast<int>(argv.size());
       const auto named =
-          StatusIs(kInvalid, HasSubstr(absl::StrCat("flag ", flag, ": a value must follow")));
-      EXPECT_THAT(CheckFlagValues(argc, argv.data()), named);
-      EXPECT_THAT(ParseServiceFlags(argc, argv.data(), "gannet-worker", "Computes."), named);
+          base::StatusIs(kInvalid, HasSubstr(absl::StrCat("flag ", flag, ": a value must follow")));
+      EXPECT_THAT(config::CheckFlagValues(argc, argv.data()), named);
+      EXPECT_THAT(config::ParseServiceFlags(argc, argv.data(), "gannet-worker", "Computes."),
+                  named);
     }
   }
 }
@@ -118,10 +121,10 @@ std::vector<Case> BadTogether() {
 
 TEST(SettingsCheckTest, WhatAProgramRefusesTheCheckRefusesAndBlamesTheFlag) {
   for (const Case& bad : BadTogether()) {
-    const absl::StatusOr<Config> config = Load(bad.settings);
+    const absl::StatusOr<config::Config> config = Load(bad.settings);
     // Every program begins with LoadConfig, so what is refused there is refused by all.
     const absl::Status said = config.ok() ? CheckSettings(*config, false) : config.status();
-    EXPECT_THAT(said, StatusIs(kInvalid, HasSubstr(absl::StrCat("flag --", bad.named, ": "))))
+    EXPECT_THAT(said, base::StatusIs(kInvalid, HasSubstr(absl::StrCat("flag --", bad.named, ": "))))
         << bad.settings.front();
     if (!config.ok()) continue;
     bool refused = false;
@@ -146,43 +149,45 @@ TEST(SettingsCheckTest, WhatTheCheckAllowsEveryProgramAllows) {
       {"model.base_width=96", "training.gradient_codec=fp16"},
   };
   for (const auto& settings : good) {
-    ASSERT_OK_AND_ASSIGN(const Config config, Load(settings));
+    ASSERT_OK_AND_ASSIGN(const config::Config config, Load(settings));
     EXPECT_OK(CheckSettings(config, false));
     for (const absl::Status& status : ProgramsSay(config)) EXPECT_OK(status) << settings.front();
   }
 }
 
 TEST(SettingsCheckTest, AllMistakesAreNamedEachWithItsOrigin) {
-  const TempFolder folder;
-  CommandLine command_line;
+  const image::TempFolder folder;
+  config::CommandLine command_line;
   command_line.config_path =
       folder.Write("class.yaml", "training:\n  quorum: 9\n  units_per_round: 3\n");
   command_line.overrides = {"training.stale_weight=2"};
   EXPECT_THAT(
-      LoadConfig(command_line, {{"GANNET_TRAINING_SPARE_AFTER", "0.5"}}),
-      StatusIs(kInvalid,
-               AllOf(HasSubstr("flag --training.stale_weight: training.stale_weight must be"),
-                     HasSubstr("class.yaml:2: training.quorum must be between 0 and 3 "
-                               "(training.units_per_round), got 9"),
-                     HasSubstr("environment GANNET_TRAINING_SPARE_AFTER: training.spare_after must "
-                               "be a number, 0, or 1 to 1000, got '0.5'"))));
+      config::LoadConfig(command_line, {{"GANNET_TRAINING_SPARE_AFTER", "0.5"}}),
+      base::StatusIs(
+          kInvalid,
+          AllOf(HasSubstr("flag --training.stale_weight: training.stale_weight must be"),
+                HasSubstr("class.yaml:2: training.quorum must be between 0 and 3 "
+                          "(training.units_per_round), got 9"),
+                HasSubstr("environment GANNET_TRAINING_SPARE_AFTER: training.spare_after must "
+                          "be a number, 0, or 1 to 1000, got '0.5'"))));
 }
 
 TEST(SettingsCheckTest, WhatOnlyAProgramFindsIsNamedWithItsOriginToo) {
-  ASSERT_OK_AND_ASSIGN(const Config config, Load({"database.url=postgres://h/%zz",
-                                                  "model.base_width=512", "model.image_size=128"}));
+  ASSERT_OK_AND_ASSIGN(
+      const config::Config config,
+      Load({"database.url=postgres://h/%zz", "model.base_width=512", "model.image_size=128"}));
   EXPECT_THAT(CheckSettings(config, false),
-              StatusIs(kInvalid, AllOf(HasSubstr("flag --database.url: database.url"),
-                                       HasSubstr("flag --model.base_width: "))));
+              base::StatusIs(kInvalid, AllOf(HasSubstr("flag --database.url: database.url"),
+                                             HasSubstr("flag --model.base_width: "))));
 }
 
 TEST(SettingsCheckTest, SettingsThatChangedAfterTheyWereLoadedAreChecked) {
-  Config config;
+  config::Config config;
   config.run.policy.quorum = 9;
   EXPECT_THAT(coordinator::CheckCoordinatorSettings(config),
-              StatusIs(kInvalid, HasSubstr("training.quorum")));
+              base::StatusIs(kInvalid, HasSubstr("training.quorum")));
   EXPECT_THAT(coordinator::MakeCoordinatorServerOptions(config).status(),
-              StatusIs(kInvalid, HasSubstr("training.quorum")));
+              base::StatusIs(kInvalid, HasSubstr("training.quorum")));
 }
 
 TEST(SettingsCheckTest, EveryMissingFileIsNamed) {
@@ -193,10 +198,10 @@ TEST(SettingsCheckTest, EveryMissingFileIsNamed) {
                                          "worker.ca_file"};
   settings.reserve(settings.size() + keys.size());
   for (const std::string& key : keys) settings.push_back(absl::StrCat(key, "=/nowhere/", key));
-  ASSERT_OK_AND_ASSIGN(const Config config, Load(settings));
+  ASSERT_OK_AND_ASSIGN(const config::Config config, Load(settings));
   EXPECT_OK(CheckSettings(config, /*files=*/false));
   const absl::Status said = CheckSettings(config, /*files=*/true);
-  EXPECT_THAT(said, Not(IsOk()));
+  EXPECT_THAT(said, Not(base::IsOk()));
   for (const std::string& key : keys) {
     EXPECT_THAT(std::string(said.message()), HasSubstr(absl::StrCat("flag --", key, ": ")));
     EXPECT_THAT(std::string(said.message()), HasSubstr(absl::StrCat("/nowhere/", key)));
@@ -205,14 +210,14 @@ TEST(SettingsCheckTest, EveryMissingFileIsNamed) {
 }
 
 TEST(SettingsCheckTest, WhatACheckpointRecordedIsNotBlamedOnAFlag) {
-  CommandLine command_line;
+  config::CommandLine command_line;
   command_line.recorded = {"data.kind=folder"};
   command_line.recorded_in = "checkpoint x.safetensors";
-  EXPECT_THAT(LoadConfig(command_line, {}),
-              StatusIs(kInvalid, AllOf(HasSubstr("checkpoint x.safetensors: "),
-                                       HasSubstr("data.path"), Not(HasSubstr("flag")))));
+  EXPECT_THAT(config::LoadConfig(command_line, {}),
+              base::StatusIs(kInvalid, AllOf(HasSubstr("checkpoint x.safetensors: "),
+                                             HasSubstr("data.path"), Not(HasSubstr("flag")))));
   command_line.overrides = {"data.path=faces"};
-  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(command_line, {}));
+  ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig(command_line, {}));
   EXPECT_EQ(config.data.kind, "folder");
   EXPECT_EQ(config.data.path, "faces");
 }

@@ -37,11 +37,11 @@ absl::StatusOr<std::vector<std::string>> FindFrames(const std::string& folder) {
   return paths;
 }
 
-absl::StatusOr<RgbImage> ReadFrame(const std::string& path) {
+absl::StatusOr<image::RgbImage> ReadFrame(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   if (!in) return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  absl::StatusOr<RgbImage> image = ReadPng(bytes);
+  absl::StatusOr<image::RgbImage> image = image::ReadPng(bytes);
   if (image.ok()) return image;
   return absl::Status(image.status().code(), absl::StrCat(path, ": ", image.status().message()));
 }
@@ -50,14 +50,14 @@ absl::StatusOr<RgbImage> ReadFrame(const std::string& path) {
 
 absl::StatusOr<TrainingGifReport> WriteTrainingGif(const std::string& folder,
                                                    const std::string& out, int max_frames,
-                                                   const GifOptions& options) {
+                                                   const image::GifOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::vector<std::string> paths, FindFrames(folder));
-  std::vector<RgbImage> frames;
+  std::vector<image::RgbImage> frames;
   for (const size_t i : ChooseFrames(paths.size(), static_cast<size_t>(max_frames))) {
-    GANNET_ASSIGN_OR_RETURN(RgbImage frame, ReadFrame(paths[i]));
+    GANNET_ASSIGN_OR_RETURN(image::RgbImage frame, ReadFrame(paths[i]));
     frames.push_back(std::move(frame));
   }
-  GANNET_RETURN_IF_ERROR(WriteGif(out, frames, options));
+  GANNET_RETURN_IF_ERROR(image::WriteGif(out, frames, options));
   return TrainingGifReport{paths.size(), frames.size()};
 }
 

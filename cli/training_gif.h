@@ -18,6 +18,6 @@ struct TrainingGifReport {
 // WriteGif.
 absl::StatusOr<TrainingGifReport> WriteTrainingGif(const std::string& folder,
                                                    const std::string& out, int max_frames,
-                                                   const GifOptions& options);
+                                                   const image::GifOptions& options);
 
 }  // namespace gannet::cli

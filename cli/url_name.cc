@@ -19,8 +19,8 @@ std::string PercentDecoded(absl::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {
       const std::string digits = absl::AsciiStrToLower(text.substr(i + 1, 2));
-      if (IsHex(digits, 2)) {
-        decoded += HexDecode(digits);
+      if (base::IsHex(digits, 2)) {
+        decoded += base::HexDecode(digits);
         i += 2;
         continue;
       }
@@ -44,18 +44,18 @@ absl::StatusOr<std::string> FileNameOfUrl(absl::string_view url) {
       slash == absl::string_view::npos ? "" : PercentDecoded(url.substr(slash + 1));
   if (name.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the address ends without the name of a file: ", Printable(whole)));
+        absl::StrCat("the address ends without the name of a file: ", base::Printable(whole)));
   }
   const bool has_separator = name.find_first_of("/\\") != std::string::npos;
   if (has_separator || absl::StartsWith(name, ".") || name.size() > kMaxNameBytes ||
-      Printable(name) != name) {
+      base::Printable(name) != name) {
     return absl::InvalidArgumentError(
         absl::StrCat("the name in the address is none for a file here (",
                      has_separator                 ? "a separator of folders is in it"
                      : absl::StartsWith(name, ".") ? "it is hidden"
                      : name.size() > kMaxNameBytes ? "it is too long"
                                                    : "it is no text",
-                     "): ", Printable(name)));
+                     "): ", base::Printable(name)));
   }
   return name;
 }

@@ -27,14 +27,14 @@ TEST(UrlNameTest, TheNameIsTheLastPartOfThePath) {
       {"https://example.org/a%2", "a%2"},
       {"https://example.org/a+b.zip", "a+b.zip"},
   };
-  for (const auto& one : cases) EXPECT_THAT(FileNameOfUrl(one.url), IsOkAndHolds(one.name));
+  for (const auto& one : cases) EXPECT_THAT(FileNameOfUrl(one.url), base::IsOkAndHolds(one.name));
 }
 
 TEST(UrlNameTest, AnAddressWithoutAFileIsRefused) {
   for (const char* url : {"https://example.org", "https://example.org/", "https://example.org/a/",
                           "https://example.org/?name=faces.zip", "https://example.org#a/b", ""}) {
-    EXPECT_THAT(FileNameOfUrl(url), StatusIs(absl::StatusCode::kInvalidArgument,
-                                             HasSubstr("without the name of a file")))
+    EXPECT_THAT(FileNameOfUrl(url), base::StatusIs(absl::StatusCode::kInvalidArgument,
+                                                   HasSubstr("without the name of a file")))
         << url;
   }
 }
@@ -57,7 +57,7 @@ TEST(UrlNameTest, WhatIsNoNameHereIsRefused) {
   };
   for (const auto& one : cases) {
     EXPECT_THAT(FileNameOfUrl(one.url),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(one.why)))
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(one.why)))
         << one.url;
   }
 }

@@ -27,14 +27,14 @@ WatchLoop::Result WatchLoop::Run() {
   Result result;
   absl::Duration heard_at = clock_.Steady();
   while (true) {
-    absl::StatusOr<RunReport> report = get_run_();
+    absl::StatusOr<client::RunReport> report = get_run_();
     const absl::Duration now = clock_.Steady();
     if (report.ok()) {
       heard_at = now;
       lost_shown_ = false;
       result.last = *report;
       Show(*report);
-      if (HasEnded(report->state)) {
+      if (domain::HasEnded(report->state)) {
         EndLine();
         return result;
       }
@@ -53,13 +53,13 @@ WatchLoop::Result WatchLoop::Run() {
   }
 }
 
-absl::Duration WatchLoop::NextPause(const std::optional<RunReport>& last) const {
-  const bool near =
-      last.has_value() && last->state == RunState::kRunning && TimeLeft(*last) <= kFinishIsNear;
+absl::Duration WatchLoop::NextPause(const std::optional<client::RunReport>& last) const {
+  const bool near = last.has_value() && last->state == domain::RunState::kRunning &&
+                    TimeLeft(*last) <= kFinishIsNear;
   return near ? std::min(kFinishInterval, options_.interval) : options_.interval;
 }
 
-void WatchLoop::Show(const RunReport& report) {
+void WatchLoop::Show(const client::RunReport& report) {
   if (options_.terminal_width.has_value()) {
     // The last column stays free: some terminals break the line after it.
     out_ << kOverwrite << ProgressLine(report, *options_.terminal_width - 1, options_.trainer)
@@ -80,7 +80,7 @@ void WatchLoop::ShowLost(const absl::Status& status) {
   EndLine();
   shown_state_.reset();
   out_ << "waiting up to " << ShortDuration(options_.patience)
-       << " for the coordinator: " << Printable(std::string(status.message())) << std::endl;
+       << " for the coordinator: " << base::Printable(std::string(status.message())) << std::endl;
 }
 
 void WatchLoop::EndLine() {

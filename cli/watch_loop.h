@@ -32,10 +32,10 @@ struct WatchOptions {
 // Thread safety: none. Ownership and lifetime: everything passed by reference outlives it.
 class WatchLoop {
  public:
-  using GetRun = std::function<absl::StatusOr<RunReport>()>;
+  using GetRun = std::function<absl::StatusOr<client::RunReport>()>;
   using Sleep = std::function<void(absl::Duration)>;
 
-  WatchLoop(const WatchOptions& options, GetRun get_run, Clock& clock, Sleep sleep,
+  WatchLoop(const WatchOptions& options, GetRun get_run, base::Clock& clock, Sleep sleep,
             std::ostream& out)
       : options_(options),
         get_run_(std::move(get_run)),
@@ -45,8 +45,8 @@ class WatchLoop {
 
   // How it ended.
   struct Result {
-    std::optional<RunReport> last;  // the last answer
-    absl::Status status;            // OK - the run has ended; otherwise why the watch did
+    std::optional<client::RunReport> last;  // the last answer
+    absl::Status status;                    // OK - the run has ended; otherwise why the watch did
   };
 
   // Returns: OK - the last report has ended state; CANCELLED - nobody reads `out` any more;
@@ -55,19 +55,19 @@ class WatchLoop {
   Result Run();
 
  private:
-  void Show(const RunReport& report);
+  void Show(const client::RunReport& report);
   void ShowLost(const absl::Status& status);
   void EndLine();
-  absl::Duration NextPause(const std::optional<RunReport>& last) const;
+  absl::Duration NextPause(const std::optional<client::RunReport>& last) const;
 
   const WatchOptions options_;
   const GetRun get_run_;
-  Clock& clock_;
+  base::Clock& clock_;
   const Sleep sleep_;
   std::ostream& out_;
   bool line_open_ = false;
   bool lost_shown_ = false;
-  std::optional<RunState> shown_state_;
+  std::optional<domain::RunState> shown_state_;
   absl::Duration shown_at_;
 };
 

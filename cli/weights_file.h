@@ -13,8 +13,8 @@ namespace gannet::cli {
 
 // Weights and the networks they belong to.
 struct WeightsFile {
-  ModelConfig model;
-  TensorBundle weights;  // layout WeightsSpec(model)
+  domain::ModelConfig model;
+  tensor::TensorBundle weights;  // layout WeightsSpec(model)
 };
 
 // Reads weights.safetensors as a coordinator writes it. The model is what its metadata names, or,
@@ -28,12 +28,13 @@ absl::StatusOr<WeightsFile> ReadWeightsFile(const std::string& path);
 // The model that weights of these shapes belong to: `named` if they can be its, or else the first
 // kind, size and width that has such shapes.
 // Returns: INVALID_ARGUMENT - none.
-absl::StatusOr<ModelConfig> ModelOf(const TensorBundle& weights,
-                                    const std::optional<ModelConfig>& named = std::nullopt);
+absl::StatusOr<domain::ModelConfig> ModelOf(
+    const tensor::TensorBundle& weights,
+    const std::optional<domain::ModelConfig>& named = std::nullopt);
 
 // Weights say of what networks they are: a flag --model.KEY that says otherwise would be ignored.
 // Returns: INVALID_ARGUMENT - there is one.
-absl::Status CheckModelFlags(const CommandLine& command_line, const Config& config,
-                             const ModelConfig& model);
+absl::Status CheckModelFlags(const config::CommandLine& command_line, const config::Config& config,
+                             const domain::ModelConfig& model);
 
 }  // namespace gannet::cli

@@ -39,40 +39,44 @@ struct Options {
 };
 
 // Whose gradients of a round are kept, by unit.
-absl::StatusOr<std::vector<GradientInfo>> ReadGradients(Store& store, RunId run, Round round) {
-  GANNET_ASSIGN_OR_RETURN(RoundProgress progress, store.GetRoundProgress(run, round));
+absl::StatusOr<std::vector<exchange::GradientInfo>> ReadGradients(exchange::Store& store,
+                                                                  base::RunId run,
+                                                                  base::Round round) {
+  GANNET_ASSIGN_OR_RETURN(exchange::RoundProgress progress, store.GetRoundProgress(run, round));
   std::move(progress.stale.begin(), progress.stale.end(), std::back_inserter(progress.gradients));
   return std::move(progress.gradients);
 }
 
 // Workers with the credit that they had when `version` was published: gradients after it are no
 // part of an archive, and are computed, and credited, again.
-absl::StatusOr<std::vector<WorkerRecord>> ReadWorkers(Store& store, RunId run,
-                                                      WeightsVersion version) {
-  const auto unit_of = [](const GradientInfo& gradient) { return gradient.unit; };
+absl::StatusOr<std::vector<exchange::WorkerRecord>> ReadWorkers(exchange::Store& store,
+                                                                base::RunId run,
+                                                                base::WeightsVersion version) {
+  const auto unit_of = [](const exchange::GradientInfo& gradient) { return gradient.unit; };
   while (true) {
     // Both sides of the credit must be of one moment: looked at before and after, until nothing
     // happened in between.
-    std::vector<GradientInfo> later;
-    const auto read_later = [&]() -> absl::StatusOr<std::vector<UnitId>> {
+    std::vector<exchange::GradientInfo> later;
+    const auto read_later = [&]() -> absl::StatusOr<std::vector<base::UnitId>> {
       later.clear();
-      std::vector<UnitId> units;
-      GANNET_ASSIGN_OR_RETURN(const RunStatus status, store.GetRunStatus(run));
+      std::vector<base::UnitId> units;
+      GANNET_ASSIGN_OR_RETURN(const exchange::RunStatus status, store.GetRunStatus(run));
       for (int64_t round = version.value() + 1; round <= status.weights_version.value() + 1;
            ++round) {
-        GANNET_ASSIGN_OR_RETURN(std::vector<GradientInfo> gradients,
-                                ReadGradients(store, run, Round(round)));
+        GANNET_ASSIGN_OR_RETURN(std::vector<exchange::GradientInfo> gradients,
+                                ReadGradients(store, run, base::Round(round)));
         std::transform(gradients.begin(), gradients.end(), std::back_inserter(units), unit_of);
         std::move(gradients.begin(), gradients.end(), std::back_inserter(later));
       }
       return units;
     };
-    GANNET_ASSIGN_OR_RETURN(const std::vector<UnitId> before, read_later());
-    GANNET_ASSIGN_OR_RETURN(std::vector<WorkerRecord> workers, store.ListWorkerRecords(run));
-    GANNET_ASSIGN_OR_RETURN(const std::vector<UnitId> after, read_later());
+    GANNET_ASSIGN_OR_RETURN(const std::vector<base::UnitId> before, read_later());
+    GANNET_ASSIGN_OR_RETURN(std::vector<exchange::WorkerRecord> workers,
+                            store.ListWorkerRecords(run));
+    GANNET_ASSIGN_OR_RETURN(const std::vector<base::UnitId> after, read_later());
     if (before != after) continue;
-    for (const GradientInfo& gradient : later) {
-      for (WorkerRecord& worker : workers) {
+    for (const exchange::GradientInfo& gradient : later) {
+      for (exchange::WorkerRecord& worker : workers) {
         if (worker.summary.worker != gradient.worker) continue;
         worker.summary.accepted_unit_count -= 1;
         worker.summary.accepted_image_count -= gradient.stats.image_count;
@@ -84,26 +88,27 @@ absl::StatusOr<std::vector<WorkerRecord>> ReadWorkers(Store& store, RunId run,
 
 // The run between two rounds: what was published last. Gradients of the open round are not part of
 // it; they are computed again, to the same bits.
-absl::StatusOr<Checkpoint> ReadRun(Store& store, const std::string& name) {
-  GANNET_ASSIGN_OR_RETURN(const RunStatus status, store.FindRun(name));
-  GANNET_ASSIGN_OR_RETURN(const Store::Snapshot snapshot, store.LoadSnapshot(status.run));
-  GANNET_ASSIGN_OR_RETURN(std::vector<RoundSummary> history,
+absl::StatusOr<checkpoint::Checkpoint> ReadRun(exchange::Store& store, const std::string& name) {
+  GANNET_ASSIGN_OR_RETURN(const exchange::RunStatus status, store.FindRun(name));
+  GANNET_ASSIGN_OR_RETURN(const exchange::Store::Snapshot snapshot, store.LoadSnapshot(status.run));
+  GANNET_ASSIGN_OR_RETURN(std::vector<exchange::RoundSummary> history,
                           ReadHistory(store, status.run, snapshot.version));
-  RunArchive archive;
+  exchange::RunArchive archive;
   archive.created_config = status.created_config;
   GANNET_ASSIGN_OR_RETURN(archive.changes, store.ListChanges(status.run));
   // What was changed after later rounds is not of the snapshot.
   const int64_t last = snapshot.version.value() + 2;
-  std::erase_if(archive.changes,
-                [&](const SettingsChange& change) { return change.round.value() > last; });
-  if (status.state == RunState::kPaused) {
-    archive.pause_reason = Printable(status.state_reason, kMaxReasonChars);
+  std::erase_if(archive.changes, [&](const exchange::SettingsChange& change) {
+    return change.round.value() > last;
+  });
+  if (status.state == domain::RunState::kPaused) {
+    archive.pause_reason = base::Printable(status.state_reason, exchange::kMaxReasonChars);
   }
   GANNET_ASSIGN_OR_RETURN(archive.workers, ReadWorkers(store, status.run, snapshot.version));
-  const RunConfig config =
-      ConfigOf(archive.created_config, archive.changes, Round(snapshot.version.value() + 1));
-  GANNET_ASSIGN_OR_RETURN(Checkpoint checkpoint,
-                          CheckpointFromSnapshot(config, snapshot, std::move(history)));
+  const domain::RunConfig config = exchange::ConfigOf(archive.created_config, archive.changes,
+                                                      base::Round(snapshot.version.value() + 1));
+  GANNET_ASSIGN_OR_RETURN(checkpoint::Checkpoint checkpoint,
+                          checkpoint::CheckpointFromSnapshot(config, snapshot, std::move(history)));
   checkpoint.archive = std::move(archive);
   return checkpoint;
 }
@@ -111,28 +116,29 @@ absl::StatusOr<Checkpoint> ReadRun(Store& store, const std::string& name) {
 // For a file that the command names.
 int FailFile(const absl::Status& status, absl::string_view advice) {
   Fail(status, advice);
-  return kExitUsage;
+  return config::kExitUsage;
 }
 
 // What `gannet sample` draws from.
-absl::Status WriteBest(Store& store, const std::string& name, const std::string& file) {
-  GANNET_ASSIGN_OR_RETURN(const RunStatus status, store.FindRun(name));
-  GANNET_ASSIGN_OR_RETURN(const Store::BestSnapshot best, store.LoadBest(status.run));
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
+absl::Status WriteBest(exchange::Store& store, const std::string& name, const std::string& file) {
+  GANNET_ASSIGN_OR_RETURN(const exchange::RunStatus status, store.FindRun(name));
+  GANNET_ASSIGN_OR_RETURN(const exchange::Store::BestSnapshot best, store.LoadBest(status.run));
+  GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle weights,
                           DecodeBundle(*best.weights.bytes, best.weights.codec));
   GANNET_ASSIGN_OR_RETURN(
       const std::string bytes,
-      EncodeSafetensorsFile(weights, WeightsMetadata(status.created_config, best.best.version)));
-  GANNET_RETURN_IF_ERROR(WriteFileAtomically(file, bytes));
+      tensor::EncodeSafetensorsFile(
+          weights, checkpoint::WeightsMetadata(status.created_config, best.best.version)));
+  GANNET_RETURN_IF_ERROR(base::WriteFileAtomically(file, bytes));
   ReportStream(file) << file << ": the best weights of run " << name << ", after "
                      << best.best.version.value() << " rounds; distance to real images "
                      << absl::StrFormat("%.4f", best.best.distance) << "\n";
   return absl::OkStatus();
 }
 
-int ExportBest(Store& store, const std::string& name, const std::string& file) {
+int ExportBest(exchange::Store& store, const std::string& name, const std::string& file) {
   const absl::Status status = WriteBest(store, name, file);
-  if (status.ok()) return kExitOk;
+  if (status.ok()) return config::kExitOk;
   return Fail(status, absl::IsNotFound(status)
                           ? "Name a run of this database whose images were measured "
                             "(coordinator.evaluate_every): gannet export --best --run NAME FILE."
@@ -140,7 +146,7 @@ int ExportBest(Store& store, const std::string& name, const std::string& file) {
 }
 
 int Export(const CliState& cli, const Options& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   std::error_code error;
   if (!options.force && std::filesystem::exists(options.file, error)) {
@@ -152,10 +158,11 @@ int Export(const CliState& cli, const Options& options) {
   if (!database.ok()) return FailDatabase(database.status());
   const std::string name = options.run.empty() ? config->run.name : options.run;
   if (options.best) return ExportBest(database->backend->store(), name, options.file);
-  const absl::StatusOr<Checkpoint> run = ReadRun(database->backend->store(), name);
+  const absl::StatusOr<checkpoint::Checkpoint> run = ReadRun(database->backend->store(), name);
   if (!run.ok())
     return Fail(run.status(), "Name a run of this database: gannet export --run NAME FILE.");
-  if (const absl::Status written = WriteCheckpointFile(options.file, *run); !written.ok()) {
+  if (const absl::Status written = checkpoint::WriteCheckpointFile(options.file, *run);
+      !written.ok()) {
     return FailFile(written, "Choose another file.");
   }
   ReportStream(options.file)
@@ -163,31 +170,33 @@ int Export(const CliState& cli, const Options& options) {
       << run->config.round_count << " rounds\n"
       << "gannet import puts it into another database; gannet train-local --resume goes on "
          "with it alone.\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 int Import(const CliState& cli, const Options& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpointFile(options.file);
+  const absl::StatusOr<checkpoint::Checkpoint> checkpoint =
+      checkpoint::ReadCheckpointFile(options.file);
   if (!checkpoint.ok()) {
     return FailFile(checkpoint.status(), "Name a file of gannet export, or a checkpoint.");
   }
-  const absl::StatusOr<NewRun> run = RunFromArchive(*checkpoint, options.run, options.rounds);
+  const absl::StatusOr<exchange::NewRun> run =
+      checkpoint::RunFromArchive(*checkpoint, options.run, options.rounds);
   if (!run.ok()) return Fail(run.status(), "A finished run goes on with --rounds MORE.");
   const absl::StatusOr<Database> database = ConnectToDatabase(*config, "import");
   if (!database.ok()) return FailDatabase(database.status());
-  const absl::StatusOr<RunId> created = database->backend->store().CreateRun(*run);
+  const absl::StatusOr<base::RunId> created = database->backend->store().CreateRun(*run);
   if (absl::IsAlreadyExists(created.status())) {
     return Fail(created.status(), "Choose another name: gannet import --run NAME FILE.");
   }
   if (!created.ok()) return Fail(created.status(), "Nothing was imported.");
-  const RunConfig& last = run->changes.empty() ? run->config : run->changes.back().config;
+  const domain::RunConfig& last = run->changes.empty() ? run->config : run->changes.back().config;
   std::cout << "Run " << last.name << " stands at " << checkpoint->version.value() << " of "
             << last.round_count << " rounds. A coordinator with its settings goes on with it.\n";
   std::cout << (run->pause_reason.has_value() ? "It is paused, as it was: gannet resume.\n"
                                               : "It is running; a run that was stopped goes on.\n");
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace

@@ -14,27 +14,28 @@ namespace gannet::cli {
 namespace {
 
 int Check(const CliState& cli, bool files) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::Status usable = CheckSettings(*config, files);
   if (!usable.ok()) return FailConfig(usable);
   std::cout << "The configuration is valid.\n";
-  const std::string warning = WarnOfTransfer(config->run.model, config->run.images_per_unit,
-                                             static_cast<Codec>(config->run.gradient_codec));
+  const std::string warning =
+      domain::WarnOfTransfer(config->run.model, config->run.images_per_unit,
+                             static_cast<tensor::Codec>(config->run.gradient_codec));
   if (!warning.empty()) std::cerr << "Note: " << warning << ".\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 int Show(const CliState& cli) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  std::cout << DumpConfig(*config);
-  return kExitOk;
+  std::cout << config::DumpConfig(*config);
+  return config::kExitOk;
 }
 
 int PrintKeys(bool markdown) {
-  std::cout << (markdown ? ConfigMarkdown() : ConfigTable());
-  return kExitOk;
+  std::cout << (markdown ? config::ConfigMarkdown() : config::ConfigTable());
+  return config::kExitOk;
 }
 
 }  // namespace

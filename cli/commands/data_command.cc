@@ -38,15 +38,15 @@ constexpr const char* kDataAdvice = "Check data.kind and data.path (gannet confi
 // As many as a person reads; the rest is counted.
 constexpr size_t kShownBadImages = 20;
 
-std::string LabelsText(const Dataset& dataset) {
+std::string LabelsText(const data::Dataset& dataset) {
   if (!dataset.has_labels()) {
     const std::string problem = dataset.labels_problem();
-    return problem.empty() ? "none" : absl::StrCat("none, because ", Printable(problem));
+    return problem.empty() ? "none" : absl::StrCat("none, because ", base::Printable(problem));
   }
   std::set<int64_t> classes;
   int64_t without = 0;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    if (dataset.LabelOf(i) == kNoLabel) {
+    if (dataset.LabelOf(i) == data::kNoLabel) {
       ++without;
     } else {
       classes.insert(dataset.LabelOf(i));
@@ -56,27 +56,27 @@ std::string LabelsText(const Dataset& dataset) {
   return absl::StrCat(
       bits.empty()
           ? absl::StrCat(classes.size(), " classes")
-          : absl::StrCat(bits.size(), " attributes: ", Printable(absl::StrJoin(bits, ", "))),
+          : absl::StrCat(bits.size(), " attributes: ", base::Printable(absl::StrJoin(bits, ", "))),
       without > 0 ? absl::StrCat("; ", without, " of ", dataset.size(), " images have none") : "");
 }
 
 // What lies among the images and is none of them, one line for each kind.
-void ShowPassedOver(const std::vector<PassedOver>& all, std::ostream& out) {
-  for (const PassedOver& one : all) {
-    out << "passed over " << one.count << " " << Printable(one.what) << " (" << one.why
-        << "), such as " << Printable(one.first) << "\n";
+void ShowPassedOver(const std::vector<data::PassedOver>& all, std::ostream& out) {
+  for (const data::PassedOver& one : all) {
+    out << "passed over " << one.count << " " << base::Printable(one.what) << " (" << one.why
+        << "), such as " << base::Printable(one.first) << "\n";
   }
 }
 
 int Check(const CliState& cli, bool exclude) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const DatasetOptions options = ShownDatasetOptions(*config);
-  const absl::StatusOr<DatasetCheckReport> report = CheckDataset(options, nullptr);
+  const data::DatasetOptions options = ShownDatasetOptions(*config);
+  const absl::StatusOr<data::DatasetCheckReport> report = data::CheckDataset(options, nullptr);
   if (!report.ok()) return Fail(report.status(), kDataAdvice);
   for (size_t i = 0; i < std::min(report->bad.size(), kShownBadImages); ++i) {
-    std::cout << "unusable " << Printable(report->bad[i].name) << ": "
-              << Printable(report->bad[i].reason) << "\n";
+    std::cout << "unusable " << base::Printable(report->bad[i].name) << ": "
+              << base::Printable(report->bad[i].reason) << "\n";
   }
   if (report->bad.size() > kShownBadImages) {
     std::cout << "and " << report->bad.size() - kShownBadImages << " more\n";
@@ -84,25 +84,25 @@ int Check(const CliState& cli, bool exclude) {
   ShowPassedOver(report->passed_over, std::cout);
   std::cout << report->good_count << " images can be used, " << report->bad.size() << " cannot.\n";
   if (exclude) {
-    if (const absl::Status written = WriteExclusions(options, report->bad); !written.ok()) {
+    if (const absl::Status written = data::WriteExclusions(options, report->bad); !written.ok()) {
       return Fail(written, "Without the file every worker would meet these images again.");
     }
     if (!report->bad.empty()) {
-      const std::string file = Printable(ExclusionFilePath(options));
+      const std::string file = base::Printable(data::ExclusionFilePath(options));
       std::cout << "They are left out from now on: "
-                << (FindDatasetKind(options.kind)->is_folder
+                << (data::FindDatasetKind(options.kind)->is_folder
                         ? absl::StrCat(file, " goes with the folder; every worker needs it.\n")
                         : absl::StrCat("copy ", file, " beside the archive of every worker.\n"));
     }
   }
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(options);
+  const absl::StatusOr<std::unique_ptr<data::Dataset>> dataset = data::OpenDataset(options);
   if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
-  const DatasetFingerprint& fingerprint = (*dataset)->fingerprint();
-  std::cout << "data set    " << Printable(fingerprint.description) << "\n"
+  const data::DatasetFingerprint& fingerprint = (*dataset)->fingerprint();
+  std::cout << "data set    " << base::Printable(fingerprint.description) << "\n"
             << "images      " << fingerprint.image_count << "\n"
             << "fingerprint " << fingerprint.digest << "\n"
             << "labels      " << LabelsText(**dataset) << "\n";
-  if (fingerprint.image_count <= report->good_count) return kExitOk;
+  if (fingerprint.image_count <= report->good_count) return config::kExitOk;
   return Fail(absl::FailedPreconditionError(absl::StrCat(
                   fingerprint.image_count - report->good_count,
                   " images of the data set cannot be read, and a worker that meets one "
@@ -119,7 +119,7 @@ int FetchFile(FetchOptions options) {
     if (!name.ok()) return Fail(name.status(), "Name a file with --out FILE.");
     options.out = (std::filesystem::path(options.out) / *name).string();
   }
-  ProcessSignals signals;
+  base::ProcessSignals signals;
   std::atomic<bool> stopped = false;
   const bool terminal = TerminalWidth().has_value();
   options.on_progress = [&](int64_t done, int64_t total) {
@@ -146,12 +146,12 @@ int FetchFile(FetchOptions options) {
     return Fail(status, kept ? "What has arrived stays; the same command goes on from there."
                              : "Nothing has arrived.");
   }
-  std::cout << Printable(options.out) << ": "
+  std::cout << base::Printable(options.out) << ": "
             << (options.sha256.empty()
                     ? "arrived; without --sha256 nobody knows whether it is intact"
                     : "arrived, checksum as expected")
             << "\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 struct PackOptions {
@@ -159,10 +159,10 @@ struct PackOptions {
 };
 
 int Pack(const CliState& cli, const PackOptions& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset =
-      OpenDataset(ShownDatasetOptions(*config));
+  const absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
+      data::OpenDataset(ShownDatasetOptions(*config));
   if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
   const int64_t total = (*dataset)->size();
   const bool terminal = TerminalWidth().has_value();
@@ -170,7 +170,7 @@ int Pack(const CliState& cli, const PackOptions& options) {
     if (terminal) std::cout << "\rpacking " << 100 * done / total << " %" << std::flush;
   };
   const absl::Status written =
-      WritePackedDataset(**dataset, config->run.model.image_size, options.out, progress);
+      data::WritePackedDataset(**dataset, config->run.model.image_size, options.out, progress);
   if (terminal) std::cout << "\r";
   if (absl::IsDataLoss(written))
     return Fail(written, "Find all such images with: gannet data check");
@@ -180,7 +180,7 @@ int Pack(const CliState& cli, const PackOptions& options) {
       << config->run.model.image_size << " pixels\n"
       << "Use it, here and on other machines, with: --data.kind packed --data.path " << options.out
       << "\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 struct PreviewOptions {
@@ -192,10 +192,10 @@ struct PreviewOptions {
 };
 
 int Preview(const CliState& cli, const PreviewOptions& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset =
-      OpenDataset(ShownDatasetOptions(*config));
+  const absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
+      data::OpenDataset(ShownDatasetOptions(*config));
   if (!dataset.ok()) return Fail(dataset.status(), kDataAdvice);
   if (options.first >= (*dataset)->size()) {
     return Fail(
@@ -213,17 +213,17 @@ int Preview(const CliState& cli, const PreviewOptions& options) {
                             absl::MakeSpan(images).subspan(i * 3 * side * side, 3 * side * side));
     if (!read.ok()) return Fail(read, "Find all such images with: gannet data check");
   }
-  const absl::StatusOr<RgbImage> grid =
-      MakeImageGrid(absl::MakeConstSpan(images), config->run.model.image_size,
-                    {.columns = options.columns, .scale = options.scale});
+  const absl::StatusOr<image::RgbImage> grid =
+      image::MakeImageGrid(absl::MakeConstSpan(images), config->run.model.image_size,
+                           {.columns = options.columns, .scale = options.scale});
   if (!grid.ok()) return Fail(grid.status(), "Check --columns and --scale.");
-  if (const absl::Status written = WriteGridPng(options.out, *grid); !written.ok()) {
+  if (const absl::Status written = data::WriteGridPng(options.out, *grid); !written.ok()) {
     return Fail(written, "Choose another --out.");
   }
   ReportStream(options.out) << options.out << ": " << count << " images from number "
                             << options.first << "\n";
   ShowPassedOver((*dataset)->passed_over(), ReportStream(options.out));
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace
@@ -250,7 +250,7 @@ void AddDataCommand(CLI::App& app, CliState& cli) {
       ->type_name("FILE");
   fetch->add_option("--sha256", fetch_options->sha256, "Its checksum, 64 hexadecimal digits")
       ->check([](const std::string& text) {
-        return IsHex(absl::AsciiStrToLower(text), 64) ? "" : "must be 64 hexadecimal digits";
+        return base::IsHex(absl::AsciiStrToLower(text), 64) ? "" : "must be 64 hexadecimal digits";
       })
       ->type_name("HEX");
   fetch->callback([&cli, fetch_options] {

@@ -53,13 +53,13 @@ struct Judged {
   std::string name;
   Distances distances;
   double spread_share = 0;  // of the real images' spread
-  std::optional<ModeCoverage> modes;
+  std::optional<quality::ModeCoverage> modes;
 };
 
 struct Report {
   std::vector<Judged> judged;  // the initial weights first, if asked for
   Distances real_distances;    // between two sets of real images: what even a perfect generator has
-  std::optional<ModeCoverage> real_modes;
+  std::optional<quality::ModeCoverage> real_modes;
   double real_spread = 0;
   int64_t image_count = 0;
   bool held_out = false;
@@ -69,12 +69,12 @@ struct Report {
 // The real images, and what it takes to compare others with them.
 class Comparison {
  public:
-  static absl::StatusOr<Comparison> Create(ReferenceImages real, int image_size,
-                                           std::unique_ptr<FeatureNetwork> own_network) {
+  static absl::StatusOr<Comparison> Create(quality::ReferenceImages real, int image_size,
+                                           std::unique_ptr<quality::FeatureNetwork> own_network) {
     Comparison comparison;
     comparison.image_size_ = image_size;
     comparison.real_ = std::move(real);
-    comparison.network_ = MakeRandomFeatureNetwork();
+    comparison.network_ = quality::MakeRandomFeatureNetwork();
     comparison.own_network_ = std::move(own_network);
     const std::vector<float>& pixels = comparison.real_.pixels;
     GANNET_ASSIGN_OR_RETURN(comparison.features_, comparison.network_->Extract(pixels, image_size));
@@ -85,60 +85,64 @@ class Comparison {
     return comparison;
   }
 
-  const ReferenceImages& real() const { return real_; }
+  const quality::ReferenceImages& real() const { return real_; }
 
   // Of as many images as there are real ones.
   absl::StatusOr<Judged> Judge(const std::string& name, absl::Span<const float> pixels) {
     Judged judged;
     judged.name = name;
     Distances& distances = judged.distances;
-    GANNET_ASSIGN_OR_RETURN(distances.sliced, ImageSetDistance(pixels, real_.pixels, image_size_));
-    GANNET_ASSIGN_OR_RETURN(const Features features, network_->Extract(pixels, image_size_));
-    GANNET_ASSIGN_OR_RETURN(distances.frechet, FrechetDistance(features, features_));
-    GANNET_ASSIGN_OR_RETURN(distances.kernel, KernelDistance(features, features_));
+    GANNET_ASSIGN_OR_RETURN(distances.sliced,
+                            quality::ImageSetDistance(pixels, real_.pixels, image_size_));
+    GANNET_ASSIGN_OR_RETURN(const quality::Features features,
+                            network_->Extract(pixels, image_size_));
+    GANNET_ASSIGN_OR_RETURN(distances.frechet, quality::FrechetDistance(features, features_));
+    GANNET_ASSIGN_OR_RETURN(distances.kernel, quality::KernelDistance(features, features_));
     if (own_network_ != nullptr) {
-      GANNET_ASSIGN_OR_RETURN(const Features own, own_network_->Extract(pixels, image_size_));
-      GANNET_ASSIGN_OR_RETURN(distances.own_frechet, FrechetDistance(own, own_features_));
+      GANNET_ASSIGN_OR_RETURN(const quality::Features own,
+                              own_network_->Extract(pixels, image_size_));
+      GANNET_ASSIGN_OR_RETURN(distances.own_frechet, quality::FrechetDistance(own, own_features_));
     }
     if (!real_.labels.empty()) {
-      GANNET_ASSIGN_OR_RETURN(const std::vector<int64_t> nearest, NearestRows(features, features_));
+      GANNET_ASSIGN_OR_RETURN(const std::vector<int64_t> nearest,
+                              quality::NearestRows(features, features_));
       std::vector<int64_t> labels;
       labels.reserve(nearest.size());
       for (const int64_t row : nearest) labels.push_back(real_.labels[static_cast<size_t>(row)]);
-      judged.modes = MeasureModeCoverage(real_.labels, labels, real_.label_bits);
+      judged.modes = quality::MeasureModeCoverage(real_.labels, labels, real_.label_bits);
     }
     return judged;
   }
 
  private:
   int image_size_ = 0;
-  ReferenceImages real_;
-  std::unique_ptr<FeatureNetwork> network_;
-  std::unique_ptr<FeatureNetwork> own_network_;
-  Features features_;
-  Features own_features_;
+  quality::ReferenceImages real_;
+  std::unique_ptr<quality::FeatureNetwork> network_;
+  std::unique_ptr<quality::FeatureNetwork> own_network_;
+  quality::Features features_;
+  quality::Features own_features_;
 };
 
 absl::StatusOr<Judged> JudgeWeights(const std::string& name, const WeightsFile& file, uint64_t seed,
                                     double real_spread, Comparison& comparison) {
-  GANNET_ASSIGN_OR_RETURN(
-      const ImageBatch batch,
-      GenerateImages(file.model, file.weights, seed, static_cast<int>(comparison.real().count)));
-  const std::vector<float> pixels = Flattened(batch);
+  GANNET_ASSIGN_OR_RETURN(const gan::ImageBatch batch,
+                          gan::GenerateImages(file.model, file.weights, seed,
+                                              static_cast<int>(comparison.real().count)));
+  const std::vector<float> pixels = gan::Flattened(batch);
   GANNET_ASSIGN_OR_RETURN(Judged judged, comparison.Judge(name, pixels));
-  GANNET_ASSIGN_OR_RETURN(const double spread, PixelSpread(pixels, file.model.image_size));
+  GANNET_ASSIGN_OR_RETURN(const double spread, quality::PixelSpread(pixels, file.model.image_size));
   judged.spread_share = real_spread > 0 ? spread / real_spread : 0;
   return judged;
 }
 
-absl::StatusOr<Report> Measure(const CommandLine& command_line, const Config& config,
-                               const Options& options) {
+absl::StatusOr<Report> Measure(const config::CommandLine& command_line,
+                               const config::Config& config, const Options& options) {
   std::vector<std::pair<std::string, WeightsFile>> files;
   for (const std::string& path : options.weights) {
     GANNET_ASSIGN_OR_RETURN(WeightsFile file, ReadWeightsFile(path));
     files.emplace_back(path, std::move(file));
   }
-  const ModelConfig model = files.front().second.model;
+  const domain::ModelConfig model = files.front().second.model;
   for (const auto& [path, file] : files) {
     if (file.model.image_size != model.image_size) {
       return absl::InvalidArgumentError(
@@ -147,25 +151,26 @@ absl::StatusOr<Report> Measure(const CommandLine& command_line, const Config& co
     }
   }
   GANNET_RETURN_IF_ERROR(CheckModelFlags(command_line, config, model));
-  std::unique_ptr<FeatureNetwork> own_network;
+  std::unique_ptr<quality::FeatureNetwork> own_network;
   if (!options.network.empty()) {
-    GANNET_ASSIGN_OR_RETURN(own_network, LoadTorchScriptNetwork(options.network));
+    GANNET_ASSIGN_OR_RETURN(own_network, quality::LoadTorchScriptNetwork(options.network));
   }
-  DatasetOptions data = ShownDatasetOptions(config);
+  data::DatasetOptions data = ShownDatasetOptions(config);
   data.image_size = model.image_size;
-  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(data));
+  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset, data::OpenDataset(data));
   // Two sets of them are wanted that share none.
   int64_t count = options.count;
-  if (!IsDrawnDataset(data.kind)) count = std::min(count, dataset->size() / 2);
+  if (!base::IsDrawnDataset(data.kind)) count = std::min(count, dataset->size() / 2);
   if (count < 2) return absl::InvalidArgumentError("at least 4 real images are needed");
-  GANNET_ASSIGN_OR_RETURN(ReferenceImages real, ReadReferenceImages(*dataset, data, count, 0));
-  GANNET_ASSIGN_OR_RETURN(const ReferenceImages others,
-                          ReadReferenceImages(*dataset, data, real.count, real.count));
+  GANNET_ASSIGN_OR_RETURN(quality::ReferenceImages real,
+                          quality::ReadReferenceImages(*dataset, data, count, 0));
+  GANNET_ASSIGN_OR_RETURN(const quality::ReferenceImages others,
+                          quality::ReadReferenceImages(*dataset, data, real.count, real.count));
   Report report;
   report.image_count = real.count;
   report.held_out = real.held_out;
   report.data = dataset->fingerprint().description;
-  GANNET_ASSIGN_OR_RETURN(report.real_spread, PixelSpread(real.pixels, model.image_size));
+  GANNET_ASSIGN_OR_RETURN(report.real_spread, quality::PixelSpread(real.pixels, model.image_size));
   GANNET_ASSIGN_OR_RETURN(
       Comparison comparison,
       Comparison::Create(std::move(real), model.image_size, std::move(own_network)));
@@ -176,7 +181,7 @@ absl::StatusOr<Report> Measure(const CommandLine& command_line, const Config& co
     return JudgeWeights(name, file, config.run.seed, report.real_spread, comparison);
   };
   if (options.initial) {
-    const WeightsFile untrained{model, InitialWeights(model, config.run.seed)};
+    const WeightsFile untrained{model, gan::InitialWeights(model, config.run.seed)};
     GANNET_ASSIGN_OR_RETURN(report.judged.emplace_back(), judge("initial weights", untrained));
   }
   for (const auto& [path, file] : files) {
@@ -189,7 +194,7 @@ double Ratio(const Report& report, const Judged& judged) {
   return judged.distances.sliced / report.judged.front().distances.sliced;
 }
 
-std::string ModesText(const std::optional<ModeCoverage>& modes) {
+std::string ModesText(const std::optional<quality::ModeCoverage>& modes) {
   return modes.has_value() ? absl::StrCat(modes->covered, "/", modes->real_modes) : "";
 }
 
@@ -202,7 +207,7 @@ std::string ReportText(const Report& report) {
       {"weights", "distance", "of first", "frechet", "kernel", "own", "spread", "modes"}};
   const auto row = [&](const std::string& name, const Distances& distances,
                        const std::string& ratio, double spread,
-                       const std::optional<ModeCoverage>& modes) {
+                       const std::optional<quality::ModeCoverage>& modes) {
     rows.push_back({name, absl::StrFormat("%.4f", distances.sliced), ratio,
                     absl::StrFormat("%.4f", distances.frechet),
                     absl::StrFormat("%.4f", distances.kernel), OwnText(distances),
@@ -218,7 +223,7 @@ std::string ReportText(const Report& report) {
       report.image_count,
       report.held_out ? " real images that nobody trained on"
                       : " real images of the training set (this kind of data has no others)",
-      "\nreal images: ", Printable(report.data),
+      "\nreal images: ", base::Printable(report.data),
       "\nfrechet, kernel: Frechet distance and KID in the features of a small network of fixed "
       "random weights; not FID\n"
       "own: Frechet distance in the features of --network; FID, if that is Inception\n"
@@ -232,11 +237,11 @@ std::string ReportText(const Report& report) {
   const Judged& last = report.judged.back();
   if (last.modes->bits.empty()) return text;
   std::vector<std::vector<std::string>> bits = {{"attribute", "real", "generated"}};
-  for (const ModeCoverage::Bit& bit : last.modes->bits) {
-    bits.push_back({Printable(bit.name), absl::StrFormat("%.3f", bit.real_share),
+  for (const quality::ModeCoverage::Bit& bit : last.modes->bits) {
+    bits.push_back({base::Printable(bit.name), absl::StrFormat("%.3f", bit.real_share),
                     absl::StrFormat("%.3f", bit.generated_share)});
   }
-  absl::StrAppend(&text, "\nShares of ", Printable(last.name), ":\n", TextTable(bits));
+  absl::StrAppend(&text, "\nShares of ", base::Printable(last.name), ":\n", TextTable(bits));
   return text;
 }
 
@@ -248,11 +253,11 @@ nlohmann::ordered_json ToJson(const Distances& distances) {
   return json;
 }
 
-nlohmann::ordered_json ToJson(const ModeCoverage& modes) {
+nlohmann::ordered_json ToJson(const quality::ModeCoverage& modes) {
   nlohmann::ordered_json json = {{"real_modes", modes.real_modes},
                                  {"covered", modes.covered},
                                  {"share_error", modes.share_error}};
-  for (const ModeCoverage::Bit& bit : modes.bits) {
+  for (const quality::ModeCoverage::Bit& bit : modes.bits) {
     json["attributes"][bit.name] = {{"real", bit.real_share}, {"generated", bit.generated_share}};
   }
   return json;
@@ -310,18 +315,18 @@ std::string SettingsBeside(const std::string& weights) {
 }
 
 int RunEvaluate(const CliState& cli, const Options& options) {
-  CommandLine command_line = cli.command_line;
+  config::CommandLine command_line = cli.command_line;
   if (command_line.config_path.empty()) {
     command_line.config_path = SettingsBeside(options.weights.back());
   }
-  const absl::StatusOr<Config> config = LoadConfig(command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(command_line);
   if (!config.ok()) return FailConfig(config.status());
   if (options.max_ratio > 0 && !options.initial && options.weights.size() < 2) {
     return Fail(
         absl::InvalidArgumentError("--max-ratio compares with the first weights, got only one"),
         "Add --initial, or name the weights to compare with first.");
   }
-  ConfigureCompute(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  gan::ConfigureCompute(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   const absl::StatusOr<Report> report = Measure(cli.command_line, *config, options);
   if (!report.ok()) {
     return Fail(report.status(),
@@ -330,7 +335,7 @@ int RunEvaluate(const CliState& cli, const Options& options) {
   }
   std::cout << (options.json ? ReportJson(*report) : ReportText(*report)) << std::flush;
   const std::string missed = Shortfall(*report, options);
-  if (missed.empty()) return kExitOk;
+  if (missed.empty()) return config::kExitOk;
   return Fail(absl::FailedPreconditionError(missed), "Train longer, or look at gannet rounds.");
 }
 

@@ -14,7 +14,7 @@ struct Options {
   std::string from;
   std::string out = "training.gif";
   int max_frames = 60;
-  GifOptions gif;
+  image::GifOptions gif;
 };
 
 int RunGif(const Options& options) {
@@ -27,7 +27,7 @@ int RunGif(const Options& options) {
   }
   ReportStream(options.out) << options.out << ": " << report->frames << " frames of "
                             << report->grids << " sample grids\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace

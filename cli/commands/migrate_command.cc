@@ -31,25 +31,26 @@ const char* AdviceFor(const absl::Status& status) {
 }
 
 int RunMigrate(const CliState& cli, absl::Duration patience) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  const absl::Status files = CheckNamedFiles(*config, {"database.password_file"});
+  const absl::Status files = config::CheckNamedFiles(*config, {"database.password_file"});
   if (!files.ok()) return FailConfig(files);
-  const absl::Status usable = CheckDatabaseUrl("database.url", config->database.url);
-  if (!usable.ok()) return FailConfig(WithOrigins(*config, usable));
-  Logger log("migrate", LogOptions::FromWords(config->log.level, config->log.format));
-  const PgBackendOptions options{.url = config->database.url,
-                                 .password_file = config->database.password_file,
-                                 .pool_size = config->database.pool_size,
-                                 .application_name = "gannet-migrate"};
-  RealClock clock;
+  const absl::Status usable = pg::CheckDatabaseUrl("database.url", config->database.url);
+  if (!usable.ok()) return FailConfig(config::WithOrigins(*config, usable));
+  telemetry::Logger log("migrate",
+                        telemetry::LogOptions::FromWords(config->log.level, config->log.format));
+  const store::PgBackendOptions options{.url = config->database.url,
+                                        .password_file = config->database.password_file,
+                                        .pool_size = config->database.pool_size,
+                                        .application_name = "gannet-migrate"};
+  base::RealClock clock;
   const absl::Duration started = clock.Steady();
-  Backoff backoff(BackoffPolicy{});
+  base::Backoff backoff(base::BackoffPolicy{});
   while (true) {
-    const absl::StatusOr<int> version = Migrate(options, log);
+    const absl::StatusOr<int> version = store::Migrate(options, log);
     if (version.ok()) {
       std::cout << "The database has schema version " << *version << ".\n";
-      return kExitOk;
+      return config::kExitOk;
     }
     const absl::Duration left = patience - (clock.Steady() - started);
     if (!absl::IsUnavailable(version.status()) || left <= absl::ZeroDuration()) {

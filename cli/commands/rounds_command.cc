@@ -20,7 +20,7 @@ struct Options {
   int last = 20;
 };
 
-std::vector<std::string> CsvCells(const RoundSummary& round) {
+std::vector<std::string> CsvCells(const exchange::RoundSummary& round) {
   // %.9g gives back every float the losses were computed from.
   return {absl::StrCat(round.round.value()),
           absl::StrCat(round.epoch),
@@ -33,7 +33,7 @@ std::vector<std::string> CsvCells(const RoundSummary& round) {
           absl::StrFormat("%.6f", round.seconds)};
 }
 
-std::vector<std::string> TableCells(const RoundSummary& round) {
+std::vector<std::string> TableCells(const exchange::RoundSummary& round) {
   return {absl::StrCat(round.round.value()),
           absl::StrCat(round.epoch),
           absl::StrCat(round.gradient_count),
@@ -47,17 +47,19 @@ std::vector<std::string> TableCells(const RoundSummary& round) {
 
 int RunRounds(const AdminConnection& admin, const Options& options) {
   if (options.csv) {
-    std::cout << CsvLine({"round", "epoch", "gradient_count", "image_count", "discriminator_loss",
-                          "generator_loss", "real_accuracy", "fake_accuracy", "seconds"});
+    std::cout << base::CsvLine({"round", "epoch", "gradient_count", "image_count",
+                                "discriminator_loss", "generator_loss", "real_accuracy",
+                                "fake_accuracy", "seconds"});
   }
-  std::deque<RoundSummary> last;
+  std::deque<exchange::RoundSummary> last;
   std::string page_token;
   do {
-    const absl::StatusOr<Page<RoundSummary>> page = admin.client->ListRounds(kPageSize, page_token);
+    const absl::StatusOr<client::Page<exchange::RoundSummary>> page =
+        admin.client->ListRounds(kPageSize, page_token);
     if (!page.ok()) return FailAdmin(page.status(), admin.address);
-    for (const RoundSummary& round : page->items) {
+    for (const exchange::RoundSummary& round : page->items) {
       if (options.csv) {
-        std::cout << CsvLine(CsvCells(round));
+        std::cout << base::CsvLine(CsvCells(round));
         continue;
       }
       last.push_back(round);
@@ -65,16 +67,16 @@ int RunRounds(const AdminConnection& admin, const Options& options) {
     }
     page_token = page->next_page_token;
   } while (!page_token.empty());
-  if (options.csv) return kExitOk;
+  if (options.csv) return config::kExitOk;
   if (last.empty()) {
     std::cout << "No round is finished yet.\n";
-    return kExitOk;
+    return config::kExitOk;
   }
   std::vector<std::vector<std::string>> rows = {
       {"round", "epoch", "gradients", "images", "D loss", "G loss", "real", "fake", "seconds"}};
-  for (const RoundSummary& round : last) rows.push_back(TableCells(round));
+  for (const exchange::RoundSummary& round : last) rows.push_back(TableCells(round));
   std::cout << TextTable(rows);
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace gannet::cli {
 namespace {
 
 int List(const CliState& cli, bool csv) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<Database> database = ConnectToDatabase(*config, "cli");
   if (!database.ok()) return FailDatabase(database.status());
@@ -29,21 +29,22 @@ int List(const CliState& cli, bool csv) {
                "worker_count"};
   }
   for (const std::string& name : *names) {
-    const absl::StatusOr<RunStatus> run = database->backend->store().FindRun(name);
+    const absl::StatusOr<exchange::RunStatus> run = database->backend->store().FindRun(name);
     if (absl::IsNotFound(run.status())) continue;  // deleted since
     if (!run.ok()) return FailDatabase(run.status());
-    rows.push_back({name, RunStateName(run->state), absl::StrCat(run->weights_version.value()),
+    rows.push_back({name, domain::RunStateName(run->state),
+                    absl::StrCat(run->weights_version.value()),
                     absl::StrCat(run->config.round_count), absl::StrCat(run->accepted_image_count),
                     absl::StrCat(run->worker_count)});
   }
   if (csv) {
-    for (const auto& row : rows) std::cout << CsvLine(row);
+    for (const auto& row : rows) std::cout << base::CsvLine(row);
   } else if (rows.size() == 1) {
     std::cout << "The database has no run yet.\n";
   } else {
     std::cout << TextTable(rows);
   }
-  return kExitOk;
+  return config::kExitOk;
 }
 
 struct DeleteOptions {
@@ -53,20 +54,20 @@ struct DeleteOptions {
 };
 
 int Delete(const CliState& cli, const DeleteOptions& options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<Database> database = ConnectToDatabase(*config, "cli");
   if (!database.ok()) return FailDatabase(database.status());
-  Store& store = database->backend->store();
-  const absl::StatusOr<RunStatus> run = store.FindRun(options.name);
+  exchange::Store& store = database->backend->store();
+  const absl::StatusOr<exchange::RunStatus> run = store.FindRun(options.name);
   if (absl::IsNotFound(run.status())) {
     return Fail(run.status(), "Nothing was deleted; gannet run list names the runs.");
   }
   if (!run.ok()) return FailDatabase(run.status());
-  if (!HasEnded(run->state) && !options.force) {
+  if (!domain::HasEnded(run->state) && !options.force) {
     return Fail(
         absl::FailedPreconditionError(
-            absl::StrCat("the run has not ended, it is ", RunStateName(run->state))),
+            absl::StrCat("the run has not ended, it is ", domain::RunStateName(run->state))),
         "Nothing was deleted. End it by gannet stop, or delete it all the same by --force.");
   }
   const std::string question =
@@ -83,7 +84,7 @@ int Delete(const CliState& cli, const DeleteOptions& options) {
   }
   if (!deleted.ok()) return FailDatabase(deleted);
   std::cout << "Run " << options.name << " is deleted.\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace

@@ -55,22 +55,23 @@ constexpr int kStillColumns = 8;
 // A point and what to call it.
 struct NamedLatent {
   std::string name;
-  Latent latent;
+  gan::Latent latent;
 };
 
 absl::StatusOr<std::vector<NamedLatent>> ChooseLatents(const Options& options,
-                                                       const ModelConfig& model, uint64_t seed) {
+                                                       const domain::ModelConfig& model,
+                                                       uint64_t seed) {
   std::vector<NamedLatent> chosen;
   if (!options.seeds.empty()) {
     GANNET_ASSIGN_OR_RETURN(const std::vector<uint64_t> seeds, ParseSeedList(options.seeds));
     for (const uint64_t one : seeds) {
-      chosen.push_back({absl::StrFormat("seed%04d", one), SampleLatent(model, one, 0)});
+      chosen.push_back({absl::StrFormat("seed%04d", one), gan::SampleLatent(model, one, 0)});
     }
   } else {
     const int count = options.count > 0 ? options.count : options.morph ? kMorphCount : kStillCount;
     for (int i = 0; i < count; ++i) {
       chosen.push_back({absl::StrFormat("seed%04d_%04d", seed, i),
-                        SampleLatent(model, seed, static_cast<uint64_t>(i))});
+                        gan::SampleLatent(model, seed, static_cast<uint64_t>(i))});
     }
   }
   if (options.truncation > 0) {
@@ -79,20 +80,21 @@ absl::StatusOr<std::vector<NamedLatent>> ChooseLatents(const Options& options,
   return chosen;
 }
 
-absl::StatusOr<ImageBatch> Draw(const WeightsFile& file, const std::vector<Latent>& latents,
-                                const Options& options) {
-  return GenerateImages(
+absl::StatusOr<gan::ImageBatch> Draw(const WeightsFile& file,
+                                     const std::vector<gan::Latent>& latents,
+                                     const Options& options) {
+  return gan::GenerateImages(
       file.model, file.weights, latents,
-      options.batch_statistics ? SampleMode::kBatchStatistics : SampleMode::kEval);
+      options.batch_statistics ? gan::SampleMode::kBatchStatistics : gan::SampleMode::kEval);
 }
 
-absl::StatusOr<RgbImage> MakeGrid(const ImageBatch& batch, int columns, int scale) {
-  const std::vector<float> pixels = Flattened(batch);
-  return MakeImageGrid(absl::MakeConstSpan(pixels), batch.image_size,
-                       {.columns = columns, .scale = scale});
+absl::StatusOr<image::RgbImage> MakeGrid(const gan::ImageBatch& batch, int columns, int scale) {
+  const std::vector<float> pixels = gan::Flattened(batch);
+  return image::MakeImageGrid(absl::MakeConstSpan(pixels), batch.image_size,
+                              {.columns = columns, .scale = scale});
 }
 
-absl::Status WriteSingles(const ImageBatch& batch, const std::vector<NamedLatent>& chosen,
+absl::Status WriteSingles(const gan::ImageBatch& batch, const std::vector<NamedLatent>& chosen,
                           const Options& options) {
   std::error_code error;
   std::filesystem::create_directories(options.singles, error);
@@ -101,47 +103,49 @@ absl::Status WriteSingles(const ImageBatch& batch, const std::vector<NamedLatent
         absl::StrCat("folder cannot be made: ", error.message(), ": ", options.singles));
   }
   // Single images look like those of a data set: a folder that may be one gets none of them.
-  GANNET_RETURN_IF_ERROR(MarkOutputFolder(options.singles));
+  GANNET_RETURN_IF_ERROR(data::MarkOutputFolder(options.singles));
   for (size_t i = 0; i < chosen.size(); ++i) {
-    GANNET_ASSIGN_OR_RETURN(const RgbImage image,
-                            MakeImageGrid(absl::MakeConstSpan(batch.images[i]), batch.image_size,
-                                          {.columns = 1, .padding = 0, .scale = options.scale}));
+    GANNET_ASSIGN_OR_RETURN(
+        const image::RgbImage image,
+        image::MakeImageGrid(absl::MakeConstSpan(batch.images[i]), batch.image_size,
+                             {.columns = 1, .padding = 0, .scale = options.scale}));
     GANNET_RETURN_IF_ERROR(
-        WritePngRgb(absl::StrCat(options.singles, "/", chosen[i].name, ".png"), image));
+        image::WritePngRgb(absl::StrCat(options.singles, "/", chosen[i].name, ".png"), image));
   }
   return absl::OkStatus();
 }
 
 // Points and images as numbers, for other programs.
-absl::Status WriteTensors(const ImageBatch& batch, const std::vector<Latent>& latents,
+absl::Status WriteTensors(const gan::ImageBatch& batch, const std::vector<gan::Latent>& latents,
                           const std::string& path) {
   const auto count = static_cast<int64_t>(latents.size());
   std::vector<float> points;
-  for (const Latent& latent : latents) points.insert(points.end(), latent.begin(), latent.end());
-  TensorBundle bundle;
-  bundle.Add(
-      Tensor::FromF32("latents", {count, static_cast<int64_t>(latents.front().size())}, points));
-  bundle.Add(
-      Tensor::FromF32("images", {count, 3, batch.image_size, batch.image_size}, Flattened(batch)));
+  for (const gan::Latent& latent : latents)
+    points.insert(points.end(), latent.begin(), latent.end());
+  tensor::TensorBundle bundle;
+  bundle.Add(tensor::Tensor::FromF32(
+      "latents", {count, static_cast<int64_t>(latents.front().size())}, points));
+  bundle.Add(tensor::Tensor::FromF32("images", {count, 3, batch.image_size, batch.image_size},
+                                     gan::Flattened(batch)));
   GANNET_ASSIGN_OR_RETURN(const std::string bytes,
-                          EncodeSafetensorsFile(bundle, {{"format", "pt"}}));
-  return WriteFileAtomically(path, bytes);
+                          tensor::EncodeSafetensorsFile(bundle, {{"format", "pt"}}));
+  return base::WriteFileAtomically(path, bytes);
 }
 
 // Every image of the grid goes through points of its own and back to its first.
 absl::StatusOr<size_t> WriteMorph(const WeightsFile& file, const std::vector<NamedLatent>& chosen,
                                   const Options& options, const std::string& out) {
   const size_t cells = options.seeds.empty() ? chosen.size() : 1;
-  std::vector<std::vector<Latent>> paths;
+  std::vector<std::vector<gan::Latent>> paths;
   for (size_t cell = 0; cell < cells; ++cell) {
-    std::vector<Latent> keys;
+    std::vector<gan::Latent> keys;
     if (!options.seeds.empty()) {
       for (const NamedLatent& one : chosen) keys.push_back(one.latent);
     } else {
       const uint64_t seed = static_cast<uint64_t>(options.seed);
       for (int key = 0; key < options.keys; ++key) {
         keys.push_back(
-            SampleLatent(file.model, seed, cell + static_cast<size_t>(key) * chosen.size()));
+            gan::SampleLatent(file.model, seed, cell + static_cast<size_t>(key) * chosen.size()));
         if (options.truncation > 0) TruncateLatent(options.truncation, keys.back());
       }
     }
@@ -149,22 +153,22 @@ absl::StatusOr<size_t> WriteMorph(const WeightsFile& file, const std::vector<Nam
   }
   int columns = options.columns;
   if (columns == 0) columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(cells))));
-  std::vector<RgbImage> frames;
+  std::vector<image::RgbImage> frames;
   for (size_t frame = 0; frame < paths.front().size(); ++frame) {
-    std::vector<Latent> latents;
+    std::vector<gan::Latent> latents;
     latents.reserve(paths.size());
-    for (const std::vector<Latent>& path : paths) latents.push_back(path[frame]);
-    GANNET_ASSIGN_OR_RETURN(const ImageBatch batch, Draw(file, latents, options));
+    for (const std::vector<gan::Latent>& path : paths) latents.push_back(path[frame]);
+    GANNET_ASSIGN_OR_RETURN(const gan::ImageBatch batch, Draw(file, latents, options));
     GANNET_ASSIGN_OR_RETURN(frames.emplace_back(), MakeGrid(batch, columns, 1));
   }
-  GANNET_RETURN_IF_ERROR(
-      WriteGif(out, frames,
-               {.delay_centiseconds = 8, .last_delay_centiseconds = 8, .scale = options.scale}));
+  GANNET_RETURN_IF_ERROR(image::WriteGif(
+      out, frames,
+      {.delay_centiseconds = 8, .last_delay_centiseconds = 8, .scale = options.scale}));
   return frames.size();
 }
 
 int RunSample(const CliState& cli, Options options) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<WeightsFile> file = ReadWeightsFile(options.weights);
   if (!file.ok()) {
@@ -176,7 +180,7 @@ int RunSample(const CliState& cli, Options options) {
       !flags.ok()) {
     return Fail(flags, "Leave it out: the weights say it themselves.");
   }
-  ConfigureCompute(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+  gan::ConfigureCompute(static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   if (options.seed < 0) options.seed = static_cast<int64_t>(config->run.seed);
   const absl::StatusOr<std::vector<NamedLatent>> chosen =
       ChooseLatents(options, file->model, static_cast<uint64_t>(options.seed));
@@ -190,11 +194,11 @@ int RunSample(const CliState& cli, Options options) {
     if (!frames.ok()) return Fail(frames.status(), "Check --out, --steps and --scale.");
     ReportStream(out) << out << ": " << *frames << " frames of " << file->model.image_size << "x"
                       << file->model.image_size << " pixels, " << what << "\n";
-    return kExitOk;
+    return config::kExitOk;
   }
-  std::vector<Latent> latents;
+  std::vector<gan::Latent> latents;
   for (const NamedLatent& one : *chosen) latents.push_back(one.latent);
-  const absl::StatusOr<ImageBatch> batch = Draw(*file, latents, options);
+  const absl::StatusOr<gan::ImageBatch> batch = Draw(*file, latents, options);
   if (!batch.ok()) return Fail(batch.status(), "Are the weights those of this version?");
   const std::string size = absl::StrCat(batch->images.size(), " images of ", batch->image_size, "x",
                                         batch->image_size, " pixels, ", what);
@@ -209,17 +213,17 @@ int RunSample(const CliState& cli, Options options) {
       return Fail(written, "Choose another --singles.");
     }
     std::cout << options.singles << ": " << size << "\n";
-    return kExitOk;
+    return config::kExitOk;
   }
   const std::string out = options.out.empty() ? "sample.png" : options.out;
-  const absl::StatusOr<RgbImage> grid =
+  const absl::StatusOr<image::RgbImage> grid =
       MakeGrid(*batch, options.columns > 0 ? options.columns : kStillColumns, options.scale);
   if (!grid.ok()) return Fail(grid.status(), "Check --columns and --scale.");
-  if (const absl::Status written = WriteGridPng(out, *grid); !written.ok()) {
+  if (const absl::Status written = data::WriteGridPng(out, *grid); !written.ok()) {
     return Fail(written, "Choose another --out.");
   }
   ReportStream(out) << out << ": " << size << "\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace

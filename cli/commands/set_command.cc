@@ -21,42 +21,44 @@ struct Options {
 };
 
 int RunSet(const AdminConnection& admin, const Options& options) {
-  const absl::StatusOr<RunReport> report = admin.client->GetRun();
+  const absl::StatusOr<client::RunReport> report = admin.client->GetRun();
   if (!report.ok()) return FailAdmin(report.status(), admin.address);
-  RunConfig run = report->next_config;
+  domain::RunConfig run = report->next_config;
   std::set<std::string> given;
   for (const std::string& setting : options.settings) {
     const std::string key = setting.substr(0, setting.find('='));
     if (!given.insert(key).second) {
-      return Fail(absl::InvalidArgumentError(absl::StrCat(Printable(key), " is given twice")),
+      return Fail(absl::InvalidArgumentError(absl::StrCat(base::Printable(key), " is given twice")),
                   "Nothing was changed.");
     }
-    if (const absl::Status changed = ChangeSetting(setting, run); !changed.ok()) {
+    if (const absl::Status changed = domain::ChangeSetting(setting, run); !changed.ok()) {
       return Fail(changed,
                   "Nothing was changed. For example: gannet set training.learning_rate=1e-4");
     }
   }
-  const absl::StatusOr<Round> round = admin.client->ChangeSettings(run, options.reason);
+  const absl::StatusOr<base::Round> round = admin.client->ChangeSettings(run, options.reason);
   if (!round.ok()) return FailAdmin(round.status(), admin.address);
-  RunConfig at_once = report->next_config;
-  for (const RunSetting& row : RunSettings()) {
-    if (row.change == SettingChange::kAtOnce) row.set(at_once, row.get(run));
+  domain::RunConfig at_once = report->next_config;
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    if (row.change == domain::SettingChange::kAtOnce) row.set(at_once, row.get(run));
   }
   if (at_once != report->next_config) {
-    std::cout << "From now on: " << DescribeDifference(report->next_config, at_once) << ".\n";
-  }
-  if (at_once != run) {
-    std::cout << "From round " << round->value() << " on: " << DescribeDifference(at_once, run)
+    std::cout << "From now on: " << domain::DescribeDifference(report->next_config, at_once)
               << ".\n";
   }
-  return kExitOk;
+  if (at_once != run) {
+    std::cout << "From round " << round->value()
+              << " on: " << domain::DescribeDifference(at_once, run) << ".\n";
+  }
+  return config::kExitOk;
 }
 
 }  // namespace
 
 void AddSetCommand(CLI::App& app, CliState& cli) {
   CLI::App* command = app.add_subcommand(
-      "set", absl::StrCat("Change settings of the run while it goes on: ", ChangeableSettings()));
+      "set",
+      absl::StrCat("Change settings of the run while it goes on: ", domain::ChangeableSettings()));
   const auto options = std::make_shared<Options>();
   AddAdminOptions(*command, &options->admin);
   command->add_option("--reason", options->reason, "Why; shown to everybody who looks at the run")

@@ -15,10 +15,10 @@ struct Options {
 };
 
 int ShowStatus(const AdminConnection& admin, const Options& options) {
-  const absl::StatusOr<RunReport> report = admin.client->GetRun();
+  const absl::StatusOr<client::RunReport> report = admin.client->GetRun();
   if (!report.ok()) return FailAdmin(report.status(), admin.address);
   std::cout << (options.json ? StatusJson(*report) : StatusText(*report));
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace

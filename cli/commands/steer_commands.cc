@@ -21,10 +21,10 @@ bool ConfirmStop(const Options& options) {
          Confirm("A stopped run cannot be resumed (gannet pause can). Type yes to stop it: ");
 }
 
-int Steer(const CliState& cli, const Options& options, RunState state) {
-  const absl::StatusOr<Config> config = LoadConfig(cli.command_line);
+int Steer(const CliState& cli, const Options& options, domain::RunState state) {
+  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
-  if (state == RunState::kStopped && !ConfirmStop(options)) {
+  if (state == domain::RunState::kStopped && !ConfirmStop(options)) {
     return Fail(absl::InvalidArgumentError("the run was not stopped: nobody confirmed it"),
                 "To stop it for good: gannet stop --yes. To interrupt it: gannet pause.");
   }
@@ -32,18 +32,18 @@ int Steer(const CliState& cli, const Options& options, RunState state) {
   if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
   const absl::Status done = admin->client->SetRunState(state, options.reason);
   if (!done.ok()) return FailAdmin(done, admin->address);
-  std::cout << "The run is " << RunStateName(state) << ".\n";
-  return kExitOk;
+  std::cout << "The run is " << domain::RunStateName(state) << ".\n";
+  return config::kExitOk;
 }
 
 void AddSteerCommand(CLI::App& app, CliState& cli, const char* name, const char* description,
-                     RunState state) {
+                     domain::RunState state) {
   CLI::App* command = app.add_subcommand(name, description);
   const auto options = std::make_shared<Options>();
   AddAdminOptions(*command, &options->admin);
   command->add_option("--reason", options->reason, "Why; shown to everybody who looks at the run")
       ->type_name("TEXT");
-  if (state == RunState::kStopped) {
+  if (state == domain::RunState::kStopped) {
     command->add_flag("--yes", options->yes, "Do not ask for confirmation");
   }
   command->callback([&cli, options, state] {
@@ -55,10 +55,10 @@ void AddSteerCommand(CLI::App& app, CliState& cli, const char* name, const char*
 
 void AddSteerCommands(CLI::App& app, CliState& cli) {
   AddSteerCommand(app, cli, "pause", "Hand out no more work until gannet resume",
-                  RunState::kPaused);
-  AddSteerCommand(app, cli, "resume", "Go on with a paused run", RunState::kRunning);
+                  domain::RunState::kPaused);
+  AddSteerCommand(app, cli, "resume", "Go on with a paused run", domain::RunState::kRunning);
   AddSteerCommand(app, cli, "stop", "End the run for good before its last round",
-                  RunState::kStopped);
+                  domain::RunState::kStopped);
 }
 
 }  // namespace gannet::cli

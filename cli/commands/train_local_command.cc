@@ -92,9 +92,9 @@ struct Options {
 
 // One unit a round, computed in one piece: an optimizer update per batch, as a loop over a data
 // loader makes it.
-absl::StatusOr<Config> SettingsFor(Config config, const Options& options) {
-  const Config defaults;
-  const auto units_of = [](const Config& c) {
+absl::StatusOr<config::Config> SettingsFor(config::Config config, const Options& options) {
+  const config::Config defaults;
+  const auto units_of = [](const config::Config& c) {
     return std::tie(c.run.images_per_unit, c.run.units_per_round, c.run.micro_batch);
   };
   int batch_size = options.batch_size;
@@ -109,8 +109,8 @@ absl::StatusOr<Config> SettingsFor(Config config, const Options& options) {
     config.coordinator.checkpoint_every = kCheckpointEvery;
   }
   if (options.epochs > 0) {
-    GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                            OpenDataset(ShownDatasetOptions(config)));
+    GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset,
+                            data::OpenDataset(ShownDatasetOptions(config)));
     const int64_t images = dataset->fingerprint().image_count * options.epochs;
     const int64_t images_per_round =
         int64_t{config.run.images_per_unit} * config.run.units_per_round;
@@ -162,31 +162,32 @@ class HeldFolder {
   int fd_ = -1;
 };
 
-LogOptions QuietUnlessAsked(const Config& config) {
-  LogOptions options = LogOptions::FromWords(config.log.level, config.log.format);
+telemetry::LogOptions QuietUnlessAsked(const config::Config& config) {
+  telemetry::LogOptions options =
+      telemetry::LogOptions::FromWords(config.log.level, config.log.format);
   // Lines between those of the progress would hide it.
-  if (options.level == LogLevel::kInfo) options.level = LogLevel::kWarning;
+  if (options.level == telemetry::LogLevel::kInfo) options.level = telemetry::LogLevel::kWarning;
   return options;
 }
 
 // Keeps the settings beside the results, so that the training can go on without naming them again.
-absl::Status KeepSettings(Config config) {
+absl::Status KeepSettings(config::Config config) {
   // The training may go on from another directory.
   if (!config.data.path.empty()) {
     std::error_code error;
     const std::filesystem::path path = std::filesystem::absolute(config.data.path, error);
     if (!error) config.data.path = path.string();
   }
-  return WriteFileAtomically(
+  return base::WriteFileAtomically(
       absl::StrCat(config.coordinator.output_dir, "/", kSettingsFile),
       absl::StrCat("# Settings of this training; gannet train-local --resume FOLDER goes on with "
                    "them.\n",
-                   DumpConfig(config)));
+                   config::DumpConfig(config)));
 }
 
-void ShowParameterCounts(const ModelConfig& model) {
+void ShowParameterCounts(const domain::ModelConfig& model) {
   int64_t generator = 0, discriminator = 0;
-  for (const TensorSpec& spec : ParameterSpec(model)) {
+  for (const tensor::TensorSpec& spec : domain::ParameterSpec(model)) {
     (absl::StartsWith(spec.name, "generator.") ? generator : discriminator) += spec.element_count();
   }
   std::cout << absl::StrFormat("Networks: %s, %dx%d pixels; generator %.2f million parameters, ",
@@ -196,7 +197,7 @@ void ShowParameterCounts(const ModelConfig& model) {
                                static_cast<double>(discriminator) / 1e6);
 }
 
-int ShowResults(LocalTraining& training, const Config& config,
+int ShowResults(LocalTraining& training, const config::Config& config,
                 const coordinator::CoordinatorReport& report) {
   const std::string& out = config.coordinator.output_dir;
   const bool finished = report.end == coordinator::CoordinatorReport::End::kRunFinished;
@@ -205,15 +206,15 @@ int ShowResults(LocalTraining& training, const Config& config,
       << " of " << config.run.round_count << " updates. In " << out << ":\n"
       << "  samples/latest.png     what the generator draws now; beside it how it got there\n";
   const absl::StatusOr<TrainingGifReport> gif =
-      WriteTrainingGif(out + "/samples", out + "/progress.gif", kMaxFrames, GifOptions{});
+      WriteTrainingGif(out + "/samples", out + "/progress.gif", kMaxFrames, image::GifOptions{});
   if (gif.ok()) {
     std::cout << "  progress.gif           the same in " << gif->frames << " frames\n";
   } else {
     std::cerr << "gannet: no progress.gif: " << gif.status().message() << "\n";
   }
-  absl::StatusOr<std::vector<RoundSummary>> history = training.History();
+  absl::StatusOr<std::vector<exchange::RoundSummary>> history = training.History();
   absl::Status drawn = history.status();
-  if (drawn.ok()) drawn = WriteFileAtomically(out + "/curves.svg", CurvesSvg(*history));
+  if (drawn.ok()) drawn = base::WriteFileAtomically(out + "/curves.svg", CurvesSvg(*history));
   if (drawn.ok()) {
     std::cout << "  curves.svg             losses and accuracies\n";
   } else {
@@ -224,34 +225,34 @@ int ShowResults(LocalTraining& training, const Config& config,
             << "  generator.safetensors  the generator, named as PyTorch's state_dict\n"
             << "  checkpoints/           go on: gannet train-local --resume " << out
             << (finished ? " --epochs or --run.rounds MORE\n" : "\n");
-  return finished ? kExitOk : kExitStopped;
+  return finished ? config::kExitOk : kExitStopped;
 }
 
 // A checkpoint without a config.yaml beside it (an export) knows everything but the place of its
 // images.
-int FailTrainingConfig(const absl::Status& status, const CommandLine& command_line) {
+int FailTrainingConfig(const absl::Status& status, const config::CommandLine& command_line) {
   if (command_line.recorded.empty() || !absl::StrContains(status.message(), "data.path")) {
     return FailConfig(status);
   }
   std::cerr << status.message() << "\n"
             << "There is no " << kSettingsFile
             << " beside it that says where its images are: name them with --data.path PATH.\n";
-  return kExitUsage;
+  return config::kExitUsage;
 }
 
 // What a training that goes on does otherwise than before.
-void ShowResume(const ResumePoint& point, const Config& config) {
+void ShowResume(const ResumePoint& point, const config::Config& config) {
   std::cout << "Going on from " << point.checkpoint_path << ", " << point.checkpoint.version.value()
             << " updates behind it.\n";
-  RunConfig run = config.run;
+  domain::RunConfig run = config.run;
   run.data = point.checkpoint.config.data;
-  const std::string changes = DescribeDifference(point.checkpoint.config, run);
+  const std::string changes = domain::DescribeDifference(point.checkpoint.config, run);
   if (!changes.empty()) std::cout << "With other settings from here on: " << changes << ".\n";
 }
 
 // Finds what --resume names, and makes its settings and folder those of this training where nothing
 // else is asked for.
-absl::StatusOr<ResumePoint> TakeUp(Options& options, CommandLine& command_line) {
+absl::StatusOr<ResumePoint> TakeUp(Options& options, config::CommandLine& command_line) {
   GANNET_ASSIGN_OR_RETURN(ResumePoint point, FindResumePoint(options.resume));
   if (command_line.config_path.empty()) command_line.config_path = point.settings_path;
   if (command_line.config_path.empty()) {
@@ -262,11 +263,11 @@ absl::StatusOr<ResumePoint> TakeUp(Options& options, CommandLine& command_line) 
   return point;
 }
 
-void ShowStart(const Config& settings) {
+void ShowStart(const config::Config& settings) {
   ShowParameterCounts(settings.run.model);
   std::cout << "Training on this machine: " << settings.run.round_count << " updates of "
             << int64_t{settings.run.images_per_unit} * settings.run.units_per_round << " images, "
-            << DescribeCompute().text << ". Ctrl-C ends it and keeps the results.\n";
+            << gan::DescribeCompute().text << ". Ctrl-C ends it and keeps the results.\n";
 }
 
 struct Outcome {
@@ -275,7 +276,7 @@ struct Outcome {
 };
 
 // Trains while a progress line is shown, until the end or a signal.
-Outcome TrainAndWatch(LocalTraining& training, ProcessSignals& signals, Clock& clock) {
+Outcome TrainAndWatch(LocalTraining& training, base::ProcessSignals& signals, base::Clock& clock) {
   Outcome outcome;
   signals.RunUntilDone(
       [&] {
@@ -285,10 +286,10 @@ Outcome TrainAndWatch(LocalTraining& training, ProcessSignals& signals, Clock& c
           ended = true;
         });
         // The first answer is waited for: the initial weights take a moment.
-        const auto look = [&]() -> absl::StatusOr<RunReport> {
+        const auto look = [&]() -> absl::StatusOr<client::RunReport> {
           while (true) {
-            absl::StatusOr<RunReport> run = training.GetRun();
-            if (run.ok() && run->state == RunState::kPaused && outcome.paused.empty()) {
+            absl::StatusOr<client::RunReport> run = training.GetRun();
+            if (run.ok() && run->state == domain::RunState::kPaused && outcome.paused.empty()) {
               outcome.paused = run->state_reason;
               training.RequestStop();
             }
@@ -310,10 +311,10 @@ Outcome TrainAndWatch(LocalTraining& training, ProcessSignals& signals, Clock& c
 }
 
 int RunTrainLocal(const CliState& cli, Options options) {
-  TuneMalloc();
-  ProcessSignals signals;
+  base::TuneMalloc();
+  base::ProcessSignals signals;
   std::optional<ResumePoint> resume;
-  CommandLine command_line = cli.command_line;
+  config::CommandLine command_line = cli.command_line;
   if (!options.resume.empty()) {
     absl::StatusOr<ResumePoint> found = TakeUp(options, command_line);
     if (!found.ok()) {
@@ -321,17 +322,17 @@ int RunTrainLocal(const CliState& cli, Options options) {
     }
     resume = *std::move(found);
   }
-  const absl::StatusOr<Config> config = LoadConfig(command_line);
+  const absl::StatusOr<config::Config> config = config::LoadConfig(command_line);
   if (!config.ok()) return FailTrainingConfig(config.status(), command_line);
   // Before there is a folder.
   if (const absl::Status device =
-          CheckComputeDevice({config->worker.device, config->worker.precision});
+          gan::CheckComputeDevice({config->worker.device, config->worker.precision});
       !device.ok()) {
     return Fail(device, "Nothing was started.");
   }
   if (options.out.empty()) {
     const std::string& set = config->coordinator.output_dir;
-    options.out = set == Config().coordinator.output_dir ? "training" : set;
+    options.out = set == config::Config().coordinator.output_dir ? "training" : set;
   }
   HeldFolder folder;
   if (const absl::Status held = folder.Hold(options.out); !held.ok()) {
@@ -343,23 +344,23 @@ int RunTrainLocal(const CliState& cli, Options options) {
       return Fail(is_free, "Choose another folder: --out DIR, or go on with it: --resume DIR.");
     }
   }
-  const absl::StatusOr<Config> settings = SettingsFor(*config, options);
+  const absl::StatusOr<config::Config> settings = SettingsFor(*config, options);
   if (!settings.ok()) return Fail(settings.status(), "Check data.kind and data.path.");
   const int threads = settings->worker.threads > 0
                           ? settings->worker.threads
                           : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  ConfigureCompute(threads);
-  if (DescribeCompute().reference_blas) {
+  gan::ConfigureCompute(threads);
+  if (gan::DescribeCompute().reference_blas) {
     std::cerr << "gannet: LibTorch runs on the reference BLAS, about six times slower than it "
                  "could; install the package libopenblas0-pthread\n";
   }
 
-  RealClock clock;
-  Logger log("train-local", QuietUnlessAsked(*settings));
+  base::RealClock clock;
+  telemetry::Logger log("train-local", QuietUnlessAsked(*settings));
   const absl::StatusOr<std::unique_ptr<LocalTraining>> training = LocalTraining::Create(
       *settings, resume.has_value() ? std::optional(resume->checkpoint) : std::nullopt, clock, log);
   if (!training.ok()) {
-    return Fail(WithOrigins(*settings, training.status()),
+    return Fail(config::WithOrigins(*settings, training.status()),
                 AdviceFor(training.status(), "Nothing was started."));
   }
   if (const absl::Status kept = KeepSettings(*settings); !kept.ok()) {

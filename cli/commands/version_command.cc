@@ -10,11 +10,11 @@ namespace gannet::cli {
 namespace {
 
 int PrintVersion() {
-  std::cout << "gannet " << GannetVersion() << "\n"
-            << "protocol " << kProtocolVersion << ", oldest understood " << kMinProtocolVersion
-            << "\n"
-            << DescribeCompute().text << "\n";
-  return kExitOk;
+  std::cout << "gannet " << config::GannetVersion() << "\n"
+            << "protocol " << exchange::kProtocolVersion << ", oldest understood "
+            << exchange::kMinProtocolVersion << "\n"
+            << gan::DescribeCompute().text << "\n";
+  return config::kExitOk;
 }
 
 }  // namespace

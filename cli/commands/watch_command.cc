@@ -35,24 +35,26 @@ int ReportLoss(const WatchLoop::Result& result, const AdminConnection& admin) {
 int RunWatch(const AdminConnection& admin, const Options& options) {
   WatchOptions watch = options.watch;
   watch.terminal_width = TerminalWidth();
-  RealClock clock;
+  base::RealClock clock;
   WatchLoop loop(
       watch, [&] { return admin.client->GetRun(); }, clock, absl::SleepFor, std::cout);
   const WatchLoop::Result result = loop.Run();
   // FinishStandardOutput says why, where that is worth a word.
-  if (absl::IsCancelled(result.status) && !std::cout.good()) return kExitFailure;
+  if (absl::IsCancelled(result.status) && !std::cout.good()) return config::kExitFailure;
   if (!result.status.ok()) return ReportLoss(result, admin);
 
-  const RunReport& last = *result.last;
-  if (last.state == RunState::kStopped) {
+  const client::RunReport& last = *result.last;
+  if (last.state == domain::RunState::kStopped) {
     std::cout << "The run was stopped after round " << last.weights_version.value() << " of "
               << last.config.round_count
-              << (last.state_reason.empty() ? "" : absl::StrCat(": ", Printable(last.state_reason)))
+              << (last.state_reason.empty()
+                      ? ""
+                      : absl::StrCat(": ", base::Printable(last.state_reason)))
               << "\n";
     return kExitStopped;
   }
   std::cout << "The run is finished after " << last.weights_version.value() << " rounds.\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 }  // namespace

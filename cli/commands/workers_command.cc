@@ -49,10 +49,10 @@ int RunWorkers(const AdminConnection& admin, const Options& options) {
   }
   std::string page_token;
   do {
-    const absl::StatusOr<Page<WorkerSummary>> page =
+    const absl::StatusOr<client::Page<exchange::WorkerSummary>> page =
         admin.client->ListWorkers(kPageSize, page_token);
     if (!page.ok()) return FailAdmin(page.status(), admin.address);
-    for (const WorkerSummary& worker : page->items) {
+    for (const exchange::WorkerSummary& worker : page->items) {
       rows.push_back({worker.display_name, absl::StrCat(worker.accepted_unit_count),
                       absl::StrCat(worker.accepted_image_count),
                       absl::StrCat(worker.duplicate_unit_count),
@@ -63,7 +63,7 @@ int RunWorkers(const AdminConnection& admin, const Options& options) {
   } while (!page_token.empty());
 
   if (options.csv) {
-    for (const auto& row : rows) std::cout << CsvLine(row);
+    for (const auto& row : rows) std::cout << base::CsvLine(row);
   } else if (rows.size() == 1) {
     std::cout << "No worker has joined yet.\n";
   } else {
@@ -75,11 +75,11 @@ int RunWorkers(const AdminConnection& admin, const Options& options) {
     }
     std::cout << TextTable(rows);
   }
-  return kExitOk;
+  return config::kExitOk;
 }
 
 // What a person calls a worker.
-std::string NameOf(const WorkerSummary& worker) {
+std::string NameOf(const exchange::WorkerSummary& worker) {
   const std::string id = absl::StrCat("(", worker.worker.value(), ")");
   return worker.display_name.empty() ? id : absl::StrCat(worker.display_name, " ", id);
 }
@@ -90,20 +90,21 @@ int FailOneWorker(const absl::Status& status, const std::string& address) {
 }
 
 int RunRemove(const AdminConnection& admin, const OneWorkerOptions& options) {
-  const absl::StatusOr<WorkerSummary> worker =
+  const absl::StatusOr<exchange::WorkerSummary> worker =
       admin.client->RemoveWorker(options.worker, options.reason);
   if (!worker.ok()) return FailOneWorker(worker.status(), admin.address);
   std::cout << "Removed " << NameOf(*worker)
             << ": its next call is refused, and its open work goes to others.\n"
             << "To take it back: gannet workers restore " << worker->worker.value() << "\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 int RunRestore(const AdminConnection& admin, const OneWorkerOptions& options) {
-  const absl::StatusOr<WorkerSummary> worker = admin.client->RestoreWorker(options.worker);
+  const absl::StatusOr<exchange::WorkerSummary> worker =
+      admin.client->RestoreWorker(options.worker);
   if (!worker.ok()) return FailOneWorker(worker.status(), admin.address);
   std::cout << "Restored " << NameOf(*worker) << ": it may be started again.\n";
-  return kExitOk;
+  return config::kExitOk;
 }
 
 void AddOneWorkerCommand(CLI::App& workers, CliState& cli, const char* name,

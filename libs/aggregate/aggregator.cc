@@ -6,32 +6,32 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::aggregate {
 namespace {
 
-BundleSpec SpecOf(const TensorBundle& bundle) {
-  BundleSpec spec;
-  for (const Tensor& tensor : bundle.tensors()) spec.push_back(tensor.spec);
+tensor::BundleSpec SpecOf(const tensor::TensorBundle& bundle) {
+  tensor::BundleSpec spec;
+  for (const tensor::Tensor& tensor : bundle.tensors()) spec.push_back(tensor.spec);
   return spec;
 }
 
 // Puts the tensors in the order of `spec`, which has the same names.
-void Arrange(const BundleSpec& spec, TensorBundle& bundle) {
+void Arrange(const tensor::BundleSpec& spec, tensor::TensorBundle& bundle) {
   for (size_t i = 0; i < spec.size(); ++i) {
-    Tensor& in_place = bundle.mutable_tensors()[i];
+    tensor::Tensor& in_place = bundle.mutable_tensors()[i];
     if (in_place.spec.name != spec[i].name) std::swap(in_place, *bundle.Find(spec[i].name));
   }
 }
 
 }  // namespace
 
-absl::Status Aggregator::Check(const TensorBundle& gradient, double weight) const {
+absl::Status Aggregator::Check(const tensor::TensorBundle& gradient, double weight) const {
   if (!(weight > 0) || std::isinf(weight)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the weight of a gradient must be positive and finite, got ", weight));
   }
-  for (const Tensor& tensor : gradient.tensors()) {
-    if (tensor.spec.dtype != Dtype::kF32) {
+  for (const tensor::Tensor& tensor : gradient.tensors()) {
+    if (tensor.spec.dtype != tensor::Dtype::kF32) {
       return absl::InvalidArgumentError(
           absl::StrCat("a gradient has a tensor that is not F32: '", tensor.spec.name, "'"));
     }
@@ -40,7 +40,7 @@ absl::Status Aggregator::Check(const TensorBundle& gradient, double weight) cons
   return CheckValues(gradient, weight);
 }
 
-absl::Status Aggregator::Add(TensorBundle gradient, double weight) {
+absl::Status Aggregator::Add(tensor::TensorBundle gradient, double weight) {
   GANNET_RETURN_IF_ERROR(Check(gradient, weight));
   if (is_empty_) {
     spec_ = SpecOf(gradient);
@@ -52,14 +52,15 @@ absl::Status Aggregator::Add(TensorBundle gradient, double weight) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<TensorBundle> Aggregator::Finish() const {
+absl::StatusOr<tensor::TensorBundle> Aggregator::Finish() const {
   if (is_empty_) {
     return absl::FailedPreconditionError("no gradient was added, so there is no result: add one");
   }
-  TensorBundle result;
+  tensor::TensorBundle result;
   // Names are known to differ, so TensorBundle::Add and its search are not needed.
   result.mutable_tensors().reserve(spec_.size());
-  for (const TensorSpec& spec : spec_) result.mutable_tensors().push_back(Tensor::Zeros(spec));
+  for (const tensor::TensorSpec& spec : spec_)
+    result.mutable_tensors().push_back(tensor::Tensor::Zeros(spec));
   Write(result);
   return result;
 }
@@ -77,4 +78,4 @@ std::unique_ptr<Aggregator> CreateAggregator(absl::string_view name) {
   return nullptr;
 }
 
-}  // namespace gannet
+}  // namespace gannet::aggregate

@@ -11,7 +11,7 @@
 // Aggregation rules: how the gradients of a round become one. A rule is a file in rules/ and its
 // line in GANNET_AGGREGATORS (libs/base/training_choices.h); aggregator_test.cc then covers it.
 
-namespace gannet {
+namespace gannet::aggregate {
 
 // Makes one gradient of those of a round. Gradients are added in the order of slots, whatever order
 // they arrived in, and a rule uses nothing but what was added: so a round's result has the same
@@ -38,16 +38,16 @@ class Aggregator {
   // whoever sent it. Returns: INVALID_ARGUMENT - a tensor is not F32; names or shapes differ from
   // those of the first gradient that was added; the weight is not finite or not above 0; or the
   // rule cannot fold one of the values.
-  absl::Status Check(const TensorBundle& gradient, double weight) const;
+  absl::Status Check(const tensor::TensorBundle& gradient, double weight) const;
 
   // Adds a gradient. Its weight is the number of its images, or less where it is stale. Its tensors
   // may come in any order; the result has the order of the first gradient.
   // Returns: as Check; then nothing was added.
-  absl::Status Add(TensorBundle gradient, double weight);
+  absl::Status Add(tensor::TensorBundle gradient, double weight);
 
   // The result, F32. More may be added afterwards, to the same gradients.
   // Returns: FAILED_PRECONDITION - nothing was added.
-  absl::StatusOr<TensorBundle> Finish() const;
+  absl::StatusOr<tensor::TensorBundle> Finish() const;
 
   // Forgets what was added, for the next round. A rule may keep its memory.
   void Reset();
@@ -55,18 +55,19 @@ class Aggregator {
  private:
   // What the rule refuses of its own. Called with F32 tensors of one layout, in any order, and a
   // positive finite weight.
-  virtual absl::Status CheckValues(const TensorBundle& /*gradient*/, double /*weight*/) const {
+  virtual absl::Status CheckValues(const tensor::TensorBundle& /*gradient*/,
+                                   double /*weight*/) const {
     return absl::OkStatus();
   }
   // As CheckValues, with the tensors in the order of the first gradient. `is_first`: nothing has
   // been added since the last Reset, and the layout may differ from that before it.
-  virtual void Fold(TensorBundle gradient, double weight, bool is_first) = 0;
+  virtual void Fold(tensor::TensorBundle gradient, double weight, bool is_first) = 0;
   // Writes the result into `out`, which has the layout of the gradients and zeros for values.
   // At least one gradient was folded.
-  virtual void Write(TensorBundle& out) const = 0;
+  virtual void Write(tensor::TensorBundle& out) const = 0;
   virtual void Forget() {}
 
-  BundleSpec spec_;  // of the first gradient
+  tensor::BundleSpec spec_;  // of the first gradient
   bool is_empty_ = true;
 };
 
@@ -80,4 +81,4 @@ GANNET_AGGREGATORS(GANNET_DECLARE_AGGREGATOR)
 // A new aggregator of the rule of that name (kAggregatorNames), or null.
 std::unique_ptr<Aggregator> CreateAggregator(absl::string_view name);
 
-}  // namespace gannet
+}  // namespace gannet::aggregate

@@ -10,22 +10,22 @@
 #include "libs/base/philox.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::aggregate {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-TensorBundle BundleOf(const std::vector<float>& a, const std::vector<float>& b) {
-  TensorBundle bundle;
-  bundle.Add(Tensor::FromF32("a", {static_cast<int64_t>(a.size())}, a));
-  bundle.Add(Tensor::FromF32("b", {static_cast<int64_t>(b.size())}, b));
+tensor::TensorBundle BundleOf(const std::vector<float>& a, const std::vector<float>& b) {
+  tensor::TensorBundle bundle;
+  bundle.Add(tensor::Tensor::FromF32("a", {static_cast<int64_t>(a.size())}, a));
+  bundle.Add(tensor::Tensor::FromF32("b", {static_cast<int64_t>(b.size())}, b));
   return bundle;
 }
 
 TEST(AggregatorNamesTest, EachIsCreatedByItsNameAndNoOther) {
   std::set<absl::string_view> names;
-  for (const absl::string_view name : kAggregatorNames) {
+  for (const absl::string_view name : base::kAggregatorNames) {
     EXPECT_TRUE(names.insert(name).second) << name;
     EXPECT_NE(CreateAggregator(name), nullptr) << name;
   }
@@ -39,17 +39,17 @@ class AggregatorTest : public ::testing::TestWithParam<absl::string_view> {
   const std::unique_ptr<Aggregator> aggregator_ = CreateAggregator(GetParam());
 };
 
-INSTANTIATE_TEST_SUITE_P(Rules, AggregatorTest, ::testing::ValuesIn(kAggregatorNames),
+INSTANTIATE_TEST_SUITE_P(Rules, AggregatorTest, ::testing::ValuesIn(base::kAggregatorNames),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(AggregatorTest, EqualGradientsGiveThatGradientBitForBit) {
   std::vector<float> values(1000);
-  PhiloxStream stream(1, RandomPurpose::kNoise, 0, 0);
-  FillNormal(stream, absl::MakeSpan(values));
-  const TensorBundle gradient = BundleOf(values, {1e-40F});
+  base::PhiloxStream stream(1, base::RandomPurpose::kNoise, 0, 0);
+  base::FillNormal(stream, absl::MakeSpan(values));
+  const tensor::TensorBundle gradient = BundleOf(values, {1e-40F});
   for (const int images : {320, 7, 33}) ASSERT_OK(aggregator_->Add(gradient, images));
 
-  ASSERT_OK_AND_ASSIGN(const TensorBundle folded, aggregator_->Finish());
+  ASSERT_OK_AND_ASSIGN(const tensor::TensorBundle folded, aggregator_->Finish());
 
   ASSERT_EQ(folded.tensors().size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
@@ -59,17 +59,17 @@ TEST_P(AggregatorTest, EqualGradientsGiveThatGradientBitForBit) {
 }
 
 TEST_P(AggregatorTest, TensorsAreFoundByNameInAnyOrder) {
-  TensorBundle in_order, swapped;
+  tensor::TensorBundle in_order, swapped;
   for (const char* name : {"a", "b", "c"}) {
-    in_order.Add(Tensor::FromF32(name, {1}, {static_cast<float>(name[0])}));
+    in_order.Add(tensor::Tensor::FromF32(name, {1}, {static_cast<float>(name[0])}));
   }
   for (const char* name : {"b", "c", "a"}) {
-    swapped.Add(Tensor::FromF32(name, {1}, {static_cast<float>(name[0])}));
+    swapped.Add(tensor::Tensor::FromF32(name, {1}, {static_cast<float>(name[0])}));
   }
   ASSERT_OK(aggregator_->Add(in_order, 1));
   ASSERT_OK(aggregator_->Add(swapped, 3));
 
-  ASSERT_OK_AND_ASSIGN(const TensorBundle folded, aggregator_->Finish());
+  ASSERT_OK_AND_ASSIGN(const tensor::TensorBundle folded, aggregator_->Finish());
 
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(folded.tensors()[i].spec, in_order.tensors()[i].spec);
@@ -79,55 +79,56 @@ TEST_P(AggregatorTest, TensorsAreFoundByNameInAnyOrder) {
 
 TEST_P(AggregatorTest, ARefusedGradientChangesNothing) {
   ASSERT_OK(aggregator_->Add(BundleOf({1}, {2}), 1));
-  TensorBundle counter = BundleOf({9}, {9});
-  counter.Add(Tensor::FromI64Scalar("n", 1));
+  tensor::TensorBundle counter = BundleOf({9}, {9});
+  counter.Add(tensor::Tensor::FromI64Scalar("n", 1));
   struct Case {
-    TensorBundle gradient;
+    tensor::TensorBundle gradient;
     double weight;
     const char* reason;
   };
   const double infinity = std::numeric_limits<double>::infinity();
   for (const Case& refused : {Case{BundleOf({1, 1}, {2}), 1, "'a'"},
-                              {TensorBundle(), 1, "missing"},
+                              {tensor::TensorBundle(), 1, "missing"},
                               {counter, 1, "'n'"},
                               {BundleOf({9}, {9}), 0, "weight"},
                               {BundleOf({9}, {9}), -1, "weight"},
                               {BundleOf({9}, {9}), std::nan(""), "weight"},
                               {BundleOf({9}, {9}), infinity, "weight"}}) {
-    const auto is_refused = StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(refused.reason));
+    const auto is_refused =
+        base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(refused.reason));
     EXPECT_THAT(aggregator_->Check(refused.gradient, refused.weight), is_refused);
     EXPECT_THAT(aggregator_->Add(refused.gradient, refused.weight), is_refused);
   }
 
-  ASSERT_OK_AND_ASSIGN(const TensorBundle folded, aggregator_->Finish());
+  ASSERT_OK_AND_ASSIGN(const tensor::TensorBundle folded, aggregator_->Finish());
   EXPECT_THAT(folded.Find("a")->f32(), ElementsAre(1));
   EXPECT_THAT(folded.Find("b")->f32(), ElementsAre(2));
 }
 
 TEST_P(AggregatorTest, AFirstGradientOfOtherThanFloatsIsRefused) {
-  TensorBundle bundle;
-  bundle.Add(Tensor::FromI64Scalar("n", 1));
+  tensor::TensorBundle bundle;
+  bundle.Add(tensor::Tensor::FromI64Scalar("n", 1));
 
   EXPECT_THAT(aggregator_->Add(bundle, 1),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'n'")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'n'")));
   EXPECT_OK(aggregator_->Add(BundleOf({1}, {2}), 1));
 }
 
 TEST_P(AggregatorTest, NothingHasNoResult) {
-  EXPECT_THAT(aggregator_->Finish(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(aggregator_->Finish(), base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_P(AggregatorTest, AResetForgetsWhatWasAddedAndItsLayout) {
   ASSERT_OK(aggregator_->Add(BundleOf({1, 2, 3}, {4}), 5));
   aggregator_->Reset();
-  EXPECT_THAT(aggregator_->Finish(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(aggregator_->Finish(), base::StatusIs(absl::StatusCode::kFailedPrecondition));
 
   ASSERT_OK(aggregator_->Add(BundleOf({6}, {7, 8}), 1));
-  ASSERT_OK_AND_ASSIGN(const TensorBundle folded, aggregator_->Finish());
+  ASSERT_OK_AND_ASSIGN(const tensor::TensorBundle folded, aggregator_->Finish());
 
   EXPECT_THAT(folded.Find("a")->f32(), ElementsAre(6));
   EXPECT_THAT(folded.Find("b")->f32(), ElementsAre(7, 8));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::aggregate

@@ -23,7 +23,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/base/temporary_files.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 namespace fs = std::filesystem;
@@ -306,4 +306,4 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view byte
   return file.Commit(durability);
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 enum class Durability {
   kQuick,   // a power cut may leave the old file
@@ -66,4 +66,4 @@ class AtomicFile {
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view bytes,
                                  Durability durability = Durability::kQuick);
 
-}  // namespace gannet
+}  // namespace gannet::base

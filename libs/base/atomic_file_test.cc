@@ -22,7 +22,7 @@
 #include "libs/base/temporary_files.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 namespace fs = std::filesystem;
@@ -261,4 +261,4 @@ TEST_F(AtomicFileTest, AnInterruptedWriterLeavesNothing) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

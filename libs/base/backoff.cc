@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace gannet {
+namespace gannet::base {
 
 absl::Duration Backoff::Next() {
   current_ = current_ == absl::ZeroDuration() ? policy_.initial : current_ * policy_.multiplier;
@@ -27,4 +27,4 @@ bool IsRetryable(const absl::Status& status) {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

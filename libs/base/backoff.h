@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // How long to wait between repeats.
 struct BackoffPolicy {
@@ -35,4 +35,4 @@ class Backoff {
 // DEADLINE_EXCEEDED.
 bool IsRetryable(const absl::Status& status);
 
-}  // namespace gannet
+}  // namespace gannet::base

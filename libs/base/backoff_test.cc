@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 TEST(BackoffTest, GrowsToTheMaximumWithinTheJitter) {
@@ -36,4 +36,4 @@ TEST(BackoffTest, StaleLeasesAreNotRetried) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

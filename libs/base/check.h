@@ -4,9 +4,9 @@
 // does not hold. Nothing that a peer, user, file or database sends may reach it: those get a
 // Status.
 
-namespace gannet {
+namespace gannet::base {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition);
-}  // namespace gannet
+}  // namespace gannet::base
 
 #define GANNET_CHECK(condition) \
-  ((condition) ? static_cast<void>(0) : ::gannet::CheckFailed(__FILE__, __LINE__, #condition))
+  ((condition) ? static_cast<void>(0) : ::gannet::base::CheckFailed(__FILE__, __LINE__, #condition))

@@ -4,7 +4,7 @@
 
 #include "absl/time/clock.h"
 
-namespace gannet {
+namespace gannet::base {
 
 absl::Time RealClock::Now() { return absl::Now(); }
 
@@ -12,4 +12,4 @@ absl::Duration RealClock::Steady() {
   return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

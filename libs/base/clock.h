@@ -2,7 +2,7 @@
 
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Where time comes from. Passed by reference to whatever needs it, so that tests move it by hand.
 // Leases are not judged by it: their clock is the database's.
@@ -26,4 +26,4 @@ class RealClock final : public Clock {
   absl::Duration Steady() override;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/base/printable.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // The wide forms are the same to a spreadsheet of some languages.
@@ -46,4 +46,4 @@ std::string CsvLine(const std::vector<std::string>& cells) {
   return line;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 TEST(CsvTest, QuotesWhatNeedsIt) {
@@ -30,4 +30,4 @@ TEST(CsvTest, ALineIsOneLineAndShowsWhatItHolds) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

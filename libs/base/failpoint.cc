@@ -13,7 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::base {
 
 #ifdef GANNET_FAILPOINTS
 namespace {
@@ -65,4 +65,4 @@ void Failpoint(absl::string_view place, absl::string_view moment) {
 void Failpoint(absl::string_view /*place*/, absl::string_view /*moment*/) {}
 #endif
 
-}  // namespace gannet
+}  // namespace gannet::base

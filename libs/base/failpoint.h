@@ -2,7 +2,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Named places at which a test can have this process killed, as by SIGKILL or a power cut. They
 // exist only where the build says so (CMake's GANNET_FAILPOINTS: preset dev); elsewhere
@@ -18,4 +18,4 @@ namespace gannet {
 // Thread safety: may be called from any thread.
 void Failpoint(absl::string_view place, absl::string_view moment);
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 absl::Status ReadError(int error) {
@@ -66,4 +66,4 @@ absl::StatusOr<std::string> ReadFileBytes(const std::string& path, int64_t max_b
   return std::move(head.bytes);
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

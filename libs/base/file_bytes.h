@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Reads a regular file.
 // Returns: NOT_FOUND - no such file; DATA_LOSS - it cannot be read, with the system's reason;
@@ -20,4 +20,4 @@ struct FileHead {
 };
 absl::StatusOr<FileHead> ReadFileHead(const std::string& path, int64_t count);
 
-}  // namespace gannet
+}  // namespace gannet::base

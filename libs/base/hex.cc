@@ -4,7 +4,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::base {
 
 std::string HexEncode(absl::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -44,4 +44,4 @@ std::string RandomHex(size_t byte_count) {
   return HexEncode(bytes);
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -4,7 +4,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Lower-case hexadecimal digits of `bytes`.
 std::string HexEncode(absl::string_view bytes);
@@ -20,4 +20,4 @@ std::string HexDecode(absl::string_view digits);
 // secrets.
 std::string RandomHex(size_t byte_count);
 
-}  // namespace gannet
+}  // namespace gannet::base

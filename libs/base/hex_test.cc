@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 TEST(HexTest, EncodesEveryByte) {
@@ -30,4 +30,4 @@ TEST(HexTest, RandomValuesDiffer) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

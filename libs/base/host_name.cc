@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-namespace gannet {
+namespace gannet::base {
 
 std::string HostName() {
   char name[65] = {};
@@ -10,4 +10,4 @@ std::string HostName() {
   return name;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -2,9 +2,9 @@
 
 #include <string>
 
-namespace gannet {
+namespace gannet::base {
 
 // The name of this machine, at most 64 characters; "host" when it has none.
 std::string HostName();
 
-}  // namespace gannet
+}  // namespace gannet::base

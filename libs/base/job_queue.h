@@ -8,7 +8,7 @@
 
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Works off jobs in order, on a thread of its own.
 //
@@ -88,4 +88,4 @@ class JobQueue {
   std::thread thread_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

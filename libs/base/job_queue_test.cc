@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 using ::testing::ElementsAre;
@@ -101,4 +101,4 @@ TEST(JobQueueTest, TheEndWaitsForTheJobInWork) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

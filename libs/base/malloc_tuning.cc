@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // Address space, not memory: what is never touched costs nothing.
@@ -38,4 +38,4 @@ void TuneMalloc() {
 #endif
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

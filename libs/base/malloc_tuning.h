@@ -1,6 +1,6 @@
 #pragma once
 
-namespace gannet {
+namespace gannet::base {
 
 // Makes malloc keep the memory it has and take it in huge pages. For a process that allocates and
 // frees megabytes again and again: activations, weights, gradients. By default malloc maps and
@@ -11,4 +11,4 @@ namespace gannet {
 // first in main: threads that exist already keep arenas of their own.
 void TuneMalloc();
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -8,7 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // A std::mutex that Clang's thread-safety analysis understands. absl::Mutex is not used because
 // Debian's build of it gives false reports under ThreadSanitizer.
@@ -67,4 +67,4 @@ class CondVar {
   std::condition_variable cv_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -11,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 constexpr absl::string_view kBegin = "-----BEGIN ";
@@ -86,4 +86,4 @@ std::string CompactCertificates(absl::string_view text) {
   return bodies.empty() ? WithoutSpace(text) : absl::StrJoin(bodies, ",");
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

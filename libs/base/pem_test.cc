@@ -6,7 +6,7 @@
 #include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 const std::string& Body() {
@@ -57,4 +57,4 @@ TEST(PemTest, WhatIsNotUnderstoodIsLeftAsItIs) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace gannet {
+namespace gannet::base {
 
 PeriodicRunner::PeriodicRunner(absl::Duration interval, std::function<void()> function)
     : function_(std::move(function)), interval_(interval) {
@@ -48,4 +48,4 @@ void PeriodicRunner::Loop() {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Calls a function again and again from a thread of its own: first at once, then `interval` after
 // the end of the previous call, or earlier when Wake() asks for it.
@@ -42,4 +42,4 @@ class PeriodicRunner {
   std::thread thread_ ABSL_GUARDED_BY(join_mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

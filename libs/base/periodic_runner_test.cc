@@ -3,7 +3,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // Counts calls and lets a test wait for a number of them.
@@ -60,4 +60,4 @@ TEST(PeriodicRunnerTest, NothingRunsAfterStop) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

@@ -7,7 +7,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // Constants of the paper, table 2.
@@ -83,4 +83,4 @@ std::vector<int64_t> EpochOrder(uint64_t seed, int64_t epoch, int64_t n) {
   return order;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

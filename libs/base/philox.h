@@ -6,7 +6,7 @@
 
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): a pure
 // function from a counter and a key to 128 random bits, so that any value of any stream can be had
@@ -63,4 +63,4 @@ void FillNormal(PhiloxStream& stream, absl::Span<float> out);
 // (seed, kDataOrder, epoch, 0)).
 std::vector<int64_t> EpochOrder(uint64_t seed, int64_t epoch, int64_t n);
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 using ::testing::ElementsAre;
@@ -65,4 +65,4 @@ TEST(PhiloxTest, EpochOrderIsAPermutationThatChangesWithTheEpoch) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

@@ -2,7 +2,7 @@
 
 #include "libs/base/text_characters.h"
 
-namespace gannet {
+namespace gannet::base {
 
 std::optional<int> CountPlainCharacters(absl::string_view text) {
   int count = 0;
@@ -35,4 +35,4 @@ std::string Printable(absl::string_view text, size_t max_chars) {
   return CountPlainCharacters(shown).has_value() ? shown : Printable(shown);
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

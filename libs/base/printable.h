@@ -6,7 +6,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // The number of characters of a text for people: well-formed UTF-8, each character of which may be
 // shown where it stands (TextCharacter::is_plain). Nothing when it is anything else.
@@ -17,4 +17,4 @@ std::optional<int> CountPlainCharacters(absl::string_view text);
 // characters is cut off. CountPlainCharacters counts the result.
 std::string Printable(absl::string_view text, size_t max_chars = absl::string_view::npos);
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 TEST(PrintableTest, TextOfOthersCannotSteerATerminal) {
@@ -92,4 +92,4 @@ TEST(PrintableTest, WhatWasMadePrintableIsPlain) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

@@ -7,7 +7,7 @@
 
 #include "libs/base/temporary_files.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // Tells the waiting thread that the work is done.
@@ -48,4 +48,4 @@ void ProcessSignals::RunUntilDone(const std::function<void()>& work,
   worker.join();
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

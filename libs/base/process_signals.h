@@ -4,7 +4,7 @@
 
 #include <functional>
 
-namespace gannet {
+namespace gannet::base {
 
 // How the programs of this project end: the first SIGINT, SIGTERM or SIGHUP (the terminal is gone;
 // not under nohup) asks, the second one ends at once.
@@ -29,4 +29,4 @@ class ProcessSignals {
   sigset_t signals_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -14,7 +14,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/base/url_password.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // The largest that could ever be set: the programs of before read it with a sign.
@@ -304,4 +304,4 @@ std::string Shown(absl::string_view text) {
                       " bytes)");
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

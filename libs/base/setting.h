@@ -10,7 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // The value of a setting; which alternative it holds is the setting's type.
 using SettingValue =
@@ -87,4 +87,4 @@ std::string SizeText(int64_t bytes);
 // Quotes `text` as it may be shown in a message: short, without control characters.
 std::string Shown(absl::string_view text);
 
-}  // namespace gannet
+}  // namespace gannet::base

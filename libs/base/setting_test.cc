@@ -6,7 +6,7 @@
 #include "libs/base/testing/setting_values.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 using ::testing::HasSubstr;
@@ -91,4 +91,4 @@ TEST(SettingTest, TheValuesForTestsAreWhatTheySay) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

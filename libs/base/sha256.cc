@@ -5,7 +5,7 @@
 #include "libs/base/check.h"
 #include "libs/base/hex.h"
 
-namespace gannet {
+namespace gannet::base {
 
 struct Sha256Hasher::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -40,4 +40,4 @@ std::string Sha256(absl::string_view bytes) {
 
 std::string Sha256Hex(absl::string_view bytes) { return HexEncode(Sha256(bytes)); }
 
-}  // namespace gannet
+}  // namespace gannet::base

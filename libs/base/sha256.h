@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // SHA-256 (FIPS 180-4) of `bytes`: 32 raw bytes.
 std::string Sha256(absl::string_view bytes);
@@ -33,4 +33,4 @@ class Sha256Hasher {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -2,7 +2,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // FIPS 180-4 example.
@@ -20,4 +20,4 @@ TEST(Sha256Test, PiecesEqualTheWhole) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

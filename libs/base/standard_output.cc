@@ -8,7 +8,7 @@
 #include <cstring>
 #include <iostream>
 
-namespace gannet {
+namespace gannet::base {
 
 void HoldStandardFiles() {
   for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -35,4 +35,4 @@ int FinishStandardOutput(absl::string_view program, int exit_code) {
   return exit_code == 0 ? 1 : exit_code;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -2,7 +2,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Makes sure that descriptors 0 to 2 are in use, so that no file that is opened later becomes the
 // standard output by accident. Writing to one that was closed fails as before. Call it first.
@@ -13,4 +13,4 @@ void HoldStandardFiles();
 // in place of 0. A reader that has gone (`| head`) has what it wanted: nothing is said then.
 int FinishStandardOutput(absl::string_view program, int exit_code);
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -5,7 +5,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 absl::Status Pass(absl::Status status) {
@@ -31,4 +31,4 @@ TEST(StatusMacrosTest, AssignMovesTheValue) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

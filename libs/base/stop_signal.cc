@@ -1,6 +1,6 @@
 #include "libs/base/stop_signal.h"
 
-namespace gannet {
+namespace gannet::base {
 
 void StopSignal::Request() {
   MutexLock lock(mu_);
@@ -26,4 +26,4 @@ bool StopSignal::AwaitFor(absl::Duration timeout) {
   return requested_;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -3,7 +3,7 @@
 #include "absl/time/time.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Asks something to stop, once and for good, and lets it wait for that.
 //
@@ -23,4 +23,4 @@ class StopSignal {
   bool requested_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

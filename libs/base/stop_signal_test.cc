@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 TEST(StopSignalTest, StaysRequested) {
@@ -28,4 +28,4 @@ TEST(StopSignalTest, EndsAWaitInAnotherThread) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // A signal handler may neither allocate nor lock, so the names lie in memory that is always there.
@@ -63,4 +63,4 @@ void RemoveTemporaryFilesOnSignal() {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -3,7 +3,7 @@
 #include <string>
 
 // Files that must not outlive the process: those under a temporary name, until they get their own.
-namespace gannet {
+namespace gannet::base {
 
 // While it lives, the file of that name is removed when a signal ends the process. It need not
 // exist yet, or any more. Beyond a few dozen at once a file is not taken down: then only its
@@ -33,4 +33,4 @@ void RemoveTemporaryFiles();
 // their own (ProcessSignals) block the first three.
 void RemoveTemporaryFilesOnSignal();
 
-}  // namespace gannet
+}  // namespace gannet::base

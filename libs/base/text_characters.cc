@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 struct Range {
@@ -229,4 +229,4 @@ TextCharacter CharacterAt(absl::string_view text, size_t at) {
   return character;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

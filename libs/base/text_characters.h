@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // One character of a text that others wrote: a code point of well-formed UTF-8 (RFC 3629), or a
 // byte that belongs to none.
@@ -36,4 +36,4 @@ struct TextCharacter {
 // begins.
 TextCharacter CharacterAt(absl::string_view text, size_t at);
 
-}  // namespace gannet
+}  // namespace gannet::base

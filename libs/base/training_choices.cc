@@ -8,7 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 template <typename List, typename Value>
@@ -80,4 +80,4 @@ std::string JoinCodecNumbers() {
   });
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

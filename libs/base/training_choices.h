@@ -7,7 +7,7 @@
 // What may be chosen by name for a training. One list each, because configuration, the domain's
 // checks and the libraries that implement it all need it, and none of them may know the others.
 
-namespace gannet {
+namespace gannet::base {
 
 // Kinds of networks: name of the file in libs/domain/models and of the function in it
 // (domain/network_architecture.h). All of a kind but its file is its line here.
@@ -105,4 +105,4 @@ std::string DescribeDatasets();
 // "1 (fp32), 2 (fp16)".
 std::string JoinCodecNumbers();
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-namespace gannet {
+namespace gannet::base {
 
 // An integer or string that cannot be mistaken for another one of the same representation. `Tag`
 // only makes types differ.
@@ -46,11 +46,11 @@ using Incarnation = TypedId<struct IncarnationTag, int64_t>;
 // Drawn at random at each start of a coordinator: 32 hexadecimal digits.
 using LeaderId = TypedId<struct LeaderIdTag, std::string>;
 
-}  // namespace gannet
+}  // namespace gannet::base
 
 template <typename Tag, typename Rep>
-struct std::hash<gannet::TypedId<Tag, Rep>> {
-  size_t operator()(const gannet::TypedId<Tag, Rep>& id) const {
+struct std::hash<gannet::base::TypedId<Tag, Rep>> {
+  size_t operator()(const gannet::base::TypedId<Tag, Rep>& id) const {
     return std::hash<Rep>()(id.value());
   }
 };

@@ -4,7 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 int HexValue(char c) {
@@ -77,4 +77,4 @@ std::string MaskPassword(absl::string_view url) {
   return absl::StrCat(url.substr(0, colon), ":***", url.substr(at));
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

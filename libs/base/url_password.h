@@ -4,7 +4,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // Whether a PostgreSQL URL ("postgres://USER:PASSWORD@HOST/DB", "…?password=…") or connection
 // string
@@ -14,4 +14,4 @@ bool CarriesPassword(absl::string_view url);
 // The URL as it may be shown: everything that may be a password replaced by "***".
 std::string MaskPassword(absl::string_view url);
 
-}  // namespace gannet
+}  // namespace gannet::base

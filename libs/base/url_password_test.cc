@@ -3,7 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 using ::testing::HasSubstr;
@@ -40,4 +40,4 @@ TEST(UrlPasswordTest, TheRestOfTheUrlStaysReadable) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::base

@@ -26,7 +26,7 @@
 #include "libs/tensor/codec.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::checkpoint {
 namespace {
 
 constexpr char kFormatKey[] = "gannet_checkpoint";
@@ -50,29 +50,31 @@ absl::Status NotACheckpoint(absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("not a checkpoint of a run: ", why));
 }
 
-Tensor HistoryTensor(const std::vector<RoundSummary>& history) {
+tensor::Tensor HistoryTensor(const std::vector<exchange::RoundSummary>& history) {
   std::vector<double> values;
-  for (const RoundSummary& round : history) {
+  for (const exchange::RoundSummary& round : history) {
     values.insert(values.end(),
                   {static_cast<double>(round.round.value()), static_cast<double>(round.epoch),
                    static_cast<double>(round.gradient_count),
                    static_cast<double>(round.image_count), round.discriminator_loss,
                    round.generator_loss, round.real_accuracy, round.fake_accuracy, round.seconds});
   }
-  return Tensor::FromF64(kHistory, {static_cast<int64_t>(history.size()), kHistoryColumns}, values);
+  return tensor::Tensor::FromF64(kHistory, {static_cast<int64_t>(history.size()), kHistoryColumns},
+                                 values);
 }
 
 bool IsCount(double value, double most) {
   return value >= 0 && value <= most && std::floor(value) == value;
 }
 
-absl::StatusOr<std::vector<RoundSummary>> ReadHistory(const Tensor& tensor) {
-  const TensorSpec& spec = tensor.spec;
-  if (spec.dtype != Dtype::kF64 || spec.shape.size() != 2 || spec.shape[1] != kHistoryColumns) {
+absl::StatusOr<std::vector<exchange::RoundSummary>> ReadHistory(const tensor::Tensor& tensor) {
+  const tensor::TensorSpec& spec = tensor.spec;
+  if (spec.dtype != tensor::Dtype::kF64 || spec.shape.size() != 2 ||
+      spec.shape[1] != kHistoryColumns) {
     return NotACheckpoint(
         absl::StrCat("history has another form, expected F64[rounds,", kHistoryColumns, "]"));
   }
-  std::vector<RoundSummary> history;
+  std::vector<exchange::RoundSummary> history;
   for (int64_t i = 0; i < spec.shape[0]; ++i) {
     const absl::Span<const double> row = tensor.f64().subspan(
         static_cast<size_t>(i * kHistoryColumns), static_cast<size_t>(kHistoryColumns));
@@ -81,8 +83,8 @@ absl::StatusOr<std::vector<RoundSummary>> ReadHistory(const Tensor& tensor) {
         !std::all_of(row.begin(), row.end(), [](double value) { return std::isfinite(value); })) {
       return NotACheckpoint(absl::StrCat("row ", i, " of the history has impossible numbers"));
     }
-    RoundSummary round;
-    round.round = Round(static_cast<int64_t>(row[0]));
+    exchange::RoundSummary round;
+    round.round = base::Round(static_cast<int64_t>(row[0]));
     round.epoch = static_cast<int64_t>(row[1]);
     round.gradient_count = static_cast<int>(row[2]);
     round.image_count = static_cast<int>(row[3]);
@@ -99,7 +101,7 @@ absl::StatusOr<std::vector<RoundSummary>> ReadHistory(const Tensor& tensor) {
 // Whether a tensor belongs to Adam's state rather than to the weights.
 bool IsAdamState(const std::string& name) {
   return name == "step" || absl::EndsWith(name, ".exp_avg") ||
-         absl::EndsWith(name, ".exp_avg_sq") || absl::EndsWith(name, kAverageSuffix);
+         absl::EndsWith(name, ".exp_avg_sq") || absl::EndsWith(name, domain::kAverageSuffix);
 }
 
 using Metadata = std::map<std::string, std::string>;
@@ -121,32 +123,32 @@ std::string SumOf(absl::string_view file, const Metadata& metadata) {
   if (file.size() >= sizeof(header_bytes)) {
     std::memcpy(&header_bytes, file.data(), sizeof(header_bytes));  // little-endian, as we are
   }
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   hasher.Update(
       file.substr(static_cast<size_t>(std::min<uint64_t>(file.size(), 8 + header_bytes))));
   for (const auto& [key, value] : metadata) {
     if (key != kSumKey) hasher.Update(absl::StrCat(key, "\n", value, "\n"));
   }
-  return HexEncode(hasher.Finish());
+  return base::HexEncode(hasher.Finish());
 }
 
 }  // namespace
 
 std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
-  TensorBundle all;
+  tensor::TensorBundle all;
   all.mutable_tensors() = checkpoint.weights.tensors();
-  for (const Tensor& tensor : checkpoint.adam_state.tensors()) all.Add(tensor);
+  for (const tensor::Tensor& tensor : checkpoint.adam_state.tensors()) all.Add(tensor);
   all.Add(HistoryTensor(checkpoint.history));
   Metadata metadata = {{"format", "pt"},
                        {kFormatKey, kFormatVersion},
                        {kRoundsKey, absl::StrCat(checkpoint.version.value())},
-                       {kRunConfigKey, RunConfigToJson(checkpoint.config)}};
+                       {kRunConfigKey, exchange::RunConfigToJson(checkpoint.config)}};
   if (checkpoint.archive.has_value()) {
-    metadata[kArchiveKey] = RunArchiveToJson(*checkpoint.archive);
+    metadata[kArchiveKey] = exchange::RunArchiveToJson(*checkpoint.archive);
   }
   // Room for the sum, which is known only then. (Quotes of other values are escaped in the header.)
   metadata[kSumKey] = std::string(2 * kSha256Bytes, '0');
-  std::string file = EncodeSafetensors(all, metadata);
+  std::string file = tensor::EncodeSafetensors(all, metadata);
   const std::string room = absl::StrCat("\"", kSumKey, "\":\"", metadata[kSumKey]);
   const size_t at = file.find(room);
   GANNET_CHECK(at != std::string::npos);
@@ -156,7 +158,7 @@ std::string EncodeCheckpoint(const Checkpoint& checkpoint) {
 }
 
 absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
-  GANNET_ASSIGN_OR_RETURN(const Metadata metadata, ReadSafetensorsMetadata(bytes));
+  GANNET_ASSIGN_OR_RETURN(const Metadata metadata, tensor::ReadSafetensorsMetadata(bytes));
   GANNET_RETURN_IF_ERROR(CheckKeys(metadata));
   const std::string& format = metadata.at(kFormatKey);
   if (format != kFormatVersion) {
@@ -172,7 +174,8 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
         "damaged: its contents do not match their checksum, take another copy");
   }
   Checkpoint checkpoint;
-  GANNET_ASSIGN_OR_RETURN(checkpoint.config, RunConfigFromJson(metadata.at(kRunConfigKey)));
+  GANNET_ASSIGN_OR_RETURN(checkpoint.config,
+                          exchange::RunConfigFromJson(metadata.at(kRunConfigKey)));
   const std::string& rounds = metadata.at(kRoundsKey);
   int64_t version = 0;
   if (!absl::SimpleAtoi(rounds, &version) || version < 0 ||
@@ -180,24 +183,25 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
     return NotACheckpoint(absl::StrCat("rounds must be 0 to ", checkpoint.config.round_count,
                                        ", got ", rounds.substr(0, 30)));
   }
-  checkpoint.version = WeightsVersion(version);
+  checkpoint.version = base::WeightsVersion(version);
 
   if (const auto archive = metadata.find(kArchiveKey); archive != metadata.end()) {
-    GANNET_ASSIGN_OR_RETURN(checkpoint.archive, RunArchiveFromJson(archive->second));
+    GANNET_ASSIGN_OR_RETURN(checkpoint.archive, exchange::RunArchiveFromJson(archive->second));
   }
-  GANNET_ASSIGN_OR_RETURN(TensorBundle all, DecodeSafetensors(bytes));
-  const Tensor* history = all.Find(kHistory);
+  GANNET_ASSIGN_OR_RETURN(tensor::TensorBundle all, tensor::DecodeSafetensors(bytes));
+  const tensor::Tensor* history = all.Find(kHistory);
   if (history == nullptr) return NotACheckpoint("it has no tensor 'history'");
   GANNET_ASSIGN_OR_RETURN(checkpoint.history, ReadHistory(*history));
-  for (Tensor& tensor : all.mutable_tensors()) {
+  for (tensor::Tensor& tensor : all.mutable_tensors()) {
     if (tensor.spec.name == kHistory) continue;
     (IsAdamState(tensor.spec.name) ? checkpoint.adam_state : checkpoint.weights)
         .mutable_tensors()
         .push_back(std::move(tensor));
   }
-  const RunConfig& run = checkpoint.config;
-  GANNET_RETURN_IF_ERROR(checkpoint.weights.CheckSpec(WeightsSpec(run.model)));
-  GANNET_RETURN_IF_ERROR(checkpoint.adam_state.CheckSpec(AdamStateSpec(run.model, run.adam)));
+  const domain::RunConfig& run = checkpoint.config;
+  GANNET_RETURN_IF_ERROR(checkpoint.weights.CheckSpec(domain::WeightsSpec(run.model)));
+  GANNET_RETURN_IF_ERROR(
+      checkpoint.adam_state.CheckSpec(domain::AdamStateSpec(run.model, run.adam)));
   GANNET_RETURN_IF_ERROR(checkpoint.weights.CheckFinite());
   GANNET_RETURN_IF_ERROR(checkpoint.adam_state.CheckFinite());
   return checkpoint;
@@ -206,26 +210,26 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
 absl::Status WriteCheckpointFile(const std::string& path, const Checkpoint& checkpoint) {
   const std::string bytes = EncodeCheckpoint(checkpoint);
   // Settings and an archive's workers and changes are in the header.
-  if (const absl::Status fits = CheckSafetensorsHeaderSize(bytes); !fits.ok()) {
+  if (const absl::Status fits = tensor::CheckSafetensorsHeaderSize(bytes); !fits.ok()) {
     return absl::Status(fits.code(), absl::StrCat(fits.message(), ": ", path));
   }
-  return WriteFileAtomically(path, bytes, Durability::kSynced);
+  return base::WriteFileAtomically(path, bytes, base::Durability::kSynced);
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpointFile(const std::string& path) {
   const auto named = [&](const absl::Status& status) {
     return absl::Status(status.code(), absl::StrCat(status.message(), ": ", path));
   };
-  const absl::StatusOr<std::string> bytes = ReadFileBytes(path, kMaxFileBytes);
+  const absl::StatusOr<std::string> bytes = base::ReadFileBytes(path, kMaxFileBytes);
   if (!bytes.ok()) return named(bytes.status());
   absl::StatusOr<Checkpoint> checkpoint = DecodeCheckpoint(*bytes);
   if (!checkpoint.ok()) return named(checkpoint.status());
   return checkpoint;
 }
 
-absl::StatusOr<Checkpoint> CheckpointFromSnapshot(const RunConfig& config,
-                                                  const Store::Snapshot& snapshot,
-                                                  std::vector<RoundSummary> history) {
+absl::StatusOr<Checkpoint> CheckpointFromSnapshot(const domain::RunConfig& config,
+                                                  const exchange::Store::Snapshot& snapshot,
+                                                  std::vector<exchange::RoundSummary> history) {
   Checkpoint checkpoint;
   checkpoint.config = config;
   checkpoint.version = snapshot.version;
@@ -237,53 +241,59 @@ absl::StatusOr<Checkpoint> CheckpointFromSnapshot(const RunConfig& config,
   return checkpoint;
 }
 
-absl::StatusOr<NewRun> RunFromCheckpoint(const Checkpoint& checkpoint, const RunConfig& config) {
+absl::StatusOr<exchange::NewRun> RunFromCheckpoint(const Checkpoint& checkpoint,
+                                                   const domain::RunConfig& config) {
   if (checkpoint.version.value() >= config.round_count) {
     return absl::InvalidArgumentError(
         absl::StrCat("the checkpoint has ", checkpoint.version.value(),
                      " updates behind it, ask for more than that: got ", config.round_count));
   }
-  absl::Status fits = checkpoint.weights.CheckSpec(WeightsSpec(config.model));
-  if (fits.ok()) fits = checkpoint.adam_state.CheckSpec(AdamStateSpec(config.model, config.adam));
+  absl::Status fits = checkpoint.weights.CheckSpec(domain::WeightsSpec(config.model));
+  if (fits.ok())
+    fits = checkpoint.adam_state.CheckSpec(domain::AdamStateSpec(config.model, config.adam));
   if (checkpoint.config.model != config.model) {
-    RunConfig other = checkpoint.config;
+    domain::RunConfig other = checkpoint.config;
     other.model = config.model;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the checkpoint is of another architecture (", DescribeDifference(checkpoint.config, other),
-        ")", fits.ok() ? "" : ": ", fits.ok() ? "" : fits.message()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the checkpoint is of another architecture (",
+                     domain::DescribeDifference(checkpoint.config, other), ")",
+                     fits.ok() ? "" : ": ", fits.ok() ? "" : fits.message()));
   }
   if (!fits.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the checkpoint is of another architecture: ", fits.message()));
   }
-  NewRun run;
+  exchange::NewRun run;
   run.config = config;
   run.version = checkpoint.version;
   run.history = checkpoint.history;
-  GANNET_ASSIGN_OR_RETURN(run.weights, Payload::FromBundle(checkpoint.weights, Codec::kFp32));
-  GANNET_ASSIGN_OR_RETURN(run.adam_state, Payload::FromBundle(checkpoint.adam_state, Codec::kFp32));
-  run.units = RoundPlanner(config).Plan(Round(checkpoint.version.value() + 1));
+  GANNET_ASSIGN_OR_RETURN(run.weights,
+                          exchange::Payload::FromBundle(checkpoint.weights, tensor::Codec::kFp32));
+  GANNET_ASSIGN_OR_RETURN(
+      run.adam_state, exchange::Payload::FromBundle(checkpoint.adam_state, tensor::Codec::kFp32));
+  run.units = domain::RoundPlanner(config).Plan(base::Round(checkpoint.version.value() + 1));
   return run;
 }
 
-absl::StatusOr<NewRun> RunFromArchive(const Checkpoint& checkpoint, const std::string& name,
-                                      int64_t round_count) {
-  const auto renamed = [&](RunConfig config) {
+absl::StatusOr<exchange::NewRun> RunFromArchive(const Checkpoint& checkpoint,
+                                                const std::string& name, int64_t round_count) {
+  const auto renamed = [&](domain::RunConfig config) {
     if (!name.empty()) config.name = name;
     if (round_count > 0) config.round_count = round_count;
     return config;
   };
-  GANNET_ASSIGN_OR_RETURN(NewRun run, RunFromCheckpoint(checkpoint, renamed(checkpoint.config)));
+  GANNET_ASSIGN_OR_RETURN(exchange::NewRun run,
+                          RunFromCheckpoint(checkpoint, renamed(checkpoint.config)));
   if (!checkpoint.archive.has_value()) return run;
   run.config = renamed(checkpoint.archive->created_config);
   run.changes = checkpoint.archive->changes;
-  for (SettingsChange& change : run.changes) change.config = renamed(change.config);
+  for (exchange::SettingsChange& change : run.changes) change.config = renamed(change.config);
   run.workers = checkpoint.archive->workers;
   run.pause_reason = checkpoint.archive->pause_reason;
   return run;
 }
 
-std::string CheckpointPath(const std::string& folder, WeightsVersion version) {
+std::string CheckpointPath(const std::string& folder, base::WeightsVersion version) {
   return absl::StrFormat("%s/%s%06d%s", folder, kNamePrefix, version.value(), kNameSuffix);
 }
 
@@ -306,4 +316,4 @@ std::vector<std::string> ListCheckpoints(const std::string& folder) {
   return paths;
 }
 
-}  // namespace gannet
+}  // namespace gannet::checkpoint

@@ -12,7 +12,7 @@
 #include "libs/exchange/store.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::checkpoint {
 
 // A run between two rounds, from which it goes on bit for bit. As a file it is a safetensors file
 // that any reader of that format opens:
@@ -29,12 +29,12 @@ namespace gannet {
 // "run_archive", too (the JSON of gannet.v1.RunArchive): settings that were changed, and who has
 // contributed.
 struct Checkpoint {
-  RunConfig config;           // as it holds for the next round
-  WeightsVersion version{0};  // rounds behind it
-  TensorBundle weights;       // layout WeightsSpec
-  TensorBundle adam_state;    // layout AdamStateSpec
-  std::vector<RoundSummary> history;
-  std::optional<RunArchive> archive;
+  domain::RunConfig config;         // as it holds for the next round
+  base::WeightsVersion version{0};  // rounds behind it
+  tensor::TensorBundle weights;     // layout WeightsSpec
+  tensor::TensorBundle adam_state;  // layout AdamStateSpec
+  std::vector<exchange::RoundSummary> history;
+  std::optional<exchange::RunArchive> archive;
 };
 
 std::string EncodeCheckpoint(const Checkpoint& checkpoint);
@@ -54,25 +54,26 @@ absl::StatusOr<Checkpoint> ReadCheckpointFile(const std::string& path);
 
 // What was published last, decoded.
 // Returns: INVALID_ARGUMENT - the snapshot's bytes are damaged.
-absl::StatusOr<Checkpoint> CheckpointFromSnapshot(const RunConfig& config,
-                                                  const Store::Snapshot& snapshot,
-                                                  std::vector<RoundSummary> history);
+absl::StatusOr<Checkpoint> CheckpointFromSnapshot(const domain::RunConfig& config,
+                                                  const exchange::Store::Snapshot& snapshot,
+                                                  std::vector<exchange::RoundSummary> history);
 
 // The run that goes on from the checkpoint, with these settings in place of its own.
 // Returns: INVALID_ARGUMENT - the tensors are not those of `config`, naming the first that differ,
 // or no round is left to do.
-absl::StatusOr<NewRun> RunFromCheckpoint(const Checkpoint& checkpoint, const RunConfig& config);
+absl::StatusOr<exchange::NewRun> RunFromCheckpoint(const Checkpoint& checkpoint,
+                                                   const domain::RunConfig& config);
 
 // The run of an archive as it was, under another name if that is not empty, and with another number
 // of rounds if that is not zero. Without an archive: as RunFromCheckpoint.
 // Returns: as RunFromCheckpoint.
-absl::StatusOr<NewRun> RunFromArchive(const Checkpoint& checkpoint, const std::string& name,
-                                      int64_t round_count);
+absl::StatusOr<exchange::NewRun> RunFromArchive(const Checkpoint& checkpoint,
+                                                const std::string& name, int64_t round_count);
 
 // FOLDER/round_000123.safetensors.
-std::string CheckpointPath(const std::string& folder, WeightsVersion version);
+std::string CheckpointPath(const std::string& folder, base::WeightsVersion version);
 
 // The checkpoint files in a folder, oldest round first; empty when there is no such folder.
 std::vector<std::string> ListCheckpoints(const std::string& folder);
 
-}  // namespace gannet
+}  // namespace gannet::checkpoint

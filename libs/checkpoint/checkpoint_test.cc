@@ -19,7 +19,7 @@
 #include "libs/exchange/testing/test_values.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::checkpoint {
 namespace {
 
 using ::testing::ElementsAre;
@@ -28,12 +28,12 @@ using ::testing::IsEmpty;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
-TensorBundle Noise(const BundleSpec& spec, uint64_t seed) {
-  TensorBundle bundle;
-  for (const TensorSpec& tensor_spec : spec) {
-    Tensor tensor = Tensor::Zeros(tensor_spec);
-    PhiloxStream stream(seed, RandomPurpose::kFaces, bundle.tensors().size(), 0);
-    if (tensor_spec.dtype == Dtype::kF32) FillNormal(stream, tensor.mutable_f32());
+tensor::TensorBundle Noise(const tensor::BundleSpec& spec, uint64_t seed) {
+  tensor::TensorBundle bundle;
+  for (const tensor::TensorSpec& tensor_spec : spec) {
+    tensor::Tensor tensor = tensor::Tensor::Zeros(tensor_spec);
+    base::PhiloxStream stream(seed, base::RandomPurpose::kFaces, bundle.tensors().size(), 0);
+    if (tensor_spec.dtype == tensor::Dtype::kF32) base::FillNormal(stream, tensor.mutable_f32());
     bundle.Add(std::move(tensor));
   }
   return bundle;
@@ -41,14 +41,15 @@ TensorBundle Noise(const BundleSpec& spec, uint64_t seed) {
 
 Checkpoint MakeCheckpoint() {
   Checkpoint checkpoint;
-  checkpoint.config = TinyRunConfig("faces");
+  checkpoint.config = exchange::TinyRunConfig("faces");
   checkpoint.config.adam.ema_decay = 0.99;
-  checkpoint.version = WeightsVersion(17);
-  checkpoint.weights = Noise(WeightsSpec(checkpoint.config.model), 1);
-  checkpoint.adam_state = Noise(AdamStateSpec(checkpoint.config.model, checkpoint.config.adam), 2);
+  checkpoint.version = base::WeightsVersion(17);
+  checkpoint.weights = Noise(domain::WeightsSpec(checkpoint.config.model), 1);
+  checkpoint.adam_state =
+      Noise(domain::AdamStateSpec(checkpoint.config.model, checkpoint.config.adam), 2);
   for (const int64_t round : {3, 17}) {
-    RoundSummary summary;
-    summary.round = Round(round);
+    exchange::RoundSummary summary;
+    summary.round = base::Round(round);
     summary.epoch = 2;
     summary.gradient_count = 3;
     summary.image_count = 96;
@@ -60,10 +61,10 @@ Checkpoint MakeCheckpoint() {
   return checkpoint;
 }
 
-bool SameTensors(const TensorBundle& a, const TensorBundle& b) {
+bool SameTensors(const tensor::TensorBundle& a, const tensor::TensorBundle& b) {
   if (a.tensors().size() != b.tensors().size()) return false;
-  for (const Tensor& tensor : a.tensors()) {
-    const Tensor* other = b.Find(tensor.spec.name);
+  for (const tensor::Tensor& tensor : a.tensors()) {
+    const tensor::Tensor* other = b.Find(tensor.spec.name);
     if (other == nullptr || other->spec != tensor.spec || other->bytes != tensor.bytes) {
       return false;
     }
@@ -90,7 +91,7 @@ TEST(CheckpointTest, OneFlippedBitAnywhereIsNoticed) {
   for (size_t at = 0; at < good.size(); at += 1 + good.size() / 97) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ 0x10);
-    EXPECT_THAT(DecodeCheckpoint(bad), StatusIs(absl::StatusCode::kInvalidArgument))
+    EXPECT_THAT(DecodeCheckpoint(bad), base::StatusIs(absl::StatusCode::kInvalidArgument))
         << "byte " << at << " of " << good.size();
   }
 }
@@ -110,22 +111,22 @@ TEST(CheckpointTest, ReadsBackToTheLastBit) {
 // As `gannet export` writes it: a change that holds, one that does not yet, and a worker.
 Checkpoint MakeArchive() {
   Checkpoint checkpoint = MakeCheckpoint();
-  RunArchive& archive = checkpoint.archive.emplace();
+  exchange::RunArchive& archive = checkpoint.archive.emplace();
   archive.created_config = checkpoint.config;
   archive.created_config.adam.learning_rate = 1e-3;
-  archive.changes = {{Round(4), checkpoint.config, "it oscillates"},
-                     {Round(19), checkpoint.config, "fewer"}};
+  archive.changes = {{base::Round(4), checkpoint.config, "it oscillates"},
+                     {base::Round(19), checkpoint.config, "fewer"}};
   archive.changes[1].config.units_per_round = 2;
-  WorkerRecord& record = archive.workers.emplace_back();
-  record.summary.worker = TestWorker(1).id;
+  exchange::WorkerRecord& record = archive.workers.emplace_back();
+  record.summary.worker = exchange::TestWorker(1).id;
   record.summary.display_name = "ada";
   record.summary.accepted_unit_count = 17;
   record.summary.accepted_image_count = 1632;
   record.summary.duplicate_unit_count = 1;
   record.summary.wasted_image_count = 96;
   record.summary.last_seen = absl::FromUnixMicros(1'700'000'000'123'456);
-  record.secret_sha256 = Sha256("secret");
-  record.incarnation = Incarnation(3);
+  record.secret_sha256 = base::Sha256("secret");
+  record.incarnation = base::Incarnation(3);
   archive.pause_reason = "lunch";
   return checkpoint;
 }
@@ -146,13 +147,13 @@ TEST(CheckpointTest, AnArchiveReadsBackWithChangesAndWorkers) {
 TEST(CheckpointTest, ARunFromAnArchiveHasItsPast) {
   const Checkpoint checkpoint = MakeArchive();
 
-  ASSERT_OK_AND_ASSIGN(const NewRun as_it_was, RunFromArchive(checkpoint, "", 0));
+  ASSERT_OK_AND_ASSIGN(const exchange::NewRun as_it_was, RunFromArchive(checkpoint, "", 0));
   EXPECT_EQ(as_it_was.config, checkpoint.archive->created_config);
   EXPECT_EQ(as_it_was.changes, checkpoint.archive->changes);
   EXPECT_EQ(as_it_was.workers, checkpoint.archive->workers);
 
-  ASSERT_OK_AND_ASSIGN(const NewRun other, RunFromArchive(checkpoint, "tuesday", 5000));
-  for (const RunConfig* config :
+  ASSERT_OK_AND_ASSIGN(const exchange::NewRun other, RunFromArchive(checkpoint, "tuesday", 5000));
+  for (const domain::RunConfig* config :
        {&other.config, &other.changes[0].config, &other.changes[1].config}) {
     EXPECT_EQ(config->name, "tuesday");
     EXPECT_EQ(config->round_count, 5000);
@@ -164,16 +165,17 @@ TEST(CheckpointTest, AnArchiveThatIsNoneIsRefused) {
   Checkpoint checkpoint = MakeArchive();
   checkpoint.archive->workers[0].secret_sha256 = "short";
   EXPECT_THAT(DecodeCheckpoint(EncodeCheckpoint(checkpoint)),
-              StatusIs(kInvalid, HasSubstr("secret_sha256")));
+              base::StatusIs(kInvalid, HasSubstr("secret_sha256")));
   const std::string bytes =
       absl::StrReplaceAll(EncodeCheckpoint(MakeArchive()), {{"it oscillates", "it\\noscillat"}});
-  EXPECT_THAT(DecodeCheckpoint(bytes), StatusIs(kInvalid));
+  EXPECT_THAT(DecodeCheckpoint(bytes), base::StatusIs(kInvalid));
 }
 
 TEST(CheckpointTest, EveryTruncationIsAnError) {
   const std::string bytes = EncodeCheckpoint(MakeCheckpoint());
   for (size_t length = 0; length < bytes.size(); length += 1 + length / 16) {
-    EXPECT_THAT(DecodeCheckpoint(absl::string_view(bytes).substr(0, length)), StatusIs(kInvalid))
+    EXPECT_THAT(DecodeCheckpoint(absl::string_view(bytes).substr(0, length)),
+                base::StatusIs(kInvalid))
         << length;
   }
 }
@@ -181,8 +183,8 @@ TEST(CheckpointTest, EveryTruncationIsAnError) {
 TEST(CheckpointTest, WeightsAloneAreNone) {
   const Checkpoint checkpoint = MakeCheckpoint();
 
-  EXPECT_THAT(DecodeCheckpoint(EncodeSafetensors(checkpoint.weights)),
-              StatusIs(kInvalid, HasSubstr("weights alone cannot be trained on")));
+  EXPECT_THAT(DecodeCheckpoint(tensor::EncodeSafetensors(checkpoint.weights)),
+              base::StatusIs(kInvalid, HasSubstr("weights alone cannot be trained on")));
 }
 
 TEST(CheckpointTest, ATensorOfAnotherArchitectureIsNamed) {
@@ -190,7 +192,7 @@ TEST(CheckpointTest, ATensorOfAnotherArchitectureIsNamed) {
   checkpoint.config.model.latent_dim += 1;
 
   EXPECT_THAT(DecodeCheckpoint(EncodeCheckpoint(checkpoint)),
-              StatusIs(kInvalid, HasSubstr("generator.main.0.weight")));
+              base::StatusIs(kInvalid, HasSubstr("generator.main.0.weight")));
 }
 
 TEST(CheckpointTest, ALaterFormatIsRefusedSayingSo) {
@@ -198,23 +200,23 @@ TEST(CheckpointTest, ALaterFormatIsRefusedSayingSo) {
       absl::StrReplaceAll(EncodeCheckpoint(MakeCheckpoint()),
                           {{"\"gannet_checkpoint\":\"1\"", "\"gannet_checkpoint\":\"2\""}});
 
-  EXPECT_THAT(DecodeCheckpoint(bytes), StatusIs(kInvalid, HasSubstr("expected 1, got 2")));
+  EXPECT_THAT(DecodeCheckpoint(bytes), base::StatusIs(kInvalid, HasSubstr("expected 1, got 2")));
 }
 
 TEST(CheckpointTest, ImpossibleHistoryAndRoundsAreRefused) {
   Checkpoint checkpoint = MakeCheckpoint();
   checkpoint.history[0].image_count = -1;
   EXPECT_THAT(DecodeCheckpoint(EncodeCheckpoint(checkpoint)),
-              StatusIs(kInvalid, HasSubstr("row 0")));
+              base::StatusIs(kInvalid, HasSubstr("row 0")));
   checkpoint = MakeCheckpoint();
-  checkpoint.version = WeightsVersion(checkpoint.config.round_count + 1);
-  EXPECT_THAT(DecodeCheckpoint(EncodeCheckpoint(checkpoint)), StatusIs(kInvalid));
+  checkpoint.version = base::WeightsVersion(checkpoint.config.round_count + 1);
+  EXPECT_THAT(DecodeCheckpoint(EncodeCheckpoint(checkpoint)), base::StatusIs(kInvalid));
 }
 
 TEST_F(CheckpointFileTest, FilesAreListedByRound) {
   EXPECT_THAT(ListCheckpoints(folder_ + "/none"), IsEmpty());
   for (const int64_t round : {1'000'000, 20, 3}) {
-    std::ofstream(CheckpointPath(folder_, WeightsVersion(round))) << "x";
+    std::ofstream(CheckpointPath(folder_, base::WeightsVersion(round))) << "x";
   }
   std::ofstream(folder_ + "/round_7.png") << "x";
 
@@ -224,10 +226,10 @@ TEST_F(CheckpointFileTest, FilesAreListedByRound) {
 }
 
 TEST_F(CheckpointFileTest, AFullDiskLeavesTheOldFile) {
-  const std::string path = CheckpointPath(folder_, WeightsVersion(17));
+  const std::string path = CheckpointPath(folder_, base::WeightsVersion(17));
   Checkpoint checkpoint = MakeCheckpoint();
   ASSERT_OK(WriteCheckpointFile(path, checkpoint));
-  checkpoint.version = WeightsVersion(18);
+  checkpoint.version = base::WeightsVersion(18);
   // A limit on the size of files is what a full disk looks like to a writer.
   rlimit before = {};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -238,18 +240,18 @@ TEST_F(CheckpointFileTest, AFullDiskLeavesTheOldFile) {
   const absl::Status status = WriteCheckpointFile(path, checkpoint);
 
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
+  EXPECT_THAT(status, base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)));
   ASSERT_OK_AND_ASSIGN(const Checkpoint back, ReadCheckpointFile(path));
-  EXPECT_EQ(back.version, WeightsVersion(17));
+  EXPECT_EQ(back.version, base::WeightsVersion(17));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
 TEST_F(CheckpointFileTest, ErrorsNameTheFile) {
   EXPECT_THAT(ReadCheckpointFile(folder_ + "/none"),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none")));
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none")));
   std::ofstream(folder_ + "/text") << "hello, this is no checkpoint at all";
-  EXPECT_THAT(ReadCheckpointFile(folder_ + "/text"), StatusIs(kInvalid, HasSubstr("/text")));
+  EXPECT_THAT(ReadCheckpointFile(folder_ + "/text"), base::StatusIs(kInvalid, HasSubstr("/text")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::checkpoint

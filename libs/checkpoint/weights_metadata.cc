@@ -8,51 +8,51 @@
 #include "libs/domain/run_settings.h"
 #include "libs/exchange/proto_conversion.h"
 
-namespace gannet {
+namespace gannet::checkpoint {
 namespace {
 
 using Metadata = std::map<std::string, std::string>;
 
 // The rows of ModelConfig.
-std::vector<const RunSetting*> ModelSettings() {
-  std::vector<const RunSetting*> rows;
-  for (const RunSetting& row : RunSettings()) {
+std::vector<const domain::RunSetting*> ModelSettings() {
+  std::vector<const domain::RunSetting*> rows;
+  for (const domain::RunSetting& row : domain::RunSettings()) {
     if (absl::StartsWith(row.name, "model.")) rows.push_back(&row);
   }
   return rows;
 }
 
 // Names a row in the metadata: as in its section, but for a "kind" that would stand alone.
-std::string MetadataKey(const RunSetting& row) {
+std::string MetadataKey(const domain::RunSetting& row) {
   if (row.name == "model.kind") return "model_kind";
   return row.name.substr(row.name.find('.') + 1);
 }
 
 }  // namespace
 
-Metadata WeightsMetadata(const RunConfig& config, WeightsVersion version) {
+Metadata WeightsMetadata(const domain::RunConfig& config, base::WeightsVersion version) {
   Metadata metadata = {
       {"format", "pt"}, {"run", config.name}, {"rounds", absl::StrCat(version.value())}};
-  for (const RunSetting* row : ModelSettings()) {
-    metadata[MetadataKey(*row)] = SettingText(*row, row->get(config));
+  for (const domain::RunSetting* row : ModelSettings()) {
+    metadata[MetadataKey(*row)] = base::SettingText(*row, row->get(config));
   }
   return metadata;
 }
 
-std::optional<ModelConfig> ModelOfMetadata(const Metadata& metadata) {
+std::optional<domain::ModelConfig> ModelOfMetadata(const Metadata& metadata) {
   if (const auto found = metadata.find(kRunConfigKey); found != metadata.end()) {
-    const absl::StatusOr<RunConfig> config = RunConfigFromJson(found->second);
+    const absl::StatusOr<domain::RunConfig> config = exchange::RunConfigFromJson(found->second);
     if (config.ok()) return config->model;
   }
-  RunConfig named;
-  for (const RunSetting* row : ModelSettings()) {
+  domain::RunConfig named;
+  for (const domain::RunSetting* row : ModelSettings()) {
     const auto found = metadata.find(MetadataKey(*row));
     if (found == metadata.end()) return std::nullopt;
-    const absl::StatusOr<SettingValue> value = ParseSetting(*row, found->second);
+    const absl::StatusOr<base::SettingValue> value = base::ParseSetting(*row, found->second);
     if (!value.ok()) return std::nullopt;
     row->set(named, *value);
   }
   return named.model;
 }
 
-}  // namespace gannet
+}  // namespace gannet::checkpoint

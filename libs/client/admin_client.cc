@@ -11,18 +11,18 @@
 #include "libs/rpc/bearer_token.h"
 #include "libs/rpc/reconnector.h"
 
-namespace gannet {
+namespace gannet::client {
 namespace {
 
 absl::StatusOr<RunReport> ReportFromProto(const v1::GetRunResponse& proto) {
   RunReport report;
-  report.run = RunId(proto.run_id());
-  GANNET_ASSIGN_OR_RETURN(report.config, FromProto(proto.config()));
-  GANNET_ASSIGN_OR_RETURN(report.state, FromProto(proto.state()));
+  report.run = base::RunId(proto.run_id());
+  GANNET_ASSIGN_OR_RETURN(report.config, exchange::FromProto(proto.config()));
+  GANNET_ASSIGN_OR_RETURN(report.state, exchange::FromProto(proto.state()));
   report.state_reason = proto.state_reason();
-  report.weights_version = WeightsVersion(proto.rounds_done());
+  report.weights_version = base::WeightsVersion(proto.rounds_done());
   if (proto.has_last_round()) {
-    GANNET_ASSIGN_OR_RETURN(report.last_round, FromProto(proto.last_round()));
+    GANNET_ASSIGN_OR_RETURN(report.last_round, exchange::FromProto(proto.last_round()));
   }
   report.images_per_second = proto.images_per_second();
   report.worker_count = proto.worker_count();
@@ -32,14 +32,14 @@ absl::StatusOr<RunReport> ReportFromProto(const v1::GetRunResponse& proto) {
   report.unit_seconds = proto.unit_seconds();
   report.unit_compute_seconds = proto.unit_compute_seconds();
   if (proto.has_best()) {
-    report.best = {WeightsVersion(proto.best().version()), proto.best().distance()};
+    report.best = {base::WeightsVersion(proto.best().version()), proto.best().distance()};
   }
   report.next_config = report.config;
   if (proto.has_next_config()) {
-    GANNET_ASSIGN_OR_RETURN(report.next_config, FromProto(proto.next_config()));
+    GANNET_ASSIGN_OR_RETURN(report.next_config, exchange::FromProto(proto.next_config()));
   }
   for (const v1::SettingsChange& change : proto.changes()) {
-    report.changes.push_back({Round(change.round()), change.difference(), change.reason()});
+    report.changes.push_back({base::Round(change.round()), change.difference(), change.reason()});
   }
   for (const v1::GatewayReport& gateway : proto.gateways()) {
     report.gateways.push_back(
@@ -53,7 +53,7 @@ absl::StatusOr<Page<T>> PageFromProto(const Repeated& items, const std::string& 
   Page<T> page;
   page.items.reserve(static_cast<size_t>(items.size()));
   for (const auto& item : items) {
-    GANNET_ASSIGN_OR_RETURN(T converted, FromProto(item));
+    GANNET_ASSIGN_OR_RETURN(T converted, exchange::FromProto(item));
     page.items.push_back(std::move(converted));
   }
   page.next_page_token = next_page_token;
@@ -64,16 +64,16 @@ absl::StatusOr<Page<T>> PageFromProto(const Repeated& items, const std::string& 
 
 struct AdminClient::Stub {
   std::unique_ptr<v1::AdminService::Stub> service;
-  std::unique_ptr<Reconnector> reconnector;
+  std::unique_ptr<rpc::Reconnector> reconnector;
 };
 
 absl::StatusOr<std::unique_ptr<AdminClient>> AdminClient::Create(
     const AdminClientOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                          MakeChannel(options.channel, ChannelUse::kControl));
+                          rpc::MakeChannel(options.channel, rpc::ChannelUse::kControl));
   auto stub = std::make_unique<Stub>();
   stub->service = v1::AdminService::NewStub(channel);
-  stub->reconnector = std::make_unique<Reconnector>(std::vector{channel});
+  stub->reconnector = std::make_unique<rpc::Reconnector>(std::vector{channel});
   return std::unique_ptr<AdminClient>(new AdminClient(options, std::move(stub)));
 }
 
@@ -83,8 +83,8 @@ AdminClient::AdminClient(const AdminClientOptions& options, std::unique_ptr<Stub
 AdminClient::~AdminClient() = default;
 
 void AdminClient::Prepare(grpc::ClientContext& context) const {
-  SetDeadline(context, options_.call_limit);
-  AddBearerToken(context, options_.token);
+  rpc::SetDeadline(context, options_.call_limit);
+  rpc::AddBearerToken(context, options_.token);
 }
 
 absl::Status AdminClient::ToStatus(const grpc::Status& status) const {
@@ -100,8 +100,8 @@ absl::StatusOr<RunReport> AdminClient::GetRun() {
   return Received(ReportFromProto(response));
 }
 
-absl::StatusOr<Page<WorkerSummary>> AdminClient::ListWorkers(int page_size,
-                                                             const std::string& page_token) {
+absl::StatusOr<Page<exchange::WorkerSummary>> AdminClient::ListWorkers(
+    int page_size, const std::string& page_token) {
   grpc::ClientContext context;
   Prepare(context);
   v1::ListWorkersRequest request;
@@ -109,11 +109,12 @@ absl::StatusOr<Page<WorkerSummary>> AdminClient::ListWorkers(int page_size,
   request.set_page_token(page_token);
   v1::ListWorkersResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->ListWorkers(&context, request, &response)));
-  return Received(PageFromProto<WorkerSummary>(response.workers(), response.next_page_token()));
+  return Received(
+      PageFromProto<exchange::WorkerSummary>(response.workers(), response.next_page_token()));
 }
 
-absl::StatusOr<Page<RoundSummary>> AdminClient::ListRounds(int page_size,
-                                                           const std::string& page_token) {
+absl::StatusOr<Page<exchange::RoundSummary>> AdminClient::ListRounds(
+    int page_size, const std::string& page_token) {
   grpc::ClientContext context;
   Prepare(context);
   v1::ListRoundsRequest request;
@@ -121,37 +122,38 @@ absl::StatusOr<Page<RoundSummary>> AdminClient::ListRounds(int page_size,
   request.set_page_token(page_token);
   v1::ListRoundsResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->ListRounds(&context, request, &response)));
-  return Received(PageFromProto<RoundSummary>(response.rounds(), response.next_page_token()));
+  return Received(
+      PageFromProto<exchange::RoundSummary>(response.rounds(), response.next_page_token()));
 }
 
-absl::Status AdminClient::SetRunState(RunState state, const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+absl::Status AdminClient::SetRunState(domain::RunState state, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
   grpc::ClientContext context;
   Prepare(context);
   v1::SetRunStateRequest request;
-  request.set_state(ToProto(state));
+  request.set_state(exchange::ToProto(state));
   request.set_reason(reason);
   v1::SetRunStateResponse response;
   return ToStatus(stub_->service->SetRunState(&context, request, &response));
 }
 
-absl::StatusOr<Round> AdminClient::ChangeSettings(const RunConfig& config,
-                                                  const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+absl::StatusOr<base::Round> AdminClient::ChangeSettings(const domain::RunConfig& config,
+                                                        const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
   grpc::ClientContext context;
   Prepare(context);
   v1::ChangeSettingsRequest request;
-  *request.mutable_config() = ToProto(config);
+  *request.mutable_config() = exchange::ToProto(config);
   request.set_reason(reason);
   v1::ChangeSettingsResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->ChangeSettings(&context, request, &response)));
-  return Round(response.round());
+  return base::Round(response.round());
 }
 
-absl::StatusOr<WorkerSummary> AdminClient::RemoveWorker(const std::string& worker,
-                                                        const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
-  GANNET_RETURN_IF_ERROR(ValidateText("worker", worker, kMaxDisplayNameChars));
+absl::StatusOr<exchange::WorkerSummary> AdminClient::RemoveWorker(const std::string& worker,
+                                                                  const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
+  GANNET_RETURN_IF_ERROR(exchange::ValidateText("worker", worker, exchange::kMaxDisplayNameChars));
   grpc::ClientContext context;
   Prepare(context);
   v1::RemoveWorkerRequest request;
@@ -159,18 +161,18 @@ absl::StatusOr<WorkerSummary> AdminClient::RemoveWorker(const std::string& worke
   request.set_reason(reason);
   v1::RemoveWorkerResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->RemoveWorker(&context, request, &response)));
-  return Received(FromProto(response.worker()));
+  return Received(exchange::FromProto(response.worker()));
 }
 
-absl::StatusOr<WorkerSummary> AdminClient::RestoreWorker(const std::string& worker) {
-  GANNET_RETURN_IF_ERROR(ValidateText("worker", worker, kMaxDisplayNameChars));
+absl::StatusOr<exchange::WorkerSummary> AdminClient::RestoreWorker(const std::string& worker) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateText("worker", worker, exchange::kMaxDisplayNameChars));
   grpc::ClientContext context;
   Prepare(context);
   v1::RestoreWorkerRequest request;
   request.set_worker(worker);
   v1::RestoreWorkerResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stub_->service->RestoreWorker(&context, request, &response)));
-  return Received(FromProto(response.worker()));
+  return Received(exchange::FromProto(response.worker()));
 }
 
-}  // namespace gannet
+}  // namespace gannet::client

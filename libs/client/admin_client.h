@@ -14,40 +14,40 @@
 #include "libs/exchange/store.h"
 #include "libs/rpc/channel.h"
 
-namespace gannet {
+namespace gannet::client {
 
 struct AdminClientOptions {
-  ChannelOptions channel = {};  // target: the coordinator's "HOST:PORT"
-  std::string token = {};       // the admin token, where the server asks for one
+  rpc::ChannelOptions channel = {};  // target: the coordinator's "HOST:PORT"
+  std::string token = {};            // the admin token, where the server asks for one
   absl::Duration call_limit = absl::Seconds(10);
 };
 
 // Settings that were changed in mid-run.
 struct ReportedChange {
-  Round round;             // from which they hold
+  base::Round round;       // from which they hold
   std::string difference;  // "training.learning_rate 0.0002 -> 0.0001"
   std::string reason;
 };
 
 // The run as the coordinator describes it; see gannet.v1.GetRunResponse.
 struct RunReport {
-  RunId run;
-  RunConfig config;
-  RunState state = RunState::kRunning;
+  base::RunId run;
+  domain::RunConfig config;
+  domain::RunState state = domain::RunState::kRunning;
   std::string state_reason;
-  WeightsVersion weights_version;  // rounds finished
-  std::optional<RoundSummary> last_round;
+  base::WeightsVersion weights_version;  // rounds finished
+  std::optional<exchange::RoundSummary> last_round;
   double images_per_second = 0;
   int worker_count = 0;
   std::string latest_sample_path;
   std::string waiting_for;         // what the open round waits for; empty unless the run is running
   int64_t wasted_image_count = 0;  // of gradients that came for nothing
   double unit_seconds = 0;         // of a usual unit, from claim to accept; 0: not known yet
-  double unit_compute_seconds = 0;      // of that, computed
-  std::optional<BestWeights> best;      // none: not measured yet, or never
-  RunConfig next_config;                // holds from the round after the open one
-  std::vector<ReportedChange> changes;  // by round
-  std::vector<GatewayReport> gateways;  // those that refuse something
+  double unit_compute_seconds = 0;                // of that, computed
+  std::optional<exchange::BestWeights> best;      // none: not measured yet, or never
+  domain::RunConfig next_config;                  // holds from the round after the open one
+  std::vector<ReportedChange> changes;            // by round
+  std::vector<exchange::GatewayReport> gateways;  // those that refuse something
 };
 
 // One page of a list; the token asks for the next one and is empty on the last.
@@ -74,25 +74,29 @@ class AdminClient {
 
   // Newest sign of life first. `page_size` 1 to 1000; the first page has an empty token.
   // Returns: INVALID_ARGUMENT - size or token.
-  absl::StatusOr<Page<WorkerSummary>> ListWorkers(int page_size, const std::string& page_token);
+  absl::StatusOr<Page<exchange::WorkerSummary>> ListWorkers(int page_size,
+                                                            const std::string& page_token);
 
   // Oldest first. `page_size` 1 to 10000.
   // Returns: INVALID_ARGUMENT - size or token.
-  absl::StatusOr<Page<RoundSummary>> ListRounds(int page_size, const std::string& page_token);
+  absl::StatusOr<Page<exchange::RoundSummary>> ListRounds(int page_size,
+                                                          const std::string& page_token);
 
   // Returns: INVALID_ARGUMENT - the state cannot be asked for, or the reason is too long;
   // FAILED_PRECONDITION - the run has ended.
-  absl::Status SetRunState(RunState state, const std::string& reason);
+  absl::Status SetRunState(domain::RunState state, const std::string& reason);
 
   // Changes settings: `config` is RunReport::next_config with some of it changed. Returns the first
   // round with them. Returns: as Store::ChangeSettings.
-  absl::StatusOr<Round> ChangeSettings(const RunConfig& config, const std::string& reason);
+  absl::StatusOr<base::Round> ChangeSettings(const domain::RunConfig& config,
+                                             const std::string& reason);
 
   // Removes the worker of that id or display name, or takes it back, and returns it as it is then.
   // Returns: INVALID_ARGUMENT - several workers have the name (the message lists them), or no
   // reason; NOT_FOUND - none has.
-  absl::StatusOr<WorkerSummary> RemoveWorker(const std::string& worker, const std::string& reason);
-  absl::StatusOr<WorkerSummary> RestoreWorker(const std::string& worker);
+  absl::StatusOr<exchange::WorkerSummary> RemoveWorker(const std::string& worker,
+                                                       const std::string& reason);
+  absl::StatusOr<exchange::WorkerSummary> RestoreWorker(const std::string& worker);
 
  private:
   struct Stub;
@@ -106,4 +110,4 @@ class AdminClient {
   const std::unique_ptr<Stub> stub_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::client

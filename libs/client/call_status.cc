@@ -4,12 +4,12 @@
 #include "libs/rpc/grpc_status.h"
 #include "libs/rpc/tls.h"
 
-namespace gannet {
+namespace gannet::client {
 namespace {
 
 absl::Status Unavailable(absl::string_view message, const std::string& peer,
                          const std::string& target) {
-  const HandshakeAdvice advice = AdviseOnHandshake(message);
+  const rpc::HandshakeAdvice advice = rpc::AdviseOnHandshake(message);
   const std::string text = absl::StrCat(peer, " at ", target, " is not available: ", message);
   if (advice.text.empty()) return absl::UnavailableError(text);
   const std::string with_advice = absl::StrCat(text, "; ", advice.text);
@@ -21,7 +21,7 @@ absl::Status Unavailable(absl::string_view message, const std::string& peer,
 
 absl::Status CallStatus(const grpc::Status& status, const std::string& peer,
                         const std::string& target) {
-  absl::Status converted = FromGrpcStatus(status);
+  absl::Status converted = rpc::FromGrpcStatus(status);
   switch (converted.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kCancelled:
@@ -37,4 +37,4 @@ absl::Status CallStatus(const grpc::Status& status, const std::string& peer,
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::client

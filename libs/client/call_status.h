@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "grpcpp/support/status.h"
 
-namespace gannet {
+namespace gannet::client {
 
 // The status of a finished call to `peer` ("gateway") at `target`. A connection that was lost or
 // could not be made names both and is UNAVAILABLE; so is CANCELLED, for our clients never cancel a
@@ -25,4 +25,4 @@ absl::StatusOr<T> Received(absl::StatusOr<T> converted) {
       absl::StrCat("malformed answer from the server: ", converted.status().message()));
 }
 
-}  // namespace gannet
+}  // namespace gannet::client

@@ -14,7 +14,7 @@
 #include "libs/rpc/bearer_token.h"
 #include "libs/rpc/reconnector.h"
 
-namespace gannet {
+namespace gannet::client {
 namespace {
 
 constexpr size_t kChunkBytes = 512 << 10;
@@ -24,7 +24,7 @@ constexpr size_t kChunkBytes = 512 << 10;
 struct GrpcExchange::Stubs {
   std::unique_ptr<v1::ExchangeService::Stub> control;
   std::unique_ptr<v1::ExchangeService::Stub> bulk;
-  std::unique_ptr<Reconnector> reconnector;
+  std::unique_ptr<rpc::Reconnector> reconnector;
   std::atomic<bool> reached = false;
 };
 
@@ -32,12 +32,12 @@ absl::StatusOr<std::unique_ptr<GrpcExchange>> GrpcExchange::Create(
     const GrpcExchangeOptions& options) {
   auto stubs = std::make_unique<Stubs>();
   GANNET_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> control,
-                          MakeChannel(options.channel, ChannelUse::kControl));
+                          rpc::MakeChannel(options.channel, rpc::ChannelUse::kControl));
   GANNET_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> bulk,
-                          MakeChannel(options.channel, ChannelUse::kBulk));
+                          rpc::MakeChannel(options.channel, rpc::ChannelUse::kBulk));
   stubs->control = v1::ExchangeService::NewStub(control);
   stubs->bulk = v1::ExchangeService::NewStub(bulk);
-  stubs->reconnector = std::make_unique<Reconnector>(std::vector{control, bulk});
+  stubs->reconnector = std::make_unique<rpc::Reconnector>(std::vector{control, bulk});
   return std::unique_ptr<GrpcExchange>(new GrpcExchange(options, std::move(stubs)));
 }
 
@@ -56,40 +56,45 @@ absl::Status GrpcExchange::ToStatus(const grpc::Status& status) const {
   return converted;
 }
 
-absl::StatusOr<JoinResult> GrpcExchange::Join(const JoinRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateJoin(request));
+absl::StatusOr<exchange::JoinResult> GrpcExchange::Join(const exchange::JoinRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateJoin(request));
   grpc::ClientContext context;
-  SetDeadline(context, options_.call_limit);
-  AddBearerToken(context, options_.class_code);
+  rpc::SetDeadline(context, options_.call_limit);
+  rpc::AddBearerToken(context, options_.class_code);
   v1::JoinResponse response;
-  GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Join(&context, ToProto(request), &response)));
-  return Received(FromProto(response));
+  GANNET_RETURN_IF_ERROR(
+      ToStatus(stubs_->control->Join(&context, exchange::ToProto(request), &response)));
+  return Received(exchange::FromProto(response));
 }
 
-absl::StatusOr<RunDescription> GrpcExchange::Describe(const WorkerIdentity& worker, RunId run) {
-  GANNET_RETURN_IF_ERROR(ValidateDescribe(worker, run));
+absl::StatusOr<exchange::RunDescription> GrpcExchange::Describe(
+    const exchange::WorkerIdentity& worker, base::RunId run) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateDescribe(worker, run));
   grpc::ClientContext context;
-  SetDeadline(context, options_.call_limit);
+  rpc::SetDeadline(context, options_.call_limit);
   v1::DescribeResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Describe(
-      &context, ToProto(DescribeCall{.worker = worker, .run = run}), &response)));
-  return Received(FromProto(response));
+      &context, exchange::ToProto(exchange::DescribeCall{.worker = worker, .run = run}),
+      &response)));
+  return Received(exchange::FromProto(response));
 }
 
-absl::StatusOr<ClaimResult> GrpcExchange::Claim(const ClaimRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateClaim(request));
+absl::StatusOr<exchange::ClaimResult> GrpcExchange::Claim(const exchange::ClaimRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateClaim(request));
   grpc::ClientContext context;
-  SetDeadline(context, request.wait + options_.call_limit);
+  rpc::SetDeadline(context, request.wait + options_.call_limit);
   v1::ClaimResponse response;
-  GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Claim(&context, ToProto(request), &response)));
-  return Received(FromProto(response));
+  GANNET_RETURN_IF_ERROR(
+      ToStatus(stubs_->control->Claim(&context, exchange::ToProto(request), &response)));
+  return Received(exchange::FromProto(response));
 }
 
-absl::StatusOr<Payload> GrpcExchange::FetchWeights(const FetchWeightsRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(request));
+absl::StatusOr<exchange::Payload> GrpcExchange::FetchWeights(
+    const exchange::FetchWeightsRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateFetchWeights(request));
   grpc::ClientContext context;
-  SetDeadline(context, options_.transfer_limit);
-  const auto stream = stubs_->bulk->FetchWeights(&context, ToProto(request));
+  rpc::SetDeadline(context, options_.transfer_limit);
+  const auto stream = stubs_->bulk->FetchWeights(&context, exchange::ToProto(request));
   // What was received is only looked at once the stream has ended well: a stream cut off by an
   // error tells that error.
   auto finish = [&]() -> absl::Status { return ToStatus(stream->Finish()); };
@@ -107,7 +112,8 @@ absl::StatusOr<Payload> GrpcExchange::FetchWeights(const FetchWeightsRequest& re
   if (!message.has_header()) {
     return abandon(absl::DataLossError("weights stream starts without a header"));
   }
-  const absl::StatusOr<PayloadAnnouncement> header = Received(FromProto(message.header()));
+  const absl::StatusOr<exchange::PayloadAnnouncement> header =
+      Received(exchange::FromProto(message.header()));
   if (!header.ok()) return abandon(header.status());
   if (header->total_bytes > options_.max_weights_bytes) {
     return abandon(absl::OutOfRangeError(absl::StrCat("weights too large: at most ",
@@ -117,7 +123,7 @@ absl::StatusOr<Payload> GrpcExchange::FetchWeights(const FetchWeightsRequest& re
   const auto total_bytes = static_cast<size_t>(header->total_bytes);
   std::string bytes;
   bytes.reserve(total_bytes);
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   while (stream->Read(&message)) {
     if (!message.has_chunk() || message.chunk().size() > total_bytes - bytes.size()) {
       return abandon(absl::DataLossError(
@@ -137,17 +143,17 @@ absl::StatusOr<Payload> GrpcExchange::FetchWeights(const FetchWeightsRequest& re
                                             request.version.value(), " of run ",
                                             request.run.value()));
   }
-  return Payload::FromHashed(header->codec, std::move(bytes), std::move(sha256));
+  return exchange::Payload::FromHashed(header->codec, std::move(bytes), std::move(sha256));
 }
 
-absl::StatusOr<SubmitOutcome> GrpcExchange::Submit(const SubmitRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateSubmit(request));
+absl::StatusOr<domain::SubmitOutcome> GrpcExchange::Submit(const exchange::SubmitRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateSubmit(request));
   grpc::ClientContext context;
-  SetDeadline(context, options_.transfer_limit);
+  rpc::SetDeadline(context, options_.transfer_limit);
   v1::SubmitResponse response;
   const auto stream = stubs_->bulk->Submit(&context, &response);
   v1::SubmitRequest message;
-  *message.mutable_header() = SubmitHeaderOf(request);
+  *message.mutable_header() = exchange::SubmitHeaderOf(request);
   // A gateway that refuses ends the stream: the next write fails, and Finish tells why.
   bool open = stream->Write(message);
   const absl::string_view bytes = *request.payload.bytes;
@@ -158,52 +164,57 @@ absl::StatusOr<SubmitOutcome> GrpcExchange::Submit(const SubmitRequest& request)
   }
   if (open) stream->WritesDone();
   GANNET_RETURN_IF_ERROR(ToStatus(stream->Finish()));
-  return Received(FromProto(response.outcome()));
+  return Received(exchange::FromProto(response.outcome()));
 }
 
-absl::StatusOr<HeartbeatResult> GrpcExchange::Heartbeat(const WorkerIdentity& worker, RunId run,
-                                                        const std::vector<UnitProgress>& held) {
-  GANNET_RETURN_IF_ERROR(ValidateHeartbeat(worker, run, held));
+absl::StatusOr<exchange::HeartbeatResult> GrpcExchange::Heartbeat(
+    const exchange::WorkerIdentity& worker, base::RunId run,
+    const std::vector<exchange::UnitProgress>& held) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateHeartbeat(worker, run, held));
   grpc::ClientContext context;
-  SetDeadline(context, options_.call_limit);
+  rpc::SetDeadline(context, options_.call_limit);
   v1::HeartbeatResponse response;
   GANNET_RETURN_IF_ERROR(ToStatus(stubs_->control->Heartbeat(
-      &context, ToProto(HeartbeatCall{.worker = worker, .run = run, .held = held}), &response)));
-  return Received(FromProto(response));
-}
-
-absl::Status GrpcExchange::Release(const WorkerIdentity& worker, RunId run, UnitId unit,
-                                   Attempt attempt) {
-  GANNET_RETURN_IF_ERROR(ValidateRelease(worker, run, unit, attempt));
-  grpc::ClientContext context;
-  SetDeadline(context, options_.call_limit);
-  v1::ReleaseResponse response;
-  return ToStatus(stubs_->control->Release(
       &context,
-      ToProto(ReleaseCall{.worker = worker, .run = run, .unit = unit, .attempt = attempt}),
-      &response));
+      exchange::ToProto(exchange::HeartbeatCall{.worker = worker, .run = run, .held = held}),
+      &response)));
+  return Received(exchange::FromProto(response));
 }
 
-absl::Status GrpcExchange::Fail(const WorkerIdentity& worker, RunId run, UnitId unit,
-                                Attempt attempt, const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateFail(worker, run, unit, attempt, reason));
+absl::Status GrpcExchange::Release(const exchange::WorkerIdentity& worker, base::RunId run,
+                                   base::UnitId unit, base::Attempt attempt) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateRelease(worker, run, unit, attempt));
   grpc::ClientContext context;
-  SetDeadline(context, options_.call_limit);
+  rpc::SetDeadline(context, options_.call_limit);
+  v1::ReleaseResponse response;
+  return ToStatus(
+      stubs_->control->Release(&context,
+                               exchange::ToProto(exchange::ReleaseCall{
+                                   .worker = worker, .run = run, .unit = unit, .attempt = attempt}),
+                               &response));
+}
+
+absl::Status GrpcExchange::Fail(const exchange::WorkerIdentity& worker, base::RunId run,
+                                base::UnitId unit, base::Attempt attempt,
+                                const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateFail(worker, run, unit, attempt, reason));
+  grpc::ClientContext context;
+  rpc::SetDeadline(context, options_.call_limit);
   v1::FailResponse response;
   return ToStatus(stubs_->control->Fail(
       &context,
-      ToProto(FailCall{
+      exchange::ToProto(exchange::FailCall{
           .worker = worker, .run = run, .unit = unit, .attempt = attempt, .reason = reason}),
       &response));
 }
 
-absl::Status GrpcExchange::Leave(const WorkerIdentity& worker, RunId run) {
-  GANNET_RETURN_IF_ERROR(ValidateLeave(worker, run));
+absl::Status GrpcExchange::Leave(const exchange::WorkerIdentity& worker, base::RunId run) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateLeave(worker, run));
   grpc::ClientContext context;
-  SetDeadline(context, options_.call_limit);
+  rpc::SetDeadline(context, options_.call_limit);
   v1::LeaveResponse response;
-  return ToStatus(stubs_->control->Leave(&context, ToProto(LeaveCall{.worker = worker, .run = run}),
-                                         &response));
+  return ToStatus(stubs_->control->Leave(
+      &context, exchange::ToProto(exchange::LeaveCall{.worker = worker, .run = run}), &response));
 }
 
-}  // namespace gannet
+}  // namespace gannet::client

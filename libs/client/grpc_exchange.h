@@ -12,18 +12,18 @@
 #include "libs/exchange/validation.h"
 #include "libs/rpc/channel.h"
 
-namespace gannet {
+namespace gannet::client {
 
 struct GrpcExchangeOptions {
-  ChannelOptions channel = {};  // target: the gateway's "HOST:PORT"
-  std::string class_code;       // shown at Join; empty: the gateway asks for none
+  rpc::ChannelOptions channel = {};  // target: the gateway's "HOST:PORT"
+  std::string class_code;            // shown at Join; empty: the gateway asks for none
 
   // Of a call without a payload. Claim gets its wait in addition.
   absl::Duration call_limit = absl::Seconds(10);
   // Of a call that carries weights or a gradient: 30 MB at 0.5 Mbit/s take 8 minutes.
   absl::Duration transfer_limit = absl::Minutes(10);
 
-  int64_t max_weights_bytes = kMaxPayloadBytes;
+  int64_t max_weights_bytes = exchange::kMaxPayloadBytes;
 };
 
 // The exchange by way of a gateway (gannet.v1.ExchangeService). Payloads travel in chunks of 512
@@ -41,7 +41,7 @@ struct GrpcExchangeOptions {
 // the weights were cut off or do not match their checksum; RESOURCE_EXHAUSTED - the gateway is
 // busy, repeat later; OUT_OF_RANGE - a gradient larger than the gateway ever takes, or weights
 // larger than max_weights_bytes (both refused before any byte of them is stored).
-class GrpcExchange final : public Exchange {
+class GrpcExchange final : public exchange::Exchange {
  public:
   // Connects with the first call, not here.
   // Returns: INVALID_ARGUMENT - the target is not an address, or the environment's proxy cannot be
@@ -49,18 +49,21 @@ class GrpcExchange final : public Exchange {
   static absl::StatusOr<std::unique_ptr<GrpcExchange>> Create(const GrpcExchangeOptions& options);
   ~GrpcExchange() override;
 
-  absl::StatusOr<JoinResult> Join(const JoinRequest& request) override;
-  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override;
-  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
-  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override;
-  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override;
-  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
-                                            const std::vector<UnitProgress>& held) override;
-  absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
-                       Attempt attempt) override;
-  absl::Status Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
-                    const std::string& reason) override;
-  absl::Status Leave(const WorkerIdentity& worker, RunId run) override;
+  absl::StatusOr<exchange::JoinResult> Join(const exchange::JoinRequest& request) override;
+  absl::StatusOr<exchange::RunDescription> Describe(const exchange::WorkerIdentity& worker,
+                                                    base::RunId run) override;
+  absl::StatusOr<exchange::ClaimResult> Claim(const exchange::ClaimRequest& request) override;
+  absl::StatusOr<exchange::Payload> FetchWeights(
+      const exchange::FetchWeightsRequest& request) override;
+  absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::SubmitRequest& request) override;
+  absl::StatusOr<exchange::HeartbeatResult> Heartbeat(
+      const exchange::WorkerIdentity& worker, base::RunId run,
+      const std::vector<exchange::UnitProgress>& held) override;
+  absl::Status Release(const exchange::WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                       base::Attempt attempt) override;
+  absl::Status Fail(const exchange::WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                    base::Attempt attempt, const std::string& reason) override;
+  absl::Status Leave(const exchange::WorkerIdentity& worker, base::RunId run) override;
 
  private:
   struct Stubs;
@@ -73,4 +76,4 @@ class GrpcExchange final : public Exchange {
   const std::unique_ptr<Stubs> stubs_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::client

@@ -23,7 +23,7 @@
 #include "libs/config/schema.h"
 #include "libs/config/yaml_file.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 constexpr int64_t kMaxFileBytes = 1 << 20;
@@ -39,7 +39,7 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_b
   std::ifstream in(path, std::ios::binary);
   if (!in || stat(path.c_str(), &info) != 0) {
     const int error = errno;
-    const std::string message = absl::StrCat("cannot read ", what, " ", Shown(path), ": ",
+    const std::string message = absl::StrCat("cannot read ", what, " ", base::Shown(path), ": ",
                                              error == 0 ? "unknown error" : std::strerror(error));
     if (error == EACCES || error == EPERM) {
       return absl::PermissionDeniedError(
@@ -49,13 +49,13 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, int64_t max_b
   }
   if (S_ISDIR(info.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("cannot read ", what, " ", Shown(path), ": it is a directory"));
+        absl::StrCat("cannot read ", what, " ", base::Shown(path), ": it is a directory"));
   }
   std::string text(static_cast<size_t>(max_bytes) + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(in.gcount()));
   if (static_cast<int64_t>(text.size()) > max_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot read ", what, " ", Shown(path),
+    return absl::InvalidArgumentError(absl::StrCat("cannot read ", what, " ", base::Shown(path),
                                                    ": larger than ", max_bytes, " bytes"));
   }
   return text;
@@ -83,7 +83,7 @@ absl::StatusOr<std::string> Substitute(const std::string& text, const Environmen
     const auto found = environment.find(name);
     if (found == environment.end()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("the environment variable ", Shown(name), " is not set"));
+          absl::StrCat("the environment variable ", base::Shown(name), " is not set"));
     }
     result.append(text, at, start - at);
     result.append(found->second);
@@ -180,7 +180,7 @@ class Loader {
   }
 
   absl::StatusOr<Config> Finish() {
-    for (const SettingMistake& mistake : CrossCheck(config_)) {
+    for (const base::SettingMistake& mistake : CrossCheck(config_)) {
       // A value that was refused before is not the one the person gave.
       bool known = failed_.count(mistake.name) == 0;
       for (const std::string& key : mistake.also) known = known && failed_.count(key) == 0;
@@ -234,7 +234,7 @@ class Loader {
 
   void Unknown(const std::string& where, const char* what, const std::string& name,
                const std::string& near) {
-    Mistake(where, absl::StrCat("unknown ", what, " ", Shown(name),
+    Mistake(where, absl::StrCat("unknown ", what, " ", base::Shown(name),
                                 near.empty() ? "" : absl::StrCat(", did you mean '", near, "'?")));
   }
 
@@ -265,8 +265,8 @@ const std::vector<ConfigKey>& ConfigKeys() {
   static const auto& keys = *[] {
     auto* list = new std::vector<ConfigKey>();
     for (const KeySpec& key : Schema()) {
-      list->push_back({key.name, TypeName(key), RangeName(key), ValueText(key, Config()),
-                       key.description, EnvironmentName(key)});
+      list->push_back({key.name, base::TypeName(key), base::RangeName(key),
+                       ValueText(key, Config()), key.description, EnvironmentName(key)});
     }
     return list;
   }();
@@ -329,8 +329,8 @@ std::string DumpConfig(const Config& config) {
     std::string value = ValueText(key, config);
     // An effective setting may be a secret from the environment: whoever loads this sets it again.
     if (key.secret) value.clear();
-    if (IsFreeText(key)) {
-      value = absl::StrReplaceAll(MaskPassword(value), {{"${", "$${"}});
+    if (base::IsFreeText(key)) {
+      value = absl::StrReplaceAll(base::MaskPassword(value), {{"${", "$${"}});
       value =
           absl::StrCat("\"", absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
     }
@@ -350,11 +350,11 @@ absl::StatusOr<std::string> ReadTokenFile(absl::string_view key, const std::stri
   absl::StripAsciiWhitespace(&token);
   if (token.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(what, " ", Shown(path), " is empty: write the secret into it"));
+        absl::StrCat(what, " ", base::Shown(path), " is empty: write the secret into it"));
   }
   const std::string mistake = CheckToken(token);
   if (mistake.empty()) return token;
-  return absl::InvalidArgumentError(absl::StrCat(what, " ", Shown(path), " ", mistake));
+  return absl::InvalidArgumentError(absl::StrCat(what, " ", base::Shown(path), " ", mistake));
 }
 
 absl::Status CheckNamedFiles(const Config& config, const std::vector<absl::string_view>& keys) {
@@ -380,4 +380,4 @@ absl::Status CheckNamedFiles(const Config& config) {
                "worker.ca_file"});
 }
 
-}  // namespace gannet
+}  // namespace gannet::config

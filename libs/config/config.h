@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "libs/domain/run_config.h"
 
-namespace gannet {
+namespace gannet::config {
 
 // Every setting of every service and command, in sections as in the YAML file. The same file serves
 // all of them; each reads the sections it needs. Defaults here, and in RunConfig, are the defaults.
@@ -21,7 +21,7 @@ namespace gannet {
 struct Config {
   // Sections run, model and training (libs/domain/run_settings.h). The data set is named by `data`
   // below; what it is, the fingerprint in here, is known once it is open (MakeRunConfig).
-  RunConfig run;
+  domain::RunConfig run;
 
   struct Data {
     std::string kind = "procedural";  // one of kDatasetNames
@@ -162,4 +162,4 @@ absl::Status CheckNamedFiles(const Config& config, const std::vector<absl::strin
 // The same for every key that names a secret or a certificate.
 absl::Status CheckNamedFiles(const Config& config);
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -7,7 +7,7 @@
 #include "libs/config/config.h"
 #include "libs/domain/run_settings.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 constexpr const char* kIntroduction = R"(# Configuration
@@ -45,8 +45,8 @@ How a value is found, strongest first:
 std::string SectionOf(const ConfigKey& key) { return key.name.substr(0, key.name.find('.')); }
 
 bool ChangesInMidRun(const ConfigKey& key) {
-  const RunSetting* row = FindRunSetting(key.name);
-  return row != nullptr && row->change != SettingChange::kNever;
+  const domain::RunSetting* row = domain::FindRunSetting(key.name);
+  return row != nullptr && row->change != domain::SettingChange::kNever;
 }
 
 std::string AllowedText(const ConfigKey& key) {
@@ -89,4 +89,4 @@ std::string ConfigTable() {
   return table;
 }
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace gannet {
+namespace gannet::config {
 
 // docs/configuration.md: every key with type, range, default and meaning, and how values are found.
 std::string ConfigMarkdown();
@@ -10,4 +10,4 @@ std::string ConfigMarkdown();
 // The same keys as a table for a terminal.
 std::string ConfigTable();
 
-}  // namespace gannet
+}  // namespace gannet::config

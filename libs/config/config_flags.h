@@ -8,7 +8,7 @@ class App;
 }  // namespace CLI
 
 // For programs that have a CLI11 command line of their own; services use flags.h.
-namespace gannet {
+namespace gannet::config {
 
 enum class ConfigFlagsHelp { kListed, kHidden };
 
@@ -24,4 +24,4 @@ absl::Status CheckFlagValues(int argc, const char* const* argv);
 // INVALID_ARGUMENT - naming each, with the nearest flag, one per line.
 absl::Status CheckRemaining(const CLI::App& app, const CLI::App& innermost);
 
-}  // namespace gannet
+}  // namespace gannet::config

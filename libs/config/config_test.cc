@@ -18,7 +18,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/config/config_docs.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 using ::testing::AllOf;
@@ -54,7 +54,7 @@ class ConfigTest : public ::testing::Test {
                                     const std::vector<std::string>& overrides = {}) const {
     const auto config = Load(yaml, environment, overrides);
     if (config.ok()) return {};
-    EXPECT_THAT(config, StatusIs(kInvalid));
+    EXPECT_THAT(config, base::StatusIs(kInvalid));
     const std::string message(config.status().message());
     return absl::StrSplit(absl::StrReplaceAll(message, {{folder_ + "/", ""}}), '\n');
   }
@@ -216,12 +216,12 @@ TEST_F(ConfigTest, NoFileOfAnyContentCrashesTheReader) {
 
 TEST_F(ConfigTest, AMissingFileIsNotFound) {
   EXPECT_THAT(LoadConfig({PathOf("none.yaml"), {}}, {}),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none.yaml")));
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("none.yaml")));
 }
 
 TEST_F(ConfigTest, ADirectoryOrAHugeFileIsRefused) {
-  EXPECT_THAT(LoadConfig({PathOf(""), {}}, {}), StatusIs(kInvalid, HasSubstr("directory")));
-  EXPECT_THAT(Load(std::string(2 << 20, '#')), StatusIs(kInvalid, HasSubstr("larger than")));
+  EXPECT_THAT(LoadConfig({PathOf(""), {}}, {}), base::StatusIs(kInvalid, HasSubstr("directory")));
+  EXPECT_THAT(Load(std::string(2 << 20, '#')), base::StatusIs(kInvalid, HasSubstr("larger than")));
 }
 
 TEST_F(ConfigTest, MistakesAreCapped) {
@@ -263,13 +263,13 @@ TEST_F(ConfigTest, ASubstitutedValueIsNotSubstitutedAgain) {
 TEST_F(ConfigTest, PasswordsAreRefusedWhereverTheyComeFrom) {
   const std::string url = "postgres://alice:geheim@db/gannet";
   EXPECT_THAT(Load("database:\n  url: " + url + "\n"),
-              StatusIs(kInvalid, AllOf(HasSubstr("password"), Not(HasSubstr("geheim")))));
+              base::StatusIs(kInvalid, AllOf(HasSubstr("password"), Not(HasSubstr("geheim")))));
   EXPECT_THAT(LoadConfig({}, {{"GANNET_WORKER_EXCHANGE", url}}),
-              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+              base::StatusIs(kInvalid, Not(HasSubstr("geheim"))));
   EXPECT_THAT(LoadConfig({"", {"database.url=" + url}}, {}),
-              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+              base::StatusIs(kInvalid, Not(HasSubstr("geheim"))));
   EXPECT_THAT(Load("database:\n  url: postgres://a:${P}@db/x\n", {{"P", "geheim"}}),
-              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+              base::StatusIs(kInvalid, Not(HasSubstr("geheim"))));
 }
 
 TEST_F(ConfigTest, AnEmptyVariableCountsAsNotSet) {
@@ -278,11 +278,11 @@ TEST_F(ConfigTest, AnEmptyVariableCountsAsNotSet) {
 
 TEST_F(ConfigTest, AMistypedVariableIsAMistakeWithTheNearestName) {
   EXPECT_THAT(LoadConfig({}, {{"GANNET_TRAINNING_LEASE", "5m"}}),
-              StatusIs(kInvalid,
-                       "environment GANNET_TRAINNING_LEASE: unknown variable "
-                       "'GANNET_TRAINNING_LEASE', did you mean 'GANNET_TRAINING_LEASE'?"));
+              base::StatusIs(kInvalid,
+                             "environment GANNET_TRAINNING_LEASE: unknown variable "
+                             "'GANNET_TRAINNING_LEASE', did you mean 'GANNET_TRAINING_LEASE'?"));
   EXPECT_THAT(LoadConfig({}, {{"GANNET_WORKER_COLOUR_OF_THE_BIKE_SHED", "red"}}),
-              StatusIs(kInvalid, HasSubstr("unknown variable")));
+              base::StatusIs(kInvalid, HasSubstr("unknown variable")));
 }
 
 TEST_F(ConfigTest, VariablesOfOthersAreLeftAlone) {
@@ -343,9 +343,9 @@ TEST_F(ConfigTest, TheDumpMasksPasswords) {
 TEST_F(ConfigTest, ASecretIsReadWithoutWhatAnEditorPutsAroundIt) {
   for (const char* text :
        {"geheim\n", "geheim\r\n", "geheim\n\n", " geheim", "geheim\t", "\xEF\xBB\xBFgeheim\r\n"}) {
-    EXPECT_THAT(ReadTokenFile("key", Write("s", text)), IsOkAndHolds("geheim")) << text;
+    EXPECT_THAT(ReadTokenFile("key", Write("s", text)), base::IsOkAndHolds("geheim")) << text;
   }
-  EXPECT_THAT(ReadTokenFile("key", Write("s", "!~09azAZ")), IsOkAndHolds("!~09azAZ"));
+  EXPECT_THAT(ReadTokenFile("key", Write("s", "!~09azAZ")), base::IsOkAndHolds("!~09azAZ"));
 }
 
 TEST_F(ConfigTest, ASecretThatNoHeaderCarriesIsRefusedAndNotRepeated) {
@@ -353,14 +353,16 @@ TEST_F(ConfigTest, ASecretThatNoHeaderCarriesIsRefusedAndNotRepeated) {
                              "\xc3\x9c"
                              "bung geheim",
                              "geheim\x7f"}) {
-    EXPECT_THAT(ReadTokenFile("gateway.class_code_file", Write("s", secret)),
-                StatusIs(kInvalid, AllOf(HasSubstr("gateway.class_code_file"),
-                                         HasSubstr("printable ASCII"), Not(HasSubstr("geheim")))))
+    EXPECT_THAT(
+        ReadTokenFile("gateway.class_code_file", Write("s", secret)),
+        base::StatusIs(kInvalid, AllOf(HasSubstr("gateway.class_code_file"),
+                                       HasSubstr("printable ASCII"), Not(HasSubstr("geheim")))))
         << secret;
   }
-  EXPECT_THAT(LoadConfig({}, {{"GANNET_WORKER_CLASS_CODE", "ge heim"}}),
-              StatusIs(kInvalid, AllOf(HasSubstr("worker.class_code"), HasSubstr("printable ASCII"),
-                                       Not(HasSubstr("ge heim")))));
+  EXPECT_THAT(
+      LoadConfig({}, {{"GANNET_WORKER_CLASS_CODE", "ge heim"}}),
+      base::StatusIs(kInvalid, AllOf(HasSubstr("worker.class_code"), HasSubstr("printable ASCII"),
+                                     Not(HasSubstr("ge heim")))));
 }
 
 TEST_F(ConfigTest, FilesThatKeysNameAreTried) {
@@ -371,17 +373,19 @@ TEST_F(ConfigTest, FilesThatKeysNameAreTried) {
   EXPECT_OK(CheckNamedFiles(config));
   config.gateway.class_code_file = Write("code", "two otters");
   EXPECT_OK(CheckNamedFiles(config, {"database.password_file"}));
-  EXPECT_THAT(CheckNamedFiles(config), StatusIs(kInvalid, HasSubstr("gateway.class_code_file")));
+  EXPECT_THAT(CheckNamedFiles(config),
+              base::StatusIs(kInvalid, HasSubstr("gateway.class_code_file")));
   config.database.password_file = PathOf("none");
   EXPECT_THAT(CheckNamedFiles(config),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("database.password_file")));
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("database.password_file")));
 }
 
 TEST_F(ConfigTest, AnUnusableSecretFileIsNamed) {
   EXPECT_THAT(ReadTokenFile("key", PathOf("none")),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
-  EXPECT_THAT(ReadTokenFile("key", Write("s", "\n")), StatusIs(kInvalid, HasSubstr("is empty")));
-  EXPECT_THAT(ReadTokenFile("key", PathOf("")), StatusIs(kInvalid, HasSubstr("directory")));
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+  EXPECT_THAT(ReadTokenFile("key", Write("s", "\n")),
+              base::StatusIs(kInvalid, HasSubstr("is empty")));
+  EXPECT_THAT(ReadTokenFile("key", PathOf("")), base::StatusIs(kInvalid, HasSubstr("directory")));
 }
 
 TEST_F(ConfigTest, ASecretThatMayNotBeReadIsPermissionDenied) {
@@ -390,7 +394,7 @@ TEST_F(ConfigTest, ASecretThatMayNotBeReadIsPermissionDenied) {
   chmod(path.c_str(), 0);
 
   EXPECT_THAT(ReadTokenFile("key", path),
-              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr(path)));
+              base::StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr(path)));
 }
 
 TEST_F(ConfigTest, KeysCarryEverythingDocumentationNeeds) {
@@ -423,4 +427,4 @@ TEST(LoopbackTest, LoopbackIsThisMachineOnly) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::config

@@ -16,13 +16,13 @@
 #include "libs/config/schema.h"
 #include "libs/config/version.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 std::string HelpText(const KeySpec& key) {
   std::string text = key.description;
-  const std::string range = RangeName(key);
-  absl::StrAppend(&text, " (", TypeName(key), range.empty() ? "" : ", ", range);
+  const std::string range = base::RangeName(key);
+  absl::StrAppend(&text, " (", base::TypeName(key), range.empty() ? "" : ", ", range);
   const std::string value = ValueText(key, Config());
   if (!value.empty()) absl::StrAppend(&text, "; default ", value);
   return absl::StrCat(text, ")");
@@ -39,7 +39,7 @@ std::vector<std::string> DescribeRemaining(const std::vector<std::string>& remai
     if (is_flag) {
       mistakes.push_back(UnknownFlagMessage(word, known));
     } else if (!after_flag) {
-      mistakes.push_back(absl::StrCat("unexpected argument ", Shown(word)));
+      mistakes.push_back(absl::StrCat("unexpected argument ", base::Shown(word)));
     }
     // "--unknown VALUE": the value needs no message of its own.
     after_flag = is_flag && !absl::StrContains(word, "=");
@@ -146,8 +146,8 @@ std::string UnknownFlagMessage(absl::string_view flag, const std::vector<std::st
   // The value after "=" may be a secret given by mistake.
   const absl::string_view name = flag.substr(0, flag.find('='));
   const std::string near = NearestName(name, known);
-  return absl::StrCat("unknown flag ", Shown(name),
+  return absl::StrCat("unknown flag ", base::Shown(name),
                       near.empty() ? "" : absl::StrCat(", did you mean '", near, "'?"));
 }
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/config/config.h"
 
-namespace gannet {
+namespace gannet::config {
 
 // Exit codes of every program of the project.
 inline constexpr int kExitOk = 0;
@@ -49,4 +49,4 @@ int FailUsage(const absl::Status& status);
 // '--training.lease'?". `known` has the names with their dashes.
 std::string UnknownFlagMessage(absl::string_view flag, const std::vector<std::string>& known);
 
-}  // namespace gannet
+}  // namespace gannet::config

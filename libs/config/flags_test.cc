@@ -8,7 +8,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/config/version.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 using ::testing::AllOf;
@@ -73,28 +73,29 @@ TEST(FlagsTest, VersionNamesTheProgram) {
 
 TEST(FlagsTest, EveryUnknownFlagIsNamedWithTheNearest) {
   EXPECT_THAT(Parse({"--trainning.lease", "5m", "--confg=x", "--zebra", "word"}),
-              StatusIs(kInvalid,
-                       "unknown flag '--trainning.lease', did you mean "
-                       "'--training.lease'?\n"
-                       "unknown flag '--confg', did you mean '--config'?\n"
-                       "unknown flag '--zebra'"));
+              base::StatusIs(kInvalid,
+                             "unknown flag '--trainning.lease', did you mean "
+                             "'--training.lease'?\n"
+                             "unknown flag '--confg', did you mean '--config'?\n"
+                             "unknown flag '--zebra'"));
 }
 
 TEST(FlagsTest, TheValueOfAnUnknownFlagIsNotShown) {
-  EXPECT_THAT(Parse({"--database.password=geheim"}),
-              StatusIs(kInvalid, AllOf(HasSubstr("database.password"), Not(HasSubstr("geheim")))));
+  EXPECT_THAT(
+      Parse({"--database.password=geheim"}),
+      base::StatusIs(kInvalid, AllOf(HasSubstr("database.password"), Not(HasSubstr("geheim")))));
   EXPECT_THAT(Parse({"--database.password", "geheim"}),
-              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+              base::StatusIs(kInvalid, Not(HasSubstr("geheim"))));
 }
 
 TEST(FlagsTest, SurplusWordsAreRefused) {
-  EXPECT_THAT(Parse({"start", "now"}), StatusIs(kInvalid,
-                                                "unexpected argument 'start'\n"
-                                                "unexpected argument 'now'"));
+  EXPECT_THAT(Parse({"start", "now"}), base::StatusIs(kInvalid,
+                                                      "unexpected argument 'start'\n"
+                                                      "unexpected argument 'now'"));
 }
 
 TEST(FlagsTest, AFlagWithoutItsValueIsRefused) {
-  EXPECT_THAT(Parse({"--run.name"}), StatusIs(kInvalid, HasSubstr("--run.name")));
+  EXPECT_THAT(Parse({"--run.name"}), base::StatusIs(kInvalid, HasSubstr("--run.name")));
 }
 
 TEST(FlagsTest, FailureSaysWhereToLook) {
@@ -108,4 +109,4 @@ TEST(FlagsTest, FailureSaysWhereToLook) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::config

@@ -4,7 +4,7 @@
 
 #include "absl/strings/ascii.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 std::string Normalized(absl::string_view name) {
@@ -62,4 +62,4 @@ std::string NearestName(absl::string_view name, const std::vector<std::string>& 
   return best;
 }
 
-}  // namespace gannet
+}  // namespace gannet::config

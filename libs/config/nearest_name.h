@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::config {
 
 // Steps that turn `a` into `b`: insert, delete or replace a character, or swap two neighbours (the
 // "optimal string alignment" distance).
@@ -15,4 +15,4 @@ int EditDistance(absl::string_view a, absl::string_view b);
 // "_" do not count; for dotted names the right last part in another section is close too.
 std::string NearestName(absl::string_view name, const std::vector<std::string>& candidates);
 
-}  // namespace gannet
+}  // namespace gannet::config

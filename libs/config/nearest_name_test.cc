@@ -5,7 +5,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 TEST(NearestNameTest, DistanceCountsInsertDeleteReplaceAndSwap) {
@@ -48,4 +48,4 @@ TEST(NearestNameTest, NothingCloseGivesNothing) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::config

@@ -18,7 +18,7 @@
 #include "libs/base/url_password.h"
 #include "libs/domain/run_settings.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 constexpr double kMaxTextBytes = 4096;  // PATH_MAX
@@ -27,9 +27,9 @@ constexpr double kDay = 24 * 3600;
 constexpr double kKiB = 1024;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
 
-SettingRange Between(double low, double high) { return {.low = low, .high = high}; }
-SettingRange TextUpTo(double bytes) { return {.low = 0, .high = bytes}; }
-SettingRange TextBetween(double low, double high) { return {.low = low, .high = high}; }
+base::SettingRange Between(double low, double high) { return {.low = low, .high = high}; }
+base::SettingRange TextUpTo(double bytes) { return {.low = 0, .high = bytes}; }
+base::SettingRange TextBetween(double low, double high) { return {.low = low, .high = high}; }
 
 bool SplitHostPort(absl::string_view text, absl::string_view* host, int* port) {
   const size_t colon = text.rfind(':');
@@ -46,7 +46,7 @@ bool SplitHostPort(absl::string_view text, absl::string_view* host, int* port) {
 }
 
 std::string CheckPlainText(absl::string_view text) {
-  if (CountPlainCharacters(text).has_value()) return "";
+  if (base::CountPlainCharacters(text).has_value()) return "";
   return "must be text without invisible, direction or private characters, and begin with no "
          "combining mark";
 }
@@ -82,7 +82,7 @@ bool LooksLikePostgres(absl::string_view text) {
 }
 
 std::string CheckDatabaseUrl(absl::string_view text) {
-  if (CarriesPassword(text)) {
+  if (base::CarriesPassword(text)) {
     return "must not carry a password: put it into a file named by database.password_file, or into "
            "PGPASSFILE or PGPASSWORD";
   }
@@ -92,7 +92,7 @@ std::string CheckDatabaseUrl(absl::string_view text) {
 }
 
 std::string CheckExchange(absl::string_view text) {
-  if (CarriesPassword(text)) {
+  if (base::CarriesPassword(text)) {
     return "must not carry a password: put it into a file named by database.password_file, or into "
            "PGPASSFILE or PGPASSWORD";
   }
@@ -115,13 +115,13 @@ std::string CheckDevice(absl::string_view text) {
 
 // Where a setting is kept: both ways of one member, whose type is the setting's.
 #define GANNET_FIELD(member)                                                     \
-  [](const Config& c) -> SettingValue { return c.member; },                      \
-      [](Config& c, const SettingValue& value) {                                 \
+  [](const Config& c) -> base::SettingValue { return c.member; },                \
+      [](Config& c, const base::SettingValue& value) {                           \
         c.member = std::get<std::remove_reference_t<decltype(c.member)>>(value); \
       }
 
-std::vector<SettingChoice> Choices(absl::Span<const absl::string_view> names) {
-  std::vector<SettingChoice> choices;
+std::vector<base::SettingChoice> Choices(absl::Span<const absl::string_view> names) {
+  std::vector<base::SettingChoice> choices;
   for (const absl::string_view name : names) choices.push_back({.name = std::string(name)});
   return choices;
 }
@@ -129,15 +129,15 @@ std::vector<SettingChoice> Choices(absl::Span<const absl::string_view> names) {
 // NOLINTNEXTLINE(readability-function-size): a table, one row per setting.
 std::vector<KeySpec> MakeSchema() {
   std::vector<KeySpec> rows;
-  for (const RunSetting& row : RunSettings()) {
+  for (const domain::RunSetting& row : domain::RunSettings()) {
     rows.push_back(
         {row, [&row](const Config& config) { return row.get(config.run); },
-         [&row](Config& config, const SettingValue& value) { row.set(config.run, value); }});
+         [&row](Config& config, const base::SettingValue& value) { row.set(config.run, value); }});
   }
   std::vector<KeySpec> others = {
       {{.name = "data.kind",
-        .description = absl::StrCat("Where images come from. ", DescribeDatasets(), "."),
-        .choices = Choices(kDatasetNames)},
+        .description = absl::StrCat("Where images come from. ", base::DescribeDatasets(), "."),
+        .choices = Choices(base::kDatasetNames)},
        GANNET_FIELD(data.kind)},
       {{.name = "data.path",
         .range = TextUpTo(kMaxTextBytes),
@@ -264,12 +264,12 @@ std::vector<KeySpec> MakeSchema() {
       {{.name = "gateway.max_payload_bytes",
         .range = Between(kKiB, 4 * kGiB),
         .description = "Largest gradient that is received.",
-        .unit = SettingUnit::kBytes},
+        .unit = base::SettingUnit::kBytes},
        GANNET_FIELD(gateway.max_payload_bytes)},
       {{.name = "gateway.max_inflight_bytes",
         .range = Between(kKiB, 1024 * kGiB),
         .description = "Memory for all gradients being received at once.",
-        .unit = SettingUnit::kBytes},
+        .unit = base::SettingUnit::kBytes},
        GANNET_FIELD(gateway.max_inflight_bytes)},
       {{.name = "gateway.drain_limit",
         .range = Between(0, 3600),
@@ -302,7 +302,7 @@ std::vector<KeySpec> MakeSchema() {
         .range = TextUpTo(kMaxCertificateBytes),
         .description = "The same as text, instead of worker.ca_file: PEM, or base64 of the "
                        "certificate's DER; line breaks and spaces in it do not matter.",
-        .clean = &CompactCertificates},
+        .clean = &base::CompactCertificates},
        GANNET_FIELD(worker.ca)},
       {{.name = "worker.allow_plaintext",
         .description = "Whether to talk to a gateway on another machine without TLS: anybody "
@@ -360,7 +360,8 @@ std::vector<KeySpec> MakeSchema() {
 #undef GANNET_FIELD
 
 // A gateway that others can reach proves who it is, and wants to know who comes.
-void CheckGatewaySecrets(const Config::Gateway& gateway, std::vector<SettingMistake>& mistakes) {
+void CheckGatewaySecrets(const Config::Gateway& gateway,
+                         std::vector<base::SettingMistake>& mistakes) {
   const bool has_certificate = !gateway.tls_cert_file.empty();
   if (has_certificate != !gateway.tls_key_file.empty()) {
     mistakes.push_back(
@@ -377,7 +378,7 @@ void CheckGatewaySecrets(const Config::Gateway& gateway, std::vector<SettingMist
          absl::StrCat("gateway.tls_cert_file and gateway.tls_key_file must name a certificate and "
                       "its key when other machines can reach gateway.listen (or "
                       "gateway.allow_plaintext be true, where nobody else is on the network), got ",
-                      Shown(gateway.listen))});
+                      base::Shown(gateway.listen))});
   }
   if (gateway.class_code_file.empty()) {
     mistakes.push_back(
@@ -385,7 +386,7 @@ void CheckGatewaySecrets(const Config::Gateway& gateway, std::vector<SettingMist
          {"gateway.class_code_file"},
          absl::StrCat("gateway.class_code_file must name a file with a class code when other "
                       "machines can reach gateway.listen, got ",
-                      Shown(gateway.listen))});
+                      base::Shown(gateway.listen))});
   }
 }
 
@@ -450,17 +451,17 @@ std::string EnvironmentName(const KeySpec& key) {
 }
 
 absl::Status SetValue(const KeySpec& key, absl::string_view given, Config& config) {
-  GANNET_ASSIGN_OR_RETURN(const SettingValue value, ParseSetting(key, given));
+  GANNET_ASSIGN_OR_RETURN(const base::SettingValue value, base::ParseSetting(key, given));
   key.set(config, value);
   return absl::OkStatus();
 }
 
 std::string ValueText(const KeySpec& key, const Config& config) {
-  return SettingText(key, key.get(config));
+  return base::SettingText(key, key.get(config));
 }
 
-std::vector<SettingMistake> CrossCheck(const Config& config) {
-  std::vector<SettingMistake> mistakes = FindMistakes(config.run);
+std::vector<base::SettingMistake> CrossCheck(const Config& config) {
+  std::vector<base::SettingMistake> mistakes = domain::FindMistakes(config.run);
   // Of a run that begins: later `gannet set` may make units smaller than that.
   if (config.run.micro_batch > config.run.images_per_unit) {
     mistakes.push_back(
@@ -476,10 +477,10 @@ std::vector<SettingMistake> CrossCheck(const Config& config) {
          absl::StrCat("worker.precision must be fp32 when worker.device is cpu, got ",
                       config.worker.precision)});
   }
-  if (!IsDrawnDataset(config.data.kind) && config.data.path.empty()) {
+  if (!base::IsDrawnDataset(config.data.kind) && config.data.path.empty()) {
     mistakes.push_back({"data.kind",
                         {"data.path"},
-                        absl::StrCat("data.path must name ", DatasetSource(config.data.kind),
+                        absl::StrCat("data.path must name ", base::DatasetSource(config.data.kind),
                                      " when data.kind is ", config.data.kind)});
   }
   if (!IsLoopbackAddress(config.coordinator.admin_listen) &&
@@ -490,7 +491,7 @@ std::vector<SettingMistake> CrossCheck(const Config& config) {
          absl::StrCat(
              "coordinator.admin_token_file must name a file with a token when other machines can "
              "reach coordinator.admin_listen, got ",
-             Shown(config.coordinator.admin_listen))});
+             base::Shown(config.coordinator.admin_listen))});
   }
   CheckGatewaySecrets(config.gateway, mistakes);
   if (!config.worker.class_code.empty() && !config.worker.class_code_file.empty()) {
@@ -507,10 +508,10 @@ std::vector<SettingMistake> CrossCheck(const Config& config) {
         {"gateway.max_inflight_bytes",
          {"gateway.max_payload_bytes"},
          absl::StrCat("gateway.max_inflight_bytes must be at least gateway.max_payload_bytes, got ",
-                      SizeText(config.gateway.max_inflight_bytes), " and ",
-                      SizeText(config.gateway.max_payload_bytes))});
+                      base::SizeText(config.gateway.max_inflight_bytes), " and ",
+                      base::SizeText(config.gateway.max_payload_bytes))});
   }
   return mistakes;
 }
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -9,14 +9,14 @@
 #include "libs/base/setting.h"
 #include "libs/config/config.h"
 
-namespace gannet {
+namespace gannet::config {
 
 // One row of the table that parsing, environment, flags, dump and documentation derive from, with
 // where its value is kept in a Config.
-struct KeySpec : Setting {
-  std::function<SettingValue(const Config&)> get;
+struct KeySpec : base::Setting {
+  std::function<base::SettingValue(const Config&)> get;
   // `value` holds the alternative that `get` gives.
-  std::function<void(Config&, const SettingValue& value)> set;
+  std::function<void(Config&, const base::SettingValue& value)> set;
 };
 
 // The table: the settings of a run (libs/domain/run_settings.h), and then those of data set,
@@ -44,6 +44,6 @@ std::string ValueText(const KeySpec& key, const Config& config);
 std::string CheckToken(absl::string_view text);
 
 // Finds what is wrong with the values together.
-std::vector<SettingMistake> CrossCheck(const Config& config);
+std::vector<base::SettingMistake> CrossCheck(const Config& config);
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -11,7 +11,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/run_settings.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 using ::testing::AllOf;
@@ -45,7 +45,7 @@ TEST(SchemaTest, EveryFieldHasAKey) {
   EXPECT_TRUE(origins.empty());
   EXPECT_EQ(SectionNames().size(), 9U);
   // cli/run_settings_test.cc sees to the rows of RunConfig.
-  EXPECT_EQ(KeysOf("run") + KeysOf("model") + KeysOf("training"), RunSettings().size());
+  EXPECT_EQ(KeysOf("run") + KeysOf("model") + KeysOf("training"), domain::RunSettings().size());
   {
     [[maybe_unused]] const auto& [a, b, c, d, e] = data;
     EXPECT_EQ(KeysOf("data"), 5U);
@@ -78,7 +78,7 @@ TEST(SchemaTest, NoTwoKeysShareAFieldANameOrAVariable) {
   for (const KeySpec& key : Schema()) {
     // What is set by one is seen by no other.
     Config config;
-    const SettingValue other = OtherThan(key);
+    const base::SettingValue other = base::OtherThan(key);
     key.set(config, other);
     for (const KeySpec& seen : Schema()) {
       EXPECT_EQ(seen.get(config), seen.name == key.name ? other : seen.default_value)
@@ -110,8 +110,8 @@ TEST(SchemaTest, IntegersAreStrict) {
   for (const char* text : {"", " 1", "1 ", "+1", "1.0", "1e3", "0x10", "ten",
                            "99999999999999999999", "-1", "0", "1000000001", "--1", "1\n"}) {
     EXPECT_THAT(Set("run.rounds", text),
-                StatusIs(kInvalid, AllOf(HasSubstr("run.rounds must be an integer"),
-                                         HasSubstr("1 to 1000000000"))))
+                base::StatusIs(kInvalid, AllOf(HasSubstr("run.rounds must be an integer"),
+                                               HasSubstr("1 to 1000000000"))))
         << text;
   }
 }
@@ -121,26 +121,28 @@ TEST(SchemaTest, SeedsFitTheDatabase) {
   ASSERT_OK(Set("run.seed", "9223372036854775807", config));
   EXPECT_EQ(config.run.seed, 9223372036854775807U);
   EXPECT_OK(Set("run.seed", "0"));
-  EXPECT_THAT(Set("run.seed", "9223372036854775808"), StatusIs(kInvalid));
-  EXPECT_THAT(Set("run.seed", "-1"), StatusIs(kInvalid, HasSubstr("0 to 9223372036854775807")));
+  EXPECT_THAT(Set("run.seed", "9223372036854775808"), base::StatusIs(kInvalid));
+  EXPECT_THAT(Set("run.seed", "-1"),
+              base::StatusIs(kInvalid, HasSubstr("0 to 9223372036854775807")));
 }
 
 TEST(SchemaTest, NumbersRespectOpenAndClosedLimits) {
   EXPECT_OK(Set("training.learning_rate", "1"));
   EXPECT_OK(Set("training.learning_rate", "2e-4"));
   EXPECT_THAT(Set("training.learning_rate", "0"),
-              StatusIs(kInvalid, HasSubstr("more than 0, at most 1")));
+              base::StatusIs(kInvalid, HasSubstr("more than 0, at most 1")));
   for (const char* own :
        {"training.learning_rate_generator", "training.learning_rate_discriminator"}) {
     EXPECT_OK(Set(own, "0"));
     EXPECT_OK(Set(own, "1"));
-    EXPECT_THAT(Set(own, "-1e-9"), StatusIs(kInvalid, HasSubstr("0 to 1")));
-    EXPECT_THAT(Set(own, "1.01"), StatusIs(kInvalid, HasSubstr("0 to 1")));
+    EXPECT_THAT(Set(own, "-1e-9"), base::StatusIs(kInvalid, HasSubstr("0 to 1")));
+    EXPECT_THAT(Set(own, "1.01"), base::StatusIs(kInvalid, HasSubstr("0 to 1")));
   }
   EXPECT_OK(Set("training.beta1", "0"));
-  EXPECT_THAT(Set("training.beta1", "1"), StatusIs(kInvalid, HasSubstr("at least 0, less than 1")));
+  EXPECT_THAT(Set("training.beta1", "1"),
+              base::StatusIs(kInvalid, HasSubstr("at least 0, less than 1")));
   for (const char* text : {"", "nan", "inf", "1e999", "0.1x", "0,1", " 0.1", "0x1p-3"}) {
-    EXPECT_THAT(Set("training.beta1", text), StatusIs(kInvalid)) << text;
+    EXPECT_THAT(Set("training.beta1", text), base::StatusIs(kInvalid)) << text;
   }
 }
 
@@ -163,7 +165,7 @@ TEST(SchemaTest, DurationsNeedAUnit) {
   EXPECT_EQ(config.run.lease, absl::Minutes(5));
   for (const char* text : {"", "300", "5 minutes", "-5m", "inf", "0", "500ms", "25h"}) {
     EXPECT_THAT(Set("training.lease", text),
-                StatusIs(kInvalid, HasSubstr("a duration such as 300s or 5m, 1s to 24h")))
+                base::StatusIs(kInvalid, HasSubstr("a duration such as 300s or 5m, 1s to 24h")))
         << text;
   }
 }
@@ -179,27 +181,28 @@ TEST(SchemaTest, SizesTakeBinaryUnits) {
   for (const char* text : {"", "MiB", "64MB", "64M", "64mib", "1.5GiB", "-1MiB", "5GiB", "1",
                            "9223372036854775807TiB"}) {
     EXPECT_THAT(Set("gateway.max_payload_bytes", text),
-                StatusIs(kInvalid, HasSubstr("1KiB to 4GiB")))
+                base::StatusIs(kInvalid, HasSubstr("1KiB to 4GiB")))
         << text;
   }
 }
 
 TEST(SchemaTest, ChoicesAreListedWhenNoneIsMet) {
   EXPECT_OK(Set("model.image_size", "32"));
-  EXPECT_THAT(Set("model.image_size", "48"), StatusIs(kInvalid, HasSubstr("one of 32, 64")));
-  EXPECT_THAT(Set("log.level", "INFO"),
-              StatusIs(kInvalid, HasSubstr("one of debug, info, warning, error, got 'INFO'")));
+  EXPECT_THAT(Set("model.image_size", "48"), base::StatusIs(kInvalid, HasSubstr("one of 32, 64")));
+  EXPECT_THAT(
+      Set("log.level", "INFO"),
+      base::StatusIs(kInvalid, HasSubstr("one of debug, info, warning, error, got 'INFO'")));
 }
 
 TEST(SchemaTest, TextsHaveALimitAndNoControlCharacters) {
   EXPECT_OK(Set("worker.name", "Gr\u00fcn's laptop"));
   EXPECT_THAT(Set("worker.name", std::string(65, 'x')),
-              StatusIs(kInvalid, HasSubstr("at most 64")));
-  EXPECT_THAT(Set("worker.name", "YOUR-NAME"), StatusIs(kInvalid, HasSubstr("your own name")))
+              base::StatusIs(kInvalid, HasSubstr("at most 64")));
+  EXPECT_THAT(Set("worker.name", "YOUR-NAME"), base::StatusIs(kInvalid, HasSubstr("your own name")))
       << "the place for it in the line that students are given";
-  EXPECT_THAT(Set("worker.name", "a\nb"), StatusIs(kInvalid, Not(HasSubstr("\n"))));
-  EXPECT_THAT(Set("worker.name", "Ada\u202E"), StatusIs(kInvalid, HasSubstr("direction")));
-  EXPECT_THAT(Set("run.name", ""), StatusIs(kInvalid, HasSubstr("must not be empty")));
+  EXPECT_THAT(Set("worker.name", "a\nb"), base::StatusIs(kInvalid, Not(HasSubstr("\n"))));
+  EXPECT_THAT(Set("worker.name", "Ada\u202E"), base::StatusIs(kInvalid, HasSubstr("direction")));
+  EXPECT_THAT(Set("run.name", ""), base::StatusIs(kInvalid, HasSubstr("must not be empty")));
 }
 
 TEST(SchemaTest, ListenAddressesNeedHostAndPort) {
@@ -208,7 +211,8 @@ TEST(SchemaTest, ListenAddressesNeedHostAndPort) {
   }
   for (const char* text : {"", "9101", ":9101", "::1:9101", "host:", "host:x", "host:65536",
                            "host:-1", "http://host:80", "a b:1", "u@h:1"}) {
-    EXPECT_THAT(Set("gateway.listen", text), StatusIs(kInvalid, HasSubstr("HOST:PORT"))) << text;
+    EXPECT_THAT(Set("gateway.listen", text), base::StatusIs(kInvalid, HasSubstr("HOST:PORT")))
+        << text;
   }
 }
 
@@ -218,14 +222,15 @@ TEST(SchemaTest, TheExchangeIsAGatewayOrADatabase) {
     EXPECT_OK(Set("worker.exchange", text)) << text;
   }
   for (const char* text : {"", "gateway", "gateway:0", "http://gateway:80", "mysql://x"}) {
-    EXPECT_THAT(Set("worker.exchange", text), StatusIs(kInvalid)) << text;
+    EXPECT_THAT(Set("worker.exchange", text), base::StatusIs(kInvalid)) << text;
   }
 }
 
 TEST(SchemaTest, ADatabaseIsNamedByAUrl) {
   EXPECT_OK(Set("database.url", "postgresql:///gannet?host=/run/postgresql"));
   for (const char* text : {"host=/run/postgresql dbname=gannet", "gannet", "mysql://x/y"}) {
-    EXPECT_THAT(Set("database.url", text), StatusIs(kInvalid, HasSubstr("must be a URL"))) << text;
+    EXPECT_THAT(Set("database.url", text), base::StatusIs(kInvalid, HasSubstr("must be a URL")))
+        << text;
   }
 }
 
@@ -235,7 +240,7 @@ TEST(SchemaTest, PastedTextsLoseTheLineBreaksAroundThem) {
   EXPECT_EQ(config.worker.class_code, "abc-def");
   ASSERT_OK(Set("worker.exchange", "gateway:50051\r", config));
   EXPECT_EQ(config.worker.exchange, "gateway:50051");
-  EXPECT_THAT(Set("worker.class_code", "abc def"), StatusIs(kInvalid));
+  EXPECT_THAT(Set("worker.class_code", "abc def"), base::StatusIs(kInvalid));
 }
 
 TEST(SchemaTest, AnAuthorityMayBePastedInAnyForm) {
@@ -255,19 +260,19 @@ TEST(SchemaTest, AnAuthorityMayBePastedInAnyForm) {
 TEST(SchemaTest, APasswordInAUrlIsRefusedAndNotShown) {
   for (const char* key : {"database.url", "worker.exchange"}) {
     EXPECT_THAT(Set(key, "postgres://alice:geheim@db/gannet"),
-                StatusIs(kInvalid, AllOf(HasSubstr("database.password_file"),
-                                         HasSubstr("PGPASSFILE"), Not(HasSubstr("geheim")))))
+                base::StatusIs(kInvalid, AllOf(HasSubstr("database.password_file"),
+                                               HasSubstr("PGPASSFILE"), Not(HasSubstr("geheim")))))
         << key;
   }
   EXPECT_THAT(Set("database.url", "postgres://a:geheim@db/" + std::string(5000, 'x')),
-              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+              base::StatusIs(kInvalid, Not(HasSubstr("geheim"))));
   EXPECT_THAT(Set("database.url", "postgres://a:geheim\x01@db/x"),
-              StatusIs(kInvalid, Not(HasSubstr("geheim"))));
+              base::StatusIs(kInvalid, Not(HasSubstr("geheim"))));
 }
 
 TEST(SchemaTest, LongAndStrangeValuesAreShownShortAndClean) {
-  EXPECT_EQ(Shown("a'\n\x01"), "'a\\'\\n\\001'");
-  EXPECT_THAT(Shown(std::string(1000, 'x')), HasSubstr("...' (1000 bytes)"));
+  EXPECT_EQ(base::Shown("a'\n\x01"), "'a\\'\\n\\001'");
+  EXPECT_THAT(base::Shown(std::string(1000, 'x')), HasSubstr("...' (1000 bytes)"));
 }
 
 TEST(SchemaTest, ValuesThatDoNotFitTogetherAreFound) {
@@ -302,4 +307,4 @@ TEST(SchemaTest, OnlyLoopbackIsSafeWithoutAToken) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::config

@@ -1,7 +1,7 @@
 #include "libs/config/version.h"
 
-namespace gannet {
+namespace gannet::config {
 
 const char* GannetVersion() { return GANNET_VERSION; }
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -1,8 +1,8 @@
 #pragma once
 
-namespace gannet {
+namespace gannet::config {
 
 // The version of this build, "0.1.0".
 const char* GannetVersion();
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -11,7 +11,7 @@
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
-namespace gannet {
+namespace gannet::config {
 namespace {
 
 // Whether the text at `mark` opens a quote that nothing closes. yaml-cpp takes everything up to the
@@ -104,13 +104,14 @@ class Collector {
       const std::string key = NearestName(name, KeyNames());
       if (!key.empty()) {
         const size_t dot = key.find('.');
-        Mistake(at, absl::StrCat("key ", Shown(name), " stands outside a section, did you mean '",
-                                 key.substr(dot + 1), "' below '", key.substr(0, dot), ":'?"));
+        Mistake(at,
+                absl::StrCat("key ", base::Shown(name), " stands outside a section, did you mean '",
+                             key.substr(dot + 1), "' below '", key.substr(0, dot), ":'?"));
         return;
       }
     }
     const std::string near = NearestName(name, SectionNames());
-    Mistake(at, absl::StrCat("unknown section ", Shown(name), ", ",
+    Mistake(at, absl::StrCat("unknown section ", base::Shown(name), ", ",
                              near.empty()
                                  ? absl::StrCat("there are ", absl::StrJoin(SectionNames(), ", "))
                                  : absl::StrCat("did you mean '", near, "'?")));
@@ -121,8 +122,8 @@ class Collector {
     const int line = at.Mark().line + 1;
     const auto [it, added] = seen.emplace(name, line);
     if (!added) {
-      Mistake(at,
-              absl::StrCat(what, " ", Shown(name), " stands twice, first in line ", it->second));
+      Mistake(at, absl::StrCat(what, " ", base::Shown(name), " stands twice, first in line ",
+                               it->second));
     }
     return !added;
   }
@@ -192,4 +193,4 @@ YamlContent ReadYaml(const std::string& text) {
   return content;
 }
 
-}  // namespace gannet
+}  // namespace gannet::config

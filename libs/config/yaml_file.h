@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace gannet {
+namespace gannet::config {
 
 // A value of the file, unjudged.
 struct YamlEntry {
@@ -27,4 +27,4 @@ struct YamlContent {
 // Reads sections of keys with plain values.
 YamlContent ReadYaml(const std::string& text);
 
-}  // namespace gannet
+}  // namespace gannet::config

@@ -19,7 +19,7 @@
 #include "libs/base/file_bytes.h"
 #include "libs/base/sha256.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 constexpr absl::string_view kMagic = "gannet content digests 1\n";
@@ -71,7 +71,7 @@ class Reader {
 };
 
 std::string CachePath(const DigestOptions& options) {
-  return absl::StrCat(options.cache_folder, "/", Sha256Hex(options.cache_key).substr(0, 32),
+  return absl::StrCat(options.cache_folder, "/", base::Sha256Hex(options.cache_key).substr(0, 32),
                       ".digests");
 }
 
@@ -89,17 +89,18 @@ std::string EncodeCache(const KnownByName& known) {
     }
     bytes += entry.sha256;
   }
-  bytes += Sha256(bytes);
+  bytes += base::Sha256(bytes);
   return bytes;
 }
 
 KnownByName ReadCache(const DigestOptions& options) {
   if (options.cache_folder.empty()) return {};
-  const absl::StatusOr<std::string> file = ReadFileBytes(CachePath(options), kMaxCacheBytes);
+  const absl::StatusOr<std::string> file = base::ReadFileBytes(CachePath(options), kMaxCacheBytes);
   if (!file.ok() || file->size() < kMagic.size() + kSha256Bytes) return {};
   const absl::string_view all = *file;
   const absl::string_view body = all.substr(0, all.size() - kSha256Bytes);
-  if (all.substr(body.size()) != Sha256(body) || body.substr(0, kMagic.size()) != kMagic) return {};
+  if (all.substr(body.size()) != base::Sha256(body) || body.substr(0, kMagic.size()) != kMagic)
+    return {};
   KnownByName known;
   Reader reader(body.substr(kMagic.size()));
   while (reader.ok() && !reader.at_end()) {
@@ -123,7 +124,7 @@ void WriteCache(const DigestOptions& options, const KnownByName& known) {
     std::filesystem::permissions(options.cache_folder, std::filesystem::perms::owner_all, error);
   }
   // Without it the next start reads everything again, which is no reason to fail.
-  WriteFileAtomically(CachePath(options), EncodeCache(known)).IgnoreError();
+  base::WriteFileAtomically(CachePath(options), EncodeCache(known)).IgnoreError();
 }
 
 bool IsYoung(const FileIdentity& identity, absl::Time now) {
@@ -222,4 +223,4 @@ int DigestThreadCount() {
   return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // What tells, without reading it, that a file is still the one that was read before. A program may
 // set the time of a change back, but not the time at which the file system noted that.
@@ -68,4 +68,4 @@ std::string DefaultCacheFolder();
 // How many threads hash at once on this machine.
 int DigestThreadCount();
 
-}  // namespace gannet
+}  // namespace gannet::data

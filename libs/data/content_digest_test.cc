@@ -17,7 +17,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -43,7 +43,7 @@ class ContentDigestTest : public ::testing::Test {
     const auto hash = [&](size_t i) -> absl::StatusOr<std::string> {
       std::ifstream in(PathOf(names[i]), std::ios::binary);
       if (!in) return absl::DataLossError("gone");
-      return Sha256(std::string(std::istreambuf_iterator<char>(in), {}));
+      return base::Sha256(std::string(std::istreambuf_iterator<char>(in), {}));
     };
     return DigestContents(items, hash,
                           {.cache_folder = cache_.path() + "/gannet",
@@ -63,16 +63,16 @@ class ContentDigestTest : public ::testing::Test {
     return "";
   }
 
-  const TempFolder files_;
-  const TempFolder cache_;
+  const image::TempFolder files_;
+  const image::TempFolder cache_;
   std::vector<int64_t> progress_;
 };
 
 TEST_F(ContentDigestTest, EveryItemIsReadOnceAndKnownFromThenOn) {
   const ContentDigests first = Digest();
   EXPECT_EQ(first.read_count, 3);
-  EXPECT_THAT(first.sha256,
-              ElementsAre(Sha256("content of a"), Sha256("content of b"), Sha256("content of c")));
+  EXPECT_THAT(first.sha256, ElementsAre(base::Sha256("content of a"), base::Sha256("content of b"),
+                                        base::Sha256("content of c")));
   EXPECT_EQ(progress_.back(), 36);
 
   const ContentDigests second = Digest();
@@ -99,7 +99,7 @@ TEST_F(ContentDigestTest, WhatHasChangedIsReadAgainEvenUnderAnOldTime) {
 
   const ContentDigests digests = Digest();
   EXPECT_EQ(digests.read_count, 1);
-  EXPECT_EQ(digests.sha256[1], Sha256("CONTENT OF b"));
+  EXPECT_EQ(digests.sha256[1], base::Sha256("CONTENT OF b"));
 }
 
 TEST_F(ContentDigestTest, WhatIsTooYoungToTellItFromItsSuccessorIsNotKept) {
@@ -138,7 +138,7 @@ TEST_F(ContentDigestTest, WhatCannotBeReadHasNoDigestAndIsNotKept) {
   bool broken = true;
   const auto hash = [&](size_t i) -> absl::StatusOr<std::string> {
     if (broken && i == 1) return absl::DataLossError("broken");
-    return Sha256(std::to_string(i));
+    return base::Sha256(std::to_string(i));
   };
   const std::vector<DigestItem> items = {{"a", {.bytes = 1}}, {"b", {.bytes = 1}}};
   const DigestOptions options = {
@@ -146,15 +146,15 @@ TEST_F(ContentDigestTest, WhatCannotBeReadHasNoDigestAndIsNotKept) {
 
   const ContentDigests digests = DigestContents(items, hash, options);
   EXPECT_EQ(digests.unreadable_count, 1);
-  EXPECT_THAT(digests.sha256, ElementsAre(Sha256("0"), IsEmpty()));
+  EXPECT_THAT(digests.sha256, ElementsAre(base::Sha256("0"), IsEmpty()));
 
   broken = false;
   EXPECT_EQ(DigestContents(items, hash, options).read_count, 1);
 }
 
 TEST_F(ContentDigestTest, IdentityOfWhatIsNotThereIsAnError) {
-  EXPECT_THAT(IdentifyFile(PathOf("none")), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(IdentifyFile(PathOf("none")), base::StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

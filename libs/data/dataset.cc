@@ -6,7 +6,7 @@
 #include "libs/data/dataset_kind.h"
 #include "libs/data/image_request.h"
 
-namespace gannet {
+namespace gannet::data {
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& options) {
   if (options.image_size < kMinDatasetImageSize || options.image_size > kMaxDatasetImageSize) {
@@ -17,7 +17,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& optio
   const DatasetKind* kind = FindDatasetKind(options.kind);
   if (kind == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "data set kind must be one of ", JoinDatasetNames(), ", got '", options.kind, "'"));
+        "data set kind must be one of ", base::JoinDatasetNames(), ", got '", options.kind, "'"));
   }
   if (options.crop < 0) {
     return absl::InvalidArgumentError(
@@ -28,9 +28,10 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& optio
         absl::StrCat("data.crop is for pictures in files (data.kind ", JoinDatasetNamesWhere(true),
                      "), leave it at 0 with data.kind ", options.kind, ": got ", options.crop));
   }
-  if (options.path.empty() && !IsDrawnDataset(options.kind)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "data set of kind ", options.kind, " needs a path, that of ", DatasetSource(options.kind)));
+  if (options.path.empty() && !base::IsDrawnDataset(options.kind)) {
+    return absl::InvalidArgumentError(absl::StrCat("data set of kind ", options.kind,
+                                                   " needs a path, that of ",
+                                                   base::DatasetSource(options.kind)));
   }
   return kind->open(options);
 }
@@ -53,4 +54,4 @@ absl::Status CheckImageRequest(int64_t index, int64_t image_count, int image_siz
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

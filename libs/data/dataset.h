@@ -11,7 +11,7 @@
 #include "absl/types/span.h"
 #include "libs/data/passed_over.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // Output sides that are allowed, in pixels.
 inline constexpr int kMinDatasetImageSize = 8;
@@ -116,4 +116,4 @@ class Dataset {
 // expected.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const DatasetOptions& options);
 
-}  // namespace gannet
+}  // namespace gannet::data

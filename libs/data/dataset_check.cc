@@ -22,7 +22,7 @@
 #include "libs/data/image_source.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -67,7 +67,7 @@ absl::Status RemoveFile(const std::string& path) {
 
 // Adds the names in a file; whether there is one.
 absl::StatusOr<bool> AddNames(const std::string& path, std::set<std::string>& names) {
-  const absl::StatusOr<std::string> text = ReadFileBytes(path, kMaxExclusionFileBytes);
+  const absl::StatusOr<std::string> text = base::ReadFileBytes(path, kMaxExclusionFileBytes);
   if (absl::IsNotFound(text.status())) return false;
   if (!text.ok()) {
     return absl::FailedPreconditionError(
@@ -94,7 +94,8 @@ absl::StatusOr<DatasetCheckReport> CheckFiles(
   for (int64_t i = 0; i < total; ++i) {
     const size_t at = static_cast<size_t>(i);
     const absl::StatusOr<std::string> bytes = source->Read(at);
-    const absl::StatusOr<RgbImage> image = bytes.ok() ? DecodeImage(*bytes) : bytes.status();
+    const absl::StatusOr<image::RgbImage> image =
+        bytes.ok() ? image::DecodeImage(*bytes) : bytes.status();
     const absl::Status usable = image.ok() ? CheckCrop(options.crop, *image) : image.status();
     if (usable.ok()) {
       ++report.good_count;
@@ -167,7 +168,7 @@ absl::Status WriteExclusions(const DatasetOptions& options, absl::Span<const Bad
     absl::StrAppend(&text, "# ", reason, "\n", image.name.rfind('#', 0) == 0 ? "./" : "",
                     image.name, "\n");
   }
-  GANNET_RETURN_IF_ERROR(WriteFileAtomically(path, text));
+  GANNET_RETURN_IF_ERROR(base::WriteFileAtomically(path, text));
   for (const std::string& old : OldExclusionFiles(options)) {
     GANNET_RETURN_IF_ERROR(RemoveFile(old));
   }
@@ -186,4 +187,4 @@ absl::StatusOr<Exclusions> ReadExclusions(const DatasetOptions& options) {
   return exclusions;
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -12,7 +12,7 @@
 #include "libs/data/dataset.h"
 #include "libs/data/passed_over.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // An image that cannot be used, and why.
 struct BadImage {
@@ -57,4 +57,4 @@ struct Exclusions {
 // Returns: FAILED_PRECONDITION - a file cannot be read or is larger than any such file.
 absl::StatusOr<Exclusions> ReadExclusions(const DatasetOptions& options);
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -20,7 +20,7 @@
 // What is in the files of a data set: its fingerprint, labels in all spellings, pictures as cameras
 // and phones write them.
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 using ::testing::AllOf;
@@ -55,9 +55,9 @@ std::vector<uint8_t> Read(const Dataset& dataset, int64_t index, int image_size 
 
 // Two pictures of the same number of bytes.
 const std::string& Picture(int variant) {
-  static const auto* const pictures =
-      new std::vector<std::string>{EncodePng(PlainImage(16, 16, 200, 10, 10), PngKind::kRgb),
-                                   EncodePng(PlainImage(16, 16, 10, 200, 10), PngKind::kRgb)};
+  static const auto* const pictures = new std::vector<std::string>{
+      image::EncodePng(image::PlainImage(16, 16, 200, 10, 10), image::PngKind::kRgb),
+      image::EncodePng(image::PlainImage(16, 16, 10, 200, 10), image::PngKind::kRgb)};
   return (*pictures)[static_cast<size_t>(variant)];
 }
 
@@ -65,7 +65,7 @@ const std::string& Picture(int variant) {
 
 TEST(ContentFingerprintTest, OtherPixelsUnderTheSameNamesAndSizesAreOtherData) {
   ASSERT_EQ(Picture(0).size(), Picture(1).size());
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a/faces/1.png", Picture(0));
   folder.Write("b/faces/1.png", Picture(1));
   folder.Write("c/faces/1.png", Picture(0));
@@ -75,30 +75,31 @@ TEST(ContentFingerprintTest, OtherPixelsUnderTheSameNamesAndSizesAreOtherData) {
 
   EXPECT_NE(of("a").digest, of("b").digest);
   EXPECT_EQ(of("a").digest, of("c").digest);
-  EXPECT_TRUE(IsHex(of("a").digest, 64));
+  EXPECT_TRUE(base::IsHex(of("a").digest, 64));
   EXPECT_EQ(of("a").former_digest, of("b").former_digest) << "which is why it is the former one";
 }
 
 TEST(ContentFingerprintTest, ItIsMadeOfNamesSizesAndChecksums) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("top/1.png", Picture(0));
   folder.Write("top/x/2.png", Picture(1));
   std::string text = "gannet folder 2\n";
   for (const auto& [name, bytes] : {std::pair{"1.png", Picture(0)}, {"x/2.png", Picture(1)}}) {
-    text += std::string(name) + '\0' + std::to_string(bytes.size()) + " " + Sha256Hex(bytes) + "\n";
+    text += std::string(name) + '\0' + std::to_string(bytes.size()) + " " + base::Sha256Hex(bytes) +
+            "\n";
   }
 
-  EXPECT_EQ(FingerprintOf(Options("folder", folder.path())).digest, Sha256Hex(text));
+  EXPECT_EQ(FingerprintOf(Options("folder", folder.path())).digest, base::Sha256Hex(text));
 }
 
 TEST(ContentFingerprintTest, WhatOlderVersionsMadeIsKnown) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("1.png", Picture(0));
   const std::string size = std::to_string(Picture(0).size());
   const DatasetFingerprint fingerprint = FingerprintOf(Options("folder", folder.path()));
   // As version 0.1 made it.
   const std::string former =
-      Sha256Hex(std::string("gannet folder 1\n1.png") + '\0' + size + " 0\n");
+      base::Sha256Hex(std::string("gannet folder 1\n1.png") + '\0' + size + " 0\n");
 
   EXPECT_EQ(fingerprint.former_digest, former);
   EXPECT_EQ(DigestKnownAs(fingerprint, former), former);
@@ -108,7 +109,7 @@ TEST(ContentFingerprintTest, WhatOlderVersionsMadeIsKnown) {
 }
 
 TEST(ContentFingerprintTest, ArchivesAreComparedByTheirBytesNotByWhatTheySayOfThem) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string plain = folder.Write("a.zip", EncodeZip({{"1.png", Picture(0)}}));
   const std::string other = folder.Write("b.zip", EncodeZip({{"1.png", Picture(1)}}));
   const std::string packed = folder.Write("c.zip", EncodeZip({{"x/1.png", Picture(0), true}}));
@@ -132,7 +133,7 @@ TEST(ContentFingerprintTest, ArchivesAreComparedByTheirBytesNotByWhatTheySayOfTh
 }
 
 TEST(ContentFingerprintTest, PackedFilesKeepThatOfTheirImages) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::vector<DatasetFingerprint> fingerprints;
   for (const int variant : {0, 1}) {
     const std::string name = std::to_string(variant);
@@ -149,7 +150,7 @@ TEST(ContentFingerprintTest, PackedFilesKeepThatOfTheirImages) {
 }
 
 TEST(ContentFingerprintTest, PackedFilesOfOlderVersionsSayWhatTheyAre) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("images/1.png", Picture(0));
   const std::string path = folder.path() + "/images.packed";
   ASSERT_OK_AND_ASSIGN(const auto dataset,
@@ -174,7 +175,7 @@ TEST(ContentFingerprintTest, PackedFilesOfOlderVersionsSayWhatTheyAre) {
 }
 
 TEST(ContentFingerprintTest, ReadingIsReported) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("1.png", Picture(0));
   folder.Write("2.png", Picture(1));
   DatasetOptions options = Options("folder", folder.path());
@@ -203,7 +204,7 @@ TEST(LabelFilesTest, OneThatDoesNotFitLeavesImagesWithoutLabels) {
       {"list_attr_celeba.csv", "image_id,Bald\n\"a.png,1\n"},
       {"list_attr_celeba.csv", ""}};
   for (const auto& [name, text] : files) {
-    const TempFolder folder;
+    const image::TempFolder folder;
     folder.Write("a.png", Picture(0));
     folder.Write(name, text);
 
@@ -215,7 +216,7 @@ TEST(LabelFilesTest, OneThatDoesNotFitLeavesImagesWithoutLabels) {
 }
 
 TEST(LabelFilesTest, TheOneThatFitsIsTaken) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("000001.png", Picture(0));
   folder.Write("dataset.json", R"({"images": [], "annotations": []})");
   folder.Write("list_attr_celeba.txt", "1\nBald Young\n000001.png -1 1\n");
@@ -227,7 +228,7 @@ TEST(LabelFilesTest, TheOneThatFitsIsTaken) {
 }
 
 TEST(LabelFilesTest, AListOfJpegsLabelsPngsOfTheSameNames) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (const char* name : {"000001.png", "000002.png", "preview.png"}) {
     folder.Write(std::string("img_align_celeba/") + name, Picture(0));
   }
@@ -238,7 +239,7 @@ TEST(LabelFilesTest, AListOfJpegsLabelsPngsOfTheSameNames) {
   EXPECT_THAT(LabelsOf(*dataset), ElementsAre(1, 2, kNoLabel)) << "nothing is known of preview.png";
   EXPECT_THAT(dataset->label_bits(), ElementsAre("Male", "Young"));
 
-  const TempFolder json;
+  const image::TempFolder json;
   json.Write("a.png", Picture(0));
   json.Write("b.png", Picture(0));
   json.Write("dataset.json", R"({"labels": [["a.jpg", 4], ["b.jpg", 1], ["b.webp", 2]]})");
@@ -256,9 +257,9 @@ TEST(LabelFilesTest, AttributesMayComeOutOfASpreadsheet) {
         "image_id;Male;Smiling;Young\r\n000001.jpg;-1;1;-1\r\n000002.jpg;1;-1;1\r\n",
         "image_id\tMale\tSmiling\tYoung\n000001.jpg\t-1\t1\t-1\n000002.jpg\t1\t-1\t1\n",
         "file,Male,Smiling,Young,,\n000001.jpg,-1,1,-1,,\n000002.jpg,1,-1,1\n,,,,,\n"}) {
-    const TempFolder folder;
-    folder.Write("img_align_celeba/000001.jpg", EncodeJpeg(SoftImage(20, 20, 1)));
-    folder.Write("img_align_celeba/000002.jpg", EncodeJpeg(SoftImage(20, 20, 2)));
+    const image::TempFolder folder;
+    folder.Write("img_align_celeba/000001.jpg", image::EncodeJpeg(image::SoftImage(20, 20, 1)));
+    folder.Write("img_align_celeba/000002.jpg", image::EncodeJpeg(image::SoftImage(20, 20, 2)));
     folder.Write("list_attr_celeba.csv", text);
 
     ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("folder", folder.path())));
@@ -297,7 +298,7 @@ TEST(IdxNamesTest, EveryUsualSpellingIsFoundWithItsLabels) {
         {"MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/train-labels-idx1-ubyte"},
         {"train-images-idx3-ubyte/train-images-idx3-ubyte",
          "train-labels-idx1-ubyte/train-labels-idx1-ubyte"}}) {
-    const TempFolder folder;
+    const image::TempFolder folder;
     const auto write = [&](const std::string& name, const std::string& bytes) {
       return folder.Write(name, name.ends_with(".gz") ? Gzip(bytes) : bytes);
     };
@@ -314,7 +315,7 @@ TEST(IdxNamesTest, EveryUsualSpellingIsFoundWithItsLabels) {
 }
 
 TEST(IdxNamesTest, TheImagesForTrainingAreMeant) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("t10k-images-idx3-ubyte", IdxImages());
   folder.Write("train-images-idx3-ubyte", IdxImages());
   folder.Write("train-images-idx3-ubyte.gz", "damaged, but the other one is read");
@@ -323,12 +324,12 @@ TEST(IdxNamesTest, TheImagesForTrainingAreMeant) {
 
   folder.Write("emnist-train-images-idx3-ubyte", IdxImages());
   EXPECT_THAT(OpenDataset(Options("idx", folder.path())),
-              StatusIs(kFailed, AllOf(HasSubstr("2 files of images"), HasSubstr("data.path"),
-                                      HasSubstr("emnist-train-images-idx3-ubyte"))));
+              base::StatusIs(kFailed, AllOf(HasSubstr("2 files of images"), HasSubstr("data.path"),
+                                            HasSubstr("emnist-train-images-idx3-ubyte"))));
 }
 
 TEST(IdxNamesTest, LabelsThatDoNotFitAreNone) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("train-images-idx3-ubyte", IdxImages());
   ASSERT_OK_AND_ASSIGN(const auto none, OpenDataset(Options("idx", folder.path())));
   EXPECT_THAT(none->labels_problem(), HasSubstr("there is no train-labels-idx1-ubyte"));
@@ -346,15 +347,15 @@ TEST(IdxNamesTest, LabelsThatDoNotFitAreNone) {
 // --- Pictures.
 
 TEST(PicturesTest, PhonesAreReadUprightAndPackedSo) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   // Stored with red on the left; a quarter turn clockwise puts that to the top.
-  RgbImage stored = PlainImage(80, 80, 0, 0, 255);
+  image::RgbImage stored = image::PlainImage(80, 80, 0, 0, 255);
   for (size_t i = 0; i < size_t{80} * 80; ++i) {
     if (i % 80 >= 40) continue;
     stored.pixels[3 * i] = 255;
     stored.pixels[3 * i + 2] = 0;
   }
-  folder.Write("images/phone.jpg", WithExif(EncodeJpeg(stored), ExifBlock(6)));
+  folder.Write("images/phone.jpg", image::WithExif(image::EncodeJpeg(stored), image::ExifBlock(6)));
   const DatasetOptions options = Options("folder", folder.path() + "/images");
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(options));
   const std::string path = folder.path() + "/images.packed";
@@ -372,12 +373,12 @@ TEST(PicturesTest, PhonesAreReadUprightAndPackedSo) {
 }
 
 TEST(PicturesTest, EveryEndingOfJpegAndWebpIsRead) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (const char* name : {"a.jfif", "b.JPE", "c.jpeg", "d.jpg"}) {
-    folder.Write(name, EncodeJpeg(PlainImage(20, 20, 90, 90, 90)));
+    folder.Write(name, image::EncodeJpeg(image::PlainImage(20, 20, 90, 90, 90)));
   }
-  folder.Write("e.webp", EncodeWebp(PlainImage(20, 20, 90, 90, 90)));
-  folder.Write("f.webp", EncodeWebp(PlainImage(20, 20, 0, 0, 0), 0));
+  folder.Write("e.webp", image::EncodeWebp(image::PlainImage(20, 20, 90, 90, 90)));
+  folder.Write("f.webp", image::EncodeWebp(image::PlainImage(20, 20, 0, 0, 0), 0));
 
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("folder", folder.path())));
 
@@ -388,14 +389,14 @@ TEST(PicturesTest, EveryEndingOfJpegAndWebpIsRead) {
 }
 
 TEST(PicturesTest, ACropCountsThePixelsOfTheFile) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   // 8,200 x 8,200 pixels are more than 64 million, so that half of them are decoded.
-  RgbImage image = PlainImage(8200, 8200, 0, 0, 0);
+  image::RgbImage image = image::PlainImage(8200, 8200, 0, 0, 0);
   for (size_t y = 4000; y < 4200; ++y) {
     std::fill_n(image.pixels.begin() + static_cast<std::ptrdiff_t>(3 * (y * 8200 + 4000)), 600,
                 255);
   }
-  folder.Write("huge.jpg", EncodeJpeg(image));
+  folder.Write("huge.jpg", image::EncodeJpeg(image));
   DatasetOptions options = Options("folder", folder.path());
   options.crop = 200;
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(options));
@@ -405,8 +406,8 @@ TEST(PicturesTest, ACropCountsThePixelsOfTheFile) {
   ASSERT_OK_AND_ASSIGN(const auto larger, OpenDataset(options));
   std::vector<uint8_t> rgb(size_t{3} * 16 * 16);
   EXPECT_THAT(larger->ReadRgb(0, absl::MakeSpan(rgb)),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("8200x8200")));
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("8200x8200")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

@@ -18,7 +18,7 @@
 #include "libs/data/testing/archive_files.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -39,7 +39,7 @@ DatasetOptions Options(const std::string& kind, const std::string& path) {
 DatasetOptions Folder(const std::string& path) { return Options("folder", path); }
 DatasetOptions Zip(const std::string& path) { return Options("zip", path); }
 
-std::string Jpeg(int variant) { return EncodeJpeg(SoftImage(20, 24, variant)); }
+std::string Jpeg(int variant) { return image::EncodeJpeg(image::SoftImage(20, 24, variant)); }
 
 std::vector<std::string> Names(const Dataset& dataset) {
   std::vector<std::string> names;
@@ -82,7 +82,7 @@ std::string BadIn(const DatasetOptions& options) {
 // --- Endings.
 
 TEST(DatasetFilesTest, EndingsThatAreNotReadAreCountedAndNamed) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (const char* name : {"a.jpg", "d.jfif", "e.jpe", "G.JPG"}) folder.Write(name, Jpeg(1));
   for (const char* name : {"b.gif", "c.bmp", "f.tif", "deep/h.gif", "noext", "list.txt"}) {
     folder.Write(name, "x");
@@ -99,19 +99,20 @@ TEST(DatasetFilesTest, EndingsThatAreNotReadAreCountedAndNamed) {
 }
 
 TEST(DatasetFilesTest, AFolderOfOtherFormatsSaysWhatItHolds) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a.heic", "x");
   folder.Write("b.heic", "x");
 
-  EXPECT_THAT(OpenDataset(Folder(folder.path())),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("passed over: 2 .heic")));
+  EXPECT_THAT(
+      OpenDataset(Folder(folder.path())),
+      base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("passed over: 2 .heic")));
   const std::string zip = folder.Write("outer.zip", EncodeZip({{"inner.zip", "PK"}}));
-  EXPECT_THAT(OpenDataset(Zip(zip)),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("passed over: 1 .zip")));
+  EXPECT_THAT(OpenDataset(Zip(zip)), base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                                    HasSubstr("passed over: 1 .zip")));
 }
 
 TEST(DatasetFilesTest, ADescriptionIsNeverTooLongForARun) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string set = std::string(200, 's');
   folder.Write(absl::StrCat(set, "/", std::string(200, 'a'), ".jpg"), Jpeg(1));
   folder.Write(absl::StrCat(set, "/", std::string(200, 'b'), ".jpg"), Jpeg(1));
@@ -128,7 +129,7 @@ TEST(DatasetFilesTest, ADescriptionIsNeverTooLongForARun) {
 }
 
 TEST(DatasetFilesTest, ThumbnailsAreNotTrainedOn) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::vector<ZipEntry> entries;
   for (const char* name :
        {"img00.jpg", "@eaDir/img00.jpg/SYNOPHOTO_THUMB_M.jpg", "deep/@eaDir/img01.jpg",
@@ -150,17 +151,18 @@ TEST(DatasetFilesTest, ThumbnailsAreNotTrainedOn) {
 // --- What Gannet drew.
 
 TEST(DatasetFilesTest, WhatGannetDrewIsNoPartOfADataSet) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a.jpg", Jpeg(1));
-  folder.Write("b.png", EncodePng(SoftImage(20, 24, 2), PngKind::kRgb));
+  folder.Write("b.png", image::EncodePng(image::SoftImage(20, 24, 2), image::PngKind::kRgb));
   const std::string digest = DigestOf(Folder(folder.path()));
-  ASSERT_OK_AND_ASSIGN(const std::string grid, EncodeGridPng(SoftImage(20, 24, 3)));
+  ASSERT_OK_AND_ASSIGN(const std::string grid, EncodeGridPng(image::SoftImage(20, 24, 3)));
 
   folder.Write("preview.png", grid);
   folder.Write("cats/sample.png", grid);
   fs::create_directories(folder.path() + "/training/samples");
   ASSERT_OK(MarkOutputFolder(folder.path() + "/training"));
-  folder.Write("training/samples/seed0001.png", EncodePng(SoftImage(20, 24, 2), PngKind::kRgb));
+  folder.Write("training/samples/seed0001.png",
+               image::EncodePng(image::SoftImage(20, 24, 2), image::PngKind::kRgb));
 
   EXPECT_EQ(DigestOf(Folder(folder.path())), digest);
   EXPECT_EQ(PassedOverIn(Folder(folder.path())),
@@ -181,7 +183,7 @@ TEST(DatasetFilesTest, WhatGannetDrewIsNoPartOfADataSet) {
 // --- Links.
 
 TEST(DatasetFilesTest, LinkedFoldersAreReadOnceAndOthersAreNamed) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (const char* name : {"set/img00.jpg", "set/img01.jpg"}) folder.Write(name, Jpeg(1));
   for (int i = 0; i < 5; ++i) folder.Write(absl::StrCat("elsewhere/img0", i, ".jpg"), Jpeg(i));
   const std::string set = folder.path() + "/set";
@@ -205,7 +207,7 @@ TEST(DatasetFilesTest, LinkedFoldersAreReadOnceAndOthersAreNamed) {
 }
 
 TEST(DatasetFilesTest, AFolderThatIsReallyThereIsReadUnderItsOwnName) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("set/z/deep/1.jpg", Jpeg(1));
   folder.Write("set/2.jpg", Jpeg(1));
   const std::string digest = DigestOf(Folder(folder.path() + "/set"));
@@ -216,7 +218,7 @@ TEST(DatasetFilesTest, AFolderThatIsReallyThereIsReadUnderItsOwnName) {
 }
 
 TEST(DatasetFilesTest, WhatMayNotBeReadIsNamed) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("set/a.jpg", Jpeg(1));
   folder.Write("set/b.jpg", Jpeg(1));
   folder.Write("set/closed/c.jpg", Jpeg(1));
@@ -237,14 +239,14 @@ TEST(DatasetFilesTest, WhatMayNotBeReadIsNamed) {
   EXPECT_THAT(names, ElementsAre("a.jpg"));
   EXPECT_THAT(bad, HasSubstr("b.jpg: file cannot be read: Permission denied"));
   EXPECT_THAT(bad, HasSubstr("closed: folder cannot be read: Permission denied"));
-  EXPECT_THAT(closed, StatusIs(absl::StatusCode::kFailedPrecondition,
-                               HasSubstr("cannot be read: Permission denied")));
+  EXPECT_THAT(closed, base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                     HasSubstr("cannot be read: Permission denied")));
 }
 
 // --- Names in archives.
 
 TEST(DatasetFilesTest, NamesInArchivesMeanWhatUnpackingMakesOfThem) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string plain =
       folder.Write("plain.zip", EncodeZip({{"faces/1.jpg", Jpeg(1)}, {"faces/2.jpg", Jpeg(2)}}));
   for (const char* way : {"/faces/", "faces//", "./faces/./", "faces\\", "\\faces\\"}) {
@@ -258,7 +260,7 @@ TEST(DatasetFilesTest, NamesInArchivesMeanWhatUnpackingMakesOfThem) {
 }
 
 TEST(DatasetFilesTest, NamesThatLeadOutOfAnArchiveAreLeftOutByName) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string zip = folder.Write("a.zip", EncodeZip({{"../faces/1.jpg", Jpeg(1)},
                                                            {"x\\..\\..\\2.jpg", Jpeg(1)},
                                                            {"ok/..3.jpg", Jpeg(1)},
@@ -271,7 +273,7 @@ TEST(DatasetFilesTest, NamesThatLeadOutOfAnArchiveAreLeftOutByName) {
 }
 
 TEST(DatasetFilesTest, AnArchiveBehindAProgramIsRead) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::vector<ZipEntry> entries;
   entries.reserve(6);
   for (int i = 0; i < 6; ++i) {
@@ -290,13 +292,13 @@ TEST(DatasetFilesTest, AnArchiveBehindAProgramIsRead) {
     EXPECT_EQ(BadIn(Zip(path)), "") << path;
   }
   EXPECT_THAT(OpenDataset(Zip(folder.Write("cut.zip", "#!/bin/sh\n" + archive.substr(0, 500)))),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("cut.zip")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("cut.zip")));
 }
 
 // --- Unicode.
 
 TEST(DatasetFilesTest, NamesThatLookTheSameAreTheSame) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   // Zoë, José, ångström and Zoo, as Linux writes them and as a Mac does.
   const std::vector<std::vector<std::string>> forms = {
       {"Zo\xC3\xAB", "Jos\xC3\xA9", "\xC3\xA5ngstr\xC3\xB6m", "Zoo"},
@@ -327,7 +329,7 @@ TEST(DatasetFilesTest, NamesThatLookTheSameAreTheSame) {
 }
 
 TEST(DatasetFilesTest, BothFormsOfOneNameAndForeignBytesAreKept) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("Zoe\xCC\x88.jpg", Jpeg(1));
   folder.Write("Zo\xC3\xAB.jpg", Jpeg(2));
   folder.Write("latin\xFC.jpg", Jpeg(3));
@@ -337,7 +339,7 @@ TEST(DatasetFilesTest, BothFormsOfOneNameAndForeignBytesAreKept) {
 }
 
 TEST(DatasetFilesTest, ExclusionsHoldForBothForms) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("mac/Zoe\xCC\x88.jpg", Jpeg(1).substr(0, 300));
   folder.Write("mac/good.jpg", Jpeg(1));
   folder.Write("linux/Zo\xC3\xAB.jpg", Jpeg(1).substr(0, 300));
@@ -371,7 +373,7 @@ class ExclusionTest : public testing::Test {
     ASSERT_OK(WriteExclusions(options, report.bad));
   }
 
-  const TempFolder folder_;
+  const image::TempFolder folder_;
   const fs::path before_;
 };
 
@@ -445,4 +447,4 @@ TEST_F(ExclusionTest, ALinkToAnArchiveHasTheArchivesExclusions) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

@@ -18,7 +18,7 @@
 
 // CIFAR-10, packed data sets, crops, and labels from files beside the images.
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 using ::testing::AllOf;
@@ -50,7 +50,7 @@ DatasetOptions Options(const std::string& kind, const std::string& path, int ima
 }
 
 TEST(CifarDatasetTest, ReadsTheFiveFilesInOrder) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (int i = 0; i < 5; ++i) {
     folder.Write("cifar-10-batches-bin/data_batch_" + std::to_string(i + 1) + ".bin",
                  CifarFile(3 * i, 3));
@@ -70,7 +70,7 @@ TEST(CifarDatasetTest, ReadsTheFiveFilesInOrder) {
 }
 
 TEST(CifarDatasetTest, PlanesKeepTheirColours) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::string record(kRecordBytes, '\0');
   for (size_t i = 0; i < 1024; ++i) record[1 + 1024 + i] = '\x40';
   const std::string path = folder.Write("one.bin", record);
@@ -84,18 +84,19 @@ TEST(CifarDatasetTest, PlanesKeepTheirColours) {
 }
 
 TEST(CifarDatasetTest, WhatIsCutShortMissingOrNoneIsRefused) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string cut = folder.Write("cut.bin", CifarFile(0, 2).substr(0, 5000));
-  EXPECT_THAT(OpenDataset(Options("cifar10", cut)), StatusIs(kFailed, HasSubstr("cut short")));
+  EXPECT_THAT(OpenDataset(Options("cifar10", cut)),
+              base::StatusIs(kFailed, HasSubstr("cut short")));
   const std::string other = folder.Write("other.bin", std::string(kRecordBytes, '\x20'));
-  EXPECT_THAT(OpenDataset(Options("cifar10", other)), StatusIs(kFailed, HasSubstr("label")));
+  EXPECT_THAT(OpenDataset(Options("cifar10", other)), base::StatusIs(kFailed, HasSubstr("label")));
   EXPECT_THAT(OpenDataset(Options("cifar10", folder.path())),
-              StatusIs(kFailed, HasSubstr("binary version")));
+              base::StatusIs(kFailed, HasSubstr("binary version")));
   folder.Write("data_batch_1.bin", CifarFile(0, 1));
   EXPECT_THAT(OpenDataset(Options("cifar10", folder.path())),
-              StatusIs(kFailed, HasSubstr("data_batch_2.bin")));
+              base::StatusIs(kFailed, HasSubstr("data_batch_2.bin")));
   EXPECT_THAT(OpenDataset(Options("cifar10", folder.path() + "/none")),
-              StatusIs(absl::StatusCode::kNotFound));
+              base::StatusIs(absl::StatusCode::kNotFound));
 }
 
 class PackedDatasetTest : public ::testing::Test {
@@ -103,7 +104,7 @@ class PackedDatasetTest : public ::testing::Test {
   PackedDatasetTest() {
     for (int i = 0; i < 7; ++i) {
       folder_.Write("images/" + std::to_string(i) + ".png",
-                    EncodePng(SoftImage(50, 60, i), PngKind::kRgb));
+                    image::EncodePng(image::SoftImage(50, 60, i), image::PngKind::kRgb));
     }
     path_ = folder_.path() + "/images.packed";
   }
@@ -122,7 +123,7 @@ class PackedDatasetTest : public ::testing::Test {
     std::ofstream(path_, std::ios::binary | std::ios::trunc) << bytes;
   }
 
-  TempFolder folder_;
+  image::TempFolder folder_;
   std::string path_;
 };
 
@@ -161,7 +162,7 @@ TEST_F(PackedDatasetTest, AnotherSizeIsRefusedSayingHowToMendIt) {
   Pack(Options("folder", folder_.path() + "/images"));
 
   EXPECT_THAT(OpenDataset(Options("packed", path_, 64)),
-              StatusIs(kFailed, HasSubstr("--model.image_size 64")));
+              base::StatusIs(kFailed, HasSubstr("--model.image_size 64")));
 }
 
 TEST_F(PackedDatasetTest, DamageIsFound) {
@@ -170,35 +171,36 @@ TEST_F(PackedDatasetTest, DamageIsFound) {
 
   for (size_t length : {size_t{0}, size_t{11}, size_t{4095}, size_t{5000}, bytes.size() - 1}) {
     Overwrite(bytes.substr(0, length));
-    EXPECT_THAT(OpenDataset(Options("packed", path_)), StatusIs(kFailed)) << length;
+    EXPECT_THAT(OpenDataset(Options("packed", path_)), base::StatusIs(kFailed)) << length;
   }
   std::string changed = bytes;
   changed[9000] = static_cast<char>(changed[9000] ^ 1);
   Overwrite(changed);
-  EXPECT_THAT(OpenDataset(Options("packed", path_)), StatusIs(kFailed, HasSubstr("checksum")));
+  EXPECT_THAT(OpenDataset(Options("packed", path_)),
+              base::StatusIs(kFailed, HasSubstr("checksum")));
   EXPECT_THAT(CheckDataset(Options("packed", path_), nullptr),
-              StatusIs(kFailed, HasSubstr("checksum")));
+              base::StatusIs(kFailed, HasSubstr("checksum")));
   EXPECT_THAT(FindDatasetKind("packed")->verify(Options("packed", path_)),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
   Overwrite("GANNETPK" + std::string("\xff\xff\xff\xff", 4) + std::string(5000, 'x'));
-  EXPECT_THAT(OpenDataset(Options("packed", path_)), StatusIs(kFailed));
+  EXPECT_THAT(OpenDataset(Options("packed", path_)), base::StatusIs(kFailed));
 }
 
 TEST_F(PackedDatasetTest, AnUnreadableImageLeavesNoFile) {
   // Its header is whole, so that only decoding finds the damage.
-  folder_.Write("images/7.jpg", EncodeJpeg(SoftImage(50, 60, 1)).substr(0, 700));
+  folder_.Write("images/7.jpg", image::EncodeJpeg(image::SoftImage(50, 60, 1)).substr(0, 700));
   ASSERT_OK_AND_ASSIGN(const auto dataset,
                        OpenDataset(Options("folder", folder_.path() + "/images")));
 
   EXPECT_THAT(WritePackedDataset(*dataset, 32, path_, nullptr),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("7.jpg")));
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("7.jpg")));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1);
 }
 
 TEST(CropTest, TheMiddleIsCutBeforeScaling) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   // CelebA's size: red, but for a green square of 108 pixels in the middle.
-  RgbImage image = PlainImage(178, 218, 255, 0, 0);
+  image::RgbImage image = image::PlainImage(178, 218, 255, 0, 0);
   for (int y = 55; y < 163; ++y) {
     for (int x = 35; x < 143; ++x) {
       uint8_t* pixel = image.pixels.data() + std::ptrdiff_t{3} * (y * 178 + x);
@@ -206,7 +208,7 @@ TEST(CropTest, TheMiddleIsCutBeforeScaling) {
       pixel[1] = 255;
     }
   }
-  folder.Write("000001.png", EncodePng(image, PngKind::kRgb));
+  folder.Write("000001.png", image::EncodePng(image, image::PngKind::kRgb));
   DatasetOptions options = Options("folder", folder.path(), 64);
 
   options.crop = 108;
@@ -229,17 +231,18 @@ TEST(CropTest, TheMiddleIsCutBeforeScaling) {
 }
 
 TEST(CropTest, ThatIsLargerThanAnImageIsAnError) {
-  const TempFolder folder;
-  folder.Write("small.png", EncodePng(PlainImage(178, 218, 255, 0, 0), PngKind::kRgb));
+  const image::TempFolder folder;
+  folder.Write("small.png",
+               image::EncodePng(image::PlainImage(178, 218, 255, 0, 0), image::PngKind::kRgb));
   DatasetOptions options = Options("folder", folder.path(), 64);
   options.crop = 179;
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(options));
   std::vector<uint8_t> pixels(size_t{3} * 64 * 64);
 
   EXPECT_THAT(dataset->ReadRgb(0, absl::MakeSpan(pixels)),
-              StatusIs(absl::StatusCode::kDataLoss,
-                       AllOf(HasSubstr("178x218"), HasSubstr("data.crop 179"),
-                             HasSubstr("178 or less"), HasSubstr("small.png"))));
+              base::StatusIs(absl::StatusCode::kDataLoss,
+                             AllOf(HasSubstr("178x218"), HasSubstr("data.crop 179"),
+                                   HasSubstr("178 or less"), HasSubstr("small.png"))));
   ASSERT_OK_AND_ASSIGN(const DatasetCheckReport report, CheckDataset(options, nullptr));
   EXPECT_EQ(report.good_count, 0);
   ASSERT_EQ(report.bad.size(), 1U);
@@ -248,8 +251,9 @@ TEST(CropTest, ThatIsLargerThanAnImageIsAnError) {
 }
 
 TEST(CropTest, WithoutOneSmallImagesAreEnlarged) {
-  const TempFolder folder;
-  folder.Write("small.png", EncodePng(PlainImage(10, 12, 255, 0, 0), PngKind::kRgb));
+  const image::TempFolder folder;
+  folder.Write("small.png",
+               image::EncodePng(image::PlainImage(10, 12, 255, 0, 0), image::PngKind::kRgb));
 
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("folder", folder.path(), 64)));
 
@@ -260,13 +264,15 @@ TEST(CropTest, OtherKindsHaveNone) {
   DatasetOptions options;
   options.crop = 5;
   EXPECT_THAT(OpenDataset(options),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("crop")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("crop")));
 }
 
-std::string SmallPng() { return EncodePng(PlainImage(40, 40, 1, 2, 3), PngKind::kRgb); }
+std::string SmallPng() {
+  return image::EncodePng(image::PlainImage(40, 40, 1, 2, 3), image::PngKind::kRgb);
+}
 
 TEST(LabelsTest, DatasetJsonOfAnArchiveNamesClasses) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string json = R"({"labels": [["00000/b.png", 3], ["00000/a.png", 7]]})";
   const std::string path = folder.Write("set.zip", EncodeZip({{"00000/a.png", SmallPng()},
                                                               {"00000/b.png", SmallPng()},
@@ -282,7 +288,7 @@ TEST(LabelsTest, DatasetJsonOfAnArchiveNamesClasses) {
 }
 
 TEST(LabelsTest, DatasetJsonBelowAFolderOfTheArchiveIsRelativeToIt) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string path =
       folder.Write("set.zip", EncodeZip({{"top/a.png", SmallPng()},
                                          {"top/dataset.json", R"({"labels": [["a.png", 4]]})"}}));
@@ -293,7 +299,7 @@ TEST(LabelsTest, DatasetJsonBelowAFolderOfTheArchiveIsRelativeToIt) {
 }
 
 TEST(LabelsTest, DatasetJsonMayNameSomeOfTheImages) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("images/a.png", SmallPng());
   folder.Write("images/b.png", SmallPng());
   folder.Write("images/dataset.json", R"({"labels": [["b.png", 3], ["gone.png", 5]]})");
@@ -314,7 +320,7 @@ TEST(LabelsTest, DatasetJsonMayNameSomeOfTheImages) {
 }
 
 TEST(LabelsTest, NoLabelsInDatasetJsonAreNone) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a.png", SmallPng());
   folder.Write("dataset.json", R"({"labels": null})");
 
@@ -324,7 +330,7 @@ TEST(LabelsTest, NoLabelsInDatasetJsonAreNone) {
 }
 
 TEST(LabelsTest, CelebaAttributesAreBits) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("celeba/img_align_celeba/000001.png", SmallPng());
   folder.Write("celeba/img_align_celeba/000002.png", SmallPng());
   folder.Write("celeba/Anno/list_attr_celeba.txt",
@@ -339,7 +345,7 @@ TEST(LabelsTest, CelebaAttributesAreBits) {
 }
 
 TEST(LabelsTest, KagglesArchiveHasTheDoubledFolderAndACsv) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string path = folder.Write(
       "archive.zip",
       EncodeZip({{"img_align_celeba/img_align_celeba/000001.png", SmallPng()},
@@ -353,4 +359,4 @@ TEST(LabelsTest, KagglesArchiveHasTheDoubledFolderAndACsv) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_join.h"
 
-namespace gannet {
+namespace gannet::data {
 
 const DatasetKind* FindDatasetKind(absl::string_view name) {
 #define GANNET_FIND_DATASET(kind, is_drawn, source) \
@@ -21,10 +21,10 @@ bool HasImageFiles(absl::string_view kind) {
 
 std::string JoinDatasetNamesWhere(bool has_image_files) {
   std::vector<absl::string_view> names;
-  for (const absl::string_view name : kDatasetNames) {
+  for (const absl::string_view name : base::kDatasetNames) {
     if (HasImageFiles(name) == has_image_files) names.push_back(name);
   }
   return absl::StrJoin(names, ", ");
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -15,7 +15,7 @@
 // (libs/base/training_choices.h); dataset_kind_test.cc then covers it. What its path may be, what
 // its labels and the digest of its fingerprint are is said in that file, above its object.
 
-namespace gannet {
+namespace gannet::data {
 
 struct DatasetKind {
   // Opens a data set; image_size and crop are right, and a path is there where the kind needs one.
@@ -56,4 +56,4 @@ bool HasImageFiles(absl::string_view kind);
 // The names of the kinds of which HasImageFiles is so; for messages.
 std::string JoinDatasetNamesWhere(bool has_image_files);
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -9,7 +9,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 using ::testing::AnyOf;
@@ -18,7 +18,7 @@ using ::testing::Not;
 
 TEST(DatasetKindNamesTest, EachIsFoundByItsNameAndNoOther) {
   std::set<absl::string_view> names;
-  for (const absl::string_view name : kDatasetNames) {
+  for (const absl::string_view name : base::kDatasetNames) {
     EXPECT_TRUE(names.insert(name).second) << name;
     EXPECT_NE(FindDatasetKind(name), nullptr) << name;
   }
@@ -34,11 +34,11 @@ class DatasetKindTest : public ::testing::TestWithParam<absl::string_view> {
 
   const DatasetKind& kind() const { return *FindDatasetKind(GetParam()); }
 
-  TempFolder folder_;
+  image::TempFolder folder_;
   DatasetOptions options_;
 };
 
-INSTANTIATE_TEST_SUITE_P(All, DatasetKindTest, ::testing::ValuesIn(kDatasetNames),
+INSTANTIATE_TEST_SUITE_P(All, DatasetKindTest, ::testing::ValuesIn(base::kDatasetNames),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST_P(DatasetKindTest, IsDescribedWhereDataSetsAre) {
@@ -46,30 +46,31 @@ TEST_P(DatasetKindTest, IsDescribedWhereDataSetsAre) {
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
 
   EXPECT_THAT(text, HasSubstr(absl::StrCat("\n| `", GetParam(), "` | ")));
-  EXPECT_NE(DatasetSource(GetParam()), "");
-  EXPECT_THAT(DescribeDatasets(),
-              HasSubstr(absl::StrCat(GetParam(), ": ", DatasetSource(GetParam()))));
+  EXPECT_NE(base::DatasetSource(GetParam()), "");
+  EXPECT_THAT(base::DescribeDatasets(),
+              HasSubstr(absl::StrCat(GetParam(), ": ", base::DatasetSource(GetParam()))));
 }
 
 TEST_P(DatasetKindTest, NeedsAPathUnlessItsImagesAreDrawn) {
-  if (IsDrawnDataset(GetParam())) {
+  if (base::IsDrawnDataset(GetParam())) {
     EXPECT_OK(OpenDataset(options_));
     return;
   }
-  EXPECT_THAT(OpenDataset(options_),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(DatasetSource(GetParam()))));
+  EXPECT_THAT(OpenDataset(options_), base::StatusIs(absl::StatusCode::kInvalidArgument,
+                                                    HasSubstr(base::DatasetSource(GetParam()))));
   options_.path = folder_.path() + "/none";
-  EXPECT_THAT(OpenDataset(options_), StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none")));
+  EXPECT_THAT(OpenDataset(options_),
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none")));
 }
 
 TEST_P(DatasetKindTest, WhatIsNothingOfItIsRefused) {
-  if (IsDrawnDataset(GetParam())) return;
+  if (base::IsDrawnDataset(GetParam())) return;
   for (const std::string& path :
        {folder_.path(), folder_.Write("file", "neither images nor text")}) {
     options_.path = path;
     const auto is_refused =
-        AnyOf(StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(path)),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("folder holds no ")));
+        AnyOf(base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(path)),
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("folder holds no ")));
     EXPECT_THAT(OpenDataset(options_), is_refused);
     if (kind().verify != nullptr) {
       EXPECT_THAT(kind().verify(options_), is_refused);
@@ -83,14 +84,16 @@ TEST_P(DatasetKindTest, OnlyFilesAreCroppedAndCropsThatDoNotApplyAreRefused) {
 
   const auto dataset = OpenDataset(options_);
 
-  const auto is_refused = StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.crop"));
+  const auto is_refused =
+      base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.crop"));
   if (HasImageFiles(GetParam())) {
     EXPECT_THAT(dataset, Not(is_refused));
   } else {
     EXPECT_THAT(dataset, is_refused);
-    EXPECT_THAT(dataset, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("folder, zip")));
+    EXPECT_THAT(dataset,
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("folder, zip")));
   }
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

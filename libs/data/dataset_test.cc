@@ -15,7 +15,7 @@
 #include "libs/data/testing/archive_files.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 using testing::ElementsAre;
@@ -34,7 +34,7 @@ DatasetOptions Options(const std::string& kind, const std::string& path, int ima
 }
 
 std::string Jpeg(int variant, int width = 20, int height = 24) {
-  return EncodeJpeg(SoftImage(width, height, variant));
+  return image::EncodeJpeg(image::SoftImage(width, height, variant));
 }
 
 std::vector<std::string> Names(const Dataset& dataset) {
@@ -59,17 +59,18 @@ std::string DigestOf(const DatasetOptions& options) {
 
 TEST(DatasetTest, WrongOptionsAreNamed) {
   EXPECT_THAT(OpenDataset(Options("cifar", "x")),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("procedural, folder, zip, idx, cifar10, packed")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument,
+                             HasSubstr("procedural, folder, zip, idx, cifar10, packed")));
   EXPECT_THAT(OpenDataset(Options("folder", "")),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("path")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("path")));
   EXPECT_THAT(OpenDataset(Options("procedural", "", 7)),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image_size")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image_size")));
   EXPECT_THAT(OpenDataset(Options("procedural", "", 1025)),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image_size")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image_size")));
   DatasetOptions none = Options("procedural", "");
   none.count = 0;
-  EXPECT_THAT(OpenDataset(none), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("count")));
+  EXPECT_THAT(OpenDataset(none),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("count")));
 }
 
 // --- Procedural.
@@ -79,11 +80,11 @@ TEST(DatasetTest, ProceduralFacesAreTheDefault) {
 
   EXPECT_EQ(dataset->size(), 10'000);
   EXPECT_EQ(dataset->fingerprint().kind, "procedural");
-  EXPECT_TRUE(IsHex(dataset->fingerprint().digest, 64));
+  EXPECT_TRUE(base::IsHex(dataset->fingerprint().digest, 64));
   EXPECT_EQ(dataset->LabelOf(3), FaceLabels(1, 3));
   std::vector<uint8_t> drawn(3 * 64 * 64);
   DrawFace(1, 3, 64, absl::MakeSpan(drawn));
-  EXPECT_THAT(Read(*dataset, 3, 64), IsOkAndHolds(drawn));
+  EXPECT_THAT(Read(*dataset, 3, 64), base::IsOkAndHolds(drawn));
 }
 
 TEST(DatasetTest, ProceduralFingerprintHoldsSeedAndCountButNotTheSize) {
@@ -102,14 +103,14 @@ TEST(DatasetTest, ProceduralFingerprintHoldsSeedAndCountButNotTheSize) {
 // --- Every kind.
 
 TEST(DatasetTest, IndicesAndRoomAreChecked) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a.jpg", Jpeg(1));
   for (const DatasetOptions& options : {Options("procedural", ""), Options("folder", folder.path()),
                                         Options("idx", kFashionMnist)}) {
     ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(options));
-    EXPECT_THAT(Read(*dataset, -1), StatusIs(absl::StatusCode::kOutOfRange));
-    EXPECT_THAT(Read(*dataset, dataset->size()), StatusIs(absl::StatusCode::kOutOfRange));
-    EXPECT_THAT(Read(*dataset, 0, 17), StatusIs(absl::StatusCode::kInvalidArgument));
+    EXPECT_THAT(Read(*dataset, -1), base::StatusIs(absl::StatusCode::kOutOfRange));
+    EXPECT_THAT(Read(*dataset, dataset->size()), base::StatusIs(absl::StatusCode::kOutOfRange));
+    EXPECT_THAT(Read(*dataset, 0, 17), base::StatusIs(absl::StatusCode::kInvalidArgument));
     EXPECT_OK(Read(*dataset, dataset->size() - 1));
   }
 }
@@ -117,7 +118,7 @@ TEST(DatasetTest, IndicesAndRoomAreChecked) {
 // --- Folder.
 
 TEST(DatasetTest, FoldersAreReadInBytewiseOrderOfRelativePaths) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (const char* name : {"b.jpg", "a/z.png", "a.jpg", "B.JPG", "a/b/c.jpeg", "a-b.jpg"}) {
     folder.Write(name, Jpeg(1));
   }
@@ -130,7 +131,7 @@ TEST(DatasetTest, FoldersAreReadInBytewiseOrderOfRelativePaths) {
 }
 
 TEST(DatasetTest, HiddenAndOtherFilesArePassedOver) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a.jpg", Jpeg(1));
   folder.Write(".hidden.jpg", Jpeg(1));
   folder.Write("._a.jpg", Jpeg(1));
@@ -146,7 +147,7 @@ TEST(DatasetTest, HiddenAndOtherFilesArePassedOver) {
 }
 
 TEST(DatasetTest, DamagedHeadersHaveNoIndexAndNoPartInTheFingerprint) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a.jpg", Jpeg(1));
   folder.Write("c.jpg", Jpeg(2));
   const std::string clean = DigestOf(Options("folder", folder.path()));
@@ -163,9 +164,9 @@ TEST(DatasetTest, DamagedHeadersHaveNoIndexAndNoPartInTheFingerprint) {
 }
 
 TEST(DatasetTest, FingerprintsSeeNamesSizesAndNumbersButNotWhereTheFolderIs) {
-  const TempFolder folder;
-  const TempFolder copy;
-  const TempFolder doubled;
+  const image::TempFolder folder;
+  const image::TempFolder copy;
+  const image::TempFolder doubled;
   for (const char* name : {"1.jpg", "2.jpg"}) {
     folder.Write(name, Jpeg(1));
     copy.Write(name, Jpeg(1));
@@ -173,7 +174,7 @@ TEST(DatasetTest, FingerprintsSeeNamesSizesAndNumbersButNotWhereTheFolderIs) {
   }
   const std::string digest = DigestOf(Options("folder", folder.path()));
 
-  EXPECT_TRUE(IsHex(digest, 64));
+  EXPECT_TRUE(base::IsHex(digest, 64));
   EXPECT_EQ(DigestOf(Options("folder", copy.path() + "/")), digest);
   EXPECT_EQ(DigestOf(Options("folder", doubled.path(), 32)), digest);
   EXPECT_EQ(DigestOf(Options("folder", doubled.path() + "/img_align_celeba")), digest);
@@ -189,48 +190,49 @@ TEST(DatasetTest, FingerprintsSeeNamesSizesAndNumbersButNotWhereTheFolderIs) {
 }
 
 TEST(DatasetTest, WhatIsNoFolderOfImagesIsRefused) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string file = folder.Write("archive", "x");
 
   EXPECT_THAT(OpenDataset(Options("folder", folder.path() + "/none")),
-              StatusIs(absl::StatusCode::kNotFound));
+              base::StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(OpenDataset(Options("folder", file)),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("kind zip")));
-  EXPECT_THAT(OpenDataset(Options("folder", folder.path())),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no readable image")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("kind zip")));
+  EXPECT_THAT(
+      OpenDataset(Options("folder", folder.path())),
+      base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no readable image")));
   folder.Write("bad.jpg", "bad");
   EXPECT_THAT(OpenDataset(Options("folder", folder.path())),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("bad.jpg")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("bad.jpg")));
 }
 
 TEST(DatasetTest, AnImageThatCannotBeDecodedIsNamed) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("a.jpg", Jpeg(1).substr(0, 300));
   folder.Write("b.jpg", Jpeg(2));
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("folder", folder.path())));
   ASSERT_EQ(dataset->size(), 2);
 
-  EXPECT_THAT(Read(*dataset, 0), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a.jpg")));
+  EXPECT_THAT(Read(*dataset, 0), base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a.jpg")));
   EXPECT_OK(Read(*dataset, 1));
 
   folder.Write("b.jpg", Jpeg(2, 50, 50));
-  EXPECT_THAT(Read(*dataset, 1), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("changed")));
+  EXPECT_THAT(Read(*dataset, 1), base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("changed")));
   std::filesystem::remove(folder.path() + "/b.jpg");
-  EXPECT_THAT(Read(*dataset, 1), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("b.jpg")));
+  EXPECT_THAT(Read(*dataset, 1), base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("b.jpg")));
 }
 
 // The preparation of CelebA: 178 x 218 pixels to 64 x 78 (218 * 64 / 178 = 78.4), of which the rows
 // 7 to 70 remain.
 TEST(DatasetTest, CelebAIsScaledByItsShorterSideAndCutInTheMiddle) {
-  const TempFolder folder;
-  RgbImage image = PlainImage(178, 218, 0, 0, 0);
+  const image::TempFolder folder;
+  image::RgbImage image = image::PlainImage(178, 218, 0, 0, 0);
   for (int y = 0; y < 218; ++y) {
     for (int x = 0; x < 178; ++x) {
       image.pixels[static_cast<size_t>(y * 178 + x) * 3] = static_cast<uint8_t>(y);
       image.pixels[static_cast<size_t>(y * 178 + x) * 3 + 1] = static_cast<uint8_t>(x);
     }
   }
-  folder.Write("img_align_celeba/000001.jpg", EncodeJpeg(image));
+  folder.Write("img_align_celeba/000001.jpg", image::EncodeJpeg(image));
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("folder", folder.path(), 64)));
 
   ASSERT_OK_AND_ASSIGN(const std::vector<uint8_t> rgb, Read(*dataset, 0, 64));
@@ -245,7 +247,7 @@ TEST(DatasetTest, CelebAIsScaledByItsShorterSideAndCutInTheMiddle) {
 // --- Zip.
 
 TEST(DatasetTest, ArchivesHoldTheSameImagesAsFolders) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::vector<ZipEntry> entries = {{"img_align_celeba/", ""}};
   for (const int i : {3, 1, 2}) {
     const std::string name = "img_align_celeba/00000" + std::to_string(i) + ".jpg";
@@ -265,25 +267,25 @@ TEST(DatasetTest, ArchivesHoldTheSameImagesAsFolders) {
   EXPECT_EQ(Names(*packed), Names(*plain));
   for (int64_t i = 0; i < 3; ++i) {
     ASSERT_OK_AND_ASSIGN(const std::vector<uint8_t> expected, Read(*plain, i));
-    EXPECT_THAT(Read(*packed, i), IsOkAndHolds(expected));
+    EXPECT_THAT(Read(*packed, i), base::IsOkAndHolds(expected));
   }
 }
 
 TEST(DatasetTest, ArchiveFingerprintsSeeTheContent) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::string other = Jpeg(1);
   other[other.size() - 3] = static_cast<char>(other[other.size() - 3] ^ 1);
   const std::string a = folder.Write("a.zip", EncodeZip({{"1.jpg", Jpeg(1)}}));
   const std::string same = folder.Write("b.zip", EncodeZip({{"x/1.jpg", Jpeg(1), true}}));
   const std::string changed = folder.Write("c.zip", EncodeZip({{"1.jpg", other}}));
 
-  EXPECT_TRUE(IsHex(DigestOf(Options("zip", a)), 64));
+  EXPECT_TRUE(base::IsHex(DigestOf(Options("zip", a)), 64));
   EXPECT_EQ(DigestOf(Options("zip", a)), DigestOf(Options("zip", same)));
   EXPECT_NE(DigestOf(Options("zip", a)), DigestOf(Options("zip", changed)));
 }
 
 TEST(DatasetTest, DamageInAnArchiveIsNoticedByItsChecksum) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::string bytes = EncodeZip({{"1.jpg", Jpeg(1)}, {"2.jpg", Jpeg(2)}});
   const size_t last_of_first = bytes.find("PK\x03\x04", 4) - 1;
   bytes[last_of_first] = static_cast<char>(bytes[last_of_first] ^ 0x10);
@@ -291,30 +293,32 @@ TEST(DatasetTest, DamageInAnArchiveIsNoticedByItsChecksum) {
 
   ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(Options("zip", zip)));
 
-  EXPECT_THAT(Read(*dataset, 0), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("1.jpg")));
+  EXPECT_THAT(Read(*dataset, 0), base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("1.jpg")));
   EXPECT_OK(Read(*dataset, 1));
 }
 
 TEST(DatasetTest, WhatIsNoArchiveOfImagesIsRefused) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string text = folder.Write("text.zip", "no archive");
   const std::string empty = folder.Write("empty.zip", EncodeZip({{"readme.txt", "x"}}));
   const std::string whole = EncodeZip({{"1.jpg", Jpeg(1)}});
   const std::string cut = folder.Write("cut.zip", whole.substr(0, whole.size() - 30));
 
   EXPECT_THAT(OpenDataset(Options("zip", folder.path() + "/none.zip")),
-              StatusIs(absl::StatusCode::kNotFound));
+              base::StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(OpenDataset(Options("zip", folder.path())),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("kind folder")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("kind folder")));
   EXPECT_THAT(OpenDataset(Options("zip", text)),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("text.zip")));
-  EXPECT_THAT(OpenDataset(Options("zip", empty)),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no readable image")));
-  EXPECT_THAT(OpenDataset(Options("zip", cut)), StatusIs(absl::StatusCode::kFailedPrecondition));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("text.zip")));
+  EXPECT_THAT(
+      OpenDataset(Options("zip", empty)),
+      base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("no readable image")));
+  EXPECT_THAT(OpenDataset(Options("zip", cut)),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(DatasetTest, TheLastOfTwoEntriesOfOneNameCounts) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string both =
       folder.Write("both.zip", EncodeZip({{"1.jpg", Jpeg(1)}, {"1.jpg", Jpeg(2)}}));
   const std::string last = folder.Write("last.zip", EncodeZip({{"1.jpg", Jpeg(2)}}));
@@ -326,7 +330,7 @@ TEST(DatasetTest, TheLastOfTwoEntriesOfOneNameCounts) {
 }
 
 TEST(DatasetTest, ManyThreadsReadOneArchive) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   std::vector<ZipEntry> entries;
   for (int i = 0; i < 24; ++i) {
     entries.push_back({std::to_string(100 + i) + ".jpg", Jpeg(i), i % 2 == 0});
@@ -395,7 +399,7 @@ TEST(DatasetTest, FashionMnistIsScaledToTheNetworksSize) {
 }
 
 TEST(DatasetTest, IdxFilesArePlainOrCompressed) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string values = "0123456789abcdef";
   const std::string images = Idx("\x08\x03", {1, 4, 4}, values);
   const std::string labels = Idx("\x08\x01", {1}, "\x07");
@@ -415,20 +419,20 @@ TEST(DatasetTest, IdxFilesArePlainOrCompressed) {
   EXPECT_EQ(packed->LabelOf(0), 7);
   EXPECT_EQ(alone->LabelOf(0), 0);
   ASSERT_OK_AND_ASSIGN(const std::vector<uint8_t> rgb, Read(*plain, 0));
-  EXPECT_THAT(Read(*packed, 0), IsOkAndHolds(rgb));
+  EXPECT_THAT(Read(*packed, 0), base::IsOkAndHolds(rgb));
   EXPECT_EQ(rgb[0], '0');
   EXPECT_EQ(rgb[255], 'f');
 }
 
 TEST(DatasetTest, DamagedIdxFilesAreRefused) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string values(48, 'x');
   const std::string good = Idx("\x08\x03", {3, 4, 4}, values);
   const auto open = [&](const std::string& bytes) {
     return OpenDataset(Options("idx", folder.Write("images-idx3-ubyte", bytes)));
   };
   const auto refused = [](const char* why) {
-    return StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(why));
+    return base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(why));
   };
 
   EXPECT_OK(open(good));
@@ -449,12 +453,12 @@ TEST(DatasetTest, DamagedIdxFilesAreRefused) {
 }
 
 TEST(DatasetTest, AFolderWithoutImagesInIdxIsRefused) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   EXPECT_THAT(OpenDataset(Options("idx", folder.path() + "/none")),
-              StatusIs(absl::StatusCode::kNotFound));
+              base::StatusIs(absl::StatusCode::kNotFound));
   std::filesystem::create_directory(folder.path() + "/empty");
   EXPECT_THAT(OpenDataset(Options("idx", folder.path() + "/empty")),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("train-images-idx3-ubyte")));
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("train-images-idx3-ubyte")));
 }
 
 // --- Check and exclusions.
@@ -466,12 +470,13 @@ std::vector<std::string> BadNames(const DatasetCheckReport& report) {
 }
 
 TEST(DatasetTest, CheckFindsWhatTheHeaderHides) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("data/a.jpg", Jpeg(1));
   folder.Write("data/b.jpg", Jpeg(2).substr(0, 300));
   folder.Write("data/c.jpg", "no picture");
-  folder.Write("data/x/d.png", EncodePng(SoftImage(64, 64, 3), PngKind::kRgb).substr(0, 100));
-  folder.Write("data/x/e.png", EncodePng(SoftImage(9, 9, 3), PngKind::kRgb));
+  folder.Write("data/x/d.png",
+               image::EncodePng(image::SoftImage(64, 64, 3), image::PngKind::kRgb).substr(0, 100));
+  folder.Write("data/x/e.png", image::EncodePng(image::SoftImage(9, 9, 3), image::PngKind::kRgb));
   const DatasetOptions options = Options("folder", folder.path() + "/data");
   std::vector<int64_t> progress;
 
@@ -487,7 +492,7 @@ TEST(DatasetTest, CheckFindsWhatTheHeaderHides) {
 }
 
 TEST(DatasetTest, ExclusionsLeaveImagesOutAsIfTheyWereNotThere) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("data/a.jpg", Jpeg(1));
   folder.Write("data/b.jpg", Jpeg(2).substr(0, 300));
   folder.Write("data/#c.jpg", Jpeg(2).substr(0, 300));
@@ -511,7 +516,7 @@ TEST(DatasetTest, ExclusionsLeaveImagesOutAsIfTheyWereNotThere) {
 }
 
 TEST(DatasetTest, ExclusionsWorkInArchives) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   const std::string zip =
       folder.Write("a.zip", EncodeZip({{"f/1.jpg", Jpeg(1).substr(0, 300)}, {"f/2.jpg", Jpeg(2)}}));
   const DatasetOptions options = Options("zip", zip);
@@ -525,20 +530,20 @@ TEST(DatasetTest, ExclusionsWorkInArchives) {
 }
 
 TEST(DatasetTest, ExclusionsThatCannotBeWrittenOrReadAreReported) {
-  const TempFolder folder;
+  const image::TempFolder folder;
   folder.Write("data/a.jpg", Jpeg(1));
   const DatasetOptions options = Options("folder", folder.path() + "/data");
 
   EXPECT_THAT(WriteExclusions(options, {{"a\nb.jpg", "damaged"}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rename")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rename")));
   EXPECT_THAT(WriteExclusions(DatasetOptions{}, {{"a", "damaged"}}),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
   std::filesystem::create_directory(ExclusionFilePath(options));
   EXPECT_THAT(OpenDataset(options),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gannet-exclude")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gannet-exclude")));
   folder.Write("other/a.jpg", "damaged");
   const DatasetOptions nothing = Options("folder", folder.path() + "/other");
-  EXPECT_THAT(CheckDataset(nothing, nullptr), IsOk()) << "a report, even if nothing is good";
+  EXPECT_THAT(CheckDataset(nothing, nullptr), base::IsOk()) << "a report, even if nothing is good";
 }
 
 TEST(DatasetTest, CheckReadsDataSetsWithoutFilesToo) {
@@ -552,4 +557,4 @@ TEST(DatasetTest, CheckReadsDataSetsWithoutFilesToo) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

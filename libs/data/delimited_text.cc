@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 constexpr char kSpaces = ' ';
@@ -128,4 +128,4 @@ absl::StatusOr<std::vector<TextRow>> SplitDelimitedText(absl::string_view text) 
   return Splitter(text, SeparatorOf(text)).Split();
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

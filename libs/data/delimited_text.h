@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // A line of a table that has something in it.
 struct TextRow {
@@ -23,4 +23,4 @@ struct TextRow {
 // its line; text in UTF-16.
 absl::StatusOr<std::vector<TextRow>> SplitDelimitedText(absl::string_view text);
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 using ::testing::ElementsAre;
@@ -62,12 +62,12 @@ TEST(DelimitedTextTest, RowsKnowTheirLine) {
 
 TEST(DelimitedTextTest, WhatCannotBeSplitIsNamed) {
   EXPECT_THAT(SplitDelimitedText("a,b\n1,\"2\n3,4\n"),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("line 2")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("line 2")));
   EXPECT_THAT(SplitDelimitedText(absl::string_view("\xff\xfe"
                                                    "a\0",
                                                    4)),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("UTF-16")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("UTF-16")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

@@ -24,7 +24,7 @@
 #include "libs/image/image_io.h"
 #include "libs/image/resize.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 // Of a name in a description, which is one line for people.
@@ -54,7 +54,7 @@ std::string RestText(const ImageSource& source, const Exclusions& exclusions) {
     absl::StrAppend(&text, "; ", exclusions.names.size(), " names excluded");
   }
   if (!exclusions.old_files.empty()) {
-    absl::StrAppend(&text, " by ", Printable(exclusions.old_files.front(), kShownNameChars),
+    absl::StrAppend(&text, " by ", base::Printable(exclusions.old_files.front(), kShownNameChars),
                     ", an old place: `gannet data check --exclude` writes a file that goes with "
                     "the data");
   }
@@ -65,7 +65,7 @@ std::string RestText(const ImageSource& source, const Exclusions& exclusions) {
 std::string FormerDigest(const DatasetOptions& options,
                          const std::vector<ImageSource::Entry>& entries) {
   const size_t shared = SharedFolderLength(entries.front().path, entries.back().path);
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   hasher.Update(absl::StrCat("gannet ", options.kind, " 1\n"));
   if (options.crop > 0) hasher.Update(absl::StrCat("crop ", options.crop, "\n"));
   for (const ImageSource::Entry& entry : entries) {
@@ -73,7 +73,7 @@ std::string FormerDigest(const DatasetOptions& options,
     hasher.Update(absl::string_view("\0", 1));
     hasher.Update(absl::StrCat(entry.bytes, " ", entry.crc32, "\n"));
   }
-  return HexEncode(hasher.Finish());
+  return base::HexEncode(hasher.Finish());
 }
 
 std::string CanonicalPath(const std::string& path) {
@@ -93,9 +93,9 @@ ContentDigests DigestsOf(const DatasetOptions& options, const ImageSource& sourc
   }
   const auto hash = [&](size_t i) -> absl::StatusOr<std::string> {
     GANNET_ASSIGN_OR_RETURN(const std::string bytes, source.Read(i));
-    return Sha256(bytes);
+    return base::Sha256(bytes);
   };
-  RealClock clock;
+  base::RealClock clock;
   return DigestContents(items, hash,
                         {.cache_folder = DefaultCacheFolder(),
                          .cache_key = absl::StrCat(options.kind, "\n", CanonicalPath(options.path)),
@@ -107,7 +107,7 @@ ContentDigests DigestsOf(const DatasetOptions& options, const ImageSource& sourc
 std::string DigestOf(const DatasetOptions& options, const std::vector<ImageSource::Entry>& entries,
                      const ContentDigests& contents) {
   const size_t shared = SharedFolderLength(entries.front().name, entries.back().name);
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   hasher.Update(absl::StrCat("gannet ", options.kind, " 2\n"));
   if (options.crop > 0) hasher.Update(absl::StrCat("crop ", options.crop, "\n"));
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -117,9 +117,9 @@ std::string DigestOf(const DatasetOptions& options, const std::vector<ImageSourc
     // What cannot be read equals nothing that can.
     const std::string& sha256 = contents.sha256[i];
     hasher.Update(absl::StrCat(entries[i].bytes, " ",
-                               sha256.empty() ? "unreadable" : HexEncode(sha256), "\n"));
+                               sha256.empty() ? "unreadable" : base::HexEncode(sha256), "\n"));
   }
-  return HexEncode(hasher.Finish());
+  return base::HexEncode(hasher.Finish());
 }
 
 DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSource& source,
@@ -134,9 +134,9 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
   fingerprint.description =
       absl::StrCat(entries.size(), " images in the ",
                    FindDatasetKind(options.kind)->is_folder ? "folder " : "archive ",
-                   Printable(options.path, kShownNameChars), ", from ",
-                   Printable(entries.front().name, kShownNameChars), " to ",
-                   Printable(entries.back().name, kShownNameChars));
+                   base::Printable(options.path, kShownNameChars), ", from ",
+                   base::Printable(entries.front().name, kShownNameChars), " to ",
+                   base::Printable(entries.back().name, kShownNameChars));
   if (options.crop > 0) {
     absl::StrAppend(&fingerprint.description, ", cut to ", options.crop, " pixels in the middle");
   }
@@ -149,7 +149,7 @@ DatasetFingerprint FingerprintOf(const DatasetOptions& options, const ImageSourc
                     " of them cannot be read, `gannet data check` names them)");
   }
   absl::StrAppend(&fingerprint.description, RestText(source, exclusions));
-  fingerprint.description = Printable(fingerprint.description, kMaxDescriptionChars);
+  fingerprint.description = base::Printable(fingerprint.description, kMaxDescriptionChars);
   return fingerprint;
 }
 
@@ -196,9 +196,9 @@ FoundLabels ReadLabels(const ImageSource& source) {
 }
 
 // The square of `side` pixels in the middle, which must be there.
-RgbImage CutMiddle(const RgbImage& image, int side) {
+image::RgbImage CutMiddle(const image::RgbImage& image, int side) {
   const int left = (image.width - side) / 2, top = (image.height - side) / 2;
-  RgbImage cut{.width = side, .height = side, .pixels = {}};
+  image::RgbImage cut{.width = side, .height = side, .pixels = {}};
   cut.pixels.reserve(size_t{3} * static_cast<size_t>(side) * static_cast<size_t>(side));
   for (int y = top; y < top + side; ++y) {
     const auto row =
@@ -242,14 +242,15 @@ class EncodedDataset final : public Dataset {
     GANNET_RETURN_IF_ERROR(CheckImageRequest(index, size(), image_size_, out.size()));
     const size_t i = static_cast<size_t>(index);
     absl::StatusOr<std::string> bytes = source_->Read(i);
-    absl::StatusOr<RgbImage> image = bytes.ok() ? DecodeImage(*bytes) : bytes.status();
+    absl::StatusOr<image::RgbImage> image =
+        bytes.ok() ? image::DecodeImage(*bytes) : bytes.status();
     const absl::Status usable = image.ok() ? CheckCrop(crop_, *image) : image.status();
     if (!usable.ok()) {
       return absl::DataLossError(absl::StrCat("image cannot be used: ", usable.message(), ": ",
                                               source_->entries()[i].name));
     }
     if (crop_ > 0) *image = CutMiddle(*image, std::max(1, crop_ / image->reduced_by));
-    ResizeAndCrop(*image, image_size_, out);
+    image::ResizeAndCrop(*image, image_size_, out);
     return absl::OkStatus();
   }
 
@@ -265,7 +266,7 @@ class EncodedDataset final : public Dataset {
 
 }  // namespace
 
-absl::Status CheckCrop(int crop, const RgbImage& image) {
+absl::Status CheckCrop(int crop, const image::RgbImage& image) {
   const int width = image.width * image.reduced_by;
   const int height = image.height * image.reduced_by;
   const int side = std::min(width, height);
@@ -299,4 +300,4 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions
                                           std::move(passed_over));
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

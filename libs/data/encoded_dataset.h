@@ -7,7 +7,7 @@
 #include "libs/data/dataset.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // Opens a data set of the kinds whose images are files (DatasetKind::open_files): JPEG, PNG and
 // WebP images, decoded and scaled when they are read. Their index is the bytewise order of relative
@@ -19,6 +19,6 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenEncodedDataset(const DatasetOptions
 // Whether the square that `crop` asks for is in an image; with a crop of 0 it is. Pixels are those
 // of the file, though the image may have been decoded smaller. Returns: DATA_LOSS - it is not, with
 // both sizes and what to do; the caller names the file.
-absl::Status CheckCrop(int crop, const RgbImage& image);
+absl::Status CheckCrop(int crop, const image::RgbImage& image);
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -7,7 +7,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/image_request.h"
 
-namespace gannet {
+namespace gannet::data {
 
 ImageCache::ImageCache(std::unique_ptr<Dataset> dataset, int image_size, int64_t byte_limit)
     : dataset_(std::move(dataset)),
@@ -49,4 +49,4 @@ absl::Status ImageCache::ReadRgb(int64_t index, absl::Span<uint8_t> out) const {
 
 int64_t ImageCache::held_bytes() const { return held_.load() * image_bytes_; }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -8,7 +8,7 @@
 
 #include "libs/data/dataset.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // A data set that remembers decoded images, so that a worker decodes (or draws) each one once. The
 // first images that are read stay, up to a limit in bytes, and the others are decoded whenever they
@@ -48,4 +48,4 @@ class ImageCache final : public Dataset {
   mutable std::vector<std::atomic<const uint8_t*>> slots_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::data

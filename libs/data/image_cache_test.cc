@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 constexpr int kSize = 8;
@@ -94,12 +94,14 @@ TEST_F(ImageCacheTest, ErrorsAreNotRemembered) {
   const auto cache = MakeCache(5, 1 << 20, 3);
   std::vector<uint8_t> rgb(kImageBytes);
 
-  EXPECT_THAT(cache->ReadRgb(3, absl::MakeSpan(rgb)), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(cache->ReadRgb(3, absl::MakeSpan(rgb)), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(cache->ReadRgb(5, absl::MakeSpan(rgb)), StatusIs(absl::StatusCode::kOutOfRange));
-  EXPECT_THAT(cache->ReadRgb(-1, absl::MakeSpan(rgb)), StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(cache->ReadRgb(3, absl::MakeSpan(rgb)), base::StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(cache->ReadRgb(3, absl::MakeSpan(rgb)), base::StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(cache->ReadRgb(5, absl::MakeSpan(rgb)),
+              base::StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(cache->ReadRgb(-1, absl::MakeSpan(rgb)),
+              base::StatusIs(absl::StatusCode::kOutOfRange));
   EXPECT_THAT(cache->ReadRgb(0, absl::MakeSpan(rgb).subspan(1)),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
 
   EXPECT_EQ(reads_, 2);
   EXPECT_EQ(cache->held_bytes(), 0);
@@ -133,4 +135,4 @@ TEST_F(ImageCacheTest, ThreadsShareIt) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

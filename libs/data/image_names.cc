@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 constexpr absl::string_view kReadEndings[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"};
@@ -89,4 +89,4 @@ PassedOverKind WhyFileIsPassedOver(absl::string_view name) {
   return {};
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -4,7 +4,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // The one table of what the names in a folder or archive say: which files are images of the data
 // set, and which look as if they were meant to be and are passed over.
@@ -30,4 +30,4 @@ PassedOverKind WhyFileIsPassedOver(absl::string_view name);
 // diaeresis) and one from elsewhere are the same. A name that is not UTF-8 stays as it is.
 std::string NormalizedName(absl::string_view name);
 
-}  // namespace gannet
+}  // namespace gannet::data

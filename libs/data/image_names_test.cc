@@ -5,7 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 using testing::HasSubstr;
@@ -66,4 +66,4 @@ TEST(ImageNamesTest, NamesThatAreNotUtf8StayAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

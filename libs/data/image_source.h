@@ -11,7 +11,7 @@
 #include "libs/data/dataset_check.h"
 #include "libs/data/passed_over.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // Encoded images (JPEG, PNG files) that can be read by number.
 //
@@ -65,4 +65,4 @@ class ImageSource {
 // Larger than the list of attributes of any well-known collection.
 inline constexpr int64_t kMaxSideFileBytes = int64_t{256} << 20;
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -14,7 +14,7 @@
 #include "libs/data/image_names.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 constexpr size_t kShownChars = 80;
@@ -74,8 +74,9 @@ absl::StatusOr<std::vector<int64_t>> LabelsOf(const LabelList& list,
   }
   // Rather names of another collection than images that nobody has labelled.
   if (!any && !names.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "it names none of the images, whose first is ", Printable(names.front(), kShownChars)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("it names none of the images, whose first is ",
+                     base::Printable(names.front(), kShownChars)));
   }
   return values;
 }
@@ -107,7 +108,7 @@ absl::StatusOr<int64_t> LabelOfRow(const TextRow& row, size_t attribute_count) {
       label |= int64_t{1} << bit;
     } else if (value != "-1" && value != "0") {
       return absl::FailedPreconditionError(absl::StrCat(
-          "line ", row.line, ": values are 1, -1 or 0, got ", Printable(value, kShownChars)));
+          "line ", row.line, ": values are 1, -1 or 0, got ", base::Printable(value, kShownChars)));
     }
   }
   return label;
@@ -166,4 +167,4 @@ absl::StatusOr<ImageLabels> ParseCelebaAttributes(absl::string_view text,
   return result;
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

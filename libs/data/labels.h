@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // Labels of the images of a folder or archive, from a file beside them.
 struct ImageLabels {
@@ -33,4 +33,4 @@ absl::StatusOr<ImageLabels> ParseDatasetJson(absl::string_view text,
 absl::StatusOr<ImageLabels> ParseCelebaAttributes(absl::string_view text,
                                                   const std::vector<std::string>& names);
 
-}  // namespace gannet
+}  // namespace gannet::data

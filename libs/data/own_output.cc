@@ -13,7 +13,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/data/image_names.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -40,7 +40,7 @@ std::string TextChunk() {
 
 bool IsSomebodysImage(const fs::path& path) {
   if (!HasImageEnding(path.filename().string())) return false;
-  const absl::StatusOr<FileHead> head = ReadFileHead(path.string(), kGridHeadBytes);
+  const absl::StatusOr<base::FileHead> head = base::ReadFileHead(path.string(), kGridHeadBytes);
   return !head.ok() || !IsGridPng(head->bytes);
 }
 
@@ -58,20 +58,21 @@ absl::Status MarkOutputFolder(const std::string& folder) {
                      "own: ",
                      it->path().string()));
   }
-  return WriteFileAtomically(
+  return base::WriteFileAtomically(
       marker,
       "# What is below this folder was drawn by Gannet and is no part of a data set around it.\n");
 }
 
-absl::StatusOr<std::string> EncodeGridPng(const RgbImage& grid) {
-  GANNET_ASSIGN_OR_RETURN(std::string png, EncodePngRgb(grid.width, grid.height, grid.pixels));
+absl::StatusOr<std::string> EncodeGridPng(const image::RgbImage& grid) {
+  GANNET_ASSIGN_OR_RETURN(std::string png,
+                          image::EncodePngRgb(grid.width, grid.height, grid.pixels));
   png.insert(kBeforeText, TextChunk());
   return png;
 }
 
-absl::Status WriteGridPng(const std::string& path, const RgbImage& grid) {
+absl::Status WriteGridPng(const std::string& path, const image::RgbImage& grid) {
   GANNET_ASSIGN_OR_RETURN(const std::string png, EncodeGridPng(grid));
-  return WriteFileAtomically(path, png);
+  return base::WriteFileAtomically(path, png);
 }
 
 bool IsGridPng(absl::string_view head) {
@@ -87,4 +88,4 @@ PassedOverKind OutputFolderKind() {
   return {"results of Gannet", absl::StrCat("a folder with ", kOutputMarker, " in it")};
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

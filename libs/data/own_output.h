@@ -8,7 +8,7 @@
 #include "libs/data/image_names.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // Pictures that Gannet draws may lie inside a data set: whoever trains with --data.path . has the
 // results there. They are no part of it. A grid says in its own bytes what it is (a PNG's chunk of
@@ -24,11 +24,11 @@ absl::Status MarkOutputFolder(const std::string& folder);
 
 // The bytes of a PNG that says that it is a grid drawn by Gannet.
 // Returns: INVALID_ARGUMENT - the number of pixels is not the image's.
-absl::StatusOr<std::string> EncodeGridPng(const RgbImage& grid);
+absl::StatusOr<std::string> EncodeGridPng(const image::RgbImage& grid);
 
 // Writes them; `path` is whole or as before.
 // Returns: also UNAVAILABLE - the file cannot be written.
-absl::Status WriteGridPng(const std::string& path, const RgbImage& grid);
+absl::Status WriteGridPng(const std::string& path, const image::RgbImage& grid);
 
 // Whether a file with these first bytes (kGridHeadBytes, or the whole file if it is shorter) is
 // such a grid.
@@ -39,4 +39,4 @@ bool IsGridPng(absl::string_view head);
 PassedOverKind GridKind();
 PassedOverKind OutputFolderKind();
 
-}  // namespace gannet
+}  // namespace gannet::data

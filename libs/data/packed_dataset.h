@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "libs/data/dataset.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // A data set of decoded images in one file, so that no epoch decodes or scales anything and no
 // memory is needed to keep it:
@@ -26,4 +26,4 @@ namespace gannet {
 absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const std::string& path,
                                 const std::function<void(int64_t done)>& progress);
 
-}  // namespace gannet
+}  // namespace gannet::data

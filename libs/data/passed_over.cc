@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 // A sentence with more of them is read by nobody; `gannet data check` has a line for each.
@@ -39,4 +39,4 @@ std::string PassedOverText(absl::Span<const PassedOver> all) {
   return absl::StrJoin(parts, ", ");
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

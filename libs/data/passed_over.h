@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "libs/data/image_names.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // What lies among the images of a data set and is no part of it, one for each kind.
 struct PassedOver {
@@ -32,4 +32,4 @@ class PassedOverCounts {
 // All of it in a few words: "2 .gif, 1 hidden, 4 thumbnails"; empty where there is nothing.
 std::string PassedOverText(absl::Span<const PassedOver> all);
 
-}  // namespace gannet
+}  // namespace gannet::data

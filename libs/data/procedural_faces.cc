@@ -17,7 +17,7 @@ static_assert(__FLT_EVAL_METHOD__ == 0, "floats must be evaluated as floats");
 #error "procedural faces need exact IEEE arithmetic"
 #endif
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 struct Rgb {
@@ -46,7 +46,7 @@ float SmoothStep(float from, float to, float v) {
 // same whatever is asked about it.
 class Dice {
  public:
-  Dice(uint64_t seed, uint64_t index) : stream_(seed, RandomPurpose::kFaces, index, 0) {}
+  Dice(uint64_t seed, uint64_t index) : stream_(seed, base::RandomPurpose::kFaces, index, 0) {}
 
   float Uniform(float from, float to) { return from + (to - from) * stream_.NextUniform(); }
   bool Chance(float probability) { return stream_.NextUniform() < probability; }
@@ -64,7 +64,7 @@ class Dice {
   }
 
  private:
-  PhiloxStream stream_;
+  base::PhiloxStream stream_;
 };
 
 enum class HairStyle { kBald, kCropped, kSidePart, kFringe, kLong, kLongFringe, kBob, kBun, kAfro };
@@ -881,7 +881,7 @@ void PaintHat(const Face& face, Canvas& canvas) {
 // Film grain: triangular noise around zero, mostly common to the three channels.
 void AddGrainAndStore(uint64_t seed, uint64_t index, const Face& face, const Canvas& canvas,
                       absl::Span<uint8_t> rgb) {
-  PhiloxStream stream(seed, RandomPurpose::kFaces, index, 1);
+  base::PhiloxStream stream(seed, base::RandomPurpose::kFaces, index, 1);
   const size_t plane = canvas.colours().size();
   // A difference of two bytes is a triangle of 255 to either side.
   const float unit = face.grain * 2.0f / 255.0f;
@@ -931,4 +931,4 @@ std::vector<std::string> FaceLabelNames() {
           "grey hair", "dyed hair",  "dark skin", "turned left", "turned right"};
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -6,7 +6,7 @@
 
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // Portraits that are computed, not stored: every machine has the same data set without a download.
 // Image `index` of seed `seed` is a pure function of the two numbers and the size, with the same
@@ -58,4 +58,4 @@ int64_t FaceLabels(uint64_t seed, uint64_t index);
 // What each bit of FaceLabel means, from bit 0: "smiling".
 std::vector<std::string> FaceLabelNames();
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/sha256.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 std::vector<uint8_t> Face(uint64_t seed, uint64_t index, int size) {
@@ -21,13 +21,13 @@ std::vector<uint8_t> Face(uint64_t seed, uint64_t index, int size) {
 }
 
 std::string BatchDigest(uint64_t seed, uint64_t count, int size) {
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   for (uint64_t i = 0; i < count; ++i) {
     const std::vector<uint8_t> rgb = Face(seed, i, size);
     hasher.Update({reinterpret_cast<const char*>(rgb.data()), rgb.size()});
   }
   const std::string raw = hasher.Finish();
-  return Sha256Hex(raw);
+  return base::Sha256Hex(raw);
 }
 
 // Recorded digests: they change only together with kProceduralFacesVersion, because a machine that
@@ -43,7 +43,8 @@ TEST(ProceduralFacesTest, EveryMachineDrawsTheSameBits) {
 TEST(ProceduralFacesTest, LabelsAreStable) {
   std::string labels;
   for (uint64_t i = 0; i < 256; ++i) labels += std::to_string(FaceLabels(1, i)) + ",";
-  EXPECT_EQ(Sha256Hex(labels), "0fbb649491c0aae76cf19bd891cb368b94ec8ab4455826fe97b38f2d8b5aaafd");
+  EXPECT_EQ(base::Sha256Hex(labels),
+            "0fbb649491c0aae76cf19bd891cb368b94ec8ab4455826fe97b38f2d8b5aaafd");
 }
 
 TEST(ProceduralFacesTest, SeedAndIndexNameTheFace) {
@@ -138,4 +139,4 @@ TEST(ProceduralFacesTest, FacesAreVariedAndNeitherFlatNorClipped) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::data

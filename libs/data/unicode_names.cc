@@ -6,7 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "libs/data/image_names.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 struct FreeBytes {
@@ -31,4 +31,4 @@ std::string NormalizedName(absl::string_view name) {
   return std::string(reinterpret_cast<const char*>(normalized.get()), static_cast<size_t>(bytes));
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -6,7 +6,7 @@
 #include "libs/data/image_names.h"
 #include "libs/data/image_source.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 absl::Status NoCodecs() {
@@ -28,4 +28,4 @@ std::string NormalizedName(absl::string_view name) { return std::string(name); }
 
 const DatasetKind datasets::zip = {.open = OpenEncodedDataset, .open_files = OpenFiles};
 
-}  // namespace gannet
+}  // namespace gannet::data

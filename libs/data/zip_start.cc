@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 // Records at the end of an archive, as PKWARE's APPNOTE 4.3 defines them.
@@ -72,4 +72,4 @@ int64_t ZipStart(const std::string& path) {
   return static_cast<int64_t>(start);
 }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-namespace gannet {
+namespace gannet::data {
 
 // Where the archive begins in the file: behind the program of a self-extracting archive, or
 // whatever else somebody put before it without correcting the offsets inside. 0 where it begins
@@ -11,4 +11,4 @@ namespace gannet {
 // then, libzip says.
 int64_t ZipStart(const std::string& path);
 
-}  // namespace gannet
+}  // namespace gannet::data

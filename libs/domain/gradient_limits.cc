@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 // A gradient below this stands out from nothing: an honest one does not reach it unless the
@@ -48,10 +48,10 @@ int FindOutlierAmong(const std::vector<double>& largest_values) {
 
 }  // namespace
 
-absl::Status CheckGradientValues(const TensorBundle& gradient) {
+absl::Status CheckGradientValues(const tensor::TensorBundle& gradient) {
   GANNET_RETURN_IF_ERROR(gradient.CheckFinite());
-  for (const Tensor& tensor : gradient.tensors()) {
-    if (tensor.spec.dtype != Dtype::kF32) continue;
+  for (const tensor::Tensor& tensor : gradient.tensors()) {
+    if (tensor.spec.dtype != tensor::Dtype::kF32) continue;
     const Domain domain = DomainOf(tensor.spec.name);
     const absl::Span<const float> values = tensor.f32();
     // Without a branch in the loop: nearly always all are inside.
@@ -69,10 +69,10 @@ absl::Status CheckGradientValues(const TensorBundle& gradient) {
   return absl::OkStatus();
 }
 
-GradientExtent ExtentOf(const TensorBundle& gradient) {
+GradientExtent ExtentOf(const tensor::TensorBundle& gradient) {
   GradientExtent extent;
-  for (const Tensor& tensor : gradient.tensors()) {
-    if (tensor.spec.dtype != Dtype::kF32) continue;
+  for (const tensor::Tensor& tensor : gradient.tensors()) {
+    if (tensor.spec.dtype != tensor::Dtype::kF32) continue;
     float largest = 0;
     for (const float value : tensor.f32()) largest = std::max(largest, std::abs(value));
     const absl::string_view name = tensor.spec.name;
@@ -98,4 +98,4 @@ int FindOutlier(const std::vector<GradientExtent>& extents) {
   return outlier >= 0 ? outlier : FindOutlierAmong(statistics);
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -5,7 +5,7 @@
 #include "absl/status/status.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // What a gradient and its statistics may say. Whoever computes it is not believed: these limits are
 // asked where a gradient enters (gateway, memory backend, and for the statistics the SQL functions,
@@ -40,17 +40,17 @@ inline constexpr double kOutlierFactor = 1e4;
 // Whether every value of a gradient (layout GradientSpec) is finite and in its domain: parameters'
 // gradients, batch means, and batch variances, which are not negative either.
 // Returns: INVALID_ARGUMENT - naming tensor, position, value and limit.
-absl::Status CheckGradientValues(const TensorBundle& gradient);
+absl::Status CheckGradientValues(const tensor::TensorBundle& gradient);
 
 // How far a gradient reaches.
 struct GradientExtent {
   double parameters = 0;  // the largest magnitude among the parameters' gradients
   double statistics = 0;  // the largest magnitude of a batch mean or of a root of a batch variance
 };
-GradientExtent ExtentOf(const TensorBundle& gradient);
+GradientExtent ExtentOf(const tensor::TensorBundle& gradient);
 
 // The place of the one that stands out among the gradients of a round, or -1: none does, or there
 // are fewer than three, so that nobody can say which of them is the ordinary one.
 int FindOutlier(const std::vector<GradientExtent>& extents);
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -9,7 +9,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/model_layout.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 using ::testing::AllOf;
@@ -17,10 +17,10 @@ using ::testing::HasSubstr;
 
 const ModelConfig kModel = {.image_size = 32, .latent_dim = 2, .base_width = 1};
 
-TensorBundle OrdinaryGradient() {
-  TensorBundle gradient;
-  for (const TensorSpec& spec : GradientSpec(kModel)) {
-    Tensor tensor = Tensor::Zeros(spec);
+tensor::TensorBundle OrdinaryGradient() {
+  tensor::TensorBundle gradient;
+  for (const tensor::TensorSpec& spec : GradientSpec(kModel)) {
+    tensor::Tensor tensor = tensor::Tensor::Zeros(spec);
     for (float& value : tensor.mutable_f32()) value = 0.25F;
     gradient.Add(std::move(tensor));
   }
@@ -28,9 +28,9 @@ TensorBundle OrdinaryGradient() {
 }
 
 // An ordinary gradient with one value in the first tensor whose name contains `part`.
-TensorBundle GradientWith(const std::string& part, float value) {
-  TensorBundle gradient = OrdinaryGradient();
-  for (Tensor& tensor : gradient.mutable_tensors()) {
+tensor::TensorBundle GradientWith(const std::string& part, float value) {
+  tensor::TensorBundle gradient = OrdinaryGradient();
+  for (tensor::Tensor& tensor : gradient.mutable_tensors()) {
     if (tensor.spec.name.find(part) == std::string::npos) continue;
     tensor.mutable_f32().back() = value;
     return gradient;
@@ -69,19 +69,19 @@ TEST(GradientLimitsTest, WhatIsBeyondThemIsNamedByTensorPlaceAndValue) {
            {"batch_var", -1e6F},
            {"batch_var", 3e38F}}) {
     EXPECT_THAT(CheckGradientValues(GradientWith(part, value)),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         AllOf(HasSubstr(part), HasSubstr("position"), HasSubstr("got"))))
+                base::StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr(part), HasSubstr("position"), HasSubstr("got"))))
         << part << " = " << value;
   }
   EXPECT_THAT(CheckGradientValues(GradientWith("batch_var", -1e6F)),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got -1e+06")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got -1e+06")));
 }
 
 TEST(GradientLimitsTest, WhatIsNoNumberIsRefused) {
   for (const float value : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
     for (const char* part : {".weight", "batch_mean", "batch_var"}) {
       EXPECT_THAT(CheckGradientValues(GradientWith(part, value)),
-                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NaN or infinite")));
+                  base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NaN or infinite")));
     }
   }
 }
@@ -122,4 +122,4 @@ TEST(GradientLimitsTest, OneOfThreeStandsOutWhenItIsFarAboveTheirMedian) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/domain/network_architecture.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 // A layer that has parameters.
@@ -74,21 +74,21 @@ std::vector<int64_t> ConvolutionShape(const ParameterLayer& layer) {
 }
 
 // Parameters, and buffers too when asked for, in state_dict order.
-BundleSpec StateSpec(const ModelConfig& model, bool with_buffers) {
-  BundleSpec spec;
+tensor::BundleSpec StateSpec(const ModelConfig& model, bool with_buffers) {
+  tensor::BundleSpec spec;
   for (const Network& network : Networks(model)) {
     for (const ParameterLayer& layer : LayersOf(network)) {
       if (layer.step->kind != Step::Kind::kBatchNorm) {
-        spec.push_back({layer.name + ".weight", Dtype::kF32, ConvolutionShape(layer)});
+        spec.push_back({layer.name + ".weight", tensor::Dtype::kF32, ConvolutionShape(layer)});
         continue;
       }
       const std::vector<int64_t> shape = {layer.in_channels};
-      spec.push_back({layer.name + ".weight", Dtype::kF32, shape});
-      spec.push_back({layer.name + ".bias", Dtype::kF32, shape});
+      spec.push_back({layer.name + ".weight", tensor::Dtype::kF32, shape});
+      spec.push_back({layer.name + ".bias", tensor::Dtype::kF32, shape});
       if (!with_buffers) continue;
-      spec.push_back({layer.name + ".running_mean", Dtype::kF32, shape});
-      spec.push_back({layer.name + ".running_var", Dtype::kF32, shape});
-      spec.push_back({layer.name + ".num_batches_tracked", Dtype::kI64, {}});
+      spec.push_back({layer.name + ".running_mean", tensor::Dtype::kF32, shape});
+      spec.push_back({layer.name + ".running_var", tensor::Dtype::kF32, shape});
+      spec.push_back({layer.name + ".num_batches_tracked", tensor::Dtype::kI64, {}});
     }
   }
   return spec;
@@ -107,36 +107,38 @@ std::vector<BatchNormLayout> BatchNormLayouts(const ModelConfig& model) {
   return layouts;
 }
 
-BundleSpec ParameterSpec(const ModelConfig& model) { return StateSpec(model, false); }
+tensor::BundleSpec ParameterSpec(const ModelConfig& model) { return StateSpec(model, false); }
 
-BundleSpec WeightsSpec(const ModelConfig& model) { return StateSpec(model, true); }
+tensor::BundleSpec WeightsSpec(const ModelConfig& model) { return StateSpec(model, true); }
 
-BundleSpec GradientSpec(const ModelConfig& model) {
-  BundleSpec spec = ParameterSpec(model);
+tensor::BundleSpec GradientSpec(const ModelConfig& model) {
+  tensor::BundleSpec spec = ParameterSpec(model);
   for (const BatchNormLayout& layout : BatchNormLayouts(model)) {
     for (const std::string& pass : layout.passes) {
-      spec.push_back(
-          {absl::StrCat(layout.prefix, ".batch_mean.", pass), Dtype::kF32, {layout.channels}});
-      spec.push_back(
-          {absl::StrCat(layout.prefix, ".batch_var.", pass), Dtype::kF32, {layout.channels}});
+      spec.push_back({absl::StrCat(layout.prefix, ".batch_mean.", pass),
+                      tensor::Dtype::kF32,
+                      {layout.channels}});
+      spec.push_back({absl::StrCat(layout.prefix, ".batch_var.", pass),
+                      tensor::Dtype::kF32,
+                      {layout.channels}});
     }
   }
   return spec;
 }
 
-BundleSpec AdamStateSpec(const ModelConfig& model, const AdamConfig& adam) {
-  BundleSpec spec;
-  for (const TensorSpec& parameter : ParameterSpec(model)) {
-    spec.push_back({parameter.name + ".exp_avg", Dtype::kF32, parameter.shape});
-    spec.push_back({parameter.name + ".exp_avg_sq", Dtype::kF32, parameter.shape});
+tensor::BundleSpec AdamStateSpec(const ModelConfig& model, const AdamConfig& adam) {
+  tensor::BundleSpec spec;
+  for (const tensor::TensorSpec& parameter : ParameterSpec(model)) {
+    spec.push_back({parameter.name + ".exp_avg", tensor::Dtype::kF32, parameter.shape});
+    spec.push_back({parameter.name + ".exp_avg_sq", tensor::Dtype::kF32, parameter.shape});
   }
-  spec.push_back({"step", Dtype::kI64, {}});
+  spec.push_back({"step", tensor::Dtype::kI64, {}});
   if (!adam.keeps_average()) return spec;
-  for (const TensorSpec& parameter : ParameterSpec(model)) {
+  for (const tensor::TensorSpec& parameter : ParameterSpec(model)) {
     if (!absl::StartsWith(parameter.name, "generator.")) continue;
-    spec.push_back({parameter.name + kAverageSuffix, Dtype::kF32, parameter.shape});
+    spec.push_back({parameter.name + kAverageSuffix, tensor::Dtype::kF32, parameter.shape});
   }
   return spec;
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

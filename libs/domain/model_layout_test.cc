@@ -5,16 +5,16 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 using ::testing::ElementsAre;
 
 // "NAME DTYPE[SHAPE]" of each tensor.
-std::vector<std::string> Lines(const BundleSpec& spec) {
+std::vector<std::string> Lines(const tensor::BundleSpec& spec) {
   std::vector<std::string> lines;
-  for (const TensorSpec& tensor : spec) {
-    std::string line = tensor.name + (tensor.dtype == Dtype::kI64 ? " I64[" : " F32[");
+  for (const tensor::TensorSpec& tensor : spec) {
+    std::string line = tensor.name + (tensor.dtype == tensor::Dtype::kI64 ? " I64[" : " F32[");
     for (size_t i = 0; i < tensor.shape.size(); ++i) {
       line += (i > 0 ? "," : "") + std::to_string(tensor.shape[i]);
     }
@@ -23,9 +23,9 @@ std::vector<std::string> Lines(const BundleSpec& spec) {
   return lines;
 }
 
-int64_t Elements(const BundleSpec& spec) {
+int64_t Elements(const tensor::BundleSpec& spec) {
   int64_t count = 0;
-  for (const TensorSpec& tensor : spec) count += tensor.element_count();
+  for (const tensor::TensorSpec& tensor : spec) count += tensor.element_count();
   return count;
 }
 
@@ -124,11 +124,11 @@ TEST(ModelLayoutTest, AdamKeepsTwoMomentsOfEachParameterAndTheStep) {
 TEST(ModelLayoutTest, NamesDifferAtEveryWidthAndSize) {
   for (const int size : {32, 64}) {
     for (const int width : {1, 3, 4, 48, 64}) {
-      for (const BundleSpec& spec :
+      for (const tensor::BundleSpec& spec :
            {WeightsSpec({size, 100, width}), GradientSpec({size, 100, width}),
             AdamStateSpec({size, 100, width})}) {
         std::set<std::string> names;
-        for (const TensorSpec& tensor : spec) names.insert(tensor.name);
+        for (const tensor::TensorSpec& tensor : spec) names.insert(tensor.name);
         EXPECT_EQ(names.size(), spec.size());
       }
       EXPECT_EQ(BatchNormLayouts({size, 100, width}).size(), size == 32 ? 5u : 7u);
@@ -137,4 +137,4 @@ TEST(ModelLayoutTest, NamesDifferAtEveryWidthAndSize) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

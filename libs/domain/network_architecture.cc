@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace gannet {
+namespace gannet::domain {
 
 Step Convolution(int64_t out_channels, int64_t kernel, int64_t stride, int64_t padding) {
   return {.kind = Step::Kind::kConvolution,
@@ -60,4 +60,4 @@ FeatureShape ShapeAfter(const Step& step, FeatureShape in) {
   return in;
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -7,7 +7,7 @@
 #include "libs/base/training_choices.h"
 #include "libs/domain/run_config.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // One step of a network, in the order in which PyTorch's nn.Sequential would list its modules.
 // Convolutions have no biases: a BatchNorm follows, or none is needed.
@@ -81,4 +81,4 @@ struct FeatureShape {
 };
 FeatureShape ShapeAfter(const Step& step, FeatureShape in);
 
-}  // namespace gannet
+}  // namespace gannet::domain

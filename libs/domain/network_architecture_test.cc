@@ -7,7 +7,7 @@
 #include "libs/base/training_choices.h"
 #include "libs/domain/model_layout.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 FeatureShape After(const Steps& steps, FeatureShape shape) {
@@ -26,7 +26,7 @@ FeatureShape After(const Steps& steps, FeatureShape shape) {
 class EveryModelTest : public ::testing::TestWithParam<absl::string_view> {};
 
 TEST_P(EveryModelTest, MakesImagesOfNoiseAndALogitOfImagesAtEverySize) {
-  for (const int size : kModelImageSizes) {
+  for (const int size : base::kModelImageSizes) {
     for (const int width : {1, 5, 64}) {
       const ModelConfig model{.image_size = size,
                               .latent_dim = 10,
@@ -46,7 +46,7 @@ TEST_P(EveryModelTest, MakesImagesOfNoiseAndALogitOfImagesAtEverySize) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(kModelNames),
+INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(base::kModelNames),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(NetworkArchitectureTest, AnUnknownKindHasNoSteps) {
@@ -58,4 +58,4 @@ TEST(NetworkArchitectureTest, AnUnknownKindHasNoSteps) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -4,7 +4,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 struct Row {
@@ -59,4 +59,4 @@ std::optional<RefusalReason> RefusalOfLabel(absl::string_view label) {
   return std::nullopt;
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

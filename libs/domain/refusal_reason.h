@@ -4,7 +4,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // Why a gateway has refused something, or cut it short, to protect itself and the others.
 enum class RefusalReason {
@@ -36,4 +36,4 @@ absl::string_view DescribeRefusal(RefusalReason reason);
 // The reason of that label; unset: this version knows none.
 std::optional<RefusalReason> RefusalOfLabel(absl::string_view label);
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -4,7 +4,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 TEST(RefusalReasonTest, EveryReasonHasALabelAndATextOfItsOwn) {
@@ -22,4 +22,4 @@ TEST(RefusalReasonTest, EveryReasonHasALabelAndATextOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

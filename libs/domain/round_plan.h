@@ -6,11 +6,11 @@
 #include "libs/base/typed_id.h"
 #include "libs/domain/run_config.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // What one slot of a round computes on.
 struct PlannedUnit {
-  Slot slot;
+  base::Slot slot;
   std::vector<int64_t> image_indices;
 
   friend bool operator==(const PlannedUnit&, const PlannedUnit&) = default;
@@ -31,13 +31,13 @@ class RoundPlanner {
   explicit RoundPlanner(const RunConfig& config);
 
   // The units of a round, in slot order. `round` is not before the config's plan_origin.
-  std::vector<PlannedUnit> Plan(Round round);
+  std::vector<PlannedUnit> Plan(base::Round round);
 
   // The epoch the first image of the round belongs to.
-  int64_t EpochOf(Round round) const;
+  int64_t EpochOf(base::Round round) const;
 
  private:
-  int64_t PositionOf(Round round) const;
+  int64_t PositionOf(base::Round round) const;
   int64_t ImageAt(int64_t position);
 
   const uint64_t seed_;
@@ -53,4 +53,4 @@ class RoundPlanner {
 // one.
 std::vector<int> MicroBatchSizes(int image_count, int micro_batch);
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/philox.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 using ::testing::ElementsAre;
@@ -26,7 +26,7 @@ std::vector<int64_t> Sequence(const RunConfig& config, int rounds) {
   RoundPlanner planner(config);
   std::vector<int64_t> sequence;
   for (int round = 1; round <= rounds; ++round) {
-    for (const PlannedUnit& unit : planner.Plan(Round(round))) {
+    for (const PlannedUnit& unit : planner.Plan(base::Round(round))) {
       sequence.insert(sequence.end(), unit.image_indices.begin(), unit.image_indices.end());
     }
   }
@@ -36,11 +36,11 @@ std::vector<int64_t> Sequence(const RunConfig& config, int rounds) {
 TEST(RoundPlanTest, UnitsAreInSlotOrderAndFull) {
   RoundPlanner planner(ConfigOf(100, 4, 3));
 
-  const std::vector<PlannedUnit> units = planner.Plan(Round(1));
+  const std::vector<PlannedUnit> units = planner.Plan(base::Round(1));
 
   ASSERT_EQ(units.size(), 3u);
   for (int slot = 0; slot < 3; ++slot) {
-    EXPECT_EQ(units[static_cast<size_t>(slot)].slot, Slot(slot));
+    EXPECT_EQ(units[static_cast<size_t>(slot)].slot, base::Slot(slot));
     EXPECT_EQ(units[static_cast<size_t>(slot)].image_indices.size(), 4u);
   }
 }
@@ -53,7 +53,7 @@ TEST(RoundPlanTest, EveryEpochSeesEveryImageOnceThoughRoundsStraddleEpochs) {
   for (size_t epoch = 0; epoch < 6; ++epoch) {
     const auto begin = sequence.begin() + static_cast<std::ptrdiff_t>(10 * epoch);
     EXPECT_EQ(std::vector<int64_t>(begin, begin + 10),
-              EpochOrder(5, static_cast<int64_t>(epoch), 10));
+              base::EpochOrder(5, static_cast<int64_t>(epoch), 10));
     EXPECT_EQ(std::set<int64_t>(begin, begin + 10).size(), 10u);
   }
 }
@@ -74,11 +74,11 @@ TEST(RoundPlanTest, ARoundIsAPureFunctionOfConfigAndNumber) {
   const RunConfig config = ConfigOf(1000, 7, 3);
   RoundPlanner one(config);
   RoundPlanner two(config);
-  const auto early = one.Plan(Round(2));
-  const auto late = one.Plan(Round(500));
+  const auto early = one.Plan(base::Round(2));
+  const auto late = one.Plan(base::Round(500));
 
-  EXPECT_EQ(two.Plan(Round(500)), late);
-  EXPECT_EQ(two.Plan(Round(2)), early);
+  EXPECT_EQ(two.Plan(base::Round(500)), late);
+  EXPECT_EQ(two.Plan(base::Round(2)), early);
 }
 
 TEST(RoundPlanTest, AnotherSeedGivesAnotherOrder) {
@@ -88,17 +88,17 @@ TEST(RoundPlanTest, AnotherSeedGivesAnotherOrder) {
 TEST(RoundPlanTest, TheEpochIsThatOfTheFirstImage) {
   RoundPlanner planner(ConfigOf(12, 3, 2));
 
-  EXPECT_EQ(planner.EpochOf(Round(1)), 0);
-  EXPECT_EQ(planner.EpochOf(Round(2)), 0);
-  EXPECT_EQ(planner.EpochOf(Round(3)), 1);
-  EXPECT_EQ(RoundPlanner(ConfigOf(11, 3, 2)).EpochOf(Round(2)), 0);
+  EXPECT_EQ(planner.EpochOf(base::Round(1)), 0);
+  EXPECT_EQ(planner.EpochOf(base::Round(2)), 0);
+  EXPECT_EQ(planner.EpochOf(base::Round(3)), 1);
+  EXPECT_EQ(RoundPlanner(ConfigOf(11, 3, 2)).EpochOf(base::Round(2)), 0);
 }
 
 TEST(RoundPlanTest, TheLargestRunDoesNotOverflow) {
   RoundPlanner planner(ConfigOf(10, 1, 4096));
 
-  EXPECT_EQ(planner.Plan(Round(1'000'000'000)).size(), 4096u);
-  EXPECT_EQ(RoundPlanner(ConfigOf(1, 1 << 20, 4096)).EpochOf(Round(1'000'000'000)),
+  EXPECT_EQ(planner.Plan(base::Round(1'000'000'000)).size(), 4096u);
+  EXPECT_EQ(RoundPlanner(ConfigOf(1, 1 << 20, 4096)).EpochOf(base::Round(1'000'000'000)),
             int64_t{999'999'999} * 4096 * (1 << 20));
 }
 
@@ -129,17 +129,17 @@ TEST(RoundPlanTest, AChangeInMidRunLeavesNoImageOutAndTakesNoneTwice) {
 
   std::vector<int64_t> images;
   for (int64_t round = 1; round <= 10; ++round) {
-    for (const PlannedUnit& unit : (round < 5 ? first : second).Plan(Round(round))) {
+    for (const PlannedUnit& unit : (round < 5 ? first : second).Plan(base::Round(round))) {
       images.insert(images.end(), unit.image_indices.begin(), unit.image_indices.end());
     }
   }
 
   // One long round of the same sequence.
   RoundPlanner whole(ConfigOf(50, static_cast<int>(images.size()), 1));
-  EXPECT_EQ(images, whole.Plan(Round(1))[0].image_indices);
-  EXPECT_EQ(second.EpochOf(Round(5)), 0) << "48 of 50 images were seen";
-  EXPECT_EQ(second.EpochOf(Round(6)), 1);
+  EXPECT_EQ(images, whole.Plan(base::Round(1))[0].image_indices);
+  EXPECT_EQ(second.EpochOf(base::Round(5)), 0) << "48 of 50 images were seen";
+  EXPECT_EQ(second.EpochOf(base::Round(6)), 1);
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

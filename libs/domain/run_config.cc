@@ -9,7 +9,7 @@
 #include "libs/base/setting.h"
 #include "libs/domain/run_settings.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 // Positions in the endless sequence of images stay below 2^63: 10^9 rounds of 2^12 units of 2^16
@@ -46,10 +46,10 @@ absl::Status OutOfRange(const std::vector<std::string>& problems) {
       absl::StrCat("values out of range: ", absl::StrJoin(problems, "; ")));
 }
 
-std::vector<std::string> MessagesOf(const std::vector<SettingMistake>& mistakes) {
+std::vector<std::string> MessagesOf(const std::vector<base::SettingMistake>& mistakes) {
   std::vector<std::string> messages;
   messages.reserve(mistakes.size());
-  for (const SettingMistake& mistake : mistakes) messages.push_back(mistake.message);
+  for (const base::SettingMistake& mistake : mistakes) messages.push_back(mistake.message);
   return messages;
 }
 
@@ -79,7 +79,7 @@ absl::Status ValidateRunConfig(const RunConfig& config) {
   CheckInteger("plan_origin.position", config.plan_origin.position, 0, kMaxPosition, problems);
   if (config.data.kind.empty()) problems.push_back("data.kind must not be empty");
   CheckInteger("data.image_count", config.data.image_count, 1, kMaxImageCount, problems);
-  if (!IsHex(config.data.digest, 64)) {
+  if (!base::IsHex(config.data.digest, 64)) {
     problems.push_back("data.digest must be 64 lower-case hexadecimal digits");
   }
   return OutOfRange(problems);
@@ -89,7 +89,8 @@ std::string DescribeDifference(const RunConfig& a, const RunConfig& b) {
   Differences differences;
   for (const RunSetting& row : RunSettings()) {
     if (row.get(a) == row.get(b)) continue;
-    differences.Compare(row.name, SettingText(row, row.get(a)), SettingText(row, row.get(b)));
+    differences.Compare(row.name, base::SettingText(row, row.get(a)),
+                        base::SettingText(row, row.get(b)));
   }
   // No setting, or not the one of that name: of a packed data set the kind is that of its images.
   differences.Compare("data.kind", a.data.kind, b.data.kind);
@@ -130,4 +131,4 @@ absl::StatusOr<RunConfig> ChangeConfig(const RunConfig& current, const RunConfig
   return changed;
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // What a member holds, its range and its meaning are said by its row in run_settings.cc; the values
 // here are the defaults.
@@ -143,4 +143,4 @@ absl::StatusOr<RunConfig> ChangeConfig(const RunConfig& current, const RunConfig
 // data; empty when they are equal.
 std::string DescribeDifference(const RunConfig& a, const RunConfig& b);
 
-}  // namespace gannet
+}  // namespace gannet::domain

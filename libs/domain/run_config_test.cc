@@ -6,7 +6,7 @@
 
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 using ::testing::AllOf;
@@ -118,7 +118,7 @@ TEST(ValidateRunConfigTest, ValuesBeyondTheirLimitsAreNamed) {
     RunConfig config = ValidConfig();
     changes[i].make(config);
     EXPECT_THAT(ValidateRunConfig(config),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(changes[i].named)))
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(changes[i].named)))
         << i;
   }
 }
@@ -130,10 +130,10 @@ TEST(ValidateRunConfigTest, AllMistakesAreNamedAtOnce) {
 
   EXPECT_THAT(
       ValidateRunConfig(config),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               AllOf(HasSubstr("training.micro_batch must be an integer, 1 to 4096, got '0'"),
-                     HasSubstr("training.beta1 must be a number, at least 0, less than 1, "
-                               "got '1.5'"))));
+      base::StatusIs(absl::StatusCode::kInvalidArgument,
+                     AllOf(HasSubstr("training.micro_batch must be an integer, 1 to 4096, got '0'"),
+                           HasSubstr("training.beta1 must be a number, at least 0, less than 1, "
+                                     "got '1.5'"))));
 }
 
 TEST(AdamConfigTest, ARateOfZeroIsTheSharedOne) {
@@ -257,7 +257,7 @@ TEST(ChangeConfigTest, AChangeThatDoesNotHoldYetCanBeTakenBack) {
   EXPECT_EQ(back->images_per_unit, ValidConfig().images_per_unit);
   EXPECT_EQ(back->plan_origin, (PlanOrigin{3, int64_t{2} * 320 * 3}));
   EXPECT_THAT(ChangeConfig(ValidConfig(), *pending, changed, 3),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nothing")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nothing")));
 }
 
 TEST(ChangeConfigTest, WhatMayNotChangeIsNamed) {
@@ -281,9 +281,9 @@ TEST(ChangeConfigTest, WhatMayNotChangeIsNamed) {
     RunConfig changed = ValidConfig();
     change.make(changed);
     EXPECT_THAT(ChangeConfig(ValidConfig(), ValidConfig(), changed, 11),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(change.named)));
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(change.named)));
   }
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

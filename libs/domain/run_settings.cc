@@ -12,19 +12,19 @@
 #include "libs/base/training_choices.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 constexpr double kDay = 24 * 3600;
 
-SettingRange Between(double low, double high) { return {.low = low, .high = high}; }
-SettingRange AboveUpTo(double low, double high) {
+base::SettingRange Between(double low, double high) { return {.low = low, .high = high}; }
+base::SettingRange AboveUpTo(double low, double high) {
   return {.low = low, .high = high, .low_open = true};
 }
-SettingRange FromBelow(double low, double high) {
+base::SettingRange FromBelow(double low, double high) {
   return {.low = low, .high = high, .high_open = true};
 }
-SettingRange ZeroOrBetween(double low, double high) {
+base::SettingRange ZeroOrBetween(double low, double high) {
   return {.low = low, .high = high, .or_zero = true};
 }
 
@@ -37,30 +37,30 @@ std::string CheckRunName(absl::string_view text) {
 
 // The choices of a text.
 template <typename List>
-std::vector<SettingChoice> Named(const List& names) {
-  std::vector<SettingChoice> choices;
+std::vector<base::SettingChoice> Named(const List& names) {
+  std::vector<base::SettingChoice> choices;
   for (const absl::string_view name : names) choices.push_back({.name = std::string(name)});
   return choices;
 }
 
 // The choices of an integer that is written as it is.
 template <typename List>
-std::vector<SettingChoice> Numbered(const List& numbers) {
-  std::vector<SettingChoice> choices;
+std::vector<base::SettingChoice> Numbered(const List& numbers) {
+  std::vector<base::SettingChoice> choices;
   for (const int number : numbers) choices.push_back({absl::StrCat(number), number});
   return choices;
 }
 
-std::vector<SettingChoice> CodecChoices() {
-  std::vector<SettingChoice> choices;
-  for (const int number : kCodecNumbers) choices.push_back({CodecName(number), number});
+std::vector<base::SettingChoice> CodecChoices() {
+  std::vector<base::SettingChoice> choices;
+  for (const int number : base::kCodecNumbers) choices.push_back({base::CodecName(number), number});
   return choices;
 }
 
 // Where a setting is kept: both ways of one member, whose type is the setting's.
 #define GANNET_MEMBER(member)                                                    \
-  [](const RunConfig& c) -> SettingValue { return c.member; },                   \
-      [](RunConfig& c, const SettingValue& value) {                              \
+  [](const RunConfig& c) -> base::SettingValue { return c.member; },             \
+      [](RunConfig& c, const base::SettingValue& value) {                        \
         c.member = std::get<std::remove_reference_t<decltype(c.member)>>(value); \
       }
 
@@ -84,11 +84,11 @@ std::vector<RunSetting> MakeRunSettings() {
 
       {{.name = "model.kind",
         .description = "The networks (docs/models.md).",
-        .choices = Named(kModelNames)},
+        .choices = Named(base::kModelNames)},
        GANNET_MEMBER(model.kind)},
       {{.name = "model.image_size",
         .description = "Side of the images in pixels.",
-        .choices = Numbered(kModelImageSizes)},
+        .choices = Numbered(base::kModelImageSizes)},
        GANNET_MEMBER(model.image_size)},
       {{.name = "model.latent_dim",
         .range = Between(1, 1024),
@@ -134,13 +134,13 @@ std::vector<RunSetting> MakeRunSettings() {
       {{.name = "training.loss",
         .description =
             "Adversarial loss: bce is binary cross entropy, the generator's not saturating.",
-        .choices = Named(kLossNames)},
+        .choices = Named(base::kLossNames)},
        GANNET_MEMBER(objective.loss)},
       {{.name = "training.augment",
         .range = Between(0, 4096),
         .description = "DiffAugment, for few images: a list of color, translation and cutout; "
                        "empty: none.",
-        .check = &CheckAugmentList},
+        .check = &base::CheckAugmentList},
        GANNET_MEMBER(objective.augment)},
       {{.name = "training.flip",
         .description = "Whether half of the real images are mirrored, left to right."},
@@ -207,8 +207,8 @@ std::vector<RunSetting> MakeRunSettings() {
 #undef GANNET_MEMBER
 
 // Rules over several settings.
-std::vector<SettingMistake> FindContradictions(const RunConfig& config) {
-  std::vector<SettingMistake> mistakes;
+std::vector<base::SettingMistake> FindContradictions(const RunConfig& config) {
+  std::vector<base::SettingMistake> mistakes;
   const RoundPolicy& policy = config.policy;
   if (policy.quorum > config.units_per_round) {
     mistakes.push_back(
@@ -230,12 +230,12 @@ std::vector<SettingMistake> FindContradictions(const RunConfig& config) {
                         "is stale"});
   }
   const ObjectiveConfig& objective = config.objective;
-  if (LossIgnoresTarget(objective.loss) && objective.real_label != 1) {
+  if (base::LossIgnoresTarget(objective.loss) && objective.real_label != 1) {
     mistakes.push_back(
         {"training.real_label",
          {"training.loss"},
          absl::StrCat("training.real_label must be 1 when training.loss is ", objective.loss,
-                      ", which knows no target, got ", NumberText(objective.real_label))});
+                      ", which knows no target, got ", base::NumberText(objective.real_label))});
   }
   return mistakes;
 }
@@ -258,17 +258,17 @@ const RunSetting* FindRunSetting(absl::string_view name) {
   return nullptr;
 }
 
-std::vector<SettingMistake> FindMistakes(const RunConfig& config) {
-  std::vector<SettingMistake> mistakes;
+std::vector<base::SettingMistake> FindMistakes(const RunConfig& config) {
+  std::vector<base::SettingMistake> mistakes;
   std::set<std::string> wrong;
   for (const RunSetting& row : RunSettings()) {
-    const absl::Status status = CheckSetting(row, row.get(config));
+    const absl::Status status = base::CheckSetting(row, row.get(config));
     if (status.ok()) continue;
     mistakes.push_back({row.name, {}, std::string(status.message())});
     wrong.insert(row.name);
   }
   // A value that is out of range is blamed once.
-  for (SettingMistake& mistake : FindContradictions(config)) {
+  for (base::SettingMistake& mistake : FindContradictions(config)) {
     bool known = wrong.count(mistake.name) == 0;
     for (const std::string& name : mistake.also) known = known && wrong.count(name) == 0;
     if (known) mistakes.push_back(std::move(mistake));
@@ -289,19 +289,21 @@ absl::Status ChangeSetting(absl::string_view setting, RunConfig& config) {
   const absl::string_view name = setting.substr(0, equals);
   const RunSetting* row = FindRunSetting(name);
   if (row == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("unknown setting of a run ", Shown(name),
+    return absl::InvalidArgumentError(absl::StrCat("unknown setting of a run ", base::Shown(name),
                                                    "; what can change: ", ChangeableSettings()));
   }
   if (row->change == SettingChange::kNever) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        Shown(name), " cannot change while a run is under way; what can: ", ChangeableSettings()));
+    return absl::InvalidArgumentError(
+        absl::StrCat(base::Shown(name),
+                     " cannot change while a run is under way; what can: ", ChangeableSettings()));
   }
   if (equals == absl::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat(name, " needs a value: ", name, "=VALUE"));
   }
-  GANNET_ASSIGN_OR_RETURN(const SettingValue value, ParseSetting(*row, setting.substr(equals + 1)));
+  GANNET_ASSIGN_OR_RETURN(const base::SettingValue value,
+                          base::ParseSetting(*row, setting.substr(equals + 1)));
   row->set(config, value);
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

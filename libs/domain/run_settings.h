@@ -13,7 +13,7 @@
 // RunConfig with its default, its row, its field of gannet.v1.RunConfig (with its two lines in
 // libs/exchange/proto_conversion.cc), and its use.
 
-namespace gannet {
+namespace gannet::domain {
 
 // When a change made while the run is under way holds.
 enum class SettingChange {
@@ -22,10 +22,10 @@ enum class SettingChange {
   kAtOnce,     // for every lease given from now on, of units planned before, too
 };
 
-struct RunSetting : Setting {
-  SettingValue (*get)(const RunConfig&) = nullptr;
+struct RunSetting : base::Setting {
+  base::SettingValue (*get)(const RunConfig&) = nullptr;
   // `value` holds the alternative that `get` gives.
-  void (*set)(RunConfig&, const SettingValue& value) = nullptr;
+  void (*set)(RunConfig&, const base::SettingValue& value) = nullptr;
   SettingChange change = SettingChange::kNever;
 };
 
@@ -36,7 +36,7 @@ const std::vector<RunSetting>& RunSettings();
 const RunSetting* FindRunSetting(absl::string_view name);
 
 // Finds values that are out of range, and then those that do not fit together.
-std::vector<SettingMistake> FindMistakes(const RunConfig& config);
+std::vector<base::SettingMistake> FindMistakes(const RunConfig& config);
 
 // Joins the names of the settings that may change in mid-run, for messages and help.
 std::string ChangeableSettings();
@@ -46,4 +46,4 @@ std::string ChangeableSettings();
 // missing or not one of it; then `config` is as before.
 absl::Status ChangeSetting(absl::string_view setting, RunConfig& config);
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -7,7 +7,7 @@
 #include "libs/base/testing/setting_values.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 using ::testing::ElementsAre;
@@ -24,13 +24,13 @@ RunConfig ValidConfig() {
 // Names the settings with a mistake.
 std::vector<std::string> Mistaken(const RunConfig& config) {
   std::vector<std::string> names;
-  for (const SettingMistake& mistake : FindMistakes(config)) names.push_back(mistake.name);
+  for (const base::SettingMistake& mistake : FindMistakes(config)) names.push_back(mistake.name);
   return names;
 }
 
 TEST(RunSettingsTest, EveryRowIsCompleteAndItsDefaultAllowed) {
   for (const RunSetting& row : RunSettings()) {
-    EXPECT_OK(CheckSetting(row, row.default_value)) << row.name;
+    EXPECT_OK(base::CheckSetting(row, row.default_value)) << row.name;
     EXPECT_EQ(row.get(RunConfig()), row.default_value) << row.name;
     EXPECT_FALSE(row.description.empty()) << row.name;
     EXPECT_EQ(FindRunSetting(row.name), &row);
@@ -41,7 +41,7 @@ TEST(RunSettingsTest, EveryRowIsCompleteAndItsDefaultAllowed) {
 TEST(RunSettingsTest, NoTwoRowsShareAMember) {
   for (const RunSetting& row : RunSettings()) {
     RunConfig config;
-    row.set(config, OtherThan(row));
+    row.set(config, base::OtherThan(row));
     for (const RunSetting& other : RunSettings()) {
       EXPECT_EQ(other.get(config) != other.default_value, &other == &row)
           << row.name << " " << other.name;
@@ -51,42 +51,43 @@ TEST(RunSettingsTest, NoTwoRowsShareAMember) {
 
 TEST(RunSettingsTest, AWrongValueIsNamedByEveryRow) {
   for (const RunSetting& row : RunSettings()) {
-    const std::optional<SettingValue> wrong = WrongFor(row);
+    const std::optional<base::SettingValue> wrong = base::WrongFor(row);
     if (!wrong.has_value()) continue;
     RunConfig config = ValidConfig();
     row.set(config, *wrong);
 
     EXPECT_THAT(Mistaken(config), ElementsAre(row.name));
     EXPECT_THAT(ValidateRunConfig(config),
-                StatusIs(kInvalid, HasSubstr(absl::StrCat(row.name, " must "))));
+                base::StatusIs(kInvalid, HasSubstr(absl::StrCat(row.name, " must "))));
   }
 }
 
 TEST(RunSettingsTest, EveryRowIsNamedWhereItDiffers) {
   for (const RunSetting& row : RunSettings()) {
     RunConfig other;
-    row.set(other, OtherThan(row));
+    row.set(other, base::OtherThan(row));
 
     EXPECT_EQ(DescribeDifference(RunConfig(), other),
-              absl::StrCat(row.name, " ", SettingText(row, row.default_value), " -> ",
-                           SettingText(row, OtherThan(row))));
+              absl::StrCat(row.name, " ", base::SettingText(row, row.default_value), " -> ",
+                           base::SettingText(row, base::OtherThan(row))));
     EXPECT_NE(RunConfig(), other) << row.name;
   }
 }
 
 TEST(RunSettingsTest, WhatMayChangeInMidRunIsSaidByTheRow) {
   for (const RunSetting& row : RunSettings()) {
-    const std::string text = SettingText(row, OtherThan(row));
+    const std::string text = base::SettingText(row, base::OtherThan(row));
     const std::string setting = absl::StrCat(row.name, "=", text);
     RunConfig config;
     const absl::Status status = ChangeSetting(setting, config);
     RunConfig changed;
-    row.set(changed, OtherThan(row));
+    row.set(changed, base::OtherThan(row));
     if (row.change == SettingChange::kNever) {
-      EXPECT_THAT(status, StatusIs(kInvalid, HasSubstr("cannot change while a run is under way")));
+      EXPECT_THAT(status,
+                  base::StatusIs(kInvalid, HasSubstr("cannot change while a run is under way")));
       EXPECT_EQ(config, RunConfig()) << setting;
       EXPECT_THAT(CheckOnlyChangeable(RunConfig(), changed),
-                  StatusIs(kInvalid, HasSubstr(absl::StrCat(row.name, " "))));
+                  base::StatusIs(kInvalid, HasSubstr(absl::StrCat(row.name, " "))));
     } else {
       EXPECT_OK(status) << setting;
       EXPECT_EQ(config, changed) << setting;
@@ -99,11 +100,11 @@ TEST(RunSettingsTest, WhatMayChangeInMidRunIsSaidByTheRow) {
 TEST(RunSettingsTest, AChangeThatIsNoneIsRefused) {
   RunConfig config;
   EXPECT_THAT(ChangeSetting("training.lease", config),
-              StatusIs(kInvalid, HasSubstr("training.lease=VALUE")));
+              base::StatusIs(kInvalid, HasSubstr("training.lease=VALUE")));
   EXPECT_THAT(ChangeSetting("training.lease=5", config),
-              StatusIs(kInvalid, HasSubstr("training.lease must be a duration")));
+              base::StatusIs(kInvalid, HasSubstr("training.lease must be a duration")));
   EXPECT_THAT(ChangeSetting("gateway.listen=h:1", config),
-              StatusIs(kInvalid, HasSubstr("unknown setting of a run 'gateway.listen'")));
+              base::StatusIs(kInvalid, HasSubstr("unknown setting of a run 'gateway.listen'")));
   EXPECT_EQ(config, RunConfig());
 }
 
@@ -122,4 +123,4 @@ TEST(RunSettingsTest, ValuesThatDoNotFitTogetherAreFound) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 bool HasEnded(RunState state) {
   return state == RunState::kFinished || state == RunState::kStopped;
@@ -36,4 +36,4 @@ const char* RunStateName(RunState state) {
   return "unknown";
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

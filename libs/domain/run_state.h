@@ -2,7 +2,7 @@
 
 #include "absl/status/status.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // The life of a run; values equal gannet.v1.RunState.
 //
@@ -21,4 +21,4 @@ absl::Status CheckRunTransition(RunState from, RunState to);
 // "running", "paused", "finished", "stopped".
 const char* RunStateName(RunState state);
 
-}  // namespace gannet
+}  // namespace gannet::domain

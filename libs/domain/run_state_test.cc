@@ -2,7 +2,7 @@
 
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 using ::testing::AllOf;
@@ -26,13 +26,14 @@ TEST(RunStateTest, AnOpenRunMayBeRunPausedAndStopped) {
 TEST(RunStateTest, NothingLeadsOutOfAnEndedRun) {
   for (const RunState from : {RunState::kFinished, RunState::kStopped}) {
     for (const RunState to : {RunState::kRunning, RunState::kPaused}) {
-      EXPECT_THAT(CheckRunTransition(from, to),
-                  StatusIs(absl::StatusCode::kFailedPrecondition,
-                           AllOf(HasSubstr(RunStateName(from)), HasSubstr(RunStateName(to)))));
+      EXPECT_THAT(
+          CheckRunTransition(from, to),
+          base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                         AllOf(HasSubstr(RunStateName(from)), HasSubstr(RunStateName(to)))));
     }
   }
   EXPECT_THAT(CheckRunTransition(RunState::kFinished, RunState::kStopped),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(RunStateTest, StoppingAStoppedRunIsOk) {
@@ -42,9 +43,9 @@ TEST(RunStateTest, StoppingAStoppedRunIsOk) {
 TEST(RunStateTest, NobodyAsksForFinishedOrForNothing) {
   for (const RunState from : {RunState::kRunning, RunState::kPaused, RunState::kFinished}) {
     EXPECT_THAT(CheckRunTransition(from, RunState::kFinished),
-                StatusIs(absl::StatusCode::kInvalidArgument));
+                base::StatusIs(absl::StatusCode::kInvalidArgument));
     EXPECT_THAT(CheckRunTransition(from, static_cast<RunState>(0)),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unknown")));
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unknown")));
   }
 }
 
@@ -56,4 +57,4 @@ TEST(RunStateTest, StatesHaveNames) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

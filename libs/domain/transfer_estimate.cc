@@ -5,13 +5,13 @@
 #include "absl/strings/str_format.h"
 #include "libs/domain/model_layout.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 // The codec in which a gradient has the fewest bytes; `codec` itself where none has fewer.
-Codec SmallestCodec(const BundleSpec& gradient, Codec codec) {
-  for (const int number : kCodecNumbers) {
-    const auto other = static_cast<Codec>(number);
+tensor::Codec SmallestCodec(const tensor::BundleSpec& gradient, tensor::Codec codec) {
+  for (const int number : base::kCodecNumbers) {
+    const auto other = static_cast<tensor::Codec>(number);
     if (EncodedDataBytes(gradient, other) < EncodedDataBytes(gradient, codec)) codec = other;
   }
   return codec;
@@ -19,9 +19,9 @@ Codec SmallestCodec(const BundleSpec& gradient, Codec codec) {
 
 }  // namespace
 
-UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, Codec codec) {
+UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, tensor::Codec codec) {
   UnitCost cost;
-  cost.weights_bytes = EncodedDataBytes(WeightsSpec(model), Codec::kFp32);
+  cost.weights_bytes = EncodedDataBytes(WeightsSpec(model), tensor::Codec::kFp32);
   cost.gradient_bytes = EncodedDataBytes(GradientSpec(model), codec);
   const double bits = 8.0 * static_cast<double>(cost.weights_bytes + cost.gradient_bytes);
   cost.transfer_seconds = bits / (kAssumedMegabits * 1e6);
@@ -33,14 +33,14 @@ UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, Codec c
   return cost;
 }
 
-std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, Codec codec) {
+std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, tensor::Codec codec) {
   const UnitCost cost = EstimateUnitCost(model, images_per_unit, codec);
   if (cost.transfer_seconds <= cost.compute_seconds) return "";
-  const Codec smallest = SmallestCodec(GradientSpec(model), codec);
+  const tensor::Codec smallest = SmallestCodec(GradientSpec(model), codec);
   const std::string advice = smallest == codec
                                  ? ""
                                  : absl::StrFormat("set training.gradient_codec to %s, ",
-                                                   CodecName(static_cast<int>(smallest)));
+                                                   base::CodecName(static_cast<int>(smallest)));
   return absl::StrFormat(
       "over a slow network a unit is longer on the way than in work: %.1f MB of weights and %.1f "
       "MB of gradient take %.1f s at %.0f Mbit/s, its %d images %.1f s on a laptop that computes "
@@ -51,4 +51,4 @@ std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, Codec 
       cost.images_per_second, advice);
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -6,7 +6,7 @@
 #include "libs/domain/run_config.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // What one work unit costs a worker, estimated from the settings alone.
 struct UnitCost {
@@ -24,10 +24,10 @@ inline constexpr double kAssumedMegabits = 20;
 inline constexpr double kAssumedImagesPerSecond = 50;
 inline constexpr double kAssumedMostImages = 1000;
 
-UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, Codec codec);
+UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, tensor::Codec codec);
 
 // What to tell whoever begins such a training: that under the assumptions a unit is longer on the
 // way than in work, with the numbers and what to do. Empty when it is not.
-std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, Codec codec);
+std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, tensor::Codec codec);
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -5,11 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::domain {
 
-absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerId& worker,
-                                             Attempt attempt, const std::string& sha256) {
-  if (attempt < Attempt(1)) {
+absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const base::WorkerId& worker,
+                                             base::Attempt attempt, const std::string& sha256) {
+  if (attempt < base::Attempt(1)) {
     return absl::InvalidArgumentError(
         absl::StrCat("attempt must be at least 1: got ", attempt.value()));
   }
@@ -31,8 +31,9 @@ absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerI
   return on_time ? SubmitOutcome::kAccepted : SubmitOutcome::kLate;
 }
 
-RenewDecision DecideRenewal(const UnitView& unit, const WorkerId& worker, Attempt attempt,
-                            absl::Duration since_progress, absl::Duration stall_limit) {
+RenewDecision DecideRenewal(const UnitView& unit, const base::WorkerId& worker,
+                            base::Attempt attempt, absl::Duration since_progress,
+                            absl::Duration stall_limit) {
   const bool ran_out = unit.state == UnitState::kReady && unit.ran_out;
   if (unit.state != UnitState::kLeased && !ran_out) return {false, "the unit is not leased"};
   if (unit.holder != worker) return {false, "the unit is leased to another worker"};
@@ -87,7 +88,7 @@ ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare, int 
   return {failures >= kMaxUnitFailures ? UnitState::kFailed : UnitState::kReady, failures};
 }
 
-absl::Duration ReturnDelay(Attempt attempt, ReturnCause cause) {
+absl::Duration ReturnDelay(base::Attempt attempt, ReturnCause cause) {
   if (cause == ReturnCause::kReleased || cause == ReturnCause::kTakenOver || attempt.value() < 2) {
     return absl::ZeroDuration();
   }
@@ -95,4 +96,4 @@ absl::Duration ReturnDelay(Attempt attempt, ReturnCause cause) {
   return std::min(kMaxReturnDelay, (1 << doublings) * kFirstReturnDelay);
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

@@ -7,7 +7,7 @@
 #include "absl/time/time.h"
 #include "libs/base/typed_id.h"
 
-namespace gannet {
+namespace gannet::domain {
 
 // The life of a work unit. The SQL of libs/store and the in-memory backend follow this one table:
 //
@@ -70,14 +70,14 @@ constexpr bool IsWasted(SubmitOutcome outcome) {
 // A unit as Submit sees it.
 struct UnitView {
   UnitState state = UnitState::kReady;
-  Attempt attempt;             // 0 before the first claim
-  WorkerId holder;             // the last claimer; empty when none or forgotten
+  base::Attempt attempt;       // 0 before the first claim
+  base::WorkerId holder;       // the last claimer; empty when none or forgotten
   bool lease_expired = false;  // by the database's clock: lease_until <= now
   bool ran_out = false;        // when ready: the last lease ran out (it was not given back)
   bool slot_filled = false;    // by another unit
   bool has_gradient = false;
-  Attempt gradient_attempt;     // when has_gradient
-  std::string gradient_sha256;  // when has_gradient
+  base::Attempt gradient_attempt;  // when has_gradient
+  std::string gradient_sha256;     // when has_gradient
 };
 
 // How a submission of `attempt` by `worker` with `sha256` is received. The order of the rules is
@@ -94,8 +94,8 @@ struct UnitView {
 // Rule 4 knows nothing of cheats: a claim that was answered may be unknown afterwards, because
 // claims do not wait for the disk, a standby may lack the last ones, and a backup is older still.
 // The unit may then be anybody's, under the same attempt. An honest worker must go on.
-absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const WorkerId& worker,
-                                             Attempt attempt, const std::string& sha256);
+absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const base::WorkerId& worker,
+                                             base::Attempt attempt, const std::string& sha256);
 
 // Whether a heartbeat renews a lease: the unit is leased to the worker under that attempt, or ready
 // since that lease ran out, and progress has been made within `stall_limit`. Otherwise the unit is
@@ -104,8 +104,9 @@ struct RenewDecision {
   bool renew = false;
   std::string reason;
 };
-RenewDecision DecideRenewal(const UnitView& unit, const WorkerId& worker, Attempt attempt,
-                            absl::Duration since_progress, absl::Duration stall_limit);
+RenewDecision DecideRenewal(const UnitView& unit, const base::WorkerId& worker,
+                            base::Attempt attempt, absl::Duration since_progress,
+                            absl::Duration stall_limit);
 
 // How often a worker renews its leases: often enough that two beats may be lost.
 absl::Duration HeartbeatInterval(absl::Duration lease);
@@ -150,6 +151,6 @@ inline constexpr int kMaxReturnDoublings = 3;  // 2^3 s are longer than the long
 // over, and after its first attempt; then kFirstReturnDelay, twice as long after each further
 // attempt, up to kMaxReturnDelay. A unit that makes its workers fail, or end, shall not take a
 // class with it.
-absl::Duration ReturnDelay(Attempt attempt, ReturnCause cause);
+absl::Duration ReturnDelay(base::Attempt attempt, ReturnCause cause);
 
-}  // namespace gannet
+}  // namespace gannet::domain

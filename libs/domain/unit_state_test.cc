@@ -4,18 +4,18 @@
 
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::domain {
 namespace {
 
 using ::testing::HasSubstr;
 
-const WorkerId kHolder(std::string(32, 'a'));
-const WorkerId kOther(std::string(32, 'b'));
+const base::WorkerId kHolder(std::string(32, 'a'));
+const base::WorkerId kOther(std::string(32, 'b'));
 
 UnitView Unit(UnitState state, int attempt) {
   UnitView unit;
   unit.state = state;
-  unit.attempt = Attempt(attempt);
+  unit.attempt = base::Attempt(attempt);
   if (attempt > 0) unit.holder = kHolder;
   return unit;
 }
@@ -23,106 +23,108 @@ UnitView Unit(UnitState state, int attempt) {
 UnitView DoneUnit(int attempt, const std::string& sha256) {
   UnitView unit = Unit(UnitState::kDone, attempt);
   unit.has_gradient = true;
-  unit.gradient_attempt = Attempt(attempt);
+  unit.gradient_attempt = base::Attempt(attempt);
   unit.gradient_sha256 = sha256;
   return unit;
 }
 
 TEST(ClassifySubmitTest, TheHolderOfALeaseIsAccepted) {
-  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kHolder, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kHolder, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kAccepted));
 }
 
 TEST(ClassifySubmitTest, AnExpiredLeaseIsLate) {
   UnitView unit = Unit(UnitState::kLeased, 2);
   unit.lease_expired = true;
 
-  EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"), IsOkAndHolds(SubmitOutcome::kLate));
+  EXPECT_THAT(ClassifySubmit(unit, kHolder, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kLate));
 }
 
 TEST(ClassifySubmitTest, AReturnedUnitThatNobodyClaimedIsLate) {
-  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 2), kHolder, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kLate));
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 2), kHolder, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kLate));
 }
 
 TEST(ClassifySubmitTest, AttemptsBelowTheFirstAreErrors) {
   for (const UnitState state : {UnitState::kReady, UnitState::kLeased, UnitState::kDone,
                                 UnitState::kFailed, UnitState::kClosed}) {
     for (const int attempt : {-1, 0}) {
-      EXPECT_THAT(ClassifySubmit(Unit(state, 2), kHolder, Attempt(attempt), "x"),
-                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at least 1")));
+      EXPECT_THAT(ClassifySubmit(Unit(state, 2), kHolder, base::Attempt(attempt), "x"),
+                  base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at least 1")));
     }
   }
 }
 
 TEST(ClassifySubmitTest, AnAttemptTheDatabaseForgotIsSuperseded) {
   for (const UnitState state : {UnitState::kReady, UnitState::kLeased, UnitState::kDone}) {
-    EXPECT_THAT(ClassifySubmit(Unit(state, 2), kHolder, Attempt(3), "x"),
-                IsOkAndHolds(SubmitOutcome::kSuperseded));
+    EXPECT_THAT(ClassifySubmit(Unit(state, 2), kHolder, base::Attempt(3), "x"),
+                base::IsOkAndHolds(SubmitOutcome::kSuperseded));
   }
-  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 0), kHolder, Attempt(1), "x"),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 0), kHolder, base::Attempt(1), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(ClassifySubmitTest, TheSameGradientAgainIsAlreadyAccepted) {
-  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
 }
 
 TEST(ClassifySubmitTest, TheSameGradientIsAlreadyAcceptedWhenItsUnitIsClosed) {
   UnitView unit = DoneUnit(2, "x");
   unit.state = UnitState::kClosed;
 
-  EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_THAT(ClassifySubmit(unit, kHolder, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
 }
 
 TEST(ClassifySubmitTest, OtherBytesUnderTheSameAttemptAreAnError) {
-  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, Attempt(2), "y"),
-              StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, base::Attempt(2), "y"),
+              base::StatusIs(absl::StatusCode::kAlreadyExists));
 }
 
 TEST(ClassifySubmitTest, AnEarlierAttemptIsSuperseded) {
-  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kHolder, Attempt(1), "x"),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
-  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 2), kOther, Attempt(1), "x"),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
-  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, Attempt(1), "x"),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kHolder, base::Attempt(1), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kReady, 2), kOther, base::Attempt(1), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kHolder, base::Attempt(1), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(ClassifySubmitTest, AForeignWorkerOfADoneUnitIsSuperseded) {
-  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kOther, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(DoneUnit(2, "x"), kOther, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(ClassifySubmitTest, ClosedAndFailedUnitsAreClosedToAnyAttempt) {
   for (const UnitState state : {UnitState::kClosed, UnitState::kFailed}) {
-    for (const WorkerId& worker : {kHolder, kOther}) {
+    for (const base::WorkerId& worker : {kHolder, kOther}) {
       for (const int attempt : {1, 2}) {
-        EXPECT_THAT(ClassifySubmit(Unit(state, 2), worker, Attempt(attempt), "x"),
-                    IsOkAndHolds(SubmitOutcome::kClosed));
+        EXPECT_THAT(ClassifySubmit(Unit(state, 2), worker, base::Attempt(attempt), "x"),
+                    base::IsOkAndHolds(SubmitOutcome::kClosed));
       }
     }
   }
 }
 
 TEST(ClassifySubmitTest, AnAttemptOfAnotherWorkerIsSuperseded) {
-  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kOther, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(Unit(UnitState::kLeased, 2), kOther, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(ClassifySubmitTest, ARejectedGradientThatComesAgainIsSuperseded) {
   UnitView unit = Unit(UnitState::kReady, 2);
-  unit.holder = WorkerId();
+  unit.holder = base::WorkerId();
 
-  EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(ClassifySubmit(unit, kHolder, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kSuperseded));
 }
 
 TEST(DecideRenewalTest, AHolderWithProgressIsRenewed) {
-  const RenewDecision decision = DecideRenewal(Unit(UnitState::kLeased, 2), kHolder, Attempt(2),
-                                               absl::ZeroDuration(), absl::Seconds(30));
+  const RenewDecision decision =
+      DecideRenewal(Unit(UnitState::kLeased, 2), kHolder, base::Attempt(2), absl::ZeroDuration(),
+                    absl::Seconds(30));
 
   EXPECT_TRUE(decision.renew);
   EXPECT_EQ(decision.reason, "");
@@ -132,9 +134,9 @@ TEST(DecideRenewalTest, ProgressExactlyAtTheLimitStillCounts) {
   const UnitView unit = Unit(UnitState::kLeased, 2);
   const absl::Duration limit = absl::Seconds(30);
 
-  EXPECT_TRUE(DecideRenewal(unit, kHolder, Attempt(2), limit, limit).renew);
+  EXPECT_TRUE(DecideRenewal(unit, kHolder, base::Attempt(2), limit, limit).renew);
   const RenewDecision decision =
-      DecideRenewal(unit, kHolder, Attempt(2), limit + absl::Nanoseconds(1), limit);
+      DecideRenewal(unit, kHolder, base::Attempt(2), limit + absl::Nanoseconds(1), limit);
   EXPECT_FALSE(decision.renew);
   EXPECT_THAT(decision.reason, HasSubstr("no progress"));
 }
@@ -144,13 +146,14 @@ TEST(DecideRenewalTest, OnlyTheHolderUnderTheCurrentAttemptIsRenewed) {
   const absl::Duration limit = absl::Seconds(30);
   const UnitView leased = Unit(UnitState::kLeased, 2);
 
-  EXPECT_THAT(DecideRenewal(leased, kOther, Attempt(2), none, limit).reason,
+  EXPECT_THAT(DecideRenewal(leased, kOther, base::Attempt(2), none, limit).reason,
               HasSubstr("another worker"));
-  EXPECT_THAT(DecideRenewal(leased, kHolder, Attempt(1), none, limit).reason,
+  EXPECT_THAT(DecideRenewal(leased, kHolder, base::Attempt(1), none, limit).reason,
               HasSubstr("another attempt"));
   for (const UnitState state :
        {UnitState::kReady, UnitState::kDone, UnitState::kFailed, UnitState::kClosed}) {
-    const RenewDecision decision = DecideRenewal(Unit(state, 2), kHolder, Attempt(2), none, limit);
+    const RenewDecision decision =
+        DecideRenewal(Unit(state, 2), kHolder, base::Attempt(2), none, limit);
     EXPECT_FALSE(decision.renew);
     EXPECT_THAT(decision.reason, HasSubstr("not leased"));
   }
@@ -161,7 +164,8 @@ TEST(DecideRenewalTest, AnExpiredLeaseNobodyTookIsRenewed) {
   unit.lease_expired = true;
 
   EXPECT_TRUE(
-      DecideRenewal(unit, kHolder, Attempt(2), absl::ZeroDuration(), absl::Seconds(30)).renew);
+      DecideRenewal(unit, kHolder, base::Attempt(2), absl::ZeroDuration(), absl::Seconds(30))
+          .renew);
 }
 
 TEST(DecideRenewalTest, ALeaseThatRanOutIsTakenUpAgainUntilSomebodyElseClaims) {
@@ -170,12 +174,12 @@ TEST(DecideRenewalTest, ALeaseThatRanOutIsTakenUpAgainUntilSomebodyElseClaims) {
   UnitView unit = Unit(UnitState::kReady, 2);
   unit.ran_out = true;
 
-  EXPECT_TRUE(DecideRenewal(unit, kHolder, Attempt(2), none, limit).renew);
-  EXPECT_FALSE(DecideRenewal(unit, kOther, Attempt(2), none, limit).renew);
-  EXPECT_FALSE(DecideRenewal(unit, kHolder, Attempt(1), none, limit).renew);
-  EXPECT_FALSE(DecideRenewal(unit, kHolder, Attempt(2), limit + none + limit, limit).renew);
+  EXPECT_TRUE(DecideRenewal(unit, kHolder, base::Attempt(2), none, limit).renew);
+  EXPECT_FALSE(DecideRenewal(unit, kOther, base::Attempt(2), none, limit).renew);
+  EXPECT_FALSE(DecideRenewal(unit, kHolder, base::Attempt(1), none, limit).renew);
+  EXPECT_FALSE(DecideRenewal(unit, kHolder, base::Attempt(2), limit + none + limit, limit).renew);
   unit.state = UnitState::kClosed;
-  EXPECT_FALSE(DecideRenewal(unit, kHolder, Attempt(2), none, limit).renew);
+  EXPECT_FALSE(DecideRenewal(unit, kHolder, base::Attempt(2), none, limit).renew);
 }
 
 TEST(HeartbeatIntervalTest, IsAThirdOfAShortLease) {
@@ -210,7 +214,7 @@ TEST(DecideReturnTest, TheLastFailureAllowedFailsTheUnit) {
 TEST(ReturnDelayTest, GrowsWithTheAttempts) {
   const std::vector<int> seconds = {0, 1, 2, 4, 5, 5};
   for (size_t i = 0; i < seconds.size(); ++i) {
-    const Attempt attempt(static_cast<int32_t>(i) + 1);
+    const base::Attempt attempt(static_cast<int32_t>(i) + 1);
     for (const ReturnCause cause :
          {ReturnCause::kExpired, ReturnCause::kFailed, ReturnCause::kRejected}) {
       EXPECT_EQ(ReturnDelay(attempt, cause), absl::Seconds(seconds[i]));
@@ -218,22 +222,22 @@ TEST(ReturnDelayTest, GrowsWithTheAttempts) {
     EXPECT_EQ(ReturnDelay(attempt, ReturnCause::kReleased), absl::ZeroDuration());
     EXPECT_EQ(ReturnDelay(attempt, ReturnCause::kTakenOver), absl::ZeroDuration());
   }
-  EXPECT_EQ(ReturnDelay(Attempt(2'000'000'000), ReturnCause::kFailed), absl::Seconds(5));
+  EXPECT_EQ(ReturnDelay(base::Attempt(2'000'000'000), ReturnCause::kFailed), absl::Seconds(5));
 }
 
 TEST(ClassifySubmitTest, WhoeverComesSecondInASlotIsADuplicate) {
   for (const UnitState state : {UnitState::kClosed, UnitState::kLeased, UnitState::kReady}) {
     UnitView unit = Unit(state, 2);
     unit.slot_filled = true;
-    EXPECT_THAT(ClassifySubmit(unit, kHolder, Attempt(2), "x"),
-                IsOkAndHolds(SubmitOutcome::kDuplicate));
+    EXPECT_THAT(ClassifySubmit(unit, kHolder, base::Attempt(2), "x"),
+                base::IsOkAndHolds(SubmitOutcome::kDuplicate));
   }
   UnitView closed = Unit(UnitState::kClosed, 2);
   closed.slot_filled = true;
-  EXPECT_THAT(ClassifySubmit(closed, kOther, Attempt(2), "x"),
-              IsOkAndHolds(SubmitOutcome::kClosed));
-  EXPECT_THAT(ClassifySubmit(closed, kHolder, Attempt(1), "x"),
-              IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(ClassifySubmit(closed, kOther, base::Attempt(2), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(ClassifySubmit(closed, kHolder, base::Attempt(1), "x"),
+              base::IsOkAndHolds(SubmitOutcome::kClosed));
 }
 
 TEST(UnitLeaseTest, IsFourTimesTheUsualTimeWithinLimits) {
@@ -292,4 +296,4 @@ TEST(StaleWeightTest, FallsExponentially) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::domain

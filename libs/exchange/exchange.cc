@@ -5,19 +5,20 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
-Payload Payload::FromBytes(Codec codec, std::string bytes) {
-  std::string sha256 = Sha256(bytes);
+Payload Payload::FromBytes(tensor::Codec codec, std::string bytes) {
+  std::string sha256 = base::Sha256(bytes);
   return FromHashed(codec, std::move(bytes), std::move(sha256));
 }
 
-absl::StatusOr<Payload> Payload::FromBundle(const TensorBundle& bundle, Codec codec) {
+absl::StatusOr<Payload> Payload::FromBundle(const tensor::TensorBundle& bundle,
+                                            tensor::Codec codec) {
   GANNET_ASSIGN_OR_RETURN(std::string bytes, EncodeBundle(bundle, codec));
   return FromBytes(codec, std::move(bytes));
 }
 
-Payload Payload::FromHashed(Codec codec, std::string bytes, std::string computed_sha256) {
+Payload Payload::FromHashed(tensor::Codec codec, std::string bytes, std::string computed_sha256) {
   Payload payload;
   payload.codec = codec;
   payload.sha256 = std::move(computed_sha256);
@@ -30,7 +31,7 @@ Payload Payload::FromHashed(Codec codec, std::string bytes, std::string computed
 bool Payload::IsIntact() const {
   if (bytes == nullptr) return false;
   if (hashed.bytes == bytes.get()) return hashed.sha256 == sha256;
-  return Sha256(*bytes) == sha256;
+  return base::Sha256(*bytes) == sha256;
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -15,7 +15,7 @@
 #include "libs/tensor/codec.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 inline constexpr int kProtocolVersion = 1;
 inline constexpr int kMinProtocolVersion = 1;
@@ -23,9 +23,9 @@ inline constexpr absl::Duration kMaxClaimWait = absl::Seconds(30);
 
 // Who calls. Chosen by the worker (see docs/adr/0002-worker-identity.md).
 struct WorkerIdentity {
-  WorkerId id;              // 32 hexadecimal digits
-  std::string secret;       // 64 hexadecimal digits; only its SHA-256 is stored
-  Incarnation incarnation;  // of this start of the process; above those of the starts before
+  base::WorkerId id;              // 32 hexadecimal digits
+  std::string secret;             // 64 hexadecimal digits; only its SHA-256 is stored
+  base::Incarnation incarnation;  // of this start of the process; above those of the starts before
 };
 
 struct JoinRequest {
@@ -34,32 +34,32 @@ struct JoinRequest {
   std::string display_name;  // at most 64 characters
   std::string hardware;      // at most 200 characters
   int protocol_version = kProtocolVersion;
-  std::optional<DataFingerprint> data;  // unset: only describes the run, registers nothing
+  std::optional<domain::DataFingerprint> data;  // unset: only describes the run, registers nothing
 };
 
 struct JoinResult {
-  RunId run;
-  RunConfig config;
-  RunState state = RunState::kRunning;
+  base::RunId run;
+  domain::RunConfig config;
+  domain::RunState state = domain::RunState::kRunning;
   absl::Duration heartbeat_interval = absl::Seconds(5);  // as HeartbeatInterval says
 };
 
 // A run at the moment.
 struct RunDescription {
-  RunId run;
-  RunConfig config;  // of the open round
-  RunState state = RunState::kRunning;
+  base::RunId run;
+  domain::RunConfig config;  // of the open round
+  domain::RunState state = domain::RunState::kRunning;
 
   friend bool operator==(const RunDescription&, const RunDescription&) = default;
 };
 
 struct WorkUnit {
-  RunId run;
-  UnitId unit;
-  Attempt attempt;
-  Round round;
-  Slot slot;
-  WeightsVersion weights_version;
+  base::RunId run;
+  base::UnitId unit;
+  base::Attempt attempt;
+  base::Round round;
+  base::Slot slot;
+  base::WeightsVersion weights_version;
   std::string weights_sha256;  // 32 raw bytes; empty from a gateway of before
   std::vector<int64_t> image_indices;
   int micro_batch = 0;
@@ -71,21 +71,21 @@ struct WorkUnit {
 
 struct ClaimRequest {
   WorkerIdentity worker;
-  RunId run;
+  base::RunId run;
   std::string request_id;  // 32 hexadecimal digits
   absl::Duration wait;     // at most kMaxClaimWait; zero answers at once
 };
 
 struct ClaimResult {
   std::optional<WorkUnit> unit;
-  RunState state = RunState::kRunning;
+  domain::RunState state = domain::RunState::kRunning;
 };
 
 // Asks for published weights.
 struct FetchWeightsRequest {
   WorkerIdentity worker;
-  RunId run;
-  WeightsVersion version;
+  base::RunId run;
+  base::WeightsVersion version;
   std::string sha256 = {};  // 32 raw bytes: these and no others; empty: whichever have that number
 };
 
@@ -97,18 +97,19 @@ struct HashedBytes {
 
 // Encoded tensors with their checksum. The bytes are shared, never changed.
 struct Payload {
-  Codec codec = Codec::kFp32;
+  tensor::Codec codec = tensor::Codec::kFp32;
   std::string sha256;  // 32 raw bytes, as its sender states it
   std::shared_ptr<const std::string> bytes;
   HashedBytes hashed = {};  // set by the two functions below, left alone by everybody else
 
   // Computes the checksum.
-  static Payload FromBytes(Codec codec, std::string bytes);
+  static Payload FromBytes(tensor::Codec codec, std::string bytes);
   // Returns: as EncodeBundle.
-  static absl::StatusOr<Payload> FromBundle(const TensorBundle& bundle, Codec codec);
+  static absl::StatusOr<Payload> FromBundle(const tensor::TensorBundle& bundle,
+                                            tensor::Codec codec);
 
   // For whoever computed the checksum while the bytes arrived.
-  static Payload FromHashed(Codec codec, std::string bytes, std::string computed_sha256);
+  static Payload FromHashed(tensor::Codec codec, std::string bytes, std::string computed_sha256);
 
   // Whether the bytes match `sha256`. Reads the bytes only when nobody on this side hashed them
   // before.
@@ -129,9 +130,9 @@ struct GradientStats {
 
 struct SubmitRequest {
   WorkerIdentity worker;
-  RunId run;
-  UnitId unit;
-  Attempt attempt;
+  base::RunId run;
+  base::UnitId unit;
+  base::Attempt attempt;
   GradientStats stats;
   Payload payload;
 };
@@ -139,9 +140,9 @@ struct SubmitRequest {
 // A submission whose bytes are not there yet.
 struct SubmissionCheck {
   WorkerIdentity worker;
-  RunId run;
-  UnitId unit;
-  Attempt attempt;
+  base::RunId run;
+  base::UnitId unit;
+  base::Attempt attempt;
   int image_count = 0;
   int micro_batch_count = 0;
   std::string sha256;  // of the payload, as its sender states it
@@ -149,14 +150,14 @@ struct SubmissionCheck {
 
 // A unit held, and how far it is.
 struct UnitProgress {
-  UnitId unit;
-  Attempt attempt;
+  base::UnitId unit;
+  base::Attempt attempt;
   int micro_batches_done = 0;
 };
 
 struct HeartbeatResult {
-  std::vector<UnitId> dropped;  // stop working on these, ascending
-  RunState state = RunState::kRunning;
+  std::vector<base::UnitId> dropped;  // stop working on these, ascending
+  domain::RunState state = domain::RunState::kRunning;
 };
 
 // Everything a worker needs from outside. A worker does not know which implementation it has:
@@ -205,7 +206,8 @@ class Exchange {
   // The run at the moment, for a worker that has joined it. Changes nothing, and is no sign of
   // life: a gateway asks so whether a worker is who it says, and what gradients of the run look
   // like.
-  virtual absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) = 0;
+  virtual absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker,
+                                                  base::RunId run) = 0;
 
   // Leases the unit of the lowest round and slot that is ready (see ReturnDelay), waiting up to
   // `wait` for one; each look is a whole Claim of its own, every check included. A look decides in
@@ -236,16 +238,16 @@ class Exchange {
   // ones, and never gives their ids again); INVALID_ARGUMENT - image_count or micro_batch_count is
   // not the unit's; then as ClassifySubmit. Backends do not decode the payload: the gateway and the
   // coordinator do.
-  virtual absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) = 0;
+  virtual absl::StatusOr<domain::SubmitOutcome> Submit(const SubmitRequest& request) = 0;
 
   // What Submit would answer without looking at bytes and statistics: an outcome other than kept,
   // counted as Submit counts it, or none when the gradient would be kept now. For whoever receives
   // bytes for others and would rather not for nothing. A client, which sends them, is always told
   // none.
   // Returns: as Submit.
-  virtual absl::StatusOr<std::optional<SubmitOutcome>> CheckSubmission(
+  virtual absl::StatusOr<std::optional<domain::SubmitOutcome>> CheckSubmission(
       const SubmissionCheck& /*submission*/) {
-    return std::optional<SubmitOutcome>();
+    return std::optional<domain::SubmitOutcome>();
   }
 
   // Renews the leases of `held` (see DecideRenewal) to a whole lease from now and records the sign
@@ -253,21 +255,21 @@ class Exchange {
   // and so are those that the unit does not have.
   // A unit that is not renewed is named in the answer, also one that never existed; its lease, if
   // it is still held, runs out on its own.
-  virtual absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
+  virtual absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, base::RunId run,
                                                     const std::vector<UnitProgress>& held) = 0;
 
   // Gives a unit back. A lease that is not held (any more), or a unit that never existed, is OK.
-  virtual absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
-                               Attempt attempt) = 0;
+  virtual absl::Status Release(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                               base::Attempt attempt) = 0;
 
   // Reports that a unit cannot be computed here. A lease that is not held (any more), or a unit
   // that never existed, is OK. When the unit has failed for good a running run is paused, for the
   // reason that FailedUnitReason gives. The holder is remembered, as after Release.
-  virtual absl::Status Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
-                            const std::string& reason) = 0;
+  virtual absl::Status Fail(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                            base::Attempt attempt, const std::string& reason) = 0;
 
   // Gives every unit back and signs off; the identity stays valid, and so does the incarnation.
-  virtual absl::Status Leave(const WorkerIdentity& worker, RunId run) = 0;
+  virtual absl::Status Leave(const WorkerIdentity& worker, base::RunId run) = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // What a gateway says of itself.
 struct GatewayReport {
@@ -45,4 +45,4 @@ class GatewayReports {
   virtual absl::StatusOr<std::vector<GatewayReport>> List() = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::exchange

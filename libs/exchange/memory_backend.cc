@@ -4,9 +4,9 @@
 #include "libs/exchange/memory/memory_state.h"
 #include "libs/exchange/memory/memory_store.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
-MemoryBackend::MemoryBackend(Clock& clock, int blob_ring)
+MemoryBackend::MemoryBackend(base::Clock& clock, int blob_ring)
     : state_(std::make_unique<memory::State>(clock, blob_ring)),
       store_(std::make_unique<memory::MemoryStore>(*state_)),
       exchange_(std::make_unique<memory::MemoryExchange>(*state_)) {}
@@ -16,4 +16,4 @@ MemoryBackend::~MemoryBackend() = default;
 Store& MemoryBackend::store() { return *store_; }
 Exchange& MemoryBackend::exchange() { return *exchange_; }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -7,13 +7,13 @@
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
-
-namespace memory {
+namespace gannet::memory {
 class MemoryExchange;
 class MemoryStore;
 struct State;
-}  // namespace memory
+}  // namespace gannet::memory
+
+namespace gannet::exchange {
 
 // Exchange and Store in process, over one state: what PostgreSQL is to a class, this is to
 // `train-local` and tests. Every decision is libs/domain's; nothing survives the
@@ -30,7 +30,7 @@ class MemoryBackend {
   // Bytes of gradients and weights make room for those `blob_ring` rounds later. Memory is dearer
   // than disk: whoever needs none but the last may ask for three, the fewest with which a round can
   // be prepared while the one before is computed.
-  explicit MemoryBackend(Clock& clock, int blob_ring = kBlobRing);
+  explicit MemoryBackend(base::Clock& clock, int blob_ring = kBlobRing);
   ~MemoryBackend();
   MemoryBackend(const MemoryBackend&) = delete;
   MemoryBackend& operator=(const MemoryBackend&) = delete;
@@ -46,4 +46,4 @@ class MemoryBackend {
   std::unique_ptr<memory::MemoryExchange> exchange_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::exchange

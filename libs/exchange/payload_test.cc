@@ -5,30 +5,30 @@
 #include "libs/base/sha256.h"
 #include "libs/exchange/exchange.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 TEST(PayloadTest, CarriesTheChecksumOfItsBytes) {
-  const Payload payload = Payload::FromBytes(Codec::kFp16, "tensors");
+  const Payload payload = Payload::FromBytes(tensor::Codec::kFp16, "tensors");
 
-  EXPECT_EQ(payload.codec, Codec::kFp16);
+  EXPECT_EQ(payload.codec, tensor::Codec::kFp16);
   EXPECT_EQ(*payload.bytes, "tensors");
-  EXPECT_EQ(payload.sha256, Sha256("tensors"));
+  EXPECT_EQ(payload.sha256, base::Sha256("tensors"));
   EXPECT_TRUE(payload.IsIntact());
 }
 
 TEST(PayloadTest, AClaimedChecksumIsComparedWithTheComputedOne) {
-  Payload payload = Payload::FromHashed(Codec::kFp32, "tensors", Sha256("tensors"));
+  Payload payload = Payload::FromHashed(tensor::Codec::kFp32, "tensors", base::Sha256("tensors"));
   EXPECT_TRUE(payload.IsIntact());
 
-  payload.sha256 = Sha256("others");
+  payload.sha256 = base::Sha256("others");
 
   EXPECT_FALSE(payload.IsIntact());
 }
 
 TEST(PayloadTest, BytesOfUnknownOriginAreHashed) {
   Payload payload;
-  payload.sha256 = Sha256("tensors");
+  payload.sha256 = base::Sha256("tensors");
   EXPECT_FALSE(payload.IsIntact()) << "without bytes";
   payload.bytes = std::make_shared<const std::string>("tensors");
   EXPECT_TRUE(payload.IsIntact());
@@ -37,7 +37,7 @@ TEST(PayloadTest, BytesOfUnknownOriginAreHashed) {
 }
 
 TEST(PayloadTest, ExchangedBytesAreHashedAgain) {
-  Payload payload = Payload::FromBytes(Codec::kFp32, "tensors");
+  Payload payload = Payload::FromBytes(tensor::Codec::kFp32, "tensors");
 
   payload.bytes = std::make_shared<const std::string>("tensorz");
 
@@ -45,7 +45,7 @@ TEST(PayloadTest, ExchangedBytesAreHashedAgain) {
 }
 
 TEST(PayloadTest, ACopySharesTheBytes) {
-  const Payload payload = Payload::FromBytes(Codec::kFp32, "tensors");
+  const Payload payload = Payload::FromBytes(tensor::Codec::kFp32, "tensors");
   const Payload copy = payload;
 
   EXPECT_EQ(copy.bytes.get(), payload.bytes.get());
@@ -53,4 +53,4 @@ TEST(PayloadTest, ACopySharesTheBytes) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::exchange

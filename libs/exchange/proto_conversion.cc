@@ -14,13 +14,13 @@
 #include "libs/base/training_choices.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 // With what older versions took from a client, archive or checkpoint, and nobody may choose any
 // more, at the nearest value of today: a run that has it can still be looked at, steered, exported
 // and deleted.
-RunConfig AsChosenToday(RunConfig config) {
+domain::RunConfig AsChosenToday(domain::RunConfig config) {
   constexpr uint64_t kMaxSeed = std::numeric_limits<int64_t>::max();
   constexpr int kMaxImagesPerUnit = 65'536;
   constexpr int kOldMaxImagesPerUnit = 1 << 20;
@@ -92,30 +92,32 @@ v1::WorkerIdentity ToProto(const WorkerIdentity& worker) {
 
 absl::StatusOr<WorkerIdentity> FromProto(const v1::WorkerIdentity& proto) {
   WorkerIdentity worker;
-  worker.id = WorkerId(proto.worker_id());
+  worker.id = base::WorkerId(proto.worker_id());
   worker.secret = proto.secret();
-  worker.incarnation = Incarnation(proto.incarnation());
+  worker.incarnation = base::Incarnation(proto.incarnation());
   GANNET_RETURN_IF_ERROR(ValidateIdentity(worker));
   return worker;
 }
 
-v1::RunState ToProto(RunState state) { return static_cast<v1::RunState>(state); }
+v1::RunState ToProto(domain::RunState state) { return static_cast<v1::RunState>(state); }
 
-absl::StatusOr<RunState> FromProto(v1::RunState proto) {
+absl::StatusOr<domain::RunState> FromProto(v1::RunState proto) {
   switch (proto) {
     case v1::RUN_STATE_RUNNING:
     case v1::RUN_STATE_PAUSED:
     case v1::RUN_STATE_FINISHED:
     case v1::RUN_STATE_STOPPED:
-      return static_cast<RunState>(proto);
+      return static_cast<domain::RunState>(proto);
     default:
       return Invalid(absl::StrCat("state is unknown: ", static_cast<int>(proto)));
   }
 }
 
-v1::SubmitOutcome ToProto(SubmitOutcome outcome) { return static_cast<v1::SubmitOutcome>(outcome); }
+v1::SubmitOutcome ToProto(domain::SubmitOutcome outcome) {
+  return static_cast<v1::SubmitOutcome>(outcome);
+}
 
-absl::StatusOr<SubmitOutcome> FromProto(v1::SubmitOutcome proto) {
+absl::StatusOr<domain::SubmitOutcome> FromProto(v1::SubmitOutcome proto) {
   switch (proto) {
     case v1::SUBMIT_OUTCOME_ACCEPTED:
     case v1::SUBMIT_OUTCOME_LATE:
@@ -123,22 +125,22 @@ absl::StatusOr<SubmitOutcome> FromProto(v1::SubmitOutcome proto) {
     case v1::SUBMIT_OUTCOME_SUPERSEDED:
     case v1::SUBMIT_OUTCOME_CLOSED:
     case v1::SUBMIT_OUTCOME_DUPLICATE:
-      return static_cast<SubmitOutcome>(proto);
+      return static_cast<domain::SubmitOutcome>(proto);
     default:
       return Invalid(absl::StrCat("outcome is unknown: ", static_cast<int>(proto)));
   }
 }
 
-v1::Codec ToProto(Codec codec) { return static_cast<v1::Codec>(codec); }
+v1::Codec ToProto(tensor::Codec codec) { return static_cast<v1::Codec>(codec); }
 
-absl::StatusOr<Codec> FromProto(v1::Codec proto) {
-  const auto codec = static_cast<Codec>(proto);
+absl::StatusOr<tensor::Codec> FromProto(v1::Codec proto) {
+  const auto codec = static_cast<tensor::Codec>(proto);
   if (FindCodec(codec) != nullptr) return codec;
-  return Invalid(absl::StrCat("codec is unknown: expected ", JoinCodecNumbers(), ", got ",
+  return Invalid(absl::StrCat("codec is unknown: expected ", base::JoinCodecNumbers(), ", got ",
                               static_cast<int>(proto)));
 }
 
-v1::DataFingerprint ToProto(const DataFingerprint& data) {
+v1::DataFingerprint ToProto(const domain::DataFingerprint& data) {
   v1::DataFingerprint proto;
   proto.set_kind(data.kind);
   proto.set_image_count(data.image_count);
@@ -147,18 +149,18 @@ v1::DataFingerprint ToProto(const DataFingerprint& data) {
   return proto;
 }
 
-absl::StatusOr<DataFingerprint> FromProto(const v1::DataFingerprint& proto) {
-  DataFingerprint data;
+absl::StatusOr<domain::DataFingerprint> FromProto(const v1::DataFingerprint& proto) {
+  domain::DataFingerprint data;
   data.kind = proto.kind();
   data.image_count = proto.image_count();
   data.digest = proto.digest();
   // Only shown, and perhaps stored before the rule for text was what it is: a run stays readable.
-  data.description = Printable(proto.description());
+  data.description = base::Printable(proto.description());
   GANNET_RETURN_IF_ERROR(ValidateFingerprint(data));
   return data;
 }
 
-v1::RunConfig ToProto(const RunConfig& config) {
+v1::RunConfig ToProto(const domain::RunConfig& config) {
   v1::RunConfig proto;
   proto.set_name(config.name);
   proto.set_seed(config.seed);
@@ -188,7 +190,7 @@ v1::RunConfig ToProto(const RunConfig& config) {
   proto.set_stale_weight(config.policy.stale_weight);
   proto.set_spare_after(config.policy.spare_after);
   // The usual beginning is not worth a field that an older program would not know.
-  if (config.plan_origin != PlanOrigin()) {
+  if (config.plan_origin != domain::PlanOrigin()) {
     proto.set_plan_origin_round(config.plan_origin.round);
     proto.set_plan_origin_position(config.plan_origin.position);
   }
@@ -196,14 +198,14 @@ v1::RunConfig ToProto(const RunConfig& config) {
   return proto;
 }
 
-absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
+absl::StatusOr<domain::RunConfig> FromProto(const v1::RunConfig& proto) {
   if (HasUnknownFields(proto) || HasUnknownFields(proto.model())) {
     return absl::FailedPreconditionError(
         "the run has settings that this version does not know: update this program to the "
         "coordinator's version");
   }
   GANNET_RETURN_IF_ERROR(ValidateFinite("lease_seconds", proto.lease_seconds()));
-  RunConfig config;
+  domain::RunConfig config;
   config.name = proto.name();
   config.seed = proto.seed();
   if (!proto.model().kind().empty()) config.model.kind = proto.model().kind();
@@ -236,13 +238,13 @@ absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto) {
                         .position = proto.plan_origin_position()};
   GANNET_ASSIGN_OR_RETURN(config.data, FromProto(proto.data()));
   GANNET_RETURN_IF_ERROR(ValidateText("name", config.name, kMaxRunNameChars));
-  GANNET_RETURN_IF_ERROR(ValidateRunConfig(AsChosenToday(config)));
+  GANNET_RETURN_IF_ERROR(domain::ValidateRunConfig(AsChosenToday(config)));
   return config;
 }
 
-std::string RunConfigToJson(const RunConfig& config) { return ToJson(ToProto(config)); }
+std::string RunConfigToJson(const domain::RunConfig& config) { return ToJson(ToProto(config)); }
 
-absl::StatusOr<RunConfig> RunConfigFromJson(const std::string& json) {
+absl::StatusOr<domain::RunConfig> RunConfigFromJson(const std::string& json) {
   v1::RunConfig proto;
   GANNET_RETURN_IF_ERROR(FromJson(json, "a run's config", proto));
   return FromProto(proto);
@@ -273,10 +275,10 @@ absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto) {
   GANNET_ASSIGN_OR_RETURN(archive.created_config, FromProto(proto.created_config()));
   for (const v1::ArchivedChange& in : proto.changes()) {
     GANNET_RETURN_IF_ERROR(ValidateAtLeast("round", 2, in.round()));
-    const std::string reason = Printable(in.reason());
+    const std::string reason = base::Printable(in.reason());
     GANNET_RETURN_IF_ERROR(ValidateReason(reason));
     SettingsChange& change = archive.changes.emplace_back();
-    change.round = Round(in.round());
+    change.round = base::Round(in.round());
     GANNET_ASSIGN_OR_RETURN(change.config, FromProto(in.config()));
     change.reason = reason;
   }
@@ -286,9 +288,9 @@ absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto) {
     WorkerRecord& record = archive.workers.emplace_back();
     GANNET_ASSIGN_OR_RETURN(record.summary, FromProto(in.summary()));
     record.secret_sha256 = in.secret_sha256();
-    record.incarnation = Incarnation(in.incarnation());
+    record.incarnation = base::Incarnation(in.incarnation());
   }
-  const std::string pause_reason = Printable(proto.pause_reason());
+  const std::string pause_reason = base::Printable(proto.pause_reason());
   GANNET_RETURN_IF_ERROR(ValidateReason(pause_reason));
   if (proto.paused()) archive.pause_reason = pause_reason;
   return archive;
@@ -327,7 +329,7 @@ absl::StatusOr<RoundSummary> FromProto(const v1::RoundSummary& proto) {
   GANNET_RETURN_IF_ERROR(ValidateFinite("fake_accuracy", proto.fake_accuracy()));
   GANNET_RETURN_IF_ERROR(ValidateFinite("seconds", proto.seconds()));
   RoundSummary summary;
-  summary.round = Round(proto.round());
+  summary.round = base::Round(proto.round());
   summary.epoch = proto.epoch();
   summary.gradient_count = proto.gradient_count();
   summary.image_count = proto.image_count();
@@ -357,13 +359,13 @@ v1::WorkerSummary ToProto(const WorkerSummary& summary) {
 }
 
 absl::StatusOr<WorkerSummary> FromProto(const v1::WorkerSummary& proto) {
-  if (!IsHex(proto.worker_id(), 32)) {
+  if (!base::IsHex(proto.worker_id(), 32)) {
     return Invalid("worker_id must be 32 lower-case hexadecimal digits");
   }
   WorkerSummary summary;
   // Whoever joined before the rule for text was what it is must not hide the others.
-  summary.display_name = Printable(proto.display_name());
-  summary.hardware = Printable(proto.hardware());
+  summary.display_name = base::Printable(proto.display_name());
+  summary.hardware = base::Printable(proto.hardware());
   GANNET_RETURN_IF_ERROR(ValidateText("display_name", summary.display_name, kMaxDisplayNameChars));
   GANNET_RETURN_IF_ERROR(ValidateText("hardware", summary.hardware, kMaxHardwareChars));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("accepted_unit_count", 0, proto.accepted_unit_count()));
@@ -371,7 +373,7 @@ absl::StatusOr<WorkerSummary> FromProto(const v1::WorkerSummary& proto) {
   google::protobuf::Duration since_epoch;
   since_epoch.set_seconds(proto.last_seen_time().seconds());
   since_epoch.set_nanos(proto.last_seen_time().nanos());
-  summary.worker = WorkerId(proto.worker_id());
+  summary.worker = base::WorkerId(proto.worker_id());
   summary.accepted_unit_count = proto.accepted_unit_count();
   summary.accepted_image_count = proto.accepted_image_count();
   summary.duplicate_unit_count = proto.duplicate_unit_count();
@@ -439,12 +441,12 @@ absl::StatusOr<WorkUnit> FromProto(const v1::WorkUnit& proto) {
     GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit.image_indices", 0, index));
   }
   WorkUnit unit;
-  unit.run = RunId(proto.run_id());
-  unit.unit = UnitId(proto.unit_id());
-  unit.attempt = Attempt(proto.attempt());
-  unit.round = Round(proto.round());
-  unit.slot = Slot(proto.slot());
-  unit.weights_version = WeightsVersion(proto.weights_version());
+  unit.run = base::RunId(proto.run_id());
+  unit.unit = base::UnitId(proto.unit_id());
+  unit.attempt = base::Attempt(proto.attempt());
+  unit.round = base::Round(proto.round());
+  unit.slot = base::Slot(proto.slot());
+  unit.weights_version = base::WeightsVersion(proto.weights_version());
   unit.weights_sha256 = proto.weights_sha256();
   unit.image_indices.assign(proto.image_indices().begin(), proto.image_indices().end());
   unit.micro_batch = proto.micro_batch();
@@ -472,8 +474,8 @@ absl::StatusOr<UnitProgress> FromProto(const v1::UnitProgress& proto) {
   GANNET_RETURN_IF_ERROR(
       ValidateAtLeast("progress.micro_batches_done", 0, proto.micro_batches_done()));
   UnitProgress progress;
-  progress.unit = UnitId(proto.unit_id());
-  progress.attempt = Attempt(proto.attempt());
+  progress.unit = base::UnitId(proto.unit_id());
+  progress.attempt = base::Attempt(proto.attempt());
   progress.micro_batches_done = proto.micro_batches_done();
   return progress;
 }
@@ -515,7 +517,7 @@ v1::JoinResponse ToProto(const JoinResult& result) {
 absl::StatusOr<JoinResult> FromProto(const v1::JoinResponse& proto) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("run_id", 1, proto.run_id()));
   JoinResult result;
-  result.run = RunId(proto.run_id());
+  result.run = base::RunId(proto.run_id());
   GANNET_ASSIGN_OR_RETURN(result.config, FromProto(proto.config()));
   GANNET_ASSIGN_OR_RETURN(result.state, FromProto(proto.state()));
   GANNET_ASSIGN_OR_RETURN(result.heartbeat_interval,
@@ -537,7 +539,7 @@ v1::DescribeRequest ToProto(const DescribeCall& call) {
 absl::StatusOr<DescribeCall> FromProto(const v1::DescribeRequest& proto) {
   DescribeCall call;
   GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
-  call.run = RunId(proto.run_id());
+  call.run = base::RunId(proto.run_id());
   GANNET_RETURN_IF_ERROR(ValidateDescribe(call.worker, call.run));
   return call;
 }
@@ -553,7 +555,7 @@ v1::DescribeResponse ToProto(const RunDescription& description) {
 absl::StatusOr<RunDescription> FromProto(const v1::DescribeResponse& proto) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("run_id", 1, proto.run_id()));
   RunDescription description;
-  description.run = RunId(proto.run_id());
+  description.run = base::RunId(proto.run_id());
   GANNET_ASSIGN_OR_RETURN(description.config, FromProto(proto.config()));
   GANNET_ASSIGN_OR_RETURN(description.state, FromProto(proto.state()));
   return description;
@@ -571,7 +573,7 @@ v1::ClaimRequest ToProto(const ClaimRequest& request) {
 absl::StatusOr<ClaimRequest> FromProto(const v1::ClaimRequest& proto) {
   ClaimRequest request;
   GANNET_ASSIGN_OR_RETURN(request.worker, FromProto(proto.worker()));
-  request.run = RunId(proto.run_id());
+  request.run = base::RunId(proto.run_id());
   request.request_id = proto.request_id();
   GANNET_ASSIGN_OR_RETURN(request.wait, DurationFromProto("wait_duration", proto.wait_duration()));
   GANNET_RETURN_IF_ERROR(ValidateClaim(request));
@@ -606,8 +608,8 @@ v1::FetchWeightsRequest ToProto(const FetchWeightsRequest& request) {
 absl::StatusOr<FetchWeightsRequest> FromProto(const v1::FetchWeightsRequest& proto) {
   FetchWeightsRequest request;
   GANNET_ASSIGN_OR_RETURN(request.worker, FromProto(proto.worker()));
-  request.run = RunId(proto.run_id());
-  request.version = WeightsVersion(proto.weights_version());
+  request.run = base::RunId(proto.run_id());
+  request.version = base::WeightsVersion(proto.weights_version());
   request.sha256 = proto.weights_sha256();
   GANNET_RETURN_IF_ERROR(ValidateFetchWeights(request));
   return request;
@@ -645,9 +647,9 @@ v1::SubmitHeader SubmitHeaderOf(const SubmitRequest& request) {
 absl::StatusOr<SubmitAnnouncement> FromProto(const v1::SubmitHeader& proto) {
   SubmitAnnouncement announcement;
   GANNET_ASSIGN_OR_RETURN(announcement.worker, FromProto(proto.worker()));
-  announcement.run = RunId(proto.run_id());
-  announcement.unit = UnitId(proto.unit_id());
-  announcement.attempt = Attempt(proto.attempt());
+  announcement.run = base::RunId(proto.run_id());
+  announcement.unit = base::UnitId(proto.unit_id());
+  announcement.attempt = base::Attempt(proto.attempt());
   GANNET_ASSIGN_OR_RETURN(announcement.stats, FromProto(proto.stats()));
   GANNET_ASSIGN_OR_RETURN(announcement.payload, FromProto(proto.payload()));
   GANNET_RETURN_IF_ERROR(ValidateSubmitHeader(announcement.worker, announcement.run,
@@ -667,7 +669,7 @@ v1::HeartbeatRequest ToProto(const HeartbeatCall& call) {
 absl::StatusOr<HeartbeatCall> FromProto(const v1::HeartbeatRequest& proto) {
   HeartbeatCall call;
   GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
-  call.run = RunId(proto.run_id());
+  call.run = base::RunId(proto.run_id());
   for (const v1::UnitProgress& progress : proto.progress()) {
     GANNET_ASSIGN_OR_RETURN(call.held.emplace_back(), FromProto(progress));
   }
@@ -677,7 +679,7 @@ absl::StatusOr<HeartbeatCall> FromProto(const v1::HeartbeatRequest& proto) {
 
 v1::HeartbeatResponse ToProto(const HeartbeatResult& result) {
   v1::HeartbeatResponse proto;
-  for (const UnitId unit : result.dropped) proto.add_dropped_unit_ids(unit.value());
+  for (const base::UnitId unit : result.dropped) proto.add_dropped_unit_ids(unit.value());
   proto.set_state(ToProto(result.state));
   return proto;
 }
@@ -704,9 +706,9 @@ v1::ReleaseRequest ToProto(const ReleaseCall& call) {
 absl::StatusOr<ReleaseCall> FromProto(const v1::ReleaseRequest& proto) {
   ReleaseCall call;
   GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
-  call.run = RunId(proto.run_id());
-  call.unit = UnitId(proto.unit_id());
-  call.attempt = Attempt(proto.attempt());
+  call.run = base::RunId(proto.run_id());
+  call.unit = base::UnitId(proto.unit_id());
+  call.attempt = base::Attempt(proto.attempt());
   GANNET_RETURN_IF_ERROR(ValidateRelease(call.worker, call.run, call.unit, call.attempt));
   return call;
 }
@@ -724,9 +726,9 @@ v1::FailRequest ToProto(const FailCall& call) {
 absl::StatusOr<FailCall> FromProto(const v1::FailRequest& proto) {
   FailCall call;
   GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
-  call.run = RunId(proto.run_id());
-  call.unit = UnitId(proto.unit_id());
-  call.attempt = Attempt(proto.attempt());
+  call.run = base::RunId(proto.run_id());
+  call.unit = base::UnitId(proto.unit_id());
+  call.attempt = base::Attempt(proto.attempt());
   call.reason = proto.reason();
   GANNET_RETURN_IF_ERROR(ValidateFail(call.worker, call.run, call.unit, call.attempt, call.reason));
   return call;
@@ -742,9 +744,9 @@ v1::LeaveRequest ToProto(const LeaveCall& call) {
 absl::StatusOr<LeaveCall> FromProto(const v1::LeaveRequest& proto) {
   LeaveCall call;
   GANNET_ASSIGN_OR_RETURN(call.worker, FromProto(proto.worker()));
-  call.run = RunId(proto.run_id());
+  call.run = base::RunId(proto.run_id());
   GANNET_RETURN_IF_ERROR(ValidateLeave(call.worker, call.run));
   return call;
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

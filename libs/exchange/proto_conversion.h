@@ -15,7 +15,7 @@
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // Values of exchange.h and store.h as messages of gannet.v1, and back.
 //
@@ -27,26 +27,26 @@ namespace gannet {
 v1::WorkerIdentity ToProto(const WorkerIdentity& worker);
 absl::StatusOr<WorkerIdentity> FromProto(const v1::WorkerIdentity& proto);
 
-v1::RunState ToProto(RunState state);
-absl::StatusOr<RunState> FromProto(v1::RunState proto);
+v1::RunState ToProto(domain::RunState state);
+absl::StatusOr<domain::RunState> FromProto(v1::RunState proto);
 
-v1::SubmitOutcome ToProto(SubmitOutcome outcome);
-absl::StatusOr<SubmitOutcome> FromProto(v1::SubmitOutcome proto);
+v1::SubmitOutcome ToProto(domain::SubmitOutcome outcome);
+absl::StatusOr<domain::SubmitOutcome> FromProto(v1::SubmitOutcome proto);
 
-v1::Codec ToProto(Codec codec);
-absl::StatusOr<Codec> FromProto(v1::Codec proto);
+v1::Codec ToProto(tensor::Codec codec);
+absl::StatusOr<tensor::Codec> FromProto(v1::Codec proto);
 
-v1::DataFingerprint ToProto(const DataFingerprint& data);
-absl::StatusOr<DataFingerprint> FromProto(const v1::DataFingerprint& proto);
+v1::DataFingerprint ToProto(const domain::DataFingerprint& data);
+absl::StatusOr<domain::DataFingerprint> FromProto(const v1::DataFingerprint& proto);
 
 // The result of FromProto has passed ValidateRunConfig.
-v1::RunConfig ToProto(const RunConfig& config);
-absl::StatusOr<RunConfig> FromProto(const v1::RunConfig& proto);
+v1::RunConfig ToProto(const domain::RunConfig& config);
+absl::StatusOr<domain::RunConfig> FromProto(const v1::RunConfig& proto);
 
 // The config as the JSON form of gannet.v1.RunConfig, in which it is stored. Unknown keys are
 // refused.
-std::string RunConfigToJson(const RunConfig& config);
-absl::StatusOr<RunConfig> RunConfigFromJson(const std::string& json);
+std::string RunConfigToJson(const domain::RunConfig& config);
+absl::StatusOr<domain::RunConfig> RunConfigFromJson(const std::string& json);
 
 v1::RunArchive ToProto(const RunArchive& archive);
 absl::StatusOr<RunArchive> FromProto(const v1::RunArchive& proto);
@@ -79,7 +79,7 @@ absl::StatusOr<JoinResult> FromProto(const v1::JoinResponse& proto);
 // Describe.
 struct DescribeCall {
   WorkerIdentity worker;
-  RunId run;
+  base::RunId run;
 };
 v1::DescribeRequest ToProto(const DescribeCall& call);
 absl::StatusOr<DescribeCall> FromProto(const v1::DescribeRequest& proto);
@@ -98,7 +98,7 @@ absl::StatusOr<FetchWeightsRequest> FromProto(const v1::FetchWeightsRequest& pro
 
 // What announces a payload. The bytes themselves travel in chunks.
 struct PayloadAnnouncement {
-  Codec codec = Codec::kFp32;
+  tensor::Codec codec = tensor::Codec::kFp32;
   int64_t total_bytes = 0;  // at least 1
   std::string sha256;       // 32 raw bytes
 };
@@ -108,9 +108,9 @@ absl::StatusOr<PayloadAnnouncement> FromProto(const v1::PayloadHeader& proto);
 // Submit, but for the bytes.
 struct SubmitAnnouncement {
   WorkerIdentity worker;
-  RunId run;
-  UnitId unit;
-  Attempt attempt;
+  base::RunId run;
+  base::UnitId unit;
+  base::Attempt attempt;
   GradientStats stats;
   PayloadAnnouncement payload;
 };
@@ -120,7 +120,7 @@ absl::StatusOr<SubmitAnnouncement> FromProto(const v1::SubmitHeader& proto);
 // Heartbeat.
 struct HeartbeatCall {
   WorkerIdentity worker;
-  RunId run;
+  base::RunId run;
   std::vector<UnitProgress> held;
 };
 v1::HeartbeatRequest ToProto(const HeartbeatCall& call);
@@ -131,9 +131,9 @@ absl::StatusOr<HeartbeatResult> FromProto(const v1::HeartbeatResponse& proto);
 // Release.
 struct ReleaseCall {
   WorkerIdentity worker;
-  RunId run;
-  UnitId unit;
-  Attempt attempt;
+  base::RunId run;
+  base::UnitId unit;
+  base::Attempt attempt;
 };
 v1::ReleaseRequest ToProto(const ReleaseCall& call);
 absl::StatusOr<ReleaseCall> FromProto(const v1::ReleaseRequest& proto);
@@ -141,9 +141,9 @@ absl::StatusOr<ReleaseCall> FromProto(const v1::ReleaseRequest& proto);
 // Fail.
 struct FailCall {
   WorkerIdentity worker;
-  RunId run;
-  UnitId unit;
-  Attempt attempt;
+  base::RunId run;
+  base::UnitId unit;
+  base::Attempt attempt;
   std::string reason;
 };
 v1::FailRequest ToProto(const FailCall& call);
@@ -152,9 +152,9 @@ absl::StatusOr<FailCall> FromProto(const v1::FailRequest& proto);
 // Leave.
 struct LeaveCall {
   WorkerIdentity worker;
-  RunId run;
+  base::RunId run;
 };
 v1::LeaveRequest ToProto(const LeaveCall& call);
 absl::StatusOr<LeaveCall> FromProto(const v1::LeaveRequest& proto);
 
-}  // namespace gannet
+}  // namespace gannet::exchange

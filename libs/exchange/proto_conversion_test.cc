@@ -14,7 +14,7 @@
 #include "libs/exchange/testing/test_values.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::HasSubstr;
@@ -34,7 +34,7 @@ void ExpectFlawsRefused(const Proto& good, const std::vector<Flaw<Proto>>& flaws
   for (const Flaw<Proto>& flaw : flaws) {
     Proto bad = good;
     flaw.spoil(bad);
-    EXPECT_THAT(FromProto(bad), StatusIs(kInvalid, HasSubstr(flaw.field)))
+    EXPECT_THAT(FromProto(bad), base::StatusIs(kInvalid, HasSubstr(flaw.field)))
         << bad.ShortDebugString();
   }
 }
@@ -45,8 +45,8 @@ void ExpectSameWorker(const WorkerIdentity& a, const WorkerIdentity& b) {
   EXPECT_EQ(a.incarnation, b.incarnation);
 }
 
-RunConfig UnusualConfig() {
-  RunConfig config = TinyRunConfig("unusual-1.0_x");
+domain::RunConfig UnusualConfig() {
+  domain::RunConfig config = TinyRunConfig("unusual-1.0_x");
   config.seed = std::numeric_limits<int64_t>::max();
   config.adam.learning_rate = 1.0 / 3.0;
   config.adam.learning_rate_generator = 1.0 / 7.0;
@@ -62,12 +62,12 @@ RunConfig UnusualConfig() {
 
 WorkUnit SomeUnit() {
   WorkUnit unit;
-  unit.run = RunId(3);
-  unit.unit = UnitId(int64_t{1} << 50);
-  unit.attempt = Attempt(2);
-  unit.round = Round(7);
-  unit.slot = Slot(1);
-  unit.weights_version = WeightsVersion(6);
+  unit.run = base::RunId(3);
+  unit.unit = base::UnitId(int64_t{1} << 50);
+  unit.attempt = base::Attempt(2);
+  unit.round = base::Round(7);
+  unit.slot = base::Slot(1);
+  unit.weights_version = base::WeightsVersion(6);
   unit.weights_sha256 = std::string(32, '\xff');
   unit.image_indices = {5, 0, int64_t{1} << 40};
   unit.micro_batch = 2;
@@ -78,7 +78,7 @@ WorkUnit SomeUnit() {
 
 RoundSummary SomeRound() {
   RoundSummary summary;
-  summary.round = Round(5);
+  summary.round = base::Round(5);
   summary.epoch = 2;
   summary.gradient_count = 3;
   summary.image_count = 960;
@@ -91,63 +91,65 @@ RoundSummary SomeRound() {
 }
 
 TEST(ProtoConversionTest, EnumsKeepTheirMeaning) {
-  EXPECT_EQ(ToProto(RunState::kRunning), v1::RUN_STATE_RUNNING);
-  EXPECT_EQ(ToProto(RunState::kPaused), v1::RUN_STATE_PAUSED);
-  EXPECT_EQ(ToProto(RunState::kFinished), v1::RUN_STATE_FINISHED);
-  EXPECT_EQ(ToProto(RunState::kStopped), v1::RUN_STATE_STOPPED);
-  EXPECT_EQ(ToProto(SubmitOutcome::kAccepted), v1::SUBMIT_OUTCOME_ACCEPTED);
-  EXPECT_EQ(ToProto(SubmitOutcome::kLate), v1::SUBMIT_OUTCOME_LATE);
-  EXPECT_EQ(ToProto(SubmitOutcome::kAlreadyAccepted), v1::SUBMIT_OUTCOME_ALREADY_ACCEPTED);
-  EXPECT_EQ(ToProto(SubmitOutcome::kSuperseded), v1::SUBMIT_OUTCOME_SUPERSEDED);
-  EXPECT_EQ(ToProto(SubmitOutcome::kClosed), v1::SUBMIT_OUTCOME_CLOSED);
-  EXPECT_EQ(v1::Codec_descriptor()->value_count(), static_cast<int>(std::size(kCodecNumbers)) + 1);
-  for (const int number : kCodecNumbers) {
-    const auto codec = static_cast<Codec>(number);
-    EXPECT_THAT(FromProto(ToProto(codec)), IsOkAndHolds(codec));
+  EXPECT_EQ(ToProto(domain::RunState::kRunning), v1::RUN_STATE_RUNNING);
+  EXPECT_EQ(ToProto(domain::RunState::kPaused), v1::RUN_STATE_PAUSED);
+  EXPECT_EQ(ToProto(domain::RunState::kFinished), v1::RUN_STATE_FINISHED);
+  EXPECT_EQ(ToProto(domain::RunState::kStopped), v1::RUN_STATE_STOPPED);
+  EXPECT_EQ(ToProto(domain::SubmitOutcome::kAccepted), v1::SUBMIT_OUTCOME_ACCEPTED);
+  EXPECT_EQ(ToProto(domain::SubmitOutcome::kLate), v1::SUBMIT_OUTCOME_LATE);
+  EXPECT_EQ(ToProto(domain::SubmitOutcome::kAlreadyAccepted), v1::SUBMIT_OUTCOME_ALREADY_ACCEPTED);
+  EXPECT_EQ(ToProto(domain::SubmitOutcome::kSuperseded), v1::SUBMIT_OUTCOME_SUPERSEDED);
+  EXPECT_EQ(ToProto(domain::SubmitOutcome::kClosed), v1::SUBMIT_OUTCOME_CLOSED);
+  EXPECT_EQ(v1::Codec_descriptor()->value_count(),
+            static_cast<int>(std::size(base::kCodecNumbers)) + 1);
+  for (const int number : base::kCodecNumbers) {
+    const auto codec = static_cast<tensor::Codec>(number);
+    EXPECT_THAT(FromProto(ToProto(codec)), base::IsOkAndHolds(codec));
     EXPECT_EQ(v1::Codec_Name(ToProto(codec)),
-              absl::StrCat("CODEC_", absl::AsciiStrToUpper(CodecName(number))));
+              absl::StrCat("CODEC_", absl::AsciiStrToUpper(base::CodecName(number))));
   }
-  EXPECT_EQ(ToProto(Codec::kFp32), v1::CODEC_FP32);
-  EXPECT_EQ(ToProto(Codec::kFp16), v1::CODEC_FP16);
+  EXPECT_EQ(ToProto(tensor::Codec::kFp32), v1::CODEC_FP32);
+  EXPECT_EQ(ToProto(tensor::Codec::kFp16), v1::CODEC_FP16);
 }
 
 TEST(ProtoConversionTest, UnknownEnumValuesAreRefused) {
   for (const int value : {-1, 0, 99}) {
-    EXPECT_THAT(FromProto(static_cast<v1::RunState>(value)), StatusIs(kInvalid));
-    EXPECT_THAT(FromProto(static_cast<v1::SubmitOutcome>(value)), StatusIs(kInvalid));
-    EXPECT_THAT(FromProto(static_cast<v1::Codec>(value)), StatusIs(kInvalid));
+    EXPECT_THAT(FromProto(static_cast<v1::RunState>(value)), base::StatusIs(kInvalid));
+    EXPECT_THAT(FromProto(static_cast<v1::SubmitOutcome>(value)), base::StatusIs(kInvalid));
+    EXPECT_THAT(FromProto(static_cast<v1::Codec>(value)), base::StatusIs(kInvalid));
   }
-  EXPECT_THAT(FromProto(v1::RUN_STATE_STOPPED), IsOkAndHolds(RunState::kStopped));
-  EXPECT_THAT(FromProto(v1::SUBMIT_OUTCOME_CLOSED), IsOkAndHolds(SubmitOutcome::kClosed));
-  EXPECT_THAT(FromProto(v1::CODEC_FP16), IsOkAndHolds(Codec::kFp16));
+  EXPECT_THAT(FromProto(v1::RUN_STATE_STOPPED), base::IsOkAndHolds(domain::RunState::kStopped));
+  EXPECT_THAT(FromProto(v1::SUBMIT_OUTCOME_CLOSED),
+              base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
+  EXPECT_THAT(FromProto(v1::CODEC_FP16), base::IsOkAndHolds(tensor::Codec::kFp16));
 }
 
 TEST(ProtoConversionTest, ConfigsComeBackAsTheyWere) {
-  for (const RunConfig& config : {TinyRunConfig(), UnusualConfig()}) {
-    ASSERT_OK_AND_ASSIGN(const RunConfig back, FromProto(ToProto(config)));
-    EXPECT_EQ(back, config) << DescribeDifference(config, back);
+  for (const domain::RunConfig& config : {TinyRunConfig(), UnusualConfig()}) {
+    ASSERT_OK_AND_ASSIGN(const domain::RunConfig back, FromProto(ToProto(config)));
+    EXPECT_EQ(back, config) << domain::DescribeDifference(config, back);
     EXPECT_EQ(back.data.description, config.data.description);
   }
 }
 
 TEST(ProtoConversionTest, ConfigsComeBackFromJsonAsTheyWere) {
-  for (const RunConfig& config : {TinyRunConfig(), UnusualConfig()}) {
-    ASSERT_OK_AND_ASSIGN(const RunConfig back, RunConfigFromJson(RunConfigToJson(config)));
-    EXPECT_EQ(back, config) << DescribeDifference(config, back);
+  for (const domain::RunConfig& config : {TinyRunConfig(), UnusualConfig()}) {
+    ASSERT_OK_AND_ASSIGN(const domain::RunConfig back, RunConfigFromJson(RunConfigToJson(config)));
+    EXPECT_EQ(back, config) << domain::DescribeDifference(config, back);
     EXPECT_EQ(back.data.description, config.data.description);
   }
 }
 
 TEST(ProtoConversionTest, AConfigThatNobodyMayChooseTodayIsStillRead) {
-  RunConfig config = TinyRunConfig();
+  domain::RunConfig config = TinyRunConfig();
   config.seed = std::numeric_limits<uint64_t>::max();
   config.lease = absl::Milliseconds(100);
   config.images_per_unit = 1 << 20;
 
-  ASSERT_OK_AND_ASSIGN(const RunConfig back, RunConfigFromJson(RunConfigToJson(config)));
+  ASSERT_OK_AND_ASSIGN(const domain::RunConfig back, RunConfigFromJson(RunConfigToJson(config)));
 
-  EXPECT_EQ(back, config) << DescribeDifference(config, back);
-  EXPECT_THAT(ValidateRunConfig(config), StatusIs(kInvalid)) << "to begin a run with";
+  EXPECT_EQ(back, config) << domain::DescribeDifference(config, back);
+  EXPECT_THAT(domain::ValidateRunConfig(config), base::StatusIs(kInvalid)) << "to begin a run with";
 }
 
 // As the store has them from before the networks could have rates of their own.
@@ -159,7 +161,7 @@ TEST(ProtoConversionTest, AConfigWithoutRatesOfItsNetworksKeepsTheSharedOne) {
     json.erase(at, std::string(key).size());
   }
 
-  ASSERT_OK_AND_ASSIGN(const RunConfig back, RunConfigFromJson(json));
+  ASSERT_OK_AND_ASSIGN(const domain::RunConfig back, RunConfigFromJson(json));
 
   EXPECT_EQ(back, TinyRunConfig());
   EXPECT_EQ(back.adam.GeneratorRate(), TinyRunConfig().adam.learning_rate);
@@ -176,7 +178,7 @@ TEST(ProtoConversionTest, JsonThatIsNoConfigIsRefused) {
   for (const std::string& json :
        {std::string(), std::string("{"), std::string("[]"), std::string("{\"nonsense\":1}"),
         std::string("{}"), std::string("{\"seed\":-1}"), std::string("\xFF")}) {
-    EXPECT_THAT(RunConfigFromJson(json), StatusIs(kInvalid)) << json;
+    EXPECT_THAT(RunConfigFromJson(json), base::StatusIs(kInvalid)) << json;
   }
 }
 
@@ -213,10 +215,10 @@ TEST(ProtoConversionTest, FlawsOfAnIdentityAreNamed) {
 }
 
 TEST(ProtoConversionTest, WorkUnitsComeBackAsTheyWere) {
-  EXPECT_THAT(FromProto(ToProto(SomeUnit())), IsOkAndHolds(SomeUnit()));
+  EXPECT_THAT(FromProto(ToProto(SomeUnit())), base::IsOkAndHolds(SomeUnit()));
   WorkUnit expired = SomeUnit();
   expired.lease = absl::ZeroDuration();
-  EXPECT_THAT(FromProto(ToProto(expired)), IsOkAndHolds(expired));
+  EXPECT_THAT(FromProto(ToProto(expired)), base::IsOkAndHolds(expired));
 }
 
 TEST(ProtoConversionTest, FlawsOfAWorkUnitAreNamed) {
@@ -247,7 +249,7 @@ TEST(ProtoConversionTest, StatisticsComeBackAsTheyWere) {
   GradientStats stats = TestStats(TinyRunConfig());
   stats.discriminator_loss = 0.1 + 0.2;
   stats.compute_seconds = std::numeric_limits<double>::denorm_min();
-  EXPECT_THAT(FromProto(ToProto(stats)), IsOkAndHolds(stats));
+  EXPECT_THAT(FromProto(ToProto(stats)), base::IsOkAndHolds(stats));
   ExpectFlawsRefused<v1::GradientStats>(
       ToProto(stats),
       {
@@ -259,7 +261,7 @@ TEST(ProtoConversionTest, StatisticsComeBackAsTheyWere) {
 }
 
 TEST(ProtoConversionTest, RoundsComeBackAsTheyWere) {
-  EXPECT_THAT(FromProto(ToProto(SomeRound())), IsOkAndHolds(SomeRound()));
+  EXPECT_THAT(FromProto(ToProto(SomeRound())), base::IsOkAndHolds(SomeRound()));
   ExpectFlawsRefused<v1::RoundSummary>(
       ToProto(SomeRound()), {
                                 {"round", [](auto& p) { p.set_round(0); }},
@@ -315,7 +317,7 @@ TEST(ProtoConversionTest, JoinsComeBackAsTheyWere) {
   EXPECT_FALSE(describing.data.has_value());
 
   request.protocol_version = 0;
-  EXPECT_THAT(FromProto(ToProto(request)), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(FromProto(ToProto(request)), base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(ProtoConversionTest, FlawsOfAJoinAreNamed) {
@@ -332,9 +334,9 @@ TEST(ProtoConversionTest, FlawsOfAJoinAreNamed) {
 
 TEST(ProtoConversionTest, AnswersToJoinComeBackAsTheyWere) {
   JoinResult result;
-  result.run = RunId(4);
+  result.run = base::RunId(4);
   result.config = UnusualConfig();
-  result.state = RunState::kPaused;
+  result.state = domain::RunState::kPaused;
   result.heartbeat_interval = absl::Milliseconds(2500);
   ASSERT_OK_AND_ASSIGN(const JoinResult back, FromProto(ToProto(result)));
   EXPECT_EQ(back.run, result.run);
@@ -351,7 +353,7 @@ TEST(ProtoConversionTest, AnswersToJoinComeBackAsTheyWere) {
 }
 
 TEST(ProtoConversionTest, ClaimsComeBackAsTheyWere) {
-  const ClaimRequest request{TestWorker(1), RunId(2), std::string(32, 'a'),
+  const ClaimRequest request{TestWorker(1), base::RunId(2), std::string(32, 'a'),
                              absl::Milliseconds(1500)};
   ASSERT_OK_AND_ASSIGN(const ClaimRequest back, FromProto(ToProto(request)));
   ExpectSameWorker(back.worker, request.worker);
@@ -371,10 +373,10 @@ TEST(ProtoConversionTest, ClaimsComeBackAsTheyWere) {
 
 TEST(ProtoConversionTest, AnswersToClaimComeBackAsTheyWere) {
   ClaimResult result;
-  result.state = RunState::kFinished;
+  result.state = domain::RunState::kFinished;
   ASSERT_OK_AND_ASSIGN(ClaimResult back, FromProto(ToProto(result)));
   EXPECT_FALSE(back.unit.has_value());
-  EXPECT_EQ(back.state, RunState::kFinished);
+  EXPECT_EQ(back.state, domain::RunState::kFinished);
 
   result.unit = SomeUnit();
   ASSERT_OK_AND_ASSIGN(back, FromProto(ToProto(result)));
@@ -387,7 +389,7 @@ TEST(ProtoConversionTest, AnswersToClaimComeBackAsTheyWere) {
 }
 
 TEST(ProtoConversionTest, FetchesOfWeightsComeBackAsTheyWere) {
-  const FetchWeightsRequest request{TestWorker(1), RunId(2), WeightsVersion(0),
+  const FetchWeightsRequest request{TestWorker(1), base::RunId(2), base::WeightsVersion(0),
                                     std::string(32, 'w')};
   ASSERT_OK_AND_ASSIGN(const FetchWeightsRequest back, FromProto(ToProto(request)));
   ExpectSameWorker(back.worker, request.worker);
@@ -403,7 +405,7 @@ TEST(ProtoConversionTest, FetchesOfWeightsComeBackAsTheyWere) {
 }
 
 TEST(ProtoConversionTest, SubmissionsAreAnnouncedAsTheyAre) {
-  const RunConfig config = TinyRunConfig();
+  const domain::RunConfig config = TinyRunConfig();
   WorkUnit unit = SomeUnit();
   const SubmitRequest request = TestSubmit(config, TestWorker(1), unit, 2.0f);
 
@@ -435,13 +437,15 @@ TEST(ProtoConversionTest, SubmissionsAreAnnouncedAsTheyAre) {
 
 TEST(ProtoConversionTest, HeartbeatsComeBackAsTheyWere) {
   const HeartbeatCall call{
-      TestWorker(1), RunId(2), {{UnitId(5), Attempt(1), 0}, {UnitId(4), Attempt(3), 9}}};
+      TestWorker(1),
+      base::RunId(2),
+      {{base::UnitId(5), base::Attempt(1), 0}, {base::UnitId(4), base::Attempt(3), 9}}};
   ASSERT_OK_AND_ASSIGN(const HeartbeatCall back, FromProto(ToProto(call)));
   ExpectSameWorker(back.worker, call.worker);
   EXPECT_EQ(back.run, call.run);
   ASSERT_EQ(back.held.size(), 2u);
-  EXPECT_EQ(back.held[1].unit, UnitId(4));
-  EXPECT_EQ(back.held[1].attempt, Attempt(3));
+  EXPECT_EQ(back.held[1].unit, base::UnitId(4));
+  EXPECT_EQ(back.held[1].attempt, base::Attempt(3));
   EXPECT_EQ(back.held[1].micro_batches_done, 9);
   ExpectFlawsRefused<v1::HeartbeatRequest>(
       ToProto(call),
@@ -461,8 +465,8 @@ TEST(ProtoConversionTest, HeartbeatsComeBackAsTheyWere) {
 
 TEST(ProtoConversionTest, AnswersToHeartbeatsComeBackAsTheyWere) {
   HeartbeatResult result;
-  result.dropped = {UnitId(3), UnitId(8)};
-  result.state = RunState::kStopped;
+  result.dropped = {base::UnitId(3), base::UnitId(8)};
+  result.state = domain::RunState::kStopped;
   ASSERT_OK_AND_ASSIGN(const HeartbeatResult back, FromProto(ToProto(result)));
   EXPECT_EQ(back.dropped, result.dropped);
   EXPECT_EQ(back.state, result.state);
@@ -474,7 +478,7 @@ TEST(ProtoConversionTest, AnswersToHeartbeatsComeBackAsTheyWere) {
 }
 
 TEST(ProtoConversionTest, GivingBackComesBackAsItWas) {
-  const ReleaseCall release{TestWorker(1), RunId(2), UnitId(3), Attempt(4)};
+  const ReleaseCall release{TestWorker(1), base::RunId(2), base::UnitId(3), base::Attempt(4)};
   ASSERT_OK_AND_ASSIGN(const ReleaseCall released, FromProto(ToProto(release)));
   ExpectSameWorker(released.worker, release.worker);
   EXPECT_EQ(released.run, release.run);
@@ -483,7 +487,8 @@ TEST(ProtoConversionTest, GivingBackComesBackAsItWas) {
   ExpectFlawsRefused<v1::ReleaseRequest>(ToProto(release),
                                          {{"attempt", [](auto& p) { p.set_attempt(-1); }}});
 
-  const FailCall fail{TestWorker(1), RunId(2), UnitId(3), Attempt(4), "unreadable: \xC3\xA9.jpg"};
+  const FailCall fail{TestWorker(1), base::RunId(2), base::UnitId(3), base::Attempt(4),
+                      "unreadable: \xC3\xA9.jpg"};
   ASSERT_OK_AND_ASSIGN(const FailCall failed, FromProto(ToProto(fail)));
   ExpectSameWorker(failed.worker, fail.worker);
   EXPECT_EQ(failed.run, fail.run);
@@ -496,19 +501,19 @@ TEST(ProtoConversionTest, GivingBackComesBackAsItWas) {
                          {"reason", [](auto& p) { p.set_reason(std::string(501, 'x')); }},
                      });
 
-  const DescribeCall describe{TestWorker(1), RunId(2)};
+  const DescribeCall describe{TestWorker(1), base::RunId(2)};
   ASSERT_OK_AND_ASSIGN(const DescribeCall asked, FromProto(ToProto(describe)));
   ExpectSameWorker(asked.worker, describe.worker);
   EXPECT_EQ(asked.run, describe.run);
   ExpectFlawsRefused<v1::DescribeRequest>(ToProto(describe),
                                           {{"run_id", [](auto& p) { p.set_run_id(0); }}});
-  const RunDescription description{RunId(2), TinyRunConfig(), RunState::kPaused};
-  EXPECT_THAT(FromProto(ToProto(description)), IsOkAndHolds(description));
+  const RunDescription description{base::RunId(2), TinyRunConfig(), domain::RunState::kPaused};
+  EXPECT_THAT(FromProto(ToProto(description)), base::IsOkAndHolds(description));
   ExpectFlawsRefused<v1::DescribeResponse>(
       ToProto(description),
       {{"run_id", [](auto& p) { p.set_run_id(0); }}, {"state", [](auto& p) { p.clear_state(); }}});
 
-  const LeaveCall leave{TestWorker(1), RunId(2)};
+  const LeaveCall leave{TestWorker(1), base::RunId(2)};
   ASSERT_OK_AND_ASSIGN(const LeaveCall left, FromProto(ToProto(leave)));
   ExpectSameWorker(left.worker, leave.worker);
   EXPECT_EQ(left.run, leave.run);
@@ -528,9 +533,9 @@ TEST(ProtoConversionTest, TextThatWasStoredIsShownAndHidesNothingElse) {
   ASSERT_OK_AND_ASSIGN(const WorkerSummary summary, FromProto(worker));
   EXPECT_EQ(summary.display_name, "Ada?");
   EXPECT_EQ(summary.hardware, "?laptop");
-  ASSERT_OK_AND_ASSIGN(const RunConfig read, FromProto(config));
+  ASSERT_OK_AND_ASSIGN(const domain::RunConfig read, FromProto(config));
   EXPECT_EQ(read.data.description, "folder ?");
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::exchange

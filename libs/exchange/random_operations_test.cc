@@ -11,7 +11,7 @@
 #include "libs/exchange/testing/forwarding_exchange.h"
 #include "libs/exchange/testing/memory_fixture.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::HasSubstr;
@@ -25,27 +25,27 @@ class UnfencedExchange final : public ForwardingExchange {
   absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override {
     absl::StatusOr<ClaimResult> result = ForwardingExchange::Claim(request);
     if (result.ok() && result->unit.has_value()) {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       latest_.insert_or_assign(result->unit->unit,
                                std::make_pair(request.worker, result->unit->attempt));
     }
     return result;
   }
 
-  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
-    absl::StatusOr<SubmitOutcome> outcome = ForwardingExchange::Submit(request);
-    if (!outcome.ok() || *outcome != SubmitOutcome::kSuperseded) return outcome;
+  absl::StatusOr<domain::SubmitOutcome> Submit(const SubmitRequest& request) override {
+    absl::StatusOr<domain::SubmitOutcome> outcome = ForwardingExchange::Submit(request);
+    if (!outcome.ok() || *outcome != domain::SubmitOutcome::kSuperseded) return outcome;
     SubmitRequest unfenced = request;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       std::tie(unfenced.worker, unfenced.attempt) = latest_.at(request.unit);
     }
     return ForwardingExchange::Submit(unfenced);
   }
 
  private:
-  Mutex mu_;
-  std::map<UnitId, std::pair<WorkerIdentity, Attempt>> latest_ ABSL_GUARDED_BY(mu_);
+  base::Mutex mu_;
+  std::map<base::UnitId, std::pair<WorkerIdentity, base::Attempt>> latest_ ABSL_GUARDED_BY(mu_);
 };
 
 class UnfencedFixture final : public BackendFixture {
@@ -53,7 +53,7 @@ class UnfencedFixture final : public BackendFixture {
   Store& store() override { return inner_.store(); }
   Exchange& exchange() override { return exchange_; }
   void AdvanceTime(absl::Duration by) override { inner_.AdvanceTime(by); }
-  RunDump Dump(RunId run) override { return inner_.Dump(run); }
+  RunDump Dump(base::RunId run) override { return inner_.Dump(run); }
 
  private:
   MemoryFixture inner_;
@@ -80,4 +80,4 @@ TEST(RandomOperationsTest, ABackendWithoutTheFenceIsFound) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::exchange

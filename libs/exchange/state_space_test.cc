@@ -20,7 +20,7 @@
 #include "libs/exchange/testing/memory_inspector.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::HasSubstr;
@@ -99,13 +99,13 @@ class World {
   std::string Broken() {
     const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
     if (!broken_.empty()) return broken_;
-    std::map<std::pair<Round, Slot>, int> gradients;
-    std::map<std::pair<Round, Slot>, int> alive;
-    std::map<WorkerId, int> held;
+    std::map<std::pair<base::Round, base::Slot>, int> gradients;
+    std::map<std::pair<base::Round, base::Slot>, int> alive;
+    std::map<base::WorkerId, int> held;
     int64_t kept = 0;
     for (const UnitDump& unit : dump.units) {
-      const std::pair<Round, Slot> slot(unit.round, unit.slot);
-      if (unit.gradient.has_value() != (unit.state == UnitState::kDone)) {
+      const std::pair<base::Round, base::Slot> slot(unit.round, unit.slot);
+      if (unit.gradient.has_value() != (unit.state == domain::UnitState::kDone)) {
         return "a unit is done exactly when it has a gradient";
       }
       if (unit.gradient.has_value()) {
@@ -115,25 +115,26 @@ class World {
           return "a gradient is of the unit's last attempt and holder";
         }
       }
-      const bool is_open = unit.state == UnitState::kReady || unit.state == UnitState::kLeased;
-      if (unit.state == UnitState::kDone || unit.state == UnitState::kFailed ||
+      const bool is_open =
+          unit.state == domain::UnitState::kReady || unit.state == domain::UnitState::kLeased;
+      if (unit.state == domain::UnitState::kDone || unit.state == domain::UnitState::kFailed ||
           (is_open && !unit.is_spare)) {
         ++alive[slot];
       }
-      if (unit.state == UnitState::kLeased) {
+      if (unit.state == domain::UnitState::kLeased) {
         ++held[unit.holder];
         if (unit.holder.value().empty()) return "a leased unit has a holder";
       }
       const bool is_past = unit.round.value() <= dump.weights_version.value();
-      if (is_past && (is_open || unit.state == UnitState::kFailed)) {
+      if (is_past && (is_open || unit.state == domain::UnitState::kFailed)) {
         return "no unit of a published round is open";
       }
       if (unit.consumed && !unit.gradient.has_value()) return "what is folded has a gradient";
-      if (unit.stale_rounds > 0 && (unit.state == UnitState::kReady || !unit.is_spare)) {
+      if (unit.stale_rounds > 0 && (unit.state == domain::UnitState::kReady || !unit.is_spare)) {
         return "stale work is for nobody else";
       }
       if (unit.stale_rounds > limits_.max_stale_rounds) return "stale work is bounded";
-      if (unit.state == UnitState::kFailed && dump.state == RunState::kRunning) {
+      if (unit.state == domain::UnitState::kFailed && dump.state == domain::RunState::kRunning) {
         return "a failed unit pauses the run";
       }
     }
@@ -141,13 +142,13 @@ class World {
       if (count > 1) return "a slot has one gradient at most";
     }
     for (int slot = 0; slot < limits_.slots; ++slot) {
-      const Round open(dump.weights_version.value() + 1);
-      if (!HasEnded(dump.state) && alive[{open, Slot(slot)}] != 1) {
+      const base::Round open(dump.weights_version.value() + 1);
+      if (!domain::HasEnded(dump.state) && alive[{open, base::Slot(slot)}] != 1) {
         return "a slot of the open round is done, or has exactly one unit that is not a spare";
       }
     }
     for (const auto& [worker, count] : held) {
-      if (count > kMaxLeasesPerWorker) return "nobody holds more than two units";
+      if (count > domain::kMaxLeasesPerWorker) return "nobody holds more than two units";
     }
     int64_t credited = 0;
     for (const WorkerDump& worker : dump.workers) credited += worker.accepted_unit_count;
@@ -161,15 +162,16 @@ class World {
   // The state without what only grows: equal keys behave equally from here on.
   std::string Key() {
     const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
-    std::string key = absl::StrCat(RunStateName(dump.state), " v", dump.weights_version.value(),
-                                   " l", dump.leader.value().empty() ? "-" : dump.leader.value(),
-                                   dump.leadership_remaining > absl::ZeroDuration());
+    std::string key =
+        absl::StrCat(domain::RunStateName(dump.state), " v", dump.weights_version.value(), " l",
+                     dump.leader.value().empty() ? "-" : dump.leader.value(),
+                     dump.leadership_remaining > absl::ZeroDuration());
     for (const UnitDump& unit : dump.units) {
       absl::StrAppend(&key, "\n", unit.round.value(), "/", unit.slot.value(), " ",
                       static_cast<int>(unit.state), " a", unit.attempt.value(), " ",
                       unit.holder.value(), " f", unit.failures, unit.is_spare ? " spare" : "",
                       unit.stale_rounds);
-      if (unit.state == UnitState::kLeased) {
+      if (unit.state == domain::UnitState::kLeased) {
         absl::StrAppend(&key, unit.lease_remaining > absl::ZeroDuration() ? " on time" : " late",
                         unit.since_claim > absl::ZeroDuration() ? " slow " : " ",
                         std::min<int64_t>(4, absl::ToInt64Seconds(unit.since_progress) / 60), "/",
@@ -229,7 +231,7 @@ class World {
     claimed_[worker] = *claim->unit;
     last_claim_[claim->unit->unit] = {worker, claim->unit->attempt.value()};
   }
-  void SubmitUnder(int worker, Attempt attempt) {
+  void SubmitUnder(int worker, base::Attempt attempt) {
     if (!claimed_[worker].has_value()) return;
     WorkUnit unit = *claimed_[worker];
     unit.attempt = attempt;
@@ -238,7 +240,8 @@ class World {
       // As if the database did not ask who submits under which attempt.
       const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
       for (const UnitDump& now : dump.units) {
-        if (now.round != unit.round || now.slot != unit.slot || now.attempt < Attempt(1)) continue;
+        if (now.round != unit.round || now.slot != unit.slot || now.attempt < base::Attempt(1))
+          continue;
         unit.attempt = now.attempt;
         for (int other = 0; other < kWorkers; ++other) {
           if (Identity(other).id == now.holder) identity = Identity(other);
@@ -253,9 +256,9 @@ class World {
     request.attempt = unit.attempt;
     request.stats = TestStats(config_);
     request.payload = gradient;
-    const absl::StatusOr<SubmitOutcome> outcome = exchange().Submit(request);
-    const bool kept =
-        outcome.ok() && (*outcome == SubmitOutcome::kAccepted || *outcome == SubmitOutcome::kLate);
+    const absl::StatusOr<domain::SubmitOutcome> outcome = exchange().Submit(request);
+    const bool kept = outcome.ok() && (*outcome == domain::SubmitOutcome::kAccepted ||
+                                       *outcome == domain::SubmitOutcome::kLate);
     // Whoever was given the unit last is the only one whose work may be kept.
     const auto last = last_claim_.find(unit.unit);
     if (kept && last != last_claim_.end() && last->second != std::pair(worker, attempt.value())) {
@@ -266,8 +269,8 @@ class World {
     if (claimed_[worker].has_value()) SubmitUnder(worker, claimed_[worker]->attempt);
   }
   void SubmitOld(int worker) {
-    if (claimed_[worker].has_value() && claimed_[worker]->attempt > Attempt(1)) {
-      SubmitUnder(worker, Attempt(claimed_[worker]->attempt.value() - 1));
+    if (claimed_[worker].has_value() && claimed_[worker]->attempt > base::Attempt(1)) {
+      SubmitUnder(worker, base::Attempt(claimed_[worker]->attempt.value() - 1));
     }
   }
   void Release(int worker) {
@@ -299,7 +302,7 @@ class World {
     if (!leaderships_[leader].has_value()) return;
     const RunStatus status = *backend_.store().GetRunStatus(run_);
     const RoundProgress progress =
-        *backend_.store().GetRoundProgress(run_, Round(status.weights_version.value() + 1));
+        *backend_.store().GetRoundProgress(run_, base::Round(status.weights_version.value() + 1));
     if (progress.gradients.empty()) return;
     backend_.store()
         .RejectGradient(run_, *leaderships_[leader], progress.gradients[0].unit, "a NaN")
@@ -319,14 +322,14 @@ class World {
     const RunStatus before = *backend_.store().GetRunStatus(run_);
     const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
     const RoundProgress progress =
-        *backend_.store().GetRoundProgress(run_, Round(before.weights_version.value() + 1));
-    static const PublishRequest& any =
-        *new PublishRequest(TestPublish(TinyRunConfig(), RunId(1), {}, WeightsVersion(0)));
+        *backend_.store().GetRoundProgress(run_, base::Round(before.weights_version.value() + 1));
+    static const PublishRequest& any = *new PublishRequest(
+        TestPublish(TinyRunConfig(), base::RunId(1), {}, base::WeightsVersion(0)));
     PublishRequest request = any;
     request.run = run_;
     request.leadership = *leaderships_[leader];
     request.expected_version = before.weights_version;
-    request.summary.round = Round(before.weights_version.value() + 1);
+    request.summary.round = base::Round(before.weights_version.value() + 1);
     request.next_units.resize(static_cast<size_t>(limits_.slots));
     std::vector<std::string> checksums;
     for (const auto* gradients : {&progress.gradients, &progress.stale}) {
@@ -343,19 +346,23 @@ class World {
                        dump.leadership_remaining > absl::ZeroDuration();
     if (published.ok() && !leads) broken_ = "only the leader publishes";
   }
-  void Pause(int) { backend_.store().SetRunState(run_, RunState::kPaused, "").IgnoreError(); }
-  void Resume(int) { backend_.store().SetRunState(run_, RunState::kRunning, "").IgnoreError(); }
+  void Pause(int) {
+    backend_.store().SetRunState(run_, domain::RunState::kPaused, "").IgnoreError();
+  }
+  void Resume(int) {
+    backend_.store().SetRunState(run_, domain::RunState::kRunning, "").IgnoreError();
+  }
 
   const Limits limits_;
   const Mutant mutant_;
-  RunConfig config_;
-  FakeClock clock_;
+  domain::RunConfig config_;
+  base::FakeClock clock_;
   MemoryBackend backend_{clock_};
-  RunId run_;
+  base::RunId run_;
   int64_t incarnations_[kWorkers] = {};
   int64_t requests_ = 0;
   std::optional<WorkUnit> claimed_[kWorkers];
-  std::map<UnitId, std::pair<int, int32_t>> last_claim_;
+  std::map<base::UnitId, std::pair<int, int32_t>> last_claim_;
   std::optional<Leadership> leaderships_[kLeaders];
   std::string broken_;
 };
@@ -412,7 +419,7 @@ TEST(StateSpaceTest, OneSlotWithSpares) {
 }
 
 TEST(StateSpaceTest, AUnitAboutToFailForGood) {
-  ExpectSound({.slots = 1, .failures_before = kMaxUnitFailures - 1, .max_attempt = 2});
+  ExpectSound({.slots = 1, .failures_before = domain::kMaxUnitFailures - 1, .max_attempt = 2});
 }
 
 TEST(StateSpaceTest, StaleWorkIsTakenAlong) {
@@ -425,4 +432,4 @@ TEST(StateSpaceTest, WithoutTheFenceAZombieIsFound) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -13,19 +13,19 @@
 #include "libs/domain/run_state.h"
 #include "libs/exchange/exchange.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // Proof of leadership: every fenced write names it.
 struct Leadership {
-  LeaderId leader;   // 32 hexadecimal digits, random per process start
-  int64_t term = 0;  // grows with every change of hands
+  base::LeaderId leader;  // 32 hexadecimal digits, random per process start
+  int64_t term = 0;       // grows with every change of hands
 
   friend bool operator==(const Leadership&, const Leadership&) = default;
 };
 
 // One finished round; see gannet.v1.RoundSummary.
 struct RoundSummary {
-  Round round;
+  base::Round round;
   int64_t epoch = 0;
   int gradient_count = 0;
   int image_count = 0;
@@ -47,16 +47,16 @@ inline constexpr int kBlobRing = 8;
 
 // Settings that were changed in mid-run.
 struct SettingsChange {
-  Round round;         // from which they hold
-  RunConfig config;    // what holds then
-  std::string reason;  // for people
+  base::Round round;         // from which they hold
+  domain::RunConfig config;  // what holds then
+  std::string reason;        // for people
 
   friend bool operator==(const SettingsChange&, const SettingsChange&) = default;
 };
 
 // Which weights of a run made the best images so far.
 struct BestWeights {
-  WeightsVersion version;
+  base::WeightsVersion version;
   double distance = 0;  // to real images, as the coordinator measured it: less is better
 
   friend bool operator==(const BestWeights&, const BestWeights&) = default;
@@ -64,15 +64,15 @@ struct BestWeights {
 
 // A run as it stands.
 struct RunStatus {
-  RunId run;
-  RunConfig config;              // as it holds for the open round
-  RunConfig next_config;         // and for the one after it
-  RunConfig created_config;      // as the run was created with
-  Round settings_round;          // from which the newest settings hold; 0: they were never changed
+  base::RunId run;
+  domain::RunConfig config;          // as it holds for the open round
+  domain::RunConfig next_config;     // and for the one after it
+  domain::RunConfig created_config;  // as the run was created with
+  base::Round settings_round;    // from which the newest settings hold; 0: they were never changed
   int64_t settings_version = 0;  // another one after every change, replaced ones included
-  RunState state = RunState::kRunning;
+  domain::RunState state = domain::RunState::kRunning;
   std::string state_reason;
-  WeightsVersion weights_version;  // rounds published
+  base::WeightsVersion weights_version;  // rounds published
   std::optional<RoundSummary> last_round;
   int worker_count = 0;  // not signed off, last seen less than kWorkerLivenessTimeout ago
   int64_t accepted_image_count = 0;  // of all gradients kept, over all rounds
@@ -84,12 +84,12 @@ struct RunStatus {
 
 // A gradient that was kept, without its bytes.
 struct GradientInfo {
-  UnitId unit;
-  Attempt attempt;
-  Slot slot;
-  WorkerId worker;
+  base::UnitId unit;
+  base::Attempt attempt;
+  base::Slot slot;
+  base::WorkerId worker;
   GradientStats stats;
-  Codec codec = Codec::kFp32;
+  tensor::Codec codec = tensor::Codec::kFp32;
   std::string sha256;    // 32 raw bytes
   int stale_rounds = 0;  // how many versions older its weights are than those of its round
 };
@@ -106,13 +106,13 @@ struct RoundProgress {
   // Of the ready and leased ones, how often the one was handed out that was most often, and its
   // slot. 0 when there is none.
   int most_attempts = 0;
-  Slot most_attempts_slot;
+  base::Slot most_attempts_slot;
   std::string
       failure_reason;  // the last reason of the failed unit of the lowest slot; empty when none
 };
 
 struct WorkerSummary {
-  WorkerId worker;
+  base::WorkerId worker;
   std::string display_name;
   std::string hardware;
   int64_t accepted_unit_count = 0;
@@ -129,14 +129,14 @@ struct WorkerSummary {
 struct WorkerRecord {
   WorkerSummary summary;
   std::string secret_sha256;  // 32 raw bytes
-  Incarnation incarnation;
+  base::Incarnation incarnation;
 
   friend bool operator==(const WorkerRecord&, const WorkerRecord&) = default;
 };
 
 // How a run came to be what it is.
 struct RunArchive {
-  RunConfig created_config;
+  domain::RunConfig created_config;
   std::vector<SettingsChange> changes;  // by round; the last one may not hold yet
   std::vector<WorkerRecord> workers;
   std::optional<std::string> pause_reason = {};  // set: it was paused
@@ -156,17 +156,17 @@ std::string ConsumedSha256(const std::vector<std::string>& gradient_sha256s);
 std::string JoinReasons(const std::string& first, const std::string& second);
 
 // The settings that hold in `round` when those were created with and changed.
-const RunConfig& ConfigOf(const RunConfig& created, const std::vector<SettingsChange>& changes,
-                          Round round);
+const domain::RunConfig& ConfigOf(const domain::RunConfig& created,
+                                  const std::vector<SettingsChange>& changes, base::Round round);
 
 struct NewRun {
-  RunConfig config;                // as it was created with
-  Payload weights;                 // of `version`, layout WeightsSpec
-  Payload adam_state;              // layout AdamStateSpec
-  std::vector<PlannedUnit> units;  // of round version + 1
+  domain::RunConfig config;                // as it was created with
+  Payload weights;                         // of `version`, layout WeightsSpec
+  Payload adam_state;                      // layout AdamStateSpec
+  std::vector<domain::PlannedUnit> units;  // of round version + 1
   // More than 0: the run goes on from a checkpoint. Then it has these rounds behind it, ascending
   // and none above `version`; some may be missing.
-  WeightsVersion version{0};
+  base::WeightsVersion version{0};
   std::vector<RoundSummary> history;
   // Then it may have settings that were changed, by round and none after version + 2 (`units` are
   // planned with those that hold), and workers that have joined it.
@@ -176,18 +176,19 @@ struct NewRun {
 };
 
 struct PublishRequest {
-  RunId run;
+  base::RunId run;
   Leadership leadership;
-  WeightsVersion
+  base::WeightsVersion
       expected_version;  // the version published before; this one is expected_version + 1
   std::string expected_sha256 = {};  // of its weights, 32 raw bytes; empty: not compared
   Payload weights;
   Payload adam_state;
-  RoundSummary summary;                 // of the round just folded: round == expected_version + 1
-  std::vector<UnitId> consumed;         // whose gradients were folded
-  std::string consumed_sha256 = {};     // as ConsumedSha256; empty: not compared
-  int64_t settings_version = 0;         // RunStatus's, when next_units were planned
-  std::vector<PlannedUnit> next_units;  // of round expected_version + 2; empty when finished
+  RoundSummary summary;                // of the round just folded: round == expected_version + 1
+  std::vector<base::UnitId> consumed;  // whose gradients were folded
+  std::string consumed_sha256 = {};    // as ConsumedSha256; empty: not compared
+  int64_t settings_version = 0;        // RunStatus's, when next_units were planned
+  std::vector<domain::PlannedUnit>
+      next_units;  // of round expected_version + 2; empty when finished
   bool finished = false;
   bool keep = false;  // keep this version for good (a checkpoint)
   // Units in work go on in the next round, if they have done so less often than this (see
@@ -215,40 +216,41 @@ class Store {
   // Creates a run with its first weights (version 0, unless it goes on from a checkpoint) and the
   // units of the round after them, in one transaction.
   // Returns: ALREADY_EXISTS - the name is taken; DATA_LOSS - a payload does not match its checksum.
-  virtual absl::StatusOr<RunId> CreateRun(const NewRun& run) = 0;
+  virtual absl::StatusOr<base::RunId> CreateRun(const NewRun& run) = 0;
 
   // Becomes or stays leader until `ttl` from now. The leader of record keeps the term, even when
   // its time had run out and nobody took over; everybody else gets the next term (the first is 1).
   // Returns: FAILED_PRECONDITION - another leader's time has not run out.
-  virtual absl::StatusOr<Leadership> AcquireLeadership(RunId run, const LeaderId& leader,
+  virtual absl::StatusOr<Leadership> AcquireLeadership(base::RunId run,
+                                                       const base::LeaderId& leader,
                                                        absl::Duration ttl) = 0;
 
   // Gives leadership up at once, so that a successor need not wait: nobody is leader of record any
   // more. Not holding it is OK.
-  virtual absl::Status ResignLeadership(RunId run, const Leadership& leadership) = 0;
+  virtual absl::Status ResignLeadership(base::RunId run, const Leadership& leadership) = 0;
 
-  virtual absl::StatusOr<RunStatus> GetRunStatus(RunId run) = 0;
+  virtual absl::StatusOr<RunStatus> GetRunStatus(base::RunId run) = 0;
 
   // Weights and Adam state of the current version (they belong together).
   struct Snapshot {
-    WeightsVersion version;
+    base::WeightsVersion version;
     Payload weights;
     Payload adam_state;
   };
-  virtual absl::StatusOr<Snapshot> LoadSnapshot(RunId run) = 0;
+  virtual absl::StatusOr<Snapshot> LoadSnapshot(base::RunId run) = 0;
 
   // Gradients and open units of a round, also of one published long ago.
-  virtual absl::StatusOr<RoundProgress> GetRoundProgress(RunId run, Round round) = 0;
+  virtual absl::StatusOr<RoundProgress> GetRoundProgress(base::RunId run, base::Round round) = 0;
 
   // Blocks until something of the run may have changed that the coordinator waits for (a round
   // without ready or leased units, a unit failed for good, control) or `timeout` has passed. A hint
   // only. A change since the previous call returned is not lost: the next one returns at once. An
   // unknown run returns at once.
-  virtual void AwaitChange(RunId run, absl::Duration timeout) = 0;
+  virtual void AwaitChange(base::RunId run, absl::Duration timeout) = 0;
 
   // The bytes of a kept gradient.
   // Returns: NOT_FOUND - no such unit, no gradient, or its bytes have made room (PrepareRound).
-  virtual absl::StatusOr<Payload> FetchGradient(RunId run, UnitId unit) = 0;
+  virtual absl::StatusOr<Payload> FetchGradient(base::RunId run, base::UnitId unit) = 0;
 
   // Fenced. Deletes an unusable gradient of the open round and returns its unit to ready, or to
   // failed (see ReturnCause::kRejected; a failed unit pauses the run as after Exchange::Fail); the
@@ -256,8 +258,8 @@ class Store {
   // refused. The worker's rejection number kMaxRejectionsInARow, not counting those for which one
   // of its gradients was published, removes it, as RemoveWorker does. Returns: NOT_FOUND - the unit
   // has no gradient, its round is published, or the run has ended.
-  virtual absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
-                                      const std::string& reason) = 0;
+  virtual absl::Status RejectGradient(base::RunId run, const Leadership& leadership,
+                                      base::UnitId unit, const std::string& reason) = 0;
 
   // Removes a worker from the run, or changes the reason: from the next call on it is answered
   // FAILED_PRECONDITION, for the reason given here, whatever it calls and however often it starts
@@ -267,12 +269,12 @@ class Store {
   // counts as signed off. The worker is refused before its work is taken back; when the answer is
   // lost, call it again.
   // Returns: INVALID_ARGUMENT - the reason is empty; NOT_FOUND - no such run or worker.
-  virtual absl::Status RemoveWorker(RunId run, const WorkerId& worker,
+  virtual absl::Status RemoveWorker(base::RunId run, const base::WorkerId& worker,
                                     const std::string& reason) = 0;
 
   // Takes a removed worker back: its next call is answered as if nothing had been. Idempotent.
   // Returns: NOT_FOUND - no such run or worker.
-  virtual absl::Status RestoreWorker(RunId run, const WorkerId& worker) = 0;
+  virtual absl::Status RestoreWorker(base::RunId run, const base::WorkerId& worker) = 0;
 
   // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
   // term, state is running or paused, settings): weights, Adam state, summary, consumed units,
@@ -285,7 +287,7 @@ class Store {
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 
   // Fenced. Returns every unit to ready whose lease has run out. The number returned.
-  virtual absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) = 0;
+  virtual absl::StatusOr<int> ReapExpiredLeases(base::RunId run, const Leadership& leadership) = 0;
 
   // Fenced. Makes room for the blobs of round `round` (gradients) and version `round` (weights):
   // the bytes of gradients and of weights that are not kept for good are deleted where their round
@@ -296,28 +298,29 @@ class Store {
   // then, and its room is free eight rounds later.
   // Returns: INVALID_ARGUMENT - `round` is not one or two above the published version (checked
   // after the fence).
-  virtual absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) = 0;
+  virtual absl::Status PrepareRound(base::RunId run, const Leadership& leadership,
+                                    base::Round round) = 0;
 
   // Fenced. Frees what nobody asks for once a run has ended: the bytes of all gradients, and of the
   // weights that are neither kept for good nor the current ones. What is known about them stays, as
   // after PrepareRound; so do current weights, Adam state and best weights. Idempotent.
   // Returns: FAILED_PRECONDITION - the run has not ended; UNAVAILABLE - a reader holds the bytes:
   // repeat later.
-  virtual absl::Status ReclaimBlobs(RunId run, const Leadership& leadership) = 0;
+  virtual absl::Status ReclaimBlobs(base::RunId run, const Leadership& leadership) = 0;
 
   // Deletes a run with everything that is stored of it. Its name is free again, its id never comes
   // again. Workers that still belong to it are answered NOT_FOUND.
   // Returns: FAILED_PRECONDITION - a coordinator leads it; UNAVAILABLE - a reader holds its bytes:
   // repeat later.
-  virtual absl::Status DeleteRun(RunId run) = 0;
+  virtual absl::Status DeleteRun(base::RunId run) = 0;
 
   // Fenced. Keeps weights to make images with, those of a published version, as the best of the
   // run, in the place of those kept before. The caller, who has measured them, decides. They are
   // not Exchange's: where the generator's average is kept, it is in its place.
   // Returns: INVALID_ARGUMENT - `distance` is negative or not finite, or (after the fence) the
   // version is not published yet; DATA_LOSS - the payload does not match its checksum.
-  virtual absl::Status KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
-                                const Payload& weights) = 0;
+  virtual absl::Status KeepBest(base::RunId run, const Leadership& leadership,
+                                const BestWeights& best, const Payload& weights) = 0;
 
   // The best weights and what they are, as kept last.
   // Returns: NOT_FOUND - none are kept.
@@ -325,35 +328,38 @@ class Store {
     BestWeights best;
     Payload weights;
   };
-  virtual absl::StatusOr<BestSnapshot> LoadBest(RunId run) = 0;
+  virtual absl::StatusOr<BestSnapshot> LoadBest(base::RunId run) = 0;
 
   // Pauses, resumes (failed units are ready again, without failures) or stops (all open units are
   // closed). Idempotent: asking for the current state changes nothing, not even the reason. The
   // reason of a running run is empty.
   // Returns: as CheckRunTransition.
-  virtual absl::Status SetRunState(RunId run, RunState state, const std::string& reason) = 0;
+  virtual absl::Status SetRunState(base::RunId run, domain::RunState state,
+                                   const std::string& reason) = 0;
 
   // Changes settings in mid-run: `config` holds from the round after the open one, whose units are
   // out already; lease and spare_after hold at once. A change that has not begun to hold is
   // replaced. Returns the round. Returns: as ChangeConfig; FAILED_PRECONDITION - the run has ended;
   // ABORTED - rounds were published again and again meanwhile: repeat.
-  virtual absl::StatusOr<Round> ChangeSettings(RunId run, const RunConfig& config,
-                                               const std::string& reason) = 0;
+  virtual absl::StatusOr<base::Round> ChangeSettings(base::RunId run,
+                                                     const domain::RunConfig& config,
+                                                     const std::string& reason) = 0;
 
   // Every change of settings, by round.
-  virtual absl::StatusOr<std::vector<SettingsChange>> ListChanges(RunId run) = 0;
+  virtual absl::StatusOr<std::vector<SettingsChange>> ListChanges(base::RunId run) = 0;
 
   // Finished rounds after `after`, oldest first, at most `limit` (1 to kMaxPage).
-  virtual absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId run, Round after,
+  virtual absl::StatusOr<std::vector<RoundSummary>> ListRounds(base::RunId run, base::Round after,
                                                                int limit) = 0;
 
   // Workers of the run by id, after `after` (empty: from the first), at most `limit` (1 to
   // kMaxPage).
-  virtual absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(RunId run, const WorkerId& after,
+  virtual absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(base::RunId run,
+                                                                 const base::WorkerId& after,
                                                                  int limit) = 0;
 
   // All workers of the run by id, for an archive.
-  virtual absl::StatusOr<std::vector<WorkerRecord>> ListWorkerRecords(RunId run) = 0;
+  virtual absl::StatusOr<std::vector<WorkerRecord>> ListWorkerRecords(base::RunId run) = 0;
 };
 
 inline constexpr int kMaxPage = 10000;
@@ -361,7 +367,7 @@ inline constexpr int kMaxPage = 10000;
 // Why a run was paused by a unit that failed for good: "round R slot S failed N times, last by
 // worker ID: REASON", at most kMaxReasonChars. Without a worker when the reason names it (a
 // rejected gradient's does).
-std::string FailedUnitReason(Round round, Slot slot, int failures, const WorkerId& worker,
-                             const std::string& reason);
+std::string FailedUnitReason(base::Round round, base::Slot slot, int failures,
+                             const base::WorkerId& worker, const std::string& reason);
 
-}  // namespace gannet
+}  // namespace gannet::exchange

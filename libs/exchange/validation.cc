@@ -15,7 +15,7 @@
 #include "libs/domain/round_plan.h"
 #include "libs/domain/unit_state.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 // How the refusal of a removed worker begins; gannet.require_not_removed says the same.
@@ -23,20 +23,21 @@ constexpr char kRemovedWorker[] = "this worker was removed from the run: ";
 
 absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
 
-absl::Status ValidateWorkerAndRun(const WorkerIdentity& worker, RunId run) {
+absl::Status ValidateWorkerAndRun(const WorkerIdentity& worker, base::RunId run) {
   GANNET_RETURN_IF_ERROR(ValidateIdentity(worker));
   return ValidateAtLeast("run_id", 1, run.value());
 }
 
-absl::Status ValidateLease(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt) {
+absl::Status ValidateLease(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                           base::Attempt attempt) {
   GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(worker, run));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("unit_id", 1, unit.value()));
   return ValidateAtLeast("attempt", 1, attempt.value());
 }
 
-absl::Status ValidateUnits(const char* field, const std::vector<PlannedUnit>& units) {
-  std::set<Slot> slots;
-  for (const PlannedUnit& unit : units) {
+absl::Status ValidateUnits(const char* field, const std::vector<domain::PlannedUnit>& units) {
+  std::set<base::Slot> slots;
+  for (const domain::PlannedUnit& unit : units) {
     GANNET_RETURN_IF_ERROR(ValidateAtLeast("slot", 0, unit.slot.value()));
     if (!slots.insert(unit.slot).second) {
       return Invalid(absl::StrCat(field, " names a slot twice: ", unit.slot.value()));
@@ -72,17 +73,18 @@ absl::Status ValidateBetween(const char* field, double least, double most, doubl
 absl::Status ValidateStats(const GradientStats& stats) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("stats.image_count", 1, stats.image_count));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("stats.micro_batch_count", 1, stats.micro_batch_count));
-  GANNET_RETURN_IF_ERROR(ValidateBetween("stats.discriminator_loss", -kDivergedLoss, kDivergedLoss,
-                                         stats.discriminator_loss));
-  GANNET_RETURN_IF_ERROR(
-      ValidateBetween("stats.generator_loss", -kDivergedLoss, kDivergedLoss, stats.generator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateBetween("stats.discriminator_loss", -domain::kDivergedLoss,
+                                         domain::kDivergedLoss, stats.discriminator_loss));
+  GANNET_RETURN_IF_ERROR(ValidateBetween("stats.generator_loss", -domain::kDivergedLoss,
+                                         domain::kDivergedLoss, stats.generator_loss));
   GANNET_RETURN_IF_ERROR(ValidateBetween("stats.real_accuracy", 0, 1, stats.real_accuracy));
   GANNET_RETURN_IF_ERROR(ValidateBetween("stats.fake_accuracy", 0, 1, stats.fake_accuracy));
-  return ValidateBetween("stats.compute_seconds", 0, kMaxComputeSeconds, stats.compute_seconds);
+  return ValidateBetween("stats.compute_seconds", 0, domain::kMaxComputeSeconds,
+                         stats.compute_seconds);
 }
 
 absl::Status ValidateText(const char* field, const std::string& text, int max_chars) {
-  const std::optional<int> count = CountPlainCharacters(text);
+  const std::optional<int> count = base::CountPlainCharacters(text);
   if (!count.has_value()) {
     return Invalid(
         absl::StrCat(field,
@@ -97,20 +99,20 @@ absl::Status ValidateText(const char* field, const std::string& text, int max_ch
 }
 
 absl::Status ValidateIdentity(const WorkerIdentity& worker) {
-  if (!IsHex(worker.id.value(), 32)) {
+  if (!base::IsHex(worker.id.value(), 32)) {
     return Invalid("worker_id must be 32 lower-case hexadecimal digits");
   }
-  if (!IsHex(worker.secret, 64)) {
+  if (!base::IsHex(worker.secret, 64)) {
     return Invalid("secret must be 64 lower-case hexadecimal digits");
   }
   return ValidateAtLeast("incarnation", 1, worker.incarnation.value());
 }
 
-absl::Status ValidateFingerprint(const DataFingerprint& data) {
+absl::Status ValidateFingerprint(const domain::DataFingerprint& data) {
   if (data.kind.empty()) return Invalid("data.kind must not be empty");
   GANNET_RETURN_IF_ERROR(ValidateText("data.kind", data.kind, kMaxRunNameChars));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("data.image_count", 0, data.image_count));
-  if (!IsHex(data.digest, 64)) {
+  if (!base::IsHex(data.digest, 64)) {
     return Invalid("data.digest must be 64 lower-case hexadecimal digits");
   }
   return ValidateText("data.description", data.description, kMaxReasonChars);
@@ -132,7 +134,7 @@ absl::Status ValidateJoin(const JoinRequest& request) {
 
 absl::Status ValidateClaim(const ClaimRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(request.worker, request.run));
-  if (!IsHex(request.request_id, 32)) {
+  if (!base::IsHex(request.request_id, 32)) {
     return Invalid("request_id must be 32 lower-case hexadecimal digits");
   }
   if (request.wait < absl::ZeroDuration() || request.wait > kMaxClaimWait) {
@@ -148,8 +150,8 @@ absl::Status ValidateFetchWeights(const FetchWeightsRequest& request) {
   return ValidateOptionalSha256("weights_sha256", request.sha256);
 }
 
-absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, RunId run, UnitId unit,
-                                  Attempt attempt, const GradientStats& stats) {
+absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                                  base::Attempt attempt, const GradientStats& stats) {
   GANNET_RETURN_IF_ERROR(ValidateLease(worker, run, unit, attempt));
   return ValidateStats(stats);
 }
@@ -160,14 +162,14 @@ absl::Status ValidateSubmit(const SubmitRequest& request) {
   return ValidatePayload("payload", request.payload);
 }
 
-absl::Status ValidateHeartbeat(const WorkerIdentity& worker, RunId run,
+absl::Status ValidateHeartbeat(const WorkerIdentity& worker, base::RunId run,
                                const std::vector<UnitProgress>& held) {
   GANNET_RETURN_IF_ERROR(ValidateWorkerAndRun(worker, run));
   if (held.size() > kMaxHeldUnits) {
     return Invalid(
         absl::StrCat("progress must name at most ", kMaxHeldUnits, " units, got ", held.size()));
   }
-  std::set<UnitId> units;
+  std::set<base::UnitId> units;
   for (const UnitProgress& progress : held) {
     GANNET_RETURN_IF_ERROR(ValidateAtLeast("progress.unit_id", 1, progress.unit.value()));
     GANNET_RETURN_IF_ERROR(ValidateAtLeast("progress.attempt", 1, progress.attempt.value()));
@@ -180,22 +182,22 @@ absl::Status ValidateHeartbeat(const WorkerIdentity& worker, RunId run,
   return absl::OkStatus();
 }
 
-absl::Status ValidateRelease(const WorkerIdentity& worker, RunId run, UnitId unit,
-                             Attempt attempt) {
+absl::Status ValidateRelease(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                             base::Attempt attempt) {
   return ValidateLease(worker, run, unit, attempt);
 }
 
-absl::Status ValidateFail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
-                          const std::string& reason) {
+absl::Status ValidateFail(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                          base::Attempt attempt, const std::string& reason) {
   GANNET_RETURN_IF_ERROR(ValidateLease(worker, run, unit, attempt));
   return ValidateReason(reason);
 }
 
-absl::Status ValidateDescribe(const WorkerIdentity& worker, RunId run) {
+absl::Status ValidateDescribe(const WorkerIdentity& worker, base::RunId run) {
   return ValidateWorkerAndRun(worker, run);
 }
 
-absl::Status ValidateLeave(const WorkerIdentity& worker, RunId run) {
+absl::Status ValidateLeave(const WorkerIdentity& worker, base::RunId run) {
   return ValidateWorkerAndRun(worker, run);
 }
 
@@ -223,14 +225,14 @@ namespace {
 
 absl::Status ValidateChanges(const NewRun& run) {
   const int64_t last = run.version.value() + 2;
-  Round before(1);
+  base::Round before(1);
   for (const SettingsChange& change : run.changes) {
     if (change.round <= before || change.round.value() > last) {
       return Invalid(absl::StrCat("changes must have ascending rounds from 2 to ", last, ", got ",
                                   change.round.value(), " after ", before.value()));
     }
-    GANNET_RETURN_IF_ERROR(CheckOnlyChangeable(run.config, change.config));
-    GANNET_RETURN_IF_ERROR(ValidateRunConfig(change.config));
+    GANNET_RETURN_IF_ERROR(domain::CheckOnlyChangeable(run.config, change.config));
+    GANNET_RETURN_IF_ERROR(domain::ValidateRunConfig(change.config));
     GANNET_RETURN_IF_ERROR(ValidateReason(change.reason));
     before = change.round;
   }
@@ -238,10 +240,10 @@ absl::Status ValidateChanges(const NewRun& run) {
 }
 
 absl::Status ValidateWorkers(const std::vector<WorkerRecord>& workers) {
-  std::set<WorkerId> ids;
+  std::set<base::WorkerId> ids;
   for (const WorkerRecord& record : workers) {
     const WorkerSummary& summary = record.summary;
-    if (!IsHex(summary.worker.value(), 32)) {
+    if (!base::IsHex(summary.worker.value(), 32)) {
       return Invalid("worker_id must be 32 lower-case hexadecimal digits");
     }
     if (record.secret_sha256.size() != 32) {
@@ -269,13 +271,13 @@ absl::Status ValidateWorkers(const std::vector<WorkerRecord>& workers) {
 absl::Status ValidateNewRun(const NewRun& run) {
   GANNET_RETURN_IF_ERROR(ValidateText("config.name", run.config.name, kMaxRunNameChars));
   GANNET_RETURN_IF_ERROR(ValidateFingerprint(run.config.data));
-  GANNET_RETURN_IF_ERROR(ValidateRunConfig(run.config));
+  GANNET_RETURN_IF_ERROR(domain::ValidateRunConfig(run.config));
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("version", 0, run.version.value()));
   if (run.version.value() >= run.config.round_count) {
     return Invalid(absl::StrCat("the checkpoint must be of a round before the last one (",
                                 run.config.round_count, "), got ", run.version.value()));
   }
-  Round before(0);
+  base::Round before(0);
   for (const RoundSummary& round : run.history) {
     if (round.round <= before || round.round.value() > run.version.value()) {
       return Invalid(absl::StrCat("history must have ascending rounds from 1 to ",
@@ -312,13 +314,13 @@ absl::Status ValidatePublish(const PublishRequest& request) {
   GANNET_RETURN_IF_ERROR(ValidateUnits("next_units", request.next_units));
   GANNET_RETURN_IF_ERROR(ValidateOptionalSha256("expected_sha256", request.expected_sha256));
   GANNET_RETURN_IF_ERROR(ValidateOptionalSha256("consumed_sha256", request.consumed_sha256));
-  const int most = request.finished ? 0 : kMaxStaleRounds;
+  const int most = request.finished ? 0 : domain::kMaxStaleRounds;
   if (request.max_stale_rounds < 0 || request.max_stale_rounds > most) {
     return Invalid(absl::StrCat("max_stale_rounds must be between 0 and ", most, ", got ",
                                 request.max_stale_rounds));
   }
-  std::set<UnitId> consumed;
-  for (const UnitId unit : request.consumed) {
+  std::set<base::UnitId> consumed;
+  for (const base::UnitId unit : request.consumed) {
     if (!consumed.insert(unit).second) {
       return Invalid(absl::StrCat("consumed names a unit twice: ", unit.value()));
     }
@@ -336,8 +338,8 @@ absl::Status ValidateKeepBest(const BestWeights& best, const Payload& weights) {
   return ValidatePayload("weights", weights);
 }
 
-absl::Status ValidateAcquireLeadership(const LeaderId& leader, absl::Duration ttl) {
-  if (!IsHex(leader.value(), 32)) {
+absl::Status ValidateAcquireLeadership(const base::LeaderId& leader, absl::Duration ttl) {
+  if (!base::IsHex(leader.value(), 32)) {
     return Invalid("leader must be 32 lower-case hexadecimal digits");
   }
   if (ttl <= absl::ZeroDuration() || ttl > kMaxLeadershipTtl) {
@@ -352,28 +354,28 @@ absl::Status ValidateReason(const std::string& reason) {
   return ValidateText("reason", reason, kMaxReasonChars);
 }
 
-absl::Status ValidateWorkerId(const WorkerId& worker) {
-  if (IsHex(worker.value(), 32)) return absl::OkStatus();
+absl::Status ValidateWorkerId(const base::WorkerId& worker) {
+  if (base::IsHex(worker.value(), 32)) return absl::OkStatus();
   return Invalid("worker_id must be 32 lower-case hexadecimal digits");
 }
 
-absl::Status ValidateRemoveWorker(const WorkerId& worker, const std::string& reason) {
+absl::Status ValidateRemoveWorker(const base::WorkerId& worker, const std::string& reason) {
   GANNET_RETURN_IF_ERROR(ValidateWorkerId(worker));
   if (reason.empty()) return Invalid("reason must not be empty: the removed person is shown it");
   return ValidateReason(reason);
 }
 
-absl::Status ValidateListRounds(Round after, int limit) {
+absl::Status ValidateListRounds(base::Round after, int limit) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("after", 0, after.value()));
   if (limit >= 1 && limit <= kMaxPage) return absl::OkStatus();
   return Invalid(absl::StrCat("limit must be between 1 and ", kMaxPage, ", got ", limit));
 }
 
-absl::Status ValidateListWorkers(const WorkerId& after, int limit) {
-  if (!after.value().empty() && !IsHex(after.value(), 32)) {
+absl::Status ValidateListWorkers(const base::WorkerId& after, int limit) {
+  if (!after.value().empty() && !base::IsHex(after.value(), 32)) {
     return Invalid("after must be empty or 32 lower-case hexadecimal digits");
   }
-  return ValidateListRounds(Round(0), limit);
+  return ValidateListRounds(base::Round(0), limit);
 }
 
 absl::Status ValidateOptionalSha256(const char* field, const std::string& sha256) {
@@ -381,9 +383,9 @@ absl::Status ValidateOptionalSha256(const char* field, const std::string& sha256
   return Invalid(absl::StrCat(field, " must have 32 bytes or none, got ", sha256.size()));
 }
 
-absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256) {
+absl::Status ValidatePayloadHeader(tensor::Codec codec, const std::string& sha256) {
   if (FindCodec(codec) == nullptr) {
-    return Invalid(absl::StrCat("codec is unknown: expected ", JoinCodecNumbers(), ", got ",
+    return Invalid(absl::StrCat("codec is unknown: expected ", base::JoinCodecNumbers(), ", got ",
                                 static_cast<int>(codec)));
   }
   if (sha256.size() != 32) {
@@ -402,17 +404,18 @@ absl::Status ValidatePayload(const char* field, const Payload& payload) {
   if (!payload.IsIntact()) {
     return absl::DataLossError(
         absl::StrCat(field, ": the bytes do not match their checksum, send them again: expected ",
-                     HexEncode(payload.sha256)));
+                     base::HexEncode(payload.sha256)));
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckFingerprint(const DataFingerprint& expected, const DataFingerprint& got) {
+absl::Status CheckFingerprint(const domain::DataFingerprint& expected,
+                              const domain::DataFingerprint& got) {
   if (expected == got) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat("the worker sees another data set than the run; give it the run's by data.kind, "
                    "data.path, data.seed and data.count: ",
-                   DescribeDifference(expected, got)));
+                   domain::DescribeDifference(expected, got)));
 }
 
 absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, int micro_batch) {
@@ -420,7 +423,8 @@ absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, i
     return Invalid(absl::StrCat("stats.image_count is not the unit's: expected ", unit_image_count,
                                 ", got ", stats.image_count));
   }
-  const auto expected = static_cast<int>(MicroBatchSizes(unit_image_count, micro_batch).size());
+  const auto expected =
+      static_cast<int>(domain::MicroBatchSizes(unit_image_count, micro_batch).size());
   if (stats.micro_batch_count != expected) {
     return Invalid(absl::StrCat("stats.micro_batch_count is not the unit's: expected ", expected,
                                 ", got ", stats.micro_batch_count));
@@ -428,12 +432,12 @@ absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, i
   return absl::OkStatus();
 }
 
-absl::Status CheckCodec(int run_codec, Codec codec) {
+absl::Status CheckCodec(int run_codec, tensor::Codec codec) {
   const int number = static_cast<int>(codec);
   if (run_codec == number) return absl::OkStatus();
   return Invalid(absl::StrCat("payload.codec is not the run's: expected ", run_codec, " (",
-                              CodecName(run_codec), "), got ", number, " (", CodecName(number),
-                              ")"));
+                              base::CodecName(run_codec), "), got ", number, " (",
+                              base::CodecName(number), ")"));
 }
 
 absl::Status RemovedWorkerStatus(const std::string& reason) {
@@ -446,17 +450,17 @@ bool IsRemovedWorkerStatus(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) && absl::StrContains(status.message(), kRemovedWorker);
 }
 
-absl::Status CheckIsPublished(WeightsVersion published, WeightsVersion version) {
+absl::Status CheckIsPublished(base::WeightsVersion published, base::WeightsVersion version) {
   if (version <= published) return absl::OkStatus();
   return Invalid(absl::StrCat("version is not published yet: current ", published.value(), ", got ",
                               version.value()));
 }
 
-absl::Status CheckPrepareRound(WeightsVersion published, Round round) {
+absl::Status CheckPrepareRound(base::WeightsVersion published, base::Round round) {
   const int64_t ahead = round.value() - published.value();
   if (ahead == 1 || ahead == 2) return absl::OkStatus();
   return Invalid(absl::StrCat("round must be one or two above the published version ",
                               published.value(), ", got ", round.value()));
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

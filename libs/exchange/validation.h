@@ -10,7 +10,7 @@
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // The form of every request, checked the same way by every backend before it looks at anything, so
 // that memory, SQL and gRPC answer alike. All functions return INVALID_ARGUMENT naming the field
@@ -34,26 +34,27 @@ inline constexpr absl::Duration kMaxLeadershipTtl = absl::Hours(1);
 
 absl::Status ValidateText(const char* field, const std::string& text, int max_chars);
 absl::Status ValidateIdentity(const WorkerIdentity& worker);
-absl::Status ValidateFingerprint(const DataFingerprint& data);
+absl::Status ValidateFingerprint(const domain::DataFingerprint& data);
 
 // Requests of Exchange.
 
 // Also FAILED_PRECONDITION - the protocol version is below kMinProtocolVersion.
 absl::Status ValidateJoin(const JoinRequest& request);
-absl::Status ValidateDescribe(const WorkerIdentity& worker, RunId run);
+absl::Status ValidateDescribe(const WorkerIdentity& worker, base::RunId run);
 absl::Status ValidateClaim(const ClaimRequest& request);
 absl::Status ValidateFetchWeights(const FetchWeightsRequest& request);
 // Everything but the payload: what a gateway checks before it reads the body.
-absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, RunId run, UnitId unit,
-                                  Attempt attempt, const GradientStats& stats);
+absl::Status ValidateSubmitHeader(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                                  base::Attempt attempt, const GradientStats& stats);
 // Also DATA_LOSS - the bytes do not match their checksum.
 absl::Status ValidateSubmit(const SubmitRequest& request);
-absl::Status ValidateHeartbeat(const WorkerIdentity& worker, RunId run,
+absl::Status ValidateHeartbeat(const WorkerIdentity& worker, base::RunId run,
                                const std::vector<UnitProgress>& held);
-absl::Status ValidateRelease(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt);
-absl::Status ValidateFail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
-                          const std::string& reason);
-absl::Status ValidateLeave(const WorkerIdentity& worker, RunId run);
+absl::Status ValidateRelease(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                             base::Attempt attempt);
+absl::Status ValidateFail(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                          base::Attempt attempt, const std::string& reason);
+absl::Status ValidateLeave(const WorkerIdentity& worker, base::RunId run);
 
 // Requests of Store. A run id that was never given out is not malformed: it is NOT_FOUND.
 
@@ -63,13 +64,13 @@ absl::Status ValidateNewRun(const NewRun& run);
 absl::Status ValidatePublish(const PublishRequest& request);
 // Also DATA_LOSS - the payload does not match its checksum.
 absl::Status ValidateKeepBest(const BestWeights& best, const Payload& weights);
-absl::Status ValidateAcquireLeadership(const LeaderId& leader, absl::Duration ttl);
+absl::Status ValidateAcquireLeadership(const base::LeaderId& leader, absl::Duration ttl);
 absl::Status ValidateReason(const std::string& reason);
-absl::Status ValidateWorkerId(const WorkerId& worker);
+absl::Status ValidateWorkerId(const base::WorkerId& worker);
 // The reason is shown to the person, so there must be one.
-absl::Status ValidateRemoveWorker(const WorkerId& worker, const std::string& reason);
-absl::Status ValidateListRounds(Round after, int limit);
-absl::Status ValidateListWorkers(const WorkerId& after, int limit);
+absl::Status ValidateRemoveWorker(const base::WorkerId& worker, const std::string& reason);
+absl::Status ValidateListRounds(base::Round after, int limit);
+absl::Status ValidateListWorkers(const base::WorkerId& after, int limit);
 
 // Parts that conversions need, too.
 
@@ -81,26 +82,27 @@ absl::Status ValidateBetween(const char* field, double least, double most, doubl
 absl::Status ValidateStats(const GradientStats& stats);
 // 32 bytes, or none: not known.
 absl::Status ValidateOptionalSha256(const char* field, const std::string& sha256);
-absl::Status ValidatePayloadHeader(Codec codec, const std::string& sha256);
+absl::Status ValidatePayloadHeader(tensor::Codec codec, const std::string& sha256);
 // Codec, checksum's length, bytes present and intact (DATA_LOSS).
 absl::Status ValidatePayload(const char* field, const Payload& payload);
 
 // Answers that depend on what is stored.
 
 // FAILED_PRECONDITION - the worker's data set is another one; the message says how it differs.
-absl::Status CheckFingerprint(const DataFingerprint& expected, const DataFingerprint& got);
+absl::Status CheckFingerprint(const domain::DataFingerprint& expected,
+                              const domain::DataFingerprint& got);
 // The worker counted other images or micro-batches than the unit has.
 absl::Status CheckUnitCounts(const GradientStats& stats, int unit_image_count, int micro_batch);
 // The payload has another codec than gradients of the run have.
-absl::Status CheckCodec(int run_codec, Codec codec);
+absl::Status CheckCodec(int run_codec, tensor::Codec codec);
 // What a removed worker is told: FAILED_PRECONDITION, by which a worker ends.
 absl::Status RemovedWorkerStatus(const std::string& reason);
 // Whether a call was refused with that, by whatever backend. FAILED_PRECONDITION alone says less: a
 // newer start of the worker may have taken over.
 bool IsRemovedWorkerStatus(const absl::Status& status);
 // INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::PrepareRound).
-absl::Status CheckPrepareRound(WeightsVersion published, Round round);
+absl::Status CheckPrepareRound(base::WeightsVersion published, base::Round round);
 // INVALID_ARGUMENT - `version` is above `published`.
-absl::Status CheckIsPublished(WeightsVersion published, WeightsVersion version);
+absl::Status CheckIsPublished(base::WeightsVersion published, base::WeightsVersion version);
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -8,7 +8,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::HasSubstr;
@@ -26,7 +26,7 @@ TEST(ValidationTest, TextCountsCodePoints) {
   for (const char* character : {"x", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
     EXPECT_OK(ValidateText("name", Repeat(character, 64), 64)) << character;
     EXPECT_THAT(ValidateText("name", Repeat(character, 65), 64),
-                StatusIs(kInvalid, HasSubstr("got 65")))
+                base::StatusIs(kInvalid, HasSubstr("got 65")))
         << character;
   }
   EXPECT_OK(ValidateText("name", "", 64));
@@ -47,7 +47,7 @@ TEST(ValidationTest, TextIsWellFormedUtf8) {
       "\xC3x",             // no continuation
   };
   for (const std::string& text : bad) {
-    EXPECT_THAT(ValidateText("name", text, 64), StatusIs(kInvalid, HasSubstr("name")));
+    EXPECT_THAT(ValidateText("name", text, 64), base::StatusIs(kInvalid, HasSubstr("name")));
   }
   EXPECT_OK(ValidateText("name", "\xED\x9F\xBB \xEF\xA4\x80 \xF0\x9F\xAB\xBF", 64));
 }
@@ -55,14 +55,14 @@ TEST(ValidationTest, TextIsWellFormedUtf8) {
 TEST(ValidationTest, TextShowsAllItHolds) {
   for (const char* text : {"Ada\u202Eexe.txt", "Ada\u200B", "a\u2028b", "\uFEFFAda", "\u0301a"}) {
     EXPECT_THAT(ValidateText("display_name", text, 64),
-                StatusIs(kInvalid, HasSubstr("display_name")));
+                base::StatusIs(kInvalid, HasSubstr("display_name")));
   }
 }
 
 TEST(ValidationTest, TextHasNoControlCharacters) {
   for (const std::string& text : {std::string("a\nb"), std::string("\t"), std::string("\0", 1),
                                   std::string("\x7F"), std::string("\xC2\x85")}) {
-    EXPECT_THAT(ValidateText("reason", text, 64), StatusIs(kInvalid));
+    EXPECT_THAT(ValidateText("reason", text, 64), base::StatusIs(kInvalid));
   }
   EXPECT_OK(ValidateText("reason", " ~\xC2\xA0", 64));
 }
@@ -73,19 +73,19 @@ TEST(ValidationTest, NoMessageEverNamesASecret) {
 
   const absl::Status status = ValidateIdentity(worker);
 
-  EXPECT_THAT(status, StatusIs(kInvalid, HasSubstr("secret")));
-  EXPECT_THAT(status, StatusIs(kInvalid, Not(HasSubstr("hunter2"))));
+  EXPECT_THAT(status, base::StatusIs(kInvalid, HasSubstr("secret")));
+  EXPECT_THAT(status, base::StatusIs(kInvalid, Not(HasSubstr("hunter2"))));
 }
 
 TEST(ValidationTest, TheWaitOfAClaimHasLimits) {
-  ClaimRequest request{TestWorker(1), RunId(1), std::string(32, 'a'), absl::ZeroDuration()};
+  ClaimRequest request{TestWorker(1), base::RunId(1), std::string(32, 'a'), absl::ZeroDuration()};
   EXPECT_OK(ValidateClaim(request));
   request.wait = kMaxClaimWait;
   EXPECT_OK(ValidateClaim(request));
   for (const absl::Duration wait : {kMaxClaimWait + absl::Nanoseconds(1), absl::Nanoseconds(-1),
                                     absl::InfiniteDuration(), -absl::InfiniteDuration()}) {
     request.wait = wait;
-    EXPECT_THAT(ValidateClaim(request), StatusIs(kInvalid, HasSubstr("wait")));
+    EXPECT_THAT(ValidateClaim(request), base::StatusIs(kInvalid, HasSubstr("wait")));
   }
 }
 
@@ -100,21 +100,23 @@ TEST(ValidationTest, EveryStatisticMustBeANumberWithinItsLimits) {
     for (const double value : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
       GradientStats bad = good;
       bad.*number = value;
-      EXPECT_THAT(ValidateStats(bad), StatusIs(kInvalid, HasSubstr("must be between")));
+      EXPECT_THAT(ValidateStats(bad), base::StatusIs(kInvalid, HasSubstr("must be between")));
     }
   }
 }
 
 TEST(ValidationTest, PayloadsNameTheFieldThatIsWrong) {
-  Payload payload = Payload::FromBytes(Codec::kFp32, "tensors");
+  Payload payload = Payload::FromBytes(tensor::Codec::kFp32, "tensors");
   EXPECT_OK(ValidatePayload("weights", payload));
   payload.sha256[0] = static_cast<char>(payload.sha256[0] ^ 1);
   EXPECT_THAT(ValidatePayload("weights", payload),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("weights")));
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("weights")));
   payload.sha256 = "";
-  EXPECT_THAT(ValidatePayload("weights", payload), StatusIs(kInvalid, HasSubstr("weights.sha256")));
-  payload.codec = static_cast<Codec>(3);
-  EXPECT_THAT(ValidatePayload("weights", payload), StatusIs(kInvalid, HasSubstr("weights.codec")));
+  EXPECT_THAT(ValidatePayload("weights", payload),
+              base::StatusIs(kInvalid, HasSubstr("weights.sha256")));
+  payload.codec = static_cast<tensor::Codec>(3);
+  EXPECT_THAT(ValidatePayload("weights", payload),
+              base::StatusIs(kInvalid, HasSubstr("weights.codec")));
 }
 
 TEST(ValidationTest, CountsAreThoseOfTheUnit) {
@@ -122,8 +124,10 @@ TEST(ValidationTest, CountsAreThoseOfTheUnit) {
   stats.image_count = 7;
   stats.micro_batch_count = 3;  // 2, 2 and the remainder with the last: 3
   EXPECT_OK(CheckUnitCounts(stats, 7, 2));
-  EXPECT_THAT(CheckUnitCounts(stats, 6, 2), StatusIs(kInvalid, HasSubstr("expected 6, got 7")));
-  EXPECT_THAT(CheckUnitCounts(stats, 7, 4), StatusIs(kInvalid, HasSubstr("expected 1, got 3")));
+  EXPECT_THAT(CheckUnitCounts(stats, 6, 2),
+              base::StatusIs(kInvalid, HasSubstr("expected 6, got 7")));
+  EXPECT_THAT(CheckUnitCounts(stats, 7, 4),
+              base::StatusIs(kInvalid, HasSubstr("expected 1, got 3")));
 }
 
 TEST(ValidationTest, ARemovedWorkerIsToldApartFromOneThatWasTakenOver) {
@@ -139,12 +143,13 @@ TEST(ValidationTest, ARemovedWorkerIsToldApartFromOneThatWasTakenOver) {
 
 TEST(ValidationTest, RoundsArePreparedOneOrTwoAhead) {
   for (const int64_t round : {6, 7}) {
-    EXPECT_OK(CheckPrepareRound(WeightsVersion(5), Round(round)));
+    EXPECT_OK(CheckPrepareRound(base::WeightsVersion(5), base::Round(round)));
   }
   for (const int64_t round : {-1, 0, 5, 8}) {
-    EXPECT_THAT(CheckPrepareRound(WeightsVersion(5), Round(round)), StatusIs(kInvalid));
+    EXPECT_THAT(CheckPrepareRound(base::WeightsVersion(5), base::Round(round)),
+                base::StatusIs(kInvalid));
   }
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::exchange

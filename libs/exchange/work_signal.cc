@@ -2,23 +2,23 @@
 
 #include "libs/base/clock.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 void WorkSignal::Notify() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   ++generation_;
   cv_.NotifyAll();
 }
 
 uint64_t WorkSignal::generation() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   return generation_;
 }
 
 uint64_t WorkSignal::AwaitPast(uint64_t generation, absl::Duration timeout) {
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration end = clock.Steady() + timeout;
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   while (generation_ == generation) {
     const absl::Duration remaining = end - clock.Steady();
     if (remaining <= absl::ZeroDuration()) break;
@@ -27,4 +27,4 @@ uint64_t WorkSignal::AwaitPast(uint64_t generation, absl::Duration timeout) {
   return generation_;
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -5,7 +5,7 @@
 #include "absl/time/time.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // Tells waiters that work may have appeared. A hint: whoever waits also looks again after a while.
 //
@@ -23,9 +23,9 @@ class WorkSignal {
   uint64_t AwaitPast(uint64_t generation, absl::Duration timeout);
 
  private:
-  Mutex mu_;
-  CondVar cv_;
+  base::Mutex mu_;
+  base::CondVar cv_;
   uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 TEST(WorkSignalTest, WhatWasNotifiedBeforeIsNotWaitedFor) {
@@ -45,4 +45,4 @@ TEST(WorkSignalTest, EveryWaiterIsWoken) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -25,7 +25,7 @@ int RoundedShare(int image_size, double share) {
 
 // All numbers are drawn, also those not in use, so that one part of a policy does not change what
 // another one does.
-ImageAugmentation Draw(PhiloxStream& stream, const AugmentPolicy& policy, int image_size) {
+ImageAugmentation Draw(base::PhiloxStream& stream, const AugmentPolicy& policy, int image_size) {
   const float brightness = stream.NextUniform() - 0.5f;
   const float saturation = stream.NextUniform() * 2;
   const float contrast = stream.NextUniform() + 0.5f;
@@ -117,7 +117,7 @@ AugmentPolicy ParseAugmentPolicy(absl::string_view list) {
 
 ImageVariation DrawVariation(uint64_t seed, uint64_t round, uint64_t slot_and_position, bool flip,
                              const AugmentPolicy& policy, int image_size) {
-  PhiloxStream stream(seed, RandomPurpose::kVariation, round, slot_and_position);
+  base::PhiloxStream stream(seed, base::RandomPurpose::kVariation, round, slot_and_position);
   ImageVariation variation;
   variation.flip = stream.NextUniform() < 0.5f && flip;
   variation.real = Draw(stream, policy, image_size);

@@ -16,8 +16,8 @@ constexpr AugmentPolicy kAll{.color = true, .translation = true, .cutout = true}
 
 std::vector<float> Noise(size_t count, uint64_t seed) {
   std::vector<float> values(count);
-  PhiloxStream stream(seed, RandomPurpose::kFaces, 0, 0);
-  FillNormal(stream, absl::MakeSpan(values));
+  base::PhiloxStream stream(seed, base::RandomPurpose::kFaces, 0, 0);
+  base::FillNormal(stream, absl::MakeSpan(values));
   return values;
 }
 

@@ -26,7 +26,7 @@
 #include "libs/image/pixel_range.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 constexpr int kImages = 640;
@@ -49,7 +49,7 @@ void MustBeOk(const absl::Status& status) {
   std::exit(1);
 }
 
-UnitTask TaskOn(const Dataset& dataset, int first, int count) {
+UnitTask TaskOn(const data::Dataset& dataset, int first, int count) {
   UnitTask task;
   task.micro_batch = kMicroBatch;
   task.image_count = count;
@@ -57,13 +57,13 @@ UnitTask TaskOn(const Dataset& dataset, int first, int count) {
     std::vector<uint8_t> rgb(out.size());
     const absl::Status status =
         dataset.ReadRgb((first + position) % dataset.size(), absl::MakeSpan(rgb));
-    if (status.ok()) RgbToFloat(rgb, out);
+    if (status.ok()) image::RgbToFloat(rgb, out);
     return status;
   };
   return task;
 }
 
-void MeasureWaiting(const char* name, const Dataset& dataset, GradientComputer& computer) {
+void MeasureWaiting(const char* name, const data::Dataset& dataset, GradientComputer& computer) {
   double compute = 0, waiting = 0;
   for (int first = 0; first < kImages; first += kUnitImages) {
     const UnitGradient unit = Must(computer.Compute(TaskOn(dataset, first, kUnitImages)));
@@ -82,7 +82,7 @@ double ResidentMegabytes() {
   return static_cast<double>(resident * sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
-void MeasureMemory(const Dataset& dataset, GradientComputer& computer, int units) {
+void MeasureMemory(const data::Dataset& dataset, GradientComputer& computer, int units) {
   double early = 0, most = 0;
   for (int unit = 1; unit <= units; ++unit) {
     Must(computer.Compute(TaskOn(dataset, unit * kSmallUnit, kSmallUnit)));
@@ -102,39 +102,39 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "usage: gannet-bench-data [--units N], N at least 10\n");
     return 2;
   }
-  TuneMalloc();
+  base::TuneMalloc();
   ConfigureCompute(kThreads);
-  const TempFolder folder;
+  const image::TempFolder folder;
   for (int i = 0; i < kImages; ++i) {
     folder.Write(absl::StrFormat("img_align_celeba/%06d.jpg", i + 1),
-                 EncodeJpeg(SoftImage(178, 218, i)));
+                 image::EncodeJpeg(image::SoftImage(178, 218, i)));
   }
-  const DatasetOptions options{.kind = "folder", .path = folder.path() + "/img_align_celeba"};
-  const ModelConfig model;
+  const data::DatasetOptions options{.kind = "folder", .path = folder.path() + "/img_align_celeba"};
+  const domain::ModelConfig model;
   const std::unique_ptr<GradientComputer> computer = Must(MakeGradientComputer(model));
   MustBeOk(computer->SetWeights(InitialWeights(model, 1)));
   std::printf("%s, %dx%d, micro-batch %d, %d threads, %d JPEGs of 178x218\n",
               DescribeCompute().text.c_str(), model.image_size, model.image_size, kMicroBatch,
               kThreads, kImages);
 
-  const std::unique_ptr<Dataset> cold = Must(OpenDataset(options));
+  const std::unique_ptr<data::Dataset> cold = Must(data::OpenDataset(options));
   // The first step builds kernels and buffers.
   Must(computer->Compute(TaskOn(*cold, 0, kMicroBatch)));
   MeasureWaiting("decoded while it trains", *cold, *computer);
-  const ImageCache cache(Must(OpenDataset(options)), options.image_size, kCacheBytes);
+  const data::ImageCache cache(Must(data::OpenDataset(options)), options.image_size, kCacheBytes);
   std::vector<uint8_t> rgb(size_t{3} * 64 * 64);
   for (int64_t i = 0; i < kImages; ++i) MustBeOk(cache.ReadRgb(i, absl::MakeSpan(rgb)));
   MeasureWaiting("from memory", cache, *computer);
   const std::string packed_path = folder.path() + "/images.packed";
-  MustBeOk(WritePackedDataset(*cold, options.image_size, packed_path, nullptr));
-  const std::unique_ptr<Dataset> packed =
-      Must(OpenDataset({.kind = "packed", .path = packed_path, .image_size = options.image_size}));
+  MustBeOk(data::WritePackedDataset(*cold, options.image_size, packed_path, nullptr));
+  const std::unique_ptr<data::Dataset> packed = Must(
+      data::OpenDataset({.kind = "packed", .path = packed_path, .image_size = options.image_size}));
   MeasureWaiting("from a packed file", *packed, *computer);
   MeasureMemory(*packed, *computer, units);
   return 0;
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gan
 
-int main(int argc, char** argv) { return gannet::Main(argc, argv); }
+int main(int argc, char** argv) { return gannet::gan::Main(argc, argv); }

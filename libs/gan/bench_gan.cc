@@ -27,12 +27,12 @@
 #include "libs/gan/testing/reference_training.h"
 #include "libs/gan/testing/stock_process.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 struct Case {
   const char* name;
-  ModelConfig model;
+  domain::ModelConfig model;
   int micro_batch;
   int micro_batches;  // in a unit; the demo's have one, and so pay for the export of the gradient
                       // each time
@@ -49,9 +49,9 @@ struct Rates {
 std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const int micro_batch : {32, 64}) {
-    cases.push_back({"default", ModelConfig{}, micro_batch, 4, 2});
+    cases.push_back({"default", domain::ModelConfig{}, micro_batch, 4, 2});
   }
-  cases.push_back({"default", ModelConfig{}, 32, 4, 1});
+  cases.push_back({"default", domain::ModelConfig{}, 32, 4, 1});
   for (const int threads : {1, 2}) {
     for (const int width : {32, 40, 48}) {
       for (const int micro_batch : {16, 32}) {
@@ -105,7 +105,7 @@ double StockSeconds(StockTrainingStep& step) {
 
 Rates Measure(const Case& c, int repeats) {
   ConfigureCompute(c.threads);
-  const TensorBundle weights = InitialWeights(c.model, 1);
+  const tensor::TensorBundle weights = InitialWeights(c.model, 1);
   const std::unique_ptr<GradientComputer> computer = MakeGradientComputer(c.model).value();
   if (const absl::Status status = computer->SetWeights(weights); !status.ok()) {
     std::fprintf(stderr, "%s\n", status.ToString().c_str());
@@ -126,7 +126,7 @@ Rates Measure(const Case& c, int repeats) {
   }
   Rest();
   // The bound may use all threads of BLAS, too.
-  gan::ConfigureThreads(c.threads);
+  ConfigureThreads(c.threads);
   // After them: a machine that became faster meanwhile makes the ratio worse, not better.
   const ComputeRate fastest = FastestComputation(c.model, c.micro_batch, repeats, ours);
   return {.ours = c.micro_batch / ours,
@@ -139,8 +139,8 @@ Rates Measure(const Case& c, int repeats) {
 void MeasureOnDevice(const ComputeDevice& device, int repeats) {
   for (const int image_size : {64, 128}) {
     for (const int micro_batch : {64, 128, 256}) {
-      Case c{"device", ModelConfig{.image_size = image_size}, micro_batch, 8, 1};
-      const TensorBundle weights = InitialWeights(c.model, 1);
+      Case c{"device", domain::ModelConfig{.image_size = image_size}, micro_batch, 8, 1};
+      const tensor::TensorBundle weights = InitialWeights(c.model, 1);
       absl::StatusOr<std::unique_ptr<GradientComputer>> computer =
           MakeGradientComputerOn(device, c.model);
       absl::Status status = computer.status();
@@ -202,15 +202,15 @@ void PrintProfile(const Case& c, int repeats) {
   }
   OurSeconds(*computer, c);
   double seconds = 0;
-  const gan::Profile profile;
+  const Profile profile;
   const double faults_before = static_cast<double>(PageFaults());
   for (int i = 0; i < repeats; ++i) seconds += OurSeconds(*computer, c);
   const double steps = static_cast<double>(repeats) * c.micro_batches;
   std::printf("%s %dx%d, micro-batch %d, %d threads: %.2f ms a step, %.0f page faults a step\n",
               c.name, c.model.image_size, c.model.image_size, c.micro_batch, c.threads,
               1e3 * seconds / steps, (static_cast<double>(PageFaults()) - faults_before) / steps);
-  std::vector<std::pair<std::string, gan::ProfileEntry>> entries(profile.entries().begin(),
-                                                                 profile.entries().end());
+  std::vector<std::pair<std::string, ProfileEntry>> entries(profile.entries().begin(),
+                                                            profile.entries().end());
   std::sort(entries.begin(), entries.end(),
             [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   double rest = seconds;
@@ -285,6 +285,6 @@ int Main(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gan
 
-int main(int argc, char** argv) { return gannet::Main(argc, argv); }
+int main(int argc, char** argv) { return gannet::gan::Main(argc, argv); }

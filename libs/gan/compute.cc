@@ -16,7 +16,7 @@
 #include "libs/base/malloc_tuning.h"
 #include "libs/gan/gan.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 // The library that serves LibTorch's matrix products, with symbolic links resolved; empty when it
@@ -53,23 +53,19 @@ void SetBlasThreads(int threads) {
 
 }  // namespace
 
-namespace gan {
-
 void ConfigureThreads(int threads) {
   GANNET_CHECK(threads >= 1);
   at::set_num_threads(threads);
   SetBlasThreads(threads);
 }
 
-}  // namespace gan
-
 void ConfigureCompute(int threads) {
-  gan::ConfigureThreads(threads);
+  ConfigureThreads(threads);
   // A step has two small products by BLAS only, whose threads would spin for 25 ms after each and
   // take the cores from those of OpenMP.
   SetBlasThreads(1);
   // Activations are megabytes, allocated and freed at each step.
-  TuneMalloc();
+  base::TuneMalloc();
 }
 
 ComputeDescription DescribeCompute() {
@@ -91,8 +87,6 @@ ComputeDescription DescribeCompute() {
   return description;
 }
 
-namespace gan {
-
 void PrepareComputeThread() { at::init_num_threads(); }
 
 absl::Status StatusFromException(const char* what) {
@@ -109,5 +103,4 @@ absl::Status StatusFromException(const char* what) {
   }
 }
 
-}  // namespace gan
-}  // namespace gannet
+}  // namespace gannet::gan

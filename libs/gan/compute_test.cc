@@ -11,7 +11,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/gan/gan.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 using ::testing::HasSubstr;
@@ -20,10 +20,10 @@ TEST(ConfigureComputeTest, SetsTheThreadsOfEveryThreadThatComputes) {
   ConfigureCompute(3);
 
   int here = 0, there = 0;
-  gan::PrepareComputeThread();
+  PrepareComputeThread();
   here = omp_get_max_threads();
   std::thread([&] {
-    gan::PrepareComputeThread();
+    PrepareComputeThread();
     there = omp_get_max_threads();
   }).join();
 
@@ -46,17 +46,17 @@ absl::Status Convert(void (*thrower)()) {
   try {
     thrower();
   } catch (...) {
-    return gan::StatusFromException("testing");
+    return StatusFromException("testing");
   }
   return absl::OkStatus();
 }
 
 TEST(StatusFromExceptionTest, KeepsTheKindAndTheMessage) {
   EXPECT_THAT(Convert([] { throw std::bad_alloc(); }),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("testing")));
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("testing")));
   EXPECT_THAT(Convert([] { throw std::runtime_error("bad shape"); }),
-              StatusIs(absl::StatusCode::kInternal, HasSubstr("bad shape")));
+              base::StatusIs(absl::StatusCode::kInternal, HasSubstr("bad shape")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gan

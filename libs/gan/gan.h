@@ -14,7 +14,7 @@
 
 // Training step, optimizer and sampling. No header of this library includes torch.
 
-namespace gannet {
+namespace gannet::gan {
 
 // Sets the threads of OpenMP for this process, one of BLAS (they oversubscribe each other
 // otherwise), and malloc (TuneMalloc). Call first in main.
@@ -30,12 +30,13 @@ ComputeDescription DescribeCompute();
 // Weights of version 0: convolutions N(0, 0.02), BatchNorm gamma N(1, 0.02), beta 0, from the
 // Philox streams (seed, kWeights, i, 0) with i = the tensor's place in ParameterSpec. Layout
 // WeightsSpec.
-TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed);
+tensor::TensorBundle InitialWeights(const domain::ModelConfig& model, uint64_t seed);
 
 // Adam's zero state. Layout AdamStateSpec. The generator's average, if one is kept, begins as the
 // parameters in `weights` (layout WeightsSpec).
-TensorBundle InitialAdamState(const ModelConfig& model, const AdamConfig& adam,
-                              const TensorBundle& weights);
+tensor::TensorBundle InitialAdamState(const domain::ModelConfig& model,
+                                      const domain::AdamConfig& adam,
+                                      const tensor::TensorBundle& weights);
 
 // What to compute the gradient of. The noise of image `position` is the stream (seed, kNoise,
 // round, slot << 20 | position), whatever the micro-batch and the attempt: a round is below 2^48, a
@@ -45,7 +46,7 @@ struct UnitTask {
   int slot = 0;
   uint64_t seed = 0;
   int micro_batch = 32;
-  ObjectiveConfig objective;
+  domain::ObjectiveConfig objective;
   int image_count = 0;
   // Writes image `position` (0 .. image_count-1 of the unit) as 3 x size x size floats in [-1, 1].
   // An error ends the computation with that status. Called from threads that read a micro-batch
@@ -59,7 +60,7 @@ struct UnitTask {
 };
 
 struct UnitGradient {
-  TensorBundle gradient;  // layout GradientSpec
+  tensor::TensorBundle gradient;  // layout GradientSpec
   int micro_batch_count = 0;
   double discriminator_loss = 0;
   double generator_loss = 0;
@@ -81,7 +82,7 @@ class GradientComputer {
   // every unit.
   //
   // Returns: INVALID_ARGUMENT - another layout, or a value that is not finite.
-  virtual absl::Status SetWeights(const TensorBundle& weights) = 0;
+  virtual absl::Status SetWeights(const tensor::TensorBundle& weights) = 0;
 
   // Returns: CANCELLED; FAILED_PRECONDITION - no weights; INVALID_ARGUMENT - a number or name of
   // the task is out of range; RESOURCE_EXHAUSTED - not enough memory; INTERNAL - a diverged run:
@@ -106,7 +107,8 @@ struct ComputeDevice {
 };
 
 // On the CPU. Returns: INVALID_ARGUMENT - a network this library cannot build.
-absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const ModelConfig& model);
+absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(
+    const domain::ModelConfig& model);
 
 // Whether one can compute there. Returns: INVALID_ARGUMENT - no such name or precision;
 // FAILED_PRECONDITION - this LibTorch or this machine has no such device.
@@ -114,7 +116,7 @@ absl::Status CheckComputeDevice(const ComputeDevice& device);
 
 // Returns: as both above.
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputerOn(
-    const ComputeDevice& device, const ModelConfig& model);
+    const ComputeDevice& device, const domain::ModelConfig& model);
 
 // One optimizer update, in place, given the round's gradient (layout GradientSpec, means already
 // image-weighted over the round) and the round's micro-batches k: BatchNorm buffers pass by pass r'
@@ -125,13 +127,14 @@ absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputerOn(
 // Deterministic: no thread count changes a bit.
 //
 // Returns: INVALID_ARGUMENT - a layout differs, or k < 1; then nothing has changed.
-absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
-                        const TensorBundle& round_gradient, int64_t micro_batches,
-                        TensorBundle& weights, TensorBundle& adam_state);
+absl::Status ApplyRound(const domain::ModelConfig& model, const domain::AdamConfig& adam,
+                        const tensor::TensorBundle& round_gradient, int64_t micro_batches,
+                        tensor::TensorBundle& weights, tensor::TensorBundle& adam_state);
 
 // The weights to draw samples from: `weights` with the generator's parameters replaced by their
 // average, where `adam_state` (layout AdamStateSpec) has one. Buffers stay those of the generator.
-TensorBundle AveragedWeights(const TensorBundle& weights, const TensorBundle& adam_state);
+tensor::TensorBundle AveragedWeights(const tensor::TensorBundle& weights,
+                                     const tensor::TensorBundle& adam_state);
 
 // Images in planar RGB, 3 x image_size x image_size floats in [-1, 1] each.
 struct ImageBatch {
@@ -148,14 +151,15 @@ enum class SampleMode { kEval, kBatchStatistics };
 using Latent = std::vector<float>;
 
 // Point `index` of a seed: the noise stream (seed, kSampleNoise, 0, index). Standard normal.
-Latent SampleLatent(const ModelConfig& model, uint64_t seed, uint64_t index);
+Latent SampleLatent(const domain::ModelConfig& model, uint64_t seed, uint64_t index);
 
 // Generates an image per point. kEval uses the running averages; kBatchStatistics those of this
 // batch (for comparison).
 //
 // Returns: INVALID_ARGUMENT - another layout, or a point of another dimension; RESOURCE_EXHAUSTED -
 // not enough memory.
-absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights,
+absl::StatusOr<ImageBatch> GenerateImages(const domain::ModelConfig& model,
+                                          const tensor::TensorBundle& weights,
                                           absl::Span<const Latent> latents,
                                           SampleMode mode = SampleMode::kEval);
 
@@ -163,8 +167,8 @@ absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const Tensor
 // version.
 //
 // Returns: as above; INVALID_ARGUMENT - a negative count.
-absl::StatusOr<ImageBatch> GenerateImages(const ModelConfig& model, const TensorBundle& weights,
-                                          uint64_t seed, int count,
-                                          SampleMode mode = SampleMode::kEval);
+absl::StatusOr<ImageBatch> GenerateImages(const domain::ModelConfig& model,
+                                          const tensor::TensorBundle& weights, uint64_t seed,
+                                          int count, SampleMode mode = SampleMode::kEval);
 
-}  // namespace gannet
+}  // namespace gannet::gan

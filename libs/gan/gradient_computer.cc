@@ -24,7 +24,7 @@
 #include "libs/gan/losses.h"
 #include "libs/gan/networks.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 // A stream of noise is named by round and by slot and position together: 12 bits of slot above 20
@@ -57,7 +57,7 @@ absl::Status CheckTask(const UnitTask& task) {
     return absl::InvalidArgumentError(absl::StrCat("data threads out of range 1..", kMaxDataThreads,
                                                    ": got ", task.data_threads));
   }
-  GANNET_RETURN_IF_ERROR(ValidateObjective(task.objective));
+  GANNET_RETURN_IF_ERROR(domain::ValidateObjective(task.objective));
   if (!task.read_image) return absl::InvalidArgumentError("read_image is not set");
   return absl::OkStatus();
 }
@@ -86,22 +86,22 @@ struct MicroBatch {
 
 class NetworkGradientComputer final : public GradientComputer {
  public:
-  NetworkGradientComputer(const ModelConfig& model, std::unique_ptr<gan::Networks> networks)
+  NetworkGradientComputer(const domain::ModelConfig& model, std::unique_ptr<Networks> networks)
       : model_(model),
         networks_(std::move(networks)),
         pixels_(int64_t{model.image_size} * model.image_size) {}
 
-  absl::Status SetWeights(const TensorBundle& weights) override {
-    GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model_)));
+  absl::Status SetWeights(const tensor::TensorBundle& weights) override {
+    GANNET_RETURN_IF_ERROR(weights.CheckSpec(domain::WeightsSpec(model_)));
     GANNET_RETURN_IF_ERROR(weights.CheckFinite());
-    gan::PrepareComputeThread();
+    PrepareComputeThread();
     const c10::InferenceMode inference;
     try {
       has_weights_ = false;
       networks_->SetWeights(weights);
       has_weights_ = true;
     } catch (...) {
-      return gan::StatusFromException("taking over weights");
+      return StatusFromException("taking over weights");
     }
     return absl::OkStatus();
   }
@@ -109,12 +109,12 @@ class NetworkGradientComputer final : public GradientComputer {
   absl::StatusOr<UnitGradient> Compute(const UnitTask& task) override {
     if (!has_weights_) return absl::FailedPreconditionError("no weights: call SetWeights first");
     GANNET_RETURN_IF_ERROR(CheckTask(task));
-    gan::PrepareComputeThread();
+    PrepareComputeThread();
     const c10::InferenceMode inference;
     try {
       return ComputeChecked(task);
     } catch (...) {
-      return gan::StatusFromException("computing a gradient");
+      return StatusFromException("computing a gradient");
     }
   }
 
@@ -123,7 +123,7 @@ class NetworkGradientComputer final : public GradientComputer {
     const Stopwatch total;
     UnitGradient result;
     networks_->BeginUnit();
-    const std::vector<int> counts = MicroBatchSizes(task.image_count, task.micro_batch);
+    const std::vector<int> counts = domain::MicroBatchSizes(task.image_count, task.micro_batch);
     int position = 0;
     MicroBatch next = StartReading(task, position, counts.front());
     for (size_t i = 0; i < counts.size(); ++i) {
@@ -149,7 +149,7 @@ class NetworkGradientComputer final : public GradientComputer {
       return Diverged(task, counts, finite);
     }
     const double images = task.image_count;
-    const gan::UnitTotals sums = networks_->Totals();
+    const UnitTotals sums = networks_->Totals();
     result.discriminator_loss = sums.discriminator_loss / images;
     result.generator_loss = sums.generator_loss / images;
     result.real_accuracy = static_cast<double>(sums.real_correct) / images;
@@ -193,7 +193,7 @@ class NetworkGradientComputer final : public GradientComputer {
       if (task.objective.flip && VariationOf(task, position + i, {}).flip) {
         MirrorRows(absl::MakeSpan(planar));
       }
-      gan::PlanarToInterleaved(planar.data(), interleaved + int64_t{i} * 3 * pixels_, 3, pixels_);
+      PlanarToInterleaved(planar.data(), interleaved + int64_t{i} * 3 * pixels_, 3, pixels_);
     }
     return absl::OkStatus();
   }
@@ -206,31 +206,31 @@ class NetworkGradientComputer final : public GradientComputer {
     }
   }
 
-  gan::ImageVariation VariationOf(const UnitTask& task, int position,
-                                  const gan::AugmentPolicy& policy) const {
-    return gan::DrawVariation(task.seed, static_cast<uint64_t>(task.round),
-                              SlotAndPosition(task, position), task.objective.flip, policy,
-                              model_.image_size);
+  ImageVariation VariationOf(const UnitTask& task, int position,
+                             const AugmentPolicy& policy) const {
+    return DrawVariation(task.seed, static_cast<uint64_t>(task.round),
+                         SlotAndPosition(task, position), task.objective.flip, policy,
+                         model_.image_size);
   }
 
   // Of a micro-batch: the real images' first, then those of the generated ones.
-  std::vector<gan::ImageAugmentation> DrawAugmentations(const UnitTask& task, int position,
-                                                        int count) const {
-    const gan::AugmentPolicy policy = gan::ParseAugmentPolicy(task.objective.augment);
-    std::vector<gan::ImageAugmentation> augmentations;
+  std::vector<ImageAugmentation> DrawAugmentations(const UnitTask& task, int position,
+                                                   int count) const {
+    const AugmentPolicy policy = ParseAugmentPolicy(task.objective.augment);
+    std::vector<ImageAugmentation> augmentations;
     if (!policy.any()) return augmentations;
     augmentations.resize(2 * static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) {
-      const gan::ImageVariation variation = VariationOf(task, position + i, policy);
+      const ImageVariation variation = VariationOf(task, position + i, policy);
       augmentations[static_cast<size_t>(i)] = variation.real;
       augmentations[static_cast<size_t>(count) + static_cast<size_t>(i)] = variation.fake;
     }
     return augmentations;
   }
 
-  static gan::Objective ObjectiveOf(const UnitTask& task,
-                                    const std::vector<gan::ImageAugmentation>& augmentations) {
-    return {.loss = gan::FindLoss(task.objective.loss),
+  static Objective ObjectiveOf(const UnitTask& task,
+                               const std::vector<ImageAugmentation>& augmentations) {
+    return {.loss = FindLoss(task.objective.loss),
             .real_label = task.objective.real_label,
             .augmentations = augmentations,
             .unit_images = task.image_count};
@@ -239,12 +239,12 @@ class NetworkGradientComputer final : public GradientComputer {
   // INTERNAL when a loss is finite but without bounds, naming the layer with the steepest gradient.
   static absl::Status CheckLosses(const UnitTask& task, const UnitGradient& unit) {
     if (std::max(std::abs(unit.discriminator_loss), std::abs(unit.generator_loss)) <=
-        kDivergedLoss) {
+        domain::kDivergedLoss) {
       return absl::OkStatus();
     }
     std::string steepest;
     double most = -1;
-    for (const Tensor& tensor : unit.gradient.tensors()) {
+    for (const tensor::Tensor& tensor : unit.gradient.tensors()) {
       // Not the buffers.
       if (!tensor.spec.name.ends_with("weight") && !tensor.spec.name.ends_with("bias")) continue;
       double squares = 0;
@@ -257,8 +257,8 @@ class NetworkGradientComputer final : public GradientComputer {
     return absl::InternalError(absl::StrCat(
         "the run has diverged: round ", task.round, ", slot ", task.slot,
         ": the losses of discriminator and generator are ", unit.discriminator_loss, " and ",
-        unit.generator_loss, ", above ", kDivergedLoss, "; the gradient is steepest in ", steepest,
-        "; a smaller learning rate may help"));
+        unit.generator_loss, ", above ", domain::kDivergedLoss, "; the gradient is steepest in ",
+        steepest, "; a smaller learning rate may help"));
   }
 
   // Says where a result that is not finite began, by computing the forward passes again.
@@ -289,32 +289,33 @@ class NetworkGradientComputer final : public GradientComputer {
     at::Tensor latent = at::empty({count, model_.latent_dim}, at::kFloat);
     const size_t dim = static_cast<size_t>(model_.latent_dim);
     for (int i = 0; i < count; ++i) {
-      PhiloxStream stream(task.seed, RandomPurpose::kNoise, static_cast<uint64_t>(task.round),
-                          SlotAndPosition(task, position + i));
-      FillNormal(stream,
-                 absl::MakeSpan(latent.data_ptr<float>() + static_cast<size_t>(i) * dim, dim));
+      base::PhiloxStream stream(task.seed, base::RandomPurpose::kNoise,
+                                static_cast<uint64_t>(task.round),
+                                SlotAndPosition(task, position + i));
+      base::FillNormal(
+          stream, absl::MakeSpan(latent.data_ptr<float>() + static_cast<size_t>(i) * dim, dim));
     }
     return latent;
   }
 
-  const ModelConfig model_;
-  const std::unique_ptr<gan::Networks> networks_;
+  const domain::ModelConfig model_;
+  const std::unique_ptr<Networks> networks_;
   const int64_t pixels_;
   bool has_weights_ = false;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(const ModelConfig& model) {
+absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputer(
+    const domain::ModelConfig& model) {
   return MakeGradientComputerOn({}, model);
 }
 
 absl::StatusOr<std::unique_ptr<GradientComputer>> MakeGradientComputerOn(
-    const ComputeDevice& device, const ModelConfig& model) {
-  GANNET_RETURN_IF_ERROR(gan::CheckModel(model));
-  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<gan::Networks> networks,
-                          gan::MakeNetworks(model, device));
+    const ComputeDevice& device, const domain::ModelConfig& model) {
+  GANNET_RETURN_IF_ERROR(CheckModel(model));
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Networks> networks, MakeNetworks(model, device));
   return std::make_unique<NetworkGradientComputer>(model, std::move(networks));
 }
 
-}  // namespace gannet
+}  // namespace gannet::gan

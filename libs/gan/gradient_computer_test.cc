@@ -23,17 +23,17 @@
 #include "libs/gan/gan.h"
 #include "libs/gan/testing/reference_training.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const ModelConfig kSmall32{.image_size = 32, .latent_dim = 20, .base_width = 8};
+const domain::ModelConfig kSmall32{.image_size = 32, .latent_dim = 20, .base_width = 8};
 
 // Uniform noise that depends on the position alone.
 absl::Status ReadNoiseImage(int position, absl::Span<float> out) {
-  PhiloxStream stream(99, RandomPurpose::kFaces, static_cast<uint64_t>(position), 0);
+  base::PhiloxStream stream(99, base::RandomPurpose::kFaces, static_cast<uint64_t>(position), 0);
   for (float& value : out) value = 2 * stream.NextUniform() - 1;
   return absl::OkStatus();
 }
@@ -50,8 +50,9 @@ UnitTask MakeTask(int image_count, int micro_batch) {
   return task;
 }
 
-absl::StatusOr<UnitGradient> ComputeAt(const ModelConfig& model, const TensorBundle& weights,
-                                       const UnitTask& task, const ComputeDevice& device = {}) {
+absl::StatusOr<UnitGradient> ComputeAt(const domain::ModelConfig& model,
+                                       const tensor::TensorBundle& weights, const UnitTask& task,
+                                       const ComputeDevice& device = {}) {
   absl::StatusOr<std::unique_ptr<GradientComputer>> computer =
       MakeGradientComputerOn(device, model);
   if (!computer.ok()) return computer.status();
@@ -59,7 +60,7 @@ absl::StatusOr<UnitGradient> ComputeAt(const ModelConfig& model, const TensorBun
   return (*computer)->Compute(task);
 }
 
-double RelativeDistance(const Tensor& got, const Tensor& expected) {
+double RelativeDistance(const tensor::Tensor& got, const tensor::Tensor& expected) {
   double squares = 0, norm = 0;
   for (size_t i = 0; i < expected.f32().size(); ++i) {
     const double e = expected.f32()[i];
@@ -69,13 +70,14 @@ double RelativeDistance(const Tensor& got, const Tensor& expected) {
   return std::sqrt(squares / norm);
 }
 
-void ExpectEqual(const ModelConfig& model, const UnitGradient& got, const ReferenceUnit& expected) {
-  for (const TensorSpec& spec : ParameterSpec(model)) {
+void ExpectEqual(const domain::ModelConfig& model, const UnitGradient& got,
+                 const ReferenceUnit& expected) {
+  for (const tensor::TensorSpec& spec : domain::ParameterSpec(model)) {
     EXPECT_LE(RelativeDistance(*got.gradient.Find(spec.name), *expected.gradient.Find(spec.name)),
               1e-5)
         << spec.name;
   }
-  EXPECT_OK(got.gradient.CheckSpec(GradientSpec(model)));
+  EXPECT_OK(got.gradient.CheckSpec(domain::GradientSpec(model)));
   EXPECT_NEAR(got.discriminator_loss, expected.discriminator_loss, 1e-5);
   EXPECT_NEAR(got.generator_loss, expected.generator_loss, 1e-5);
   EXPECT_DOUBLE_EQ(got.real_accuracy, expected.real_accuracy);
@@ -84,22 +86,23 @@ void ExpectEqual(const ModelConfig& model, const UnitGradient& got, const Refere
 
 // Compares every tensor of a unit's gradient, losses and accuracies with the naive reference. The
 // seeds are such that no activation's input is so close to 0 that the derivative is up to rounding.
-void ExpectParity(const ModelConfig& model, const UnitTask& task, uint64_t weights_seed = 11) {
-  const TensorBundle weights = InitialWeights(model, weights_seed);
+void ExpectParity(const domain::ModelConfig& model, const UnitTask& task,
+                  uint64_t weights_seed = 11) {
+  const tensor::TensorBundle weights = InitialWeights(model, weights_seed);
   const ReferenceUnit expected = ReferenceGradient(model, weights, task);
   ASSERT_GE(expected.kink_distance, kKinkDistanceMin) << "choose another seed";
   for (const ComputeEngine engine :
        {ComputeEngine::kFastest, ComputeEngine::kOperations, ComputeEngine::kAutograd}) {
     SCOPED_TRACE(testing::Message() << "engine " << static_cast<int>(engine));
     // Of the others only one can compute them.
-    if (engine != ComputeEngine::kFastest && !gan::IsChain(model)) continue;
+    if (engine != ComputeEngine::kFastest && !IsChain(model)) continue;
     ASSERT_OK_AND_ASSIGN(const UnitGradient got,
                          ComputeAt(model, weights, task, {.engine = engine}));
     ExpectEqual(model, got, expected);
   }
 }
 
-bool SameBytes(const TensorBundle& a, const TensorBundle& b) {
+bool SameBytes(const tensor::TensorBundle& a, const tensor::TensorBundle& b) {
   if (a.tensors().size() != b.tensors().size()) return false;
   for (size_t i = 0; i < a.tensors().size(); ++i) {
     if (a.tensors()[i].bytes != b.tensors()[i].bytes) return false;
@@ -122,7 +125,7 @@ TEST(GradientComputerTest, EqualsAutogradOfStockModulesAtTheDefaultWidth) {
   UnitTask task = MakeTask(4, 4);
   task.seed = 1;
 
-  ExpectParity(ModelConfig{}, task, /*weights_seed=*/6);
+  ExpectParity(domain::ModelConfig{}, task, /*weights_seed=*/6);
 }
 
 TEST(GradientComputerTest, EqualsAutogradOfStockModulesAtAWidthThatIsNoMultipleOfAVector) {
@@ -136,7 +139,7 @@ TEST(GradientComputerTest, EqualsAutogradOfStockModulesAt128) {
   ExpectParity({.image_size = 128, .latent_dim = 16, .base_width = 4}, task);
 }
 
-class ObjectiveTest : public ::testing::TestWithParam<ObjectiveConfig> {};
+class ObjectiveTest : public ::testing::TestWithParam<domain::ObjectiveConfig> {};
 
 TEST_P(ObjectiveTest, EqualsAutogradOfStockModules) {
   UnitTask task = MakeTask(16, 8);
@@ -150,14 +153,14 @@ TEST_P(ObjectiveTest, HasTheDerivativeOfItsLossByDifferenceQuotients) {
   // gradient's share in that direction.
   UnitTask task = MakeTask(8, 8);
   task.objective = GetParam();
-  TensorBundle weights = InitialWeights(kSmall32, 2);
+  tensor::TensorBundle weights = InitialWeights(kSmall32, 2);
   ASSERT_OK_AND_ASSIGN(const UnitGradient unit, ComputeAt(kSmall32, weights, task));
   const std::string name = "generator.main.9.weight";
   const auto gradient = unit.gradient.Find(name)->f32();
   double norm = 0;
   for (const float value : gradient) norm += double{value} * value;
   const auto loss_at = [&](double step) {
-    TensorBundle moved = weights;
+    tensor::TensorBundle moved = weights;
     const auto values = moved.Find(name)->mutable_f32();
     for (size_t i = 0; i < values.size(); ++i) {
       values[i] += static_cast<float>(step * gradient[i] / std::sqrt(norm));
@@ -173,11 +176,11 @@ TEST_P(ObjectiveTest, HasTheDerivativeOfItsLossByDifferenceQuotients) {
 }
 
 // Every loss, smoothed where it can be; then what varies the images.
-std::vector<ObjectiveConfig> Objectives() {
-  std::vector<ObjectiveConfig> objectives;
-  for (const absl::string_view loss : kLossNames) {
+std::vector<domain::ObjectiveConfig> Objectives() {
+  std::vector<domain::ObjectiveConfig> objectives;
+  for (const absl::string_view loss : base::kLossNames) {
     objectives.push_back(
-        {.loss = std::string(loss), .real_label = LossIgnoresTarget(loss) ? 1.0 : 0.9});
+        {.loss = std::string(loss), .real_label = base::LossIgnoresTarget(loss) ? 1.0 : 0.9});
   }
   objectives.push_back({.loss = "bce", .flip = true});
   for (const char* augment : {"color", "translation", "cutout"}) {
@@ -196,12 +199,12 @@ INSTANTIATE_TEST_SUITE_P(All, ObjectiveTest, ::testing::ValuesIn(Objectives()),
                          });
 
 TEST(GradientComputerTest, StatisticsAreTheSameByEveryEngine) {
-  const TensorBundle weights = InitialWeights(kSmall32, 1);
+  const tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient own, ComputeAt(kSmall32, weights, MakeTask(19, 8)));
   for (const ComputeEngine engine : {ComputeEngine::kOperations, ComputeEngine::kAutograd}) {
     ASSERT_OK_AND_ASSIGN(const UnitGradient other,
                          ComputeAt(kSmall32, weights, MakeTask(19, 8), {.engine = engine}));
-    for (const Tensor& tensor : own.gradient.tensors()) {
+    for (const tensor::Tensor& tensor : own.gradient.tensors()) {
       EXPECT_LE(RelativeDistance(*other.gradient.Find(tensor.spec.name), tensor), 1e-5)
           << tensor.spec.name;
     }
@@ -213,13 +216,13 @@ class EveryModelTest : public ::testing::TestWithParam<absl::string_view> {
  protected:
   EveryModelTest() { model_.kind = std::string(GetParam()); }
 
-  ModelConfig model_ = kSmall32;
+  domain::ModelConfig model_ = kSmall32;
 };
 
 TEST_P(EveryModelTest, EqualsAutogradOfStockModules) {
   UnitTask task = MakeTask(19, 8);
   task.objective.augment = "color,translation,cutout";
-  const TensorBundle weights = InitialWeights(model_, 11);
+  const tensor::TensorBundle weights = InitialWeights(model_, 11);
   // The first seed at which no activation is up to rounding: a new kind need not look for its own.
   while (ReferenceGradient(model_, weights, task).kink_distance < kKinkDistanceMin) {
     ASSERT_LT(++task.seed, 50u);
@@ -230,7 +233,7 @@ TEST_P(EveryModelTest, EqualsAutogradOfStockModules) {
 
 // 6 and 8 images: the statistics of the whole are the weighted mean of those of its parts.
 TEST_P(EveryModelTest, MicroBatchesCountByTheirImages) {
-  const TensorBundle weights = InitialWeights(model_, 1);
+  const tensor::TensorBundle weights = InitialWeights(model_, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient whole, ComputeAt(model_, weights, MakeTask(14, 6)));
   ASSERT_OK_AND_ASSIGN(const UnitGradient first, ComputeAt(model_, weights, MakeTask(6, 6)));
   // The second micro-batch alone: a unit of its images, with the noise of their positions.
@@ -241,7 +244,7 @@ TEST_P(EveryModelTest, MicroBatchesCountByTheirImages) {
   };
   ASSERT_OK_AND_ASSIGN(const UnitGradient second, ComputeAt(model_, weights, task));
   ASSERT_EQ(whole.micro_batch_count, 2);
-  for (const BatchNormLayout& layout : BatchNormLayouts(model_)) {
+  for (const domain::BatchNormLayout& layout : domain::BatchNormLayouts(model_)) {
     if (layout.passes.size() != 2) continue;
     // Of real images only, whose noise does not matter.
     const std::string name = layout.prefix + ".batch_mean.real";
@@ -256,7 +259,7 @@ TEST_P(EveryModelTest, MicroBatchesCountByTheirImages) {
 }
 
 TEST_P(EveryModelTest, SameUnitGivesTheSameBits) {
-  const TensorBundle weights = InitialWeights(model_, 1);
+  const tensor::TensorBundle weights = InitialWeights(model_, 1);
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<GradientComputer> computer,
                        MakeGradientComputer(model_));
   ASSERT_OK(computer->SetWeights(weights));
@@ -272,19 +275,19 @@ TEST_P(EveryModelTest, SameUnitGivesTheSameBits) {
 
 TEST_P(EveryModelTest, BatchNormBuffersAfterARoundOfOneMicroBatchAreLibTorchs) {
   const UnitTask task = MakeTask(16, 16);
-  TensorBundle weights = InitialWeights(model_, 3);
-  for (Tensor& tensor : weights.mutable_tensors()) {
+  tensor::TensorBundle weights = InitialWeights(model_, 3);
+  for (tensor::Tensor& tensor : weights.mutable_tensors()) {
     // Buffers of a training that is under way.
     if (tensor.spec.name.ends_with("running_mean")) tensor.mutable_f32()[1] = -0.75f;
     if (tensor.spec.name.ends_with("running_var")) tensor.mutable_f32()[1] = 2.5f;
   }
   const ReferenceUnit expected = ReferenceGradient(model_, weights, task);
   ASSERT_OK_AND_ASSIGN(const UnitGradient unit, ComputeAt(model_, weights, task));
-  TensorBundle adam_state = InitialAdamState(model_, AdamConfig{}, weights);
+  tensor::TensorBundle adam_state = InitialAdamState(model_, domain::AdamConfig{}, weights);
 
-  ASSERT_OK(ApplyRound(model_, AdamConfig{}, unit.gradient, 1, weights, adam_state));
+  ASSERT_OK(ApplyRound(model_, domain::AdamConfig{}, unit.gradient, 1, weights, adam_state));
 
-  for (const BatchNormLayout& layout : BatchNormLayouts(model_)) {
+  for (const domain::BatchNormLayout& layout : domain::BatchNormLayouts(model_)) {
     for (const char* buffer : {".running_mean", ".running_var"}) {
       const std::string name = layout.prefix + buffer;
       EXPECT_LE(RelativeDistance(*weights.Find(name), *expected.weights.Find(name)), 1e-6) << name;
@@ -295,18 +298,18 @@ TEST_P(EveryModelTest, BatchNormBuffersAfterARoundOfOneMicroBatchAreLibTorchs) {
 }
 
 TEST_P(EveryModelTest, ADivergenceNamesTheLayer) {
-  TensorBundle weights = InitialWeights(model_, 1);
+  tensor::TensorBundle weights = InitialWeights(model_, 1);
   // Finite, but not its products: the last layer of the discriminator makes infinities.
   std::string last;
-  for (const TensorSpec& spec : ParameterSpec(model_)) last = spec.name;
+  for (const tensor::TensorSpec& spec : domain::ParameterSpec(model_)) last = spec.name;
   for (float& value : weights.Find(last)->mutable_f32()) value = 3e38f;
 
   EXPECT_THAT(ComputeAt(model_, weights, MakeTask(8, 8)),
-              StatusIs(absl::StatusCode::kInternal,
-                       ::testing::AllOf(HasSubstr("round 7, slot 2"), HasSubstr(last))));
+              base::StatusIs(absl::StatusCode::kInternal,
+                             ::testing::AllOf(HasSubstr("round 7, slot 2"), HasSubstr(last))));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(kModelNames),
+INSTANTIATE_TEST_SUITE_P(All, EveryModelTest, ::testing::ValuesIn(base::kModelNames),
                          [](const auto& test) { return std::string(test.param); });
 
 // Whether LibTorch's own convolutions of bfloat16 give on this CPU what they should. Seen to fail:
@@ -359,7 +362,7 @@ bool HalfPrecisionConvolutionsWork() {
 }
 
 TEST(GradientComputerTest, HalfPrecisionIsNearEnough) {
-  const TensorBundle weights = InitialWeights(kSmall32, 1);
+  const tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient exact, ComputeAt(kSmall32, weights, MakeTask(16, 16)));
   const absl::StatusOr<UnitGradient> half =
       ComputeAt(kSmall32, weights, MakeTask(16, 16),
@@ -371,7 +374,7 @@ TEST(GradientComputerTest, HalfPrecisionIsNearEnough) {
   }
 
   EXPECT_NEAR(half->generator_loss, exact.generator_loss, 0.02);
-  for (const TensorSpec& spec : ParameterSpec(kSmall32)) {
+  for (const tensor::TensorSpec& spec : domain::ParameterSpec(kSmall32)) {
     EXPECT_LE(RelativeDistance(*half->gradient.Find(spec.name), *exact.gradient.Find(spec.name)),
               0.3)  // seen: 0.11 to 0.19, eight bits of mantissa through ten layers
         << spec.name;
@@ -379,13 +382,15 @@ TEST(GradientComputerTest, HalfPrecisionIsNearEnough) {
 }
 
 TEST(GradientComputerTest, DevicesThatAreNotThereAreExplained) {
-  EXPECT_THAT(MakeGradientComputerOn({.name = "abacus"}, kSmall32),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cpu, cuda or cuda:NUMBER")));
+  EXPECT_THAT(
+      MakeGradientComputerOn({.name = "abacus"}, kSmall32),
+      base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cpu, cuda or cuda:NUMBER")));
   EXPECT_THAT(MakeGradientComputerOn({.precision = "fp8"}, kSmall32),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bf16")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bf16")));
   const auto gpu = MakeGradientComputerOn({.name = "cuda"}, kSmall32);
   if (!gpu.ok()) {
-    EXPECT_THAT(gpu, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("docs/cuda.md")));
+    EXPECT_THAT(gpu,
+                base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("docs/cuda.md")));
   }
 }
 
@@ -394,11 +399,11 @@ TEST(GradientComputerTest, AnUnknownLossIsRefusedNamingThoseThereAre) {
   task.objective.loss = "wasserstein";
 
   EXPECT_THAT(ComputeAt(kSmall32, InitialWeights(kSmall32, 1), task),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bce, hinge, lsgan")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bce, hinge, lsgan")));
 }
 
 TEST(GradientComputerTest, DataThreadsChangeNoBit) {
-  const TensorBundle weights = InitialWeights(kSmall32, 1);
+  const tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   UnitTask task = MakeTask(19, 8);
   task.objective.flip = true;
   ASSERT_OK_AND_ASSIGN(const UnitGradient one, ComputeAt(kSmall32, weights, task));
@@ -409,27 +414,27 @@ TEST(GradientComputerTest, DataThreadsChangeNoBit) {
 }
 
 TEST(GradientComputerTest, ADivergenceNamesRoundSlotAndLayer) {
-  TensorBundle weights = InitialWeights(kSmall32, 1);
+  tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   // Finite, but its square is not: the second BatchNorm of the discriminator sees infinities.
   for (float& value : weights.Find("discriminator.main.5.weight")->mutable_f32()) value = 3e38f;
 
   EXPECT_THAT(ComputeAt(kSmall32, weights, MakeTask(8, 8)),
-              StatusIs(absl::StatusCode::kInternal,
-                       ::testing::AllOf(HasSubstr("round 7, slot 2"),
-                                        HasSubstr("discriminator.main.5.weight"))));
+              base::StatusIs(absl::StatusCode::kInternal,
+                             ::testing::AllOf(HasSubstr("round 7, slot 2"),
+                                              HasSubstr("discriminator.main.5.weight"))));
 }
 
 // Nothing is infinite yet, but it is lost all the same: least squares of logits in the thousands.
 TEST(GradientComputerTest, ALossWithoutBoundsIsADivergence) {
-  TensorBundle weights = InitialWeights(kSmall32, 1);
+  tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   for (float& value : weights.Find("discriminator.main.8.weight")->mutable_f32()) value *= 1e5f;
   UnitTask task = MakeTask(8, 8);
   task.objective.loss = "lsgan";
 
   EXPECT_THAT(ComputeAt(kSmall32, weights, task),
-              StatusIs(absl::StatusCode::kInternal,
-                       ::testing::AllOf(HasSubstr("round 7, slot 2"), HasSubstr("diverged"),
-                                        HasSubstr("steepest in generator.main.0.weight"))));
+              base::StatusIs(absl::StatusCode::kInternal,
+                             ::testing::AllOf(HasSubstr("round 7, slot 2"), HasSubstr("diverged"),
+                                              HasSubstr("steepest in generator.main.0.weight"))));
 }
 
 TEST(GradientComputerTest, RemainderJoinsTheLastMicroBatch) {
@@ -445,8 +450,8 @@ TEST(GradientComputerTest, RemainderJoinsTheLastMicroBatch) {
 TEST(GradientComputerTest, BatchNormStatisticsAreImageWeightedMeansOverMicroBatches) {
   // Running averages of LibTorch after one micro-batch from zero are a tenth of that batch's
   // statistics.
-  TensorBundle weights = InitialWeights(kSmall32, 3);
-  for (Tensor& tensor : weights.mutable_tensors()) {
+  tensor::TensorBundle weights = InitialWeights(kSmall32, 3);
+  for (tensor::Tensor& tensor : weights.mutable_tensors()) {
     if (tensor.spec.name.ends_with("running_var")) {
       for (float& value : tensor.mutable_f32()) value = 0;
     }
@@ -461,7 +466,7 @@ TEST(GradientComputerTest, BatchNormStatisticsAreImageWeightedMeansOverMicroBatc
     UnitTask task = MakeTask(14, 6);
     last = ReferenceGradient(kSmall32, weights, task);
   }
-  for (const BatchNormLayout& layout : BatchNormLayouts(kSmall32)) {
+  for (const domain::BatchNormLayout& layout : domain::BatchNormLayouts(kSmall32)) {
     if (layout.passes.size() != 1) continue;
     for (const auto& [statistic, buffer] :
          {std::pair{".batch_mean.fake", ".running_mean"}, {".batch_var.fake", ".running_var"}}) {
@@ -480,8 +485,8 @@ TEST(GradientComputerTest, BatchNormStatisticsAreImageWeightedMeansOverMicroBatc
 TEST(GradientComputerTest, AnotherThreadGivesTheSameBits) {
   // A new thread starts with OpenMP's own number of threads, which must not show.
   ConfigureCompute(1);
-  const ModelConfig model{.image_size = 32, .latent_dim = 100, .base_width = 32};
-  const TensorBundle weights = InitialWeights(model, 1);
+  const domain::ModelConfig model{.image_size = 32, .latent_dim = 100, .base_width = 32};
+  const tensor::TensorBundle weights = InitialWeights(model, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient here, ComputeAt(model, weights, MakeTask(16, 16)));
 
   absl::StatusOr<UnitGradient> there;
@@ -492,7 +497,7 @@ TEST(GradientComputerTest, AnotherThreadGivesTheSameBits) {
 }
 
 TEST(GradientComputerTest, NoiseFollowsSeedRoundAndSlot) {
-  const TensorBundle weights = InitialWeights(kSmall32, 1);
+  const tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   ASSERT_OK_AND_ASSIGN(const UnitGradient base, ComputeAt(kSmall32, weights, MakeTask(8, 8)));
 
   for (const auto change :
@@ -506,7 +511,7 @@ TEST(GradientComputerTest, NoiseFollowsSeedRoundAndSlot) {
 }
 
 TEST(GradientComputerTest, NumbersBeyondTheNameOfANoiseStreamAreRefused) {
-  const TensorBundle weights = InitialWeights(kSmall32, 1);
+  const tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   for (const auto change :
        {+[](UnitTask& task) { task.round = int64_t{1} << 48; },
         +[](UnitTask& task) { task.round = -1; }, +[](UnitTask& task) { task.slot = 4096; },
@@ -516,7 +521,8 @@ TEST(GradientComputerTest, NumbersBeyondTheNameOfANoiseStreamAreRefused) {
         +[](UnitTask& task) { task.read_image = nullptr; }}) {
     UnitTask task = MakeTask(8, 8);
     change(task);
-    EXPECT_THAT(ComputeAt(kSmall32, weights, task), StatusIs(absl::StatusCode::kInvalidArgument));
+    EXPECT_THAT(ComputeAt(kSmall32, weights, task),
+                base::StatusIs(absl::StatusCode::kInvalidArgument));
   }
 }
 
@@ -541,7 +547,7 @@ TEST(GradientComputerTest, CancellationEndsAtTheNextMicroBatch) {
   };
 
   EXPECT_THAT(ComputeAt(kSmall32, InitialWeights(kSmall32, 1), task),
-              StatusIs(absl::StatusCode::kCancelled));
+              base::StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(last_done, 2);
 }
 
@@ -553,7 +559,7 @@ TEST(GradientComputerTest, ErrorOfReadImageEndsTheUnitUnchanged) {
   };
 
   EXPECT_THAT(ComputeAt(kSmall32, InitialWeights(kSmall32, 1), task),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("broken.jpg")));
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("broken.jpg")));
 }
 
 TEST(GradientComputerTest, AMicroBatchIsReadWhileTheOneBeforeIsComputed) {
@@ -576,37 +582,39 @@ TEST(GradientComputerTest, ComputingWithoutWeightsIsRefused) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<GradientComputer> computer,
                        MakeGradientComputer(kSmall32));
 
-  EXPECT_THAT(computer->Compute(MakeTask(4, 4)), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(computer->Compute(MakeTask(4, 4)),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(GradientComputerTest, WeightsOfAnotherNetworkAreRefused) {
-  ModelConfig wider = kSmall32;
+  domain::ModelConfig wider = kSmall32;
   wider.base_width = 16;
 
   EXPECT_THAT(ComputeAt(kSmall32, InitialWeights(wider, 1), MakeTask(4, 4)),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("main.")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("main.")));
 }
 
 TEST(GradientComputerTest, WeightsThatAreNotFiniteAreRefused) {
-  TensorBundle weights = InitialWeights(kSmall32, 1);
+  tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   weights.Find("generator.main.3.weight")->mutable_f32()[5] =
       std::numeric_limits<float>::quiet_NaN();
 
-  EXPECT_THAT(ComputeAt(kSmall32, weights, MakeTask(4, 4)),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("generator.main.3.weight")));
+  EXPECT_THAT(
+      ComputeAt(kSmall32, weights, MakeTask(4, 4)),
+      base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("generator.main.3.weight")));
 }
 
 TEST(GradientComputerTest, DivergedRunIsReportedWithTheTensor) {
-  TensorBundle weights = InitialWeights(kSmall32, 1);
+  tensor::TensorBundle weights = InitialWeights(kSmall32, 1);
   for (float& value : weights.Find("discriminator.main.8.weight")->mutable_f32()) value = 1e38f;
 
   EXPECT_THAT(ComputeAt(kSmall32, weights, MakeTask(4, 4)),
-              StatusIs(absl::StatusCode::kInternal, HasSubstr("main.")));
+              base::StatusIs(absl::StatusCode::kInternal, HasSubstr("main.")));
 }
 
 TEST(GradientComputerTest, UnknownImageSizeIsRefused) {
   EXPECT_THAT(MakeGradientComputer({.image_size = 48, .latent_dim = 100, .base_width = 8}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("48")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("48")));
 }
 
 TEST(GradientComputerTest, DataSecondsAreNotComputeSeconds) {
@@ -618,4 +626,4 @@ TEST(GradientComputerTest, DataSecondsAreNotComputeSeconds) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gan

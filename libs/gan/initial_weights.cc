@@ -8,34 +8,35 @@
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 // Radford et al. 2015, and the PyTorch example.
 constexpr float kInitialStd = 0.02f;
 
 // A convolution has four dimensions, gamma and beta have one.
-void FillParameter(const TensorSpec& spec, PhiloxStream& stream, absl::Span<float> out) {
+void FillParameter(const tensor::TensorSpec& spec, base::PhiloxStream& stream,
+                   absl::Span<float> out) {
   if (spec.shape.size() == 1 && absl::EndsWith(spec.name, ".bias")) {
     std::fill(out.begin(), out.end(), 0.0f);
     return;
   }
   const float mean = spec.shape.size() == 1 ? 1.0f : 0.0f;
-  FillNormal(stream, out);
+  base::FillNormal(stream, out);
   for (float& value : out) value = mean + kInitialStd * value;
 }
 
 }  // namespace
 
-TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed) {
-  const BundleSpec parameters = ParameterSpec(model);
-  TensorBundle weights;
-  for (const TensorSpec& spec : WeightsSpec(model)) {
-    Tensor tensor = Tensor::Zeros(spec);
+tensor::TensorBundle InitialWeights(const domain::ModelConfig& model, uint64_t seed) {
+  const tensor::BundleSpec parameters = domain::ParameterSpec(model);
+  tensor::TensorBundle weights;
+  for (const tensor::TensorSpec& spec : domain::WeightsSpec(model)) {
+    tensor::Tensor tensor = tensor::Tensor::Zeros(spec);
     const auto parameter = std::find(parameters.begin(), parameters.end(), spec);
     if (parameter != parameters.end()) {
-      PhiloxStream stream(seed, RandomPurpose::kWeights,
-                          static_cast<uint64_t>(parameter - parameters.begin()), 0);
+      base::PhiloxStream stream(seed, base::RandomPurpose::kWeights,
+                                static_cast<uint64_t>(parameter - parameters.begin()), 0);
       FillParameter(spec, stream, tensor.mutable_f32());
     } else if (absl::EndsWith(spec.name, ".running_var")) {
       const absl::Span<float> values = tensor.mutable_f32();
@@ -46,13 +47,14 @@ TensorBundle InitialWeights(const ModelConfig& model, uint64_t seed) {
   return weights;
 }
 
-TensorBundle InitialAdamState(const ModelConfig& model, const AdamConfig& adam,
-                              const TensorBundle& weights) {
-  TensorBundle state;
-  for (const TensorSpec& spec : AdamStateSpec(model, adam)) {
-    Tensor tensor = Tensor::Zeros(spec);
+tensor::TensorBundle InitialAdamState(const domain::ModelConfig& model,
+                                      const domain::AdamConfig& adam,
+                                      const tensor::TensorBundle& weights) {
+  tensor::TensorBundle state;
+  for (const tensor::TensorSpec& spec : domain::AdamStateSpec(model, adam)) {
+    tensor::Tensor tensor = tensor::Tensor::Zeros(spec);
     absl::string_view parameter = spec.name;
-    if (absl::ConsumeSuffix(&parameter, kAverageSuffix)) {
+    if (absl::ConsumeSuffix(&parameter, domain::kAverageSuffix)) {
       tensor.bytes = weights.Find(std::string(parameter))->bytes;
     }
     state.Add(std::move(tensor));
@@ -60,15 +62,17 @@ TensorBundle InitialAdamState(const ModelConfig& model, const AdamConfig& adam,
   return state;
 }
 
-TensorBundle AveragedWeights(const TensorBundle& weights, const TensorBundle& adam_state) {
-  TensorBundle averaged;
-  for (const Tensor& tensor : weights.tensors()) {
-    const Tensor* average = adam_state.Find(absl::StrCat(tensor.spec.name, kAverageSuffix));
-    Tensor taken = tensor;
+tensor::TensorBundle AveragedWeights(const tensor::TensorBundle& weights,
+                                     const tensor::TensorBundle& adam_state) {
+  tensor::TensorBundle averaged;
+  for (const tensor::Tensor& tensor : weights.tensors()) {
+    const tensor::Tensor* average =
+        adam_state.Find(absl::StrCat(tensor.spec.name, domain::kAverageSuffix));
+    tensor::Tensor taken = tensor;
     if (average != nullptr) taken.bytes = average->bytes;
     averaged.Add(std::move(taken));
   }
   return averaged;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gan

@@ -7,16 +7,16 @@
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
-const ModelConfig kModel{.image_size = 32, .latent_dim = 50, .base_width = 16};
+const domain::ModelConfig kModel{.image_size = 32, .latent_dim = 50, .base_width = 16};
 
 struct Moments {
   double mean = 0, std = 0;
 };
 
-Moments MomentsOf(const Tensor& tensor) {
+Moments MomentsOf(const tensor::Tensor& tensor) {
   Moments moments;
   const double n = static_cast<double>(tensor.f32().size());
   for (const float value : tensor.f32()) moments.mean += value / n;
@@ -26,9 +26,9 @@ Moments MomentsOf(const Tensor& tensor) {
 }
 
 TEST(InitialWeightsTest, HaveTheLayoutAndTheDistributionsOfDcgan) {
-  const TensorBundle weights = InitialWeights(kModel, 1);
+  const tensor::TensorBundle weights = InitialWeights(kModel, 1);
 
-  EXPECT_OK(weights.CheckSpec(WeightsSpec(kModel)));
+  EXPECT_OK(weights.CheckSpec(domain::WeightsSpec(kModel)));
   for (const char* convolution : {"generator.main.0.weight", "discriminator.main.5.weight"}) {
     const Moments moments = MomentsOf(*weights.Find(convolution));
     EXPECT_NEAR(moments.mean, 0, 5e-4);
@@ -46,7 +46,7 @@ TEST(InitialWeightsTest, HaveTheLayoutAndTheDistributionsOfDcgan) {
 }
 
 TEST(InitialWeightsTest, FollowTheSeedAndDifferBetweenTensors) {
-  const TensorBundle weights = InitialWeights(kModel, 1);
+  const tensor::TensorBundle weights = InitialWeights(kModel, 1);
   const std::string name = "generator.main.3.weight";
 
   EXPECT_EQ(weights.Find(name)->bytes, InitialWeights(kModel, 1).Find(name)->bytes);
@@ -55,13 +55,14 @@ TEST(InitialWeightsTest, FollowTheSeedAndDifferBetweenTensors) {
 }
 
 TEST(InitialAdamStateTest, IsZero) {
-  const TensorBundle state = InitialAdamState(kModel, AdamConfig{}, InitialWeights(kModel, 1));
+  const tensor::TensorBundle state =
+      InitialAdamState(kModel, domain::AdamConfig{}, InitialWeights(kModel, 1));
 
-  EXPECT_OK(state.CheckSpec(AdamStateSpec(kModel)));
-  for (const Tensor& tensor : state.tensors()) {
+  EXPECT_OK(state.CheckSpec(domain::AdamStateSpec(kModel)));
+  for (const tensor::Tensor& tensor : state.tensors()) {
     EXPECT_EQ(tensor.bytes.find_first_not_of('\0'), std::string::npos) << tensor.spec.name;
   }
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gan

@@ -16,7 +16,7 @@ class LossTest : public ::testing::TestWithParam<absl::string_view> {
 
 TEST_P(LossTest, MovesWithItsTargetIfItKnowsOne) {
   const bool moves = loss().real(0.3, 1).derivative != loss().real(0.3, 0.7).derivative;
-  EXPECT_EQ(moves, !LossIgnoresTarget(GetParam()));
+  EXPECT_EQ(moves, !base::LossIgnoresTarget(GetParam()));
 }
 
 // Points at which no loss has a kink.
@@ -52,7 +52,7 @@ TEST_P(LossTest, StaysFiniteFarOut) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LossTest, ::testing::ValuesIn(kLossNames),
+INSTANTIATE_TEST_SUITE_P(All, LossTest, ::testing::ValuesIn(base::kLossNames),
                          [](const auto& loss) { return std::string(loss.param); });
 
 TEST(FindLossTest, KnowsNoOther) { EXPECT_EQ(FindLoss("wasserstein"), nullptr); }

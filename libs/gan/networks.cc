@@ -27,15 +27,15 @@ void LogitGradients(const float* logits, int64_t n, const Objective& objective, 
   }
 }
 
-absl::Status CheckModel(const ModelConfig& model) {
-  if (!IsModelName(model.kind)) {
+absl::Status CheckModel(const domain::ModelConfig& model) {
+  if (!base::IsModelName(model.kind)) {
     return absl::InvalidArgumentError(absl::StrCat("no networks of the kind ", model.kind,
-                                                   " here, only ", JoinModelNames(),
+                                                   " here, only ", base::JoinModelNames(),
                                                    ": is this program older than the run's?"));
   }
-  if (!IsModelImageSize(model.image_size)) {
+  if (!base::IsModelImageSize(model.image_size)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "image_size must be one of ", JoinModelImageSizes(), ": got ", model.image_size));
+        "image_size must be one of ", base::JoinModelImageSizes(), ": got ", model.image_size));
   }
   if (model.latent_dim < 1 || model.base_width < 1) {
     return absl::InvalidArgumentError(
@@ -45,7 +45,7 @@ absl::Status CheckModel(const ModelConfig& model) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Networks>> MakeNetworks(const ModelConfig& model,
+absl::StatusOr<std::unique_ptr<Networks>> MakeNetworks(const domain::ModelConfig& model,
                                                        const ComputeDevice& device) {
   GANNET_RETURN_IF_ERROR(CheckComputeDevice(device));
   PrepareDevice(device);
@@ -58,8 +58,8 @@ absl::StatusOr<std::unique_ptr<Networks>> MakeNetworks(const ModelConfig& model,
   return MakeDeviceNetworks(model, device);
 }
 
-std::unique_ptr<ImageGenerator> MakeImageGenerator(const ModelConfig& model,
-                                                   const TensorBundle& weights) {
+std::unique_ptr<ImageGenerator> MakeImageGenerator(const domain::ModelConfig& model,
+                                                   const tensor::TensorBundle& weights) {
   if (IsChain(model)) return std::make_unique<Generator>(model, weights);
   return MakeDesignGenerator(model, weights);
 }

@@ -44,7 +44,7 @@ class Networks {
   virtual ~Networks() = default;
 
   // `weights` has the layout WeightsSpec(model).
-  virtual void SetWeights(const TensorBundle& weights) = 0;
+  virtual void SetWeights(const tensor::TensorBundle& weights) = 0;
 
   // Room for `count` real images in host memory, (at least count, 3, side, side) in channels-last
   // order.
@@ -59,7 +59,7 @@ class Networks {
   virtual void Add(const at::Tensor& latent, const Objective& objective, at::Tensor& images) = 0;
 
   // What was added, in layout GradientSpec.
-  virtual TensorBundle Gradient(int64_t unit_images) = 0;
+  virtual tensor::TensorBundle Gradient(int64_t unit_images) = 0;
   virtual UnitTotals Totals() = 0;
 
   // The first layer whose output at these inputs holds a value that is not finite, such as
@@ -90,28 +90,29 @@ class ImageGenerator {
 };
 
 // INVALID_ARGUMENT - not networks this library can build.
-absl::Status CheckModel(const ModelConfig& model);
+absl::Status CheckModel(const domain::ModelConfig& model);
 
 // The fastest there is for these networks there. `model` must pass CheckModel.
 // Returns: as CheckComputeDevice.
-absl::StatusOr<std::unique_ptr<Networks>> MakeNetworks(const ModelConfig& model,
+absl::StatusOr<std::unique_ptr<Networks>> MakeNetworks(const domain::ModelConfig& model,
                                                        const ComputeDevice& device);
 // `weights` has the layout WeightsSpec(model). Throws as the torch calls do.
-std::unique_ptr<ImageGenerator> MakeImageGenerator(const ModelConfig& model,
-                                                   const TensorBundle& weights);
+std::unique_ptr<ImageGenerator> MakeImageGenerator(const domain::ModelConfig& model,
+                                                   const tensor::TensorBundle& weights);
 
 // What MakeNetworks chooses from, on a device that passed CheckComputeDevice.
 
 // Chains (convolution_chain.h) by kernels of our own, on the CPU (dcgan.h).
-std::unique_ptr<Networks> MakeCpuNetworks(const ModelConfig& model);
+std::unique_ptr<Networks> MakeCpuNetworks(const domain::ModelConfig& model);
 // Chains by LibTorch's operations, on any device it knows.
-std::unique_ptr<Networks> MakeDeviceNetworks(const ModelConfig& model, const ComputeDevice& device);
+std::unique_ptr<Networks> MakeDeviceNetworks(const domain::ModelConfig& model,
+                                             const ComputeDevice& device);
 // Any design (domain/network_architecture.h) by LibTorch's operations and autograd, on any device.
-std::unique_ptr<Networks> MakeAutogradNetworks(const ModelConfig& model,
+std::unique_ptr<Networks> MakeAutogradNetworks(const domain::ModelConfig& model,
                                                const ComputeDevice& device);
 
 // Any design's generator by LibTorch's operations.
-std::unique_ptr<ImageGenerator> MakeDesignGenerator(const ModelConfig& model,
-                                                    const TensorBundle& weights);
+std::unique_ptr<ImageGenerator> MakeDesignGenerator(const domain::ModelConfig& model,
+                                                    const tensor::TensorBundle& weights);
 
 }  // namespace gannet::gan

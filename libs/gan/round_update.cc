@@ -13,7 +13,7 @@
 
 // Compiled without contraction (see CMakeLists.txt), so that the bits are the same on every CPU.
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 struct AdamFactors {
@@ -47,12 +47,12 @@ GANNET_TARGET_CLONES void AverageLoop(float decay, int64_t count, const float* _
 }
 
 // As TensorFlow's ExponentialMovingAverage with num_updates has it.
-float AverageDecay(const AdamConfig& adam, int64_t step) {
+float AverageDecay(const domain::AdamConfig& adam, int64_t step) {
   const double t = static_cast<double>(step);
   return static_cast<float>(std::min(adam.ema_decay, (1 + t) / (10 + t)));
 }
 
-AdamFactors MakeAdamFactors(const AdamConfig& adam, double learning_rate, int64_t step) {
+AdamFactors MakeAdamFactors(const domain::AdamConfig& adam, double learning_rate, int64_t step) {
   const double t = static_cast<double>(step);
   const double bias_correction1 = 1 - std::pow(adam.beta1, t);
   const double bias_correction2 = 1 - std::pow(adam.beta2, t);
@@ -65,7 +65,7 @@ AdamFactors MakeAdamFactors(const AdamConfig& adam, double learning_rate, int64_
           .negative_step = static_cast<float>(-(learning_rate / bias_correction1))};
 }
 
-void SetI64Scalar(Tensor& tensor, int64_t value) {
+void SetI64Scalar(tensor::Tensor& tensor, int64_t value) {
   GANNET_CHECK(tensor.bytes.size() == sizeof value);
   std::memcpy(tensor.bytes.data(), &value, sizeof value);
 }
@@ -73,7 +73,7 @@ void SetI64Scalar(Tensor& tensor, int64_t value) {
 // r' = (1-m)^k r + (1-(1-m)^k) s, in double and rounded once.
 void FoldRunningAverage(int64_t micro_batches, absl::Span<const float> batch,
                         absl::Span<float> running) {
-  const double keep = std::pow(1 - kBatchNormMomentum, static_cast<double>(micro_batches));
+  const double keep = std::pow(1 - domain::kBatchNormMomentum, static_cast<double>(micro_batches));
   for (size_t c = 0; c < running.size(); ++c) {
     running[c] = static_cast<float>((1 - keep) * batch[c] + keep * running[c]);
   }
@@ -83,27 +83,28 @@ void FoldRunningAverage(int64_t micro_batches, absl::Span<const float> batch,
 // round of one micro-batch gives its bits: a momentum of float, the mean in float, the variance's
 // sum in double.
 void FoldRunningMeanOnce(absl::Span<const float> batch, absl::Span<float> running) {
-  const float take = static_cast<float>(kBatchNormMomentum);
+  const float take = static_cast<float>(domain::kBatchNormMomentum);
   for (size_t c = 0; c < running.size(); ++c) {
     running[c] = take * batch[c] + (1 - take) * running[c];
   }
 }
 
 void FoldRunningVarianceOnce(absl::Span<const float> batch, absl::Span<float> running) {
-  const float take = static_cast<float>(kBatchNormMomentum);
+  const float take = static_cast<float>(domain::kBatchNormMomentum);
   for (size_t c = 0; c < running.size(); ++c) {
     const float kept = (1 - take) * running[c];
     running[c] = static_cast<float>(static_cast<double>(take) * batch[c] + kept);
   }
 }
 
-void FoldBatchNorm(const BatchNormLayout& layout, const TensorBundle& round_gradient,
-                   int64_t micro_batches, TensorBundle& weights) {
+void FoldBatchNorm(const domain::BatchNormLayout& layout,
+                   const tensor::TensorBundle& round_gradient, int64_t micro_batches,
+                   tensor::TensorBundle& weights) {
   const absl::Span<float> running_mean =
       weights.Find(absl::StrCat(layout.prefix, ".running_mean"))->mutable_f32();
   const absl::Span<float> running_var =
       weights.Find(absl::StrCat(layout.prefix, ".running_var"))->mutable_f32();
-  Tensor* counter = weights.Find(absl::StrCat(layout.prefix, ".num_batches_tracked"));
+  tensor::Tensor* counter = weights.Find(absl::StrCat(layout.prefix, ".num_batches_tracked"));
   for (const std::string& pass : layout.passes) {
     const absl::Span<const float> mean =
         round_gradient.Find(absl::StrCat(layout.prefix, ".batch_mean.", pass))->f32();
@@ -125,33 +126,34 @@ void FoldBatchNorm(const BatchNormLayout& layout, const TensorBundle& round_grad
 
 }  // namespace
 
-absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
-                        const TensorBundle& round_gradient, int64_t micro_batches,
-                        TensorBundle& weights, TensorBundle& adam_state) {
+absl::Status ApplyRound(const domain::ModelConfig& model, const domain::AdamConfig& adam,
+                        const tensor::TensorBundle& round_gradient, int64_t micro_batches,
+                        tensor::TensorBundle& weights, tensor::TensorBundle& adam_state) {
   if (micro_batches < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("a round has at least one micro-batch: got ", micro_batches));
   }
-  GANNET_RETURN_IF_ERROR(round_gradient.CheckSpec(GradientSpec(model)));
-  GANNET_RETURN_IF_ERROR(weights.CheckSpec(WeightsSpec(model)));
-  GANNET_RETURN_IF_ERROR(adam_state.CheckSpec(AdamStateSpec(model, adam)));
+  GANNET_RETURN_IF_ERROR(round_gradient.CheckSpec(domain::GradientSpec(model)));
+  GANNET_RETURN_IF_ERROR(weights.CheckSpec(domain::WeightsSpec(model)));
+  GANNET_RETURN_IF_ERROR(adam_state.CheckSpec(domain::AdamStateSpec(model, adam)));
 
-  for (const BatchNormLayout& layout : BatchNormLayouts(model)) {
+  for (const domain::BatchNormLayout& layout : domain::BatchNormLayouts(model)) {
     FoldBatchNorm(layout, round_gradient, micro_batches, weights);
   }
 
-  Tensor* step = adam_state.Find("step");
+  tensor::Tensor* step = adam_state.Find("step");
   SetI64Scalar(*step, step->i64_scalar() + 1);
   const AdamFactors generator = MakeAdamFactors(adam, adam.GeneratorRate(), step->i64_scalar());
   const AdamFactors discriminator =
       MakeAdamFactors(adam, adam.DiscriminatorRate(), step->i64_scalar());
-  for (const TensorSpec& spec : ParameterSpec(model)) {
+  for (const tensor::TensorSpec& spec : domain::ParameterSpec(model)) {
     AdamLoop(absl::StartsWith(spec.name, "generator.") ? generator : discriminator,
              spec.element_count(), round_gradient.Find(spec.name)->f32().data(),
              weights.Find(spec.name)->mutable_f32().data(),
              adam_state.Find(absl::StrCat(spec.name, ".exp_avg"))->mutable_f32().data(),
              adam_state.Find(absl::StrCat(spec.name, ".exp_avg_sq"))->mutable_f32().data());
-    if (Tensor* average = adam_state.Find(absl::StrCat(spec.name, kAverageSuffix))) {
+    if (tensor::Tensor* average =
+            adam_state.Find(absl::StrCat(spec.name, domain::kAverageSuffix))) {
       AverageLoop(AverageDecay(adam, step->i64_scalar()), spec.element_count(),
                   weights.Find(spec.name)->f32().data(), average->mutable_f32().data());
     }
@@ -159,4 +161,4 @@ absl::Status ApplyRound(const ModelConfig& model, const AdamConfig& adam,
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::gan

@@ -15,14 +15,14 @@
 #include "libs/gan/gan.h"
 #include "libs/gan/networks.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
-const ModelConfig kModel{.image_size = 32, .latent_dim = 16, .base_width = 8};
+const domain::ModelConfig kModel{.image_size = 32, .latent_dim = 16, .base_width = 8};
 
 // A disc of one colour, size and place on a ground of another.
 absl::Status ReadDisc(uint64_t index, absl::Span<float> out) {
-  PhiloxStream stream(3, RandomPurpose::kFaces, index, 0);
+  base::PhiloxStream stream(3, base::RandomPurpose::kFaces, index, 0);
   const float x0 = 10 + 12 * stream.NextUniform(), y0 = 10 + 12 * stream.NextUniform();
   const float radius = 6 + 4 * stream.NextUniform();
   for (size_t c = 0; c < 3; ++c) {
@@ -41,9 +41,9 @@ absl::Status ReadDisc(uint64_t index, absl::Span<float> out) {
 }
 
 // Trains for `rounds` rounds of one unit of 16 images in two micro-batches.
-TensorBundle Train(int rounds) {
-  TensorBundle weights = InitialWeights(kModel, 1);
-  TensorBundle state = InitialAdamState(kModel, AdamConfig{}, weights);
+tensor::TensorBundle Train(int rounds) {
+  tensor::TensorBundle weights = InitialWeights(kModel, 1);
+  tensor::TensorBundle state = InitialAdamState(kModel, domain::AdamConfig{}, weights);
   const std::unique_ptr<GradientComputer> computer = MakeGradientComputer(kModel).value();
   for (int round = 0; round < rounds; ++round) {
     UnitTask task;
@@ -58,7 +58,7 @@ TensorBundle Train(int rounds) {
     EXPECT_OK(computer->SetWeights(weights));
     const absl::StatusOr<UnitGradient> unit = computer->Compute(task);
     EXPECT_OK(unit);
-    EXPECT_OK(ApplyRound(kModel, AdamConfig{.learning_rate = 1e-3}, unit->gradient,
+    EXPECT_OK(ApplyRound(kModel, domain::AdamConfig{.learning_rate = 1e-3}, unit->gradient,
                          unit->micro_batch_count, weights, state));
   }
   return weights;
@@ -80,21 +80,21 @@ double Spread(const ImageBatch& batch) {
   return spread / static_cast<double>(values);
 }
 
-double SpreadOf(const TensorBundle& weights, SampleMode mode) {
+double SpreadOf(const tensor::TensorBundle& weights, SampleMode mode) {
   const absl::StatusOr<ImageBatch> batch = GenerateImages(kModel, weights, 1, 64, mode);
   EXPECT_OK(batch);
   return Spread(*batch);
 }
 
 TEST(GenerateImagesTest, SamplesInEvalModeAreNotGreyAfterTraining) {
-  TensorBundle weights = Train(150);
+  tensor::TensorBundle weights = Train(150);
 
   const double batch_spread = SpreadOf(weights, SampleMode::kBatchStatistics);
 
   EXPECT_GT(batch_spread, 0.05);
   EXPECT_GE(SpreadOf(weights, SampleMode::kEval), 0.5 * batch_spread);
   // Buffers that no round has updated, the defect this guards against, do not pass.
-  for (Tensor& tensor : weights.mutable_tensors()) {
+  for (tensor::Tensor& tensor : weights.mutable_tensors()) {
     if (tensor.spec.name.find("running_") == std::string::npos) continue;
     const float value = tensor.spec.name.ends_with("running_var") ? 1.0f : 0.0f;
     for (float& element : tensor.mutable_f32()) element = value;
@@ -103,7 +103,7 @@ TEST(GenerateImagesTest, SamplesInEvalModeAreNotGreyAfterTraining) {
 }
 
 TEST(GenerateImagesTest, FirstImagesDoNotDependOnTheNumberInEvalMode) {
-  const TensorBundle weights = InitialWeights(kModel, 1);
+  const tensor::TensorBundle weights = InitialWeights(kModel, 1);
 
   ASSERT_OK_AND_ASSIGN(const ImageBatch few, GenerateImages(kModel, weights, 7, 3));
   ASSERT_OK_AND_ASSIGN(const ImageBatch many, GenerateImages(kModel, weights, 7, 130));
@@ -122,11 +122,11 @@ TEST(GenerateImagesTest, FirstImagesDoNotDependOnTheNumberInEvalMode) {
 
 // The faces of a run must not change with their number, and not with what computes them either.
 TEST(GenerateImagesTest, EveryKindOfNetworksMakesImages) {
-  for (const absl::string_view kind : kModelNames) {
+  for (const absl::string_view kind : base::kModelNames) {
     SCOPED_TRACE(kind);
-    ModelConfig model = kModel;
+    domain::ModelConfig model = kModel;
     model.kind = std::string(kind);
-    const TensorBundle weights = InitialWeights(model, 1);
+    const tensor::TensorBundle weights = InitialWeights(model, 1);
 
     ASSERT_OK_AND_ASSIGN(const ImageBatch few, GenerateImages(model, weights, 7, 2));
     ASSERT_OK_AND_ASSIGN(const ImageBatch many, GenerateImages(model, weights, 7, 9));
@@ -144,17 +144,16 @@ TEST(GenerateImagesTest, EveryKindOfNetworksMakesImages) {
 }
 
 TEST(GenerateImagesTest, AChainIsTheSameByItsDesign) {
-  TensorBundle weights = Train(3);  // averages that are not the initial ones
+  tensor::TensorBundle weights = Train(3);  // averages that are not the initial ones
   std::vector<float> noise;
   for (uint64_t i = 0; i < 4; ++i) {
     const Latent latent = SampleLatent(kModel, 7, i);
     noise.insert(noise.end(), latent.begin(), latent.end());
   }
   const at::Tensor latent = at::from_blob(noise.data(), {4, kModel.latent_dim}, at::kFloat);
-  for (const gan::Statistics statistics : {gan::Statistics::kRunning, gan::Statistics::kBatch}) {
-    const at::Tensor fast = gan::MakeImageGenerator(kModel, weights)->Generate(latent, statistics);
-    const at::Tensor plain =
-        gan::MakeDesignGenerator(kModel, weights)->Generate(latent, statistics);
+  for (const Statistics statistics : {Statistics::kRunning, Statistics::kBatch}) {
+    const at::Tensor fast = MakeImageGenerator(kModel, weights)->Generate(latent, statistics);
+    const at::Tensor plain = MakeDesignGenerator(kModel, weights)->Generate(latent, statistics);
     EXPECT_LE((fast - plain).abs().max().item<float>(), 1e-5f);
   }
 }
@@ -168,13 +167,13 @@ TEST(GenerateImagesTest, NoImagesIsNoError) {
 }
 
 TEST(GenerateImagesTest, WeightsOfAnotherNetworkAreRefused) {
-  ModelConfig other = kModel;
+  domain::ModelConfig other = kModel;
   other.base_width = 16;
 
   EXPECT_THAT(GenerateImages(kModel, InitialWeights(other, 1), 7, 4),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(GenerateImages(kModel, InitialWeights(kModel, 1), 7, -1),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(FlattenedTest, KeepsTheOrder) {
@@ -183,4 +182,4 @@ TEST(FlattenedTest, KeepsTheOrder) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::gan

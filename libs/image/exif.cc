@@ -5,7 +5,7 @@
 
 #include "absl/strings/strip.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 constexpr int kUpright = 1;
@@ -104,4 +104,4 @@ int WebpOrientation(absl::string_view bytes) {
   return TiffOrientation(exif);
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -2,7 +2,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::image {
 
 // How a picture has to be turned before it is looked at, as EXIF numbers it (tag 0x0112), 1 to 8:
 // where the first row and the first column of what is stored belong.
@@ -24,4 +24,4 @@ int JpegOrientation(absl::string_view bytes);
 int PngOrientation(absl::string_view bytes);
 int WebpOrientation(absl::string_view bytes);
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -9,7 +9,7 @@
 #include "libs/image/image_io.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 // 32 x 16 pixels: red, green, blue and white quarters, row by row.
@@ -136,4 +136,4 @@ TEST(ExifTest, ArbitraryBlocksAreSurvived) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::image

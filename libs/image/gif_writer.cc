@@ -13,7 +13,7 @@
 #include "libs/base/atomic_file.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 constexpr size_t kPaletteSize = 256;
@@ -295,7 +295,7 @@ absl::StatusOr<std::string> EncodeGif(absl::Span<const RgbImage> frames,
 absl::Status WriteGif(const std::string& path, absl::Span<const RgbImage> frames,
                       const GifOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::string bytes, EncodeGif(frames, options));
-  return WriteFileAtomically(path, bytes);
+  return base::WriteFileAtomically(path, bytes);
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::image {
 
 struct GifOptions {
   int delay_centiseconds = 12;
@@ -30,4 +30,4 @@ absl::StatusOr<std::string> EncodeGif(absl::Span<const RgbImage> frames,
 absl::Status WriteGif(const std::string& path, absl::Span<const RgbImage> frames,
                       const GifOptions& options = {});
 
-}  // namespace gannet
+}  // namespace gannet::image

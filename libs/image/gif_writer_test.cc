@@ -15,7 +15,7 @@
 #include "libs/image/image_grid.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 struct Input {
@@ -153,11 +153,11 @@ TEST(GifWriterTest, FilesAreWrittenWhole) {
 
   EXPECT_GT(std::filesystem::file_size(folder.path() + "/a.gif"), 1000u);
   EXPECT_THAT(WriteGif("/nonexistent/a.gif", {ColourfulGrid(0)}),
-              StatusIs(absl::StatusCode::kUnavailable));
+              base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST(GifWriterTest, WrongInputIsRefused) {
-  const auto refused = StatusIs(absl::StatusCode::kInvalidArgument);
+  const auto refused = base::StatusIs(absl::StatusCode::kInvalidArgument);
   const RgbImage frame = PlainImage(4, 4, 1, 2, 3);
   RgbImage short_frame = frame;
   short_frame.pixels.pop_back();
@@ -171,4 +171,4 @@ TEST(GifWriterTest, WrongInputIsRefused) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::image

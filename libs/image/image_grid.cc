@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/image/pixel_range.h"
 
-namespace gannet {
+namespace gannet::image {
 
 absl::StatusOr<RgbImage> MakeImageGrid(absl::Span<const uint8_t> images, int image_size,
                                        const ImageGridOptions& options) {
@@ -60,4 +60,4 @@ absl::StatusOr<RgbImage> MakeImageGrid(absl::Span<const float> images, int image
   return MakeImageGrid(absl::Span<const uint8_t>(bytes), image_size, options);
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

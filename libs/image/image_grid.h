@@ -6,7 +6,7 @@
 #include "absl/types/span.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::image {
 
 struct ImageGridOptions {
   int columns = 8;
@@ -26,4 +26,4 @@ absl::StatusOr<RgbImage> MakeImageGrid(absl::Span<const uint8_t> images, int ima
 absl::StatusOr<RgbImage> MakeImageGrid(absl::Span<const float> images, int image_size,
                                        const ImageGridOptions& options = {});
 
-}  // namespace gannet
+}  // namespace gannet::image

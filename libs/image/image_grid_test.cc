@@ -10,7 +10,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/image/pixel_range.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 // Planar images of one colour each.
@@ -97,12 +97,13 @@ TEST(ImageGridTest, RefusesWhatIsNotAWholeNumberOfImages) {
   const std::vector<uint8_t> bytes(3 * 4 * 4 + 1);
   const absl::Span<const uint8_t> all(bytes);
 
-  EXPECT_THAT(MakeImageGrid(all, 4), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(MakeImageGrid(all.subspan(0, 0), 4), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(MakeImageGrid(all.subspan(1), 0), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(MakeImageGrid(all, 4), base::StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(MakeImageGrid(all.subspan(0, 0), 4),
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(MakeImageGrid(all.subspan(1), 0), base::StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(MakeImageGrid(all.subspan(1), 4, {.scale = 100'000}),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::image

@@ -22,7 +22,7 @@
 #include "libs/image/image_limits.h"
 #include "libs/image/webp_reader.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 constexpr absl::string_view kPngSignature("\x89PNG\r\n\x1a\n", 8);
@@ -436,11 +436,11 @@ absl::StatusOr<std::string> EncodePngRgb(int width, int height, absl::Span<const
 absl::Status WritePngRgb(const std::string& path, int width, int height,
                          absl::Span<const uint8_t> rgb) {
   GANNET_ASSIGN_OR_RETURN(const std::string bytes, EncodePngRgb(width, height, rgb));
-  return WriteFileAtomically(path, bytes);
+  return base::WriteFileAtomically(path, bytes);
 }
 
 absl::Status WritePngRgb(const std::string& path, const RgbImage& image) {
   return WritePngRgb(path, image.width, image.height, image.pixels);
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::image {
 
 // Limits that a picture's header is held to before anything is allocated for it: what the picture
 // of a camera needs, and a bound for a file that was made to exhaust memory. (docs/data.md names
@@ -71,4 +71,4 @@ absl::Status WritePngRgb(const std::string& path, const RgbImage& image);
 // The bytes of the PNG that WritePngRgb writes.
 absl::StatusOr<std::string> EncodePngRgb(int width, int height, absl::Span<const uint8_t> rgb);
 
-}  // namespace gannet
+}  // namespace gannet::image

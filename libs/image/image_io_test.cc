@@ -11,7 +11,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 using testing::AllOf;
@@ -41,7 +41,7 @@ TEST(ImageIoTest, WhatIsWrittenIsReadBack) {
 
   ASSERT_OK(WritePngRgb(path, image));
 
-  ASSERT_OK_AND_ASSIGN(const std::string bytes, ReadFileBytes(path, 1 << 20));
+  ASSERT_OK_AND_ASSIGN(const std::string bytes, base::ReadFileBytes(path, 1 << 20));
   ASSERT_OK_AND_ASSIGN(const RgbImage read, ReadPng(bytes));
   EXPECT_EQ(LargestDifference(read, image), 0);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1)
@@ -54,15 +54,15 @@ TEST(ImageIoTest, WritingReplacesTheOldFile) {
 
   ASSERT_OK(WritePngRgb(path, SoftImage(4, 4, 1)));
 
-  ASSERT_OK_AND_ASSIGN(const std::string bytes, ReadFileBytes(path, 1 << 20));
+  ASSERT_OK_AND_ASSIGN(const std::string bytes, base::ReadFileBytes(path, 1 << 20));
   EXPECT_OK(ReadPng(bytes));
 }
 
 TEST(ImageIoTest, WritingSaysWhyItFails) {
   EXPECT_THAT(WritePngRgb("/nonexistent/a.png", SoftImage(4, 4, 1)),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("/nonexistent/a.png")));
+              base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("/nonexistent/a.png")));
   EXPECT_THAT(WritePngRgb("/nonexistent/a.png", 4, 4, std::vector<uint8_t>(3)),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(ImageIoTest, EveryKindOfPngBecomesRgb) {
@@ -116,7 +116,7 @@ TEST(ImageIoTest, DamageIsAnErrorEvenWhereDecodersOnlyWarn) {
         EncodePng(image, PngKind::kRgb), EncodePng(image, PngKind::kInterlaced)}) {
     ASSERT_OK(DecodeImage(whole));
     for (size_t keep = 0; keep + 12 < whole.size(); keep += 1 + whole.size() / 40) {
-      EXPECT_THAT(DecodeImage(whole.substr(0, keep)), StatusIs(absl::StatusCode::kDataLoss))
+      EXPECT_THAT(DecodeImage(whole.substr(0, keep)), base::StatusIs(absl::StatusCode::kDataLoss))
           << keep << " of " << whole.size() << " bytes";
     }
   }
@@ -126,7 +126,7 @@ TEST(ImageIoTest, AChangedByteInAPngIsNoticed) {
   std::string bytes = EncodePng(SoftImage(64, 64, 3), PngKind::kRgb);
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
 
-  EXPECT_THAT(DecodeImage(bytes), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(DecodeImage(bytes), base::StatusIs(absl::StatusCode::kDataLoss));
 }
 
 // Bytes changed at will must never crash a decoder; whether it notices does not matter.
@@ -153,13 +153,13 @@ TEST(ImageIoTest, ArbitraryDamageIsSurvived) {
 }
 
 TEST(ImageIoTest, OtherFilesAreNoImages) {
-  EXPECT_THAT(DecodeImage(""), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("empty")));
+  EXPECT_THAT(DecodeImage(""), base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("empty")));
   EXPECT_THAT(DecodeImage("GIF89a and more"),
-              StatusIs(absl::StatusCode::kDataLoss,
-                       HasSubstr("neither a JPEG nor a PNG or WebP, it begins like a GIF")));
-  EXPECT_THAT(ReadPng(EncodeJpeg(SoftImage(4, 4, 1))), StatusIs(absl::StatusCode::kDataLoss));
+              base::StatusIs(absl::StatusCode::kDataLoss,
+                             HasSubstr("neither a JPEG nor a PNG or WebP, it begins like a GIF")));
+  EXPECT_THAT(ReadPng(EncodeJpeg(SoftImage(4, 4, 1))), base::StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_THAT(ReadJpeg(EncodePng(SoftImage(4, 4, 1), PngKind::kRgb)),
-              StatusIs(absl::StatusCode::kDataLoss));
+              base::StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(ImageIoTest, HugePicturesAreRefusedByTheirHeader) {
@@ -175,14 +175,14 @@ TEST(ImageIoTest, HugePicturesAreRefusedByTheirHeader) {
   flat.replace(frame + 5, 4, "\x01\x01\x41\x01");
 
   EXPECT_THAT(DecodeImage(png),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("16384x16384")));
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("16384x16384")));
   EXPECT_THAT(CheckImageHead(absl::string_view(png).substr(0, kImageHeadBytes)),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+              base::StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(DecodeImage(jpeg),
-              StatusIs(absl::StatusCode::kResourceExhausted,
-                       AllOf(HasSubstr("256 million"), HasSubstr("16385x16385"))));
-  EXPECT_THAT(DecodeImage(flat),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a line rather than a picture")));
+              base::StatusIs(absl::StatusCode::kResourceExhausted,
+                             AllOf(HasSubstr("256 million"), HasSubstr("16385x16385"))));
+  EXPECT_THAT(DecodeImage(flat), base::StatusIs(absl::StatusCode::kDataLoss,
+                                                HasSubstr("a line rather than a picture")));
 }
 
 TEST(ImageIoTest, AJpegBeyondTheLimitsIsDecodedSmaller) {
@@ -198,7 +198,7 @@ TEST(ImageIoTest, AJpegBeyondTheLimitsIsDecodedSmaller) {
 
 TEST(ImageIoTest, LinesAreNoPictures) {
   EXPECT_THAT(DecodeImage(EncodePng(PlainImage(1, 65, 1, 2, 3), PngKind::kRgb)),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("1x65")));
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("1x65")));
   EXPECT_OK(DecodeImage(EncodePng(PlainImage(1, 64, 1, 2, 3), PngKind::kRgb)));
   EXPECT_OK(DecodeImage(EncodePng(PlainImage(1, 1, 1, 2, 3), PngKind::kRgb)));
 }
@@ -212,8 +212,8 @@ TEST(ImageIoTest, AProgressiveJpegThatNeedsTooMuchMemoryIsRefused) {
   jpeg.replace(frame + 5, 4, "\x3e\x80\x3e\x80");
 
   EXPECT_THAT(DecodeImage(jpeg),
-              StatusIs(absl::StatusCode::kResourceExhausted,
-                       AllOf(HasSubstr("progressive"), HasSubstr("16000x16000"))));
+              base::StatusIs(absl::StatusCode::kResourceExhausted,
+                             AllOf(HasSubstr("progressive"), HasSubstr("16000x16000"))));
 }
 
 TEST(ImageIoTest, WebpIsReadWithAndWithoutTransparency) {
@@ -229,7 +229,8 @@ TEST(ImageIoTest, WebpIsReadWithAndWithoutTransparency) {
 TEST(ImageIoTest, DamagedWebpIsAnErrorAndSurvived) {
   const std::string whole = EncodeWebp(SoftImage(40, 40, 3));
   for (size_t keep = 0; keep + 1 < whole.size(); keep += 1 + whole.size() / 60) {
-    EXPECT_THAT(DecodeImage(whole.substr(0, keep)), StatusIs(absl::StatusCode::kDataLoss)) << keep;
+    EXPECT_THAT(DecodeImage(whole.substr(0, keep)), base::StatusIs(absl::StatusCode::kDataLoss))
+        << keep;
   }
   uint32_t random = 99;
   for (int round = 0; round < 1000; ++round) {
@@ -245,10 +246,10 @@ TEST(ImageIoTest, DamagedWebpIsAnErrorAndSurvived) {
 TEST(ImageIoTest, HeadsTellImagesFromOtherFiles) {
   EXPECT_OK(CheckImageHead(EncodeJpeg(SoftImage(4, 4, 1)).substr(0, kImageHeadBytes)));
   EXPECT_OK(CheckImageHead(EncodePng(SoftImage(4, 4, 1), PngKind::kRgb).substr(0, 32)));
-  EXPECT_THAT(CheckImageHead(""), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(CheckImageHead("\x89PNG\r\n\x1a\n"), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(CheckImageHead("hello"), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(CheckImageHead(""), base::StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(CheckImageHead("\x89PNG\r\n\x1a\n"), base::StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(CheckImageHead("hello"), base::StatusIs(absl::StatusCode::kDataLoss));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::image

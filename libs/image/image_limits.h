@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::image {
 
 // What the readers of all formats share.
 
@@ -21,4 +21,4 @@ std::vector<uint8_t> OverWhite(absl::Span<const uint8_t> rgba);
 // (value + 127) / 255 for products of two bytes.
 inline uint8_t DivideBy255(int value) { return static_cast<uint8_t>((value + 127) / 255); }
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -6,7 +6,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::image {
 
 void RgbToFloat(absl::Span<const uint8_t> rgb, absl::Span<float> out) {
   GANNET_CHECK(rgb.size() == out.size());
@@ -20,4 +20,4 @@ uint8_t FloatToByte(float value) {
   return static_cast<uint8_t>((value + 1.0f) * 127.5f + 0.5f);
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -7,7 +7,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 constexpr int kWeightBits = 22;
@@ -113,4 +113,4 @@ void ResizeAndCrop(const RgbImage& image, int image_size, absl::Span<uint8_t> pl
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

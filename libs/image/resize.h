@@ -5,7 +5,7 @@
 #include "absl/types/span.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::image {
 
 // Scales `image` so that its shorter side becomes `image_size`, cuts the centre square out and
 // writes it planar (3 x image_size x image_size). The longer side and the cut are rounded as
@@ -17,4 +17,4 @@ namespace gannet {
 // machine.
 void ResizeAndCrop(const RgbImage& image, int image_size, absl::Span<uint8_t> planar);
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 #include "libs/image/testing/image_files.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 using testing::Each;
@@ -103,4 +103,4 @@ TEST(ResizeTest, ExtremeShapesAreFine) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::image

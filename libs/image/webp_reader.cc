@@ -9,7 +9,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/image/image_limits.h"
 
-namespace gannet {
+namespace gannet::image {
 
 bool LooksLikeWebp(absl::string_view bytes) {
   return bytes.substr(0, 4) == "RIFF" && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP";
@@ -41,4 +41,4 @@ absl::StatusOr<RgbImage> ReadWebp(absl::string_view bytes) {
   return image;
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -4,7 +4,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::image {
 
 // Whether a file begins like a WebP.
 bool LooksLikeWebp(absl::string_view bytes);
@@ -15,4 +15,4 @@ bool LooksLikeWebp(absl::string_view bytes);
 // larger than the limits.
 absl::StatusOr<RgbImage> ReadWebp(absl::string_view bytes);
 
-}  // namespace gannet
+}  // namespace gannet::image

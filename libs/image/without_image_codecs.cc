@@ -3,7 +3,7 @@
 #include "libs/image/gif_writer.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 absl::Status NoCodecs() {
@@ -42,4 +42,4 @@ absl::Status WriteGif(const std::string& /*path*/, absl::Span<const RgbImage> /*
   return NoCodecs();
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -15,13 +15,13 @@
 #include "libs/base/mutex.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 struct BoundedPoolOptions {
   std::string name;  // label of the pool's metrics, one of a few
   int size = 8;      // connections open at once, at most
   absl::Duration acquire_timeout = absl::Seconds(10);
-  BackoffPolicy reconnect = {absl::Milliseconds(50), absl::Seconds(2), 2.0};
+  base::BackoffPolicy reconnect = {absl::Milliseconds(50), absl::Seconds(2), 2.0};
 };
 
 // At most `size` connections, made when they are needed and kept while they are good. A connection
@@ -58,7 +58,8 @@ class BoundedPool {
     std::unique_ptr<Connection> connection_;
   };
 
-  BoundedPool(const BoundedPoolOptions& options, Factory factory, Clock& clock, Metrics& metrics)
+  BoundedPool(const BoundedPoolOptions& options, Factory factory, base::Clock& clock,
+              telemetry::Metrics& metrics)
       : options_(options),
         factory_(std::move(factory)),
         clock_(clock),
@@ -66,7 +67,7 @@ class BoundedPool {
                                      "Open connections to PostgreSQL.", {{"pool", options.name}})),
         wait_seconds_(metrics.AddHistogram("gannet_database_pool_wait_seconds",
                                            "Time a call waited for a connection of the pool.",
-                                           DurationBounds(), {{"pool", options.name}})),
+                                           telemetry::DurationBounds(), {{"pool", options.name}})),
         backoff_(options.reconnect) {}
   BoundedPool(const BoundedPool&) = delete;
   BoundedPool& operator=(const BoundedPool&) = delete;
@@ -85,7 +86,7 @@ class BoundedPool {
   absl::StatusOr<std::unique_ptr<Connection>> Take() {
     std::vector<std::unique_ptr<Connection>> stale;  // closed outside the lock
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       const absl::Duration deadline = clock_.Steady() + options_.acquire_timeout;
       while (true) {
         while (!idle_.empty()) {
@@ -109,7 +110,7 @@ class BoundedPool {
     }
 
     absl::StatusOr<std::unique_ptr<Connection>> made = factory_();
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     last_failure_ = made.status();
     if (made.ok()) {
       backoff_.Reset();
@@ -124,7 +125,7 @@ class BoundedPool {
   void Return(std::unique_ptr<Connection> connection) {
     const bool usable = connection->Usable();
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       if (usable) {
         idle_.push_back(std::move(connection));
       } else {
@@ -142,17 +143,17 @@ class BoundedPool {
 
   const BoundedPoolOptions options_;
   const Factory factory_;
-  Clock& clock_;
-  Gauge& open_gauge_;
-  Histogram& wait_seconds_;
+  base::Clock& clock_;
+  telemetry::Gauge& open_gauge_;
+  telemetry::Histogram& wait_seconds_;
 
-  Mutex mu_;
-  CondVar cv_;
+  base::Mutex mu_;
+  base::CondVar cv_;
   std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mu_);  // last used last
   int open_ ABSL_GUARDED_BY(mu_) = 0;                                   // idle, lent and being made
-  Backoff backoff_ ABSL_GUARDED_BY(mu_);
+  base::Backoff backoff_ ABSL_GUARDED_BY(mu_);
   absl::Status last_failure_ ABSL_GUARDED_BY(mu_);
   absl::Duration next_attempt_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

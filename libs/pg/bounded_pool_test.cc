@@ -10,7 +10,7 @@
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::HasSubstr;
@@ -48,8 +48,8 @@ class BoundedPoolTest : public ::testing::Test {
         clock_, metrics_);
   }
 
-  FakeClock clock_;
-  Metrics metrics_;
+  base::FakeClock clock_;
+  telemetry::Metrics metrics_;
   std::atomic<int> open_{0};
   std::atomic<int> made_{0};
   int attempts_ = 0;
@@ -72,7 +72,8 @@ TEST_F(BoundedPoolTest, NoMoreThanItsSizeAreOpen) {
   ASSERT_OK_AND_ASSIGN(const Pool::Lease first, pool->Acquire());
   ASSERT_OK_AND_ASSIGN(const Pool::Lease second, pool->Acquire());
 
-  EXPECT_THAT(pool->Acquire(), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2")));
+  EXPECT_THAT(pool->Acquire(),
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2")));
   EXPECT_EQ(open_, 2);
 }
 
@@ -129,19 +130,19 @@ TEST_F(BoundedPoolTest, AfterAFailureNobodyTriesUntilTheBackOffHasPassed) {
   const std::unique_ptr<Pool> pool = MakePool(4);
   reachable_ = false;
 
-  EXPECT_THAT(pool->Acquire(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("down")));
-  EXPECT_THAT(pool->Acquire(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("down")));
+  EXPECT_THAT(pool->Acquire(), base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("down")));
+  EXPECT_THAT(pool->Acquire(), base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("down")));
   EXPECT_EQ(attempts_, 1);
 
   clock_.Advance(absl::Seconds(2));
-  EXPECT_THAT(pool->Acquire(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(pool->Acquire(), base::StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_EQ(attempts_, 2);
 }
 
 TEST_F(BoundedPoolTest, ItRecoversWhenTheDatabaseIsBack) {
   const std::unique_ptr<Pool> pool = MakePool(1);
   reachable_ = false;
-  EXPECT_THAT(pool->Acquire(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(pool->Acquire(), base::StatusIs(absl::StatusCode::kUnavailable));
   reachable_ = true;
 
   clock_.Advance(absl::Seconds(20));
@@ -160,4 +161,4 @@ TEST_F(BoundedPoolTest, OpenConnectionsAndWaitsAreMeasured) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

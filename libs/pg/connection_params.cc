@@ -17,7 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 constexpr char kWhereSecretsBelong[] =
@@ -142,4 +142,4 @@ absl::Status CheckDatabaseUrl(absl::string_view key, const std::string& url) {
   return absl::Status(usable.code(), absl::StrCat(key, ": ", usable.message()));
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

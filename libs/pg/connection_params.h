@@ -7,7 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // How to reach a database and what its sessions may do.
 struct PgConnectionOptions {
@@ -38,4 +38,4 @@ absl::StatusOr<PgConnectionParams> MakeConnectionParams(const PgConnectionOption
 // Returns: INVALID_ARGUMENT - as MakeConnectionParams, naming the setting.
 absl::Status CheckDatabaseUrl(absl::string_view key, const std::string& url);
 
-}  // namespace gannet
+}  // namespace gannet::pg

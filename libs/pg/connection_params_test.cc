@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::AllOf;
@@ -75,8 +75,9 @@ TEST(ConnectionParamsTest, APasswordInTheUrlIsRefusedAndNotRepeated) {
   for (const char* url :
        {"postgres://ada:hunter2@db/class", "postgres://db/class?password=hunter2",
         "postgres://db/class?PASSWORD=hunter2", "postgres://ada:hunter2@db:bad/class"}) {
-    EXPECT_THAT(Make(url), StatusIs(absl::StatusCode::kInvalidArgument,
-                                    AllOf(HasSubstr("password_file"), Not(HasSubstr("hunter2")))))
+    EXPECT_THAT(Make(url),
+                base::StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("password_file"), Not(HasSubstr("hunter2")))))
         << url;
   }
 }
@@ -87,13 +88,14 @@ TEST(ConnectionParamsTest, AColonAfterTheAuthorityIsNoPassword) {
 
 TEST(ConnectionParamsTest, OnlyPostgresUrlsAreAccepted) {
   for (const char* url : {"", "host=db", "mysql://db/class", "127.0.0.1:50051"}) {
-    EXPECT_THAT(Make(url), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("postgres://")));
+    EXPECT_THAT(Make(url),
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("postgres://")));
   }
 }
 
 TEST(ConnectionParamsTest, AnUnknownParameterIsRefused) {
   EXPECT_THAT(Make("postgres://db/class?sslmoode=require"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sslmoode")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sslmoode")));
 }
 
 TEST(ConnectionParamsTest, ThePasswordComesFromTheFileWithoutItsNewline) {
@@ -110,10 +112,10 @@ TEST(ConnectionParamsTest, AMissingOrEmptyPasswordFileIsNamed) {
   const TempFile empty("\n");
 
   EXPECT_THAT(Make("postgres://db/class", "/nonexistent/password"),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nonexistent/password")));
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nonexistent/password")));
   EXPECT_THAT(Make("postgres://db/class", empty.path()),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(empty.path())));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(empty.path())));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -12,7 +12,7 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 // A script that waits longer than this waits for somebody who does not let go.
@@ -154,7 +154,7 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
     SqlParams params;
     params.Text(migration.file_name);
     migration_version == 0 ? params.Null() : params.Int(migration_version);
-    params.Text(Sha256Hex(migration.sql));
+    params.Text(base::Sha256Hex(migration.sql));
     applied.push_back(migration.file_name);
     return transaction.Execute({"record_schema_migration", insert.c_str()}, params).status();
   };
@@ -167,7 +167,7 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
     if (known == recorded.versions.end()) {
       GANNET_RETURN_IF_ERROR(run(migration, v));
     } else if (known->second != migration.file_name ||
-               recorded.checksums[known->second] != Sha256Hex(migration.sql)) {
+               recorded.checksums[known->second] != base::Sha256Hex(migration.sql)) {
       return absl::FailedPreconditionError(absl::StrCat(
           "a migration was edited after it was applied, restore it and add a new one instead: ",
           migration.file_name, ", applied as ", known->second));
@@ -175,7 +175,7 @@ absl::Status Migrator::ApplyIn(SqlTransaction& transaction,
   }
   std::map<std::string, std::string> known_repeatable;
   for (const Migration& migration : repeatable_) {
-    known_repeatable[migration.file_name] = Sha256Hex(migration.sql);
+    known_repeatable[migration.file_name] = base::Sha256Hex(migration.sql);
   }
   if (recorded.repeatable != known_repeatable) {
     GANNET_RETURN_IF_ERROR(DropFunctions(transaction));
@@ -213,4 +213,4 @@ DELETE FROM %s.schema_migration WHERE version IS NULL)sql",
                                                    schema_, schema_));
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

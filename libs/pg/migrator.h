@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "libs/pg/pg_pool.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // One SQL script. Its file name decides what it is:
 //   Vnnnn__verb_noun.sql   run once, in order of the number, never edited after it has landed;
@@ -59,4 +59,4 @@ class Migrator {
   std::vector<Migration> after_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

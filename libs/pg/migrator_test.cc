@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::HasSubstr;
@@ -22,16 +22,16 @@ TEST(MigratorTest, FileNamesOfNeitherFormAreRefused) {
   for (const char* name : {"V1__x.sql", "V0001_x.sql", "v0001__x.sql", "V0000__x.sql", "V0001__x",
                            "functions.sql", "", "V0001__"}) {
     EXPECT_THAT(Migrator::Create("s", {{name, ""}}),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
   }
 }
 
 TEST(MigratorTest, AGapOrADuplicateIsRefused) {
   EXPECT_THAT(Migrator::Create("s", {{"V0002__x.sql", ""}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected version 1")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected version 1")));
   EXPECT_THAT(Migrator::Create("s", {{"V0001__x.sql", ""}, {"V0001__y.sql", ""}}),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

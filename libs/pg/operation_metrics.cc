@@ -1,21 +1,21 @@
 #include "libs/pg/operation_metrics.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 void OperationMetrics::Observe(const char* name, absl::Duration elapsed) {
-  Histogram* histogram = nullptr;
+  telemetry::Histogram* histogram = nullptr;
   {
-    MutexLock lock(mu_);
-    Histogram*& known = histograms_[name];
+    base::MutexLock lock(mu_);
+    telemetry::Histogram*& known = histograms_[name];
     if (known == nullptr) {
       known = &metrics_.AddHistogram(
           "gannet_database_operation_seconds",
           "Time of one transaction on PostgreSQL, without the wait for a connection.",
-          DurationBounds(), {{"operation", name}});
+          telemetry::DurationBounds(), {{"operation", name}});
     }
     histogram = known;
   }
   histogram->Observe(absl::ToDoubleSeconds(elapsed));
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -6,22 +6,22 @@
 #include "libs/base/mutex.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // Time of every named operation on the database.
 //
 // Thread safety: all methods may be called from any thread.
 class OperationMetrics {
  public:
-  explicit OperationMetrics(Metrics& metrics) : metrics_(metrics) {}
+  explicit OperationMetrics(telemetry::Metrics& metrics) : metrics_(metrics) {}
 
   // `name` is a literal: it is remembered by address.
   void Observe(const char* name, absl::Duration elapsed);
 
  private:
-  Metrics& metrics_;
-  Mutex mu_;
-  std::map<const char*, Histogram*> histograms_ ABSL_GUARDED_BY(mu_);
+  telemetry::Metrics& metrics_;
+  base::Mutex mu_;
+  std::map<const char*, telemetry::Histogram*> histograms_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -14,7 +14,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/pg/sql_status.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 // libpq sends whatever it is given in pieces of 8 KiB or more; larger copies only cost page faults.
@@ -184,11 +184,11 @@ absl::StatusOr<SqlRows> BulkTransaction::Execute(const SqlStatement& statement,
                                                  const SqlParams& params) {
   GANNET_RETURN_IF_ERROR(Prepare(statement));
   const RawParams raw(params);
-  Failpoint(statement.name, "before");
+  base::Failpoint(statement.name, "before");
   const Result result =
       Own(PQexecPrepared(session_.connection_, statement.name, raw.size(), raw.values.data(),
                          raw.lengths.data(), raw.formats.data(), 0));
-  Failpoint(statement.name, "after");
+  base::Failpoint(statement.name, "after");
   GANNET_RETURN_IF_ERROR(ToStatus(result.get()));
   return ToRows(result.get());
 }
@@ -209,7 +209,7 @@ absl::Status BulkTransaction::ExecuteMany(const SqlStatement& statement, int cou
   GANNET_RETURN_IF_ERROR(Prepare(statement));
   PGconn* connection = session_.connection_;
   if (PQenterPipelineMode(connection) != 1) return ConnectionStatus();
-  Failpoint(statement.name, "before");
+  base::Failpoint(statement.name, "before");
   bool sent = true;
   for (int i = 0; i < count && sent; ++i) {
     const SqlParams params = params_of(i);
@@ -227,7 +227,7 @@ absl::Status BulkTransaction::ExecuteMany(const SqlStatement& statement, int cou
   if (absl::Status one = ToStatus(Own(PQgetResult(connection)).get()); status.ok()) {
     status = std::move(one);
   }
-  Failpoint(statement.name, "after");
+  base::Failpoint(statement.name, "after");
   if (PQexitPipelineMode(connection) != 1 && status.ok()) status = ConnectionStatus();
   return status;
 }
@@ -242,12 +242,12 @@ absl::Status BulkTransaction::CopyIn(const char* copy_statement,
       return status.ok() ? absl::InternalError("not a COPY … FROM STDIN") : status;
     }
   }
-  Failpoint("copy_in", "before");
+  base::Failpoint("copy_in", "before");
   CopyWriter writer(connection);
   write(writer);
   if (!writer.Finish() && Lost()) return ConnectionStatus();
   absl::Status copied = DrainResults();
-  Failpoint("copy_in", "after");
+  base::Failpoint("copy_in", "after");
   return copied;
 }
 
@@ -276,7 +276,7 @@ absl::Status BulkTransaction::ReadBytes(const SqlStatement& statement, const Sql
 }
 
 PgBulkPool::PgBulkPool(const PgConnectionParams& params, const BoundedPoolOptions& options,
-                       Clock& clock, Metrics& metrics)
+                       base::Clock& clock, telemetry::Metrics& metrics)
     : clock_(clock),
       operation_metrics_(metrics),
       pool_(std::make_unique<BoundedPool<BulkSession>>(
@@ -307,9 +307,9 @@ absl::Status PgBulkPool::RunInTransaction(
       if (!transaction.Lost()) transaction.Command("ROLLBACK").IgnoreError();
       return status;
     }
-    Failpoint(name, "commit.before");
+    base::Failpoint(name, "commit.before");
     absl::Status committed = transaction.Command("COMMIT");
-    Failpoint(name, "commit.after");
+    base::Failpoint(name, "commit.after");
     if (!committed.ok() && transaction.Lost()) return InDoubt(name, committed.message());
     operation_metrics_.Observe(name, clock_.Steady() - started);
     return committed;
@@ -344,4 +344,4 @@ absl::StatusOr<SqlRows> PgBulkPool::Execute(const SqlStatement& statement,
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

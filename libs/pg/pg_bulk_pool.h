@@ -21,7 +21,7 @@
 struct pg_conn;
 struct pg_result;
 
-namespace gannet {
+namespace gannet::pg {
 
 // Rows of COPY … FROM STDIN (FORMAT binary) on their way. Columns in order: as many Int and Bytes
 // calls per Row as the row has columns.
@@ -115,8 +115,8 @@ class BulkTransaction {
 // Errors: as PgPool.
 class PgBulkPool {
  public:
-  PgBulkPool(const PgConnectionParams& params, const BoundedPoolOptions& options, Clock& clock,
-             Metrics& metrics);
+  PgBulkPool(const PgConnectionParams& params, const BoundedPoolOptions& options,
+             base::Clock& clock, telemetry::Metrics& metrics);
   ~PgBulkPool();
   PgBulkPool(const PgBulkPool&) = delete;
   PgBulkPool& operator=(const PgBulkPool&) = delete;
@@ -131,9 +131,9 @@ class PgBulkPool {
  private:
   absl::Status RunOnce(const std::function<absl::Status(BulkTransaction&)>& body, bool* rerunnable);
 
-  Clock& clock_;
+  base::Clock& clock_;
   OperationMetrics operation_metrics_;
   std::unique_ptr<BoundedPool<BulkSession>> pool_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 constexpr int kConnectTimeoutMs = 10'000;
@@ -28,7 +28,8 @@ std::string ErrorOf(const PGconn* connection) {
 }  // namespace
 
 PgListener::PgListener(const PgConnectionParams& params, std::vector<std::string> channels,
-                       Callbacks callbacks, Logger& logger, BackoffPolicy reconnect)
+                       Callbacks callbacks, telemetry::Logger& logger,
+                       base::BackoffPolicy reconnect)
     : params_(params),
       channels_(std::move(channels)),
       callbacks_(std::move(callbacks)),
@@ -36,7 +37,7 @@ PgListener::PgListener(const PgConnectionParams& params, std::vector<std::string
       reconnect_(reconnect),
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   GANNET_CHECK(wake_fd_ >= 0);
-  MutexLock lock(join_mu_);
+  base::MutexLock lock(join_mu_);
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -47,18 +48,18 @@ PgListener::~PgListener() {
 
 void PgListener::Stop() {
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     stopping_ = true;
   }
   const uint64_t one = 1;
   // Cannot fail: the counter is far from full.
   [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof(one));
-  MutexLock lock(join_mu_);
+  base::MutexLock lock(join_mu_);
   if (thread_.joinable()) thread_.join();
 }
 
 bool PgListener::stopping() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   return stopping_;
 }
 
@@ -70,7 +71,7 @@ PgListener::Wait PgListener::WaitFor(int socket, short events, int timeout_ms) {
 }
 
 void PgListener::Loop() {
-  Backoff backoff(reconnect_);
+  base::Backoff backoff(reconnect_);
   std::string last_reason;
   while (!stopping()) {
     const std::string reason = ListenOnce(backoff);
@@ -110,7 +111,7 @@ std::string PgListener::Connect(pg_conn* connection) {
   return "";
 }
 
-std::string PgListener::ListenOnce(Backoff& backoff) {
+std::string PgListener::ListenOnce(base::Backoff& backoff) {
   const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
       PQconnectStart(params_.conninfo.c_str()), &PQfinish);
   if (connection == nullptr) return "out of memory";
@@ -134,4 +135,4 @@ std::string PgListener::ListenOnce(Backoff& backoff) {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -12,7 +12,7 @@
 
 struct pg_conn;
 
-namespace gannet {
+namespace gannet::pg {
 
 // Listens on channels from a thread of its own, with a connection of its own, and follows the
 // database through restarts.
@@ -31,8 +31,8 @@ class PgListener {
   };
 
   PgListener(const PgConnectionParams& params, std::vector<std::string> channels,
-             Callbacks callbacks, Logger& logger,
-             BackoffPolicy reconnect = {absl::Milliseconds(100), absl::Seconds(5), 2.0});
+             Callbacks callbacks, telemetry::Logger& logger,
+             base::BackoffPolicy reconnect = {absl::Milliseconds(100), absl::Seconds(5), 2.0});
   ~PgListener();
   PgListener(const PgListener&) = delete;
   PgListener& operator=(const PgListener&) = delete;
@@ -45,7 +45,7 @@ class PgListener {
 
   void Loop();
   // Connects and delivers until the connection is lost or Stop is called. The reason of the loss.
-  std::string ListenOnce(Backoff& backoff);
+  std::string ListenOnce(base::Backoff& backoff);
   std::string Connect(pg_conn* connection);
   Wait WaitFor(int socket, short events, int timeout_ms);
   bool stopping();
@@ -53,13 +53,13 @@ class PgListener {
   const PgConnectionParams params_;
   const std::vector<std::string> channels_;
   const Callbacks callbacks_;
-  Logger& logger_;
-  const BackoffPolicy reconnect_;
+  telemetry::Logger& logger_;
+  const base::BackoffPolicy reconnect_;
   const int wake_fd_;
-  Mutex mu_;
+  base::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  Mutex join_mu_;
+  base::Mutex join_mu_;
   std::thread thread_ ABSL_GUARDED_BY(join_mu_);
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -9,7 +9,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 constexpr absl::Duration kLimit = absl::Seconds(60);
@@ -19,19 +19,19 @@ class Recorder {
  public:
   PgListener::Callbacks callbacks() {
     return {[this](const std::string& channel, const std::string& payload) {
-              MutexLock lock(mu_);
+              base::MutexLock lock(mu_);
               heard_.push_back(channel + ":" + payload);
               cv_.NotifyAll();
             },
             [this] {
-              MutexLock lock(mu_);
+              base::MutexLock lock(mu_);
               ++connected_;
               cv_.NotifyAll();
             }};
   }
 
   bool AwaitConnected(int times) {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     while (connected_ < times) {
       if (!cv_.WaitFor(mu_, kLimit)) return connected_ >= times;
     }
@@ -39,7 +39,7 @@ class Recorder {
   }
 
   std::vector<std::string> AwaitHeard(size_t count) {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     while (heard_.size() < count) {
       if (!cv_.WaitFor(mu_, kLimit)) break;
     }
@@ -47,8 +47,8 @@ class Recorder {
   }
 
  private:
-  Mutex mu_;
-  CondVar cv_;
+  base::Mutex mu_;
+  base::CondVar cv_;
   int connected_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::string> heard_ ABSL_GUARDED_BY(mu_);
 };
@@ -63,13 +63,14 @@ class PgListenerTest : public ::testing::Test {
  protected:
   ~PgListenerTest() override { server_.DropDatabase(url_); }
 
-  TestPostgres& server_ = TestPostgres::Get();
+  store::TestPostgres& server_ = store::TestPostgres::Get();
   const std::string url_ = server_.CreateEmptyDatabase();
   Recorder recorder_;
 };
 
 TEST_F(PgListenerTest, NotificationsOfItsChannelsArrive) {
-  PgListener listener(ParamsOf(url_), {"one", "two"}, recorder_.callbacks(), NullLogger());
+  PgListener listener(ParamsOf(url_), {"one", "two"}, recorder_.callbacks(),
+                      telemetry::NullLogger());
   ASSERT_TRUE(recorder_.AwaitConnected(1));
 
   ASSERT_OK(server_.Run(url_, "NOTIFY one, 'a'; NOTIFY three, 'b'; NOTIFY two, 'c'"));
@@ -78,11 +79,11 @@ TEST_F(PgListenerTest, NotificationsOfItsChannelsArrive) {
 }
 
 TEST_F(PgListenerTest, ItListensAgainAfterARestartAndSaysSo) {
-  PgListener listener(ParamsOf(url_), {"one"}, recorder_.callbacks(), NullLogger(),
+  PgListener listener(ParamsOf(url_), {"one"}, recorder_.callbacks(), telemetry::NullLogger(),
                       {absl::Milliseconds(1), absl::Milliseconds(20), 2.0});
   ASSERT_TRUE(recorder_.AwaitConnected(1));
 
-  server_.Stop(TestPostgres::StopMode::kImmediate);
+  server_.Stop(store::TestPostgres::StopMode::kImmediate);
   server_.Start();
 
   ASSERT_TRUE(recorder_.AwaitConnected(2));
@@ -91,9 +92,9 @@ TEST_F(PgListenerTest, ItListensAgainAfterARestartAndSaysSo) {
 }
 
 TEST_F(PgListenerTest, ItStopsWhileTheServerIsDown) {
-  server_.Stop(TestPostgres::StopMode::kFast);
+  server_.Stop(store::TestPostgres::StopMode::kFast);
   {
-    PgListener listener(ParamsOf(url_), {"one"}, recorder_.callbacks(), NullLogger());
+    PgListener listener(ParamsOf(url_), {"one"}, recorder_.callbacks(), telemetry::NullLogger());
     listener.Stop();
     listener.Stop();
   }
@@ -103,4 +104,4 @@ TEST_F(PgListenerTest, ItStopsWhileTheServerIsDown) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

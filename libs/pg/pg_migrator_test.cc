@@ -10,7 +10,7 @@
 #include "libs/pg/migrator.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::AllOf;
@@ -25,7 +25,7 @@ class PgMigratorTest : public ::testing::Test {
  protected:
   ~PgMigratorTest() override {
     pool_.reset();
-    TestPostgres::Get().DropDatabase(url_);
+    store::TestPostgres::Get().DropDatabase(url_);
   }
 
   absl::StatusOr<std::vector<std::string>> Apply(std::vector<Migration> migrations) {
@@ -35,21 +35,22 @@ class PgMigratorTest : public ::testing::Test {
   }
 
   std::string Value(const std::string& sql) {
-    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(url_, sql);
+    const absl::StatusOr<SqlRows> rows = store::TestPostgres::Get().Query(url_, sql);
     if (!rows.ok()) return rows.status().ToString();
     return rows->empty() ? "" : rows->rows[0][0].value_or("null");
   }
 
-  static std::unique_ptr<PgPool> MakePool(const std::string& url, Clock& clock, Metrics& metrics) {
+  static std::unique_ptr<PgPool> MakePool(const std::string& url, base::Clock& clock,
+                                          telemetry::Metrics& metrics) {
     PgConnectionOptions options;
     options.url = url;
     return std::make_unique<PgPool>(*MakeConnectionParams(options), BoundedPoolOptions{"test", 1},
                                     clock, metrics);
   }
 
-  const std::string url_ = TestPostgres::Get().CreateEmptyDatabase();
-  RealClock clock_;
-  Metrics metrics_;
+  const std::string url_ = store::TestPostgres::Get().CreateEmptyDatabase();
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   std::unique_ptr<PgPool> pool_ = MakePool(url_, clock_, metrics_);
 };
 
@@ -57,9 +58,9 @@ TEST_F(PgMigratorTest, EveryScriptIsAppliedOnceInOrder) {
   const std::vector<Migration> migrations = {
       {"V0001__create_t.sql", kCreate}, {"V0002__insert.sql", kInsert}, {"R__more.sql", kInsert}};
 
-  EXPECT_THAT(Apply(migrations),
-              IsOkAndHolds(ElementsAre("V0001__create_t.sql", "V0002__insert.sql", "R__more.sql")));
-  EXPECT_THAT(Apply(migrations), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(Apply(migrations), base::IsOkAndHolds(ElementsAre(
+                                     "V0001__create_t.sql", "V0002__insert.sql", "R__more.sql")));
+  EXPECT_THAT(Apply(migrations), base::IsOkAndHolds(IsEmpty()));
   EXPECT_EQ(Value("SELECT count(*) FROM s.t"), "2");
 }
 
@@ -67,7 +68,7 @@ TEST_F(PgMigratorTest, ANewScriptIsAppliedToAnOldDatabase) {
   ASSERT_OK(Apply({{"V0001__create_t.sql", kCreate}}));
 
   EXPECT_THAT(Apply({{"V0001__create_t.sql", kCreate}, {"V0002__insert.sql", kInsert}}),
-              IsOkAndHolds(ElementsAre("V0002__insert.sql")));
+              base::IsOkAndHolds(ElementsAre("V0002__insert.sql")));
 }
 
 TEST_F(PgMigratorTest, ARepeatableScriptIsAppliedAgainWhenItsTextChanges) {
@@ -76,7 +77,7 @@ TEST_F(PgMigratorTest, ARepeatableScriptIsAppliedAgainWhenItsTextChanges) {
 
   EXPECT_THAT(Apply({{"R__f.sql",
                       "CREATE OR REPLACE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 2'"}}),
-              IsOkAndHolds(ElementsAre("R__f.sql")));
+              base::IsOkAndHolds(ElementsAre("R__f.sql")));
   EXPECT_EQ(Value("SELECT s.f()"), "2");
 }
 
@@ -108,7 +109,7 @@ TEST_F(PgMigratorTest, AFunctionThatIsInNoScriptAnyMoreIsDropped) {
                       "CREATE FUNCTION s.h() RETURNS int LANGUAGE sql AS "
                       "'SELECT 1'"},
                      {"R__f.sql", kFunctionF}}),
-              IsOkAndHolds(ElementsAre("R__f.sql")));
+              base::IsOkAndHolds(ElementsAre("R__f.sql")));
 
   EXPECT_EQ(Value("SELECT string_agg(proname, ' ') FROM pg_proc "
                   "WHERE pronamespace = 's'::regnamespace"),
@@ -119,12 +120,13 @@ TEST_F(PgMigratorTest, AFunctionThatIsInNoScriptAnyMoreIsDropped) {
 
 TEST_F(PgMigratorTest, WhatOthersHaveBuiltOnAFunctionIsNotTakenFromThem) {
   ASSERT_OK(Apply({{"R__f.sql", kFunctionF}}));
-  ASSERT_OK(TestPostgres::Get().Run(url_, "CREATE VIEW public.mine AS SELECT s.f(7) AS seven"));
+  ASSERT_OK(
+      store::TestPostgres::Get().Run(url_, "CREATE VIEW public.mine AS SELECT s.f(7) AS seven"));
 
   EXPECT_THAT(Apply({{"R__f.sql",
                       "CREATE FUNCTION s.f(p_x bigint) RETURNS int LANGUAGE sql AS 'SELECT 2'"}}),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("drop it, then repeat"), HasSubstr("view mine"))));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("drop it, then repeat"), HasSubstr("view mine"))));
 
   EXPECT_EQ(Value("SELECT seven FROM public.mine"), "7");
 }
@@ -135,8 +137,8 @@ TEST_F(PgMigratorTest, SomeScriptsAreRunEachTimeBeforeOrAfterTheOthers) {
       {"B__make_schema.sql", "CREATE TABLE IF NOT EXISTS s.t (x integer)"},
       {"V0001__insert.sql", kInsert}};
 
-  EXPECT_THAT(Apply(migrations), IsOkAndHolds(ElementsAre("V0001__insert.sql")));
-  EXPECT_THAT(Apply(migrations), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(Apply(migrations), base::IsOkAndHolds(ElementsAre("V0001__insert.sql")));
+  EXPECT_THAT(Apply(migrations), base::IsOkAndHolds(IsEmpty()));
 
   EXPECT_EQ(Value("SELECT string_agg(x::text, ' ' ORDER BY ctid) FROM s.t"), "1 1 2");
   EXPECT_EQ(Value("SELECT count(*) FROM s.schema_migration"), "1");
@@ -159,22 +161,23 @@ TEST_F(PgMigratorTest, AnEditedScriptIsRefused) {
   ASSERT_OK(Apply({{"V0001__create_t.sql", kCreate}}));
 
   EXPECT_THAT(Apply({{"V0001__create_t.sql", "CREATE TABLE s.t (x bigint)"}}),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("edited"), HasSubstr("V0001__create_t.sql"))));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("edited"), HasSubstr("V0001__create_t.sql"))));
   EXPECT_THAT(Apply({{"V0001__create_table_t.sql", kCreate}}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("edited")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("edited")));
 }
 
 TEST_F(PgMigratorTest, ANewerDatabaseIsRefused) {
   ASSERT_OK(Apply({{"V0001__create_t.sql", kCreate}, {"V0002__insert.sql", kInsert}}));
 
-  EXPECT_THAT(Apply({{"V0001__create_t.sql", kCreate}}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("upgrade this binary")));
+  EXPECT_THAT(
+      Apply({{"V0001__create_t.sql", kCreate}}),
+      base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("upgrade this binary")));
 }
 
 TEST_F(PgMigratorTest, AFailureLeavesTheDatabaseAsItWas) {
   EXPECT_THAT(Apply({{"V0001__create_t.sql", kCreate}, {"V0002__wrong.sql", "SELECT 1 / 0"}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("V0002__wrong.sql")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("V0002__wrong.sql")));
 
   EXPECT_EQ(Value("SELECT to_regnamespace('s') IS NULL"), "t");
 }
@@ -193,4 +196,4 @@ TEST_F(PgMigratorTest, TwoAtOnceDoNoHarm) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

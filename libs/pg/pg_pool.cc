@@ -3,7 +3,7 @@
 #include "libs/base/failpoint.h"
 #include "libs/pg/pqxx_session.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 BoundedPool<PgSession>::Factory SessionFactory(const PgConnectionParams& params) {
@@ -21,9 +21,9 @@ BoundedPool<PgSession>::Factory SessionFactory(const PgConnectionParams& params)
 absl::StatusOr<SqlRows> SqlTransaction::Execute(const SqlStatement& statement,
                                                 const SqlParams& params) {
   try {
-    Failpoint(statement.name, "before");
+    base::Failpoint(statement.name, "before");
     SqlRows rows = session_.Execute(statement, params);
-    Failpoint(statement.name, "after");
+    base::Failpoint(statement.name, "after");
     return rows;
   } catch (...) {
     PqxxFailure failure = CurrentPqxxFailure();
@@ -45,8 +45,8 @@ absl::Status SqlTransaction::ExecuteScript(const std::string& script) {
   }
 }
 
-PgPool::PgPool(const PgConnectionParams& params, const BoundedPoolOptions& options, Clock& clock,
-               Metrics& metrics)
+PgPool::PgPool(const PgConnectionParams& params, const BoundedPoolOptions& options,
+               base::Clock& clock, telemetry::Metrics& metrics)
     : clock_(clock),
       operation_metrics_(metrics),
       pool_(std::make_unique<BoundedPool<PgSession>>(options, SessionFactory(params), clock,
@@ -71,9 +71,9 @@ absl::StatusOr<SqlRows> PgPool::ExecuteOnce(const SqlStatement& statement, const
   absl::StatusOr<SqlRows> rows = SqlRows();
   try {
     session.BeginAutocommit();
-    Failpoint(statement.name, "before");
+    base::Failpoint(statement.name, "before");
     rows = session.Execute(statement, params);
-    Failpoint(statement.name, "after");
+    base::Failpoint(statement.name, "after");
     session.End();
     operation_metrics_.Observe(statement.name, clock_.Steady() - started);
   } catch (...) {
@@ -127,7 +127,7 @@ absl::Status PgPool::RunOnce(const char* name, SqlIsolation isolation,
   return status;
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg
 
 #if defined(__SANITIZE_ADDRESS__) && PQXX_VERSION_MAJOR < 7
 // libpqxx 6.4: pqxx::connection_base::exec_prepared and its callees throw broken_connection without

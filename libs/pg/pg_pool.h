@@ -13,7 +13,7 @@
 #include "libs/pg/sql_values.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 enum class SqlIsolation { kReadCommitted, kRepeatableRead };
 
@@ -47,8 +47,8 @@ class SqlTransaction {
 // changed; UNKNOWN - the connection was lost in the middle of a change (see InDoubt).
 class PgPool {
  public:
-  PgPool(const PgConnectionParams& params, const BoundedPoolOptions& options, Clock& clock,
-         Metrics& metrics);
+  PgPool(const PgConnectionParams& params, const BoundedPoolOptions& options, base::Clock& clock,
+         telemetry::Metrics& metrics);
   ~PgPool();
   PgPool(const PgPool&) = delete;
   PgPool& operator=(const PgPool&) = delete;
@@ -71,9 +71,9 @@ class PgPool {
   absl::Status RunOnce(const char* name, SqlIsolation isolation,
                        const std::function<absl::Status(SqlTransaction&)>& body, bool* rerunnable);
 
-  Clock& clock_;
+  base::Clock& clock_;
   OperationMetrics operation_metrics_;
   std::unique_ptr<BoundedPool<PgSession>> pool_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

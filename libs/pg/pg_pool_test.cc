@@ -13,7 +13,7 @@
 #include "libs/pg/pg_bulk_pool.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::AllOf;
@@ -53,8 +53,8 @@ BoundedPoolOptions OptionsOf(int size) {
 
 class PgPoolTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { url_ = TestPostgres::Get().CreateEmptyDatabase(); }
-  static void TearDownTestSuite() { TestPostgres::Get().DropDatabase(url_); }
+  static void SetUpTestSuite() { url_ = store::TestPostgres::Get().CreateEmptyDatabase(); }
+  static void TearDownTestSuite() { store::TestPostgres::Get().DropDatabase(url_); }
 
   PgPoolTest() {
     EXPECT_OK(server_.Run(url_,
@@ -75,9 +75,9 @@ class PgPoolTest : public ::testing::Test {
 
   static std::string url_;
 
-  TestPostgres& server_ = TestPostgres::Get();
-  RealClock clock_;
-  Metrics metrics_;
+  store::TestPostgres& server_ = store::TestPostgres::Get();
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   PgPool pool_{ParamsOf(url_), OptionsOf(2), clock_, metrics_};
   PgBulkPool bulk_pool_{ParamsOf(url_), OptionsOf(2), clock_, metrics_};
 };
@@ -119,7 +119,7 @@ TEST_F(PgPoolTest, ATransactionThatSucceedsIsCommittedWhole) {
                                      return transaction.Execute(kInsert, Value(2)).status();
                                    }));
 
-  EXPECT_THAT(Count(), IsOkAndHolds(2));
+  EXPECT_THAT(Count(), base::IsOkAndHolds(2));
 }
 
 TEST_F(PgPoolTest, ATransactionWhoseBodyFailsLeavesNothing) {
@@ -129,11 +129,11 @@ TEST_F(PgPoolTest, ATransactionWhoseBodyFailsLeavesNothing) {
   };
 
   EXPECT_THAT(pool_.RunInTransaction("failing", SqlIsolation::kReadCommitted, insert_and_fail),
-              StatusIs(absl::StatusCode::kCancelled));
+              base::StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(bulk_pool_.RunInTransaction("failing", SqlIsolation::kReadCommitted, insert_and_fail),
-              StatusIs(absl::StatusCode::kCancelled));
+              base::StatusIs(absl::StatusCode::kCancelled));
 
-  EXPECT_THAT(Count(), IsOkAndHolds(0));
+  EXPECT_THAT(Count(), base::IsOkAndHolds(0));
 }
 
 TEST_F(PgPoolTest, AFailureHasOneLineAndItsCode) {
@@ -141,9 +141,9 @@ TEST_F(PgPoolTest, AFailureHasOneLineAndItsCode) {
 
   for (const absl::Status& status : {pool_.Execute(kInsert, Value(1)).status(),
                                      bulk_pool_.Execute(kInsert, Value(1)).status()}) {
-    EXPECT_THAT(status, StatusIs(absl::StatusCode::kAlreadyExists,
-                                 AllOf(HasSubstr("PostgreSQL: duplicate key"), HasSubstr("23505"),
-                                       Not(HasSubstr("\n")))));
+    EXPECT_THAT(status, base::StatusIs(absl::StatusCode::kAlreadyExists,
+                                       AllOf(HasSubstr("PostgreSQL: duplicate key"),
+                                             HasSubstr("23505"), Not(HasSubstr("\n")))));
   }
 }
 
@@ -164,8 +164,9 @@ TEST_F(PgPoolTest, EveryCodeArrivesWhicheverLibraryCarriesIt) {
                                        std::pair("57014", absl::StatusCode::kDeadlineExceeded)}) {
     SqlParams params;
     params.Text(sqlstate);
-    EXPECT_THAT(pool_.Execute(fail, params), StatusIs(code, HasSubstr("failed"))) << sqlstate;
-    EXPECT_THAT(bulk_pool_.Execute(fail, params), StatusIs(code, HasSubstr("failed"))) << sqlstate;
+    EXPECT_THAT(pool_.Execute(fail, params), base::StatusIs(code, HasSubstr("failed"))) << sqlstate;
+    EXPECT_THAT(bulk_pool_.Execute(fail, params), base::StatusIs(code, HasSubstr("failed")))
+        << sqlstate;
   }
 }
 
@@ -203,14 +204,14 @@ TEST_F(PgPoolTest, RerunsHaveALimit) {
                                        ++runs;
                                        return transaction.Execute(deadlock, SqlParams()).status();
                                      }),
-              StatusIs(absl::StatusCode::kAborted, HasSubstr("again")));
+              base::StatusIs(absl::StatusCode::kAborted, HasSubstr("again")));
   EXPECT_THAT(
       bulk_pool_.RunInTransaction("deadlock", SqlIsolation::kReadCommitted,
                                   [&](BulkTransaction& transaction) {
                                     ++bulk_runs;
                                     return transaction.Execute(deadlock, SqlParams()).status();
                                   }),
-      StatusIs(absl::StatusCode::kAborted, HasSubstr("again")));
+      base::StatusIs(absl::StatusCode::kAborted, HasSubstr("again")));
 
   EXPECT_EQ(runs, PgPool::kMaxReruns + 1);
   EXPECT_EQ(bulk_runs, PgPool::kMaxReruns + 1);
@@ -224,23 +225,24 @@ TEST_F(PgPoolTest, AnAbortOfOurOwnIsNotRerun) {
                                        ++runs;
                                        return absl::AbortedError("no");
                                      }),
-              StatusIs(absl::StatusCode::kAborted));
+              base::StatusIs(absl::StatusCode::kAborted));
 
   EXPECT_EQ(runs, 1);
 }
 
 TEST_F(PgPoolTest, AChangeWhoseAnswerIsLostIsInDoubt) {
-  EXPECT_THAT(pool_.Execute(kEndSession, SqlParams()), StatusIs(absl::StatusCode::kUnknown));
-  EXPECT_THAT(bulk_pool_.Execute(kEndSession, SqlParams()), StatusIs(absl::StatusCode::kUnknown));
+  EXPECT_THAT(pool_.Execute(kEndSession, SqlParams()), base::StatusIs(absl::StatusCode::kUnknown));
+  EXPECT_THAT(bulk_pool_.Execute(kEndSession, SqlParams()),
+              base::StatusIs(absl::StatusCode::kUnknown));
 
-  EXPECT_THAT(Count(), IsOkAndHolds(0));
+  EXPECT_THAT(Count(), base::IsOkAndHolds(0));
 }
 
 TEST_F(PgPoolTest, AReadWhoseAnswerIsLostCanBeRepeated) {
   EXPECT_THAT(pool_.Execute(kEndSessionReading, SqlParams()),
-              StatusIs(absl::StatusCode::kUnavailable));
+              base::StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(bulk_pool_.Execute(kEndSessionReading, SqlParams()),
-              StatusIs(absl::StatusCode::kUnavailable));
+              base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST_F(PgPoolTest, AConnectionLostBeforeTheCommitChangedNothing) {
@@ -250,11 +252,11 @@ TEST_F(PgPoolTest, AConnectionLostBeforeTheCommitChangedNothing) {
   };
 
   EXPECT_THAT(pool_.RunInTransaction("lost", SqlIsolation::kReadCommitted, end_in_the_middle),
-              StatusIs(absl::StatusCode::kUnavailable));
+              base::StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(bulk_pool_.RunInTransaction("lost", SqlIsolation::kReadCommitted, end_in_the_middle),
-              StatusIs(absl::StatusCode::kUnavailable));
+              base::StatusIs(absl::StatusCode::kUnavailable));
 
-  EXPECT_THAT(Count(), IsOkAndHolds(0));
+  EXPECT_THAT(Count(), base::IsOkAndHolds(0));
 }
 
 TEST_F(PgPoolTest, ACommitWhoseAnswerIsLostIsInDoubtAndNotRerun) {
@@ -266,30 +268,31 @@ TEST_F(PgPoolTest, ACommitWhoseAnswerIsLostIsInDoubtAndNotRerun) {
   };
 
   EXPECT_THAT(pool_.RunInTransaction("doubtful", SqlIsolation::kReadCommitted, body),
-              StatusIs(absl::StatusCode::kUnknown));
+              base::StatusIs(absl::StatusCode::kUnknown));
   EXPECT_THAT(bulk_pool_.RunInTransaction("doubtful", SqlIsolation::kReadCommitted, body),
-              StatusIs(absl::StatusCode::kUnknown));
+              base::StatusIs(absl::StatusCode::kUnknown));
 
   EXPECT_EQ(runs, 2);
-  EXPECT_THAT(Count(), IsOkAndHolds(0));
+  EXPECT_THAT(Count(), base::IsOkAndHolds(0));
 }
 
 TEST_F(PgPoolTest, APoolSurvivesARestartOfTheServer) {
-  for (const TestPostgres::StopMode mode :
-       {TestPostgres::StopMode::kFast, TestPostgres::StopMode::kImmediate}) {
+  for (const store::TestPostgres::StopMode mode :
+       {store::TestPostgres::StopMode::kFast, store::TestPostgres::StopMode::kImmediate}) {
     ASSERT_OK(Count());
     ASSERT_OK(bulk_pool_.Execute(kCount, SqlParams()));
     server_.Stop(mode);
 
-    EXPECT_THAT(Count(), StatusIs(absl::StatusCode::kUnavailable));
-    EXPECT_THAT(bulk_pool_.Execute(kCount, SqlParams()), StatusIs(absl::StatusCode::kUnavailable));
+    EXPECT_THAT(Count(), base::StatusIs(absl::StatusCode::kUnavailable));
+    EXPECT_THAT(bulk_pool_.Execute(kCount, SqlParams()),
+                base::StatusIs(absl::StatusCode::kUnavailable));
 
     server_.Start();
     // The back-off of a few milliseconds may not have passed yet.
     const absl::Duration limit = clock_.Steady() + absl::Minutes(1);
     absl::StatusOr<int64_t> count = Count();
     while (!count.ok() && clock_.Steady() < limit) count = Count();
-    EXPECT_THAT(count, IsOkAndHolds(0));
+    EXPECT_THAT(count, base::IsOkAndHolds(0));
     absl::StatusOr<SqlRows> bulk = bulk_pool_.Execute(kCount, SqlParams());
     while (!bulk.ok() && clock_.Steady() < limit) bulk = bulk_pool_.Execute(kCount, SqlParams());
     EXPECT_OK(bulk);
@@ -304,9 +307,9 @@ TEST_F(PgPoolTest, AnUnreachableServerIsNamedWithoutItsPassword) {
 
   for (const absl::Status& status : {pool.Execute(kCount, SqlParams()).status(),
                                      bulk_pool.Execute(kCount, SqlParams()).status()}) {
-    EXPECT_THAT(status,
-                StatusIs(absl::StatusCode::kUnavailable,
-                         AllOf(HasSubstr("ada@127.0.0.1:1/class"), Not(HasSubstr("hunter2")))));
+    EXPECT_THAT(status, base::StatusIs(
+                            absl::StatusCode::kUnavailable,
+                            AllOf(HasSubstr("ada@127.0.0.1:1/class"), Not(HasSubstr("hunter2")))));
   }
 }
 
@@ -351,9 +354,9 @@ TEST_F(PgPoolTest, AFailureInAPipelineIsTheFirstOne) {
                                             return transaction.ExecuteMany(
                                                 kInsert, 100, [](int i) { return Value(i % 60); });
                                           }),
-              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("duplicate key")));
+              base::StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("duplicate key")));
 
-  EXPECT_THAT(Count(), IsOkAndHolds(0));
+  EXPECT_THAT(Count(), base::IsOkAndHolds(0));
   // The connection is good for the next one.
   EXPECT_OK(bulk_pool_.Execute(kInsert, Value(1)));
 }
@@ -369,13 +372,13 @@ TEST_F(PgPoolTest, AFailureOfACopyIsSaid) {
   };
 
   EXPECT_THAT(bulk_pool_.RunInTransaction("copy", SqlIsolation::kReadCommitted, copy),
-              StatusIs(absl::StatusCode::kAlreadyExists));
+              base::StatusIs(absl::StatusCode::kAlreadyExists));
   EXPECT_THAT(bulk_pool_.RunInTransaction("copy", SqlIsolation::kReadCommitted,
                                           [](BulkTransaction& transaction) {
                                             return transaction.CopyIn("COPY nothing FROM STDIN",
                                                                       [](CopyWriter&) {});
                                           }),
-              StatusIs(absl::StatusCode::kInternal, HasSubstr("nothing")));
+              base::StatusIs(absl::StatusCode::kInternal, HasSubstr("nothing")));
   EXPECT_OK(bulk_pool_.Execute(kInsert, Value(1)));
 }
 
@@ -387,4 +390,4 @@ TEST_F(PgPoolTest, OperationsAreMeasuredByName) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

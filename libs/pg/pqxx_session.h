@@ -19,7 +19,7 @@
 #include "libs/pg/sql_status.h"
 #include "libs/pg/sql_values.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // What an exception of libpqxx means.
 struct PqxxFailure {
@@ -159,7 +159,7 @@ class PgSession {
 
   static std::string TextOf(const SqlParams::Value& value) {
     if (!value.binary) return value.text;
-    return absl::StrCat("\\x", HexEncode(value.bytes));
+    return absl::StrCat("\\x", base::HexEncode(value.bytes));
   }
 
   static SqlRows ToRows(const pqxx::result& result) {
@@ -189,4 +189,4 @@ class PgSession {
   bool lost_ = false;
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

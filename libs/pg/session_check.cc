@@ -12,7 +12,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/hex.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 // A pooler that gives no second session lets its client wait for minutes.
@@ -33,7 +33,7 @@ Connection Connect(const PgConnectionParams& params) {
 // The first value of the answer; "" when there is none in time.
 std::string Ask(PGconn* connection, const std::string& sql) {
   if (PQsendQuery(connection, sql.c_str()) != 1) return "";
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration end = clock.Steady() + kPatience;
   while (PQisBusy(connection) == 1) {
     const absl::Duration remaining = end - clock.Steady();
@@ -72,7 +72,7 @@ absl::Status CheckSessionsAreKept(const PgConnectionParams& params) {
   if (process.empty() || process == absl::StrCat(PQbackendPID(first.get()))) {
     return absl::OkStatus();
   }
-  const std::string mark = RandomHex(16);
+  const std::string mark = base::RandomHex(16);
   Ask(first.get(), absl::StrCat("SET gannet.session_mark = '", mark, "'"));
   const Connection second = Connect(params);
   if (second != nullptr && PQstatus(second.get()) == CONNECTION_OK) {
@@ -88,4 +88,4 @@ absl::Status CheckSessionsAreKept(const PgConnectionParams& params) {
       params.description));
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "libs/pg/connection_params.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // Whether a connection keeps its session: settings, prepared statements and LISTEN outlive a
 // transaction. Behind a pooler in transaction mode (PgBouncer's pool_mode=transaction) they do not,
@@ -18,4 +18,4 @@ namespace gannet {
 // reached: whoever connects next says so. Blocks for a few seconds at most.
 absl::Status CheckSessionsAreKept(const PgConnectionParams& params);
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 std::string Quoted(absl::string_view text) {
@@ -68,4 +68,4 @@ std::string SqlJsonArray(absl::Span<const SqlJson> objects) {
                       "]");
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

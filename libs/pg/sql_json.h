@@ -6,7 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // A JSON object as a function of the schema takes it, in one parameter, for jsonb_to_record to take
 // apart. Every value arrives as it was, bit for bit: a double and an array go as text in quotes,
@@ -38,4 +38,4 @@ class SqlJson {
 // The objects in their order.
 std::string SqlJsonArray(absl::Span<const SqlJson> objects);
 
-}  // namespace gannet
+}  // namespace gannet::pg

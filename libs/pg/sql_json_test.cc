@@ -17,7 +17,7 @@
 #include "libs/pg/pg_pool.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::ElementsAre;
@@ -44,7 +44,7 @@ class PgJsonTest : public ::testing::Test {
   }
   ~PgJsonTest() override {
     pool_.reset();
-    TestPostgres::Get().DropDatabase(url_);
+    store::TestPostgres::Get().DropDatabase(url_);
   }
 
   // `columns` of the object, as SQL takes it apart.
@@ -59,9 +59,9 @@ class PgJsonTest : public ::testing::Test {
     return rows.ok() ? *rows : SqlRows();
   }
 
-  const std::string url_ = TestPostgres::Get().CreateEmptyDatabase();
-  RealClock clock_;
-  Metrics metrics_;
+  const std::string url_ = store::TestPostgres::Get().CreateEmptyDatabase();
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   std::unique_ptr<PgPool> pool_;
   int count_ = 0;
 };
@@ -97,7 +97,7 @@ TEST_F(PgJsonTest, ADoubleKeepsEveryBit) {
                                 9007199254740993.0,
                                 Limits::infinity(),
                                 -Limits::infinity()};
-  PhiloxStream stream(1, RandomPurpose::kNoise, 0, 0);
+  base::PhiloxStream stream(1, base::RandomPurpose::kNoise, 0, 0);
   while (values.size() < 2000) {
     const double value = FromBits(uint64_t{stream.Next32()} << 32 | stream.Next32());
     if (value == value) values.push_back(value);
@@ -165,4 +165,4 @@ TEST_F(PgJsonTest, TextArrivesAsItWas) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -7,7 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 constexpr std::pair<const char*, absl::StatusCode> kCodes[] = {
@@ -76,4 +76,4 @@ absl::Status InDoubt(absl::string_view operation, absl::string_view reason) {
       "in doubt, the connection was lost before PostgreSQL answered: ", operation, ": ", reason));
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // The one place where PostgreSQL's error codes become statuses.
 //
@@ -28,4 +28,4 @@ absl::Status ConnectFailure(absl::string_view description, absl::string_view rea
 // the same, because somebody may be changing the password.
 bool IsLoginRefused(const absl::Status& status);
 
-}  // namespace gannet
+}  // namespace gannet::pg

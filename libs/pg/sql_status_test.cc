@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::AllOf;
@@ -18,7 +18,7 @@ TEST(SqlStatusTest, ClassGnCarriesTheStatusCodeAndTheMessageAsItIs) {
 
 TEST(SqlStatusTest, ANumberThatIsNoCodeIsAnInternalError) {
   for (const char* sqlstate : {"GN000", "GN017", "GNABC"}) {
-    EXPECT_THAT(StatusFromSqlState(sqlstate, "x"), StatusIs(absl::StatusCode::kInternal));
+    EXPECT_THAT(StatusFromSqlState(sqlstate, "x"), base::StatusIs(absl::StatusCode::kInternal));
   }
 }
 
@@ -42,7 +42,7 @@ TEST(SqlStatusTest, EveryKindOfFailureHasItsCode) {
         Case{"57014", absl::StatusCode::kDeadlineExceeded},
         Case{"57P01", absl::StatusCode::kUnavailable}}) {
     EXPECT_THAT(StatusFromSqlState(c.sqlstate, "what happened"),
-                StatusIs(c.code, AllOf(HasSubstr("what happened"), HasSubstr(c.sqlstate))));
+                base::StatusIs(c.code, AllOf(HasSubstr("what happened"), HasSubstr(c.sqlstate))));
   }
 }
 
@@ -60,7 +60,7 @@ TEST(SqlStatusTest, ARefusedLoginIsToldFromAServerThatIsAway) {
         "FATAL:  database \"gannet\" does not exist", "FATAL:  role \"ada\" does not exist",
         "fe_sendauth: no password supplied"}) {
     const absl::Status status = ConnectFailure("ada@db/gannet", reason);
-    EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("ada@db/gannet")));
+    EXPECT_THAT(status, base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("ada@db/gannet")));
     EXPECT_TRUE(IsLoginRefused(status)) << reason;
   }
   for (const char* reason :
@@ -72,8 +72,8 @@ TEST(SqlStatusTest, ARefusedLoginIsToldFromAServerThatIsAway) {
 
 TEST(SqlStatusTest, InDoubtIsUnknown) {
   EXPECT_THAT(InDoubt("publish", "gone"),
-              StatusIs(absl::StatusCode::kUnknown, HasSubstr("publish")));
+              base::StatusIs(absl::StatusCode::kUnknown, HasSubstr("publish")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

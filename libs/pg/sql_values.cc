@@ -10,7 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/hex.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 const std::string& Empty() {
@@ -111,11 +111,11 @@ std::string SqlRow::Text(const char* column) { return NotNull(column); }
 std::string SqlRow::Bytes(const char* column) {
   const std::string& text = NotNull(column);
   if (!absl::StartsWith(text, "\\x") || text.size() % 2 != 0 ||
-      !IsHex(text.substr(2), text.size() - 2)) {
+      !base::IsHex(text.substr(2), text.size() - 2)) {
     Fail(column, "a bytea");
     return "";
   }
-  return HexDecode(absl::string_view(text).substr(2));
+  return base::HexDecode(absl::string_view(text).substr(2));
 }
 
 std::vector<int64_t> SqlRow::IntArray(const char* column) {
@@ -132,4 +132,4 @@ std::vector<int64_t> SqlRow::IntArray(const char* column) {
   return values;
 }
 
-}  // namespace gannet
+}  // namespace gannet::pg

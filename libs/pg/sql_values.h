@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::pg {
 
 // One statement: its name (for prepared statements, metrics and messages), its text, and whether
 // repeating it after a lost connection is harmless because it changes nothing. Kept as a named
@@ -94,4 +94,4 @@ class SqlRow {
   absl::Status status_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::pg

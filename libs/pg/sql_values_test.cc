@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::pg {
 namespace {
 
 using ::testing::ElementsAre;
@@ -72,20 +72,20 @@ TEST(SqlValuesTest, WhatCannotBeReadIsZeroAndSaid) {
 
   SqlRow number(rows, 0);
   EXPECT_EQ(number.Int("x"), 0);
-  EXPECT_THAT(number.status(), StatusIs(absl::StatusCode::kInternal, HasSubstr("x")));
+  EXPECT_THAT(number.status(), base::StatusIs(absl::StatusCode::kInternal, HasSubstr("x")));
 
   SqlRow missing(rows, 0);
   EXPECT_EQ(missing.Text("y"), "");
-  EXPECT_THAT(missing.status(), StatusIs(absl::StatusCode::kInternal, HasSubstr("y")));
+  EXPECT_THAT(missing.status(), base::StatusIs(absl::StatusCode::kInternal, HasSubstr("y")));
 
   SqlRow no_row(rows, 1);
   EXPECT_EQ(no_row.Text("x"), "");
-  EXPECT_THAT(no_row.status(), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_THAT(no_row.status(), base::StatusIs(absl::StatusCode::kInternal));
 
   const SqlRows null = OneRow("x", std::nullopt);
   SqlRow null_row(null, 0);
   EXPECT_EQ(null_row.Int("x"), 0);
-  EXPECT_THAT(null_row.status(), StatusIs(absl::StatusCode::kInternal));
+  EXPECT_THAT(null_row.status(), base::StatusIs(absl::StatusCode::kInternal));
 }
 
 TEST(SqlValuesTest, TheFirstFailureIsKept) {
@@ -95,7 +95,7 @@ TEST(SqlValuesTest, TheFirstFailureIsKept) {
   row.Int("x");
   row.Text("y");
 
-  EXPECT_THAT(row.status(), StatusIs(absl::StatusCode::kInternal, HasSubstr("column x")));
+  EXPECT_THAT(row.status(), base::StatusIs(absl::StatusCode::kInternal, HasSubstr("column x")));
 }
 
 TEST(SqlValuesTest, MalformedBytesAndArraysAreSaid) {
@@ -103,15 +103,15 @@ TEST(SqlValuesTest, MalformedBytesAndArraysAreSaid) {
     const SqlRows rows = OneRow("x", text);
     SqlRow row(rows, 0);
     row.Bytes("x");
-    EXPECT_THAT(row.status(), StatusIs(absl::StatusCode::kInternal)) << text;
+    EXPECT_THAT(row.status(), base::StatusIs(absl::StatusCode::kInternal)) << text;
   }
   for (const char* text : {"", "1,2", "{1,a}"}) {
     const SqlRows rows = OneRow("x", text);
     SqlRow row(rows, 0);
     row.IntArray("x");
-    EXPECT_THAT(row.status(), StatusIs(absl::StatusCode::kInternal)) << text;
+    EXPECT_THAT(row.status(), base::StatusIs(absl::StatusCode::kInternal)) << text;
   }
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::pg

@@ -8,7 +8,7 @@
 #include "absl/types/span.h"
 #include "libs/quality/features.h"
 
-namespace gannet::gan {
+namespace gannet::quality {
 
 // From images (n, 3, side, side) to features (n, dimensions).
 using BatchFunction = std::function<at::Tensor(const at::Tensor& images)>;
@@ -18,4 +18,4 @@ using BatchFunction = std::function<at::Tensor(const at::Tensor& images)>;
 absl::StatusOr<Features> ExtractInBatches(absl::Span<const float> images, int image_size,
                                           const BatchFunction& function);
 
-}  // namespace gannet::gan
+}  // namespace gannet::quality

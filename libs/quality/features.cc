@@ -17,7 +17,7 @@
 #include "libs/gan/compute.h"
 #include "libs/quality/feature_batches.h"
 
-namespace gannet {
+namespace gannet::quality {
 namespace {
 
 constexpr int64_t kSide = 32;
@@ -32,9 +32,9 @@ std::vector<at::Tensor> MakeWeights() {
   for (size_t layer = 0; layer < kLayers; ++layer) {
     const int64_t in = kChannels[layer], out = kChannels[layer + 1];
     at::Tensor weight = at::empty({out, in, kKernel, kKernel}, at::kFloat);
-    PhiloxStream stream(kSeed, RandomPurpose::kFeatureWeights, layer, 0);
-    FillNormal(stream,
-               absl::MakeSpan(weight.data_ptr<float>(), static_cast<size_t>(weight.numel())));
+    base::PhiloxStream stream(kSeed, base::RandomPurpose::kFeatureWeights, layer, 0);
+    base::FillNormal(stream,
+                     absl::MakeSpan(weight.data_ptr<float>(), static_cast<size_t>(weight.numel())));
     weight.mul_(std::sqrt(2.0 / static_cast<double>(in * kKernel * kKernel)));
     weights.push_back(weight);
   }
@@ -58,7 +58,7 @@ class RandomFeatureNetwork final : public FeatureNetwork {
   RandomFeatureNetwork() : weights_(MakeWeights()) {}
 
   absl::StatusOr<Features> Extract(absl::Span<const float> images, int image_size) override {
-    return gan::ExtractInBatches(images, image_size, [this](const at::Tensor& batch) {
+    return ExtractInBatches(images, image_size, [this](const at::Tensor& batch) {
       at::Tensor x = ToSide(batch);
       for (const at::Tensor& weight : weights_) {
         x = at::convolution(x, weight, {}, {2, 2}, {1, 1}, {1, 1}, false, {0, 0}, 1);
@@ -81,8 +81,6 @@ std::unique_ptr<FeatureNetwork> MakeRandomFeatureNetwork() {
   return std::make_unique<RandomFeatureNetwork>();
 }
 
-namespace gan {
-
 absl::StatusOr<Features> ExtractInBatches(absl::Span<const float> images, int image_size,
                                           const BatchFunction& function) {
   constexpr int64_t kBatch = 64;
@@ -91,7 +89,7 @@ absl::StatusOr<Features> ExtractInBatches(absl::Span<const float> images, int im
     return absl::InvalidArgumentError(
         absl::StrCat("whole images of ", image_values, " values expected, got ", images.size()));
   }
-  PrepareComputeThread();
+  gan::PrepareComputeThread();
   const c10::InferenceMode inference;
   Features features;
   features.count = static_cast<int64_t>(images.size()) / image_values;
@@ -117,10 +115,9 @@ absl::StatusOr<Features> ExtractInBatches(absl::Span<const float> images, int im
       features.values.insert(features.values.end(), values, values + plain.numel());
     }
   } catch (...) {
-    return StatusFromException("computing features");
+    return gan::StatusFromException("computing features");
   }
   return features;
 }
 
-}  // namespace gan
-}  // namespace gannet
+}  // namespace gannet::quality

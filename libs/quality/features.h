@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::quality {
 
 // Features of images, a row of `dimensions` numbers each, in which sets of images are compared
 // (set_distance.h).
@@ -44,4 +44,4 @@ std::unique_ptr<FeatureNetwork> MakeRandomFeatureNetwork();
 // Returns: NOT_FOUND - no such file; INVALID_ARGUMENT - not a TorchScript file.
 absl::StatusOr<std::unique_ptr<FeatureNetwork>> LoadTorchScriptNetwork(const std::string& path);
 
-}  // namespace gannet
+}  // namespace gannet::quality

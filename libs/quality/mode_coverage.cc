@@ -6,7 +6,7 @@
 
 #include "libs/data/dataset.h"
 
-namespace gannet::cli {
+namespace gannet::quality {
 namespace {
 
 constexpr double kLeastShare = 0.01;
@@ -45,7 +45,7 @@ Shares SharesOf(absl::Span<const int64_t> labels, size_t bits) {
 
 std::vector<int64_t> Known(absl::Span<const int64_t> labels) {
   std::vector<int64_t> known(labels.begin(), labels.end());
-  std::erase(known, kNoLabel);
+  std::erase(known, data::kNoLabel);
   return known;
 }
 
@@ -77,4 +77,4 @@ ModeCoverage MeasureModeCoverage(absl::Span<const int64_t> real_labels,
   return coverage;
 }
 
-}  // namespace gannet::cli
+}  // namespace gannet::quality

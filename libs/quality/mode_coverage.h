@@ -6,7 +6,7 @@
 
 #include "absl/types/span.h"
 
-namespace gannet::cli {
+namespace gannet::quality {
 
 // How much of the variety of labelled real images a generator shows. A generated image has the
 // label of the real image that it is nearest to. Where labels are bits, a mode is a pair of bits
@@ -32,4 +32,4 @@ ModeCoverage MeasureModeCoverage(absl::Span<const int64_t> real_labels,
                                  absl::Span<const int64_t> generated_labels,
                                  const std::vector<std::string>& bit_names);
 
-}  // namespace gannet::cli
+}  // namespace gannet::quality

@@ -3,7 +3,7 @@
 #include "gtest/gtest.h"
 #include "libs/data/dataset.h"
 
-namespace gannet::cli {
+namespace gannet::quality {
 namespace {
 
 TEST(ModeCoverageTest, EqualSetsAreCovered) {
@@ -51,15 +51,15 @@ TEST(ModeCoverageTest, ClassesAreModesAndRareOnesDoNotCount) {
 
 TEST(ModeCoverageTest, ImagesWithoutLabelDoNotCount) {
   const ModeCoverage coverage =
-      MeasureModeCoverage(std::vector<int64_t>{1, kNoLabel, 2, kNoLabel},
-                          std::vector<int64_t>{kNoLabel, kNoLabel, 1}, {});
+      MeasureModeCoverage(std::vector<int64_t>{1, data::kNoLabel, 2, data::kNoLabel},
+                          std::vector<int64_t>{data::kNoLabel, data::kNoLabel, 1}, {});
 
   EXPECT_EQ(coverage.real_modes, 2);
   EXPECT_EQ(coverage.covered, 1);
-  EXPECT_EQ(
-      MeasureModeCoverage(std::vector<int64_t>{kNoLabel}, std::vector<int64_t>{1}, {}).real_modes,
-      0);
+  EXPECT_EQ(MeasureModeCoverage(std::vector<int64_t>{data::kNoLabel}, std::vector<int64_t>{1}, {})
+                .real_modes,
+            0);
 }
 
 }  // namespace
-}  // namespace gannet::cli
+}  // namespace gannet::quality

@@ -7,25 +7,25 @@
 #include "libs/base/training_choices.h"
 #include "libs/image/pixel_range.h"
 
-namespace gannet {
+namespace gannet::quality {
 
-absl::StatusOr<ReferenceImages> ReadReferenceImages(const DatasetOptions& options, int64_t count,
-                                                    int64_t skip) {
-  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(options));
+absl::StatusOr<ReferenceImages> ReadReferenceImages(const data::DatasetOptions& options,
+                                                    int64_t count, int64_t skip) {
+  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset, data::OpenDataset(options));
   return ReadReferenceImages(*dataset, options, count, skip);
 }
 
-absl::StatusOr<ReferenceImages> ReadReferenceImages(const Dataset& opened,
-                                                    const DatasetOptions& options, int64_t count,
-                                                    int64_t skip) {
+absl::StatusOr<ReferenceImages> ReadReferenceImages(const data::Dataset& opened,
+                                                    const data::DatasetOptions& options,
+                                                    int64_t count, int64_t skip) {
   ReferenceImages real;
-  real.held_out = IsDrawnDataset(options.kind);
-  const Dataset* dataset = &opened;
-  std::unique_ptr<Dataset> beyond;
+  real.held_out = base::IsDrawnDataset(options.kind);
+  const data::Dataset* dataset = &opened;
+  std::unique_ptr<data::Dataset> beyond;
   if (real.held_out) {
-    DatasetOptions more = options;
+    data::DatasetOptions more = options;
     more.count += skip + count;
-    GANNET_ASSIGN_OR_RETURN(beyond, OpenDataset(more));
+    GANNET_ASSIGN_OR_RETURN(beyond, data::OpenDataset(more));
     dataset = beyond.get();
   }
   real.count = std::min(count, dataset->size());
@@ -41,9 +41,10 @@ absl::StatusOr<ReferenceImages> ReadReferenceImages(const Dataset& opened,
         real.held_out ? options.count + skip + i : place * dataset->size() / (2 * real.count);
     GANNET_RETURN_IF_ERROR(dataset->ReadRgb(index, absl::MakeSpan(rgb)));
     if (dataset->has_labels()) real.labels.push_back(dataset->LabelOf(index));
-    RgbToFloat(rgb, absl::MakeSpan(real.pixels).subspan(static_cast<size_t>(i) * values, values));
+    image::RgbToFloat(rgb,
+                      absl::MakeSpan(real.pixels).subspan(static_cast<size_t>(i) * values, values));
   }
   return real;
 }
 
-}  // namespace gannet
+}  // namespace gannet::quality

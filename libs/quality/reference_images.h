@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "libs/data/dataset.h"
 
-namespace gannet {
+namespace gannet::quality {
 
 // Real images to compare generated ones with.
 struct ReferenceImages {
@@ -23,12 +23,12 @@ struct ReferenceImages {
 // nothing beyond, images spread evenly over all of them; with a `skip`
 // those that lie between the ones without, all others as long as there are 2 * `count`.
 // Returns: as OpenDataset and ReadRgb.
-absl::StatusOr<ReferenceImages> ReadReferenceImages(const DatasetOptions& options, int64_t count,
-                                                    int64_t skip);
+absl::StatusOr<ReferenceImages> ReadReferenceImages(const data::DatasetOptions& options,
+                                                    int64_t count, int64_t skip);
 
 // The same for who has opened that data set already: opening one may read all of it.
-absl::StatusOr<ReferenceImages> ReadReferenceImages(const Dataset& opened,
-                                                    const DatasetOptions& options, int64_t count,
-                                                    int64_t skip);
+absl::StatusOr<ReferenceImages> ReadReferenceImages(const data::Dataset& opened,
+                                                    const data::DatasetOptions& options,
+                                                    int64_t count, int64_t skip);
 
-}  // namespace gannet
+}  // namespace gannet::quality

@@ -5,24 +5,25 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/image/pixel_range.h"
 
-namespace gannet {
+namespace gannet::quality {
 namespace {
 
 constexpr size_t kValues = size_t{3} * 32 * 32;
 
-std::vector<float> ImageOf(const Dataset& dataset, int64_t index) {
+std::vector<float> ImageOf(const data::Dataset& dataset, int64_t index) {
   std::vector<uint8_t> rgb(kValues);
   EXPECT_OK(dataset.ReadRgb(index, absl::MakeSpan(rgb)));
   std::vector<float> pixels(kValues);
-  RgbToFloat(rgb, absl::MakeSpan(pixels));
+  image::RgbToFloat(rgb, absl::MakeSpan(pixels));
   return pixels;
 }
 
 TEST(ReferenceImagesTest, ProceduralFacesAreTakenFromBeyondTheTrainingSet) {
-  const DatasetOptions options = {.kind = "procedural", .path = "", .image_size = 32, .count = 10};
-  DatasetOptions more = options;
+  const data::DatasetOptions options = {
+      .kind = "procedural", .path = "", .image_size = 32, .count = 10};
+  data::DatasetOptions more = options;
   more.count = 20;
-  ASSERT_OK_AND_ASSIGN(const auto dataset, OpenDataset(more));
+  ASSERT_OK_AND_ASSIGN(const auto dataset, data::OpenDataset(more));
 
   ASSERT_OK_AND_ASSIGN(const ReferenceImages real, ReadReferenceImages(options, 3, 2));
 
@@ -37,8 +38,8 @@ TEST(ReferenceImagesTest, ProceduralFacesAreTakenFromBeyondTheTrainingSet) {
 TEST(ReferenceImagesTest, ADataSetThatCannotBeOpenedIsAnError) {
   EXPECT_THAT(
       ReadReferenceImages({.kind = "folder", .path = "/nonexistent", .image_size = 32}, 3, 0),
-      StatusIs(absl::StatusCode::kNotFound));
+      base::StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::quality

@@ -14,7 +14,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/gan/compute.h"
 
-namespace gannet {
+namespace gannet::quality {
 namespace {
 
 absl::Status CheckPair(const Features& a, const Features& b, int64_t least) {
@@ -101,4 +101,4 @@ absl::StatusOr<std::vector<int64_t>> NearestRows(const Features& a, const Featur
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::quality

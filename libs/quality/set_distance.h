@@ -5,7 +5,7 @@
 
 // How far two sets of images are from each other, by their features.
 
-namespace gannet {
+namespace gannet::quality {
 
 // Frechet distance of the two Gaussians with the sets' means and covariances (Dowson and Landau
 // 1982): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^1/2), computed in double by eigenvalues. With
@@ -23,4 +23,4 @@ absl::StatusOr<double> KernelDistance(const Features& a, const Features& b);
 // Returns: INVALID_ARGUMENT - an empty set, or sets of different dimensions.
 absl::StatusOr<std::vector<int64_t>> NearestRows(const Features& a, const Features& b);
 
-}  // namespace gannet
+}  // namespace gannet::quality

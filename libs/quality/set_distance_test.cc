@@ -12,7 +12,7 @@
 #include "libs/base/philox.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::quality {
 namespace {
 
 using ::testing::ElementsAre;
@@ -25,8 +25,8 @@ Features Normal(int64_t count, uint64_t seed, const std::vector<float>& means,
                 const std::vector<float>& deviations) {
   Features features{.count = count, .dimensions = static_cast<int64_t>(means.size()), .values = {}};
   features.values.resize(static_cast<size_t>(count) * means.size());
-  PhiloxStream stream(seed, RandomPurpose::kFaces, 0, 0);
-  FillNormal(stream, absl::MakeSpan(features.values));
+  base::PhiloxStream stream(seed, base::RandomPurpose::kFaces, 0, 0);
+  base::FillNormal(stream, absl::MakeSpan(features.values));
   for (size_t i = 0; i < features.values.size(); ++i) {
     const size_t d = i % means.size();
     features.values[i] = means[d] + deviations[d] * features.values[i];
@@ -36,7 +36,7 @@ Features Normal(int64_t count, uint64_t seed, const std::vector<float>& means,
 
 std::vector<float> Noise(size_t count, uint64_t seed) {
   std::vector<float> values(count);
-  PhiloxStream stream(seed, RandomPurpose::kFaces, 1, 0);
+  base::PhiloxStream stream(seed, base::RandomPurpose::kFaces, 1, 0);
   for (float& value : values) value = 2 * stream.NextUniform() - 1;
   return values;
 }
@@ -74,9 +74,9 @@ TEST(KernelDistanceTest, IsUnbiasedAroundZeroAndGrowsWithTheDifference) {
 
 TEST(SetDistanceTest, SetsThatCannotBeComparedAreRefused) {
   const Features a = Normal(10, 1, {0, 0}, {1, 1});
-  EXPECT_THAT(FrechetDistance(a, Normal(10, 1, {0}, {1})), StatusIs(kInvalid));
-  EXPECT_THAT(KernelDistance(a, Normal(1, 1, {0, 0}, {1, 1})), StatusIs(kInvalid));
-  EXPECT_THAT(NearestRows(a, Features()), StatusIs(kInvalid));
+  EXPECT_THAT(FrechetDistance(a, Normal(10, 1, {0}, {1})), base::StatusIs(kInvalid));
+  EXPECT_THAT(KernelDistance(a, Normal(1, 1, {0, 0}, {1, 1})), base::StatusIs(kInvalid));
+  EXPECT_THAT(NearestRows(a, Features()), base::StatusIs(kInvalid));
 }
 
 TEST(NearestRowsTest, FindsThem) {
@@ -110,8 +110,9 @@ TEST(RandomFeatureNetworkTest, TellsTexturesApart) {
 }
 
 TEST(RandomFeatureNetworkTest, WholeImagesAreNeeded) {
-  EXPECT_THAT(MakeRandomFeatureNetwork()->Extract({}, 32), StatusIs(kInvalid));
-  EXPECT_THAT(MakeRandomFeatureNetwork()->Extract(std::vector<float>(100), 32), StatusIs(kInvalid));
+  EXPECT_THAT(MakeRandomFeatureNetwork()->Extract({}, 32), base::StatusIs(kInvalid));
+  EXPECT_THAT(MakeRandomFeatureNetwork()->Extract(std::vector<float>(100), 32),
+              base::StatusIs(kInvalid));
 }
 
 class TorchScriptTest : public ::testing::Test {
@@ -153,16 +154,18 @@ TEST_F(TorchScriptTest, WhatIsNoFeatureIsAnError) {
         "def forward(self, x):\n  return x.mean(dim=3).mean(dim=2) / 0\n",
         "def forward(self, x):\n  assert x.size(0) > 100\n  return x\n"}) {
     ASSERT_OK_AND_ASSIGN(const auto network, LoadTorchScriptNetwork(Save(forward)));
-    EXPECT_THAT(network->Extract(image, 32), StatusIs(absl::StatusCode::kInternal)) << forward;
+    EXPECT_THAT(network->Extract(image, 32), base::StatusIs(absl::StatusCode::kInternal))
+        << forward;
   }
 }
 
 TEST_F(TorchScriptTest, OtherFilesAreExplained) {
-  EXPECT_THAT(LoadTorchScriptNetwork(folder_ + "/none"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(LoadTorchScriptNetwork(folder_ + "/none"),
+              base::StatusIs(absl::StatusCode::kNotFound));
   std::ofstream(folder_ + "/text") << "weights, surely";
   EXPECT_THAT(LoadTorchScriptNetwork(folder_ + "/text"),
-              StatusIs(kInvalid, HasSubstr("torch.jit.save")));
+              base::StatusIs(kInvalid, HasSubstr("torch.jit.save")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::quality

@@ -10,7 +10,7 @@
 #include "libs/base/philox.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::quality {
 namespace {
 
 constexpr size_t kPatchSide = 7;
@@ -77,7 +77,7 @@ std::vector<float> TakePatches(const ImageSet& set, uint64_t seed) {
   std::vector<float> out;
   out.reserve(count * kPatchesPerImage * 3 * kPatchSide * kPatchSide);
   for (size_t i = 0; i < count; ++i) {
-    PhiloxStream stream(seed, RandomPurpose::kPatchPlaces, i, set.side);
+    base::PhiloxStream stream(seed, base::RandomPurpose::kPatchPlaces, i, set.side);
     for (uint64_t patch = 0; patch < kPatchesPerImage; ++patch) {
       const size_t left = stream.NextBelow(places);
       const size_t top = stream.NextBelow(places);
@@ -130,8 +130,9 @@ absl::StatusOr<double> SlicedWassersteinDistance(absl::Span<const float> a,
   double total = 0;
   for (int p = 0; p < options.projections; ++p) {
     // Normal components make directions uniform on the sphere.
-    PhiloxStream stream(options.seed, RandomPurpose::kProjections, static_cast<uint64_t>(p), 0);
-    FillNormal(stream, absl::MakeSpan(direction));
+    base::PhiloxStream stream(options.seed, base::RandomPurpose::kProjections,
+                              static_cast<uint64_t>(p), 0);
+    base::FillNormal(stream, absl::MakeSpan(direction));
     const double length = std::sqrt(Dot(direction, direction));
     const std::vector<double> left = Project(a, vectors, direction);
     const std::vector<double> right = Project(b, vectors, direction);
@@ -190,4 +191,4 @@ absl::StatusOr<double> PixelSpread(absl::Span<const float> images, int image_siz
   return total / static_cast<double>(values);
 }
 
-}  // namespace gannet
+}  // namespace gannet::quality

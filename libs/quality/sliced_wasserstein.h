@@ -5,7 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::quality {
 
 struct SlicedWassersteinOptions {
   int projections = 256;
@@ -55,4 +55,4 @@ absl::StatusOr<double> ImageSetDistance(absl::Span<const float> a, absl::Span<co
 // Returns: INVALID_ARGUMENT - no or not whole images, or a value that is not finite.
 absl::StatusOr<double> PixelSpread(absl::Span<const float> images, int image_size);
 
-}  // namespace gannet
+}  // namespace gannet::quality

@@ -13,7 +13,7 @@
 #include "libs/data/procedural_faces.h"
 #include "libs/image/pixel_range.h"
 
-namespace gannet {
+namespace gannet::quality {
 namespace {
 
 using Floats = std::vector<float>;
@@ -27,16 +27,16 @@ Floats Faces(uint64_t first) {
   std::vector<uint8_t> rgb(kValues);
   Floats out(kImages * kValues);
   for (size_t i = 0; i < kImages; ++i) {
-    DrawFace(1, first + i, kSize, absl::MakeSpan(rgb));
-    RgbToFloat(rgb, absl::MakeSpan(out).subspan(i * kValues, kValues));
+    data::DrawFace(1, first + i, kSize, absl::MakeSpan(rgb));
+    image::RgbToFloat(rgb, absl::MakeSpan(out).subspan(i * kValues, kValues));
   }
   return out;
 }
 
 Floats Noise(float mean, float deviation) {
   Floats out(kImages * kValues);
-  PhiloxStream stream(1, RandomPurpose::kNoise, 0, 0);
-  FillNormal(stream, absl::MakeSpan(out));
+  base::PhiloxStream stream(1, base::RandomPurpose::kNoise, 0, 0);
+  base::FillNormal(stream, absl::MakeSpan(out));
   for (float& v : out) v = std::clamp(mean + deviation * v, -1.0f, 1.0f);
   return out;
 }
@@ -50,12 +50,12 @@ double Distance(const Floats& a, const Floats& b) {
 
 TEST(SlicedWassersteinTest, InOneDimensionItIsTheDistanceOfSortedValues) {
   EXPECT_THAT(SlicedWassersteinDistance({3.0f, 0.0f, 1.0f}, {2.0f, 5.0f, 4.0f}, 3),
-              IsOkAndHolds(testing::DoubleNear((2 + 3 + 2) / 3.0, 1e-6)));
+              base::IsOkAndHolds(testing::DoubleNear((2 + 3 + 2) / 3.0, 1e-6)));
 }
 
 TEST(SlicedWassersteinTest, ASetHasNoDistanceToItselfInAnyOrder) {
   EXPECT_THAT(SlicedWassersteinDistance({1, 2, 3, 4, 5, 6}, {5, 6, 1, 2, 3, 4}, 3),
-              IsOkAndHolds(0.0));
+              base::IsOkAndHolds(0.0));
 }
 
 // A set moved by a vector of length L is E|u . e| L away, u uniform on the unit sphere and e a unit
@@ -72,9 +72,9 @@ TEST(SlicedWassersteinTest, AMovedSetIsAsFarAsTheMove) {
   }
 
   EXPECT_THAT(SlicedWassersteinDistance(plane, plane_moved, 50, {.projections = 20'000}),
-              IsOkAndHolds(testing::DoubleNear(5 * 2 / std::acos(-1.0), 0.04)));
+              base::IsOkAndHolds(testing::DoubleNear(5 * 2 / std::acos(-1.0), 0.04)));
   EXPECT_THAT(SlicedWassersteinDistance(space, space_moved, 50, {.projections = 20'000}),
-              IsOkAndHolds(testing::DoubleNear(2.5, 0.04)));
+              base::IsOkAndHolds(testing::DoubleNear(2.5, 0.04)));
 }
 
 TEST(SlicedWassersteinTest, ItIsSymmetricAndRepeatable) {
@@ -93,7 +93,7 @@ TEST(SlicedWassersteinTest, ItIsSymmetricAndRepeatable) {
 }
 
 TEST(SlicedWassersteinTest, WrongInputIsRefused) {
-  const auto refused = StatusIs(absl::StatusCode::kInvalidArgument);
+  const auto refused = base::StatusIs(absl::StatusCode::kInvalidArgument);
   const float inf = std::numeric_limits<float>::infinity();
 
   EXPECT_THAT(SlicedWassersteinDistance({1, 2}, {1}, 1), refused);
@@ -113,7 +113,7 @@ TEST(SlicedWassersteinTest, WrongInputIsRefused) {
 TEST(SlicedWassersteinTest, EverySizeOfImagesIsCompared) {
   for (const int size : {8, 28, 32, 64}) {
     const Floats images(6 * static_cast<size_t>(size) * static_cast<size_t>(size), 0.5f);
-    EXPECT_THAT(ImageSetDistance(images, images, size), IsOkAndHolds(0.0)) << size;
+    EXPECT_THAT(ImageSetDistance(images, images, size), base::IsOkAndHolds(0.0)) << size;
   }
 }
 
@@ -134,7 +134,7 @@ TEST(SlicedWassersteinTest, FacesAreNearFacesAndEverythingElseIsFar) {
   }
   // All pixels of faces, in any order.
   Floats shuffled = Faces(5000);
-  PhiloxStream stream(1, RandomPurpose::kNoise, 1, 0);
+  base::PhiloxStream stream(1, base::RandomPurpose::kNoise, 1, 0);
   for (size_t p = 0; p < kImages * 3; ++p) {
     for (size_t k = kPlane; k > 1; --k) {
       std::swap(shuffled[p * kPlane + k - 1], shuffled[p * kPlane + stream.NextBelow(k)]);
@@ -159,9 +159,9 @@ TEST(SlicedWassersteinTest, ACollapsedGeneratorIsNoticed) {
   ASSERT_OK_AND_ASSIGN(const double real_spread, PixelSpread(real, kSize));
 
   EXPECT_GT(Distance(one, real), 2.5 * Distance(Faces(5000), real));
-  EXPECT_THAT(PixelSpread(one, kSize), IsOkAndHolds(testing::DoubleNear(0, 1e-6)));
+  EXPECT_THAT(PixelSpread(one, kSize), base::IsOkAndHolds(testing::DoubleNear(0, 1e-6)));
   EXPECT_THAT(PixelSpread(Faces(5000), kSize),
-              IsOkAndHolds(testing::DoubleNear(real_spread, 0.1 * real_spread)));
+              base::IsOkAndHolds(testing::DoubleNear(real_spread, 0.1 * real_spread)));
 }
 
 TEST(SlicedWassersteinTest, SpreadIsTheMeanDeviationOfPixels) {
@@ -169,8 +169,8 @@ TEST(SlicedWassersteinTest, SpreadIsTheMeanDeviationOfPixels) {
   std::fill_n(images.begin(), kPlane, -0.75f);
 
   // One channel of three deviates by 0.5.
-  EXPECT_THAT(PixelSpread(images, kSize), IsOkAndHolds(testing::DoubleNear(0.5 / 3, 1e-9)));
+  EXPECT_THAT(PixelSpread(images, kSize), base::IsOkAndHolds(testing::DoubleNear(0.5 / 3, 1e-9)));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::quality

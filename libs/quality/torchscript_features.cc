@@ -10,7 +10,7 @@
 #include "libs/quality/feature_batches.h"
 #include "libs/quality/features.h"
 
-namespace gannet {
+namespace gannet::quality {
 namespace {
 
 class TorchScriptNetwork final : public FeatureNetwork {
@@ -18,7 +18,7 @@ class TorchScriptNetwork final : public FeatureNetwork {
   explicit TorchScriptNetwork(torch::jit::Module module) : module_(std::move(module)) {}
 
   absl::StatusOr<Features> Extract(absl::Span<const float> images, int image_size) override {
-    return gan::ExtractInBatches(images, image_size, [this](const at::Tensor& batch) {
+    return ExtractInBatches(images, image_size, [this](const at::Tensor& batch) {
       const c10::IValue result = module_.forward({batch});
       return result.isTensor() ? result.toTensor() : at::Tensor();
     });
@@ -48,4 +48,4 @@ absl::StatusOr<std::unique_ptr<FeatureNetwork>> LoadTorchScriptNetwork(const std
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::quality

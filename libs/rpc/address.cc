@@ -7,7 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 absl::StatusOr<Address> ParseAddress(absl::string_view text) {
   auto malformed = [text] {
@@ -43,4 +43,4 @@ std::string LocalTarget(const Address& address) {
                                       : absl::StrCat(host, ":", address.port);
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -5,7 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 struct Address {
   std::string host;
@@ -20,4 +20,4 @@ absl::StatusOr<Address> ParseAddress(absl::string_view text);
 // when that is every address of the machine.
 std::string LocalTarget(const Address& address);
 
-}  // namespace gannet
+}  // namespace gannet::rpc

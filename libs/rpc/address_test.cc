@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 using ::testing::HasSubstr;
@@ -27,7 +27,7 @@ TEST(AddressTest, AnythingElseIsRefusedWithAnExample) {
   for (const char* text : {"", "host", "host:", ":1", "host:65536", "host:-1", "host:1x",
                            "::1:50051", "http://host:1", "host:123456"}) {
     EXPECT_THAT(ParseAddress(text),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("127.0.0.1:50051")))
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("127.0.0.1:50051")))
         << text;
   }
 }
@@ -40,4 +40,4 @@ TEST(AddressTest, AServerThatListensEverywhereIsReachedByLoopback) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 constexpr char kKey[] = "authorization";
@@ -32,4 +32,4 @@ void AddBearerToken(grpc::ClientContext& context, const std::string& token) {
   if (!token.empty()) context.AddMetadata(kKey, absl::StrCat(kScheme, token));
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -7,7 +7,7 @@
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/string_ref.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 // A secret that a caller shows with a call, as metadata "authorization: Bearer TOKEN" (RFC 6750).
 // Only as secret as the connection: use TLS, or loopback.
@@ -21,4 +21,4 @@ BearerToken CheckBearerToken(const std::multimap<grpc::string_ref, grpc::string_
 // Shows `token` with the call; an empty one is not sent.
 void AddBearerToken(grpc::ClientContext& context, const std::string& token);
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -7,7 +7,7 @@
 #include "google/protobuf/descriptor.h"
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 // Codes run from 0 (OK) to 16 (UNAUTHENTICATED).
@@ -17,13 +17,13 @@ constexpr size_t kCodeCount = 17;
 
 struct CallMetrics::Method {
   std::string name;
-  Histogram* duration = nullptr;
+  telemetry::Histogram* duration = nullptr;
   // Made at first use, so that only codes that occur become time series. Two threads may make the
   // same one: the same labels give the same handle.
-  std::array<std::atomic<Counter*>, kCodeCount> calls{};
+  std::array<std::atomic<telemetry::Counter*>, kCodeCount> calls{};
 };
 
-CallMetrics::CallMetrics(Metrics& metrics, const std::string& prefix,
+CallMetrics::CallMetrics(telemetry::Metrics& metrics, const std::string& prefix,
                          const std::vector<std::string>& service_names)
     : metrics_(metrics),
       prefix_(prefix),
@@ -34,7 +34,7 @@ CallMetrics::CallMetrics(Metrics& metrics, const std::string& prefix,
     method->name = name;
     method->duration = &metrics_.AddHistogram(absl::StrCat(prefix_, "_duration_seconds"),
                                               "Time from the start of a call to its end.",
-                                              DurationBounds(), {{"method", name}});
+                                              telemetry::DurationBounds(), {{"method", name}});
     methods_.emplace(path, std::move(method));
   };
   add("", "other");
@@ -62,7 +62,7 @@ void CallMetrics::Finished(absl::string_view path, absl::StatusCode code, absl::
   const auto index = static_cast<size_t>(code) < kCodeCount
                          ? static_cast<size_t>(code)
                          : static_cast<size_t>(absl::StatusCode::kUnknown);
-  Counter* calls = method.calls[index].load(std::memory_order_acquire);
+  telemetry::Counter* calls = method.calls[index].load(std::memory_order_acquire);
   if (calls == nullptr) {
     calls = &metrics_.AddCounter(
         absl::StrCat(prefix_, "_calls_total"), "Finished calls by method and status code.",
@@ -73,4 +73,4 @@ void CallMetrics::Finished(absl::string_view path, absl::StatusCode code, absl::
   calls->Increment();
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

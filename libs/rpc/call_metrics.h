@@ -11,7 +11,7 @@
 #include "libs/base/mutex.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 // Rate, errors and duration of calls, by method:
 //   PREFIX_calls_total{method,code}          finished calls
@@ -25,7 +25,7 @@ class CallMetrics {
  public:
   // `service_names` are full protobuf names, "gannet.v1.ExchangeService"; their descriptors must be
   // linked in.
-  CallMetrics(Metrics& metrics, const std::string& prefix,
+  CallMetrics(telemetry::Metrics& metrics, const std::string& prefix,
               const std::vector<std::string>& service_names);
   ~CallMetrics();
   CallMetrics(const CallMetrics&) = delete;
@@ -39,11 +39,11 @@ class CallMetrics {
  private:
   struct Method;
 
-  Metrics& metrics_;
+  telemetry::Metrics& metrics_;
   const std::string prefix_;
-  Gauge& in_progress_;
+  telemetry::Gauge& in_progress_;
   // By path; the key "" is "other". Fixed after construction.
   std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::rpc

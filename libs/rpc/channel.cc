@@ -14,7 +14,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/rpc/address.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 std::string Getenv(const char* name) {
@@ -120,4 +120,4 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration limit) {
                        std::chrono::milliseconds(absl::ToInt64Milliseconds(limit)));
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

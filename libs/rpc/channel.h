@@ -10,7 +10,7 @@
 #include "grpcpp/client_context.h"
 #include "grpcpp/security/credentials.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 // What a channel carries. Channels of different use never share a connection, so that a payload of
 // many megabytes does not delay a heartbeat.
@@ -68,4 +68,4 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const ChannelOptions&
 // Gives the call `limit` from now on. Every call has a deadline.
 void SetDeadline(grpc::ClientContext& context, absl::Duration limit);
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 using ::testing::AllOf;
@@ -23,9 +23,10 @@ TEST(ChannelTest, AnHttpProxyIsFine) {
 TEST(ChannelTest, OtherProxiesAreRefusedRatherThanPassedOver) {
   for (const char* value : {"https://proxy:3128", "socks5://proxy:1080", "proxy:3128", "http://",
                             "http:///proxy", "HTTP//proxy"}) {
-    EXPECT_THAT(CheckProxy(kTarget, {.https_proxy = value}),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         AllOf(HasSubstr("https_proxy="), HasSubstr(value), HasSubstr("no_proxy"))))
+    EXPECT_THAT(
+        CheckProxy(kTarget, {.https_proxy = value}),
+        base::StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("https_proxy="), HasSubstr(value), HasSubstr("no_proxy"))))
         << value;
   }
 }
@@ -35,7 +36,7 @@ TEST(ChannelTest, TheFirstVariableThatIsSetDecides) {
       CheckProxy(kTarget, {.grpc_proxy = "http://proxy:3128", .https_proxy = "https://other:1"}));
   EXPECT_THAT(
       CheckProxy(kTarget, {.grpc_proxy = "socks5://proxy:1", .http_proxy = "http://other:1"}),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("grpc_proxy=")));
+      base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("grpc_proxy=")));
 }
 
 TEST(ChannelTest, AnExemptHostNeedsNoProxy) {
@@ -50,13 +51,14 @@ TEST(ChannelTest, NoGrpcProxyTakesThePlaceOfNoProxy) {
   EXPECT_THAT(CheckProxy(kTarget, {.http_proxy = "https://proxy:1",
                                    .no_grpc_proxy = "localhost",
                                    .no_proxy = "example.org"}),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(ChannelTest, TheRefusalDoesNotShowThePassword) {
-  EXPECT_THAT(CheckProxy(kTarget, {.grpc_proxy = "https://me:hunter2@proxy:3128"}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("https://***@proxy:3128"), Not(HasSubstr("hunter2")))));
+  EXPECT_THAT(
+      CheckProxy(kTarget, {.grpc_proxy = "https://me:hunter2@proxy:3128"}),
+      base::StatusIs(absl::StatusCode::kInvalidArgument,
+                     AllOf(HasSubstr("https://***@proxy:3128"), Not(HasSubstr("hunter2")))));
 }
 
 TEST(ChannelTest, TheProxyThatIsTakenIsNamedWithoutItsPassword) {
@@ -70,8 +72,8 @@ TEST(ChannelTest, TheProxyThatIsTakenIsNamedWithoutItsPassword) {
 
 TEST(ChannelTest, AMalformedTargetIsRefused) {
   EXPECT_THAT(MakeChannel({.target = "gateway"}, ChannelUse::kControl),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::rpc

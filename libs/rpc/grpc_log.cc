@@ -2,8 +2,8 @@
 
 #include <cstdlib>
 
-namespace gannet {
+namespace gannet::rpc {
 
 void SilenceGrpcLog() { setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0); }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 constexpr size_t kMaxMessageBytes = 2'000;
@@ -22,4 +22,4 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
                       absl::string_view(message).substr(0, kMaxMessageBytes));
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -5,7 +5,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 TEST(GrpcStatusTest, EveryCodeComesBackAsItWent) {
@@ -25,4 +25,4 @@ TEST(GrpcStatusTest, ALongMessageIsCut) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -11,7 +11,7 @@
 #include "libs/rpc/channel.h"
 #include "libs/rpc/grpc_status.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 // On a machine whose cores all compute an answer may take many seconds, and a service that is slow
@@ -62,4 +62,4 @@ int AnswerHealth(const std::string& key, const std::string& listen) {
   return *serving ? 0 : 1;
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

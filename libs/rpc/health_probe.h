@@ -7,7 +7,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/channel.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 // Asks the health service of a server (grpc.health.v1.Health/Check) whether `service` is serving;
 // "" means the whole server. Returns: NOT_FOUND - the server does not know that service;
@@ -20,4 +20,4 @@ absl::StatusOr<bool> ProbeHealth(const std::shared_ptr<grpc::Channel>& channel,
 // when not.
 int AnswerHealth(const std::string& key, const std::string& listen);
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 // How long the destructor may have to wait.
@@ -59,4 +59,4 @@ void Reconnector::Run() {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

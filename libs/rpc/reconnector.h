@@ -8,7 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/channel.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 // Lets channels that have lost their server find it again between calls.
 //
@@ -45,4 +45,4 @@ class Reconnector {
   std::thread thread_;  // last: starts when all else exists
 };
 
-}  // namespace gannet
+}  // namespace gannet::rpc

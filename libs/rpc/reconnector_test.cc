@@ -13,7 +13,7 @@
 #include "libs/rpc/channel.h"
 #include "libs/rpc/server.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 class ReconnectorTest : public testing::Test {
@@ -32,8 +32,8 @@ class ReconnectorTest : public testing::Test {
     return *MakeChannel({.target = absl::StrCat("127.0.0.1:", port_)}, use);
   }
 
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   int port_ = 0;
   std::unique_ptr<RpcServer> server_;
 };
@@ -50,7 +50,7 @@ TEST_F(ReconnectorTest, ConnectsEveryChannelOnceItIsAskedTo) {
   EXPECT_EQ(control->GetState(false), GRPC_CHANNEL_IDLE);
 
   reconnector.Reconnect();
-  EXPECT_TRUE(AwaitUntil([&] { return IsConnected(*control) && IsConnected(*bulk); }));
+  EXPECT_TRUE(base::AwaitUntil([&] { return IsConnected(*control) && IsConnected(*bulk); }));
 }
 
 TEST_F(ReconnectorTest, FindsAServerThatComesBackWithoutAnyCall) {
@@ -60,10 +60,10 @@ TEST_F(ReconnectorTest, FindsAServerThatComesBackWithoutAnyCall) {
   server_.reset();
   reconnector.Reconnect();
   ASSERT_TRUE(
-      AwaitUntil([&] { return channel->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE; }));
+      base::AwaitUntil([&] { return channel->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE; }));
 
   Serve();
-  EXPECT_TRUE(AwaitUntil([&] { return IsConnected(*channel); }));
+  EXPECT_TRUE(base::AwaitUntil([&] { return IsConnected(*channel); }));
 }
 
 TEST_F(ReconnectorTest, EndsAlthoughNobodyAnswers) {
@@ -74,11 +74,11 @@ TEST_F(ReconnectorTest, EndsAlthoughNobodyAnswers) {
   reconnector.emplace(std::vector{channel});
   reconnector->Reconnect();
   ASSERT_TRUE(
-      AwaitUntil([&] { return channel->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE; }));
+      base::AwaitUntil([&] { return channel->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE; }));
 
   reconnector.reset();  // does not wait for a connection
   EXPECT_FALSE(IsConnected(*channel));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::rpc

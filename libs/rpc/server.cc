@@ -12,13 +12,13 @@
 #include "libs/rpc/address.h"
 #include "libs/rpc/call_metrics.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 // Lives as long as its call.
 class CallTimer final : public grpc::experimental::Interceptor {
  public:
-  CallTimer(CallMetrics& metrics, Clock& clock, std::string path)
+  CallTimer(CallMetrics& metrics, base::Clock& clock, std::string path)
       : metrics_(metrics), clock_(clock), path_(std::move(path)), start_(clock.Steady()) {
     metrics_.Started();
   }
@@ -35,7 +35,7 @@ class CallTimer final : public grpc::experimental::Interceptor {
 
  private:
   CallMetrics& metrics_;
-  Clock& clock_;
+  base::Clock& clock_;
   const std::string path_;
   const absl::Duration start_;
   absl::StatusCode code_ = absl::StatusCode::kCancelled;  // until a status is sent
@@ -44,7 +44,7 @@ class CallTimer final : public grpc::experimental::Interceptor {
 // Owned by the server, hence it owns the metrics its timers use.
 class CallTimerFactory final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  CallTimerFactory(std::unique_ptr<CallMetrics> metrics, Clock& clock)
+  CallTimerFactory(std::unique_ptr<CallMetrics> metrics, base::Clock& clock)
       : metrics_(std::move(metrics)), clock_(clock) {}
 
   grpc::experimental::Interceptor* CreateServerInterceptor(
@@ -54,7 +54,7 @@ class CallTimerFactory final : public grpc::experimental::ServerInterceptorFacto
 
  private:
   const std::unique_ptr<CallMetrics> metrics_;
-  Clock& clock_;
+  base::Clock& clock_;
 };
 
 int Milliseconds(absl::Duration duration) {
@@ -73,8 +73,8 @@ void EnablePlugins() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
-    const RpcServerOptions& options, const std::vector<ServedService>& services, Metrics& metrics,
-    Clock& clock) {
+    const RpcServerOptions& options, const std::vector<ServedService>& services,
+    telemetry::Metrics& metrics, base::Clock& clock) {
   GANNET_RETURN_IF_ERROR(ParseAddress(options.listen).status());
   EnablePlugins();
 
@@ -128,7 +128,7 @@ void RpcServer::SetServing(bool serving) {
 }
 
 void RpcServer::Stop(absl::Duration limit) {
-  MutexLock lock(stop_mu_);
+  base::MutexLock lock(stop_mu_);
   if (stopped_) return;
   stopped_ = true;
   server_->Shutdown(std::chrono::system_clock::now() +
@@ -136,4 +136,4 @@ void RpcServer::Stop(absl::Duration limit) {
   server_->Wait();
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -13,7 +13,7 @@
 #include "libs/base/mutex.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 struct RpcServerOptions {
   std::string listen = "127.0.0.1:0";  // "HOST:PORT"; port 0 picks a free one
@@ -58,8 +58,8 @@ class RpcServer {
   // Returns: INVALID_ARGUMENT - the address is malformed; UNAVAILABLE - it cannot be listened on,
   // for instance because the port is in use.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
-      const RpcServerOptions& options, const std::vector<ServedService>& services, Metrics& metrics,
-      Clock& clock);
+      const RpcServerOptions& options, const std::vector<ServedService>& services,
+      telemetry::Metrics& metrics, base::Clock& clock);
   ~RpcServer();
   RpcServer(const RpcServer&) = delete;
   RpcServer& operator=(const RpcServer&) = delete;
@@ -79,8 +79,8 @@ class RpcServer {
   std::vector<std::string> service_names_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
-  Mutex stop_mu_;
+  base::Mutex stop_mu_;
   bool stopped_ ABSL_GUARDED_BY(stop_mu_) = false;
 };
 
-}  // namespace gannet
+}  // namespace gannet::rpc

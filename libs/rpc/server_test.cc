@@ -17,7 +17,7 @@
 #include "libs/rpc/grpc_status.h"
 #include "libs/rpc/health_probe.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 using ::testing::HasSubstr;
@@ -76,8 +76,8 @@ class ServerTest : public ::testing::Test {
     return FromGrpcStatus(stub_->Leave(&context, {}, &response));
   }
 
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   FewCalls service_;
   std::unique_ptr<RpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -90,18 +90,18 @@ TEST_F(ServerTest, StatusAndMessageReachTheClient) {
   v1::JoinResponse response;
 
   EXPECT_THAT(FromGrpcStatus(stub_->Join(&context, {}, &response)),
-              StatusIs(absl::StatusCode::kNotFound, "no such run: tea"));
+              base::StatusIs(absl::StatusCode::kNotFound, "no such run: tea"));
 }
 
 TEST_F(ServerTest, IsNotServingUntilTold) {
-  EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), IsOkAndHolds(false));
+  EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), base::IsOkAndHolds(false));
 
   server_->SetServing(true);
 
-  EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), IsOkAndHolds(true));
-  EXPECT_THAT(ProbeHealth(channel_, kServiceName, absl::Seconds(30)), IsOkAndHolds(true));
+  EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), base::IsOkAndHolds(true));
+  EXPECT_THAT(ProbeHealth(channel_, kServiceName, absl::Seconds(30)), base::IsOkAndHolds(true));
   EXPECT_THAT(ProbeHealth(channel_, "gannet.v1.Nothing", absl::Seconds(30)),
-              StatusIs(absl::StatusCode::kNotFound));
+              base::StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(ServerTest, ATakenPortIsRefusedAndNamed) {
@@ -110,7 +110,7 @@ TEST_F(ServerTest, ATakenPortIsRefusedAndNamed) {
 
   EXPECT_THAT(
       RpcServer::Start({.listen = taken}, {{&other, kServiceName}}, metrics_, clock_).status(),
-      StatusIs(absl::StatusCode::kUnavailable, HasSubstr(taken)));
+      base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr(taken)));
 }
 
 TEST_F(ServerTest, AMalformedAddressIsRefused) {
@@ -118,7 +118,7 @@ TEST_F(ServerTest, AMalformedAddressIsRefused) {
 
   EXPECT_THAT(
       RpcServer::Start({.listen = "here"}, {{&other, kServiceName}}, metrics_, clock_).status(),
-      StatusIs(absl::StatusCode::kInvalidArgument));
+      base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(ServerTest, CountsCallsByMethodAndCode) {
@@ -150,7 +150,7 @@ TEST_F(ServerTest, MethodsAPeerInventsMakeNoNewLabels) {
                       &request, &response,
                       [&done](grpc::Status status) { done.set_value(std::move(status)); });
     EXPECT_THAT(FromGrpcStatus(done.get_future().get()),
-                StatusIs(absl::StatusCode::kUnimplemented));
+                base::StatusIs(absl::StatusCode::kUnimplemented));
   }
   server_->Stop(absl::Seconds(30));
 
@@ -215,4 +215,4 @@ TEST_F(ServerTest, StopIsIdempotent) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::rpc

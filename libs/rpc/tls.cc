@@ -15,7 +15,7 @@
 #include "libs/base/pem.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 template <typename T, void (*Free)(T*)>
@@ -120,7 +120,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelTls(const P
 
 absl::StatusOr<std::string> PemFromCompact(const std::string& text) {
   std::string pem;
-  for (const absl::string_view part : absl::StrSplit(CompactCertificates(text), ',')) {
+  for (const absl::string_view part : absl::StrSplit(base::CompactCertificates(text), ',')) {
     std::string der;
     const bool is_base64 = absl::Base64Unescape(part, &der) && !der.empty();
     const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
@@ -176,4 +176,4 @@ HandshakeAdvice AdviseOnHandshake(absl::string_view message) {
   return {};
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -9,7 +9,7 @@
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/security/server_credentials.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 // A text in PEM, and where it came from, for messages.
 struct PemText {
@@ -45,4 +45,4 @@ struct HandshakeAdvice {
 };
 HandshakeAdvice AdviseOnHandshake(absl::string_view message);
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -13,7 +13,7 @@
 #include "libs/rpc/testing/certificates.h"
 #include "libs/rpc/tls.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 using ::testing::HasSubstr;
@@ -58,8 +58,8 @@ class TlsHandshakeTest : public testing::Test {
     return AdviseOnHandshake(answer.status().message());
   }
 
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   const TestAuthority authority_;
   std::unique_ptr<RpcServer> server_;
 };
@@ -67,7 +67,7 @@ class TlsHandshakeTest : public testing::Test {
 TEST_F(TlsHandshakeTest, TheRightAuthorityIsServed) {
   ServeTls("IP:127.0.0.1");
 
-  EXPECT_THAT(AskTrusting(authority_.certificate()), IsOkAndHolds(true));
+  EXPECT_THAT(AskTrusting(authority_.certificate()), base::IsOkAndHolds(true));
 }
 
 TEST_F(TlsHandshakeTest, AnotherAuthorityIsToldFromAServerThatIsAway) {
@@ -123,4 +123,4 @@ TEST_F(TlsHandshakeTest, AServerThatIsAwayNeedsNoAdvice) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::rpc

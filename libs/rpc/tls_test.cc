@@ -12,7 +12,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/rpc/testing/certificates.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 using ::testing::AllOf;
@@ -33,34 +33,36 @@ TEST(TlsTest, ACertificateOutsideItsTimeIsRefusedWithItsDates) {
   const absl::Time year_2000 = absl::FromUnixSeconds(946684800);
   const TestCertificate old =
       authority.Issue(kNames, {.from = year_2000, .until = year_2000 + absl::Hours(24)});
-  EXPECT_THAT(MakeServerTls(Named(old.certificate), Named(old.key), absl::Now()),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("expired at 2000-01-02 00:00 UTC"), HasSubstr("x.crt"))));
+  EXPECT_THAT(
+      MakeServerTls(Named(old.certificate), Named(old.key), absl::Now()),
+      base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                     AllOf(HasSubstr("expired at 2000-01-02 00:00 UTC"), HasSubstr("x.crt"))));
 
   const TestCertificate server = authority.Issue(kNames);
   EXPECT_THAT(MakeServerTls(Named(server.certificate), Named(server.key), year_2000),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("2000-01-01"), HasSubstr("clock"))));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("2000-01-01"), HasSubstr("clock"))));
 }
 
 TEST(TlsTest, AnotherCertificatesKeyIsRefused) {
   const TestAuthority authority;
 
-  EXPECT_THAT(MakeServerTls(Named(authority.Issue(kNames).certificate),
-                            Named(authority.Issue(kNames).key), absl::Now()),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not the certificate's")));
+  EXPECT_THAT(
+      MakeServerTls(Named(authority.Issue(kNames).certificate), Named(authority.Issue(kNames).key),
+                    absl::Now()),
+      base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not the certificate's")));
 }
 
 TEST(TlsTest, WhatIsNoPemIsNamed) {
   const TestCertificate server = TestAuthority().Issue(kNames);
 
   EXPECT_THAT(MakeServerTls(Named("nonsense"), Named(server.key), absl::Now()),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("BEGIN CERTIFICATE"), HasSubstr("x.crt"))));
+              base::StatusIs(absl::StatusCode::kInvalidArgument,
+                             AllOf(HasSubstr("BEGIN CERTIFICATE"), HasSubstr("x.crt"))));
   EXPECT_THAT(MakeServerTls(Named(server.certificate), Named(""), absl::Now()),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("BEGIN PRIVATE KEY")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("BEGIN PRIVATE KEY")));
   EXPECT_THAT(MakeChannelTls(Named(server.key), absl::Now()),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no certificate")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no certificate")));
 }
 
 TEST(TlsTest, AnAuthorityOutsideItsTimeIsRefused) {
@@ -68,7 +70,7 @@ TEST(TlsTest, AnAuthorityOutsideItsTimeIsRefused) {
       {.from = absl::Now() - absl::Hours(2), .until = absl::Now() - absl::Hours(1)});
 
   EXPECT_THAT(MakeChannelTls(Named(old.certificate()), absl::Now()),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("expired")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("expired")));
   EXPECT_OK(MakeChannelTls(Named(TestAuthority().certificate() + old.certificate()), absl::Now()));
 }
 
@@ -78,16 +80,16 @@ TEST(TlsTest, ACompactCertificateIsTheSameCertificate) {
       authority.certificate(),
       {{"-----BEGIN CERTIFICATE-----", ""}, {"-----END CERTIFICATE-----", ""}, {"\n", ""}});
 
-  EXPECT_THAT(PemFromCompact(compact), IsOkAndHolds(authority.certificate()));
-  EXPECT_THAT(PemFromCompact(authority.certificate()), IsOkAndHolds(authority.certificate()));
+  EXPECT_THAT(PemFromCompact(compact), base::IsOkAndHolds(authority.certificate()));
+  EXPECT_THAT(PemFromCompact(authority.certificate()), base::IsOkAndHolds(authority.certificate()));
   const std::string twice = absl::StrCat(authority.certificate(), authority.certificate());
-  EXPECT_THAT(PemFromCompact(CompactCertificates(twice)), IsOkAndHolds(twice));
+  EXPECT_THAT(PemFromCompact(base::CompactCertificates(twice)), base::IsOkAndHolds(twice));
   EXPECT_THAT(PemFromCompact(absl::StrReplaceAll(authority.certificate(), {{"\n", "\\n"}})),
-              IsOkAndHolds(authority.certificate()));
+              base::IsOkAndHolds(authority.certificate()));
   EXPECT_THAT(PemFromCompact(compact.substr(0, compact.size() - 40)),
-              StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(PemFromCompact(""), StatusIs(absl::StatusCode::kInvalidArgument));
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(PemFromCompact(""), base::StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -23,7 +23,7 @@
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr int kUnitsPerRound = 4;
@@ -32,15 +32,15 @@ constexpr int64_t kSlowEvery = 2;   // the slower one publishes every second tim
 constexpr int64_t kFullAfter = 20;  // rounds until the rings of both are full
 constexpr int kGrowthUnits = 2;
 
-constexpr SqlStatement kMakeTable = {
+constexpr pg::SqlStatement kMakeTable = {
     "make_table", "CREATE TABLE bench_plain (id bigint GENERATED ALWAYS AS IDENTITY, data bytea)"};
-constexpr SqlStatement kStoreExternal = {
+constexpr pg::SqlStatement kStoreExternal = {
     "store_external", "ALTER TABLE bench_plain ALTER COLUMN data SET STORAGE EXTERNAL"};
-constexpr SqlStatement kPlainInsert = {"plain_insert",
-                                       "INSERT INTO bench_plain (data) VALUES ($1::bytea)"};
-constexpr SqlStatement kForget = {"forget", "TRUNCATE bench_plain"};
-constexpr SqlStatement kSize = {"size", "SELECT pg_database_size(current_database()) AS bytes",
-                                true};
+constexpr pg::SqlStatement kPlainInsert = {"plain_insert",
+                                           "INSERT INTO bench_plain (data) VALUES ($1::bytea)"};
+constexpr pg::SqlStatement kForget = {"forget", "TRUNCATE bench_plain"};
+constexpr pg::SqlStatement kSize = {"size", "SELECT pg_database_size(current_database()) AS bytes",
+                                    true};
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -53,16 +53,17 @@ class Bench {
     auto bench = std::unique_ptr<Bench>(new Bench);
     PgBackendOptions options;
     options.url = url;
-    GANNET_RETURN_IF_ERROR(Migrate(options, NullLogger()).status());
+    GANNET_RETURN_IF_ERROR(Migrate(options, telemetry::NullLogger()).status());
     GANNET_ASSIGN_OR_RETURN(bench->backend_,
-                            PgBackend::Create(options, NullLogger(), bench->metrics_));
-    PgConnectionOptions connection;
+                            PgBackend::Create(options, telemetry::NullLogger(), bench->metrics_));
+    pg::PgConnectionOptions connection;
     connection.url = url;
-    GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, MakeConnectionParams(connection));
-    bench->plain_ = std::make_unique<PgBulkPool>(params, BoundedPoolOptions{"plain", 1},
-                                                 bench->clock_, bench->metrics_);
-    bench->statements_ = std::make_unique<PgPool>(params, BoundedPoolOptions{"statements", 1},
-                                                  bench->clock_, bench->metrics_);
+    GANNET_ASSIGN_OR_RETURN(const pg::PgConnectionParams params,
+                            pg::MakeConnectionParams(connection));
+    bench->plain_ = std::make_unique<pg::PgBulkPool>(params, pg::BoundedPoolOptions{"plain", 1},
+                                                     bench->clock_, bench->metrics_);
+    bench->statements_ = std::make_unique<pg::PgPool>(
+        params, pg::BoundedPoolOptions{"statements", 1}, bench->clock_, bench->metrics_);
     GANNET_RETURN_IF_ERROR(bench->statements_->Execute(kMakeTable, {}).status());
     GANNET_RETURN_IF_ERROR(bench->statements_->Execute(kStoreExternal, {}).status());
     return bench;
@@ -76,7 +77,7 @@ class Bench {
   }
 
   absl::Status InsertPlainly(const std::string& bytes) {
-    SqlParams params;
+    pg::SqlParams params;
     params.Bytes(bytes);
     return plain_->Execute(kPlainInsert, params).status();
   }
@@ -87,7 +88,7 @@ class Bench {
         const std::unique_ptr<SyntheticRun> run,
         SyntheticRun::Create(backend_->store(), backend_->exchange(), absl::StrCat("size-", bytes),
                              kUnitsPerRound, bytes));
-    GANNET_ASSIGN_OR_RETURN(const WorkerIdentity worker, run->Join());
+    GANNET_ASSIGN_OR_RETURN(const exchange::WorkerIdentity worker, run->Join());
     std::vector<double> accepts;
     std::vector<double> publications;
     std::vector<double> plain;
@@ -130,13 +131,13 @@ class Bench {
     std::atomic<bool> failed = false;
     std::vector<std::thread> threads;
     threads.reserve(static_cast<size_t>(workers));
-    std::vector<WorkerIdentity> identities;
+    std::vector<exchange::WorkerIdentity> identities;
     identities.reserve(static_cast<size_t>(workers));
     for (int i = 0; i < workers; ++i) {
       GANNET_ASSIGN_OR_RETURN(identities.emplace_back(), run->Join());
     }
     const absl::Duration start = clock_.Steady();
-    for (const WorkerIdentity& identity : identities) {
+    for (const exchange::WorkerIdentity& identity : identities) {
       threads.emplace_back([&run, &done, &failed, identity] {
         while (true) {
           const absl::StatusOr<bool> more = run->ClaimAndSubmit(identity);
@@ -169,7 +170,7 @@ class Bench {
       for (SyntheticRun* run : {fast.get(), slow.get()}) {
         if (run == slow.get() && round % kSlowEvery != 0) continue;
         GANNET_RETURN_IF_ERROR(run->PrepareNext());
-        GANNET_ASSIGN_OR_RETURN(const WorkerIdentity worker, run->Join());
+        GANNET_ASSIGN_OR_RETURN(const exchange::WorkerIdentity worker, run->Join());
         for (int unit = 0; unit < kGrowthUnits; ++unit) {
           GANNET_RETURN_IF_ERROR(run->ClaimAndSubmit(worker).status());
         }
@@ -177,8 +178,8 @@ class Bench {
         GANNET_RETURN_IF_ERROR(run->Publish());
         GANNET_RETURN_IF_ERROR(run->KeepBest());
       }
-      GANNET_ASSIGN_OR_RETURN(const SqlRows rows, statements_->Execute(kSize, {}));
-      SqlRow row(rows, 0);
+      GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, statements_->Execute(kSize, {}));
+      pg::SqlRow row(rows, 0);
       size = row.Int("bytes");
       if (round == kFullAfter) when_full = size;
       if (round % 60 == 0)
@@ -195,11 +196,11 @@ class Bench {
  private:
   Bench() = default;
 
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   std::unique_ptr<PgBackend> backend_;
-  std::unique_ptr<PgBulkPool> plain_;
-  std::unique_ptr<PgPool> statements_;
+  std::unique_ptr<pg::PgBulkPool> plain_;
+  std::unique_ptr<pg::PgPool> statements_;
 };
 
 absl::Status Run(const std::string& url, int64_t rounds) {
@@ -218,7 +219,7 @@ absl::Status Run(const std::string& url, int64_t rounds) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store
 
 int main(int argc, char** argv) {
   int64_t rounds = 300;
@@ -226,7 +227,7 @@ int main(int argc, char** argv) {
     std::cerr << "usage: gannet-bench-store DATABASE_URL [ROUNDS]\n";
     return 2;
   }
-  const absl::Status status = gannet::Run(argv[1], rounds);
+  const absl::Status status = gannet::store::Run(argv[1], rounds);
   if (status.ok()) return 0;
   std::cerr << "gannet-bench-store: " << status << "\n";
   return 1;

@@ -7,7 +7,7 @@
 #include "libs/base/sha256.h"
 #include "libs/base/status_macros.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 // Far above any payload; keeps a damaged record from asking for all memory.
@@ -15,9 +15,9 @@ constexpr int64_t kMaxRecordedBytes = int64_t{4} << 30;
 
 }  // namespace
 
-absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row) {
+absl::StatusOr<PayloadRecord> ReadPayloadRecord(pg::SqlRow& row) {
   PayloadRecord record;
-  record.codec = static_cast<Codec>(row.Int("codec"));
+  record.codec = static_cast<tensor::Codec>(row.Int("codec"));
   record.sha256 = row.Bytes("sha256");
   record.payload_bytes = row.Int("payload_bytes");
   GANNET_RETURN_IF_ERROR(row.status());
@@ -28,12 +28,14 @@ absl::StatusOr<PayloadRecord> ReadPayloadRecord(SqlRow& row) {
   return record;
 }
 
-absl::StatusOr<Payload> ReadPayload(BulkTransaction& transaction, const SqlStatement& statement,
-                                    const SqlParams& params, const PayloadRecord& record) {
+absl::StatusOr<exchange::Payload> ReadPayload(pg::BulkTransaction& transaction,
+                                              const pg::SqlStatement& statement,
+                                              const pg::SqlParams& params,
+                                              const PayloadRecord& record) {
   const auto expected_bytes = static_cast<size_t>(record.payload_bytes);
   std::string bytes;
   bytes.reserve(expected_bytes);
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   size_t received = 0;
   GANNET_RETURN_IF_ERROR(transaction.ReadBytes(statement, params, [&](absl::string_view row) {
     received += row.size();
@@ -42,18 +44,20 @@ absl::StatusOr<Payload> ReadPayload(BulkTransaction& transaction, const SqlState
     bytes.append(row.data(), row.size());
   }));
   if (received == 0) return absl::NotFoundError("the bytes have made room");
-  Payload payload = Payload::FromHashed(record.codec, std::move(bytes), hasher.Finish());
+  exchange::Payload payload =
+      exchange::Payload::FromHashed(record.codec, std::move(bytes), hasher.Finish());
   if (received != expected_bytes || payload.sha256 != record.sha256) {
     return absl::DataLossError(absl::StrCat("stored bytes are not those that were sent: expected ",
-                                            expected_bytes, " bytes of ", HexEncode(record.sha256),
-                                            ", got ", received, " of ", HexEncode(payload.sha256)));
+                                            expected_bytes, " bytes of ",
+                                            base::HexEncode(record.sha256), ", got ", received,
+                                            " of ", base::HexEncode(payload.sha256)));
   }
   return payload;
 }
 
-absl::Status WriteBlobRows(BulkTransaction& transaction, const char* copy_statement, RunId run,
-                           int64_t version, const std::string& bytes) {
-  return transaction.CopyIn(copy_statement, [&](CopyWriter& writer) {
+absl::Status WriteBlobRows(pg::BulkTransaction& transaction, const char* copy_statement,
+                           base::RunId run, int64_t version, const std::string& bytes) {
+  return transaction.CopyIn(copy_statement, [&](pg::CopyWriter& writer) {
     const absl::string_view view(bytes.data(), bytes.size());
     int32_t seq = 0;
     for (size_t offset = 0; offset < view.size(); offset += kBlobRowBytes) {
@@ -66,4 +70,4 @@ absl::Status WriteBlobRows(BulkTransaction& transaction, const char* copy_statem
   });
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -7,11 +7,11 @@
 #include "libs/base/check.h"
 #include "libs/store/sql_constants.h"
 
-namespace gannet {
+namespace gannet::store {
 
-std::vector<Migration> EmbeddedMigrations() {
-  std::vector<Migration> migrations = MigrationScripts();
-  for (Migration& migration : migrations) {
+std::vector<pg::Migration> EmbeddedMigrations() {
+  std::vector<pg::Migration> migrations = MigrationScripts();
+  for (pg::Migration& migration : migrations) {
     if (migration.file_name[0] == 'V') continue;
     absl::StatusOr<std::string> filled = FillSqlConstants(migration.sql);
     GANNET_CHECK(filled.ok());
@@ -20,4 +20,4 @@ std::vector<Migration> EmbeddedMigrations() {
   return migrations;
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -1,6 +1,6 @@
 #pragma once
 
-namespace gannet {
+namespace gannet::store {
 
 // How a lease ended without a gradient that was kept, as the ledger's outcome says it beside the
 // numbers of SubmitOutcome. The numbers are stored: they never change.
@@ -15,4 +15,4 @@ enum class LedgerOutcome {
 // Outcomes from here on are not those of a submission.
 inline constexpr int kFirstLedgerOutcome = static_cast<int>(LedgerOutcome::kExpired);
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -23,25 +23,25 @@
 #include "libs/store/run_signals.h"
 #include "libs/store/session_guard.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr char kSchema[] = "gannet";
 
-constexpr SqlStatement kHasSchema = {
+constexpr pg::SqlStatement kHasSchema = {
     "has_schema",
     "SELECT to_regnamespace('gannet') IS NOT NULL AND "
     "to_regprocedure('gannet.schema_state()') IS NOT NULL AS has_schema",
     true};
-constexpr SqlStatement kSchemaState = {
+constexpr pg::SqlStatement kSchemaState = {
     "schema_state",
     "SELECT version, coalesce(functions, '') AS functions FROM gannet.schema_state()", true};
-constexpr SqlStatement kEncoding = {
+constexpr pg::SqlStatement kEncoding = {
     "encoding",
     "SELECT pg_encoding_to_char(encoding)::text AS encoding, datname::text AS database "
     "FROM pg_database WHERE datname = current_database()",
     true};
-constexpr SqlStatement kOpenRights = {
+constexpr pg::SqlStatement kOpenRights = {
     "open_rights",
     "SELECT * FROM (VALUES "
     "('make temporary tables', has_database_privilege('public', current_database(), 'TEMPORARY'), "
@@ -60,35 +60,37 @@ constexpr SqlStatement kOpenRights = {
     "r.oid = p.proowner WHERE p.oid = to_regprocedure('gannet.end_session(integer, text)'))))"
     ") AS rights (what, is_open, command) WHERE is_open",
     true};
-constexpr SqlStatement kListRunNames = {"list_run_names",
-                                        "SELECT name FROM (SELECT run_id, name FROM gannet.run "
-                                        "ORDER BY run_id DESC LIMIT 1000) AS newest "
-                                        "ORDER BY run_id",
-                                        true};
-constexpr SqlStatement kPing = {"ping", "SELECT 1", true};
+constexpr pg::SqlStatement kListRunNames = {"list_run_names",
+                                            "SELECT name FROM (SELECT run_id, name FROM gannet.run "
+                                            "ORDER BY run_id DESC LIMIT 1000) AS newest "
+                                            "ORDER BY run_id",
+                                            true};
+constexpr pg::SqlStatement kPing = {"ping", "SELECT 1", true};
 
 // A payload may cross a slow link while its statement runs.
 constexpr absl::Duration kBulkStatementTimeout = absl::Minutes(5);
 
-absl::StatusOr<PgConnectionParams> ParamsOf(
+absl::StatusOr<pg::PgConnectionParams> ParamsOf(
     const PgBackendOptions& options,
-    absl::Duration statement_timeout = PgConnectionOptions().statement_timeout) {
-  PgConnectionOptions connection;
+    absl::Duration statement_timeout = pg::PgConnectionOptions().statement_timeout) {
+  pg::PgConnectionOptions connection;
   connection.statement_timeout = statement_timeout;
   connection.url = options.url;
   connection.password_file = options.password_file;
   connection.application_name = options.application_name;
-  return MakeConnectionParams(connection);
+  return pg::MakeConnectionParams(connection);
 }
 
-absl::StatusOr<Migrator> MakeMigrator() { return Migrator::Create(kSchema, EmbeddedMigrations()); }
+absl::StatusOr<pg::Migrator> MakeMigrator() {
+  return pg::Migrator::Create(kSchema, EmbeddedMigrations());
+}
 
 // As schema_state() lists them.
 std::string KnownFunctions() {
   std::vector<std::string> lines;
-  for (const Migration& migration : EmbeddedMigrations()) {
+  for (const pg::Migration& migration : EmbeddedMigrations()) {
     if (migration.file_name[0] == 'R') {
-      lines.push_back(absl::StrCat(migration.file_name, " ", Sha256Hex(migration.sql)));
+      lines.push_back(absl::StrCat(migration.file_name, " ", base::Sha256Hex(migration.sql)));
     }
   }
   std::sort(lines.begin(), lines.end());
@@ -97,7 +99,7 @@ std::string KnownFunctions() {
 
 // At the first connection a refusal is a mistake of whoever wrote the settings.
 absl::Status ExplainRefusal(const absl::Status& status) {
-  if (!IsLoginRefused(status)) return status;
+  if (!pg::IsLoginRefused(status)) return status;
   return absl::PermissionDeniedError(
       absl::StrCat(status.message(),
                    "; check user and database of the URL, and the password: it comes from "
@@ -105,9 +107,9 @@ absl::Status ExplainRefusal(const absl::Status& status) {
 }
 
 // All text is UTF-8. In SQL_ASCII nothing is checked, in others half of it cannot be stored.
-absl::Status CheckEncoding(PgPool& pool) {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool.Execute(kEncoding, SqlParams()));
-  SqlRow row(rows, 0);
+absl::Status CheckEncoding(pg::PgPool& pool) {
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool.Execute(kEncoding, pg::SqlParams()));
+  pg::SqlRow row(rows, 0);
   const std::string encoding = row.Text("encoding");
   const std::string database = row.Text("database");
   GANNET_RETURN_IF_ERROR(row.status());
@@ -119,10 +121,10 @@ absl::Status CheckEncoding(PgPool& pool) {
 }
 
 // Logs what everybody may still do, since it takes another role than the migrating one to end it.
-absl::Status WarnOfRights(PgPool& pool, Logger& logger) {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool.Execute(kOpenRights, SqlParams()));
+absl::Status WarnOfRights(pg::PgPool& pool, telemetry::Logger& logger) {
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool.Execute(kOpenRights, pg::SqlParams()));
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     const std::string what = row.Text("what");
     const std::string command = row.Text("command");
     GANNET_RETURN_IF_ERROR(row.status());
@@ -133,28 +135,28 @@ absl::Status WarnOfRights(PgPool& pool, Logger& logger) {
   return absl::OkStatus();
 }
 
-absl::Status CheckSchema(PgPool& pool) {
+absl::Status CheckSchema(pg::PgPool& pool) {
   const auto explain = [](absl::Status status) {
-    if (IsLoginRefused(status)) return ExplainRefusal(status);
+    if (pg::IsLoginRefused(status)) return ExplainRefusal(status);
     if (!absl::IsPermissionDenied(status)) return status;
     return absl::PermissionDeniedError(absl::StrCat(
         "the role may not use the schema, let its owner GRANT gannet_worker (a worker, "
         "a gateway) or gannet_coordinator as well (a coordinator) to it: ",
         status.message()));
   };
-  absl::StatusOr<SqlRows> has_schema = pool.Execute(kHasSchema, SqlParams());
+  absl::StatusOr<pg::SqlRows> has_schema = pool.Execute(kHasSchema, pg::SqlParams());
   if (!has_schema.ok()) return explain(has_schema.status());
-  if (!SqlRow(*has_schema, 0).Bool("has_schema")) {
+  if (!pg::SqlRow(*has_schema, 0).Bool("has_schema")) {
     return absl::FailedPreconditionError(
         "the database has no schema of Gannet yet: run `gannet migrate`");
   }
-  absl::StatusOr<SqlRows> state = pool.Execute(kSchemaState, SqlParams());
+  absl::StatusOr<pg::SqlRows> state = pool.Execute(kSchemaState, pg::SqlParams());
   if (!state.ok()) return explain(state.status());
-  SqlRow row(*state, 0);
+  pg::SqlRow row(*state, 0);
   const int64_t version = row.Int("version");
   const std::string functions = row.Text("functions");
   GANNET_RETURN_IF_ERROR(row.status());
-  GANNET_ASSIGN_OR_RETURN(const Migrator migrator, MakeMigrator());
+  GANNET_ASSIGN_OR_RETURN(const pg::Migrator migrator, MakeMigrator());
   if (version < migrator.version()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the schema is older than this binary: run `gannet migrate`: expected version ",
@@ -173,8 +175,8 @@ absl::Status CheckSchema(PgPool& pool) {
   return absl::OkStatus();
 }
 
-BoundedPoolOptions PoolOptions(const std::string& name, int size) {
-  BoundedPoolOptions options;
+pg::BoundedPoolOptions PoolOptions(const std::string& name, int size) {
+  pg::BoundedPoolOptions options;
   options.name = name;
   options.size = size;
   return options;
@@ -183,8 +185,8 @@ BoundedPoolOptions PoolOptions(const std::string& name, int size) {
 }  // namespace
 
 struct PgBackend::State {
-  State(const PgConnectionParams& params, const PgConnectionParams& bulk_params, int pool_size,
-        Metrics& metrics)
+  State(const pg::PgConnectionParams& params, const pg::PgConnectionParams& bulk_params,
+        int pool_size, telemetry::Metrics& metrics)
       : pool(params, PoolOptions("ordinary", pool_size), clock, metrics),
         bulk_pool(bulk_params, PoolOptions("bulk", std::max(2, pool_size / 2)), clock, metrics),
         guard_pool(params, PoolOptions("guard", 1), clock, metrics),
@@ -192,16 +194,16 @@ struct PgBackend::State {
         exchange(pool, bulk_pool, work_signal),
         gateway_reports(pool) {}
 
-  RealClock clock;
-  WorkSignal work_signal;
+  base::RealClock clock;
+  exchange::WorkSignal work_signal;
   RunSignals run_signals;
-  PgPool pool;
-  PgBulkPool bulk_pool;
-  PgPool guard_pool;  // connects when it is used
+  pg::PgPool pool;
+  pg::PgBulkPool bulk_pool;
+  pg::PgPool guard_pool;  // connects when it is used
   PgStore store;
   PgExchange exchange;
   PgGatewayReports gateway_reports;
-  std::unique_ptr<PgListener> listener;  // last: it calls into the signals
+  std::unique_ptr<pg::PgListener> listener;  // last: it calls into the signals
   std::unique_ptr<SessionGuard> guard;
 };
 
@@ -209,40 +211,41 @@ PgBackend::PgBackend() = default;
 PgBackend::~PgBackend() = default;
 
 absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOptions& options,
-                                                             Logger& logger, Metrics& metrics) {
+                                                             telemetry::Logger& logger,
+                                                             telemetry::Metrics& metrics) {
   if (options.pool_size < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("pool_size must be at least 1, got ", options.pool_size));
   }
-  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, ParamsOf(options));
-  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams bulk_params,
+  GANNET_ASSIGN_OR_RETURN(const pg::PgConnectionParams params, ParamsOf(options));
+  GANNET_ASSIGN_OR_RETURN(const pg::PgConnectionParams bulk_params,
                           ParamsOf(options, kBulkStatementTimeout));
   std::unique_ptr<PgBackend> backend(new PgBackend());
   backend->state_ = std::make_unique<State>(params, bulk_params, options.pool_size, metrics);
   State& state = *backend->state_;
-  GANNET_RETURN_IF_ERROR(CheckSessionsAreKept(params));
+  GANNET_RETURN_IF_ERROR(pg::CheckSessionsAreKept(params));
   // Whatever else stands in its way is explained by CheckSchema.
   if (const absl::Status fits = CheckEncoding(state.pool); absl::IsFailedPrecondition(fits)) {
     return fits;
   }
   GANNET_RETURN_IF_ERROR(CheckSchema(state.pool));
 
-  PgListener::Callbacks callbacks;
+  pg::PgListener::Callbacks callbacks;
   callbacks.on_notification = [&state](const std::string& channel, const std::string& payload) {
     if (channel == "gannet_work") {
       state.work_signal.Notify();
       return;
     }
     int64_t run = 0;
-    if (absl::SimpleAtoi(payload, &run)) state.run_signals.Notify(RunId(run));
+    if (absl::SimpleAtoi(payload, &run)) state.run_signals.Notify(base::RunId(run));
   };
   callbacks.on_connected = [&state] {
     state.work_signal.Notify();
     state.run_signals.NotifyAll();
   };
-  state.listener =
-      std::make_unique<PgListener>(params, std::vector<std::string>{"gannet_work", "gannet_round"},
-                                   std::move(callbacks), logger);
+  state.listener = std::make_unique<pg::PgListener>(
+      params, std::vector<std::string>{"gannet_work", "gannet_round"}, std::move(callbacks),
+      logger);
   if (options.end_holding_sessions_after.has_value()) {
     state.guard = std::make_unique<SessionGuard>(state.guard_pool, state.clock, logger,
                                                  *options.end_holding_sessions_after);
@@ -250,32 +253,33 @@ absl::StatusOr<std::unique_ptr<PgBackend>> PgBackend::Create(const PgBackendOpti
   return backend;
 }
 
-Store& PgBackend::store() { return state_->store; }
-Exchange& PgBackend::exchange() { return state_->exchange; }
-GatewayReports& PgBackend::gateway_reports() { return state_->gateway_reports; }
+exchange::Store& PgBackend::store() { return state_->store; }
+exchange::Exchange& PgBackend::exchange() { return state_->exchange; }
+exchange::GatewayReports& PgBackend::gateway_reports() { return state_->gateway_reports; }
 
-WorkSignal& PgBackend::work_signal() { return state_->work_signal; }
+exchange::WorkSignal& PgBackend::work_signal() { return state_->work_signal; }
 
-absl::Status PgBackend::Ping() { return state_->pool.Execute(kPing, SqlParams()).status(); }
+absl::Status PgBackend::Ping() { return state_->pool.Execute(kPing, pg::SqlParams()).status(); }
 
 absl::StatusOr<std::vector<std::string>> PgBackend::ListRunNames() {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, state_->pool.Execute(kListRunNames, SqlParams()));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
+                          state_->pool.Execute(kListRunNames, pg::SqlParams()));
   std::vector<std::string> names;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     names.push_back(row.Text("name"));
     GANNET_RETURN_IF_ERROR(row.status());
   }
   return names;
 }
 
-absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger) {
-  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, ParamsOf(options));
-  GANNET_ASSIGN_OR_RETURN(const Migrator migrator, MakeMigrator());
-  RealClock clock;
-  Metrics metrics;
-  GANNET_RETURN_IF_ERROR(CheckSessionsAreKept(params));
-  PgPool pool(params, PoolOptions("migrate", 1), clock, metrics);
+absl::StatusOr<int> Migrate(const PgBackendOptions& options, telemetry::Logger& logger) {
+  GANNET_ASSIGN_OR_RETURN(const pg::PgConnectionParams params, ParamsOf(options));
+  GANNET_ASSIGN_OR_RETURN(const pg::Migrator migrator, MakeMigrator());
+  base::RealClock clock;
+  telemetry::Metrics metrics;
+  GANNET_RETURN_IF_ERROR(pg::CheckSessionsAreKept(params));
+  pg::PgPool pool(params, PoolOptions("migrate", 1), clock, metrics);
   if (const absl::Status fits = CheckEncoding(pool); !fits.ok()) return ExplainRefusal(fits);
   const absl::StatusOr<std::vector<std::string>> applied = migrator.Apply(pool);
   if (!applied.ok()) return ExplainRefusal(applied.status());
@@ -287,4 +291,4 @@ absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger) {
   return migrator.version();
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -15,7 +15,7 @@
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // Where the database is and how much of it to use.
 struct PgBackendOptions {
@@ -54,17 +54,18 @@ class PgBackend {
   // keeps no sessions (the message says what to do); PERMISSION_DENIED - the server refuses user,
   // password or database, or the role lacks gannet_worker.
   static absl::StatusOr<std::unique_ptr<PgBackend>> Create(const PgBackendOptions& options,
-                                                           Logger& logger, Metrics& metrics);
+                                                           telemetry::Logger& logger,
+                                                           telemetry::Metrics& metrics);
   ~PgBackend();
   PgBackend(const PgBackend&) = delete;
   PgBackend& operator=(const PgBackend&) = delete;
 
-  Store& store();
-  Exchange& exchange();
-  GatewayReports& gateway_reports();
+  exchange::Store& store();
+  exchange::Exchange& exchange();
+  exchange::GatewayReports& gateway_reports();
 
   // Notified when units may have become ready. For a gateway that holds long polls itself.
-  WorkSignal& work_signal();
+  exchange::WorkSignal& work_signal();
 
   // The names of all runs, oldest first; of more than a thousand the newest.
   // Returns: PERMISSION_DENIED - the role is not a coordinator's; UNAVAILABLE.
@@ -86,6 +87,6 @@ class PgBackend {
 // the database is newer than this binary, a migration that was applied has been edited since, the
 // database is not in UTF8, or it is reached through a pooler; PERMISSION_DENIED - the role may
 // not create roles or the schema (the message says what to do); UNAVAILABLE.
-absl::StatusOr<int> Migrate(const PgBackendOptions& options, Logger& logger);
+absl::StatusOr<int> Migrate(const PgBackendOptions& options, telemetry::Logger& logger);
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -15,7 +15,7 @@
 #include "libs/pg/pg_pool.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::AllOf;
@@ -29,18 +29,18 @@ class PgBackendTest : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<PgBackend>> Create(const std::string& url) {
     PgBackendOptions options;
     options.url = url;
-    return PgBackend::Create(options, NullLogger(), metrics_);
+    return PgBackend::Create(options, telemetry::NullLogger(), metrics_);
   }
 
   std::string Value(const std::string& sql) {
-    const absl::StatusOr<SqlRows> rows = server_.Query(url_, sql);
+    const absl::StatusOr<pg::SqlRows> rows = server_.Query(url_, sql);
     if (!rows.ok()) return rows.status().ToString();
     return rows->empty() ? "" : rows->rows[0][0].value_or("null");
   }
 
   TestPostgres& server_ = TestPostgres::Get();
   std::string url_ = server_.CreateDatabase();
-  Metrics metrics_;
+  telemetry::Metrics metrics_;
 };
 
 // Versions of the schema.
@@ -48,8 +48,8 @@ class PgBackendTest : public ::testing::Test {
 TEST_F(PgBackendTest, ADatabaseWithoutTheSchemaNamesTheCommand) {
   const std::string empty = server_.CreateEmptyDatabase();
 
-  EXPECT_THAT(Create(empty),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("run `gannet migrate`")));
+  EXPECT_THAT(Create(empty), base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                            HasSubstr("run `gannet migrate`")));
 
   server_.DropDatabase(empty);
 }
@@ -60,12 +60,12 @@ TEST_F(PgBackendTest, ADatabaseThatIsNotInUtf8NamesTheCommandThatHelps) {
     PgBackendOptions options;
     options.url = other;
     const auto refused =
-        StatusIs(absl::StatusCode::kFailedPrecondition,
-                 AllOf(HasSubstr("createdb -E UTF8 -T template0"), HasSubstr(encoding)));
+        base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("createdb -E UTF8 -T template0"), HasSubstr(encoding)));
 
-    EXPECT_THAT(Migrate(options, NullLogger()), refused);
+    EXPECT_THAT(Migrate(options, telemetry::NullLogger()), refused);
     EXPECT_THAT(Create(other), refused);
-    const absl::StatusOr<SqlRows> schema =
+    const absl::StatusOr<pg::SqlRows> schema =
         server_.Query(other, "SELECT 1 WHERE to_regnamespace('gannet') IS NOT NULL");
     ASSERT_OK(schema);
     EXPECT_TRUE(schema->empty()) << "nothing was made";
@@ -79,8 +79,9 @@ TEST_F(PgBackendTest, AnOlderSchemaNamesTheCommand) {
                         "DELETE FROM gannet.schema_migration WHERE version = "
                         "(SELECT max(version) FROM gannet.schema_migration)"));
 
-  EXPECT_THAT(Create(url_), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                     AllOf(HasSubstr("older"), HasSubstr("run `gannet migrate`"))));
+  EXPECT_THAT(Create(url_),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("older"), HasSubstr("run `gannet migrate`"))));
 }
 
 TEST_F(PgBackendTest, ANewerSchemaAsksForANewerBinary) {
@@ -90,10 +91,12 @@ TEST_F(PgBackendTest, ANewerSchemaAsksForANewerBinary) {
   PgBackendOptions options;
   options.url = url_;
 
-  EXPECT_THAT(Create(url_), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                     AllOf(HasSubstr("upgrade this binary"), HasSubstr("9999"))));
-  EXPECT_THAT(Migrate(options, NullLogger()),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("upgrade this binary")));
+  EXPECT_THAT(Create(url_),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("upgrade this binary"), HasSubstr("9999"))));
+  EXPECT_THAT(
+      Migrate(options, telemetry::NullLogger()),
+      base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("upgrade this binary")));
 }
 
 TEST_F(PgBackendTest, MigratingAgainChangesNothing) {
@@ -104,16 +107,16 @@ TEST_F(PgBackendTest, MigratingAgainChangesNothing) {
       "FROM gannet.schema_migration";
   const std::string before = Value(applied);
 
-  EXPECT_OK(Migrate(options, NullLogger()));
+  EXPECT_OK(Migrate(options, telemetry::NullLogger()));
 
   EXPECT_EQ(Value(applied), before);
 }
 
 TEST_F(PgBackendTest, AnUnreachableDatabaseIsUnavailable) {
   EXPECT_THAT(Create("postgres://127.0.0.1:1/class"),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("127.0.0.1:1/class")));
+              base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("127.0.0.1:1/class")));
   EXPECT_THAT(Create("postgres://ada:hunter2@db/class"),
-              StatusIs(absl::StatusCode::kInvalidArgument, Not(HasSubstr("hunter2"))));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, Not(HasSubstr("hunter2"))));
 }
 
 TEST_F(PgBackendTest, WhatASuperuserMigratesBelongsToTheOwnerOfTheSchema) {
@@ -125,7 +128,7 @@ TEST_F(PgBackendTest, WhatASuperuserMigratesBelongsToTheOwnerOfTheSchema) {
                         "current_database()); END $$"));
   PgBackendOptions owner;
   owner.url = TestPostgres::UrlAs(url, "test_owner");
-  ASSERT_OK(Migrate(owner, NullLogger()));
+  ASSERT_OK(Migrate(owner, telemetry::NullLogger()));
   // The functions are those of another build, and the newest table has not been made yet.
   ASSERT_OK(server_.Run(url,
                         "DELETE FROM gannet.schema_migration WHERE version IS NULL OR version = 12;"
@@ -133,10 +136,10 @@ TEST_F(PgBackendTest, WhatASuperuserMigratesBelongsToTheOwnerOfTheSchema) {
 
   PgBackendOptions superuser;
   superuser.url = url;
-  ASSERT_OK(Migrate(superuser, NullLogger()));
+  ASSERT_OK(Migrate(superuser, telemetry::NullLogger()));
 
   ASSERT_OK_AND_ASSIGN(
-      const SqlRows foreign,
+      const pg::SqlRows foreign,
       server_.Query(
           url,
           "SELECT proname::text FROM pg_proc WHERE pronamespace = 'gannet'::regnamespace "
@@ -144,7 +147,7 @@ TEST_F(PgBackendTest, WhatASuperuserMigratesBelongsToTheOwnerOfTheSchema) {
           "SELECT relname::text FROM pg_class WHERE relnamespace = 'gannet'::regnamespace "
           "AND relowner <> 'test_owner'::regrole"));
   EXPECT_EQ(foreign.size(), 0u) << *foreign.rows.front().front();
-  EXPECT_OK(Migrate(owner, NullLogger())) << "the owner's next one";
+  EXPECT_OK(Migrate(owner, telemetry::NullLogger())) << "the owner's next one";
   server_.DropDatabase(url);
   ASSERT_OK(server_.Run(url_, "DROP OWNED BY test_owner; DROP ROLE test_owner"));
 }
@@ -155,8 +158,9 @@ TEST_F(PgBackendTest, WhatASuperuserMigratesBelongsToTheOwnerOfTheSchema) {
 TEST_F(PgBackendTest, ARoleWithoutRightsIsToldWhichItNeeds) {
   ASSERT_OK(server_.Run(url_, "CREATE ROLE test_stranger LOGIN"));
 
-  EXPECT_THAT(Create(TestPostgres::UrlAs(url_, "test_stranger")),
-              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("GRANT gannet_worker")));
+  EXPECT_THAT(
+      Create(TestPostgres::UrlAs(url_, "test_stranger")),
+      base::StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("GRANT gannet_worker")));
 
   ASSERT_OK(server_.Run(url_, "DROP ROLE test_stranger"));
 }
@@ -164,7 +168,7 @@ TEST_F(PgBackendTest, ARoleWithoutRightsIsToldWhichItNeeds) {
 TEST_F(PgBackendTest, AWorkersRoleReadsNoTable) {
   const std::string worker_url = TestPostgres::UrlAs(url_, "test_worker");
   ASSERT_OK_AND_ASSIGN(
-      const SqlRows tables,
+      const pg::SqlRows tables,
       server_.Query(url_,
                     "SELECT relname FROM pg_class WHERE relnamespace = 'gannet'::regnamespace "
                     "AND relkind IN ('r', 'p', 'v', 'm')"));
@@ -172,7 +176,7 @@ TEST_F(PgBackendTest, AWorkersRoleReadsNoTable) {
 
   for (const auto& row : tables.rows) {
     EXPECT_THAT(server_.Query(worker_url, absl::StrCat("SELECT FROM gannet.", *row[0])),
-                StatusIs(absl::StatusCode::kPermissionDenied))
+                base::StatusIs(absl::StatusCode::kPermissionDenied))
         << *row[0];
   }
 }
@@ -203,10 +207,10 @@ TEST_F(PgBackendTest, NobodyElseExecutesAnything) {
 
 TEST_F(PgBackendTest, OnlyTheHashOfASecretIsStored) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> backend, Create(url_));
-  const RunConfig config = TinyRunConfig();
-  ASSERT_OK(backend->store().CreateRun(TestNewRun(config)));
-  const WorkerIdentity worker = TestWorker(1);
-  ASSERT_OK(backend->exchange().Join(TestJoin(worker, config)));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  ASSERT_OK(backend->store().CreateRun(exchange::TestNewRun(config)));
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  ASSERT_OK(backend->exchange().Join(exchange::TestJoin(worker, config)));
 
   EXPECT_EQ(Value(absl::StrCat("SELECT count(*) FROM gannet.worker w WHERE w::text LIKE '%",
                                worker.secret, "%'")),
@@ -221,74 +225,80 @@ TEST_F(PgBackendTest, OnlyTheHashOfASecretIsStored) {
 TEST_F(PgBackendTest, AClaimThatWaitsHearsOfAPublication) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> coordinator, Create(url_));
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> gateway, Create(url_));
-  RunConfig config = TinyRunConfig();
-  ASSERT_OK_AND_ASSIGN(const RunId run, coordinator->store().CreateRun(TestNewRun(config)));
-  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
-                       coordinator->store().AcquireLeadership(run, TestLeader(1), absl::Hours(1)));
+  domain::RunConfig config = exchange::TinyRunConfig();
+  ASSERT_OK_AND_ASSIGN(const base::RunId run,
+                       coordinator->store().CreateRun(exchange::TestNewRun(config)));
+  ASSERT_OK_AND_ASSIGN(
+      const exchange::Leadership leadership,
+      coordinator->store().AcquireLeadership(run, exchange::TestLeader(1), absl::Hours(1)));
   // All units of round 1 are taken.
   for (int i = 0; i < config.units_per_round; ++i) {
-    const WorkerIdentity other = TestWorker(10 + i);
-    ASSERT_OK(gateway->exchange().Join(TestJoin(other, config)));
-    ASSERT_OK(gateway->exchange().Claim({other, run, RandomHex(16), absl::ZeroDuration()}));
+    const exchange::WorkerIdentity other = exchange::TestWorker(10 + i);
+    ASSERT_OK(gateway->exchange().Join(exchange::TestJoin(other, config)));
+    ASSERT_OK(gateway->exchange().Claim({other, run, base::RandomHex(16), absl::ZeroDuration()}));
   }
-  const WorkerIdentity worker = TestWorker(1);
-  ASSERT_OK(gateway->exchange().Join(TestJoin(worker, config)));
-  absl::StatusOr<ClaimResult> claimed = absl::CancelledError();
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  ASSERT_OK(gateway->exchange().Join(exchange::TestJoin(worker, config)));
+  absl::StatusOr<exchange::ClaimResult> claimed = absl::CancelledError();
   std::thread waiter([&] {
-    claimed = gateway->exchange().Claim({worker, run, RandomHex(16), kMaxClaimWait});
+    claimed =
+        gateway->exchange().Claim({worker, run, base::RandomHex(16), exchange::kMaxClaimWait});
   });
 
-  EXPECT_OK(coordinator->store().Publish(TestPublish(config, run, leadership, WeightsVersion(0))));
+  EXPECT_OK(coordinator->store().Publish(
+      exchange::TestPublish(config, run, leadership, base::WeightsVersion(0))));
   waiter.join();
 
   ASSERT_OK(claimed);
   ASSERT_TRUE(claimed->unit.has_value());
-  EXPECT_EQ(claimed->unit->round, Round(2));
+  EXPECT_EQ(claimed->unit->round, base::Round(2));
 }
 
 TEST_F(PgBackendTest, TheBackendFollowsTheDatabaseThroughARestart) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> backend, Create(url_));
-  const RunConfig config = TinyRunConfig();
-  ASSERT_OK_AND_ASSIGN(const RunId run, backend->store().CreateRun(TestNewRun(config)));
-  const WorkerIdentity worker = TestWorker(1);
-  ASSERT_OK(backend->exchange().Join(TestJoin(worker, config)));
-  ASSERT_OK(backend->exchange().FetchWeights({worker, run, WeightsVersion(0)}));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  ASSERT_OK_AND_ASSIGN(const base::RunId run,
+                       backend->store().CreateRun(exchange::TestNewRun(config)));
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  ASSERT_OK(backend->exchange().Join(exchange::TestJoin(worker, config)));
+  ASSERT_OK(backend->exchange().FetchWeights({worker, run, base::WeightsVersion(0)}));
 
   server_.Stop(TestPostgres::StopMode::kImmediate);
 
-  EXPECT_THAT(backend->Ping(), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(backend->store().GetRunStatus(run), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(backend->exchange().Claim({worker, run, RandomHex(16), absl::ZeroDuration()}),
-              StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(backend->exchange().FetchWeights({worker, run, WeightsVersion(0)}),
-              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(backend->Ping(), base::StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(backend->store().GetRunStatus(run), base::StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(backend->exchange().Claim({worker, run, base::RandomHex(16), absl::ZeroDuration()}),
+              base::StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(backend->exchange().FetchWeights({worker, run, base::WeightsVersion(0)}),
+              base::StatusIs(absl::StatusCode::kUnavailable));
 
   server_.Start();
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration limit = clock.Steady() + absl::Minutes(1);
   while (!backend->Ping().ok() && clock.Steady() < limit) continue;
   EXPECT_OK(backend->Ping());
   ASSERT_OK_AND_ASSIGN(
-      const ClaimResult claimed,
-      backend->exchange().Claim({worker, run, RandomHex(16), absl::ZeroDuration()}));
+      const exchange::ClaimResult claimed,
+      backend->exchange().Claim({worker, run, base::RandomHex(16), absl::ZeroDuration()}));
   ASSERT_TRUE(claimed.unit.has_value());
-  absl::StatusOr<SubmitOutcome> outcome = absl::UnavailableError("not tried");
+  absl::StatusOr<domain::SubmitOutcome> outcome = absl::UnavailableError("not tried");
   while (absl::IsUnavailable(outcome.status()) && clock.Steady() < limit) {
-    outcome = backend->exchange().Submit(TestSubmit(config, worker, *claimed.unit));
+    outcome = backend->exchange().Submit(exchange::TestSubmit(config, worker, *claimed.unit));
   }
-  EXPECT_THAT(outcome, IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(outcome, base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_F(PgBackendTest, AnAcceptWhoseAnswerIsLostIsRepeatedSafely) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> backend, Create(url_));
-  const RunConfig config = TinyRunConfig();
-  ASSERT_OK_AND_ASSIGN(const RunId run, backend->store().CreateRun(TestNewRun(config)));
-  const WorkerIdentity worker = TestWorker(1);
-  ASSERT_OK(backend->exchange().Join(TestJoin(worker, config)));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  ASSERT_OK_AND_ASSIGN(const base::RunId run,
+                       backend->store().CreateRun(exchange::TestNewRun(config)));
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  ASSERT_OK(backend->exchange().Join(exchange::TestJoin(worker, config)));
   ASSERT_OK_AND_ASSIGN(
-      const ClaimResult claimed,
-      backend->exchange().Claim({worker, run, RandomHex(16), absl::ZeroDuration()}));
-  const SubmitRequest submission = TestSubmit(config, worker, *claimed.unit);
+      const exchange::ClaimResult claimed,
+      backend->exchange().Claim({worker, run, base::RandomHex(16), absl::ZeroDuration()}));
+  const exchange::SubmitRequest submission = exchange::TestSubmit(config, worker, *claimed.unit);
   // Ends the session at the commit of the first accept: nobody is told what became of it.
   ASSERT_OK(server_.Run(
       url_,
@@ -298,21 +308,23 @@ TEST_F(PgBackendTest, AnAcceptWhoseAnswerIsLostIsRepeatedSafely) {
       "CREATE CONSTRAINT TRIGGER doubt AFTER INSERT ON gannet.gradient DEFERRABLE INITIALLY "
       "DEFERRED FOR EACH ROW EXECUTE FUNCTION end_session()"));
 
-  EXPECT_THAT(backend->exchange().Submit(submission), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(backend->exchange().Submit(submission),
+              base::StatusIs(absl::StatusCode::kUnavailable));
   ASSERT_OK(server_.Run(url_, "DROP TRIGGER doubt ON gannet.gradient"));
 
-  EXPECT_THAT(backend->exchange().Submit(submission), IsOkAndHolds(SubmitOutcome::kAccepted));
   EXPECT_THAT(backend->exchange().Submit(submission),
-              IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(backend->exchange().Submit(submission),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
 }
 
 TEST_F(PgBackendTest, APublicationWhoseCommitIsLostIsInDoubt) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> backend, Create(url_));
-  const RunConfig config = TinyRunConfig();
-  Store& store = backend->store();
-  ASSERT_OK_AND_ASSIGN(const RunId run, store.CreateRun(TestNewRun(config)));
-  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
-                       store.AcquireLeadership(run, TestLeader(1), absl::Hours(1)));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  exchange::Store& store = backend->store();
+  ASSERT_OK_AND_ASSIGN(const base::RunId run, store.CreateRun(exchange::TestNewRun(config)));
+  ASSERT_OK_AND_ASSIGN(const exchange::Leadership leadership,
+                       store.AcquireLeadership(run, exchange::TestLeader(1), absl::Hours(1)));
   ASSERT_OK(server_.Run(
       url_,
       "CREATE FUNCTION end_session() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
@@ -321,37 +333,39 @@ TEST_F(PgBackendTest, APublicationWhoseCommitIsLostIsInDoubt) {
       "CREATE CONSTRAINT TRIGGER doubt AFTER INSERT ON gannet.round_summary DEFERRABLE INITIALLY "
       "DEFERRED FOR EACH ROW EXECUTE FUNCTION end_session()"));
 
-  EXPECT_THAT(store.Publish(TestPublish(config, run, leadership, WeightsVersion(0))),
-              StatusIs(absl::StatusCode::kUnknown, HasSubstr("publish")));
+  EXPECT_THAT(
+      store.Publish(exchange::TestPublish(config, run, leadership, base::WeightsVersion(0))),
+      base::StatusIs(absl::StatusCode::kUnknown, HasSubstr("publish")));
 
-  ASSERT_OK_AND_ASSIGN(const RunStatus status, store.GetRunStatus(run));
-  EXPECT_EQ(status.weights_version, WeightsVersion(0));
+  ASSERT_OK_AND_ASSIGN(const exchange::RunStatus status, store.GetRunStatus(run));
+  EXPECT_EQ(status.weights_version, base::WeightsVersion(0));
 }
 
 // The ring.
 
 TEST_F(PgBackendTest, ALongReaderDoesNotHoldUpARound) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> backend, Create(url_));
-  const RunConfig config = TinyRunConfig();
-  Store& store = backend->store();
-  ASSERT_OK_AND_ASSIGN(const RunId run, store.CreateRun(TestNewRun(config)));
-  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
-                       store.AcquireLeadership(run, TestLeader(1), absl::Hours(1)));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  exchange::Store& store = backend->store();
+  ASSERT_OK_AND_ASSIGN(const base::RunId run, store.CreateRun(exchange::TestNewRun(config)));
+  ASSERT_OK_AND_ASSIGN(const exchange::Leadership leadership,
+                       store.AcquireLeadership(run, exchange::TestLeader(1), absl::Hours(1)));
   for (int64_t version = 0; version < 7; ++version) {
-    ASSERT_OK(store.Publish(TestPublish(config, run, leadership, WeightsVersion(version))));
+    ASSERT_OK(store.Publish(
+        exchange::TestPublish(config, run, leadership, base::WeightsVersion(version))));
   }
-  PgConnectionOptions options;
+  pg::PgConnectionOptions options;
   options.url = url_;
-  ASSERT_OK_AND_ASSIGN(const PgConnectionParams params, MakeConnectionParams(options));
-  RealClock clock;
-  PgPool reader(params, BoundedPoolOptions{"reader", 1}, clock, metrics_);
+  ASSERT_OK_AND_ASSIGN(const pg::PgConnectionParams params, pg::MakeConnectionParams(options));
+  base::RealClock clock;
+  pg::PgPool reader(params, pg::BoundedPoolOptions{"reader", 1}, clock, metrics_);
   const std::string read =
       absl::StrCat("SELECT FROM gannet.weights_blob_", run.value(), "_0 LIMIT 1");
 
   EXPECT_OK(reader.RunInTransaction(
-      "read", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) {
-        EXPECT_OK(transaction.Execute({"read", read.c_str(), true}, SqlParams()));
-        EXPECT_OK(store.PrepareRound(run, leadership, Round(8)));
+      "read", pg::SqlIsolation::kReadCommitted, [&](pg::SqlTransaction& transaction) {
+        EXPECT_OK(transaction.Execute({"read", read.c_str(), true}, pg::SqlParams()));
+        EXPECT_OK(store.PrepareRound(run, leadership, base::Round(8)));
         return absl::OkStatus();
       }));
 
@@ -359,18 +373,19 @@ TEST_F(PgBackendTest, ALongReaderDoesNotHoldUpARound) {
   EXPECT_EQ(Value(absl::StrCat("SELECT count(*) FROM ", leaf)), "0");
   EXPECT_NE(Value(absl::StrCat("SELECT pg_relation_size('", leaf, "')")), "0");
   for (int64_t version = 7; version < 15; ++version) {
-    ASSERT_OK(store.Publish(TestPublish(config, run, leadership, WeightsVersion(version))));
+    ASSERT_OK(store.Publish(
+        exchange::TestPublish(config, run, leadership, base::WeightsVersion(version))));
   }
-  EXPECT_OK(store.PrepareRound(run, leadership, Round(16)));
+  EXPECT_OK(store.PrepareRound(run, leadership, base::Round(16)));
   EXPECT_EQ(Value(absl::StrCat("SELECT pg_relation_size('", leaf, "')")), "0")
       << "its room is free the next time";
 }
 
 TEST_F(PgBackendTest, RowsOfBlobsFillAPageAndAreNeverToasted) {
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> backend, Create(url_));
-  NewRun request = TestNewRun(TinyRunConfig());
-  request.weights = Payload::FromBytes(Codec::kFp32, std::string(80'000, 'w'));
-  ASSERT_OK_AND_ASSIGN(const RunId run, backend->store().CreateRun(request));
+  exchange::NewRun request = exchange::TestNewRun(exchange::TinyRunConfig());
+  request.weights = exchange::Payload::FromBytes(tensor::Codec::kFp32, std::string(80'000, 'w'));
+  ASSERT_OK_AND_ASSIGN(const base::RunId run, backend->store().CreateRun(request));
 
   EXPECT_EQ(
       Value(absl::StrCat("SELECT pg_relation_size('gannet.weights_blob_", run.value(), "_0')")),
@@ -381,4 +396,4 @@ TEST_F(PgBackendTest, RowsOfBlobsFillAPageAndAreNeverToasted) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -16,7 +16,7 @@
 #include "libs/store/pg_backend.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 class PgBackupTest : public ::testing::Test {
@@ -35,7 +35,7 @@ class PgBackupTest : public ::testing::Test {
     PgBackendOptions options;
     options.url = url;
     absl::StatusOr<std::unique_ptr<PgBackend>> backend =
-        PgBackend::Create(options, NullLogger(), metrics_);
+        PgBackend::Create(options, telemetry::NullLogger(), metrics_);
     EXPECT_OK(backend);
     return backend.ok() ? *std::move(backend) : nullptr;
   }
@@ -44,34 +44,37 @@ class PgBackupTest : public ::testing::Test {
   std::string Run(std::vector<std::string> argv) {
     argv[0] = TestPostgres::ProgramPath(argv[0]);
     const std::string line = absl::StrJoin(argv, " ");
-    ChildProcess program({.argv = std::move(argv),
-                          .environment = {"PATH=/usr/bin:/bin", "LC_ALL=C"},
-                          .output_prefix = folder_ + "/program"});
+    base::ChildProcess program({.argv = std::move(argv),
+                                .environment = {"PATH=/usr/bin:/bin", "LC_ALL=C"},
+                                .output_prefix = folder_ + "/program"});
     return program.AwaitExit() == 0 ? "" : absl::StrCat(line, ": ", program.err());
   }
 
   std::string folder_;
-  Metrics metrics_;
+  telemetry::Metrics metrics_;
   const std::string url_ = TestPostgres::Get().CreateDatabase();
 };
 
 // A run in its second round, with a unit in work, comes to a server that has never seen our roles.
 TEST_F(PgBackupTest, ABackupGoesOnOnANewServer) {
-  RunConfig config = TinyRunConfig();
-  const WorkerIdentity ada = TestWorker(1);
-  RunId run;
-  WorkUnit unit;
+  domain::RunConfig config = exchange::TinyRunConfig();
+  const exchange::WorkerIdentity ada = exchange::TestWorker(1);
+  base::RunId run;
+  exchange::WorkUnit unit;
   {
     const std::unique_ptr<PgBackend> before = Connect(url_);
     ASSERT_NE(before, nullptr);
-    ASSERT_OK_AND_ASSIGN(run, before->store().CreateRun(TestNewRun(config)));
-    ASSERT_OK_AND_ASSIGN(const Leadership leadership,
-                         before->store().AcquireLeadership(run, TestLeader(1), absl::Minutes(1)));
-    ASSERT_OK(before->store().Publish(TestPublish(config, run, leadership, WeightsVersion(0))));
+    ASSERT_OK_AND_ASSIGN(run, before->store().CreateRun(exchange::TestNewRun(config)));
+    ASSERT_OK_AND_ASSIGN(
+        const exchange::Leadership leadership,
+        before->store().AcquireLeadership(run, exchange::TestLeader(1), absl::Minutes(1)));
+    ASSERT_OK(before->store().Publish(
+        exchange::TestPublish(config, run, leadership, base::WeightsVersion(0))));
     ASSERT_OK(before->store().ResignLeadership(run, leadership));
-    ASSERT_OK(before->exchange().Join(TestJoin(ada, config)));
-    ASSERT_OK_AND_ASSIGN(const ClaimResult claim,
-                         before->exchange().Claim({ada, run, RandomHex(16), absl::ZeroDuration()}));
+    ASSERT_OK(before->exchange().Join(exchange::TestJoin(ada, config)));
+    ASSERT_OK_AND_ASSIGN(
+        const exchange::ClaimResult claim,
+        before->exchange().Claim({ada, run, base::RandomHex(16), absl::ZeroDuration()}));
     ASSERT_TRUE(claim.unit.has_value());
     unit = *claim.unit;
   }
@@ -87,7 +90,7 @@ TEST_F(PgBackupTest, ABackupGoesOnOnANewServer) {
             "");
   PgBackendOptions options;
   options.url = restored;
-  ASSERT_OK(Migrate(options, NullLogger()));
+  ASSERT_OK(Migrate(options, telemetry::NullLogger()));
   ASSERT_OK(other->Run(restored,
                        "CREATE ROLE test_worker LOGIN IN ROLE gannet_worker;"
                        "CREATE ROLE test_coordinator LOGIN IN ROLE gannet_coordinator"));
@@ -97,14 +100,16 @@ TEST_F(PgBackupTest, ABackupGoesOnOnANewServer) {
   const std::unique_ptr<PgBackend> worker = Connect(TestPostgres::UrlAs(restored, "test_worker"));
   ASSERT_NE(coordinator, nullptr);
   ASSERT_NE(worker, nullptr);
-  ASSERT_OK_AND_ASSIGN(const Leadership leadership, coordinator->store().AcquireLeadership(
-                                                        run, TestLeader(2), absl::Minutes(1)));
+  ASSERT_OK_AND_ASSIGN(
+      const exchange::Leadership leadership,
+      coordinator->store().AcquireLeadership(run, exchange::TestLeader(2), absl::Minutes(1)));
   EXPECT_OK(coordinator->store().LoadSnapshot(run));
-  EXPECT_OK(worker->exchange().FetchWeights({ada, run, WeightsVersion(1)}));
-  EXPECT_THAT(worker->exchange().Submit(TestSubmit(config, ada, unit)),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_OK(coordinator->store().Publish(TestPublish(config, run, leadership, WeightsVersion(1))));
-  EXPECT_OK(worker->exchange().Claim({ada, run, RandomHex(16), absl::ZeroDuration()}));
+  EXPECT_OK(worker->exchange().FetchWeights({ada, run, base::WeightsVersion(1)}));
+  EXPECT_THAT(worker->exchange().Submit(exchange::TestSubmit(config, ada, unit)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_OK(coordinator->store().Publish(
+      exchange::TestPublish(config, run, leadership, base::WeightsVersion(1))));
+  EXPECT_OK(worker->exchange().Claim({ada, run, base::RandomHex(16), absl::ZeroDuration()}));
 }
 
 // Whatever became of the rights, by a restore or by hand: the next migrate makes them again.
@@ -118,17 +123,17 @@ TEST_F(PgBackupTest, RightsThatWereLostComeBackWithTheNextMigrate) {
   PgBackendOptions options;
   options.url = url_;
 
-  ASSERT_OK(Migrate(options, NullLogger()));
+  ASSERT_OK(Migrate(options, telemetry::NullLogger()));
 
   const std::unique_ptr<PgBackend> coordinator =
       Connect(TestPostgres::UrlAs(url_, "test_coordinator"));
   ASSERT_NE(coordinator, nullptr);
-  RunConfig config = TinyRunConfig();
-  EXPECT_OK(coordinator->store().CreateRun(TestNewRun(config)));
+  domain::RunConfig config = exchange::TinyRunConfig();
+  EXPECT_OK(coordinator->store().CreateRun(exchange::TestNewRun(config)));
   const std::unique_ptr<PgBackend> worker = Connect(TestPostgres::UrlAs(url_, "test_worker"));
   ASSERT_NE(worker, nullptr);
-  EXPECT_OK(worker->exchange().Join(TestJoin(TestWorker(1), config)));
-  const absl::StatusOr<SqlRows> open =
+  EXPECT_OK(worker->exchange().Join(exchange::TestJoin(exchange::TestWorker(1), config)));
+  const absl::StatusOr<pg::SqlRows> open =
       TestPostgres::Get().Query(url_,
                                 "SELECT 1 FROM pg_proc WHERE pronamespace = 'gannet'::regnamespace "
                                 "AND has_function_privilege('public', oid, 'EXECUTE')");
@@ -138,4 +143,4 @@ TEST_F(PgBackupTest, RightsThatWereLostComeBackWithTheNextMigrate) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -25,7 +25,7 @@
 #include "libs/store/testing/test_postgres.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr int kWorkers = 8;
@@ -46,9 +46,9 @@ class Storm {
   }
 
   void Run() {
-    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
-    ASSERT_OK_AND_ASSIGN(leadership_,
-                         backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(exchange::TestNewRun(config_)));
+    ASSERT_OK_AND_ASSIGN(leadership_, backend_.store().AcquireLeadership(
+                                          run_, exchange::TestLeader(1), absl::Hours(1)));
     std::vector<std::thread> workers;
     workers.reserve(kWorkers);
     for (int i = 0; i < kWorkers; ++i) workers.emplace_back([this, i] { Work(i); });
@@ -60,38 +60,39 @@ class Storm {
   }
 
   // Of every slot, how often a gradient was received with an outcome that keeps it.
-  std::map<std::pair<Round, Slot>, int> kept() {
-    MutexLock lock(mu_);
+  std::map<std::pair<base::Round, base::Slot>, int> kept() {
+    base::MutexLock lock(mu_);
     return kept_;
   }
 
   int changes() const { return changes_; }
 
-  RunDump Dump() { return backend_.Dump(run_); }
+  exchange::RunDump Dump() { return backend_.Dump(run_); }
 
  private:
   void Coordinate() {
-    Store& store = backend_.store();
+    exchange::Store& store = backend_.store();
     for (int64_t version = 0; version < kRounds; ++version) {
-      const Round round(version + 1);
-      EXPECT_OK(store.PrepareRound(run_, leadership_, Round(version + 2)));
+      const base::Round round(version + 1);
+      EXPECT_OK(store.PrepareRound(run_, leadership_, base::Round(version + 2)));
       while (true) {
-        absl::StatusOr<RoundProgress> progress = store.GetRoundProgress(run_, round);
+        absl::StatusOr<exchange::RoundProgress> progress = store.GetRoundProgress(run_, round);
         ASSERT_OK(progress);
         const int enough = waits_ == Waits::kForAll ? kUnitsPerRound : kUnitsPerRound / 2;
         if (progress->gradients.size() >= static_cast<size_t>(enough)) {
-          PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(version));
+          exchange::PublishRequest request =
+              exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(version));
           for (const auto* gradients : {&progress->gradients, &progress->stale}) {
-            for (const GradientInfo& gradient : *gradients) {
+            for (const exchange::GradientInfo& gradient : *gradients) {
               // Not whole: DATA_LOSS.
-              absl::StatusOr<Payload> payload = store.FetchGradient(run_, gradient.unit);
+              absl::StatusOr<exchange::Payload> payload = store.FetchGradient(run_, gradient.unit);
               EXPECT_OK(payload);
               request.consumed.push_back(gradient.unit);
             }
           }
           request.finished = version + 1 == kRounds;
           if (waits_ == Waits::kForHalf && !request.finished) {
-            request.max_stale_rounds = kMaxStaleRounds;
+            request.max_stale_rounds = domain::kMaxStaleRounds;
           }
           if (request.finished) request.next_units.clear();
           Publish(request);
@@ -106,10 +107,10 @@ class Storm {
   }
 
   // The settings may change while the request is made.
-  void Publish(PublishRequest& request) {
+  void Publish(exchange::PublishRequest& request) {
     absl::Status published;
     do {
-      const absl::StatusOr<RunStatus> status = backend_.store().GetRunStatus(run_);
+      const absl::StatusOr<exchange::RunStatus> status = backend_.store().GetRunStatus(run_);
       ASSERT_OK(status);
       request.settings_version = status->settings_version;
       published = backend_.store().Publish(request);
@@ -119,11 +120,11 @@ class Storm {
 
   // Changes a setting again and again, whatever is published.
   void Administrate() {
-    PhiloxStream random(seed_, RandomPurpose::kDataOrder, 2, 0);
-    RunConfig config = config_;
+    base::PhiloxStream random(seed_, base::RandomPurpose::kDataOrder, 2, 0);
+    domain::RunConfig config = config_;
     while (true) {
       config.adam.learning_rate = config.adam.learning_rate > 1e-3 ? 1e-4 : 2e-3;
-      const absl::StatusOr<Round> from =
+      const absl::StatusOr<base::Round> from =
           backend_.store().ChangeSettings(run_, config, "to and fro");
       if (absl::IsFailedPrecondition(from.status())) return;  // the run has ended
       ASSERT_OK(from);
@@ -134,32 +135,34 @@ class Storm {
   }
 
   void Work(int index) {
-    PhiloxStream random(seed_, RandomPurpose::kDataOrder, 1, static_cast<uint64_t>(index));
-    Exchange& exchange = backend_.exchange();
-    WorkerIdentity self = TestWorker(index + 1);
-    ASSERT_OK(exchange.Join(TestJoin(self, config_)));
-    std::optional<WorkUnit> slow;
+    base::PhiloxStream random(seed_, base::RandomPurpose::kDataOrder, 1,
+                              static_cast<uint64_t>(index));
+    exchange::Exchange& exchange = backend_.exchange();
+    exchange::WorkerIdentity self = exchange::TestWorker(index + 1);
+    ASSERT_OK(exchange.Join(exchange::TestJoin(self, config_)));
+    std::optional<exchange::WorkUnit> slow;
     while (!done_) {
       if (slow.has_value() && IsPublished(slow->round)) {
-        Submit(TestSubmit(config_, self, *slow, 1.0f), {slow->round, slow->slot});
+        Submit(exchange::TestSubmit(config_, self, *slow, 1.0f), {slow->round, slow->slot});
         slow.reset();
       }
-      const absl::StatusOr<ClaimResult> claimed =
-          exchange.Claim({self, run_, RandomHex(16), absl::Milliseconds(50)});
+      const absl::StatusOr<exchange::ClaimResult> claimed =
+          exchange.Claim({self, run_, base::RandomHex(16), absl::Milliseconds(50)});
       if (absl::IsResourceExhausted(claimed.status())) {
         // Two leases of units forgotten below are held: start anew, as a worker that crashed does.
-        self.incarnation = Incarnation(self.incarnation.value() + 1);
-        EXPECT_OK(exchange.Join(TestJoin(self, config_)));
+        self.incarnation = base::Incarnation(self.incarnation.value() + 1);
+        EXPECT_OK(exchange.Join(exchange::TestJoin(self, config_)));
         continue;
       }
       ASSERT_OK(claimed);
-      if (HasEnded(claimed->state)) return;
+      if (domain::HasEnded(claimed->state)) return;
       if (!claimed->unit.has_value()) continue;
-      const WorkUnit& unit = *claimed->unit;
-      const std::pair<Round, Slot> place(unit.round, unit.slot);
-      SubmitRequest submission = TestSubmit(config_, self, unit, 1.0f);
+      const exchange::WorkUnit& unit = *claimed->unit;
+      const std::pair<base::Round, base::Slot> place(unit.round, unit.slot);
+      exchange::SubmitRequest submission = exchange::TestSubmit(config_, self, unit, 1.0f);
       if (random.NextBelow(4) == 0) {
-        submission.payload = Payload::FromBytes(Codec::kFp32, std::string(300'000, 'x'));
+        submission.payload =
+            exchange::Payload::FromBytes(tensor::Codec::kFp32, std::string(300'000, 'x'));
       }
       switch (random.NextBelow(8)) {
         case 0:  // forgets the unit, or hands it in when its round is over
@@ -184,29 +187,31 @@ class Storm {
     }
   }
 
-  bool IsPublished(Round round) {
-    const absl::StatusOr<RunStatus> status = backend_.store().GetRunStatus(run_);
+  bool IsPublished(base::Round round) {
+    const absl::StatusOr<exchange::RunStatus> status = backend_.store().GetRunStatus(run_);
     return status.ok() && status->weights_version.value() >= round.value();
   }
 
-  void Submit(const SubmitRequest& submission, const std::pair<Round, Slot>& place) {
-    const absl::StatusOr<SubmitOutcome> outcome = backend_.exchange().Submit(submission);
+  void Submit(const exchange::SubmitRequest& submission,
+              const std::pair<base::Round, base::Slot>& place) {
+    const absl::StatusOr<domain::SubmitOutcome> outcome = backend_.exchange().Submit(submission);
     ASSERT_OK(outcome);
-    if (*outcome != SubmitOutcome::kAccepted && *outcome != SubmitOutcome::kLate) return;
-    MutexLock lock(mu_);
+    if (*outcome != domain::SubmitOutcome::kAccepted && *outcome != domain::SubmitOutcome::kLate)
+      return;
+    base::MutexLock lock(mu_);
     ++kept_[place];
   }
 
   const uint64_t seed_;
   const Waits waits_;
   PgFixture backend_;
-  RunConfig config_ = TinyRunConfig();
-  RunId run_;
-  Leadership leadership_;
+  domain::RunConfig config_ = exchange::TinyRunConfig();
+  base::RunId run_;
+  exchange::Leadership leadership_;
   std::atomic<bool> done_{false};
   std::atomic<int> changes_{0};
-  Mutex mu_;
-  std::map<std::pair<Round, Slot>, int> kept_ ABSL_GUARDED_BY(mu_);
+  base::Mutex mu_;
+  std::map<std::pair<base::Round, base::Slot>, int> kept_ ABSL_GUARDED_BY(mu_);
 };
 
 class PgConcurrencyTest : public ::testing::TestWithParam<uint64_t> {};
@@ -216,22 +221,22 @@ TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {
 
   storm.Run();
 
-  const std::map<std::pair<Round, Slot>, int> kept = storm.kept();
+  const std::map<std::pair<base::Round, base::Slot>, int> kept = storm.kept();
   EXPECT_EQ(kept.size(), static_cast<size_t>(kRounds * kUnitsPerRound));
   for (const auto& [place, count] : kept) {
     EXPECT_EQ(count, 1) << "round " << place.first << " slot " << place.second;
   }
-  const RunDump dump = storm.Dump();
-  EXPECT_EQ(dump.state, RunState::kFinished);
+  const exchange::RunDump dump = storm.Dump();
+  EXPECT_EQ(dump.state, domain::RunState::kFinished);
   EXPECT_GE(storm.changes(), kRounds);
   ASSERT_EQ(dump.units.size(), static_cast<size_t>(kRounds * kUnitsPerRound));
-  std::map<WorkerId, int64_t> credit;
-  for (const UnitDump& unit : dump.units) {
-    ASSERT_EQ(unit.state, UnitState::kDone);
+  std::map<base::WorkerId, int64_t> credit;
+  for (const exchange::UnitDump& unit : dump.units) {
+    ASSERT_EQ(unit.state, domain::UnitState::kDone);
     EXPECT_TRUE(unit.consumed);
     ++credit[unit.gradient->worker];
   }
-  for (const WorkerDump& worker : dump.workers) {
+  for (const exchange::WorkerDump& worker : dump.workers) {
     EXPECT_EQ(worker.accepted_unit_count, credit[worker.worker]) << worker.worker;
   }
 }
@@ -244,32 +249,32 @@ TEST_P(PgConcurrencyTest, WhatIsTakenAlongCountsOnceToo) {
   for (const auto& [place, count] : storm.kept()) {
     EXPECT_EQ(count, 1) << "round " << place.first << " slot " << place.second;
   }
-  const RunDump dump = storm.Dump();
-  EXPECT_EQ(dump.state, RunState::kFinished);
-  std::map<WorkerId, int64_t> credit;
+  const exchange::RunDump dump = storm.Dump();
+  EXPECT_EQ(dump.state, domain::RunState::kFinished);
+  std::map<base::WorkerId, int64_t> credit;
   int stale = 0;
-  for (const UnitDump& unit : dump.units) {
-    EXPECT_TRUE(unit.state == UnitState::kDone || unit.state == UnitState::kClosed);
-    if (unit.state != UnitState::kDone) continue;
+  for (const exchange::UnitDump& unit : dump.units) {
+    EXPECT_TRUE(unit.state == domain::UnitState::kDone || unit.state == domain::UnitState::kClosed);
+    if (unit.state != domain::UnitState::kDone) continue;
     ++credit[unit.gradient->worker];
     if (unit.consumed && unit.stale_rounds > 0) ++stale;
   }
   EXPECT_GT(stale, 0);
-  for (const WorkerDump& worker : dump.workers) {
+  for (const exchange::WorkerDump& worker : dump.workers) {
     EXPECT_EQ(worker.accepted_unit_count, credit[worker.worker]) << worker.worker;
   }
 }
 
 // Runs `act` as the superuser; what it did is committed when it returns OK.
 absl::Status InAnOpenTransaction(const PgFixture& backend,
-                                 const std::function<absl::Status(SqlTransaction&)>& act) {
-  PgConnectionOptions options;
+                                 const std::function<absl::Status(pg::SqlTransaction&)>& act) {
+  pg::PgConnectionOptions options;
   options.url = backend.url();
-  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, MakeConnectionParams(options));
-  RealClock clock;
-  Metrics metrics;
-  PgPool pool(params, {"test", 1}, clock, metrics);
-  return pool.RunInTransaction("test", SqlIsolation::kReadCommitted, act);
+  GANNET_ASSIGN_OR_RETURN(const pg::PgConnectionParams params, pg::MakeConnectionParams(options));
+  base::RealClock clock;
+  telemetry::Metrics metrics;
+  pg::PgPool pool(params, {"test", 1}, clock, metrics);
+  return pool.RunInTransaction("test", pg::SqlIsolation::kReadCommitted, act);
 }
 
 // A spare that is made while its slot is being filled is closed by who fills it, who waits for its
@@ -277,32 +282,34 @@ absl::Status InAnOpenTransaction(const PgFixture& backend,
 // what it computes is there already.
 TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
   PgFixture backend;
-  RunConfig config = TinyRunConfig();
+  domain::RunConfig config = exchange::TinyRunConfig();
   config.units_per_round = 1;
-  ASSERT_OK_AND_ASSIGN(const RunId run, backend.store().CreateRun(TestNewRun(config)));
-  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
-                       backend.store().AcquireLeadership(run, TestLeader(1), absl::Hours(1)));
-  const WorkerIdentity ada = TestWorker(1);
-  const WorkerIdentity bob = TestWorker(2);
-  for (const WorkerIdentity& worker : {ada, bob}) {
-    ASSERT_OK(backend.exchange().Join(TestJoin(worker, config)));
+  ASSERT_OK_AND_ASSIGN(const base::RunId run,
+                       backend.store().CreateRun(exchange::TestNewRun(config)));
+  ASSERT_OK_AND_ASSIGN(
+      const exchange::Leadership leadership,
+      backend.store().AcquireLeadership(run, exchange::TestLeader(1), absl::Hours(1)));
+  const exchange::WorkerIdentity ada = exchange::TestWorker(1);
+  const exchange::WorkerIdentity bob = exchange::TestWorker(2);
+  for (const exchange::WorkerIdentity& worker : {ada, bob}) {
+    ASSERT_OK(backend.exchange().Join(exchange::TestJoin(worker, config)));
   }
-  const WorkUnit slow = backend.Claim(ada, run);
+  const exchange::WorkUnit slow = backend.Claim(ada, run);
   ASSERT_OK(TestPostgres::Get().Run(
       backend.url(), "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
   backend.AdvanceTime(absl::Seconds(30));
 
   std::thread submitter;
   const absl::Status claimed =
-      InAnOpenTransaction(backend, [&](SqlTransaction& transaction) -> absl::Status {
-        GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(
-            absl::StrFormat("SELECT gannet.claim_unit('%s', '%s', %d, %d, '%s')", bob.id.value(),
-                            bob.secret, bob.incarnation.value(), run.value(), RandomHex(16))));
+      InAnOpenTransaction(backend, [&](pg::SqlTransaction& transaction) -> absl::Status {
+        GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(absl::StrFormat(
+            "SELECT gannet.claim_unit('%s', '%s', %d, %d, '%s')", bob.id.value(), bob.secret,
+            bob.incarnation.value(), run.value(), base::RandomHex(16))));
         submitter = std::thread([&] {
-          EXPECT_THAT(backend.exchange().Submit(TestSubmit(config, ada, slow, 1.0f)),
-                      IsOkAndHolds(SubmitOutcome::kAccepted));
+          EXPECT_THAT(backend.exchange().Submit(exchange::TestSubmit(config, ada, slow, 1.0f)),
+                      base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
         });
-        EXPECT_TRUE(AwaitUntil([&] {
+        EXPECT_TRUE(base::AwaitUntil([&] {
           const auto waiting =
               TestPostgres::Get().Query(backend.url(), "SELECT 1 FROM pg_locks WHERE NOT granted");
           return waiting.ok() && !waiting->empty();
@@ -311,21 +318,25 @@ TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
       });
   if (submitter.joinable()) submitter.join();
   ASSERT_OK(claimed);
-  ASSERT_OK_AND_ASSIGN(const RoundProgress before, backend.store().GetRoundProgress(run, Round(1)));
+  ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress before,
+                       backend.store().GetRoundProgress(run, base::Round(1)));
   ASSERT_EQ(before.gradients.size(), 1u);
   EXPECT_EQ(before.leased, 0) << "the spare";
   ASSERT_OK(TestPostgres::Get().Run(backend.url(),
                                     "UPDATE gannet.work_unit SET state = 'leased' WHERE is_spare"));
-  ASSERT_OK_AND_ASSIGN(const RoundProgress left, backend.store().GetRoundProgress(run, Round(1)));
+  ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress left,
+                       backend.store().GetRoundProgress(run, base::Round(1)));
   ASSERT_EQ(left.leased, 1);
 
-  PublishRequest request = TestPublish(config, run, leadership, WeightsVersion(0));
-  request.max_stale_rounds = kMaxStaleRounds;
-  ASSERT_OK_AND_ASSIGN(const RunStatus status, backend.store().GetRunStatus(run));
+  exchange::PublishRequest request =
+      exchange::TestPublish(config, run, leadership, base::WeightsVersion(0));
+  request.max_stale_rounds = domain::kMaxStaleRounds;
+  ASSERT_OK_AND_ASSIGN(const exchange::RunStatus status, backend.store().GetRunStatus(run));
   request.settings_version = status.settings_version;
   ASSERT_OK(backend.store().Publish(request));
 
-  ASSERT_OK_AND_ASSIGN(const RoundProgress after, backend.store().GetRoundProgress(run, Round(2)));
+  ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress after,
+                       backend.store().GetRoundProgress(run, base::Round(2)));
   EXPECT_EQ(after.stale_leased, 0);
 }
 
@@ -333,28 +344,29 @@ TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
 // would stay open for good.
 TEST(PgRaceTest, ARoundThatIsBeingPublishedGetsNoSpares) {
   PgFixture backend;
-  const RunConfig config = TinyRunConfig();
-  ASSERT_OK_AND_ASSIGN(const RunId run, backend.store().CreateRun(TestNewRun(config)));
-  const WorkerIdentity ada = TestWorker(1);
-  ASSERT_OK(backend.exchange().Join(TestJoin(ada, config)));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  ASSERT_OK_AND_ASSIGN(const base::RunId run,
+                       backend.store().CreateRun(exchange::TestNewRun(config)));
+  const exchange::WorkerIdentity ada = exchange::TestWorker(1);
+  ASSERT_OK(backend.exchange().Join(exchange::TestJoin(ada, config)));
   backend.LetEveryUnitBeSlow(config, run);
   const auto claim = [&] {
-    return backend.exchange().Claim({ada, run, RandomHex(16), absl::ZeroDuration()});
+    return backend.exchange().Claim({ada, run, base::RandomHex(16), absl::ZeroDuration()});
   };
 
-  ASSERT_OK(InAnOpenTransaction(backend, [&](SqlTransaction& transaction) -> absl::Status {
+  ASSERT_OK(InAnOpenTransaction(backend, [&](pg::SqlTransaction& transaction) -> absl::Status {
     GANNET_RETURN_IF_ERROR(transaction.ExecuteScript("SELECT FROM gannet.run FOR NO KEY UPDATE"));
-    const absl::StatusOr<ClaimResult> meanwhile = claim();
+    const absl::StatusOr<exchange::ClaimResult> meanwhile = claim();
     EXPECT_OK(meanwhile);
     EXPECT_TRUE(meanwhile.ok() && !meanwhile->unit.has_value());
     return absl::OkStatus();
   }));
 
-  ASSERT_OK_AND_ASSIGN(const ClaimResult afterwards, claim());
+  ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult afterwards, claim());
   EXPECT_TRUE(afterwards.unit.has_value());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PgConcurrencyTest, ::testing::Values(1, 2));
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -8,7 +8,7 @@
 #include "libs/pg/pg_bulk_pool.h"
 #include "libs/pg/pg_pool.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // Exchange over the SQL functions of migrations/R__exchange_functions.sql, and nothing else: its
 // role needs no more than gannet_worker.
@@ -23,34 +23,37 @@ namespace gannet {
 // Ownership and lifetime: pools and signal must outlive it.
 // Errors: as Exchange. A change in doubt is UNAVAILABLE here, because repeating any call of
 // Exchange is right.
-class PgExchange final : public Exchange {
+class PgExchange final : public exchange::Exchange {
  public:
-  PgExchange(PgPool& pool, PgBulkPool& bulk_pool, WorkSignal& work_signal)
+  PgExchange(pg::PgPool& pool, pg::PgBulkPool& bulk_pool, exchange::WorkSignal& work_signal)
       : pool_(pool), bulk_pool_(bulk_pool), work_signal_(work_signal) {}
 
-  absl::StatusOr<JoinResult> Join(const JoinRequest& request) override;
-  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override;
-  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override;
-  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override;
-  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override;
-  absl::StatusOr<std::optional<SubmitOutcome>> CheckSubmission(
-      const SubmissionCheck& submission) override;
-  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
-                                            const std::vector<UnitProgress>& held) override;
-  absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
-                       Attempt attempt) override;
-  absl::Status Fail(const WorkerIdentity& worker, RunId run, UnitId unit, Attempt attempt,
-                    const std::string& reason) override;
-  absl::Status Leave(const WorkerIdentity& worker, RunId run) override;
+  absl::StatusOr<exchange::JoinResult> Join(const exchange::JoinRequest& request) override;
+  absl::StatusOr<exchange::RunDescription> Describe(const exchange::WorkerIdentity& worker,
+                                                    base::RunId run) override;
+  absl::StatusOr<exchange::ClaimResult> Claim(const exchange::ClaimRequest& request) override;
+  absl::StatusOr<exchange::Payload> FetchWeights(
+      const exchange::FetchWeightsRequest& request) override;
+  absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::SubmitRequest& request) override;
+  absl::StatusOr<std::optional<domain::SubmitOutcome>> CheckSubmission(
+      const exchange::SubmissionCheck& submission) override;
+  absl::StatusOr<exchange::HeartbeatResult> Heartbeat(
+      const exchange::WorkerIdentity& worker, base::RunId run,
+      const std::vector<exchange::UnitProgress>& held) override;
+  absl::Status Release(const exchange::WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                       base::Attempt attempt) override;
+  absl::Status Fail(const exchange::WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                    base::Attempt attempt, const std::string& reason) override;
+  absl::Status Leave(const exchange::WorkerIdentity& worker, base::RunId run) override;
 
  private:
-  absl::StatusOr<ClaimResult> LookForWork(const ClaimRequest& request);
-  absl::StatusOr<SubmitOutcome> SubmitSmall(const SubmitRequest& request);
-  absl::StatusOr<SubmitOutcome> SubmitLarge(const SubmitRequest& request);
+  absl::StatusOr<exchange::ClaimResult> LookForWork(const exchange::ClaimRequest& request);
+  absl::StatusOr<domain::SubmitOutcome> SubmitSmall(const exchange::SubmitRequest& request);
+  absl::StatusOr<domain::SubmitOutcome> SubmitLarge(const exchange::SubmitRequest& request);
 
-  PgPool& pool_;
-  PgBulkPool& bulk_pool_;
-  WorkSignal& work_signal_;
+  pg::PgPool& pool_;
+  pg::PgBulkPool& bulk_pool_;
+  exchange::WorkSignal& work_signal_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::store

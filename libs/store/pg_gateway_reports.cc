@@ -5,11 +5,11 @@
 #include "libs/base/status_macros.h"
 #include "libs/pg/sql_values.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
-constexpr SqlStatement kReport = {"report_gateway", "SELECT gannet.report_gateway($1, $2)"};
-constexpr SqlStatement kList = {
+constexpr pg::SqlStatement kReport = {"report_gateway", "SELECT gannet.report_gateway($1, $2)"};
+constexpr pg::SqlStatement kList = {
     "list_gateway_reports",
     "SELECT gateway, refusing FROM gannet.gateway_report "
     "WHERE reported_at > clock_timestamp() - $1::bigint * interval '1 second' ORDER BY gateway",
@@ -17,20 +17,20 @@ constexpr SqlStatement kList = {
 
 }  // namespace
 
-absl::Status PgGatewayReports::Report(const GatewayReport& report) {
-  SqlParams params;
+absl::Status PgGatewayReports::Report(const exchange::GatewayReport& report) {
+  pg::SqlParams params;
   params.Text(report.gateway).Text(absl::StrJoin(report.refusing, ","));
   return pool_.Execute(kReport, params).status();
 }
 
-absl::StatusOr<std::vector<GatewayReport>> PgGatewayReports::List() {
-  SqlParams params;
-  params.Int(absl::ToInt64Seconds(kGatewayReportLife));
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kList, params));
-  std::vector<GatewayReport> reports;
+absl::StatusOr<std::vector<exchange::GatewayReport>> PgGatewayReports::List() {
+  pg::SqlParams params;
+  params.Int(absl::ToInt64Seconds(exchange::kGatewayReportLife));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kList, params));
+  std::vector<exchange::GatewayReport> reports;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
-    GatewayReport report;
+    pg::SqlRow row(rows, i);
+    exchange::GatewayReport report;
     report.gateway = row.Text("gateway");
     report.refusing = absl::StrSplit(row.Text("refusing"), ',');
     GANNET_RETURN_IF_ERROR(row.status());
@@ -39,4 +39,4 @@ absl::StatusOr<std::vector<GatewayReport>> PgGatewayReports::List() {
   return reports;
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

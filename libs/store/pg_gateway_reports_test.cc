@@ -10,7 +10,7 @@
 #include "libs/telemetry/log.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::ElementsAre;
@@ -31,7 +31,7 @@ class PgGatewayReportsTest : public ::testing::Test {
 
   std::unique_ptr<PgBackend> As(const std::string& role) {
     auto backend = PgBackend::Create({.url = TestPostgres::UrlAs(url_, role), .password_file = ""},
-                                     NullLogger(), metrics_);
+                                     telemetry::NullLogger(), metrics_);
     EXPECT_OK(backend);
     return *std::move(backend);
   }
@@ -40,9 +40,11 @@ class PgGatewayReportsTest : public ::testing::Test {
     return gateway_->gateway_reports().Report({gateway, refusing});
   }
 
-  std::vector<GatewayReport> List() { return coordinator_->gateway_reports().List().value(); }
+  std::vector<exchange::GatewayReport> List() {
+    return coordinator_->gateway_reports().List().value();
+  }
 
-  Metrics metrics_;
+  telemetry::Metrics metrics_;
   const std::string url_;
   std::unique_ptr<PgBackend> gateway_;
   std::unique_ptr<PgBackend> coordinator_;
@@ -54,8 +56,8 @@ TEST_F(PgGatewayReportsTest, ACoordinatorReadsWhatGatewaysRefuse) {
   ASSERT_OK(Report("a:50051", {"uploads", "upload_slow"}));
   ASSERT_OK(Report("b:50051", {"fetches"}));
 
-  EXPECT_THAT(List(), ElementsAre(GatewayReport{"a:50051", {"uploads", "upload_slow"}},
-                                  GatewayReport{"b:50051", {"fetches"}}));
+  EXPECT_THAT(List(), ElementsAre(exchange::GatewayReport{"a:50051", {"uploads", "upload_slow"}},
+                                  exchange::GatewayReport{"b:50051", {"fetches"}}));
 }
 
 TEST_F(PgGatewayReportsTest, WhoeverRefusesNothingOrFallsSilentIsForgotten) {
@@ -72,20 +74,22 @@ TEST_F(PgGatewayReportsTest, WhoeverRefusesNothingOrFallsSilentIsForgotten) {
 
 TEST_F(PgGatewayReportsTest, AWorkerThatLiesLeavesLittleBehind) {
   using enum absl::StatusCode;
-  EXPECT_THAT(Report("", {"joins"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("your database is gone, call 0900", {"joins"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report(std::string(81, 'x'), {"joins"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a:1\n", {"joins"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a:1", {"Not a label"}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a:1", {std::string(41, 'x')}), StatusIs(kInvalidArgument));
-  EXPECT_THAT(Report("a:1", std::vector<std::string>(33, "joins")), StatusIs(kInvalidArgument));
-  for (int i = 0; i < kMaxGatewayReports + 10; ++i) {
+  EXPECT_THAT(Report("", {"joins"}), base::StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("your database is gone, call 0900", {"joins"}),
+              base::StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report(std::string(81, 'x'), {"joins"}), base::StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1\n", {"joins"}), base::StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1", {"Not a label"}), base::StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1", {std::string(41, 'x')}), base::StatusIs(kInvalidArgument));
+  EXPECT_THAT(Report("a:1", std::vector<std::string>(33, "joins")),
+              base::StatusIs(kInvalidArgument));
+  for (int i = 0; i < exchange::kMaxGatewayReports + 10; ++i) {
     ASSERT_OK(Report(absl::StrCat("made-up:", i), {"joins"}));
   }
 
-  EXPECT_THAT(List(), SizeIs(kMaxGatewayReports));
-  EXPECT_THAT(gateway_->gateway_reports().List(), StatusIs(kPermissionDenied));
+  EXPECT_THAT(List(), SizeIs(exchange::kMaxGatewayReports));
+  EXPECT_THAT(gateway_->gateway_reports().List(), base::StatusIs(kPermissionDenied));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

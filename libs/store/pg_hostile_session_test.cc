@@ -22,7 +22,7 @@
 #include "libs/store/testing/pg_fixture.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::HasSubstr;
@@ -34,9 +34,9 @@ class OpenTransaction {
   enum class Way { kIdle, kBusy, kWaiting };
 
   OpenTransaction(const std::string& url, const std::string& script, Way way = Way::kIdle)
-      : pool_(*Params(url), BoundedPoolOptions{"hostile", 1}, clock_, metrics_),
+      : pool_(*Params(url), pg::BoundedPoolOptions{"hostile", 1}, clock_, metrics_),
         thread_([this, script, way] { Run(script, way); }) {
-    EXPECT_TRUE(AwaitUntil([&] { return is_open_ || is_over_; }));
+    EXPECT_TRUE(base::AwaitUntil([&] { return is_open_ || is_over_; }));
     EXPECT_TRUE(is_open_) << "the script failed";
   }
 
@@ -53,15 +53,16 @@ class OpenTransaction {
   }
 
  private:
-  static absl::StatusOr<PgConnectionParams> Params(const std::string& url) {
-    PgConnectionOptions options;
+  static absl::StatusOr<pg::PgConnectionParams> Params(const std::string& url) {
+    pg::PgConnectionOptions options;
     options.url = url;
-    return MakeConnectionParams(options);
+    return pg::MakeConnectionParams(options);
   }
 
   void Run(const std::string& script, Way way) {
     status_ = pool_.RunInTransaction(
-        "hostile", SqlIsolation::kReadCommitted, [&](SqlTransaction& transaction) -> absl::Status {
+        "hostile", pg::SqlIsolation::kReadCommitted,
+        [&](pg::SqlTransaction& transaction) -> absl::Status {
           // What a role may always do for its own session.
           GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(
               "SET idle_in_transaction_session_timeout = 0; SET statement_timeout = 0"));
@@ -69,15 +70,15 @@ class OpenTransaction {
           GANNET_RETURN_IF_ERROR(transaction.ExecuteScript(script));
           is_open_ = true;
           if (way == Way::kBusy) return transaction.ExecuteScript("SELECT pg_sleep(3600)");
-          EXPECT_TRUE(AwaitUntil([&] { return is_let_go_.load(); }));
+          EXPECT_TRUE(base::AwaitUntil([&] { return is_let_go_.load(); }));
           return transaction.ExecuteScript("SELECT 1");
         });
     is_over_ = true;
   }
 
-  RealClock clock_;
-  Metrics metrics_;
-  PgPool pool_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
+  pg::PgPool pool_;
   std::atomic<bool> is_open_{false};
   std::atomic<bool> is_over_{false};
   std::atomic<bool> is_let_go_{false};
@@ -88,10 +89,11 @@ class OpenTransaction {
 class PgHostileSessionTest : public testing::Test {
  protected:
   PgHostileSessionTest() {
-    run_ = *backend_.store().CreateRun(TestNewRun(config_));
-    leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1));
-    for (const WorkerIdentity& worker : {mallory_, ada_}) {
-      EXPECT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
+    run_ = *backend_.store().CreateRun(exchange::TestNewRun(config_));
+    leadership_ =
+        *backend_.store().AcquireLeadership(run_, exchange::TestLeader(1), absl::Hours(1));
+    for (const exchange::WorkerIdentity& worker : {mallory_, ada_}) {
+      EXPECT_OK(backend_.exchange().Join(exchange::TestJoin(worker, config_)));
     }
   }
 
@@ -101,18 +103,19 @@ class PgHostileSessionTest : public testing::Test {
     options.url = TestPostgres::UrlAs(backend_.url(), "test_coordinator");
     options.end_holding_sessions_after = absl::Seconds(1);
     absl::StatusOr<std::unique_ptr<PgBackend>> guard =
-        PgBackend::Create(options, NullLogger(), metrics_);
+        PgBackend::Create(options, telemetry::NullLogger(), metrics_);
     EXPECT_OK(guard);
     return guard.ok() ? *std::move(guard) : nullptr;
   }
 
   // "gannet.NAME('ID', 'SECRET', 1, RUN, MORE)" of a worker.
-  std::string Call(const std::string& name, const WorkerIdentity& worker, const std::string& more) {
+  std::string Call(const std::string& name, const exchange::WorkerIdentity& worker,
+                   const std::string& more) {
     return absl::StrFormat("SELECT gannet.%s('%s', '%s', %d, %d%s)", name, worker.id.value(),
                            worker.secret, worker.incarnation.value(), run_.value(), more);
   }
 
-  std::string SubmitCall(const WorkerIdentity& worker, const WorkUnit& unit) {
+  std::string SubmitCall(const exchange::WorkerIdentity& worker, const exchange::WorkUnit& unit) {
     return Call("submit_gradient", worker,
                 absl::StrFormat(", %d, %d, '{\"image_count\": %d, \"micro_batch_count\": %d, "
                                 "\"discriminator_loss\": 0.7, \"generator_loss\": 0.7, "
@@ -120,17 +123,17 @@ class PgHostileSessionTest : public testing::Test {
                                 "\"compute_seconds\": 1, \"codec\": 1, \"payload_bytes\": 3}', "
                                 "sha256('abc'), 0, 'abc'",
                                 unit.unit.value(), unit.attempt.value(), config_.images_per_unit,
-                                TestStats(config_).micro_batch_count));
+                                exchange::TestStats(config_).micro_batch_count));
   }
 
-  std::string StageCall(const WorkerIdentity& worker, const WorkUnit& unit) {
+  std::string StageCall(const exchange::WorkerIdentity& worker, const exchange::WorkUnit& unit) {
     return Call("stage_gradient", worker,
                 absl::StrFormat(", %d, %d, 0, convert_to('abc', 'UTF8')", unit.unit.value(),
                                 unit.attempt.value()));
   }
 
   bool AwaitWaitingSessions(int count) {
-    return AwaitUntil([&] {
+    return base::AwaitUntil([&] {
       return Value("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted") ==
              absl::StrCat(count);
     });
@@ -151,7 +154,7 @@ class PgHostileSessionTest : public testing::Test {
                         "END $$",
                         first, second),
         OpenTransaction::Way::kWaiting);
-    ASSERT_TRUE(AwaitUntil([&] {
+    ASSERT_TRUE(base::AwaitUntil([&] {
       return Value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1";
     }));
     coordinator.LetGo();
@@ -162,19 +165,19 @@ class PgHostileSessionTest : public testing::Test {
   }
 
   std::string Value(const std::string& sql) {
-    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(backend_.url(), sql);
+    const absl::StatusOr<pg::SqlRows> rows = TestPostgres::Get().Query(backend_.url(), sql);
     if (!rows.ok()) return rows.status().ToString();
     return rows->empty() ? "" : rows->rows[0][0].value_or("null");
   }
 
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   PgFixture backend_;
-  RunConfig config_ = TinyRunConfig();
-  RunId run_;
-  Leadership leadership_;
-  const WorkerIdentity mallory_ = TestWorker(1);
-  const WorkerIdentity ada_ = TestWorker(2);
+  domain::RunConfig config_ = exchange::TinyRunConfig();
+  base::RunId run_;
+  exchange::Leadership leadership_;
+  const exchange::WorkerIdentity mallory_ = exchange::TestWorker(1);
+  const exchange::WorkerIdentity ada_ = exchange::TestWorker(2);
   const std::string hostile_url_ = TestPostgres::UrlAs(backend_.url(), "test_worker");
 };
 
@@ -189,20 +192,21 @@ TEST_F(PgHostileSessionTest, NoLockThatHasANumberStopsARound) {
                       "SELECT pg_advisory_lock(4717253300182417021)",
                       run_.value() % 2147483647));
 
-  const WorkUnit unit = backend_.Claim(ada_, run_);
-  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
+  EXPECT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, unit)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_OK(backend_.store().Publish(
+      exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(0))));
   PgBackendOptions options;
   options.url = backend_.url();
-  EXPECT_OK(Migrate(options, NullLogger()));
+  EXPECT_OK(Migrate(options, telemetry::NullLogger()));
 }
 
 TEST_F(PgHostileSessionTest, AWorkersRoleLocksNoTable) {
   for (const char* table : {"accept_turn", "run", "work_unit", "worker", "schema_migration"}) {
     EXPECT_THAT(TestPostgres::Get().Run(hostile_url_, absl::StrCat("LOCK TABLE gannet.", table,
                                                                    " IN ACCESS SHARE MODE")),
-                StatusIs(absl::StatusCode::kPermissionDenied))
+                base::StatusIs(absl::StatusCode::kPermissionDenied))
         << table;
   }
 }
@@ -217,9 +221,10 @@ TEST_F(PgHostileSessionTest, ATransactionLeftOpenBehindACallIsEnded) {
        {OpenTransaction::Way::kIdle, OpenTransaction::Way::kBusy}) {
     for (const std::string name :
          {"claim_unit", "fail_unit", "release_unit", "heartbeat", "leave_run", "submit_gradient"}) {
-      std::string call = Call("claim_unit", mallory_, absl::StrCat(", '", RandomHex(16), "'"));
+      std::string call =
+          Call("claim_unit", mallory_, absl::StrCat(", '", base::RandomHex(16), "'"));
       if (name != "claim_unit") {
-        const WorkUnit unit = backend_.Claim(mallory_, run_);
+        const exchange::WorkUnit unit = backend_.Claim(mallory_, run_);
         const std::string lease = absl::StrCat(", ", unit.unit.value(), ", ", unit.attempt.value());
         call = name == "submit_gradient" ? SubmitCall(mallory_, unit)
                : name == "fail_unit"     ? Call(name, mallory_, lease + ", 'x'")
@@ -234,7 +239,7 @@ TEST_F(PgHostileSessionTest, ATransactionLeftOpenBehindACallIsEnded) {
 
       // Locks every unit of the round, so it cannot before.
       EXPECT_OK(backend_.store().Publish(
-          TestPublish(config_, run_, leadership_, WeightsVersion(version))))
+          exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(version))))
           << name;
       ++version;
 
@@ -245,12 +250,12 @@ TEST_F(PgHostileSessionTest, ATransactionLeftOpenBehindACallIsEnded) {
 
 TEST_F(PgHostileSessionTest, AnHonestWorkerHasItsTurnWhenAnotherHoldsIt) {
   const std::unique_ptr<PgBackend> guard = Guard();
-  const WorkUnit mallorys = backend_.Claim(mallory_, run_);
-  const WorkUnit adas = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit mallorys = backend_.Claim(mallory_, run_);
+  const exchange::WorkUnit adas = backend_.Claim(ada_, run_);
   OpenTransaction hostile(hostile_url_, SubmitCall(mallory_, mallorys));
 
-  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, adas)),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, adas)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 
   EXPECT_FALSE(hostile.End().ok());
 }
@@ -259,15 +264,15 @@ TEST_F(PgHostileSessionTest, AnHonestWorkerHasItsTurnWhenAnotherHoldsIt) {
 // given other units. It must come back all the same.
 TEST_F(PgHostileSessionTest, AUnitIsNotHeldByAClaimThatDoesNotEnd) {
   const std::unique_ptr<PgBackend> guard = Guard();
-  OpenTransaction hostile(hostile_url_,
-                          Call("claim_unit", mallory_, absl::StrCat(", '", RandomHex(16), "'")));
+  OpenTransaction hostile(
+      hostile_url_, Call("claim_unit", mallory_, absl::StrCat(", '", base::RandomHex(16), "'")));
 
-  EXPECT_TRUE(AwaitUntil([&] {
+  EXPECT_TRUE(base::AwaitUntil([&] {
     int claimed = 0;
     for (int i = 0; i < config_.units_per_round; ++i) {
-      const WorkerIdentity worker = TestWorker(10 + i);
-      EXPECT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
-      const absl::StatusOr<ClaimResult> claim =
+      const exchange::WorkerIdentity worker = exchange::TestWorker(10 + i);
+      EXPECT_OK(backend_.exchange().Join(exchange::TestJoin(worker, config_)));
+      const absl::StatusOr<exchange::ClaimResult> claim =
           backend_.exchange().Claim({worker, run_, std::string(32, 'a'), absl::ZeroDuration()});
       if (claim.ok() && claim->unit.has_value()) ++claimed;
     }
@@ -279,8 +284,8 @@ TEST_F(PgHostileSessionTest, AUnitIsNotHeldByAClaimThatDoesNotEnd) {
 // One session stages under an attempt, and another hands a gradient in under the same: it waits for
 // the first one's rows, and the turn and its unit with it.
 TEST_F(PgHostileSessionTest, TwoSessionsOfARoleDoNotHoldTheTurnTogether) {
-  const WorkUnit mallorys = backend_.Claim(mallory_, run_);
-  const WorkUnit adas = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit mallorys = backend_.Claim(mallory_, run_);
+  const exchange::WorkUnit adas = backend_.Claim(ada_, run_);
   OpenTransaction staging(hostile_url_, StageCall(mallory_, mallorys));
   OpenTransaction submitting(
       hostile_url_,
@@ -293,31 +298,32 @@ TEST_F(PgHostileSessionTest, TwoSessionsOfARoleDoNotHoldTheTurnTogether) {
 
   EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
   const std::unique_ptr<PgBackend> guard = Guard();
-  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, adas)),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+  EXPECT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, adas)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_OK(backend_.store().Publish(
+      exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(0))));
 
-  EXPECT_THAT(submitting.End(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(submitting.End(), base::StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_OK(staging.End());
 }
 
 // Nor without a coordinator that looks: no session can lift this limit.
 TEST_F(PgHostileSessionTest, ASubmissionDoesNotWaitForEverInItsTurn) {
-  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(mallory_, run_);
   OpenTransaction staging(hostile_url_, StageCall(mallory_, unit));
   OpenTransaction submitting(hostile_url_,
                              absl::StrCat("SET lock_timeout = 0; ", SubmitCall(mallory_, unit)),
                              OpenTransaction::Way::kWaiting);
 
   EXPECT_THAT(submitting.End(),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("lock timeout")));
+              base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("lock timeout")));
   EXPECT_OK(staging.End());
 }
 
 // Honest workers who wait for their turn, one behind the other, are none of those who hold it.
 TEST_F(PgHostileSessionTest, WhoWaitsForAHolderIsNotEndedWithIt) {
-  const WorkUnit mallorys = backend_.Claim(mallory_, run_);
-  const WorkUnit adas = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit mallorys = backend_.Claim(mallory_, run_);
+  const exchange::WorkUnit adas = backend_.Claim(ada_, run_);
   OpenTransaction holding(hostile_url_, SubmitCall(mallory_, mallorys));
   OpenTransaction waiting(hostile_url_, SubmitCall(ada_, adas), OpenTransaction::Way::kWaiting);
   ASSERT_TRUE(AwaitWaitingSessions(1));
@@ -332,7 +338,7 @@ TEST_F(PgHostileSessionTest, WhoWaitsForAHolderIsNotEndedWithIt) {
 
 TEST_F(PgHostileSessionTest, AnAcceptLocksTheUnitsOfItsSlotInTheirOrder) {
   backend_.LetEveryUnitBeSlow(config_, run_);
-  const WorkUnit spare = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit spare = backend_.Claim(ada_, run_);
   const std::string first =
       Value(absl::StrCat("SELECT unit_id FROM gannet.work_unit WHERE slot = ", spare.slot.value(),
                          " AND unit_id <> ", spare.unit.value()));
@@ -341,8 +347,8 @@ TEST_F(PgHostileSessionTest, AnAcceptLocksTheUnitsOfItsSlotInTheirOrder) {
 }
 
 TEST_F(PgHostileSessionTest, WhoLeavesLocksHisUnitsInTheirOrder) {
-  WorkUnit first = backend_.Claim(ada_, run_);
-  const WorkUnit second = backend_.Claim(ada_, run_);
+  exchange::WorkUnit first = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit second = backend_.Claim(ada_, run_);
   // Its row is written anew, behind the other's.
   ASSERT_OK(backend_.exchange().Release(ada_, run_, first.unit, first.attempt));
   first = backend_.Claim(ada_, run_);
@@ -359,29 +365,30 @@ TEST_F(PgHostileSessionTest, WhoLeavesLocksHisUnitsInTheirOrder) {
 }
 
 TEST_F(PgHostileSessionTest, AFailureLeftOpenHoldsNotTheRun) {
-  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(mallory_, run_);
   const OpenTransaction hostile(
       hostile_url_,
       Call("fail_unit", mallory_,
            absl::StrFormat(", %d, %d, 'x'", unit.unit.value(), unit.attempt.value())));
 
   // Without anybody who ends the session.
-  EXPECT_OK(backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
-  EXPECT_OK(backend_.store().SetRunState(run_, RunState::kPaused, "a break"));
+  EXPECT_OK(backend_.store().AcquireLeadership(run_, exchange::TestLeader(1), absl::Hours(1)));
+  EXPECT_OK(backend_.store().SetRunState(run_, domain::RunState::kPaused, "a break"));
 }
 
 TEST_F(PgHostileSessionTest, ASubmissionWithoutALeaseHoldsNothing) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   const OpenTransaction hostile(hostile_url_, SubmitCall(mallory_, unit));
 
-  EXPECT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+  EXPECT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, unit)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_OK(backend_.store().Publish(
+      exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(0))));
 }
 
 // A slow link is no crime.
 TEST_F(PgHostileSessionTest, AGradientThatIsBeingSentHoldsNothing) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   OpenTransaction upload(hostile_url_,
                          Call("stage_gradient", ada_,
                               absl::StrFormat(", %d, %d, 0, convert_to(repeat('x', 80000), 'UTF8')",
@@ -393,22 +400,23 @@ TEST_F(PgHostileSessionTest, AGradientThatIsBeingSentHoldsNothing) {
 
 // What is sent for a round that is over is for nothing, and keeps its leaf from being freed.
 TEST_F(PgHostileSessionTest, AGradientOfARoundThatIsOverKeepsNoLeaf) {
-  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(mallory_, run_);
   OpenTransaction upload(hostile_url_, StageCall(mallory_, unit));
   EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "0");
-  EXPECT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))));
+  EXPECT_OK(backend_.store().Publish(
+      exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(0))));
 
   EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
   const std::unique_ptr<PgBackend> guard = Guard();
-  EXPECT_TRUE(AwaitUntil(
+  EXPECT_TRUE(base::AwaitUntil(
       [&] { return Value("SELECT count(*) FROM gannet.sessions_holding_locks()") == "0"; }));
   EXPECT_FALSE(upload.End().ok());
 }
 
 TEST_F(PgHostileSessionTest, AGradientOfARunThatHasEndedKeepsNoLeaf) {
-  const WorkUnit unit = backend_.Claim(mallory_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(mallory_, run_);
   OpenTransaction upload(hostile_url_, StageCall(mallory_, unit));
-  EXPECT_OK(backend_.store().SetRunState(run_, RunState::kStopped, "enough"));
+  EXPECT_OK(backend_.store().SetRunState(run_, domain::RunState::kStopped, "enough"));
 
   EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "1");
   EXPECT_OK(upload.End());
@@ -418,7 +426,7 @@ TEST_F(PgHostileSessionTest, ACoordinatorsSessionIsNotAWorkers) {
   const OpenTransaction publishing(
       TestPostgres::UrlAs(backend_.url(), "test_coordinator"),
       absl::StrFormat("SELECT gannet.acquire_leadership(%d, '%s', 1000000)", run_.value(),
-                      TestLeader(1).value()));
+                      exchange::TestLeader(1).value()));
 
   EXPECT_EQ(Value("SELECT count(*) FROM gannet.sessions_holding_locks()"), "0");
 }
@@ -437,7 +445,7 @@ TEST_F(PgHostileSessionTest, ARoleHasNoMoreConnectionsThanItMay) {
   ASSERT_OK(TestPostgres::Get().Run(backend_.url(), "ALTER ROLE test_flood CONNECTION LIMIT 2"));
   const std::unique_ptr<PgBackend> guard = Guard();
 
-  EXPECT_TRUE(AwaitUntil([&] {
+  EXPECT_TRUE(base::AwaitUntil([&] {
     return Value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'test_flood'") == "2";
   }));
 
@@ -453,7 +461,7 @@ TEST_F(PgHostileSessionTest, MigrateGivesEachRoleOfWorkersALimit) {
   PgBackendOptions options;
   options.url = backend_.url();
 
-  ASSERT_OK(Migrate(options, NullLogger()));
+  ASSERT_OK(Migrate(options, telemetry::NullLogger()));
 
   const auto limit = [&](const std::string& role) {
     return Value(absl::StrCat("SELECT rolconnlimit FROM pg_roles WHERE rolname = '", role, "'"));
@@ -473,7 +481,7 @@ TEST_F(PgHostileSessionTest, AWorkersRoleMakesNothing) {
   const std::string url = TestPostgres::Get().CreateEmptyDatabase();
   PgBackendOptions options;
   options.url = url;
-  ASSERT_OK(Migrate(options, NullLogger()));
+  ASSERT_OK(Migrate(options, telemetry::NullLogger()));
 
   for (const char* attempt :
        {"CREATE TEMPORARY TABLE t (x text)", "CREATE TABLE public.t (x text)",
@@ -482,7 +490,7 @@ TEST_F(PgHostileSessionTest, AWorkersRoleMakesNothing) {
         "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_xact_lock_shared(1, 2)",
         "SELECT pg_try_advisory_lock(1)"}) {
     EXPECT_THAT(TestPostgres::Get().Run(TestPostgres::UrlAs(url, "test_worker"), attempt),
-                StatusIs(absl::StatusCode::kPermissionDenied))
+                base::StatusIs(absl::StatusCode::kPermissionDenied))
         << attempt;
   }
 
@@ -491,4 +499,4 @@ TEST_F(PgHostileSessionTest, AWorkersRoleMakesNothing) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

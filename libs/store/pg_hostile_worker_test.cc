@@ -20,7 +20,7 @@
 #include "libs/tensor/codec.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::HasSubstr;
@@ -30,18 +30,19 @@ constexpr char kNullIdentity[] = "NULL, NULL";
 class PgHostileWorkerTest : public testing::Test {
  protected:
   PgHostileWorkerTest() {
-    run_ = *backend_.store().CreateRun(TestNewRun(config_));
-    leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1));
-    worker_ = TestWorker(1);
-    EXPECT_OK(backend_.exchange().Join(TestJoin(worker_, config_)));
+    run_ = *backend_.store().CreateRun(exchange::TestNewRun(config_));
+    leadership_ =
+        *backend_.store().AcquireLeadership(run_, exchange::TestLeader(1), absl::Hours(1));
+    worker_ = exchange::TestWorker(1);
+    EXPECT_OK(backend_.exchange().Join(exchange::TestJoin(worker_, config_)));
     unit_ = backend_.Claim(worker_, run_);
-    PgConnectionOptions connection;
+    pg::PgConnectionOptions connection;
     connection.url = backend_.url();
-    const absl::StatusOr<PgConnectionParams> params = MakeConnectionParams(connection);
-    BoundedPoolOptions options;
+    const absl::StatusOr<pg::PgConnectionParams> params = pg::MakeConnectionParams(connection);
+    pg::BoundedPoolOptions options;
     options.name = "hostile";
     options.size = 1;
-    pool_ = std::make_unique<PgPool>(*params, options, clock_, metrics_);
+    pool_ = std::make_unique<pg::PgPool>(*params, options, clock_, metrics_);
   }
 
   std::string Quoted(const std::string& text) { return absl::StrCat("'", text, "'"); }
@@ -57,12 +58,12 @@ class PgHostileWorkerTest : public testing::Test {
 
   absl::Status Call(const std::string& sql) {
     const std::string name = absl::StrCat("call_", ++calls_);
-    return pool_->Execute({name.c_str(), sql.c_str()}, SqlParams()).status();
+    return pool_->Execute({name.c_str(), sql.c_str()}, pg::SqlParams()).status();
   }
 
   // The first value of the answer, for the superuser.
   std::string Value(const std::string& sql) {
-    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(backend_.url(), sql);
+    const absl::StatusOr<pg::SqlRows> rows = TestPostgres::Get().Query(backend_.url(), sql);
     if (!rows.ok()) return rows.status().ToString();
     return rows->empty() ? "" : rows->rows[0][0].value_or("null");
   }
@@ -97,15 +98,15 @@ class PgHostileWorkerTest : public testing::Test {
     return Call(sql);
   }
 
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   PgFixture backend_;
-  RunConfig config_ = TinyRunConfig();
-  RunId run_;
-  Leadership leadership_;
-  WorkerIdentity worker_;
-  WorkUnit unit_;
-  std::unique_ptr<PgPool> pool_;
+  domain::RunConfig config_ = exchange::TinyRunConfig();
+  base::RunId run_;
+  exchange::Leadership leadership_;
+  exchange::WorkerIdentity worker_;
+  exchange::WorkUnit unit_;
+  std::unique_ptr<pg::PgPool> pool_;
   int calls_ = 0;
 };
 
@@ -114,15 +115,16 @@ TEST_F(PgHostileWorkerTest, NamesThatAreMadeUpEndAtALimitAndWhoIsKnownComesAgain
       "INSERT INTO gannet.worker (run_id, worker_id, secret_sha256, incarnation, display_name, "
       "hardware, last_seen) SELECT ",
       run_.value(), ", 'f' || lpad(to_hex(n), 31, '0'), sha256('x'), 1, 'x', 'x', now() ",
-      "FROM generate_series(1, ", kMaxWorkersOfRun - 2, ") AS n");
+      "FROM generate_series(1, ", exchange::kMaxWorkersOfRun - 2, ") AS n");
   ASSERT_OK(TestPostgres::Get().Query(backend_.url(), rest));
-  ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(2), config_))) << "the last one";
+  ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(exchange::TestWorker(2), config_)))
+      << "the last one";
 
-  EXPECT_THAT(backend_.exchange().Join(TestJoin(TestWorker(3), config_)),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("10000")));
+  EXPECT_THAT(backend_.exchange().Join(exchange::TestJoin(exchange::TestWorker(3), config_)),
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("10000")));
 
-  EXPECT_OK(backend_.exchange().Join(TestJoin(TestWorker(2, 2), config_)));
-  EXPECT_EQ(Value("SELECT count(*) FROM gannet.worker"), absl::StrCat(kMaxWorkersOfRun));
+  EXPECT_OK(backend_.exchange().Join(exchange::TestJoin(exchange::TestWorker(2, 2), config_)));
+  EXPECT_EQ(Value("SELECT count(*) FROM gannet.worker"), absl::StrCat(exchange::kMaxWorkersOfRun));
 }
 
 TEST_F(PgHostileWorkerTest, NobodyActsForAnotherWorkerByLeavingTheSecretOut) {
@@ -143,13 +145,13 @@ TEST_F(PgHostileWorkerTest, NobodyActsForAnotherWorkerByLeavingTheSecretOut) {
                         ", '{\"run_name\": \"\", \"display_name\": \"x\", "
                         "\"hardware\": \"x\"}')")}) {
     EXPECT_THAT(Call(absl::StrCat("SELECT gannet.", call)),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("secret")))
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("secret")))
         << call;
   }
-  EXPECT_THAT(Submit("identity", Impostor()), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Submit("identity", Impostor()), base::StatusIs(absl::StatusCode::kInvalidArgument));
 
-  const RunDump dump = backend_.Dump(run_);
-  EXPECT_EQ(dump.units.front().state, UnitState::kLeased);
+  const exchange::RunDump dump = backend_.Dump(run_);
+  EXPECT_EQ(dump.units.front().state, domain::UnitState::kLeased);
   EXPECT_EQ(dump.units.front().failures, 0);
 }
 
@@ -165,7 +167,7 @@ TEST_F(PgHostileWorkerTest, ASubmissionThatContradictsItselfIsRefused) {
            {"loss", "-10000.1"},    {"real", "1.01"},       {"real", "-5e-324"},
            {"fake", "-1"},          {"fake", "'NaN'"},      {"seconds", "-1"},
            {"seconds", "604801"},   {"seconds", "NULL"},    {"codec", "2"}}) {
-    EXPECT_THAT(Submit(name, value), StatusIs(absl::StatusCode::kInvalidArgument))
+    EXPECT_THAT(Submit(name, value), base::StatusIs(absl::StatusCode::kInvalidArgument))
         << name << " = " << value;
   }
   for (const char* object :
@@ -174,24 +176,24 @@ TEST_F(PgHostileWorkerTest, ASubmissionThatContradictsItselfIsRefused) {
     EXPECT_THAT(Call(absl::StrCat("SELECT gannet.submit_gradient(", Identity(), ", ", run_.value(),
                                   ", ", unit_.unit.value(), ", ", unit_.attempt.value(), ", ",
                                   object, "::jsonb, sha256('abc'), 0, 'abc')")),
-                StatusIs(absl::StatusCode::kInvalidArgument))
+                base::StatusIs(absl::StatusCode::kInvalidArgument))
         << object;
     EXPECT_THAT(Call(absl::StrCat("SELECT gannet.join_run(", Identity(), ", ", object, "::jsonb)")),
-                StatusIs(absl::StatusCode::kInvalidArgument))
+                base::StatusIs(absl::StatusCode::kInvalidArgument))
         << object;
   }
   EXPECT_OK(Submit("attempt", "7"));  // superseded: nobody has claimed so often
-  EXPECT_EQ(backend_.Dump(run_).units.front().state, UnitState::kLeased);
-  EXPECT_THAT(Submit("unit", "NULL"), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(backend_.Dump(run_).units.front().state, domain::UnitState::kLeased);
+  EXPECT_THAT(Submit("unit", "NULL"), base::StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(PgHostileWorkerTest, BytesThatAreNotThoseOfTheChecksumAreSeenByWhoeverReadsThem) {
   ASSERT_OK(Submit("sha", "sha256('other')"));
 
   EXPECT_THAT(backend_.store().FetchGradient(run_, unit_.unit),
-              StatusIs(absl::StatusCode::kDataLoss));
+              base::StatusIs(absl::StatusCode::kDataLoss));
   ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, unit_.unit, "damaged"));
-  EXPECT_EQ(backend_.Dump(run_).units.front().state, UnitState::kReady);
+  EXPECT_EQ(backend_.Dump(run_).units.front().state, domain::UnitState::kReady);
 }
 
 TEST_F(PgHostileWorkerTest, TextsForPeopleAreShortAndPlain) {
@@ -200,12 +202,12 @@ TEST_F(PgHostileWorkerTest, TextsForPeopleAreShortAndPlain) {
   for (const char* reason : {"repeat('x', 501)", "E'a\\nb'", "NULL", "U&'Ada\\202E'",
                              "U&'\\FEFFAda'", "U&'a\\2028b'", "U&'\\0301a'"}) {
     EXPECT_THAT(Call(absl::StrCat(fail, reason, ")")),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reason")));
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("reason")));
   }
   EXPECT_THAT(Call(absl::StrCat("SELECT gannet.join_run(", Identity(),
                                 ", jsonb_build_object('run_name', '', 'display_name', "
                                 "repeat('x', 65), 'hardware', 'x'))")),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("display_name")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("display_name")));
 }
 
 TEST_F(PgHostileWorkerTest, AGradientHasTheSizeOfTheRunsAndNoMore) {
@@ -214,21 +216,22 @@ TEST_F(PgHostileWorkerTest, AGradientHasTheSizeOfTheRunsAndNoMore) {
                              unit_.unit.value(), ", 1, ", seq, ", ", bytes, ")"));
   };
   const auto refused =
-      StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("a gradient of this run has"));
+      base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("a gradient of this run has"));
   const std::string max = Value("SELECT gradient_bytes_max FROM gannet.run");
   int64_t bytes_max = 0;
   ASSERT_TRUE(absl::SimpleAtoi(max, &bytes_max)) << max;
-  EXPECT_GT(bytes_max, TestGradient(config_, 1).bytes->size());
+  EXPECT_GT(bytes_max, exchange::TestGradient(config_, 1).bytes->size());
   // The tensors of the model in each codec, and a header.
-  for (const int codec : kCodecNumbers) {
-    RunConfig config = config_;
+  for (const int codec : base::kCodecNumbers) {
+    domain::RunConfig config = config_;
     config.name = absl::StrCat("codec", codec);
     config.gradient_codec = codec;
-    ASSERT_OK(backend_.store().CreateRun(TestNewRun(config)));
+    ASSERT_OK(backend_.store().CreateRun(exchange::TestNewRun(config)));
     EXPECT_EQ(Value(absl::StrCat("SELECT gradient_bytes_max FROM gannet.run WHERE name = '",
                                  config.name, "'")),
-              absl::StrCat(EncodedDataBytes(GradientSpec(config.model), static_cast<Codec>(codec)) +
-                           int64_t{kMaxSafetensorsHeaderBytes}));
+              absl::StrCat(EncodedDataBytes(domain::GradientSpec(config.model),
+                                            static_cast<tensor::Codec>(codec)) +
+                           int64_t{tensor::kMaxSafetensorsHeaderBytes}));
   }
 
   EXPECT_THAT(stage("0", "convert_to(repeat('x', 8000000), 'UTF8')"), refused);
@@ -246,7 +249,7 @@ TEST_F(PgHostileWorkerTest, WhatWasStagedAndNotHandedInGoesWithTheNextClaim) {
                                 ", 0, convert_to(repeat('x', 80000), 'UTF8'))")));
     ASSERT_EQ(Value("SELECT count(*) FROM gannet.gradient_blob"), "10");
     ASSERT_OK(backend_.exchange().Release(worker_, run_, unit_.unit, unit_.attempt));
-    const UnitId before = unit_.unit;
+    const base::UnitId before = unit_.unit;
     unit_ = backend_.Claim(worker_, run_);
     ASSERT_EQ(unit_.unit, before);
 
@@ -258,7 +261,7 @@ TEST_F(PgHostileWorkerTest, NoUnitIsNotEveryUnit) {
   EXPECT_OK(Call(absl::StrCat("SELECT gannet.release_unit(", Identity(), ", ", run_.value(),
                               ", NULL, NULL)")));
 
-  EXPECT_EQ(backend_.Dump(run_).units.front().state, UnitState::kLeased);
+  EXPECT_EQ(backend_.Dump(run_).units.front().state, domain::UnitState::kLeased);
 }
 
 TEST_F(PgHostileWorkerTest, ProgressIsThreeListsOfOneLength) {
@@ -267,10 +270,10 @@ TEST_F(PgHostileWorkerTest, ProgressIsThreeListsOfOneLength) {
                             "array_fill(1, '{65}')"}) {
     EXPECT_THAT(Call(absl::StrCat("SELECT gannet.heartbeat(", Identity(), ", ", run_.value(), ", ",
                                   lists, ")")),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("progress")))
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("progress")))
         << lists;
   }
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -11,7 +11,7 @@
 #include "libs/store/testing/pg_fixture.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::HasSubstr;
@@ -30,19 +30,20 @@ std::string Bytes(size_t size, char salt = 0) {
 class PgLargePayloadTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
-    ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
-    ASSERT_OK(backend_.exchange().Join(TestJoin(bob_, config_)));
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(exchange::TestNewRun(config_)));
+    ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(ada_, config_)));
+    ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(bob_, config_)));
   }
 
-  SubmitRequest Submission(const WorkerIdentity& worker, const WorkUnit& unit, std::string bytes) {
-    SubmitRequest request = TestSubmit(config_, worker, unit);
-    request.payload = Payload::FromBytes(Codec::kFp16, std::move(bytes));
+  exchange::SubmitRequest Submission(const exchange::WorkerIdentity& worker,
+                                     const exchange::WorkUnit& unit, std::string bytes) {
+    exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, unit);
+    request.payload = exchange::Payload::FromBytes(tensor::Codec::kFp16, std::move(bytes));
     return request;
   }
 
   std::string Ledger() {
-    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(
+    const absl::StatusOr<pg::SqlRows> rows = TestPostgres::Get().Query(
         backend_.url(),
         "SELECT coalesce(string_agg(outcome::text, ' ' ORDER BY ctid), '') "
         "FROM gannet.ledger");
@@ -56,87 +57,90 @@ class PgLargePayloadTest : public ::testing::Test {
       "'BEGIN NEW.gradient_bytes_max := NULL; RETURN NEW; END';"
       "CREATE TRIGGER any_size BEFORE INSERT ON gannet.run FOR EACH ROW "
       "EXECUTE FUNCTION any_size()"};
-  const RunConfig config_ = [] {
-    RunConfig config = TinyRunConfig();
-    config.gradient_codec = static_cast<int>(Codec::kFp16);
+  const domain::RunConfig config_ = [] {
+    domain::RunConfig config = exchange::TinyRunConfig();
+    config.gradient_codec = static_cast<int>(tensor::Codec::kFp16);
     config.units_per_round = 10;
     return config;
   }();
-  const WorkerIdentity ada_ = TestWorker(1);
-  const WorkerIdentity bob_ = TestWorker(2);
-  RunId run_;
+  const exchange::WorkerIdentity ada_ = exchange::TestWorker(1);
+  const exchange::WorkerIdentity bob_ = exchange::TestWorker(2);
+  base::RunId run_;
 };
 
 TEST_F(PgLargePayloadTest, BytesComeBackWhateverTheirNumber) {
   for (const size_t size :
        {size_t{1}, size_t{7'999}, size_t{8'000}, size_t{8'001}, size_t{256'000}, size_t{1'056'000},
         size_t{1'056'001}, size_t{1'280'000}, size_t{1'280'001}, size_t{5'000'000}}) {
-    const WorkUnit unit = backend_.Claim(ada_, run_);
+    const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
     const std::string bytes = Bytes(size);
 
     EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, bytes)),
-                IsOkAndHolds(SubmitOutcome::kAccepted));
+                base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 
-    ASSERT_OK_AND_ASSIGN(const Payload read, backend_.store().FetchGradient(run_, unit.unit));
+    ASSERT_OK_AND_ASSIGN(const exchange::Payload read,
+                         backend_.store().FetchGradient(run_, unit.unit));
     EXPECT_TRUE(*read.bytes == bytes) << size;
-    EXPECT_EQ(read.sha256, Sha256(bytes));
-    EXPECT_EQ(read.codec, Codec::kFp16);
+    EXPECT_EQ(read.sha256, base::Sha256(bytes));
+    EXPECT_EQ(read.codec, tensor::Codec::kFp16);
     EXPECT_TRUE(read.IsIntact());
   }
 }
 
 TEST_F(PgLargePayloadTest, ARepeatIsKnownAndOtherBytesAreAnError) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
-  const SubmitRequest submission = Submission(ada_, unit, Bytes(1'200'000));
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::SubmitRequest submission = Submission(ada_, unit, Bytes(1'200'000));
 
-  EXPECT_THAT(backend_.exchange().Submit(submission), IsOkAndHolds(SubmitOutcome::kAccepted));
   EXPECT_THAT(backend_.exchange().Submit(submission),
-              IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(backend_.exchange().Submit(submission),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
   EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000, 1))),
-              StatusIs(absl::StatusCode::kAlreadyExists));
+              base::StatusIs(absl::StatusCode::kAlreadyExists));
 
   EXPECT_EQ(Ledger(), "1 3");
 }
 
 TEST_F(PgLargePayloadTest, AZombieIsSupersededBeforeItsBytesAreSent) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Release(ada_, run_, unit.unit, unit.attempt));
-  const WorkUnit again = backend_.Claim(bob_, run_);
+  const exchange::WorkUnit again = backend_.Claim(bob_, run_);
   ASSERT_EQ(again.unit, unit.unit);
 
   EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, again, Bytes(1'300'000))),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 
-  ASSERT_OK_AND_ASSIGN(const Payload read, backend_.store().FetchGradient(run_, unit.unit));
+  ASSERT_OK_AND_ASSIGN(const exchange::Payload read,
+                       backend_.store().FetchGradient(run_, unit.unit));
   EXPECT_TRUE(*read.bytes == Bytes(1'300'000));
   EXPECT_EQ(Ledger(), "102 4 1");
 }
 
 TEST_F(PgLargePayloadTest, ALateOneIsKept) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   backend_.AdvanceTime(config_.lease);
 
   EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
-              IsOkAndHolds(SubmitOutcome::kLate));
+              base::IsOkAndHolds(domain::SubmitOutcome::kLate));
 }
 
 TEST_F(PgLargePayloadTest, AForeignAttemptAndOneNeverIssuedAreSuperseded) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
-  WorkUnit next = unit;
-  next.attempt = Attempt(2);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
+  exchange::WorkUnit next = unit;
+  next.attempt = base::Attempt(2);
 
   EXPECT_THAT(backend_.exchange().Submit(Submission(bob_, unit, Bytes(1'200'000))),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   EXPECT_THAT(backend_.exchange().Submit(Submission(ada_, next, Bytes(1'200'000))),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
 }
 
 // Pieces lie with the others of their round: half of them in one round and half in the next would
 // be half a gradient.
 TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   const std::string who =
       absl::StrFormat("'%s', '%s', %d, %d, %d, 1", ada_.id.value(), ada_.secret,
                       ada_.incarnation.value(), run_.value(), unit.unit.value());
@@ -153,11 +157,11 @@ TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain)
       "\"discriminator_loss\": 0, \"generator_loss\": 0, \"real_accuracy\": 0, "
       "\"fake_accuracy\": 0, \"compute_seconds\": 0, \"codec\": 2, \"payload_bytes\": 16001}', "
       "decode(repeat('00', 32), 'hex'), 2, '\x01')",
-      who, unit.image_indices.size(), TestStats(config_).micro_batch_count);
+      who, unit.image_indices.size(), exchange::TestStats(config_).micro_batch_count);
   const auto run = [&](const std::string& script) {
     return TestPostgres::Get().Run(backend_.url(), script);
   };
-  const auto changed = StatusIs(absl::StatusCode::kAborted, HasSubstr("changed while"));
+  const auto changed = base::StatusIs(absl::StatusCode::kAborted, HasSubstr("changed while"));
 
   EXPECT_THAT(run(stage(0) + stage(1) + take_along + submit), changed);
   EXPECT_THAT(run(stage(0) + take_along + stage(1) + submit), changed);
@@ -167,21 +171,21 @@ TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain)
 }
 
 TEST_F(PgLargePayloadTest, BytesThatWereDamagedInTheDatabaseAreFound) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_THAT(backend_.exchange().Submit(Submission(ada_, unit, Bytes(1'200'000))),
-              IsOkAndHolds(SubmitOutcome::kAccepted));
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
   ASSERT_OK(TestPostgres::Get().Run(backend_.url(),
                                     "UPDATE gannet.gradient_blob SET data = set_byte(data, 17, "
                                     "(get_byte(data, 17) + 1) % 256) WHERE seq = 3"));
 
   EXPECT_THAT(backend_.store().FetchGradient(run_, unit.unit),
-              StatusIs(absl::StatusCode::kDataLoss));
+              base::StatusIs(absl::StatusCode::kDataLoss));
 
   ASSERT_OK(
       TestPostgres::Get().Run(backend_.url(), "DELETE FROM gannet.gradient_blob WHERE seq = 3"));
   EXPECT_THAT(backend_.store().FetchGradient(run_, unit.unit),
-              StatusIs(absl::StatusCode::kDataLoss));
+              base::StatusIs(absl::StatusCode::kDataLoss));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -9,7 +9,7 @@
 #include "libs/store/testing/pg_fixture.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::ElementsAre;
@@ -20,13 +20,13 @@ using ::testing::IsEmpty;
 class PgLedgerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(TestNewRun(config_)));
-    ASSERT_OK_AND_ASSIGN(leadership_,
-                         backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
-    ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
+    ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(exchange::TestNewRun(config_)));
+    ASSERT_OK_AND_ASSIGN(leadership_, backend_.store().AcquireLeadership(
+                                          run_, exchange::TestLeader(1), absl::Hours(1)));
+    ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(ada_, config_)));
   }
 
-  static std::string Row(const WorkUnit& unit, int outcome) {
+  static std::string Row(const exchange::WorkUnit& unit, int outcome) {
     return absl::StrCat("round ", unit.round.value(), " unit ", unit.unit.value(), " attempt ",
                         unit.attempt.value(), " outcome ", outcome);
   }
@@ -34,8 +34,8 @@ class PgLedgerTest : public ::testing::Test {
   // In the order in which they were written.
   std::vector<std::string> Ledger() { return LedgerOf(ada_); }
 
-  std::vector<std::string> LedgerOf(const WorkerIdentity& worker) {
-    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(
+  std::vector<std::string> LedgerOf(const exchange::WorkerIdentity& worker) {
+    const absl::StatusOr<pg::SqlRows> rows = TestPostgres::Get().Query(
         backend_.url(),
         absl::StrCat("SELECT format('round %s unit %s attempt %s outcome %s', round, unit_id, "
                      "attempt, outcome) FROM gannet.ledger WHERE worker_id = '",
@@ -48,39 +48,39 @@ class PgLedgerTest : public ::testing::Test {
   }
 
   PgFixture backend_;
-  const RunConfig config_ = TinyRunConfig();
-  WorkerIdentity ada_ = TestWorker(1);
-  const WorkerIdentity grace_ = TestWorker(2);
-  RunId run_;
-  Leadership leadership_;
+  const domain::RunConfig config_ = exchange::TinyRunConfig();
+  exchange::WorkerIdentity ada_ = exchange::TestWorker(1);
+  const exchange::WorkerIdentity grace_ = exchange::TestWorker(2);
+  base::RunId run_;
+  exchange::Leadership leadership_;
 };
 
 TEST_F(PgLedgerTest, AUnitThatIsGivenBackIsReturned) {
-  const WorkUnit released = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit released = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));
   ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));
-  const WorkUnit left = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit left = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Leave(ada_, run_));
-  const WorkUnit taken_over = backend_.Claim(ada_, run_);
-  ada_.incarnation = Incarnation(ada_.incarnation.value() + 1);
-  ASSERT_OK(backend_.exchange().Join(TestJoin(ada_, config_)));
+  const exchange::WorkUnit taken_over = backend_.Claim(ada_, run_);
+  ada_.incarnation = base::Incarnation(ada_.incarnation.value() + 1);
+  ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(ada_, config_)));
 
   EXPECT_THAT(Ledger(), ElementsAre(Row(released, 102), Row(left, 102), Row(taken_over, 102)));
 }
 
 TEST_F(PgLedgerTest, ALeaseThatRanOutIsExpired) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   backend_.AdvanceTime(config_.lease + absl::Seconds(1));
-  ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
-  ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
-  ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
-              IsOkAndHolds(SubmitOutcome::kLate));
+  ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(1));
+  ASSERT_THAT(backend_.store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(0));
+  ASSERT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, unit)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kLate));
 
   EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 101), Row(unit, 2)));
 }
 
 TEST_F(PgLedgerTest, AUnitThatCannotBeComputedIsFailed) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Fail(ada_, run_, unit.unit, unit.attempt, "unreadable image"));
   ASSERT_OK(backend_.exchange().Fail(ada_, run_, unit.unit, unit.attempt, "unreadable image"));
 
@@ -88,8 +88,8 @@ TEST_F(PgLedgerTest, AUnitThatCannotBeComputedIsFailed) {
 }
 
 TEST_F(PgLedgerTest, AGradientThatCannotBeUsedIsRejected) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
-  ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)));
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
+  ASSERT_OK(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, unit)));
   ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, unit.unit, "a NaN"));
 
   EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 1), Row(unit, 104)));
@@ -97,21 +97,22 @@ TEST_F(PgLedgerTest, AGradientThatCannotBeUsedIsRejected) {
 
 // Removal and what follows from it are two transactions, of which the second may fail.
 TEST_F(PgLedgerTest, TheWorkOfARemovedWorkerIsTakenBackAlsoLater) {
-  ASSERT_OK(backend_.exchange().Join(TestJoin(grace_, config_)));
-  const WorkUnit done = backend_.Claim(ada_, run_);
-  ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, done)));
-  const WorkUnit leased = backend_.Claim(ada_, run_);
+  ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(grace_, config_)));
+  const exchange::WorkUnit done = backend_.Claim(ada_, run_);
+  ASSERT_OK(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, done)));
+  const exchange::WorkUnit leased = backend_.Claim(ada_, run_);
   ASSERT_OK(TestPostgres::Get().Run(
       backend_.url(), absl::StrCat("SELECT gannet.remove_worker(", run_.value(), ", '",
                                    ada_.id.value(), "', 'three bad gradients')")));
 
-  ASSERT_OK_AND_ASSIGN(const RoundProgress removed,
+  ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress removed,
                        backend_.store().GetRoundProgress(run_, done.round));
   EXPECT_THAT(removed.gradients, IsEmpty());
   EXPECT_EQ(removed.ready, config_.units_per_round - 1) << "and one leased: nothing is complete";
-  PublishRequest publish = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  exchange::PublishRequest publish =
+      exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
   publish.consumed = {done.unit};
-  EXPECT_THAT(backend_.store().Publish(publish), StatusIs(absl::StatusCode::kAborted));
+  EXPECT_THAT(backend_.store().Publish(publish), base::StatusIs(absl::StatusCode::kAborted));
 
   ASSERT_OK(backend_.store().ReapExpiredLeases(run_, leadership_));
 
@@ -123,45 +124,45 @@ TEST_F(PgLedgerTest, TheWorkOfARemovedWorkerIsTakenBackAlsoLater) {
 // Whoever asks, and asks again, writes no row for it.
 
 TEST_F(PgLedgerTest, WhatIsHandedInAgainIsNotedOnce) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   for (int i = 0; i < 3; ++i) {
-    ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)));
+    ASSERT_OK(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, unit)));
   }
 
   EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 1), Row(unit, 3)));
 }
 
 TEST_F(PgLedgerTest, WhatIsRefusedAgainIsNotedOnce) {
-  const WorkUnit unit = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Release(ada_, run_, unit.unit, unit.attempt));
-  ASSERT_OK(backend_.exchange().Join(TestJoin(grace_, config_)));
+  ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(grace_, config_)));
   ASSERT_EQ(backend_.Claim(grace_, run_).unit, unit.unit);
   for (int i = 0; i < 3; ++i) {
-    ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, ada_, unit)),
-                IsOkAndHolds(SubmitOutcome::kSuperseded));
+    ASSERT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, unit)),
+                base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   }
 
   EXPECT_THAT(Ledger(), ElementsAre(Row(unit, 102), Row(unit, 4)));
 }
 
 TEST_F(PgLedgerTest, AStrangerWritesNothing) {
-  ASSERT_OK(backend_.exchange().Join(TestJoin(grace_, config_)));
-  const WorkUnit first = backend_.Claim(ada_, run_);
+  ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(grace_, config_)));
+  const exchange::WorkUnit first = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Release(ada_, run_, first.unit, first.attempt));
-  const WorkUnit second = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit second = backend_.Claim(ada_, run_);
   ASSERT_EQ(second.unit, first.unit);
-  for (const WorkUnit& asked : {first, second}) {  // an older attempt, and the last one
-    ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, grace_, asked)),
-                IsOkAndHolds(SubmitOutcome::kSuperseded));
+  for (const exchange::WorkUnit& asked : {first, second}) {  // an older attempt, and the last one
+    ASSERT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, grace_, asked)),
+                base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   }
-  ASSERT_OK(backend_.exchange().Submit(TestSubmit(config_, ada_, second)));
+  ASSERT_OK(backend_.exchange().Submit(exchange::TestSubmit(config_, ada_, second)));
   ASSERT_OK(backend_.store().RejectGradient(run_, leadership_, second.unit, "a NaN"));
   // Of which the holder is forgotten.
-  ASSERT_THAT(backend_.exchange().Submit(TestSubmit(config_, grace_, second)),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  ASSERT_THAT(backend_.exchange().Submit(exchange::TestSubmit(config_, grace_, second)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
 
   EXPECT_THAT(LedgerOf(grace_), IsEmpty());
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

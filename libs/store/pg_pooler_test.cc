@@ -19,7 +19,7 @@
 #include "libs/store/pg_backend.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::AllOf;
@@ -57,7 +57,7 @@ class PgPoolerTest : public ::testing::Test {
       argv = {"/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"};
     }
     argv.insert(argv.end(), {"/usr/sbin/pgbouncer", file});
-    pooler_ = std::make_unique<ChildProcess>(ChildOptions{
+    pooler_ = std::make_unique<base::ChildProcess>(base::ChildOptions{
         .argv = argv, .environment = {"PATH=/usr/bin:/bin"}, .output_prefix = folder_ + "/pooler"});
     EXPECT_TRUE(pooler_->AwaitError("process up")) << pooler_->err();
     return absl::StrReplaceAll(url_,
@@ -68,26 +68,27 @@ class PgPoolerTest : public ::testing::Test {
   absl::StatusOr<std::unique_ptr<PgBackend>> Create(const std::string& url) {
     PgBackendOptions options;
     options.url = url;
-    return PgBackend::Create(options, NullLogger(), metrics_);
+    return PgBackend::Create(options, telemetry::NullLogger(), metrics_);
   }
 
   TestPostgres& server_ = TestPostgres::Get();
   const std::string url_ = server_.CreateDatabase();
   std::string folder_;
-  Metrics metrics_;
-  std::unique_ptr<ChildProcess> pooler_;
+  telemetry::Metrics metrics_;
+  std::unique_ptr<base::ChildProcess> pooler_;
 };
 
 // As installed, but for its mode.
 TEST_F(PgPoolerTest, APoolerThatRefusesSettingsIsNamed) {
   const std::string url = Start("pool_mode = transaction\n");
 
-  EXPECT_THAT(Create(url), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                    AllOf(HasSubstr("pooler"), HasSubstr("pool_mode=session"))));
+  EXPECT_THAT(Create(url),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("pooler"), HasSubstr("pool_mode=session"))));
 }
 
 TEST_F(PgPoolerTest, APoolerInTransactionModeIsNamedAtTheStart) {
-  const auto refused = StatusIs(
+  const auto refused = base::StatusIs(
       absl::StatusCode::kFailedPrecondition,
       AllOf(HasSubstr("through a pooler in transaction mode"),
             HasSubstr("point database.url at PostgreSQL itself or use pool_mode=session")));
@@ -97,7 +98,7 @@ TEST_F(PgPoolerTest, APoolerInTransactionModeIsNamedAtTheStart) {
   options.url = url;
 
   EXPECT_THAT(Create(url), refused);
-  EXPECT_THAT(Migrate(options, NullLogger()), refused);
+  EXPECT_THAT(Migrate(options, telemetry::NullLogger()), refused);
 }
 
 // One session for all: then the second connection gets none.
@@ -105,8 +106,8 @@ TEST_F(PgPoolerTest, APoolerInTransactionModeWithOneSessionIsNamedToo) {
   const std::string url = Start(
       "pool_mode = transaction\nignore_startup_parameters = options\ndefault_pool_size = 1\n");
 
-  EXPECT_THAT(Create(url), StatusIs(absl::StatusCode::kFailedPrecondition,
-                                    HasSubstr("through a pooler in transaction mode")));
+  EXPECT_THAT(Create(url), base::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                          HasSubstr("through a pooler in transaction mode")));
 }
 
 TEST_F(PgPoolerTest, APoolerInSessionModeWillDo) {
@@ -114,10 +115,10 @@ TEST_F(PgPoolerTest, APoolerInSessionModeWillDo) {
       Start("pool_mode = session\nignore_startup_parameters = options\ndefault_pool_size = 50\n");
 
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<PgBackend> backend, Create(url));
-  const RunConfig config = TinyRunConfig();
-  EXPECT_OK(backend->store().CreateRun(TestNewRun(config)));
-  EXPECT_OK(backend->exchange().Join(TestJoin(TestWorker(1), config)));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  EXPECT_OK(backend->store().CreateRun(exchange::TestNewRun(config)));
+  EXPECT_OK(backend->exchange().Join(exchange::TestJoin(exchange::TestWorker(1), config)));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -7,7 +7,7 @@
 #include "libs/exchange/testing/random_operations.h"
 #include "libs/store/testing/pg_fixture.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::HasSubstr;
@@ -27,10 +27,10 @@ std::string Mutant(const std::string& function, const std::string& pattern,
 class PgRandomOperationsTest : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(PgRandomOperationsTest, MemoryAndPostgreSqlAnswerAlike) {
-  MemoryFixture memory;
+  exchange::MemoryFixture memory;
   PgFixture postgres;
 
-  EXPECT_TRUE(CompareRandomOperations(memory, postgres, GetParam(), 2000));
+  EXPECT_TRUE(exchange::CompareRandomOperations(memory, postgres, GetParam(), 2000));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, PgRandomOperationsTest, ::testing::Values(1, 2, 3));
@@ -45,10 +45,11 @@ struct NamedMutant {
 class PgMutantTest : public ::testing::TestWithParam<NamedMutant> {};
 
 TEST_P(PgMutantTest, IsFound) {
-  MemoryFixture memory;
+  exchange::MemoryFixture memory;
   PgFixture postgres(GetParam().sql);
 
-  const ::testing::AssertionResult result = CompareRandomOperations(memory, postgres, 1, 2000);
+  const ::testing::AssertionResult result =
+      exchange::CompareRandomOperations(memory, postgres, 1, 2000);
 
   EXPECT_FALSE(result);
   EXPECT_THAT(result.message(), HasSubstr(GetParam().shown_by));
@@ -87,4 +88,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& mutant) { return std::string(mutant.param.name); });
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -11,7 +11,7 @@
 #include "libs/store/testing/schema_text.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr char kPath[] = GANNET_SOURCE_DIR "/docs/schema.sql";
@@ -37,7 +37,7 @@ TEST_F(PgSchemaTest, TheDocumentIsTheSchemaOfToday) {
 
 TEST_F(PgSchemaTest, EveryTableSaysWhatItIsFor) {
   ASSERT_OK_AND_ASSIGN(
-      const SqlRows tables,
+      const pg::SqlRows tables,
       TestPostgres::Get().Query(
           url_,
           "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'gannet'::regnamespace AND "
@@ -57,8 +57,8 @@ TEST_F(PgSchemaTest, ARunChangesNothing) {
       "SELECT gannet.create_blob_ring('gradient_blob', 1, 'round', 8, 'unit_id, attempt, "
       "seq')"));
 
-  EXPECT_THAT(SchemaText(url_), IsOkAndHolds(before));
+  EXPECT_THAT(SchemaText(url_), base::IsOkAndHolds(before));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

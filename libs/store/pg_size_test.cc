@@ -18,17 +18,17 @@
 #include "libs/store/testing/test_postgres.h"
 #include "libs/telemetry/metrics.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr int kRounds = 200;
 constexpr size_t kPayloadBytes = 100'000;
 
 int64_t Ask(const std::string& url, const std::string& sql) {
-  const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(url, sql);
+  const absl::StatusOr<pg::SqlRows> rows = TestPostgres::Get().Query(url, sql);
   EXPECT_OK(rows);
   if (!rows.ok()) return -1;
-  SqlRow row(*rows, 0);
+  pg::SqlRow row(*rows, 0);
   return row.Int("bytes");
 }
 
@@ -46,16 +46,18 @@ int64_t DatabaseBytes(const std::string& url) {
 
 TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
   PgFixture backend;
-  const RunConfig config = TinyRunConfig();
-  NewRun request = TestNewRun(config);
-  const Payload payload = Payload::FromBytes(Codec::kFp32, std::string(kPayloadBytes, 'p'));
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  exchange::NewRun request = exchange::TestNewRun(config);
+  const exchange::Payload payload =
+      exchange::Payload::FromBytes(tensor::Codec::kFp32, std::string(kPayloadBytes, 'p'));
   request.weights = payload;
   request.adam_state = payload;
-  ASSERT_OK_AND_ASSIGN(const RunId run, backend.store().CreateRun(request));
-  ASSERT_OK_AND_ASSIGN(const Leadership leadership,
-                       backend.store().AcquireLeadership(run, TestLeader(1), absl::Hours(1)));
-  const WorkerIdentity worker = TestWorker(1);
-  ASSERT_OK(backend.exchange().Join(TestJoin(worker, config)));
+  ASSERT_OK_AND_ASSIGN(const base::RunId run, backend.store().CreateRun(request));
+  ASSERT_OK_AND_ASSIGN(
+      const exchange::Leadership leadership,
+      backend.store().AcquireLeadership(run, exchange::TestLeader(1), absl::Hours(1)));
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  ASSERT_OK(backend.exchange().Join(exchange::TestJoin(worker, config)));
   // The ring, full: eight rounds of gradients and weights, four of Adam's state, two of the best
   // weights; and the index of their rows.
   const auto payloads = 8 * config.units_per_round + 8 + 4 + 2;
@@ -63,23 +65,25 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
   int64_t after_twenty = 0;
 
   for (int64_t version = 0; version < kRounds; ++version) {
-    ASSERT_OK(backend.store().PrepareRound(run, leadership, Round(version + 1)));
-    PublishRequest publish = TestPublish(config, run, leadership, WeightsVersion(version));
+    ASSERT_OK(backend.store().PrepareRound(run, leadership, base::Round(version + 1)));
+    exchange::PublishRequest publish =
+        exchange::TestPublish(config, run, leadership, base::WeightsVersion(version));
     publish.weights = payload;
     publish.adam_state = payload;
     for (int i = 0; i < config.units_per_round; ++i) {
       ASSERT_OK_AND_ASSIGN(
-          const ClaimResult claimed,
-          backend.exchange().Claim({worker, run, RandomHex(16), absl::ZeroDuration()}));
+          const exchange::ClaimResult claimed,
+          backend.exchange().Claim({worker, run, base::RandomHex(16), absl::ZeroDuration()}));
       ASSERT_TRUE(claimed.unit.has_value());
-      SubmitRequest submission = TestSubmit(config, worker, *claimed.unit);
+      exchange::SubmitRequest submission = exchange::TestSubmit(config, worker, *claimed.unit);
       submission.payload = payload;
-      ASSERT_THAT(backend.exchange().Submit(submission), IsOkAndHolds(SubmitOutcome::kAccepted));
+      ASSERT_THAT(backend.exchange().Submit(submission),
+                  base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
       publish.consumed.push_back(claimed.unit->unit);
     }
     ASSERT_OK(backend.store().Publish(publish));
-    ASSERT_OK(
-        backend.store().KeepBest(run, leadership, {WeightsVersion(version + 1), 0.5}, payload));
+    ASSERT_OK(backend.store().KeepBest(run, leadership, {base::WeightsVersion(version + 1), 0.5},
+                                       payload));
     if (version == 20) after_twenty = BlobBytes(backend.url());
     if (version % 20 == 19) {
       EXPECT_LE(BlobBytes(backend.url()), bound) << "version " << version;
@@ -97,7 +101,7 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
 
   // What is left of a run that has ended: weights, Adam's state and the best weights, the latter
   // twice.
-  ASSERT_OK(backend.store().SetRunState(run, RunState::kStopped, "enough"));
+  ASSERT_OK(backend.store().SetRunState(run, domain::RunState::kStopped, "enough"));
   ASSERT_OK(backend.store().ReclaimBlobs(run, leadership));
   EXPECT_LE(BlobBytes(backend.url()), int64_t{4} * 13 * 8192 * 2);
   ASSERT_OK(backend.store().LoadSnapshot(run));
@@ -116,19 +120,19 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
 class ForgottenReader {
  public:
   explicit ForgottenReader(const std::string& url) {
-    PgConnectionOptions options;
+    pg::PgConnectionOptions options;
     options.url = url;
     options.idle_in_transaction_timeout = absl::Hours(1);  // however long the rounds take
-    pool_ = std::make_unique<PgPool>(*MakeConnectionParams(options),
-                                     BoundedPoolOptions{"reader", 1}, clock_, metrics_);
+    pool_ = std::make_unique<pg::PgPool>(*pg::MakeConnectionParams(options),
+                                         pg::BoundedPoolOptions{"reader", 1}, clock_, metrics_);
     thread_ = std::thread([this] {
-      EXPECT_OK(pool_->RunInTransaction("read", SqlIsolation::kRepeatableRead,
-                                        [&](SqlTransaction& transaction) {
-                                          EXPECT_OK(transaction.Execute(kReadBlobs, SqlParams()));
-                                          reads_.Notify();
-                                          goes_.WaitForNotification();
-                                          return absl::OkStatus();
-                                        }));
+      EXPECT_OK(pool_->RunInTransaction(
+          "read", pg::SqlIsolation::kRepeatableRead, [&](pg::SqlTransaction& transaction) {
+            EXPECT_OK(transaction.Execute(kReadBlobs, pg::SqlParams()));
+            reads_.Notify();
+            goes_.WaitForNotification();
+            return absl::OkStatus();
+          }));
     });
     reads_.WaitForNotification();
   }
@@ -138,12 +142,12 @@ class ForgottenReader {
   }
 
  private:
-  static constexpr SqlStatement kReadBlobs = {
+  static constexpr pg::SqlStatement kReadBlobs = {
       "read_blobs", "SELECT count(*) FROM gannet.gradient_blob WHERE seq = 0", true};
 
-  RealClock clock_;
-  Metrics metrics_;
-  std::unique_ptr<PgPool> pool_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
+  std::unique_ptr<pg::PgPool> pool_;
   absl::Notification reads_;
   absl::Notification goes_;
   std::thread thread_;
@@ -163,10 +167,10 @@ TEST(PgSizeTest, TwoRunsOfRealSizeStayBoundedAndLoseNothing) {
   for (int round = 1; round <= kRealRounds; ++round) {
     for (SyntheticRun* run : {fast.get(), slow.get()}) {
       if (run == slow.get() && round % 2 == 1) continue;
-      ASSERT_OK_AND_ASSIGN(const WorkerIdentity worker, run->Join());
+      ASSERT_OK_AND_ASSIGN(const exchange::WorkerIdentity worker, run->Join());
       ASSERT_OK(run->PrepareNext());
       for (int unit = 0; unit < kUnits; ++unit) {
-        ASSERT_THAT(run->ClaimAndSubmit(worker), IsOkAndHolds(true));
+        ASSERT_THAT(run->ClaimAndSubmit(worker), base::IsOkAndHolds(true));
       }
       ASSERT_OK(run->CheckPayloads(worker));
       ASSERT_OK(run->Publish());
@@ -179,22 +183,22 @@ TEST(PgSizeTest, TwoRunsOfRealSizeStayBoundedAndLoseNothing) {
   // Whoever forgets to end a transaction holds up nobody, over more rounds than the ring has.
   {
     const ForgottenReader reader(backend.url());
-    ASSERT_OK_AND_ASSIGN(const WorkerIdentity worker, fast->Join());
+    ASSERT_OK_AND_ASSIGN(const exchange::WorkerIdentity worker, fast->Join());
     for (int round = 0; round < 10; ++round) {
       ASSERT_OK(fast->PrepareNext());
       for (int unit = 0; unit < kUnits; ++unit) {
-        ASSERT_THAT(fast->ClaimAndSubmit(worker), IsOkAndHolds(true));
+        ASSERT_THAT(fast->ClaimAndSubmit(worker), base::IsOkAndHolds(true));
       }
       ASSERT_OK(fast->CheckPayloads(worker));
       ASSERT_OK(fast->Publish());
     }
   }
   // What it saw makes room once it is gone.
-  ASSERT_OK_AND_ASSIGN(const WorkerIdentity worker, fast->Join());
+  ASSERT_OK_AND_ASSIGN(const exchange::WorkerIdentity worker, fast->Join());
   for (int round = 0; round < 10; ++round) {
     ASSERT_OK(fast->PrepareNext());
     for (int unit = 0; unit < kUnits; ++unit) {
-      ASSERT_THAT(fast->ClaimAndSubmit(worker), IsOkAndHolds(true));
+      ASSERT_THAT(fast->ClaimAndSubmit(worker), base::IsOkAndHolds(true));
     }
     ASSERT_OK(fast->Publish());
   }
@@ -202,4 +206,4 @@ TEST(PgSizeTest, TwoRunsOfRealSizeStayBoundedAndLoseNothing) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

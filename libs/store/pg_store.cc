@@ -14,7 +14,7 @@
 #include "libs/store/sql_names.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 // A run with its last round and its workers. $2: for how many microseconds a worker is present.
@@ -38,47 +38,50 @@ namespace {
   "FROM gannet.run r CROSS JOIN (SELECT gannet.clock_now() AS now) c "                            \
   "LEFT JOIN gannet.best_weights b ON b.run_id = r.run_id "                                       \
   "LEFT JOIN gannet.round_summary s ON s.run_id = r.run_id AND s.round = r.weights_version "
-constexpr SqlStatement kFindRun = {"find_run", GANNET_SELECT_RUN_STATUS "WHERE r.name = $1", true};
-constexpr SqlStatement kGetRunStatus = {
+constexpr pg::SqlStatement kFindRun = {"find_run", GANNET_SELECT_RUN_STATUS "WHERE r.name = $1",
+                                       true};
+constexpr pg::SqlStatement kGetRunStatus = {
     "get_run_status", GANNET_SELECT_RUN_STATUS "WHERE r.run_id = $1::bigint", true};
 #undef GANNET_SELECT_RUN_STATUS
 
-constexpr SqlStatement kRequireRun = {"require_run",
-                                      "SELECT FROM gannet.run WHERE run_id = $1::bigint", true};
+constexpr pg::SqlStatement kRequireRun = {"require_run",
+                                          "SELECT FROM gannet.run WHERE run_id = $1::bigint", true};
 
-constexpr SqlStatement kCreateRun = {
+constexpr pg::SqlStatement kCreateRun = {
     "create_run", "SELECT gannet.create_run($1::jsonb, $2::bytea, $3::bytea) AS run_id"};
 
-constexpr SqlStatement kAcquireLeadership = {
+constexpr pg::SqlStatement kAcquireLeadership = {
     "acquire_leadership", "SELECT gannet.acquire_leadership($1::bigint, $2, $3::bigint) AS epoch"};
-constexpr SqlStatement kResignLeadership = {
+constexpr pg::SqlStatement kResignLeadership = {
     "resign_leadership", "SELECT gannet.resign_leadership($1::bigint, $2, $3::bigint)"};
 
-constexpr SqlStatement kCurrentVersion = {
+constexpr pg::SqlStatement kCurrentVersion = {
     "current_version", "SELECT weights_version FROM gannet.run WHERE run_id = $1::bigint", true};
-constexpr SqlStatement kWeightsRecord = {"weights_record",
-                                         "SELECT codec, sha256, payload_bytes FROM gannet.weights "
-                                         "WHERE run_id = $1::bigint AND version = $2::bigint",
-                                         true};
-constexpr SqlStatement kAdamRecord = {"adam_record",
-                                      "SELECT codec, sha256, payload_bytes FROM gannet.adam_state "
-                                      "WHERE run_id = $1::bigint AND version = $2::bigint",
-                                      true};
+constexpr pg::SqlStatement kWeightsRecord = {
+    "weights_record",
+    "SELECT codec, sha256, payload_bytes FROM gannet.weights "
+    "WHERE run_id = $1::bigint AND version = $2::bigint",
+    true};
+constexpr pg::SqlStatement kAdamRecord = {
+    "adam_record",
+    "SELECT codec, sha256, payload_bytes FROM gannet.adam_state "
+    "WHERE run_id = $1::bigint AND version = $2::bigint",
+    true};
 // The statements below name the rings by number, for only so a plan touches one leaf.
-static_assert(kBlobRing == 8 && kAdamRing == 4 && kBestRing == 2);
+static_assert(exchange::kBlobRing == 8 && kAdamRing == 4 && kBestRing == 2);
 // The current version is always in the ring: PrepareRound frees only what is eight versions old.
-constexpr SqlStatement kWeightsBytes = {
+constexpr pg::SqlStatement kWeightsBytes = {
     "weights_bytes",
     "SELECT data FROM gannet.weights_blob WHERE run_id = $1::bigint "
     "AND version % 8 = $2::bigint % 8 AND version = $2::bigint ORDER BY seq",
     true};
-constexpr SqlStatement kAdamBytes = {
+constexpr pg::SqlStatement kAdamBytes = {
     "adam_bytes",
     "SELECT data FROM gannet.adam_blob WHERE run_id = $1::bigint "
     "AND version % 4 = $2::bigint % 4 AND version = $2::bigint ORDER BY seq",
     true};
 
-constexpr SqlStatement kRoundProgress = {
+constexpr pg::SqlStatement kRoundProgress = {
     "round_progress",
     "SELECT u.state::text AS state, u.failure_reason, u.unit_id, u.slot, u.stale_rounds, u.attempt "
     "AS attempts, "
@@ -93,30 +96,30 @@ constexpr SqlStatement kRoundProgress = {
     "WHERE r.run_id = $1::bigint ORDER BY u.slot, u.unit_id",
     true};
 
-constexpr SqlStatement kGradientRecord = {
+constexpr pg::SqlStatement kGradientRecord = {
     "gradient_record",
     "SELECT g.round, g.attempt, g.codec, g.sha256, g.payload_bytes FROM gannet.gradient g "
     "WHERE g.run_id = $1::bigint AND g.unit_id = $2::bigint AND g.has_bytes",
     true};
-constexpr SqlStatement kGradientBytes = {
+constexpr pg::SqlStatement kGradientBytes = {
     "gradient_bytes",
     "SELECT data FROM gannet.gradient_blob WHERE run_id = $1::bigint "
     "AND round % 8 = $2::bigint % 8 AND unit_id = $3::bigint AND attempt = $4::integer "
     "ORDER BY seq",
     true};
 
-constexpr SqlStatement kRejectGradient = {
+constexpr pg::SqlStatement kRejectGradient = {
     "reject_gradient",
     "SELECT gannet.reject_gradient($1::bigint, $2, $3::bigint, $4::bigint, $5) AS removed"};
 
-constexpr SqlStatement kRemoveWorker = {"remove_worker",
-                                        "SELECT gannet.remove_worker($1::bigint, $2, $3)"};
-constexpr SqlStatement kTakeBackWork = {"take_back_work",
-                                        "SELECT gannet.take_back_work($1::bigint, $2)"};
-constexpr SqlStatement kRestoreWorker = {"restore_worker",
-                                         "SELECT gannet.restore_worker($1::bigint, $2)"};
+constexpr pg::SqlStatement kRemoveWorker = {"remove_worker",
+                                            "SELECT gannet.remove_worker($1::bigint, $2, $3)"};
+constexpr pg::SqlStatement kTakeBackWork = {"take_back_work",
+                                            "SELECT gannet.take_back_work($1::bigint, $2)"};
+constexpr pg::SqlStatement kRestoreWorker = {"restore_worker",
+                                             "SELECT gannet.restore_worker($1::bigint, $2)"};
 
-constexpr SqlStatement kPublishRound = {
+constexpr pg::SqlStatement kPublishRound = {
     "publish_round",
     "SELECT gannet.publish_round($1::bigint, $2, $3::bigint, $4::bigint, $5::bytea, $6::bigint, "
     "$7::bigint[], $8::bytea, $9::jsonb, $10::bytea, $11::bytea)"};
@@ -125,27 +128,27 @@ constexpr char kCopyWeights[] =
 constexpr char kCopyAdam[] =
     "COPY gannet.adam_blob (run_id, version, seq, data) FROM STDIN (FORMAT binary)";
 
-constexpr SqlStatement kReap = {
+constexpr pg::SqlStatement kReap = {
     "reap_expired_leases",
     "SELECT gannet.reap_expired_leases($1::bigint, $2, $3::bigint) AS count"};
 
-constexpr SqlStatement kPrepareRound = {
+constexpr pg::SqlStatement kPrepareRound = {
     "prepare_round", "SELECT gannet.prepare_round($1::bigint, $2, $3::bigint, $4::bigint)"};
 
-constexpr SqlStatement kReclaimBlobs = {"reclaim_blobs",
-                                        "SELECT gannet.reclaim_blobs($1::bigint, $2, $3::bigint)"};
+constexpr pg::SqlStatement kReclaimBlobs = {
+    "reclaim_blobs", "SELECT gannet.reclaim_blobs($1::bigint, $2, $3::bigint)"};
 
-constexpr SqlStatement kDeleteRun = {"delete_run", "SELECT gannet.delete_run($1::bigint)"};
+constexpr pg::SqlStatement kDeleteRun = {"delete_run", "SELECT gannet.delete_run($1::bigint)"};
 
-constexpr SqlStatement kKeepBest = {
+constexpr pg::SqlStatement kKeepBest = {
     "keep_best",
     "SELECT gannet.keep_best($1::bigint, $2, $3::bigint, $4::jsonb, $5::bytea) AS turn"};
-constexpr SqlStatement kBestRecord = {
+constexpr pg::SqlStatement kBestRecord = {
     "best_record",
     "SELECT version, distance, codec, sha256, payload_bytes, turn "
     "FROM gannet.best_weights WHERE run_id = $1::bigint",
     true};
-constexpr SqlStatement kBestBytes = {
+constexpr pg::SqlStatement kBestBytes = {
     "best_bytes",
     "SELECT data FROM gannet.best_blob WHERE run_id = $1::bigint AND turn % 2 = $2::bigint % 2 "
     "AND turn = $2::bigint ORDER BY seq",
@@ -153,36 +156,36 @@ constexpr SqlStatement kBestBytes = {
 constexpr char kCopyBest[] =
     "COPY gannet.best_blob (run_id, turn, seq, data) FROM STDIN (FORMAT binary)";
 
-constexpr SqlStatement kRunState = {
+constexpr pg::SqlStatement kRunState = {
     "run_state", "SELECT state::text AS state FROM gannet.run WHERE run_id = $1::bigint", true};
-constexpr SqlStatement kSetRunState = {
+constexpr pg::SqlStatement kSetRunState = {
     "set_run_state",
     "SELECT gannet.set_run_state($1::bigint, $2::gannet.run_state, $3::gannet.run_state, $4) "
     "AS done"};
 constexpr int kMaxStateAttempts = 5;
 
-constexpr SqlStatement kChangeSettings = {
+constexpr pg::SqlStatement kChangeSettings = {
     "change_settings", "SELECT gannet.change_settings($1::bigint, $2::bigint, $3::jsonb)"};
 // Each fails only if a round was published within the milliseconds between two statements.
 constexpr int kMaxChangeAttempts = 50;
-constexpr SqlStatement kListChanges = {
+constexpr pg::SqlStatement kListChanges = {
     "list_changes",
     "SELECT c.from_round, c.config::text AS config, c.reason FROM gannet.run r "
     "LEFT JOIN gannet.run_change c USING (run_id) WHERE r.run_id = $1::bigint "
     "ORDER BY c.from_round",
     true};
 
-constexpr SqlStatement kListRounds = {
+constexpr pg::SqlStatement kListRounds = {
     "list_rounds",
     "SELECT round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, "
     "real_accuracy, fake_accuracy, seconds FROM gannet.round_summary "
     "WHERE run_id = $1::bigint AND round > $2::bigint ORDER BY round LIMIT $3::integer",
     true};
 
-constexpr SqlStatement kRestoreRun = {"restore_run",
-                                      "SELECT gannet.restore_run($1::bigint, $2::jsonb)"};
+constexpr pg::SqlStatement kRestoreRun = {"restore_run",
+                                          "SELECT gannet.restore_run($1::bigint, $2::jsonb)"};
 
-constexpr SqlStatement kListWorkerRecords = {
+constexpr pg::SqlStatement kListWorkerRecords = {
     "list_worker_records",
     "SELECT w.worker_id, w.display_name, w.hardware, w.accepted_unit_count, "
     "w.accepted_image_count, w.duplicate_unit_count, w.wasted_image_count, "
@@ -192,7 +195,7 @@ constexpr SqlStatement kListWorkerRecords = {
     "LEFT JOIN gannet.worker w USING (run_id) WHERE r.run_id = $1::bigint ORDER BY w.worker_id",
     true};
 
-constexpr SqlStatement kListWorkers = {
+constexpr pg::SqlStatement kListWorkers = {
     "list_workers",
     "SELECT worker_id, display_name, hardware, accepted_unit_count, accepted_image_count, "
     "duplicate_unit_count, wasted_image_count, "
@@ -201,40 +204,40 @@ constexpr SqlStatement kListWorkers = {
     "WHERE run_id = $1::bigint AND worker_id > $2 ORDER BY worker_id LIMIT $3::integer",
     true};
 
-absl::Status NoSuchRun(RunId run) {
+absl::Status NoSuchRun(base::RunId run) {
   return absl::NotFoundError(absl::StrCat("no such run: ", run.value()));
 }
 
-SqlParams RunParams(RunId run) {
-  SqlParams params;
+pg::SqlParams RunParams(base::RunId run) {
+  pg::SqlParams params;
   params.Int(run.value());
   return params;
 }
 
-SqlParams FenceParams(RunId run, const Leadership& leadership) {
-  SqlParams params = RunParams(run);
+pg::SqlParams FenceParams(base::RunId run, const exchange::Leadership& leadership) {
+  pg::SqlParams params = RunParams(run);
   params.Text(leadership.leader.value()).Int(leadership.term);
   return params;
 }
 
-SqlJson PayloadJson(const Payload& payload) {
-  return SqlJson()
+pg::SqlJson PayloadJson(const exchange::Payload& payload) {
+  return pg::SqlJson()
       .Int("codec", static_cast<int>(payload.codec))
       .Int("payload_bytes", static_cast<int64_t>(payload.bytes->size()));
 }
 
-std::string UnitsJson(const std::vector<PlannedUnit>& units) {
-  std::vector<SqlJson> objects;
+std::string UnitsJson(const std::vector<domain::PlannedUnit>& units) {
+  std::vector<pg::SqlJson> objects;
   objects.reserve(units.size());
-  for (const PlannedUnit& unit : units) {
+  for (const domain::PlannedUnit& unit : units) {
     objects.push_back(
-        SqlJson().Int("slot", unit.slot.value()).IntArray("image_indices", unit.image_indices));
+        pg::SqlJson().Int("slot", unit.slot.value()).IntArray("image_indices", unit.image_indices));
   }
-  return SqlJsonArray(objects);
+  return pg::SqlJsonArray(objects);
 }
 
-SqlJson SummaryJson(const RoundSummary& summary) {
-  return SqlJson()
+pg::SqlJson SummaryJson(const exchange::RoundSummary& summary) {
+  return pg::SqlJson()
       .Int("round", summary.round.value())
       .Int("epoch", summary.epoch)
       .Int("gradient_count", summary.gradient_count)
@@ -246,32 +249,32 @@ SqlJson SummaryJson(const RoundSummary& summary) {
       .Double("seconds", summary.seconds);
 }
 
-std::string HistoryJson(const std::vector<RoundSummary>& history) {
-  std::vector<SqlJson> objects;
+std::string HistoryJson(const std::vector<exchange::RoundSummary>& history) {
+  std::vector<pg::SqlJson> objects;
   objects.reserve(history.size());
-  for (const RoundSummary& summary : history) objects.push_back(SummaryJson(summary));
-  return SqlJsonArray(objects);
+  for (const exchange::RoundSummary& summary : history) objects.push_back(SummaryJson(summary));
+  return pg::SqlJsonArray(objects);
 }
 
 // What a gradient of the run has at most: its tensors in the run's codec, and as long a header as a
 // reader takes. Weights that are more than the model says are another network's: its gradients have
 // the size of those.
-int64_t GradientBytesMax(const NewRun& request) {
-  constexpr int64_t kHeaderBytes{kMaxSafetensorsHeaderBytes};
-  const RunConfig& config = request.config;
-  int64_t bytes =
-      EncodedDataBytes(GradientSpec(config.model), static_cast<Codec>(config.gradient_codec));
+int64_t GradientBytesMax(const exchange::NewRun& request) {
+  constexpr int64_t kHeaderBytes{tensor::kMaxSafetensorsHeaderBytes};
+  const domain::RunConfig& config = request.config;
+  int64_t bytes = EncodedDataBytes(domain::GradientSpec(config.model),
+                                   static_cast<tensor::Codec>(config.gradient_codec));
   const auto weights_bytes = static_cast<int64_t>(request.weights.bytes->size());
   if (weights_bytes >
-      EncodedDataBytes(WeightsSpec(config.model), request.weights.codec) + kHeaderBytes) {
+      EncodedDataBytes(domain::WeightsSpec(config.model), request.weights.codec) + kHeaderBytes) {
     bytes = std::max(bytes, weights_bytes);
   }
-  return std::min(bytes + kHeaderBytes, kMaxPayloadBytes);
+  return std::min(bytes + kHeaderBytes, exchange::kMaxPayloadBytes);
 }
 
-WorkerSummary ReadWorker(SqlRow& row) {
-  WorkerSummary summary;
-  summary.worker = WorkerId(row.Text("worker_id"));
+exchange::WorkerSummary ReadWorker(pg::SqlRow& row) {
+  exchange::WorkerSummary summary;
+  summary.worker = base::WorkerId(row.Text("worker_id"));
   summary.display_name = row.Text("display_name");
   summary.hardware = row.Text("hardware");
   summary.accepted_unit_count = row.Int("accepted_unit_count");
@@ -283,9 +286,9 @@ WorkerSummary ReadWorker(SqlRow& row) {
   return summary;
 }
 
-RoundSummary ReadSummary(SqlRow& row) {
-  RoundSummary summary;
-  summary.round = Round(row.Int("round"));
+exchange::RoundSummary ReadSummary(pg::SqlRow& row) {
+  exchange::RoundSummary summary;
+  summary.round = base::Round(row.Int("round"));
   summary.epoch = row.Int("epoch");
   summary.gradient_count = static_cast<int>(row.Int("gradient_count"));
   summary.image_count = static_cast<int>(row.Int("image_count"));
@@ -297,12 +300,12 @@ RoundSummary ReadSummary(SqlRow& row) {
   return summary;
 }
 
-GradientInfo ReadGradientInfo(SqlRow& row) {
-  GradientInfo info;
-  info.unit = UnitId(row.Int("unit_id"));
-  info.attempt = Attempt(static_cast<int32_t>(row.Int("attempt")));
-  info.slot = Slot(static_cast<int32_t>(row.Int("slot")));
-  info.worker = WorkerId(row.Text("worker_id"));
+exchange::GradientInfo ReadGradientInfo(pg::SqlRow& row) {
+  exchange::GradientInfo info;
+  info.unit = base::UnitId(row.Int("unit_id"));
+  info.attempt = base::Attempt(static_cast<int32_t>(row.Int("attempt")));
+  info.slot = base::Slot(static_cast<int32_t>(row.Int("slot")));
+  info.worker = base::WorkerId(row.Text("worker_id"));
   info.stats.image_count = static_cast<int>(row.Int("image_count"));
   info.stats.micro_batch_count = static_cast<int>(row.Int("micro_batch_count"));
   info.stats.discriminator_loss = row.Double("discriminator_loss");
@@ -310,88 +313,92 @@ GradientInfo ReadGradientInfo(SqlRow& row) {
   info.stats.real_accuracy = row.Double("real_accuracy");
   info.stats.fake_accuracy = row.Double("fake_accuracy");
   info.stats.compute_seconds = row.Double("compute_seconds");
-  info.codec = static_cast<Codec>(row.Int("codec"));
+  info.codec = static_cast<tensor::Codec>(row.Int("codec"));
   info.sha256 = row.Bytes("sha256");
   info.stale_rounds = static_cast<int>(row.Int("stale_rounds"));
   return info;
 }
 
-absl::StatusOr<RunStatus> ReadRunStatus(const SqlRows& rows) {
-  SqlRow row(rows, 0);
-  RunStatus status;
-  status.run = RunId(row.Int("run_id"));
+absl::StatusOr<exchange::RunStatus> ReadRunStatus(const pg::SqlRows& rows) {
+  pg::SqlRow row(rows, 0);
+  exchange::RunStatus status;
+  status.run = base::RunId(row.Int("run_id"));
   status.state_reason = row.Text("state_reason");
-  status.weights_version = WeightsVersion(row.Int("weights_version"));
+  status.weights_version = base::WeightsVersion(row.Int("weights_version"));
   if (!row.IsNull("round")) status.last_round = ReadSummary(row);
   if (!row.IsNull("best_version")) {
-    status.best = {WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
+    status.best = {base::WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
   }
   status.worker_count = static_cast<int>(row.Int("worker_count"));
   status.accepted_image_count = row.Int("accepted_image_count");
   GANNET_ASSIGN_OR_RETURN(status.state, RunStateFromName(row.Text("state")));
   status.wasted_image_count = row.Int("wasted_image_count");
-  status.settings_round = Round(row.Int("settings_round"));
+  status.settings_round = base::Round(row.Int("settings_round"));
   status.settings_version = row.Int("settings_version");
   status.median_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
   // Null: as the one before, which nearly all are.
-  GANNET_ASSIGN_OR_RETURN(status.created_config, RunConfigFromJson(row.Text("created_config")));
+  GANNET_ASSIGN_OR_RETURN(status.created_config,
+                          exchange::RunConfigFromJson(row.Text("created_config")));
   status.config = status.created_config;
   if (!row.IsNull("config")) {
-    GANNET_ASSIGN_OR_RETURN(status.config, RunConfigFromJson(row.Text("config")));
+    GANNET_ASSIGN_OR_RETURN(status.config, exchange::RunConfigFromJson(row.Text("config")));
   }
   status.next_config = status.config;
   if (!row.IsNull("next_config")) {
-    GANNET_ASSIGN_OR_RETURN(status.next_config, RunConfigFromJson(row.Text("next_config")));
+    GANNET_ASSIGN_OR_RETURN(status.next_config,
+                            exchange::RunConfigFromJson(row.Text("next_config")));
   }
   GANNET_RETURN_IF_ERROR(row.status());
   return status;
 }
 
 // Record and bytes of one version.
-absl::StatusOr<Payload> ReadVersion(BulkTransaction& transaction, const SqlStatement& record_of,
-                                    const SqlStatement& bytes_of, RunId run,
-                                    WeightsVersion version) {
-  SqlParams params = RunParams(run);
+absl::StatusOr<exchange::Payload> ReadVersion(pg::BulkTransaction& transaction,
+                                              const pg::SqlStatement& record_of,
+                                              const pg::SqlStatement& bytes_of, base::RunId run,
+                                              base::WeightsVersion version) {
+  pg::SqlParams params = RunParams(run);
   params.Int(version.value());
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(record_of, params));
-  SqlRow row(rows, 0);
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, transaction.Execute(record_of, params));
+  pg::SqlRow row(rows, 0);
   GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
   return ReadPayload(transaction, bytes_of, params, record);
 }
 
 }  // namespace
 
-absl::Status PgStore::RequireRun(RunId run) {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kRequireRun, RunParams(run)));
+absl::Status PgStore::RequireRun(base::RunId run) {
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kRequireRun, RunParams(run)));
   return rows.empty() ? NoSuchRun(run) : absl::OkStatus();
 }
 
-absl::StatusOr<RunStatus> PgStore::FindRun(const std::string& name) {
-  GANNET_RETURN_IF_ERROR(ValidateText("name", name, kMaxRunNameChars));
-  SqlParams params;
-  params.Text(name).Int(absl::ToInt64Microseconds(kWorkerLivenessTimeout));
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kFindRun, params));
+absl::StatusOr<exchange::RunStatus> PgStore::FindRun(const std::string& name) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateText("name", name, exchange::kMaxRunNameChars));
+  pg::SqlParams params;
+  params.Text(name).Int(absl::ToInt64Microseconds(exchange::kWorkerLivenessTimeout));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kFindRun, params));
   if (rows.empty()) return absl::NotFoundError(absl::StrCat("no such run: ", name));
   return ReadRunStatus(rows);
 }
 
-absl::StatusOr<RunStatus> PgStore::GetRunStatus(RunId run) {
-  SqlParams params = RunParams(run);
-  params.Int(absl::ToInt64Microseconds(kWorkerLivenessTimeout));
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kGetRunStatus, params));
+absl::StatusOr<exchange::RunStatus> PgStore::GetRunStatus(base::RunId run) {
+  pg::SqlParams params = RunParams(run);
+  params.Int(absl::ToInt64Microseconds(exchange::kWorkerLivenessTimeout));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kGetRunStatus, params));
   if (rows.empty()) return NoSuchRun(run);
   return ReadRunStatus(rows);
 }
 
-absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
-  GANNET_RETURN_IF_ERROR(ValidateNewRun(request));
-  const RunConfig& config = request.config;
-  const RunConfig& current = request.changes.empty() ? config : request.changes.back().config;
-  SqlParams params;
+absl::StatusOr<base::RunId> PgStore::CreateRun(const exchange::NewRun& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateNewRun(request));
+  const domain::RunConfig& config = request.config;
+  const domain::RunConfig& current =
+      request.changes.empty() ? config : request.changes.back().config;
+  pg::SqlParams params;
   params
-      .Text(SqlJson()
+      .Text(pg::SqlJson()
                 .Text("name", config.name)
-                .Json("config", RunConfigToJson(config))
+                .Json("config", exchange::RunConfigToJson(config))
                 .UInt("seed", config.seed)
                 .Int("lease_us", absl::ToInt64Microseconds(current.lease))
                 .Int("micro_batch", config.micro_batch)
@@ -409,18 +416,18 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
                 .text())
       .Bytes(request.weights.sha256)
       .Bytes(request.adam_state.sha256);
-  RunId run;
+  base::RunId run;
   const absl::Status status = bulk_pool_.RunInTransaction(
-      "create_run", SqlIsolation::kReadCommitted,
-      [&](BulkTransaction& transaction) -> absl::Status {
-        GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kCreateRun, params));
-        SqlRow row(rows, 0);
-        run = RunId(row.Int("run_id"));
+      "create_run", pg::SqlIsolation::kReadCommitted,
+      [&](pg::BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, transaction.Execute(kCreateRun, params));
+        pg::SqlRow row(rows, 0);
+        run = base::RunId(row.Int("run_id"));
         GANNET_RETURN_IF_ERROR(row.status());
         if (!request.changes.empty() || !request.workers.empty() ||
             request.pause_reason.has_value()) {
-          SqlParams restore = RunParams(run);
-          restore.Text(RunArchiveToJson(
+          pg::SqlParams restore = RunParams(run);
+          restore.Text(exchange::RunArchiveToJson(
               {request.config, request.changes, request.workers, request.pause_reason}));
           GANNET_RETURN_IF_ERROR(transaction.Execute(kRestoreRun, restore).status());
         }
@@ -433,23 +440,24 @@ absl::StatusOr<RunId> PgStore::CreateRun(const NewRun& request) {
   return run;
 }
 
-absl::StatusOr<Leadership> PgStore::AcquireLeadership(RunId run, const LeaderId& leader,
-                                                      absl::Duration ttl) {
-  GANNET_RETURN_IF_ERROR(ValidateAcquireLeadership(leader, ttl));
-  SqlParams params = RunParams(run);
+absl::StatusOr<exchange::Leadership> PgStore::AcquireLeadership(base::RunId run,
+                                                                const base::LeaderId& leader,
+                                                                absl::Duration ttl) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateAcquireLeadership(leader, ttl));
+  pg::SqlParams params = RunParams(run);
   params.Text(leader.value()).Int(absl::ToInt64Microseconds(ttl));
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kAcquireLeadership, params));
-  SqlRow row(rows, 0);
-  const Leadership leadership{leader, row.Int("epoch")};
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kAcquireLeadership, params));
+  pg::SqlRow row(rows, 0);
+  const exchange::Leadership leadership{leader, row.Int("epoch")};
   GANNET_RETURN_IF_ERROR(row.status());
   return leadership;
 }
 
-absl::Status PgStore::ResignLeadership(RunId run, const Leadership& leadership) {
+absl::Status PgStore::ResignLeadership(base::RunId run, const exchange::Leadership& leadership) {
   return pool_.Execute(kResignLeadership, FenceParams(run, leadership)).status();
 }
 
-absl::StatusOr<Store::Snapshot> PgStore::LoadSnapshot(RunId run) {
+absl::StatusOr<exchange::Store::Snapshot> PgStore::LoadSnapshot(base::RunId run) {
   // Bytes are freed by TRUNCATE, which asks nobody who still looks at them. To read them in the
   // time of four rounds may fail, but not again and again.
   constexpr int kTries = 20;
@@ -459,14 +467,14 @@ absl::StatusOr<Store::Snapshot> PgStore::LoadSnapshot(RunId run) {
   for (int i = 0; i < kTries && has_moved_on; ++i) {
     bool is_there = false;
     status = bulk_pool_.RunInTransaction(
-        "load_snapshot", SqlIsolation::kRepeatableRead,
-        [&](BulkTransaction& transaction) -> absl::Status {
-          GANNET_ASSIGN_OR_RETURN(const SqlRows rows,
+        "load_snapshot", pg::SqlIsolation::kRepeatableRead,
+        [&](pg::BulkTransaction& transaction) -> absl::Status {
+          GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
                                   transaction.Execute(kCurrentVersion, RunParams(run)));
           if (rows.empty()) return NoSuchRun(run);
           is_there = true;
-          SqlRow row(rows, 0);
-          snapshot.version = WeightsVersion(row.Int("weights_version"));
+          pg::SqlRow row(rows, 0);
+          snapshot.version = base::WeightsVersion(row.Int("weights_version"));
           GANNET_RETURN_IF_ERROR(row.status());
           GANNET_ASSIGN_OR_RETURN(
               snapshot.weights,
@@ -482,14 +490,15 @@ absl::StatusOr<Store::Snapshot> PgStore::LoadSnapshot(RunId run) {
   return snapshot;
 }
 
-absl::StatusOr<RoundProgress> PgStore::GetRoundProgress(RunId run, Round round) {
-  SqlParams params = RunParams(run);
+absl::StatusOr<exchange::RoundProgress> PgStore::GetRoundProgress(base::RunId run,
+                                                                  base::Round round) {
+  pg::SqlParams params = RunParams(run);
   params.Int(round.value());
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kRoundProgress, params));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kRoundProgress, params));
   if (rows.empty()) return NoSuchRun(run);
-  RoundProgress progress;
+  exchange::RoundProgress progress;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     if (row.IsNull("state")) break;  // the run has no units of that round
     const std::string state = row.Text("state");
     const auto attempts = static_cast<int>(row.Int("attempts"));
@@ -497,7 +506,7 @@ absl::StatusOr<RoundProgress> PgStore::GetRoundProgress(RunId run, Round round) 
     const bool is_open = state == "ready" || state == "leased";
     if (is_open && !is_stale && attempts > progress.most_attempts) {
       progress.most_attempts = attempts;
-      progress.most_attempts_slot = Slot(static_cast<int32_t>(row.Int("slot")));
+      progress.most_attempts_slot = base::Slot(static_cast<int32_t>(row.Int("slot")));
     }
     if (state == "ready") {
       ++progress.ready;
@@ -516,26 +525,27 @@ absl::StatusOr<RoundProgress> PgStore::GetRoundProgress(RunId run, Round round) 
   return progress;
 }
 
-void PgStore::AwaitChange(RunId run, absl::Duration timeout) {
+void PgStore::AwaitChange(base::RunId run, absl::Duration timeout) {
   // When the database cannot be asked, waiting is the right answer, too.
   if (!run_signals_.Knows(run) && absl::IsNotFound(RequireRun(run))) return;
   run_signals_.Await(run, timeout);
 }
 
-absl::StatusOr<Payload> PgStore::FetchGradient(RunId run, UnitId unit) {
-  Payload gradient;
+absl::StatusOr<exchange::Payload> PgStore::FetchGradient(base::RunId run, base::UnitId unit) {
+  exchange::Payload gradient;
   const absl::Status status = bulk_pool_.RunInTransaction(
-      "fetch_gradient", SqlIsolation::kReadCommitted,
-      [&](BulkTransaction& transaction) -> absl::Status {
-        SqlParams params = RunParams(run);
+      "fetch_gradient", pg::SqlIsolation::kReadCommitted,
+      [&](pg::BulkTransaction& transaction) -> absl::Status {
+        pg::SqlParams params = RunParams(run);
         params.Int(unit.value());
-        GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kGradientRecord, params));
+        GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
+                                transaction.Execute(kGradientRecord, params));
         if (rows.empty()) {
           return absl::NotFoundError(
               absl::StrCat("no gradient is kept of this unit: ", unit.value()));
         }
-        SqlRow row(rows, 0);
-        SqlParams place = RunParams(run);
+        pg::SqlRow row(rows, 0);
+        pg::SqlParams place = RunParams(run);
         place.Int(row.Int("round")).Int(unit.value()).Int(row.Int("attempt"));
         GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
         GANNET_ASSIGN_OR_RETURN(gradient, ReadPayload(transaction, kGradientBytes, place, record));
@@ -545,51 +555,52 @@ absl::StatusOr<Payload> PgStore::FetchGradient(RunId run, UnitId unit) {
   return gradient;
 }
 
-absl::Status PgStore::RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
-                                     const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
-  SqlParams params = FenceParams(run, leadership);
+absl::Status PgStore::RejectGradient(base::RunId run, const exchange::Leadership& leadership,
+                                     base::UnitId unit, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
+  pg::SqlParams params = FenceParams(run, leadership);
   params.Int(unit.value()).Text(reason);
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kRejectGradient, params));
-  SqlRow row(rows, 0);
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kRejectGradient, params));
+  pg::SqlRow row(rows, 0);
   if (row.IsNull("removed")) return row.status();
-  const WorkerId removed(row.Text("removed"));
+  const base::WorkerId removed(row.Text("removed"));
   GANNET_RETURN_IF_ERROR(row.status());
   return TakeBackWork(run, removed);
 }
 
-absl::Status PgStore::RemoveWorker(RunId run, const WorkerId& worker, const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateRemoveWorker(worker, reason));
-  SqlParams params = RunParams(run);
+absl::Status PgStore::RemoveWorker(base::RunId run, const base::WorkerId& worker,
+                                   const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateRemoveWorker(worker, reason));
+  pg::SqlParams params = RunParams(run);
   params.Text(worker.value()).Text(reason);
   GANNET_RETURN_IF_ERROR(pool_.Execute(kRemoveWorker, params).status());
   return TakeBackWork(run, worker);
 }
 
-absl::Status PgStore::RestoreWorker(RunId run, const WorkerId& worker) {
-  GANNET_RETURN_IF_ERROR(ValidateWorkerId(worker));
-  SqlParams params = RunParams(run);
+absl::Status PgStore::RestoreWorker(base::RunId run, const base::WorkerId& worker) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateWorkerId(worker));
+  pg::SqlParams params = RunParams(run);
   params.Text(worker.value());
   return pool_.Execute(kRestoreWorker, params).status();
 }
 
-absl::Status PgStore::TakeBackWork(RunId run, const WorkerId& worker) {
-  SqlParams params = RunParams(run);
+absl::Status PgStore::TakeBackWork(base::RunId run, const base::WorkerId& worker) {
+  pg::SqlParams params = RunParams(run);
   params.Text(worker.value());
   return pool_.Execute(kTakeBackWork, params).status();
 }
 
-absl::Status PgStore::Publish(const PublishRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidatePublish(request));
+absl::Status PgStore::Publish(const exchange::PublishRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidatePublish(request));
   std::vector<int64_t> consumed;
-  for (const UnitId unit : request.consumed) consumed.push_back(unit.value());
-  SqlParams params = FenceParams(request.run, request.leadership);
+  for (const base::UnitId unit : request.consumed) consumed.push_back(unit.value());
+  pg::SqlParams params = FenceParams(request.run, request.leadership);
   params.Int(request.expected_version.value())
       .Bytes(request.expected_sha256)
       .Int(request.settings_version)
       .IntArray(consumed)
       .Bytes(request.consumed_sha256)
-      .Text(SqlJson()
+      .Text(pg::SqlJson()
                 .Json("weights", PayloadJson(request.weights).Bool("keep", request.keep).text())
                 .Json("adam_state", PayloadJson(request.adam_state).text())
                 .Json("summary", SummaryJson(request.summary).text())
@@ -601,7 +612,8 @@ absl::Status PgStore::Publish(const PublishRequest& request) {
       .Bytes(request.adam_state.sha256);
   const int64_t version = request.expected_version.value() + 1;
   return bulk_pool_.RunInTransaction(
-      "publish", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
+      "publish", pg::SqlIsolation::kReadCommitted,
+      [&](pg::BulkTransaction& transaction) -> absl::Status {
         GANNET_RETURN_IF_ERROR(transaction.Execute(kPublishRound, params).status());
         GANNET_RETURN_IF_ERROR(
             WriteBlobRows(transaction, kCopyWeights, request.run, version, *request.weights.bytes));
@@ -610,32 +622,36 @@ absl::Status PgStore::Publish(const PublishRequest& request) {
       });
 }
 
-absl::StatusOr<int> PgStore::ReapExpiredLeases(RunId run, const Leadership& leadership) {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kReap, FenceParams(run, leadership)));
-  SqlRow row(rows, 0);
+absl::StatusOr<int> PgStore::ReapExpiredLeases(base::RunId run,
+                                               const exchange::Leadership& leadership) {
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
+                          pool_.Execute(kReap, FenceParams(run, leadership)));
+  pg::SqlRow row(rows, 0);
   const int64_t count = row.Int("count");
   GANNET_RETURN_IF_ERROR(row.status());
   return static_cast<int>(count);
 }
 
-absl::Status PgStore::PrepareRound(RunId run, const Leadership& leadership, Round round) {
-  SqlParams params = FenceParams(run, leadership);
+absl::Status PgStore::PrepareRound(base::RunId run, const exchange::Leadership& leadership,
+                                   base::Round round) {
+  pg::SqlParams params = FenceParams(run, leadership);
   params.Int(round.value());
   return pool_.Execute(kPrepareRound, params).status();
 }
 
-absl::Status PgStore::ReclaimBlobs(RunId run, const Leadership& leadership) {
+absl::Status PgStore::ReclaimBlobs(base::RunId run, const exchange::Leadership& leadership) {
   return pool_.Execute(kReclaimBlobs, FenceParams(run, leadership)).status();
 }
 
-absl::Status PgStore::DeleteRun(RunId run) {
+absl::Status PgStore::DeleteRun(base::RunId run) {
   return pool_.Execute(kDeleteRun, RunParams(run)).status();
 }
 
-absl::Status PgStore::KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
-                               const Payload& weights) {
-  GANNET_RETURN_IF_ERROR(ValidateKeepBest(best, weights));
-  SqlParams params = FenceParams(run, leadership);
+absl::Status PgStore::KeepBest(base::RunId run, const exchange::Leadership& leadership,
+                               const exchange::BestWeights& best,
+                               const exchange::Payload& weights) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateKeepBest(best, weights));
+  pg::SqlParams params = FenceParams(run, leadership);
   params
       .Text(PayloadJson(weights)
                 .Int("version", best.version.value())
@@ -643,27 +659,28 @@ absl::Status PgStore::KeepBest(RunId run, const Leadership& leadership, const Be
                 .text())
       .Bytes(weights.sha256);
   return bulk_pool_.RunInTransaction(
-      "keep_best", SqlIsolation::kReadCommitted, [&](BulkTransaction& transaction) -> absl::Status {
-        GANNET_ASSIGN_OR_RETURN(const SqlRows rows, transaction.Execute(kKeepBest, params));
-        SqlRow row(rows, 0);
+      "keep_best", pg::SqlIsolation::kReadCommitted,
+      [&](pg::BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, transaction.Execute(kKeepBest, params));
+        pg::SqlRow row(rows, 0);
         const int64_t turn = row.Int("turn");
         GANNET_RETURN_IF_ERROR(row.status());
         return WriteBlobRows(transaction, kCopyBest, run, turn, *weights.bytes);
       });
 }
 
-absl::StatusOr<Store::BestSnapshot> PgStore::LoadBest(RunId run) {
+absl::StatusOr<exchange::Store::BestSnapshot> PgStore::LoadBest(base::RunId run) {
   BestSnapshot snapshot;
   const absl::Status status = bulk_pool_.RunInTransaction(
-      "load_best", SqlIsolation::kRepeatableRead,
-      [&](BulkTransaction& transaction) -> absl::Status {
-        GANNET_ASSIGN_OR_RETURN(const SqlRows rows,
+      "load_best", pg::SqlIsolation::kRepeatableRead,
+      [&](pg::BulkTransaction& transaction) -> absl::Status {
+        GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
                                 transaction.Execute(kBestRecord, RunParams(run)));
         if (rows.empty()) return absl::NotFoundError("no weights are kept as the best yet");
-        SqlRow row(rows, 0);
-        snapshot.best = {WeightsVersion(row.Int("version")), row.Double("distance")};
+        pg::SqlRow row(rows, 0);
+        snapshot.best = {base::WeightsVersion(row.Int("version")), row.Double("distance")};
         GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
-        SqlParams params = RunParams(run);
+        pg::SqlParams params = RunParams(run);
         params.Int(row.Int("turn"));
         GANNET_ASSIGN_OR_RETURN(snapshot.weights,
                                 ReadPayload(transaction, kBestBytes, params, record));
@@ -673,18 +690,19 @@ absl::StatusOr<Store::BestSnapshot> PgStore::LoadBest(RunId run) {
   return snapshot;
 }
 
-absl::Status PgStore::SetRunState(RunId run, RunState to, const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+absl::Status PgStore::SetRunState(base::RunId run, domain::RunState to, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
   for (int i = 0; i < kMaxStateAttempts; ++i) {
-    GANNET_ASSIGN_OR_RETURN(const SqlRows read, pool_.Execute(kRunState, RunParams(run)));
+    GANNET_ASSIGN_OR_RETURN(const pg::SqlRows read, pool_.Execute(kRunState, RunParams(run)));
     if (read.empty()) return NoSuchRun(run);
-    GANNET_ASSIGN_OR_RETURN(const RunState from, RunStateFromName(SqlRow(read, 0).Text("state")));
-    GANNET_RETURN_IF_ERROR(CheckRunTransition(from, to));
+    GANNET_ASSIGN_OR_RETURN(const domain::RunState from,
+                            RunStateFromName(pg::SqlRow(read, 0).Text("state")));
+    GANNET_RETURN_IF_ERROR(domain::CheckRunTransition(from, to));
     if (from == to) return absl::OkStatus();
-    SqlParams params = RunParams(run);
-    params.Text(RunStateName(from)).Text(RunStateName(to)).Text(reason);
-    GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kSetRunState, params));
-    SqlRow row(rows, 0);
+    pg::SqlParams params = RunParams(run);
+    params.Text(domain::RunStateName(from)).Text(domain::RunStateName(to)).Text(reason);
+    GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kSetRunState, params));
+    pg::SqlRow row(rows, 0);
     const bool done = row.Bool("done");
     GANNET_RETURN_IF_ERROR(row.status());
     if (done) return absl::OkStatus();
@@ -692,23 +710,25 @@ absl::Status PgStore::SetRunState(RunId run, RunState to, const std::string& rea
   return absl::AbortedError("the state of the run keeps changing, try again");
 }
 
-absl::StatusOr<Round> PgStore::ChangeSettings(RunId run, const RunConfig& config,
-                                              const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
+absl::StatusOr<base::Round> PgStore::ChangeSettings(base::RunId run,
+                                                    const domain::RunConfig& config,
+                                                    const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
   absl::Status changed_meanwhile;
   for (int i = 0; i < kMaxChangeAttempts; ++i) {
-    GANNET_ASSIGN_OR_RETURN(const RunStatus status, GetRunStatus(run));
-    if (HasEnded(status.state)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the run has ended, nothing can change: ", RunStateName(status.state)));
+    GANNET_ASSIGN_OR_RETURN(const exchange::RunStatus status, GetRunStatus(run));
+    if (domain::HasEnded(status.state)) {
+      return absl::FailedPreconditionError(absl::StrCat("the run has ended, nothing can change: ",
+                                                        domain::RunStateName(status.state)));
     }
-    const Round from(status.weights_version.value() + 2);
-    GANNET_ASSIGN_OR_RETURN(const RunConfig changed,
-                            ChangeConfig(status.config, status.next_config, config, from.value()));
-    SqlParams params = RunParams(run);
+    const base::Round from(status.weights_version.value() + 2);
+    GANNET_ASSIGN_OR_RETURN(
+        const domain::RunConfig changed,
+        domain::ChangeConfig(status.config, status.next_config, config, from.value()));
+    pg::SqlParams params = RunParams(run);
     params.Int(from.value())
-        .Text(SqlJson()
-                  .Json("config", RunConfigToJson(changed))
+        .Text(pg::SqlJson()
+                  .Json("config", exchange::RunConfigToJson(changed))
                   .Int("lease_us", absl::ToInt64Microseconds(changed.lease))
                   .Double("spare_after", changed.policy.spare_after)
                   .Text("reason", reason)
@@ -720,67 +740,70 @@ absl::StatusOr<Round> PgStore::ChangeSettings(RunId run, const RunConfig& config
   return changed_meanwhile;
 }
 
-absl::StatusOr<std::vector<SettingsChange>> PgStore::ListChanges(RunId run) {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListChanges, RunParams(run)));
+absl::StatusOr<std::vector<exchange::SettingsChange>> PgStore::ListChanges(base::RunId run) {
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kListChanges, RunParams(run)));
   if (rows.empty()) return NoSuchRun(run);
-  std::vector<SettingsChange> changes;
+  std::vector<exchange::SettingsChange> changes;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     if (row.IsNull("from_round")) break;  // there are none
-    SettingsChange& change = changes.emplace_back();
-    change.round = Round(row.Int("from_round"));
+    exchange::SettingsChange& change = changes.emplace_back();
+    change.round = base::Round(row.Int("from_round"));
     change.reason = row.Text("reason");
-    GANNET_ASSIGN_OR_RETURN(change.config, RunConfigFromJson(row.Text("config")));
+    GANNET_ASSIGN_OR_RETURN(change.config, exchange::RunConfigFromJson(row.Text("config")));
     GANNET_RETURN_IF_ERROR(row.status());
   }
   return changes;
 }
 
-absl::StatusOr<std::vector<RoundSummary>> PgStore::ListRounds(RunId run, Round after, int limit) {
-  GANNET_RETURN_IF_ERROR(ValidateListRounds(after, limit));
-  SqlParams params = RunParams(run);
+absl::StatusOr<std::vector<exchange::RoundSummary>> PgStore::ListRounds(base::RunId run,
+                                                                        base::Round after,
+                                                                        int limit) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateListRounds(after, limit));
+  pg::SqlParams params = RunParams(run);
   params.Int(after.value()).Int(limit);
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListRounds, params));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kListRounds, params));
   if (rows.empty()) GANNET_RETURN_IF_ERROR(RequireRun(run));
-  std::vector<RoundSummary> page;
+  std::vector<exchange::RoundSummary> page;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     page.push_back(ReadSummary(row));
     GANNET_RETURN_IF_ERROR(row.status());
   }
   return page;
 }
 
-absl::StatusOr<std::vector<WorkerSummary>> PgStore::ListWorkers(RunId run, const WorkerId& after,
-                                                                int limit) {
-  GANNET_RETURN_IF_ERROR(ValidateListWorkers(after, limit));
-  SqlParams params = RunParams(run);
+absl::StatusOr<std::vector<exchange::WorkerSummary>> PgStore::ListWorkers(
+    base::RunId run, const base::WorkerId& after, int limit) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateListWorkers(after, limit));
+  pg::SqlParams params = RunParams(run);
   params.Text(after.value()).Int(limit);
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListWorkers, params));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kListWorkers, params));
   if (rows.empty()) GANNET_RETURN_IF_ERROR(RequireRun(run));
-  std::vector<WorkerSummary> page;
+  std::vector<exchange::WorkerSummary> page;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     page.push_back(ReadWorker(row));
     GANNET_RETURN_IF_ERROR(row.status());
   }
   return page;
 }
 
-absl::StatusOr<std::vector<WorkerRecord>> PgStore::ListWorkerRecords(RunId run) {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kListWorkerRecords, RunParams(run)));
+absl::StatusOr<std::vector<exchange::WorkerRecord>> PgStore::ListWorkerRecords(base::RunId run) {
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
+                          pool_.Execute(kListWorkerRecords, RunParams(run)));
   if (rows.empty()) return NoSuchRun(run);
-  std::vector<WorkerRecord> records;
+  std::vector<exchange::WorkerRecord> records;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     if (row.IsNull("worker_id")) break;  // there are none
-    WorkerRecord& record = records.emplace_back();
+    exchange::WorkerRecord& record = records.emplace_back();
     record.summary = ReadWorker(row);
-    record.secret_sha256 = HexDecode(row.Text("secret_sha256"));
-    record.incarnation = Incarnation(row.Int("incarnation"));
+    record.secret_sha256 = base::HexDecode(row.Text("secret_sha256"));
+    record.incarnation = base::Incarnation(row.Int("incarnation"));
     GANNET_RETURN_IF_ERROR(row.status());
   }
   return records;
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

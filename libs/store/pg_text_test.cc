@@ -12,7 +12,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr uint32_t kLastCodePoint = 0x10FFFF;
@@ -35,7 +35,7 @@ class PgTextTest : public ::testing::Test {
 
   // "1" or "0" for each text that the query gives as t, in order of n.
   std::string InSql(const std::string& texts) {
-    const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(
+    const absl::StatusOr<pg::SqlRows> rows = TestPostgres::Get().Query(
         url_, absl::StrCat("SELECT string_agg(gannet.is_plain_text(t)::integer::text, '' ORDER BY "
                            "n) FROM (",
                            texts, ") AS texts"));
@@ -52,7 +52,8 @@ class PgTextTest : public ::testing::Test {
     int differences = 0;
     for (uint32_t c = from; c <= to && differences < 10; ++c) {
       if (c >= 0xD800 && c <= 0xDFFF) continue;  // no text in UTF8 holds one
-      const bool is_plain = CountPlainCharacters(absl::StrCat(before, Utf8(c), after)).has_value();
+      const bool is_plain =
+          base::CountPlainCharacters(absl::StrCat(before, Utf8(c), after)).has_value();
       ASSERT_LT(place, sql.size());
       if ((sql[place++] == '1') != is_plain) {
         ++differences;
@@ -107,7 +108,7 @@ TEST_F(PgTextTest, SqlAndCppSayTheSameOfTextsAtRandom) {
 
   ASSERT_EQ(sql.size(), texts.size());
   for (size_t i = 0; i < texts.size(); ++i) {
-    EXPECT_EQ(sql[i] == '1', CountPlainCharacters(texts[i]).has_value()) << texts[i];
+    EXPECT_EQ(sql[i] == '1', base::CountPlainCharacters(texts[i]).has_value()) << texts[i];
   }
 }
 
@@ -116,4 +117,4 @@ TEST_F(PgTextTest, TheRuleHangsOnNoLocale) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -2,40 +2,40 @@
 
 #include <algorithm>
 
-namespace gannet {
+namespace gannet::store {
 
-RunSignals::Entry& RunSignals::EntryOf(RunId run) {
+RunSignals::Entry& RunSignals::EntryOf(base::RunId run) {
   std::unique_ptr<Entry>& entry = entries_[run];
   if (entry == nullptr) entry = std::make_unique<Entry>();
   return *entry;
 }
 
-void RunSignals::Notify(RunId run) {
-  MutexLock lock(mu_);
+void RunSignals::Notify(base::RunId run) {
+  base::MutexLock lock(mu_);
   EntryOf(run).signal.Notify();
 }
 
 void RunSignals::NotifyAll() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   for (const auto& [run, entry] : entries_) entry->signal.Notify();
 }
 
-bool RunSignals::Knows(RunId run) {
-  MutexLock lock(mu_);
+bool RunSignals::Knows(base::RunId run) {
+  base::MutexLock lock(mu_);
   return entries_.count(run) != 0;
 }
 
-void RunSignals::Await(RunId run, absl::Duration timeout) {
+void RunSignals::Await(base::RunId run, absl::Duration timeout) {
   Entry* entry = nullptr;
   uint64_t seen = 0;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     entry = &EntryOf(run);
     seen = entry->seen;
   }
   const uint64_t generation = entry->signal.AwaitPast(seen, timeout);
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   entry->seen = std::max(entry->seen, generation);
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

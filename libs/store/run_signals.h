@@ -9,7 +9,7 @@
 #include "libs/base/typed_id.h"
 #include "libs/exchange/work_signal.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // What AwaitChange waits for: one signal per run, fed by the listener.
 //
@@ -17,28 +17,28 @@ namespace gannet {
 class RunSignals {
  public:
   // Something of the run may have changed.
-  void Notify(RunId run);
+  void Notify(base::RunId run);
 
   // Something of any run may have changed.
   void NotifyAll();
 
   // Whether anything was ever said about the run.
-  bool Knows(RunId run);
+  bool Knows(base::RunId run);
 
   // Blocks until the run was notified since the previous call returned, or `timeout` has passed.
-  void Await(RunId run, absl::Duration timeout);
+  void Await(base::RunId run, absl::Duration timeout);
 
  private:
   struct Entry {
-    WorkSignal signal;
+    exchange::WorkSignal signal;
     uint64_t seen = 0;  // guarded by mu_
   };
 
-  Entry& EntryOf(RunId run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Entry& EntryOf(base::RunId run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  Mutex mu_;
-  std::map<RunId, std::unique_ptr<Entry>> entries_
+  base::Mutex mu_;
+  std::map<base::RunId, std::unique_ptr<Entry>> entries_
       ABSL_GUARDED_BY(mu_);  // never removed: runs are few
 };
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -5,20 +5,21 @@
 #include "libs/base/status_macros.h"
 #include "libs/pg/sql_values.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
-constexpr SqlStatement kSessionsHoldingLocks = {
+constexpr pg::SqlStatement kSessionsHoldingLocks = {
     "sessions_holding_locks",
     "SELECT pid, transaction, role_name FROM gannet.sessions_holding_locks()", true};
-constexpr SqlStatement kEndSession = {"end_session",
-                                      "SELECT gannet.end_session($1::integer, $2) AS ended"};
-constexpr SqlStatement kEndExcessSessions = {"end_excess_sessions",
-                                             "SELECT gannet.end_excess_sessions() AS count"};
+constexpr pg::SqlStatement kEndSession = {"end_session",
+                                          "SELECT gannet.end_session($1::integer, $2) AS ended"};
+constexpr pg::SqlStatement kEndExcessSessions = {"end_excess_sessions",
+                                                 "SELECT gannet.end_excess_sessions() AS count"};
 
 }  // namespace
 
-SessionGuard::SessionGuard(PgPool& pool, Clock& clock, Logger& logger, absl::Duration limit)
+SessionGuard::SessionGuard(pg::PgPool& pool, base::Clock& clock, telemetry::Logger& logger,
+                           absl::Duration limit)
     : pool_(pool),
       clock_(clock),
       logger_(logger),
@@ -37,11 +38,12 @@ void SessionGuard::Look() {
 }
 
 absl::Status SessionGuard::EndSessions() {
-  GANNET_ASSIGN_OR_RETURN(const SqlRows rows, pool_.Execute(kSessionsHoldingLocks, SqlParams()));
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
+                          pool_.Execute(kSessionsHoldingLocks, pg::SqlParams()));
   const absl::Duration now = clock_.Steady();
   std::map<Transaction, absl::Duration> seen;
   for (size_t i = 0; i < rows.size(); ++i) {
-    SqlRow row(rows, i);
+    pg::SqlRow row(rows, i);
     const Transaction transaction(row.Int("pid"), row.Text("transaction"));
     const std::string role = row.Text("role_name");
     GANNET_RETURN_IF_ERROR(row.status());
@@ -51,10 +53,10 @@ absl::Status SessionGuard::EndSessions() {
       seen[transaction] = since;
       continue;
     }
-    SqlParams params;
+    pg::SqlParams params;
     params.Int(transaction.first).Text(transaction.second);
-    GANNET_ASSIGN_OR_RETURN(const SqlRows ended, pool_.Execute(kEndSession, params));
-    SqlRow answer(ended, 0);
+    GANNET_ASSIGN_OR_RETURN(const pg::SqlRows ended, pool_.Execute(kEndSession, params));
+    pg::SqlRow answer(ended, 0);
     if (answer.Bool("ended")) {
       logger_.Warning("a worker's session held up others with an open transaction and was ended",
                       {{"role", role}, {"pid", transaction.first}, {"held", now - since}});
@@ -62,8 +64,9 @@ absl::Status SessionGuard::EndSessions() {
     GANNET_RETURN_IF_ERROR(answer.status());
   }
   seen_ = std::move(seen);
-  GANNET_ASSIGN_OR_RETURN(const SqlRows excess, pool_.Execute(kEndExcessSessions, SqlParams()));
-  SqlRow row(excess, 0);
+  GANNET_ASSIGN_OR_RETURN(const pg::SqlRows excess,
+                          pool_.Execute(kEndExcessSessions, pg::SqlParams()));
+  pg::SqlRow row(excess, 0);
   if (const int64_t count = row.Int("count"); count > 0) {
     logger_.Warning("a role of workers had too many connections, the newest were ended",
                     {{"ended", count}});
@@ -71,4 +74,4 @@ absl::Status SessionGuard::EndSessions() {
   return row.status();
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

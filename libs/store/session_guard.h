@@ -11,7 +11,7 @@
 #include "libs/pg/pg_pool.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // Ends what no setting of the database can: a worker in direct mode may lift every timeout of its
 // own session, and then leave a transaction open behind a call, in which it holds its unit, or the
@@ -28,7 +28,8 @@ namespace gannet {
 // Ownership and lifetime: pool, clock and logger must outlive it.
 class SessionGuard {
  public:
-  SessionGuard(PgPool& pool, Clock& clock, Logger& logger, absl::Duration limit);
+  SessionGuard(pg::PgPool& pool, base::Clock& clock, telemetry::Logger& logger,
+               absl::Duration limit);
 
  private:
   using Transaction = std::pair<int64_t, std::string>;  // process, virtual transaction
@@ -36,13 +37,13 @@ class SessionGuard {
   void Look();
   absl::Status EndSessions();
 
-  PgPool& pool_;
-  Clock& clock_;
-  Logger& logger_;
+  pg::PgPool& pool_;
+  base::Clock& clock_;
+  telemetry::Logger& logger_;
   const absl::Duration limit_;
   std::map<Transaction, absl::Duration> seen_;  // since when, on the steady clock
   std::string last_failure_;
-  PeriodicRunner runner_;  // last: it calls into the others
+  base::PeriodicRunner runner_;  // last: it calls into the others
 };
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -14,7 +14,7 @@
 #include "libs/store/blob_io.h"
 #include "libs/store/ledger_outcome.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr absl::string_view kOpen = "${";
@@ -44,46 +44,46 @@ const std::vector<SqlConstant>& SqlConstants() {
   static const std::vector<SqlConstant> constants = {
       GANNET_SQL_CONSTANT(kAdamRing),
       GANNET_SQL_CONSTANT(kBestRing),
-      GANNET_SQL_CONSTANT(kBlobRing),
+      GANNET_SQL_CONSTANT(exchange::kBlobRing),
       GANNET_SQL_CONSTANT(kBlobRowBytes),
-      GANNET_SQL_CONSTANT(kDivergedLoss),
+      GANNET_SQL_CONSTANT(domain::kDivergedLoss),
       GANNET_SQL_CONSTANT(kFirstLedgerOutcome),
-      GANNET_SQL_CONSTANT(kFirstReturnDelay),
-      GANNET_SQL_CONSTANT(kLeasesOfStall),
+      GANNET_SQL_CONSTANT(domain::kFirstReturnDelay),
+      GANNET_SQL_CONSTANT(domain::kLeasesOfStall),
       GANNET_SQL_CONSTANT(kMaxBlobSeq),
-      GANNET_SQL_CONSTANT(kMaxComputeSeconds),
-      GANNET_SQL_CONSTANT(kMaxDisplayNameChars),
-      GANNET_SQL_CONSTANT(kMaxGatewayNameChars),
-      GANNET_SQL_CONSTANT(kMaxGatewayReports),
-      GANNET_SQL_CONSTANT(kMaxHardwareChars),
-      GANNET_SQL_CONSTANT(kMaxHeldUnits),
-      GANNET_SQL_CONSTANT(kMaxLeasesPerWorker),
-      GANNET_SQL_CONSTANT(kMaxOpenUnitsOfSlot),
-      GANNET_SQL_CONSTANT(kMaxPayloadBytes),
-      GANNET_SQL_CONSTANT(kMaxReasonChars),
-      GANNET_SQL_CONSTANT(kMaxRefusalChars),
-      GANNET_SQL_CONSTANT(kMaxRefusals),
-      GANNET_SQL_CONSTANT(kMaxRejectionsInARow),
-      GANNET_SQL_CONSTANT(kMaxReturnDelay),
-      GANNET_SQL_CONSTANT(kMaxReturnDoublings),
-      GANNET_SQL_CONSTANT(kMaxRunNameChars),
-      GANNET_SQL_CONSTANT(kMaxUnitFailures),
-      GANNET_SQL_CONSTANT(kMaxWorkersOfRun),
-      GANNET_SQL_CONSTANT(kMinSpareAfter),
-      GANNET_SQL_CONSTANT(kMinUnitLease),
-      GANNET_SQL_CONSTANT(kUsualTimesOfLease),
-      GANNET_SQL_CONSTANT(kWorkerLivenessTimeout),
+      GANNET_SQL_CONSTANT(domain::kMaxComputeSeconds),
+      GANNET_SQL_CONSTANT(exchange::kMaxDisplayNameChars),
+      GANNET_SQL_CONSTANT(exchange::kMaxGatewayNameChars),
+      GANNET_SQL_CONSTANT(exchange::kMaxGatewayReports),
+      GANNET_SQL_CONSTANT(exchange::kMaxHardwareChars),
+      GANNET_SQL_CONSTANT(exchange::kMaxHeldUnits),
+      GANNET_SQL_CONSTANT(domain::kMaxLeasesPerWorker),
+      GANNET_SQL_CONSTANT(domain::kMaxOpenUnitsOfSlot),
+      GANNET_SQL_CONSTANT(exchange::kMaxPayloadBytes),
+      GANNET_SQL_CONSTANT(exchange::kMaxReasonChars),
+      GANNET_SQL_CONSTANT(exchange::kMaxRefusalChars),
+      GANNET_SQL_CONSTANT(exchange::kMaxRefusals),
+      GANNET_SQL_CONSTANT(exchange::kMaxRejectionsInARow),
+      GANNET_SQL_CONSTANT(domain::kMaxReturnDelay),
+      GANNET_SQL_CONSTANT(domain::kMaxReturnDoublings),
+      GANNET_SQL_CONSTANT(exchange::kMaxRunNameChars),
+      GANNET_SQL_CONSTANT(domain::kMaxUnitFailures),
+      GANNET_SQL_CONSTANT(exchange::kMaxWorkersOfRun),
+      GANNET_SQL_CONSTANT(domain::kMinSpareAfter),
+      GANNET_SQL_CONSTANT(domain::kMinUnitLease),
+      GANNET_SQL_CONSTANT(domain::kUsualTimesOfLease),
+      GANNET_SQL_CONSTANT(exchange::kWorkerLivenessTimeout),
       GANNET_SQL_CONSTANT(LedgerOutcome::kExpired),
       GANNET_SQL_CONSTANT(LedgerOutcome::kFailed),
       GANNET_SQL_CONSTANT(LedgerOutcome::kRejected),
       GANNET_SQL_CONSTANT(LedgerOutcome::kReturned),
       GANNET_SQL_CONSTANT(LedgerOutcome::kTakenBack),
-      GANNET_SQL_CONSTANT(SubmitOutcome::kAccepted),
-      GANNET_SQL_CONSTANT(SubmitOutcome::kAlreadyAccepted),
-      GANNET_SQL_CONSTANT(SubmitOutcome::kClosed),
-      GANNET_SQL_CONSTANT(SubmitOutcome::kDuplicate),
-      GANNET_SQL_CONSTANT(SubmitOutcome::kLate),
-      GANNET_SQL_CONSTANT(SubmitOutcome::kSuperseded),
+      GANNET_SQL_CONSTANT(domain::SubmitOutcome::kAccepted),
+      GANNET_SQL_CONSTANT(domain::SubmitOutcome::kAlreadyAccepted),
+      GANNET_SQL_CONSTANT(domain::SubmitOutcome::kClosed),
+      GANNET_SQL_CONSTANT(domain::SubmitOutcome::kDuplicate),
+      GANNET_SQL_CONSTANT(domain::SubmitOutcome::kLate),
+      GANNET_SQL_CONSTANT(domain::SubmitOutcome::kSuperseded),
   };
   return constants;
 }
@@ -113,4 +113,4 @@ absl::StatusOr<std::string> FillSqlConstants(absl::string_view script) {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

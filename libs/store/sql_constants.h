@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // A constant of the headers under the name that it has there, and as SQL writes it.
 struct SqlConstant {
@@ -22,4 +22,4 @@ const std::vector<SqlConstant>& SqlConstants();
 // Returns: INTERNAL - SqlConstants has no such name, or a "${" is not closed.
 absl::StatusOr<std::string> FillSqlConstants(absl::string_view script);
 
-}  // namespace gannet
+}  // namespace gannet::store

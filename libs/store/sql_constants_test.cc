@@ -13,7 +13,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/store/embedded_migrations.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 using ::testing::ElementsAre;
@@ -84,21 +84,21 @@ std::vector<std::string> TypedNumbers(const std::string& script) {
 
 TEST(SqlConstantsTest, AConstantStandsInPlaceOfItsName) {
   EXPECT_THAT(FillSqlConstants("left(t, ${kMaxReasonChars}) || '$1 ${kWorkerLivenessTimeout}'"),
-              IsOkAndHolds("left(t, 500) || '$1 30 seconds'"));
+              base::IsOkAndHolds("left(t, 500) || '$1 30 seconds'"));
   EXPECT_THAT(FillSqlConstants("${SubmitOutcome::kLate}${LedgerOutcome::kTakenBack}"),
-              IsOkAndHolds("2105"));
-  EXPECT_THAT(FillSqlConstants("nothing"), IsOkAndHolds("nothing"));
+              base::IsOkAndHolds("2105"));
+  EXPECT_THAT(FillSqlConstants("nothing"), base::IsOkAndHolds("nothing"));
 }
 
 TEST(SqlConstantsTest, ANameThatIsUnknownIsNamed) {
   EXPECT_THAT(FillSqlConstants("SELECT ${kMaxWishes}"),
-              StatusIs(absl::StatusCode::kInternal, HasSubstr("kMaxWishes")));
+              base::StatusIs(absl::StatusCode::kInternal, HasSubstr("kMaxWishes")));
   EXPECT_THAT(FillSqlConstants("SELECT ${kMaxReasonChars"),
-              StatusIs(absl::StatusCode::kInternal, HasSubstr("not closed")));
+              base::StatusIs(absl::StatusCode::kInternal, HasSubstr("not closed")));
 }
 
 TEST(SqlConstantsTest, EveryScriptNamesOnlyConstantsThatThereAre) {
-  for (const Migration& script : MigrationScripts()) {
+  for (const pg::Migration& script : MigrationScripts()) {
     if (script.file_name[0] == 'V') {
       EXPECT_FALSE(absl::StrContains(script.sql, "${"))
           << script.file_name << " is never filled in";
@@ -110,7 +110,7 @@ TEST(SqlConstantsTest, EveryScriptNamesOnlyConstantsThatThereAre) {
 
 TEST(SqlConstantsTest, EveryConstantIsNamedByAScript) {
   std::string all;
-  for (const Migration& script : MigrationScripts()) all += WithoutComments(script.sql);
+  for (const pg::Migration& script : MigrationScripts()) all += WithoutComments(script.sql);
   std::set<std::string> names;
   for (const SqlConstant& constant : SqlConstants()) {
     EXPECT_TRUE(names.insert(constant.name).second) << constant.name << " is there twice";
@@ -127,7 +127,7 @@ TEST(SqlConstantsTest, ATypedNumberIsFound) {
 
 TEST(SqlConstantsTest, EveryNumberOfItsOwnIsInAScript) {
   std::string all;
-  for (const Migration& script : MigrationScripts()) {
+  for (const pg::Migration& script : MigrationScripts()) {
     if (script.file_name[0] != 'V') all += WithoutComments(script.sql);
   }
   for (const char* own : kOwnNumbers) EXPECT_THAT(all, HasSubstr(own));
@@ -138,7 +138,7 @@ TEST(SqlConstantsTest, EveryNumberOfItsOwnIsInAScript) {
 // are characters, which pg_text_test compares with those of C++ one by one, and those of
 // A__describe_tables.sql stand in prose.
 TEST(SqlConstantsTest, NoNumberOfOursIsTypedIntoAFunction) {
-  for (const Migration& script : MigrationScripts()) {
+  for (const pg::Migration& script : MigrationScripts()) {
     if (script.file_name[0] == 'V' || script.file_name == "R__plain_text.sql" ||
         script.file_name == "A__describe_tables.sql") {
       continue;
@@ -148,4 +148,4 @@ TEST(SqlConstantsTest, NoNumberOfOursIsTypedIntoAFunction) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::store

@@ -2,14 +2,14 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::store {
 
-absl::StatusOr<RunState> RunStateFromName(const std::string& name) {
-  for (const RunState state :
-       {RunState::kRunning, RunState::kPaused, RunState::kFinished, RunState::kStopped}) {
-    if (name == RunStateName(state)) return state;
+absl::StatusOr<domain::RunState> RunStateFromName(const std::string& name) {
+  for (const domain::RunState state : {domain::RunState::kRunning, domain::RunState::kPaused,
+                                       domain::RunState::kFinished, domain::RunState::kStopped}) {
+    if (name == domain::RunStateName(state)) return state;
   }
   return absl::InternalError(absl::StrCat("the database names an unknown run state: ", name));
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

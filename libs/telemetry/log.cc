@@ -11,7 +11,7 @@
 #include "spdlog/pattern_formatter.h"
 #include "spdlog/sinks/stdout_sinks.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 
 LogField::LogField(absl::string_view k, double v)
     : key(k), value(absl::StrCat(v)), number(std::isfinite(v)) {}
@@ -34,7 +34,7 @@ struct Logger::State {
 
   const std::string service;
   const LogOptions options;
-  RealClock clock;
+  base::RealClock clock;
   spdlog::logger out;
 };
 
@@ -76,4 +76,4 @@ Logger& NullLogger() {
   return logger;
 }
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
@@ -80,4 +80,4 @@ class Logger {
 // A logger that writes nothing, for tests and benchmarks.
 Logger& NullLogger();
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

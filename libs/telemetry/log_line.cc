@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "libs/base/text_characters.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 // A log is read by people; whoever needs a whole payload has another place for it.
@@ -46,7 +46,7 @@ void AppendEscaped(absl::string_view text, Style style, std::string* out) {
   const size_t shown = std::min(text.size(), kMaxValueBytes);
   size_t at = 0;
   while (at < shown) {
-    const TextCharacter character = CharacterAt(text, at);
+    const base::TextCharacter character = base::CharacterAt(text, at);
     const uint32_t code_point = character.code_point;
     if (!character.is_well_formed) {
       if (style == Style::kJson) {
@@ -145,4 +145,4 @@ std::string FormatJsonLine(absl::Time time, LogLevel level, absl::string_view se
   return line;
 }
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

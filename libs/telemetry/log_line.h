@@ -7,7 +7,7 @@
 #include "absl/types/span.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 
 // One line of the log, as a pure function of what it says. Whatever a peer or file puts into a
 // message or value, the result is one line without control characters, in valid UTF-8, and a value
@@ -25,4 +25,4 @@ std::string FormatTextLine(absl::Time time, LogLevel level, absl::string_view se
 std::string FormatJsonLine(absl::Time time, LogLevel level, absl::string_view service,
                            absl::string_view message, absl::Span<const LogField> fields);
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

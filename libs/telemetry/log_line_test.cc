@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 using ::testing::HasSubstr;
@@ -127,4 +127,4 @@ TEST(LogLineTest, AJsonFieldCannotReplaceAFixedOne) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::telemetry

@@ -8,7 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 using ::testing::AllOf;
@@ -79,4 +79,4 @@ TEST(LogTest, TheNullLoggerWritesNothing) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::telemetry

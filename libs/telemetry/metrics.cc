@@ -13,7 +13,7 @@
 #include "prometheus/histogram.h"
 #include "prometheus/text_serializer.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 class PrometheusCounter final : public Counter {
@@ -73,7 +73,7 @@ Metrics::~Metrics() = default;
 Counter& Metrics::AddCounter(const std::string& name, const std::string& help,
                              const MetricLabels& labels) {
   CheckNames(name, help, labels, false);
-  const MutexLock lock(state_->mu);
+  const base::MutexLock lock(state_->mu);
   state_->CheckSameFamily(name, State::Family{State::Kind::kCounter, help, {}});
   auto& handle = state_->counters[{name, labels}];
   if (handle == nullptr) {
@@ -86,7 +86,7 @@ Counter& Metrics::AddCounter(const std::string& name, const std::string& help,
 Gauge& Metrics::AddGauge(const std::string& name, const std::string& help,
                          const MetricLabels& labels) {
   CheckNames(name, help, labels, false);
-  const MutexLock lock(state_->mu);
+  const base::MutexLock lock(state_->mu);
   state_->CheckSameFamily(name, State::Family{State::Kind::kGauge, help, {}});
   auto& handle = state_->gauges[{name, labels}];
   if (handle == nullptr) {
@@ -100,7 +100,7 @@ Histogram& Metrics::AddHistogram(const std::string& name, const std::string& hel
                                  const std::vector<double>& bounds, const MetricLabels& labels) {
   CheckNames(name, help, labels, true);
   CheckBounds(bounds);
-  const MutexLock lock(state_->mu);
+  const base::MutexLock lock(state_->mu);
   state_->CheckSameFamily(name, State::Family{State::Kind::kHistogram, help, bounds});
   auto& handle = state_->histograms[{name, labels}];
   if (handle == nullptr) {
@@ -121,4 +121,4 @@ const std::vector<double>& DurationBounds() {
   return bounds;
 }
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

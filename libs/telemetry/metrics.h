@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 
 // Handles to metrics: made once, kept, cheap to use from any thread. They live as long as their
 // Metrics.
@@ -84,4 +84,4 @@ class MetricsServer {
   int port_ = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

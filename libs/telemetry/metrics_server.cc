@@ -17,7 +17,7 @@
 #include "libs/telemetry/metrics.h"
 #include "libs/telemetry/process_metrics.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 struct Address {
@@ -145,4 +145,4 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Start(Metrics& met
   return server;
 }
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

@@ -11,7 +11,7 @@
 #include "libs/telemetry/metrics.h"
 #include "prometheus/registry.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 
 // Inside of Metrics. Not for other libraries.
 struct Metrics::State {
@@ -35,11 +35,11 @@ struct Metrics::State {
   }
 
   const std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
-  Mutex mu;
+  base::Mutex mu;
   std::map<std::string, Family> families ABSL_GUARDED_BY(mu);
   std::map<Key, std::unique_ptr<Counter>> counters ABSL_GUARDED_BY(mu);
   std::map<Key, std::unique_ptr<Gauge>> gauges ABSL_GUARDED_BY(mu);
   std::map<Key, std::unique_ptr<Histogram>> histograms ABSL_GUARDED_BY(mu);
 };
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 using ::testing::AllOf;
@@ -160,8 +160,8 @@ TEST(MetricsServerTest, APortInUseIsUnavailableAndNamesTheSetting) {
   const auto second =
       MetricsServer::Start(metrics, "127.0.0.1:" + std::to_string(first->bound_port()));
 
-  EXPECT_THAT(second, StatusIs(absl::StatusCode::kUnavailable,
-                               AllOf(HasSubstr("in use"), HasSubstr("metrics_listen"))));
+  EXPECT_THAT(second, base::StatusIs(absl::StatusCode::kUnavailable,
+                                     AllOf(HasSubstr("in use"), HasSubstr("metrics_listen"))));
 }
 
 TEST(MetricsServerTest, WhatIsNoAddressIsRefused) {
@@ -170,7 +170,7 @@ TEST(MetricsServerTest, WhatIsNoAddressIsRefused) {
                              "127.0.0.1:65536", ":9101", "nosuch.example:9101", "[::1:9101",
                              "127.0.0.1:0,127.0.0.1:0", "127.0.0.1: 0", "127.0.0.1:0s"}) {
     EXPECT_THAT(MetricsServer::Start(metrics, listen),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("HOST:PORT")))
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("HOST:PORT")))
         << listen;
   }
 }
@@ -179,9 +179,10 @@ TEST(MetricsServerTest, AnAddressOfAnotherMachineIsRefused) {
   Metrics metrics;
 
   // TEST-NET-1 of RFC 5737: no machine has it.
-  EXPECT_THAT(MetricsServer::Start(metrics, "192.0.2.1:0"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("none of this machine")));
+  EXPECT_THAT(
+      MetricsServer::Start(metrics, "192.0.2.1:0"),
+      base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("none of this machine")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::telemetry

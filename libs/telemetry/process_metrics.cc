@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_format.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 void Add(std::string& text, const char* name, const char* type, const char* help, double value) {
@@ -88,4 +88,4 @@ std::string RenderProcessMetrics() {
   return text;
 }
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

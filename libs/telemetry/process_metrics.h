@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace gannet {
+namespace gannet::telemetry {
 
 // What this process takes of the machine, in Prometheus' text format under the names that all its
 // client libraries use: process_cpu_seconds_total, process_resident_memory_bytes,
@@ -10,4 +10,4 @@ namespace gannet {
 // out.
 std::string RenderProcessMetrics();
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

@@ -13,7 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 std::map<std::string, double> Values() {
@@ -45,4 +45,4 @@ TEST(ProcessMetricsTest, TellsOfMemoryStartAndFiles) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::telemetry

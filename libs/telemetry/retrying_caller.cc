@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 // Lines about one wait come after 0 s, 10 s, 30 s, 70 s, … and then every five minutes.
@@ -15,8 +15,9 @@ constexpr absl::Duration kMaxLineInterval = absl::Minutes(5);
 
 }  // namespace
 
-RetryingCaller::RetryingCaller(std::string peer, Clock& clock, StopSignal& stop, Logger& log,
-                               BackoffPolicy policy, std::function<void(bool up)> on_change)
+RetryingCaller::RetryingCaller(std::string peer, base::Clock& clock, base::StopSignal& stop,
+                               Logger& log, base::BackoffPolicy policy,
+                               std::function<void(bool up)> on_change)
     : peer_(std::move(peer)),
       clock_(clock),
       stop_(stop),
@@ -26,7 +27,7 @@ RetryingCaller::RetryingCaller(std::string peer, Clock& clock, StopSignal& stop,
       on_change_(std::move(on_change)) {}
 
 bool RetryingCaller::IsTransient(const absl::Status& status) {
-  return IsRetryable(status) || status.code() == absl::StatusCode::kUnknown;
+  return base::IsRetryable(status) || status.code() == absl::StatusCode::kUnknown;
 }
 
 absl::Status RetryingCaller::Call(absl::string_view what,
@@ -36,7 +37,7 @@ absl::Status RetryingCaller::Call(absl::string_view what,
 
 absl::Status RetryingCaller::Call(absl::string_view what, const std::function<absl::Status()>& call,
                                   const std::function<bool(const absl::Status&)>& also_retry) {
-  Backoff backoff(policy_, seed_);
+  base::Backoff backoff(policy_, seed_);
   const absl::Duration start = clock_.Steady();
   absl::Duration next_line = absl::ZeroDuration();
   absl::Duration line_interval = kFirstLineInterval;
@@ -65,4 +66,4 @@ absl::Status RetryingCaller::Call(absl::string_view what, const std::function<ab
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

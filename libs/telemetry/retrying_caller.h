@@ -13,7 +13,7 @@
 #include "libs/base/stop_signal.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 
 // Repeats calls that fail for a reason that may pass, with back-off, for as long as it takes: a
 // restart of gateway or database costs whoever calls it nothing but time. Says what is awaited and
@@ -27,8 +27,8 @@ class RetryingCaller {
  public:
   // `peer` is what is awaited, for people: "the gateway at HOST:PORT". `on_change`, which may be
   // empty, is told when the peer is lost (false) and found (true).
-  RetryingCaller(std::string peer, Clock& clock, StopSignal& stop, Logger& log,
-                 BackoffPolicy policy = {}, std::function<void(bool up)> on_change = {});
+  RetryingCaller(std::string peer, base::Clock& clock, base::StopSignal& stop, Logger& log,
+                 base::BackoffPolicy policy = {}, std::function<void(bool up)> on_change = {});
 
   // Calls until OK or an error that repeating cannot mend, which is returned. `what` completes the
   // sentence "waiting for the peer to …".
@@ -65,12 +65,12 @@ class RetryingCaller {
 
  private:
   const std::string peer_;
-  Clock& clock_;
-  StopSignal& stop_;
+  base::Clock& clock_;
+  base::StopSignal& stop_;
   Logger& log_;
-  const BackoffPolicy policy_;
+  const base::BackoffPolicy policy_;
   const uint64_t seed_;  // each process its own: a class does not come back in step
   const std::function<void(bool up)> on_change_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::telemetry

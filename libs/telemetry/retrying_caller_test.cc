@@ -8,18 +8,18 @@
 #include "libs/base/testing/fake_clock.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::telemetry {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr BackoffPolicy kQuick = {absl::Microseconds(10), absl::Microseconds(10), 1.0};
+constexpr base::BackoffPolicy kQuick = {absl::Microseconds(10), absl::Microseconds(10), 1.0};
 
 class RetryingCallerTest : public ::testing::Test {
  protected:
-  FakeClock clock_;
-  StopSignal stop_;
+  base::FakeClock clock_;
+  base::StopSignal stop_;
   std::vector<bool> changes_;
   RetryingCaller caller_{"the test",   clock_, stop_,
                          NullLogger(), kQuick, [this](bool up) { changes_.push_back(up); }};
@@ -57,7 +57,7 @@ TEST_F(RetryingCallerTest, ErrorsThatStayAreReturned) {
                                ++calls;
                                return absl::Status(code, "no");
                              }),
-                StatusIs(code));
+                base::StatusIs(code));
     EXPECT_EQ(calls, 1);
   }
   EXPECT_TRUE(changes_.empty());
@@ -70,7 +70,7 @@ TEST_F(RetryingCallerTest, AnErrorThatStaysAfterAWaitIsAnAnswer) {
                              return ++calls == 1 ? absl::UnavailableError("gone")
                                                  : absl::NotFoundError("no such run");
                            }),
-              StatusIs(absl::StatusCode::kNotFound));
+              base::StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(changes_, ElementsAre(false, true));
 }
 
@@ -90,7 +90,7 @@ TEST_F(RetryingCallerTest, AStopEndsTheWait) {
   std::thread stopper([&] { stop_.Request(); });
 
   EXPECT_THAT(slow.Call("ask", [] { return absl::UnavailableError("down"); }),
-              StatusIs(absl::StatusCode::kCancelled, HasSubstr("the test")));
+              base::StatusIs(absl::StatusCode::kCancelled, HasSubstr("the test")));
 
   stopper.join();
 }
@@ -102,8 +102,8 @@ TEST_F(RetryingCallerTest, GivesTheResultOfTheCallThatWorked) {
                                 if (++calls < 3) return absl::UnavailableError("gone");
                                 return calls;
                               }),
-              IsOkAndHolds(3));
+              base::IsOkAndHolds(3));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::telemetry

@@ -2,12 +2,12 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 absl::Status UnknownCodec(Codec codec) {
-  return absl::InvalidArgumentError(absl::StrCat("unknown codec: expected ", JoinCodecNumbers(),
-                                                 ", got ", static_cast<int>(codec)));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown codec: expected ", base::JoinCodecNumbers(), ", got ", static_cast<int>(codec)));
 }
 
 }  // namespace
@@ -38,4 +38,4 @@ int64_t EncodedDataBytes(const BundleSpec& spec, Codec codec) {
   return bytes;
 }
 
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -12,7 +12,7 @@
 // codecs/ and its line in GANNET_CODECS (libs/base/training_choices.h), beside its value in
 // gannet.v1.Codec; codec_test.cc and proto_conversion_test.cc then cover it.
 
-namespace gannet {
+namespace gannet::tensor {
 
 // Numbers equal gannet.v1.Codec. A value from outside may be none of these: see FindCodec.
 enum class Codec {
@@ -53,4 +53,4 @@ absl::StatusOr<TensorBundle> DecodeBundle(absl::string_view bytes, Codec codec);
 // no such codec: nothing can be sent in it.
 int64_t EncodedDataBytes(const BundleSpec& spec, Codec codec);
 
-}  // namespace gannet
+}  // namespace gannet::tensor

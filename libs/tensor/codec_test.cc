@@ -14,7 +14,7 @@
 #include "libs/tensor/half.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 using ::testing::ElementsAre;
@@ -107,17 +107,17 @@ TEST(HalfTest, AgreesWithASearchOverAllExponents) {
 TEST(CodecTest, NamesAndNumbersAreUniqueAndFindTheCodec) {
   std::set<absl::string_view> names;
   std::set<int> numbers;
-  for (size_t i = 0; i < std::size(kCodecNumbers); ++i) {
-    EXPECT_TRUE(names.insert(kCodecNames[i]).second) << kCodecNames[i];
-    EXPECT_TRUE(numbers.insert(kCodecNumbers[i]).second) << kCodecNumbers[i];
-    EXPECT_GT(kCodecNumbers[i], 0);  // 0 is that of no codec, on the wire
-    EXPECT_EQ(CodecName(kCodecNumbers[i]), kCodecNames[i]);
-    EXPECT_NE(FindCodec(static_cast<Codec>(kCodecNumbers[i])), nullptr);
-    EXPECT_THAT(JoinCodecNumbers(),
-                HasSubstr(absl::StrCat(kCodecNumbers[i], " (", kCodecNames[i], ")")));
+  for (size_t i = 0; i < std::size(base::kCodecNumbers); ++i) {
+    EXPECT_TRUE(names.insert(base::kCodecNames[i]).second) << base::kCodecNames[i];
+    EXPECT_TRUE(numbers.insert(base::kCodecNumbers[i]).second) << base::kCodecNumbers[i];
+    EXPECT_GT(base::kCodecNumbers[i], 0);  // 0 is that of no codec, on the wire
+    EXPECT_EQ(base::CodecName(base::kCodecNumbers[i]), base::kCodecNames[i]);
+    EXPECT_NE(FindCodec(static_cast<Codec>(base::kCodecNumbers[i])), nullptr);
+    EXPECT_THAT(base::JoinCodecNumbers(),
+                HasSubstr(absl::StrCat(base::kCodecNumbers[i], " (", base::kCodecNames[i], ")")));
   }
   EXPECT_EQ(FindCodec(static_cast<Codec>(0)), nullptr);
-  EXPECT_EQ(CodecName(77), "77");
+  EXPECT_EQ(base::CodecName(77), "77");
 }
 
 class EveryCodecTest : public ::testing::TestWithParam<int> {
@@ -125,8 +125,8 @@ class EveryCodecTest : public ::testing::TestWithParam<int> {
   const Codec codec_ = static_cast<Codec>(GetParam());
 };
 
-INSTANTIATE_TEST_SUITE_P(All, EveryCodecTest, ::testing::ValuesIn(kCodecNumbers),
-                         [](const auto& test) { return CodecName(test.param); });
+INSTANTIATE_TEST_SUITE_P(All, EveryCodecTest, ::testing::ValuesIn(base::kCodecNumbers),
+                         [](const auto& test) { return base::CodecName(test.param); });
 
 // Numbers that any codec keeps: one bit of mantissa, of a gradient's magnitude.
 TensorBundle SimpleBundle() {
@@ -158,7 +158,7 @@ TEST_P(EveryCodecTest, WhatIsEncodedComesBackInItsDtypes) {
     EXPECT_EQ(decoded.tensors()[i].spec, bundle.tensors()[i].spec);
     EXPECT_EQ(decoded.tensors()[i].bytes, bundle.tensors()[i].bytes);
   }
-  EXPECT_THAT(EncodeBundle(bundle, codec_), IsOkAndHolds(bytes)) << "not a pure function";
+  EXPECT_THAT(EncodeBundle(bundle, codec_), base::IsOkAndHolds(bytes)) << "not a pure function";
 }
 
 TEST_P(EveryCodecTest, TheDataHasTheBytesThatTheCodecSays) {
@@ -187,7 +187,7 @@ TEST_P(EveryCodecTest, MalformedBytesAreRefused) {
   ASSERT_OK_AND_ASSIGN(const std::string good, EncodeBundle(SimpleBundle(), codec_));
   for (const std::string& bad : {std::string(), std::string("not a bundle at all"),
                                  good.substr(0, good.size() - 1), good + "x"}) {
-    EXPECT_THAT(DecodeBundle(bad, codec_), StatusIs(absl::StatusCode::kInvalidArgument))
+    EXPECT_THAT(DecodeBundle(bad, codec_), base::StatusIs(absl::StatusCode::kInvalidArgument))
         << bad.size();
   }
 }
@@ -197,8 +197,8 @@ TEST_P(EveryCodecTest, IsDescribedWhereTheProtocolIs) {
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
 
   EXPECT_THAT(
-      text, HasSubstr(absl::StrCat("| `CODEC_", absl::AsciiStrToUpper(CodecName(GetParam())), "` (",
-                                   GetParam(), ") | ")));
+      text, HasSubstr(absl::StrCat("| `CODEC_", absl::AsciiStrToUpper(base::CodecName(GetParam())),
+                                   "` (", GetParam(), ") | ")));
 }
 
 // ---- What holds for each
@@ -243,23 +243,24 @@ TEST(CodecTest, Fp16TakesTheLargestHalfAndNothingBeyond) {
     std::vector<float> values(3000, 1.0F);
     values[2999] = bad;
     EXPECT_THAT(EncodeBundle(BundleOf(values), Codec::kFp16),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'v'")))
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'v'")))
         << bad;
   }
 }
 
 TEST(CodecTest, Fp16RefusesFullPrecisionTensors) {
-  EXPECT_THAT(DecodeBundle(EncodeSafetensors(BundleOf({1.0F})), Codec::kFp16),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected F16, got F32")));
+  EXPECT_THAT(
+      DecodeBundle(EncodeSafetensors(BundleOf({1.0F})), Codec::kFp16),
+      base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected F16, got F32")));
 }
 
 TEST(CodecTest, AnUnknownCodecIsRefused) {
   EXPECT_THAT(EncodeBundle({}, static_cast<Codec>(77)),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got 77")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got 77")));
   EXPECT_EQ(EncodedDataBytes(SpecOf(BundleOf({1.0F})), static_cast<Codec>(77)), 0);
   EXPECT_THAT(DecodeBundle("", static_cast<Codec>(0)),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got 0")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("got 0")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -19,7 +19,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 constexpr absl::string_view kConvert =
@@ -121,4 +121,4 @@ absl::StatusOr<TensorBundle> DecodeForeignWeights(absl::string_view bytes) {
   return bundle;
 }
 
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -4,7 +4,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::tensor {
 
 // What a file is that was given in place of a safetensors file, by its first bytes, and what to do
 // about it, as the rest of a sentence that begins with "it is"; empty: nobody knows.
@@ -18,4 +18,4 @@ absl::string_view WhatItIsInstead(absl::string_view bytes);
 // Returns: INVALID_ARGUMENT - as DecodeSafetensors; two names that become one.
 absl::StatusOr<TensorBundle> DecodeForeignWeights(absl::string_view bytes);
 
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -8,7 +8,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 using ::testing::ElementsAre;
@@ -46,12 +46,13 @@ TEST(ForeignFileTest, WhatIsNoSafetensorsIsNamed) {
            {std::string("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10), "gunzip"},
            {std::string("\x89HDF\r\n\x1a\n") + std::string(8, '\0'), "Keras"},
            {std::string("\x89PNG\r\n\x1a\n") + std::string(8, '\0'), "picture"}}) {
-    EXPECT_THAT(DecodeSafetensors(bytes), StatusIs(kInvalid, HasSubstr(says))) << says;
-    EXPECT_THAT(DecodeForeignWeights(bytes), StatusIs(kInvalid, HasSubstr(says))) << says;
-    EXPECT_THAT(ReadSafetensorsMetadata(bytes), StatusIs(kInvalid, HasSubstr(says))) << says;
+    EXPECT_THAT(DecodeSafetensors(bytes), base::StatusIs(kInvalid, HasSubstr(says))) << says;
+    EXPECT_THAT(DecodeForeignWeights(bytes), base::StatusIs(kInvalid, HasSubstr(says))) << says;
+    EXPECT_THAT(ReadSafetensorsMetadata(bytes), base::StatusIs(kInvalid, HasSubstr(says))) << says;
     EXPECT_THAT(DecodeSafetensors(bytes).status().message(), Not(HasSubstr("header is too large")));
   }
-  EXPECT_THAT(DecodeSafetensors(std::string(50, 'z')), StatusIs(kInvalid, HasSubstr("too large")));
+  EXPECT_THAT(DecodeSafetensors(std::string(50, 'z')),
+              base::StatusIs(kInvalid, HasSubstr("too large")));
 }
 
 TEST(ForeignFileTest, ValuesOfEveryTypeBecomeFloats) {
@@ -67,7 +68,7 @@ TEST(ForeignFileTest, ValuesOfEveryTypeBecomeFloats) {
   EXPECT_THAT(bf16.tensors()[0].f32(),
               ElementsAre(1.0F, -2.0F, 3.140625F, ::testing::FloatNear(1e38F, 1e36F)));
   EXPECT_THAT(DecodeSafetensors(FileOf("a", "BF16", 4, brain)),
-              StatusIs(kInvalid, HasSubstr("unknown dtype")))
+              base::StatusIs(kInvalid, HasSubstr("unknown dtype")))
       << "what workers send has no such type";
 
   TensorBundle doubles;
@@ -91,7 +92,7 @@ TEST(ForeignFileTest, NamesLoseWhatWrappersPutIntoThem) {
 
   bundle.Add(Tensor::Zeros({"main.0.weight", Dtype::kF32, {1}}));
   EXPECT_THAT(DecodeForeignWeights(EncodeSafetensors(bundle)),
-              StatusIs(kInvalid, HasSubstr("main.0.weight")));
+              base::StatusIs(kInvalid, HasSubstr("main.0.weight")));
 }
 
 TEST(ForeignFileTest, MissingCountsOfBatchesAreAdded) {
@@ -110,4 +111,4 @@ TEST(ForeignFileTest, MissingCountsOfBatchesAreAdded) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace gannet {
+namespace gannet::tensor {
 
 // The largest magnitude that IEEE 754 binary16 has.
 inline constexpr float kMaxHalf = 65504.0F;
@@ -45,4 +45,4 @@ inline float HalfToFloat(uint16_t half) {
   return std::bit_cast<float>(sign | bits);
 }
 
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -14,7 +14,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/tensor/foreign_file.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 constexpr char kMetadataKey[] = "__metadata__";
@@ -53,7 +53,7 @@ const char* DtypeText(Dtype dtype) {
     case Dtype::kF64:
       return "F64";
   }
-  CheckFailed(__FILE__, __LINE__, "dtype is one of the enumerators");
+  base::CheckFailed(__FILE__, __LINE__, "dtype is one of the enumerators");
 }
 
 // One tensor as the header states it.
@@ -419,4 +419,4 @@ absl::StatusOr<std::map<std::string, std::string>> ReadSafetensorsMetadata(
   return std::move(reader.metadata());
 }
 
-}  // namespace gannet
+}  // namespace gannet::tensor

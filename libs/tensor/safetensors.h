@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::tensor {
 
 // The safetensors format of Hugging Face: 8 bytes header length (u64, little-endian), a JSON
 // header, the data. Tensors keep the bundle's order in the data. The header is padded with spaces
@@ -58,4 +58,4 @@ std::string SafetensorsHeader(const BundleSpec& spec,
 // A header beyond this is refused: ours have a few thousand bytes.
 inline constexpr size_t kMaxSafetensorsHeaderBytes = 1 << 20;
 
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 using ::testing::AllOf;
@@ -30,8 +30,8 @@ std::string Entry(const std::string& name, const std::string& shape, const std::
 // That a file of this header is refused with this text.
 void ExpectRefused(const std::string& header, size_t data_bytes, const std::string& text) {
   EXPECT_THAT(DecodeSafetensors(FileOf(header, data_bytes)),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("not a valid safetensors file"), HasSubstr(text))))
+              base::StatusIs(absl::StatusCode::kInvalidArgument,
+                             AllOf(HasSubstr("not a valid safetensors file"), HasSubstr(text))))
       << header;
 }
 
@@ -124,7 +124,7 @@ TEST(SafetensorsTest, EveryTruncationIsRefused) {
 
   for (size_t size = 0; size < file.size(); ++size) {
     EXPECT_THAT(DecodeSafetensors(file.substr(0, size)),
-                StatusIs(absl::StatusCode::kInvalidArgument))
+                base::StatusIs(absl::StatusCode::kInvalidArgument))
         << size;
   }
 }
@@ -135,8 +135,8 @@ TEST(SafetensorsTest, AHugeHeaderLengthIsRefused) {
     std::string file = FileOf("{}", 0);
     std::memcpy(file.data(), &length, sizeof length);
 
-    EXPECT_THAT(DecodeSafetensors(file),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("header is too large")));
+    EXPECT_THAT(DecodeSafetensors(file), base::StatusIs(absl::StatusCode::kInvalidArgument,
+                                                        HasSubstr("header is too large")));
   }
 }
 
@@ -160,15 +160,15 @@ TEST(SafetensorsTest, NoFileIsMadeThatCannotBeReadAgain) {
   EXPECT_OK(DecodeSafetensors(largest));
   // One beyond what padding takes.
   EXPECT_THAT(EncodeSafetensorsFile(bundle, {{"k", std::string(room + 8, 'v')}}),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too long")));
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too long")));
 }
 
 TEST(SafetensorsTest, AHeaderLongerThanTheFileIsRefused) {
   std::string file = FileOf("{}", 0);
   file[0] = 3;
 
-  EXPECT_THAT(DecodeSafetensors(file),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("truncated in the header")));
+  EXPECT_THAT(DecodeSafetensors(file), base::StatusIs(absl::StatusCode::kInvalidArgument,
+                                                      HasSubstr("truncated in the header")));
 }
 
 TEST(SafetensorsTest, OverlapsAreRefused) {
@@ -280,7 +280,7 @@ TEST(SafetensorsTest, OddNamesComeBackAndAreEscapedInMessages) {
 }
 
 TEST(SafetensorsTest, MetadataOfAMalformedHeaderIsRefused) {
-  EXPECT_THAT(ReadSafetensorsMetadata("abc"), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadSafetensorsMetadata("abc"), base::StatusIs(absl::StatusCode::kInvalidArgument));
   ASSERT_OK_AND_ASSIGN(const auto read,
                        ReadSafetensorsMetadata(FileOf("{\"__metadata__\":{\"k\":\"v\"}}", 0)));
   EXPECT_THAT(read, UnorderedElementsAre(Pair("k", "v")));
@@ -302,4 +302,4 @@ TEST(SafetensorsTest, EveryChangedByteIsReadOrRefusedAndNeverCrashes) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -12,7 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::tensor {
 
 // Tensors are little-endian in memory and on the wire; a big-endian machine would need swaps.
 static_assert(std::endian::native == std::endian::little);
@@ -83,7 +83,7 @@ size_t DtypeBytes(Dtype dtype) {
     case Dtype::kF64:
       return 8;
   }
-  CheckFailed(__FILE__, __LINE__, "dtype is one of the enumerators");
+  base::CheckFailed(__FILE__, __LINE__, "dtype is one of the enumerators");
 }
 
 int64_t TensorSpec::element_count() const {
@@ -217,4 +217,4 @@ absl::Status TensorBundle::CheckFinite() const {
   return absl::OkStatus();
 }
 
-}  // namespace gannet
+}  // namespace gannet::tensor

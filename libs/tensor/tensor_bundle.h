@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace gannet {
+namespace gannet::tensor {
 
 enum class Dtype { kF32, kF16, kI64, kF64 };
 
@@ -78,4 +78,4 @@ class TensorBundle {
   std::vector<Tensor> tensors_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::tensor

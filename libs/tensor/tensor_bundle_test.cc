@@ -5,7 +5,7 @@
 
 #include "libs/base/testing/status_matchers.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 using ::testing::AllOf;
@@ -75,18 +75,19 @@ TEST(TensorBundleTest, TheSameTensorsInAnotherOrderFitTheSpec) {
 TEST(TensorBundleTest, MissingAndSurplusTensorsAreNamed) {
   const TensorBundle bundle = BundleOf({Values("b", {1})});
 
-  EXPECT_THAT(bundle.CheckSpec({{"a", Dtype::kF32, {1}}}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("missing 'a'"), HasSubstr("surplus or repeated 'b'"))));
+  EXPECT_THAT(
+      bundle.CheckSpec({{"a", Dtype::kF32, {1}}}),
+      base::StatusIs(absl::StatusCode::kInvalidArgument,
+                     AllOf(HasSubstr("missing 'a'"), HasSubstr("surplus or repeated 'b'"))));
 }
 
 TEST(TensorBundleTest, AnotherShapeOrDtypeIsDescribed) {
   const TensorBundle bundle = BundleOf({Values("a", {1, 2}), Values("b", {1})});
 
   EXPECT_THAT(bundle.CheckSpec({{"a", Dtype::kF32, {2, 1}}, {"b", Dtype::kF16, {1}}}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("'a' expected F32[2,1] got F32[2]"),
-                             HasSubstr("'b' expected F16[1] got F32[1]"))));
+              base::StatusIs(absl::StatusCode::kInvalidArgument,
+                             AllOf(HasSubstr("'a' expected F32[2,1] got F32[2]"),
+                                   HasSubstr("'b' expected F16[1] got F32[1]"))));
 }
 
 TEST(TensorBundleTest, NamesAtMostThreeDifferences) {
@@ -94,8 +95,8 @@ TEST(TensorBundleTest, NamesAtMostThreeDifferences) {
       BundleOf({Values("a", {1}), Values("b", {1}), Values("c", {1}), Values("d", {1})});
 
   EXPECT_THAT(bundle.CheckSpec({}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("'c'"), Not(HasSubstr("'d'")), HasSubstr("1 more"))));
+              base::StatusIs(absl::StatusCode::kInvalidArgument,
+                             AllOf(HasSubstr("'c'"), Not(HasSubstr("'d'")), HasSubstr("1 more"))));
 }
 
 TEST(TensorBundleTest, NamesInMessagesAreShortAndPrintable) {
@@ -103,7 +104,8 @@ TEST(TensorBundleTest, NamesInMessagesAreShortAndPrintable) {
 
   const absl::Status status = bundle.CheckSpec({});
 
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'a\\n\\x01xx")));
+  EXPECT_THAT(status,
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'a\\n\\x01xx")));
   EXPECT_LT(status.message().size(), 300u);
 }
 
@@ -112,7 +114,7 @@ TEST(TensorBundleTest, EveryNameIsCountedOnce) {
   bundle.mutable_tensors()[1].spec.name = "a";
 
   EXPECT_THAT(bundle.CheckSpec({{"a", Dtype::kF32, {1}}, {"b", Dtype::kF32, {1}}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("repeated 'a'")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("repeated 'a'")));
 }
 
 TEST(TensorBundleTest, TheLargestFiniteValuesAreFinite) {
@@ -128,8 +130,8 @@ TEST(TensorBundleTest, NanAndInfinityAreFoundWhereverTheyAre) {
       values[position] = bad;
 
       EXPECT_THAT(BundleOf({Values("ok", {1}), Values("bad", values)}).CheckFinite(),
-                  StatusIs(absl::StatusCode::kInvalidArgument,
-                           HasSubstr("'bad', position " + std::to_string(position))));
+                  base::StatusIs(absl::StatusCode::kInvalidArgument,
+                                 HasSubstr("'bad', position " + std::to_string(position))));
     }
   }
 }
@@ -141,8 +143,8 @@ TEST(TensorBundleTest, HalfPrecisionIsCheckedAndIntegersAreNot) {
 
   half.bytes = std::string("\x00\x00\x00\xFC", 4);  // minus infinity
   EXPECT_THAT(BundleOf({half}).CheckFinite(),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'h', position 1")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'h', position 1")));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -45,39 +45,41 @@ std::vector<Line> ReadTable(const std::string& path) {
 }
 
 std::string TableLine(const Line& line) {
-  return CsvLine({absl::StrCat(line.round), absl::StrFormat("%.9g", line.distance)});
+  return base::CsvLine({absl::StrCat(line.round), absl::StrFormat("%.9g", line.distance)});
 }
 
 std::string TableText(const std::vector<Line>& lines) {
-  std::string text = CsvLine({"round", "distance"});
+  std::string text = base::CsvLine({"round", "distance"});
   for (const Line& line : lines) absl::StrAppend(&text, TableLine(line));
   return text;
 }
 
 // Whether the checkpoint is a state of this run.
-bool IsOfRun(const Checkpoint& best, const RunConfig& config) {
-  return best.config.name == config.name && CheckOnlyChangeable(best.config, config).ok();
+bool IsOfRun(const checkpoint::Checkpoint& best, const domain::RunConfig& config) {
+  return best.config.name == config.name && domain::CheckOnlyChangeable(best.config, config).ok();
 }
 
 // What the best weights in the folder are when they are not of this run.
-const char* WhatIsThere(const absl::StatusOr<Checkpoint>& kept, const RunConfig& config) {
+const char* WhatIsThere(const absl::StatusOr<checkpoint::Checkpoint>& kept,
+                        const domain::RunConfig& config) {
   if (!kept.ok()) return "the folder has best weights that cannot be read";
   if (kept->config.name != config.name) return "the folder has the best weights of another run";
   return "the folder has the best weights of this run from before its settings were changed";
 }
 
 // More of that, for a field of the line.
-std::string MoreOfWhatIsThere(const absl::StatusOr<Checkpoint>& kept, const RunConfig& config) {
+std::string MoreOfWhatIsThere(const absl::StatusOr<checkpoint::Checkpoint>& kept,
+                              const domain::RunConfig& config) {
   if (!kept.ok()) return std::string(kept.status().message());
   if (kept->config.name != config.name) return kept->config.name;
-  return DescribeDifference(kept->config, config);
+  return domain::DescribeDifference(kept->config, config);
 }
 
 }  // namespace
 
 BestTracker::BestTracker(const std::string& directory,
-                         std::shared_ptr<const ReferenceImages> reference, Logger& log,
-                         CoordinatorMetrics& metrics)
+                         std::shared_ptr<const quality::ReferenceImages> reference,
+                         telemetry::Logger& log, CoordinatorMetrics& metrics)
     : table_path_(absl::StrCat(directory, "/quality.csv")),
       best_path_(absl::StrCat(directory, "/checkpoints/best.safetensors")),
       reference_(std::move(reference)),
@@ -85,12 +87,12 @@ BestTracker::BestTracker(const std::string& directory,
       metrics_(metrics),
       queue_(1, [this](const TrainingState& state) { MeasureOffered(state); }) {}
 
-void BestTracker::Begin(const RunConfig& config, WeightsVersion version,
-                        const std::optional<BestWeights>& handed_on, HandOn hand_on) {
+void BestTracker::Begin(const domain::RunConfig& config, base::WeightsVersion version,
+                        const std::optional<exchange::BestWeights>& handed_on, HandOn hand_on) {
   Await();
   hand_on_ = std::move(hand_on);
   std::vector<Line> lines;
-  const absl::StatusOr<Checkpoint> kept = ReadCheckpointFile(best_path_);
+  const absl::StatusOr<checkpoint::Checkpoint> kept = checkpoint::ReadCheckpointFile(best_path_);
   const bool of_run = kept.ok() && IsOfRun(*kept, config);
   const bool is_ahead = of_run && kept->version > version;
   if (of_run) {
@@ -114,7 +116,7 @@ void BestTracker::Begin(const RunConfig& config, WeightsVersion version,
   is_handed_on_ =
       lines.empty() || is_ahead || (handed_on.has_value() && handed_on->distance <= best);
   if (handed_on.has_value()) best = std::min(best, handed_on->distance);
-  if (const absl::Status written = WriteFileAtomically(table_path_, TableText(lines));
+  if (const absl::Status written = base::WriteFileAtomically(table_path_, TableText(lines));
       !written.ok()) {
     log_.Warning("the table of image quality cannot be written", {{"reason", written}});
   }
@@ -123,10 +125,10 @@ void BestTracker::Begin(const RunConfig& config, WeightsVersion version,
     metrics_.best_image_distance.Set(best);
   }
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     best_ = best;
     measured_.reset();
-    if (!lines.empty()) measured_ = WeightsVersion(lines.back().round);
+    if (!lines.empty()) measured_ = base::WeightsVersion(lines.back().round);
   }
   HandOnBest();
 }
@@ -158,20 +160,22 @@ void BestTracker::HandOnBest() {
 absl::Status BestTracker::ReadAndHandOn() {
   double distance = 0;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     distance = best_;
   }
-  GANNET_ASSIGN_OR_RETURN(const Checkpoint best, ReadCheckpointFile(best_path_));
-  const TensorBundle shown = best.config.adam.keeps_average()
-                                 ? AveragedWeights(best.weights, best.adam_state)
-                                 : best.weights;
-  GANNET_ASSIGN_OR_RETURN(const Payload weights, Payload::FromBundle(shown, Codec::kFp32));
+  GANNET_ASSIGN_OR_RETURN(const checkpoint::Checkpoint best,
+                          checkpoint::ReadCheckpointFile(best_path_));
+  const tensor::TensorBundle shown = best.config.adam.keeps_average()
+                                         ? gan::AveragedWeights(best.weights, best.adam_state)
+                                         : best.weights;
+  GANNET_ASSIGN_OR_RETURN(const exchange::Payload weights,
+                          exchange::Payload::FromBundle(shown, tensor::Codec::kFp32));
   return hand_on_({best.version, distance}, weights);
 }
 
 void BestTracker::Offer(TrainingState state) {
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (measured_ == state.snapshot.version) return;
   }
   queue_.PushIfIdle(std::move(state));
@@ -186,29 +190,31 @@ void BestTracker::MeasureOffered(const TrainingState& state) {
 }
 
 absl::Status BestTracker::Measure(const TrainingState& state) {
-  const RunConfig& config = state.config;
+  const domain::RunConfig& config = state.config;
   const int64_t round = state.snapshot.version.value();
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config, state.snapshot));
+  GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle weights,
+                          WeightsToShow(config, state.snapshot));
   GANNET_ASSIGN_OR_RETURN(
-      const ImageBatch batch,
-      GenerateImages(config.model, weights, config.seed, static_cast<int>(reference_->count)));
-  GANNET_ASSIGN_OR_RETURN(
-      const double distance,
-      ImageSetDistance(Flattened(batch), reference_->pixels, config.model.image_size));
+      const gan::ImageBatch batch,
+      gan::GenerateImages(config.model, weights, config.seed, static_cast<int>(reference_->count)));
+  GANNET_ASSIGN_OR_RETURN(const double distance,
+                          quality::ImageSetDistance(gan::Flattened(batch), reference_->pixels,
+                                                    config.model.image_size));
   double best = 0;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     best = best_;
   }
   const bool is_best = distance < best;
   if (is_best) {
-    GANNET_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
-                            CheckpointFromSnapshot(config, state.snapshot, state.history));
+    GANNET_ASSIGN_OR_RETURN(
+        const checkpoint::Checkpoint checkpoint,
+        checkpoint::CheckpointFromSnapshot(config, state.snapshot, state.history));
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(best_path_).parent_path(), error);
-    GANNET_RETURN_IF_ERROR(WriteCheckpointFile(best_path_, checkpoint));
+    GANNET_RETURN_IF_ERROR(checkpoint::WriteCheckpointFile(best_path_, checkpoint));
     is_handed_on_ = false;
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     best_ = best = distance;
   }
   metrics_.image_distance.Set(distance);
@@ -222,7 +228,7 @@ absl::Status BestTracker::Measure(const TrainingState& state) {
   if (!table.good()) {
     return absl::UnavailableError(absl::StrCat("cannot be written: ", table_path_));
   }
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   measured_ = state.snapshot.version;
   return absl::OkStatus();
 }

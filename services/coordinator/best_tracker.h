@@ -32,17 +32,19 @@ namespace gannet::coordinator {
 class BestTracker {
  public:
   // Where the best weights of a run are handed on to (Store::KeepBest). Called from the thread.
-  using HandOn = std::function<absl::Status(const BestWeights& best, const Payload& weights)>;
+  using HandOn = std::function<absl::Status(const exchange::BestWeights& best,
+                                            const exchange::Payload& weights)>;
 
-  BestTracker(const std::string& directory, std::shared_ptr<const ReferenceImages> reference,
-              Logger& log, CoordinatorMetrics& metrics);
+  BestTracker(const std::string& directory,
+              std::shared_ptr<const quality::ReferenceImages> reference, telemetry::Logger& log,
+              CoordinatorMetrics& metrics);
 
   // Somebody begins to lead that run at this version. Files of the same run go on; lines beyond the
   // version are removed, and a best.safetensors of another run is put aside as
   // best.of_NAME.safetensors, one from beyond the version as abandoned_best.safetensors. `best` is
   // what was handed on last by whoever led before, perhaps on another machine.
-  void Begin(const RunConfig& config, WeightsVersion version,
-             const std::optional<BestWeights>& best, HandOn hand_on);
+  void Begin(const domain::RunConfig& config, base::WeightsVersion version,
+             const std::optional<exchange::BestWeights>& best, HandOn hand_on);
 
   // Measures this state soon: of the generator's average where one is kept. Left out while another
   // one is being measured, and when it was the last one that was.
@@ -62,18 +64,18 @@ class BestTracker {
 
   const std::string table_path_;
   const std::string best_path_;
-  const std::shared_ptr<const ReferenceImages> reference_;
-  Logger& log_;
+  const std::shared_ptr<const quality::ReferenceImages> reference_;
+  telemetry::Logger& log_;
   CoordinatorMetrics& metrics_;
 
-  Mutex mu_;
+  base::Mutex mu_;
   // Of the run; infinite before the first. Only changed while a state is measured, or by Begin.
   double best_ ABSL_GUARDED_BY(mu_) = std::numeric_limits<double>::infinity();
-  std::optional<WeightsVersion> measured_ ABSL_GUARDED_BY(mu_);  // last
+  std::optional<base::WeightsVersion> measured_ ABSL_GUARDED_BY(mu_);  // last
   // Only used while a state is measured, or by Begin.
   HandOn hand_on_;
-  bool is_handed_on_ = true;       // nothing better than what was handed on last is in the file
-  JobQueue<TrainingState> queue_;  // last, as its thread uses the others
+  bool is_handed_on_ = true;  // nothing better than what was handed on last is in the file
+  base::JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 
 }  // namespace gannet::coordinator

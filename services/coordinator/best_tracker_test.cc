@@ -36,16 +36,17 @@ class BestTrackerTest : public ::testing::Test {
   ~BestTrackerTest() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<BestTracker> MakeKeeper() {
-    ReferenceImages reference =
-        *ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0);
+    quality::ReferenceImages reference =
+        *quality::ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0);
     return std::make_unique<BestTracker>(
-        folder_, std::make_shared<ReferenceImages>(std::move(reference)), NullLogger(), metrics_);
+        folder_, std::make_shared<quality::ReferenceImages>(std::move(reference)),
+        telemetry::NullLogger(), metrics_);
   }
 
   // As a leader begins, whose database takes or refuses what is handed on.
   void Begin(BestTracker& keeper, int64_t version) {
-    keeper.Begin(config_, WeightsVersion(version), stored_,
-                 [this](const BestWeights& best, const Payload& weights) {
+    keeper.Begin(config_, base::WeightsVersion(version), stored_,
+                 [this](const exchange::BestWeights& best, const exchange::Payload& weights) {
                    if (refused_.ok()) stored_ = best;
                    if (refused_.ok()) stored_weights_ = weights;
                    return refused_;
@@ -53,14 +54,16 @@ class BestTrackerTest : public ::testing::Test {
   }
 
   void Measure(BestTracker& keeper, int64_t version, Kind kind) {
-    TensorBundle weights = InitialWeights(config_.model, 1);
+    tensor::TensorBundle weights = gan::InitialWeights(config_.model, 1);
     if (kind == Kind::kGrey) {
-      for (Tensor& tensor : weights.mutable_tensors()) tensor = Tensor::Zeros(tensor.spec);
+      for (tensor::Tensor& tensor : weights.mutable_tensors())
+        tensor = tensor::Tensor::Zeros(tensor.spec);
     }
-    const Store::Snapshot snapshot = {
-        WeightsVersion(version),
-        Payload::FromBytes(Codec::kFp32, *EncodeBundle(weights, Codec::kFp32)),
-        TestAdamState(config_, 0.5f)};
+    const exchange::Store::Snapshot snapshot = {
+        base::WeightsVersion(version),
+        exchange::Payload::FromBytes(tensor::Codec::kFp32,
+                                     *EncodeBundle(weights, tensor::Codec::kFp32)),
+        exchange::TestAdamState(config_, 0.5f)};
     keeper.Offer({config_, snapshot, {}});
     keeper.Await();
   }
@@ -82,16 +85,16 @@ class BestTrackerTest : public ::testing::Test {
     return distances;
   }
 
-  absl::StatusOr<Checkpoint> Best() const {
-    return ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors");
+  absl::StatusOr<checkpoint::Checkpoint> Best() const {
+    return checkpoint::ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors");
   }
 
-  RunConfig config_ = TinyRunConfig("faces");
-  Metrics registry_;
+  domain::RunConfig config_ = exchange::TinyRunConfig("faces");
+  telemetry::Metrics registry_;
   CoordinatorMetrics metrics_{registry_};
   std::string folder_;
-  std::optional<BestWeights> stored_;
-  Payload stored_weights_;
+  std::optional<exchange::BestWeights> stored_;
+  exchange::Payload stored_weights_;
   absl::Status refused_;
 
  private:
@@ -125,7 +128,7 @@ TEST_F(BestTrackerTest, TheStateWithTheLeastDistanceIsKept) {
   EXPECT_THAT(Rounds(), ElementsAre(10, 20, 30));
   ASSERT_NE(Distances()[0], Distances()[1]);
   EXPECT_EQ(Distances()[0], Distances()[2]);
-  ASSERT_OK_AND_ASSIGN(const Checkpoint best, Best());
+  ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint best, Best());
   EXPECT_EQ(best.version.value(), BestRoundOfTable());
   EXPECT_LT(best.version.value(), 30) << "one as good as the best is not better";
 }
@@ -161,12 +164,12 @@ TEST_F(BestTrackerTest, ADatabaseThatHasGoneBackBehindTheBestKeepsTheLinesBefore
   Begin(*keeper, best - 1);
 
   EXPECT_EQ(Rounds(), before);
-  EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_OK(ReadCheckpointFile(folder_ + "/checkpoints/abandoned_best.safetensors"));
+  EXPECT_THAT(Best(), base::StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(checkpoint::ReadCheckpointFile(folder_ + "/checkpoints/abandoned_best.safetensors"));
   EXPECT_EQ(stored_, std::nullopt);
   Measure(*keeper, 15, Kind::kGrey);
-  ASSERT_OK_AND_ASSIGN(const Checkpoint again, Best());
-  EXPECT_EQ(again.version, WeightsVersion(15));
+  ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint again, Best());
+  EXPECT_EQ(again.version, base::WeightsVersion(15));
 }
 
 TEST_F(BestTrackerTest, AnotherRunBeginsAnew) {
@@ -180,12 +183,12 @@ TEST_F(BestTrackerTest, AnotherRunBeginsAnew) {
   Begin(*keeper, 20);
 
   EXPECT_THAT(Rounds(), IsEmpty());
-  EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_OK(ReadCheckpointFile(folder_ + "/checkpoints/best.of_faces.safetensors"))
+  EXPECT_THAT(Best(), base::StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_OK(checkpoint::ReadCheckpointFile(folder_ + "/checkpoints/best.of_faces.safetensors"))
       << "nothing is lost";
   Measure(*keeper, 30, Kind::kGrey);
-  ASSERT_OK_AND_ASSIGN(const Checkpoint best, Best());
-  EXPECT_EQ(best.version, WeightsVersion(30));
+  ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint best, Best());
+  EXPECT_EQ(best.version, base::WeightsVersion(30));
 }
 
 TEST_F(BestTrackerTest, TheBestWeightsAreHandedOn) {
@@ -195,12 +198,12 @@ TEST_F(BestTrackerTest, TheBestWeightsAreHandedOn) {
   Measure(*keeper, 10, Kind::kGrey);
   Measure(*keeper, 20, Kind::kUntrained);
 
-  ASSERT_OK_AND_ASSIGN(const Checkpoint best, Best());
+  ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint best, Best());
   const std::vector<double> distances = Distances();
   ASSERT_TRUE(stored_.has_value());
   EXPECT_EQ(stored_->version, best.version);
   EXPECT_NEAR(stored_->distance, std::min(distances[0], distances[1]), 1e-6);
-  EXPECT_EQ(*stored_weights_.bytes, *EncodeBundle(best.weights, Codec::kFp32));
+  EXPECT_EQ(*stored_weights_.bytes, *EncodeBundle(best.weights, tensor::Codec::kFp32));
 }
 
 TEST_F(BestTrackerTest, WhatCouldNotBeHandedOnIsTriedAgain) {
@@ -213,24 +216,24 @@ TEST_F(BestTrackerTest, WhatCouldNotBeHandedOnIsTriedAgain) {
 
   Measure(*keeper, 20, Kind::kUntrained);  // as good as the first, not better
   ASSERT_TRUE(stored_.has_value());
-  EXPECT_EQ(stored_->version, WeightsVersion(10));
+  EXPECT_EQ(stored_->version, base::WeightsVersion(10));
 
   stored_.reset();
   keeper = MakeKeeper();
   Begin(*keeper, 20);
   ASSERT_TRUE(stored_.has_value()) << "a database restored from a backup";
-  EXPECT_EQ(stored_->version, WeightsVersion(10));
+  EXPECT_EQ(stored_->version, base::WeightsVersion(10));
 }
 
 TEST_F(BestTrackerTest, OnAnotherMachineOnlyWhatIsBetterThanBeforeIsKept) {
-  stored_ = {WeightsVersion(5), 0.0};
+  stored_ = {base::WeightsVersion(5), 0.0};
   const auto keeper = MakeKeeper();
   Begin(*keeper, 8);
 
   Measure(*keeper, 10, Kind::kUntrained);
 
-  EXPECT_EQ(stored_->version, WeightsVersion(5));
-  EXPECT_THAT(Best(), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_EQ(stored_->version, base::WeightsVersion(5));
+  EXPECT_THAT(Best(), base::StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(Rounds(), ElementsAre(10));
 }
 
@@ -238,9 +241,9 @@ TEST_F(BestTrackerTest, WhatCannotBeMeasuredIsLeftOut) {
   const auto keeper = MakeKeeper();
   Begin(*keeper, 0);
 
-  const Store::Snapshot snapshot = {WeightsVersion(10),
-                                    Payload::FromBytes(Codec::kFp32, "no weights"),
-                                    TestAdamState(config_, 0.5f)};
+  const exchange::Store::Snapshot snapshot = {
+      base::WeightsVersion(10), exchange::Payload::FromBytes(tensor::Codec::kFp32, "no weights"),
+      exchange::TestAdamState(config_, 0.5f)};
   keeper->Offer({config_, snapshot, {}});
   keeper->Await();
 

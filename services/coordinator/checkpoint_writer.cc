@@ -18,18 +18,18 @@ constexpr size_t kMaxWaiting = 3;
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(std::string directory, int keep, Logger& log)
+CheckpointWriter::CheckpointWriter(std::string directory, int keep, telemetry::Logger& log)
     : directory_(std::move(directory)),
       keep_(static_cast<size_t>(keep)),
       log_(log),
       queue_(kMaxWaiting, [this](const TrainingState& state) { WriteOffered(state); }) {}
 
-void CheckpointWriter::Begin(WeightsVersion version) {
+void CheckpointWriter::Begin(base::WeightsVersion version) {
   queue_.Await();
-  MutexLock lock(file_mu_);
-  for (const std::string& file : ListCheckpoints(directory_)) {
+  base::MutexLock lock(file_mu_);
+  for (const std::string& file : checkpoint::ListCheckpoints(directory_)) {
     // Names have the order of their versions, longer ones being later.
-    const std::string last = CheckpointPath(directory_, version);
+    const std::string last = checkpoint::CheckpointPath(directory_, version);
     if (std::pair(file.size(), file) <= std::pair(last.size(), last)) continue;
     std::filesystem::path aside = file;
     aside.replace_filename("abandoned_" + aside.filename().string());
@@ -65,19 +65,20 @@ void CheckpointWriter::WriteOffered(const TrainingState& state) {
 }
 
 absl::Status CheckpointWriter::WriteFile(const TrainingState& state) {
-  GANNET_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
-                          CheckpointFromSnapshot(state.config, state.snapshot, state.history));
-  MutexLock lock(file_mu_);
+  GANNET_ASSIGN_OR_RETURN(
+      const checkpoint::Checkpoint checkpoint,
+      checkpoint::CheckpointFromSnapshot(state.config, state.snapshot, state.history));
+  base::MutexLock lock(file_mu_);
   std::error_code error;
   std::filesystem::create_directories(directory_, error);
   if (error) {
     return absl::UnavailableError(
         absl::StrCat("folder cannot be made: ", error.message(), ": ", directory_));
   }
-  const std::string path = CheckpointPath(directory_, checkpoint.version);
-  GANNET_RETURN_IF_ERROR(WriteCheckpointFile(path, checkpoint));
+  const std::string path = checkpoint::CheckpointPath(directory_, checkpoint.version);
+  GANNET_RETURN_IF_ERROR(checkpoint::WriteCheckpointFile(path, checkpoint));
   log_.Info("checkpoint written", {{"path", path}});
-  const std::vector<std::string> files = ListCheckpoints(directory_);
+  const std::vector<std::string> files = checkpoint::ListCheckpoints(directory_);
   for (size_t i = 0; i + keep_ < files.size(); ++i) std::filesystem::remove(files[i], error);
   return absl::OkStatus();
 }

@@ -20,12 +20,12 @@ namespace gannet::coordinator {
 class CheckpointWriter {
  public:
   // The folder is made when the first file is written. `keep` is at least 1.
-  CheckpointWriter(std::string directory, int keep, Logger& log);
+  CheckpointWriter(std::string directory, int keep, telemetry::Logger& log);
 
   // A training begins at this version, or goes on from it. Checkpoints of later ones, which another
   // training has left, are put aside as abandoned_round_….safetensors: they are not what this one
   // goes on with.
-  void Begin(WeightsVersion version);
+  void Begin(base::WeightsVersion version);
 
   // Writes this state soon, after those offered before. Where the disk is slower than the rounds
   // are, the oldest that waits is left out, with a warning: never while fewer than three wait.
@@ -42,9 +42,9 @@ class CheckpointWriter {
 
   const std::string directory_;
   const size_t keep_;
-  Logger& log_;
-  Mutex file_mu_;                  // held while a file is written
-  JobQueue<TrainingState> queue_;  // last, as its thread uses the others
+  telemetry::Logger& log_;
+  base::Mutex file_mu_;                  // held while a file is written
+  base::JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 
 }  // namespace gannet::coordinator

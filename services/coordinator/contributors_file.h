@@ -22,10 +22,10 @@ namespace gannet::coordinator {
 class ContributorsFile {
  public:
   // As Store::ListWorkers. Called from the thread.
-  using List =
-      std::function<absl::StatusOr<std::vector<WorkerSummary>>(const WorkerId& after, int limit)>;
+  using List = std::function<absl::StatusOr<std::vector<exchange::WorkerSummary>>(
+      const base::WorkerId& after, int limit)>;
 
-  ContributorsFile(std::string path, Logger& log);
+  ContributorsFile(std::string path, telemetry::Logger& log);
 
   // Somebody begins to lead: from here on the workers are those of `list`.
   void Begin(List list);
@@ -40,12 +40,12 @@ class ContributorsFile {
   absl::Status Write();
 
   const std::string path_;
-  Logger& log_;
-  List list_;            // only used while the file is written, or by Begin
-  JobQueue<int> queue_;  // last, as its thread uses the others
+  telemetry::Logger& log_;
+  List list_;                  // only used while the file is written, or by Begin
+  base::JobQueue<int> queue_;  // last, as its thread uses the others
 };
 
 // The lines of the file.
-std::string ContributorsText(std::vector<WorkerSummary> workers);
+std::string ContributorsText(std::vector<exchange::WorkerSummary> workers);
 
 }  // namespace gannet::coordinator

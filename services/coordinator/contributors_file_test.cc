@@ -11,9 +11,9 @@
 namespace gannet::coordinator {
 namespace {
 
-WorkerSummary Named(const std::string& name, char digit, int64_t images) {
-  WorkerSummary worker;
-  worker.worker = WorkerId(std::string(32, digit));
+exchange::WorkerSummary Named(const std::string& name, char digit, int64_t images) {
+  exchange::WorkerSummary worker;
+  worker.worker = base::WorkerId(std::string(32, digit));
   worker.display_name = name;
   worker.hardware = "cpu";
   worker.accepted_unit_count = images / 10;
@@ -28,7 +28,7 @@ constexpr char kHeading[] =
     "wasted_image_count,last_seen_time,hardware,removed_reason\n";
 
 TEST(ContributorsFileTest, WhoComputedMostIsFirst) {
-  WorkerSummary grace = Named("Grace", 'b', 20);
+  exchange::WorkerSummary grace = Named("Grace", 'b', 20);
   grace.removed_reason = "left, \"for good\"";
   EXPECT_EQ(ContributorsText({Named("Ada", 'a', 10), grace}),
             std::string(kHeading) +
@@ -50,7 +50,7 @@ class ContributorsFileWriteTest : public ::testing::Test {
   ~ContributorsFileWriteTest() override { std::filesystem::remove(path_); }
 
   const std::string path_;
-  Logger log_{"test", LogOptions::FromWords("error", "text")};
+  telemetry::Logger log_{"test", telemetry::LogOptions::FromWords("error", "text")};
 };
 
 TEST_F(ContributorsFileWriteTest, TheNewestListIsInTheFile) {
@@ -59,27 +59,29 @@ TEST_F(ContributorsFileWriteTest, TheNewestListIsInTheFile) {
   file.Offer();  // before anybody leads there is nobody to list
   file.Await();
   EXPECT_FALSE(std::filesystem::exists(path_));
-  file.Begin([&](const WorkerId&, int) -> absl::StatusOr<std::vector<WorkerSummary>> {
-    return std::vector<WorkerSummary>{Named("Ada", 'a', images)};
-  });
+  file.Begin(
+      [&](const base::WorkerId&, int) -> absl::StatusOr<std::vector<exchange::WorkerSummary>> {
+        return std::vector<exchange::WorkerSummary>{Named("Ada", 'a', images)};
+      });
   for (images = 10; images <= 30; images += 10) {
     file.Offer();
     file.Await();
-    EXPECT_EQ(FileContents(path_), ContributorsText({Named("Ada", 'a', images)}));
+    EXPECT_EQ(base::FileContents(path_), ContributorsText({Named("Ada", 'a', images)}));
   }
 }
 
 TEST_F(ContributorsFileWriteTest, MoreWorkersThanAPageAreAllListed) {
-  std::vector<WorkerSummary> all;
-  for (int i = 0; i <= kMaxPage; ++i) {
-    WorkerSummary worker = Named("w", 'a', 1);
-    worker.worker = WorkerId(absl::StrFormat("%032x", i));
+  std::vector<exchange::WorkerSummary> all;
+  for (int i = 0; i <= exchange::kMaxPage; ++i) {
+    exchange::WorkerSummary worker = Named("w", 'a', 1);
+    worker.worker = base::WorkerId(absl::StrFormat("%032x", i));
     all.push_back(worker);
   }
   ContributorsFile file(path_, log_);
-  file.Begin([&](const WorkerId& after, int limit) -> absl::StatusOr<std::vector<WorkerSummary>> {
-    std::vector<WorkerSummary> page;
-    for (const WorkerSummary& worker : all) {
+  file.Begin([&](const base::WorkerId& after,
+                 int limit) -> absl::StatusOr<std::vector<exchange::WorkerSummary>> {
+    std::vector<exchange::WorkerSummary> page;
+    for (const exchange::WorkerSummary& worker : all) {
       if (after.value() < worker.worker.value() && page.size() < static_cast<size_t>(limit)) {
         page.push_back(worker);
       }
@@ -88,22 +90,23 @@ TEST_F(ContributorsFileWriteTest, MoreWorkersThanAPageAreAllListed) {
   });
   file.Offer();
   file.Await();
-  EXPECT_EQ(FileContents(path_), ContributorsText(all));
+  EXPECT_EQ(base::FileContents(path_), ContributorsText(all));
 }
 
 TEST_F(ContributorsFileWriteTest, TheOldListStaysWhenThereIsNoNewOne) {
   ContributorsFile file(path_, log_);
   bool there = true;
-  file.Begin([&](const WorkerId&, int) -> absl::StatusOr<std::vector<WorkerSummary>> {
-    if (!there) return absl::UnavailableError("no database");
-    return std::vector<WorkerSummary>{Named("Ada", 'a', 10)};
-  });
+  file.Begin(
+      [&](const base::WorkerId&, int) -> absl::StatusOr<std::vector<exchange::WorkerSummary>> {
+        if (!there) return absl::UnavailableError("no database");
+        return std::vector<exchange::WorkerSummary>{Named("Ada", 'a', 10)};
+      });
   file.Offer();
   file.Await();
   there = false;
   file.Offer();
   file.Await();
-  EXPECT_EQ(FileContents(path_), ContributorsText({Named("Ada", 'a', 10)}));
+  EXPECT_EQ(base::FileContents(path_), ContributorsText({Named("Ada", 'a', 10)}));
 }
 
 }  // namespace

@@ -15,22 +15,24 @@ namespace {
 // A standby repeats what it waits for this often.
 constexpr absl::Duration kStandbyLineInterval = absl::Minutes(1);
 
-absl::StatusOr<NewRun> MakeNewRun(const RunConfig& config) {
-  NewRun run;
+absl::StatusOr<exchange::NewRun> MakeNewRun(const domain::RunConfig& config) {
+  exchange::NewRun run;
   run.config = config;
-  const TensorBundle weights = InitialWeights(config.model, config.seed);
-  GANNET_ASSIGN_OR_RETURN(run.weights, Payload::FromBundle(weights, Codec::kFp32));
+  const tensor::TensorBundle weights = gan::InitialWeights(config.model, config.seed);
+  GANNET_ASSIGN_OR_RETURN(run.weights,
+                          exchange::Payload::FromBundle(weights, tensor::Codec::kFp32));
   GANNET_ASSIGN_OR_RETURN(
       run.adam_state,
-      Payload::FromBundle(InitialAdamState(config.model, config.adam, weights), Codec::kFp32));
-  run.units = RoundPlanner(config).Plan(Round(1));
+      exchange::Payload::FromBundle(gan::InitialAdamState(config.model, config.adam, weights),
+                                    tensor::Codec::kFp32));
+  run.units = domain::RoundPlanner(config).Plan(base::Round(1));
   return run;
 }
 
 // Whether a run goes on with these settings. What may change in mid-run is changed by `gannet set`
 // alone, so that it is recorded: there the run's own settings hold, whatever the file says.
-absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked,
-                          const std::string& former_data_digest, Logger& log) {
+absl::Status CheckSameRun(const exchange::RunStatus& stored, domain::RunConfig asked,
+                          const std::string& former_data_digest, telemetry::Logger& log) {
   asked.plan_origin = stored.next_config.plan_origin;
   // A run keeps the digest that it was begun with, for its workers are compared with that.
   if (!former_data_digest.empty() && stored.next_config.data.digest == former_data_digest) {
@@ -40,21 +42,22 @@ absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked,
         "a worker whose images have another content",
         {{"run", asked.name}});
   }
-  if (const absl::Status same = CheckOnlyChangeable(stored.next_config, asked); !same.ok()) {
+  if (const absl::Status same = domain::CheckOnlyChangeable(stored.next_config, asked);
+      !same.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("a run of this name exists with other settings: choose another run.name, or "
                      "set them back (stored -> asked for): ",
-                     DescribeDifference(stored.next_config, asked)));
+                     domain::DescribeDifference(stored.next_config, asked)));
   }
   if (asked == stored.next_config) return absl::OkStatus();
-  const std::string difference = DescribeDifference(stored.next_config, asked);
+  const std::string difference = domain::DescribeDifference(stored.next_config, asked);
   // As it was created with: whoever has changed settings in mid-run may leave the file as it was.
-  RunConfig created = stored.created_config;
+  domain::RunConfig created = stored.created_config;
   created.plan_origin = asked.plan_origin;
   if (asked == created) {
     log.Info("settings that were changed by gannet set hold, not those of the file",
              {{"stored_and_asked_for", difference}});
-  } else if (HasEnded(stored.state)) {
+  } else if (domain::HasEnded(stored.state)) {
     log.Warning("the run of this name has ended: other settings need another run.name",
                 {{"stored_and_asked_for", difference}});
   } else {
@@ -65,9 +68,9 @@ absl::Status CheckSameRun(const RunStatus& stored, RunConfig asked,
 }
 
 // A class that is about to wait for its network shall know it before, not after an hour.
-void WarnOfSlowNetworks(const RunConfig& run, Logger& log) {
-  const std::string warning =
-      WarnOfTransfer(run.model, run.images_per_unit, static_cast<Codec>(run.gradient_codec));
+void WarnOfSlowNetworks(const domain::RunConfig& run, telemetry::Logger& log) {
+  const std::string warning = domain::WarnOfTransfer(
+      run.model, run.images_per_unit, static_cast<tensor::Codec>(run.gradient_codec));
   if (!warning.empty()) log.Warning(warning);
 }
 
@@ -79,9 +82,9 @@ bool ShouldReelect(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(
-    CoordinatorOptions options, Store& store, Clock& clock, Logger& log, Metrics& metrics,
-    std::function<void(bool up)> on_database_change) {
-  GANNET_RETURN_IF_ERROR(ValidateRunConfig(options.run));
+    CoordinatorOptions options, exchange::Store& store, base::Clock& clock, telemetry::Logger& log,
+    telemetry::Metrics& metrics, std::function<void(bool up)> on_database_change) {
+  GANNET_RETURN_IF_ERROR(domain::ValidateRunConfig(options.run));
   auto coordinator = std::unique_ptr<Coordinator>(new Coordinator(
       std::move(options), store, clock, log, metrics, std::move(on_database_change)));
   if (coordinator->options_.output.has_value()) {
@@ -93,8 +96,9 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(
   return coordinator;
 }
 
-Coordinator::Coordinator(CoordinatorOptions options, Store& store, Clock& clock, Logger& log,
-                         Metrics& metrics, std::function<void(bool up)> on_database_change)
+Coordinator::Coordinator(CoordinatorOptions options, exchange::Store& store, base::Clock& clock,
+                         telemetry::Logger& log, telemetry::Metrics& metrics,
+                         std::function<void(bool up)> on_database_change)
     : options_(std::move(options)),
       store_(store),
       clock_(clock),
@@ -111,15 +115,15 @@ void Coordinator::SetDatabaseUp(bool up) {
 
 absl::StatusOr<CoordinatorReport> Coordinator::Run() {
   CoordinatorReport report;
-  absl::StatusOr<RunState> state = RunState::kRunning;
-  absl::StatusOr<RunId> run;
-  Backoff backoff(options_.term.backoff);
+  absl::StatusOr<domain::RunState> state = domain::RunState::kRunning;
+  absl::StatusOr<base::RunId> run;
+  base::Backoff backoff(options_.term.backoff);
   while (true) {
     run = FindOrCreateRun();
     if (!run.ok()) break;
     report.run = *run;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       run_ = *run;
     }
     SetDatabaseUp(true);
@@ -137,24 +141,24 @@ absl::StatusOr<CoordinatorReport> Coordinator::Run() {
   report.weights_version = totals_.weights_version;
   report.rounds_published = totals_.rounds_published;
   if (status.ok()) {
-    report.end = *state == RunState::kFinished ? CoordinatorReport::End::kRunFinished
-                                               : CoordinatorReport::End::kRunStopped;
+    report.end = *state == domain::RunState::kFinished ? CoordinatorReport::End::kRunFinished
+                                                       : CoordinatorReport::End::kRunStopped;
   }
   return report;
 }
 
-absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
-  Backoff backoff(options_.term.backoff);
+absl::StatusOr<base::RunId> Coordinator::FindOrCreateRun() {
+  base::Backoff backoff(options_.term.backoff);
   while (true) {
-    const absl::StatusOr<RunStatus> found =
+    const absl::StatusOr<exchange::RunStatus> found =
         retry_.CallFor("find the run", [&] { return store_.FindRun(options_.run.name); });
     if (found.ok()) {
       GANNET_RETURN_IF_ERROR(CheckSameRun(*found, options_.run, options_.former_data_digest, log_));
       return found->run;
     }
     if (!absl::IsNotFound(found.status())) return found.status();
-    GANNET_ASSIGN_OR_RETURN(const NewRun fresh, MakeNewRun(options_.run));
-    const absl::StatusOr<RunId> created = store_.CreateRun(fresh);
+    GANNET_ASSIGN_OR_RETURN(const exchange::NewRun fresh, MakeNewRun(options_.run));
+    const absl::StatusOr<base::RunId> created = store_.CreateRun(fresh);
     if (created.ok()) {
       log_.Info("run created", {{"run", options_.run.name},
                                 {"rounds", options_.run.round_count},
@@ -163,27 +167,27 @@ absl::StatusOr<RunId> Coordinator::FindOrCreateRun() {
       return *created;
     }
     // Another coordinator may have created it, or the answer was lost: look again.
-    const bool look_again =
-        absl::IsAlreadyExists(created.status()) || RetryingCaller::IsTransient(created.status());
+    const bool look_again = absl::IsAlreadyExists(created.status()) ||
+                            telemetry::RetryingCaller::IsTransient(created.status());
     if (!look_again) return created.status();
     log_.Warning("the run could not be created yet, looking again", {{"reason", created.status()}});
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
   }
 }
 
-absl::StatusOr<RunState> Coordinator::LeadUntilEnd(RunId run) {
-  Backoff backoff(options_.term.backoff);
+absl::StatusOr<domain::RunState> Coordinator::LeadUntilEnd(base::RunId run) {
+  base::Backoff backoff(options_.term.backoff);
   while (true) {
-    GANNET_ASSIGN_OR_RETURN(const std::optional<Leadership> leadership, Elect(run));
+    GANNET_ASSIGN_OR_RETURN(const std::optional<exchange::Leadership> leadership, Elect(run));
     if (!leadership.has_value()) {
-      GANNET_ASSIGN_OR_RETURN(const RunStatus status, retry_.CallFor("look at the run", [&] {
-        return store_.GetRunStatus(run);
-      }));
+      GANNET_ASSIGN_OR_RETURN(
+          const exchange::RunStatus status,
+          retry_.CallFor("look at the run", [&] { return store_.GetRunStatus(run); }));
       totals_.weights_version = status.weights_version;
       return status.state;
     }
     const int64_t rounds_before = totals_.rounds_published;
-    absl::StatusOr<RunState> ended;
+    absl::StatusOr<domain::RunState> ended;
     {
       LeaderTerm term(options_.term, store_, run, *leadership, retry_, stop_, clock_, log_,
                       metrics_, rate_, output_.get(), totals_);
@@ -202,19 +206,19 @@ absl::StatusOr<RunState> Coordinator::LeadUntilEnd(RunId run) {
   }
 }
 
-absl::StatusOr<std::optional<Leadership>> Coordinator::Elect(RunId run) {
+absl::StatusOr<std::optional<exchange::Leadership>> Coordinator::Elect(base::RunId run) {
   const absl::Duration start = clock_.Steady();
   absl::Duration next_line = absl::ZeroDuration();
   while (true) {
-    const absl::StatusOr<Leadership> leadership = retry_.CallFor("become leader", [&] {
+    const absl::StatusOr<exchange::Leadership> leadership = retry_.CallFor("become leader", [&] {
       return store_.AcquireLeadership(run, options_.leader, options_.term.leadership_ttl);
     });
-    if (leadership.ok()) return std::optional<Leadership>(*leadership);
+    if (leadership.ok()) return std::optional<exchange::Leadership>(*leadership);
     if (!absl::IsFailedPrecondition(leadership.status())) return leadership.status();
-    GANNET_ASSIGN_OR_RETURN(const RunStatus status, retry_.CallFor("look at the run", [&] {
-      return store_.GetRunStatus(run);
-    }));
-    if (HasEnded(status.state)) return std::optional<Leadership>();
+    GANNET_ASSIGN_OR_RETURN(
+        const exchange::RunStatus status,
+        retry_.CallFor("look at the run", [&] { return store_.GetRunStatus(run); }));
+    if (domain::HasEnded(status.state)) return std::optional<exchange::Leadership>();
     const absl::Duration so_far = clock_.Steady() - start;
     if (so_far >= next_line) {
       log_.Info("standing by: another coordinator leads the run",
@@ -228,7 +232,7 @@ absl::StatusOr<std::optional<Leadership>> Coordinator::Elect(RunId run) {
   }
 }
 
-void Coordinator::Resign(RunId run, const Leadership& leadership) {
+void Coordinator::Resign(base::RunId run, const exchange::Leadership& leadership) {
   // One attempt: the leadership runs out by itself.
   const absl::Status status = store_.ResignLeadership(run, leadership);
   if (status.ok()) {
@@ -242,7 +246,7 @@ void Coordinator::Resign(RunId run, const Leadership& leadership) {
 CoordinatorView Coordinator::view() {
   CoordinatorView view;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     view.run = run_;
   }
   view.images_per_second = rate_.ImagesPerSecond(clock_.Steady());

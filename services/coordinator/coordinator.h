@@ -22,8 +22,8 @@
 namespace gannet::coordinator {
 
 struct CoordinatorOptions {
-  RunConfig run;                           // what the run is, or will be when it does not exist yet
-  LeaderId leader;                         // 32 hexadecimal digits, drawn anew at every start
+  domain::RunConfig run;                   // what the run is, or will be when it does not exist yet
+  base::LeaderId leader;                   // 32 hexadecimal digits, drawn anew at every start
   std::optional<RunOutputOptions> output;  // unset: no files are written
   absl::Duration standby_interval = absl::Seconds(1);  // between attempts to become leader
   LeaderTermOptions term;
@@ -39,9 +39,9 @@ struct CoordinatorOptions {
 struct CoordinatorReport {
   enum class End { kRunFinished, kRunStopped, kAskedToStop };
   End end = End::kAskedToStop;
-  RunId run;
-  WeightsVersion weights_version;  // when this coordinator looked last
-  int64_t rounds_published = 0;    // by this one
+  base::RunId run;
+  base::WeightsVersion weights_version;  // when this coordinator looked last
+  int64_t rounds_published = 0;          // by this one
 };
 
 // Leads a run from its first round to its last: the only one who publishes.
@@ -69,7 +69,8 @@ class Coordinator {
   // true when the database is lost and found after that. Returns: INVALID_ARGUMENT - the run's
   // config is out of range, or the folder for results cannot be made.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Create(
-      CoordinatorOptions options, Store& store, Clock& clock, Logger& log, Metrics& metrics,
+      CoordinatorOptions options, exchange::Store& store, base::Clock& clock,
+      telemetry::Logger& log, telemetry::Metrics& metrics,
       std::function<void(bool up)> on_database_change = {});
 
   // Leads or stands by until the run ends or a stop is asked for; then gives the leadership up.
@@ -84,32 +85,33 @@ class Coordinator {
   CoordinatorView view();
 
  private:
-  Coordinator(CoordinatorOptions options, Store& store, Clock& clock, Logger& log, Metrics& metrics,
+  Coordinator(CoordinatorOptions options, exchange::Store& store, base::Clock& clock,
+              telemetry::Logger& log, telemetry::Metrics& metrics,
               std::function<void(bool up)> on_database_change);
 
   void SetDatabaseUp(bool up);
-  absl::StatusOr<RunId> FindOrCreateRun();
+  absl::StatusOr<base::RunId> FindOrCreateRun();
 
   // Stands by and leads, again and again, until the run ends. Returns its last state.
-  absl::StatusOr<RunState> LeadUntilEnd(RunId run);
+  absl::StatusOr<domain::RunState> LeadUntilEnd(base::RunId run);
 
   // Waits until this coordinator leads. Unset: the run has ended under another leader.
-  absl::StatusOr<std::optional<Leadership>> Elect(RunId run);
-  void Resign(RunId run, const Leadership& leadership);
+  absl::StatusOr<std::optional<exchange::Leadership>> Elect(base::RunId run);
+  void Resign(base::RunId run, const exchange::Leadership& leadership);
 
   const CoordinatorOptions options_;
-  Store& store_;
-  Clock& clock_;
-  Logger& log_;
+  exchange::Store& store_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
   CoordinatorMetrics metrics_;
   const std::function<void(bool up)> on_database_change_;
-  StopSignal stop_;
-  RetryingCaller retry_;
+  base::StopSignal stop_;
+  telemetry::RetryingCaller retry_;
   std::unique_ptr<RunOutput> output_;  // null: no files are written
   RateMeter rate_;
   LeaderTermTotals totals_;
-  Mutex mu_;
-  std::optional<RunId> run_ ABSL_GUARDED_BY(mu_);
+  base::Mutex mu_;
+  std::optional<base::RunId> run_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet::coordinator

@@ -12,33 +12,33 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-Config SmallConfig() {
-  Config config;
+config::Config SmallConfig() {
+  config::Config config;
   config.data.count = 100;
   config.coordinator.output_dir = ::testing::TempDir();
   return config;
 }
 
 TEST(CoordinatorConfigTest, SettingsAndDataBecomeTheRun) {
-  Config config = SmallConfig();
+  config::Config config = SmallConfig();
   config.run.name = "class";
   config.run.policy.quorum = 2;
-  const DatasetFingerprint data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
+  const data::DatasetFingerprint data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
 
-  const RunConfig run = MakeRunConfig(config, data);
+  const domain::RunConfig run = MakeRunConfig(config, data);
 
-  RunConfig expected = config.run;
+  domain::RunConfig expected = config.run;
   expected.data = {"folder", 12, std::string(64, 'e'), "folder of cats"};
   EXPECT_EQ(run, expected);
   EXPECT_EQ(run.data.description, "folder of cats");
-  EXPECT_OK(ValidateRunConfig(run));
+  EXPECT_OK(domain::ValidateRunConfig(run));
 }
 
 TEST(CoordinatorConfigTest, DefaultsAreValidAndNameTheDataSet) {
   ASSERT_OK_AND_ASSIGN(const CoordinatorServerOptions options,
                        MakeCoordinatorServerOptions(SmallConfig()));
 
-  EXPECT_OK(ValidateRunConfig(options.coordinator.run));
+  EXPECT_OK(domain::ValidateRunConfig(options.coordinator.run));
   EXPECT_EQ(options.coordinator.run.data.kind, "procedural");
   EXPECT_EQ(options.coordinator.run.data.image_count, 100);
   EXPECT_EQ(options.coordinator.run.gradient_codec, 1);
@@ -50,34 +50,35 @@ TEST(CoordinatorConfigTest, EveryStartDrawsAnotherLeaderId) {
   ASSERT_OK_AND_ASSIGN(const auto one, MakeCoordinatorServerOptions(SmallConfig()));
   ASSERT_OK_AND_ASSIGN(const auto two, MakeCoordinatorServerOptions(SmallConfig()));
 
-  EXPECT_TRUE(IsHex(one.coordinator.leader.value(), 32));
+  EXPECT_TRUE(base::IsHex(one.coordinator.leader.value(), 32));
   EXPECT_NE(one.coordinator.leader, two.coordinator.leader);
 }
 
 TEST(CoordinatorConfigTest, ADataSetThatIsNotThereIsAnError) {
-  Config config = SmallConfig();
+  config::Config config = SmallConfig();
   config.data.kind = "folder";
   config.data.path = "/not/there";
 
   EXPECT_THAT(MakeCoordinatorServerOptions(config),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/not/there")));
+              base::StatusIs(absl::StatusCode::kNotFound, HasSubstr("/not/there")));
 }
 
 TEST(CoordinatorConfigTest, AnAdminServiceForOtherMachinesNeedsAToken) {
   for (const char* listen : {"0.0.0.0:50052", "[::]:50052", "192.168.1.5:1", "myhost:50052"}) {
-    Config config = SmallConfig();
+    config::Config config = SmallConfig();
     config.coordinator.admin_listen = listen;
 
-    EXPECT_THAT(MakeCoordinatorServerOptions(config),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         AllOf(HasSubstr("coordinator.admin_token_file"), HasSubstr(listen))));
+    EXPECT_THAT(
+        MakeCoordinatorServerOptions(config),
+        base::StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("coordinator.admin_token_file"), HasSubstr(listen))));
   }
 }
 
 TEST(CoordinatorConfigTest, WithATokenTheAdminServiceMayBeReachedFromElsewhere) {
   const std::string path = ::testing::TempDir() + "/admin_token";
   std::ofstream(path) << "sesame\n";
-  Config config = SmallConfig();
+  config::Config config = SmallConfig();
   config.coordinator.admin_listen = "0.0.0.0:50052";
   config.coordinator.admin_token_file = path;
 

@@ -3,14 +3,14 @@
 namespace gannet::coordinator {
 namespace {
 
-Gauge& Units(Metrics& metrics, const char* state) {
+telemetry::Gauge& Units(telemetry::Metrics& metrics, const char* state) {
   return metrics.AddGauge("gannet_coordinator_units", "Work units of the open round, by state.",
                           {{"state", state}});
 }
 
 }  // namespace
 
-CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
+CoordinatorMetrics::CoordinatorMetrics(telemetry::Metrics& metrics)
     : rounds(metrics.AddCounter("gannet_coordinator_rounds_total",
                                 "Rounds published by this process.")),
       images(metrics.AddCounter("gannet_coordinator_images_total",
@@ -72,22 +72,25 @@ CoordinatorMetrics::CoordinatorMetrics(Metrics& metrics)
       best_image_distance(metrics.AddGauge("gannet_coordinator_best_image_distance",
                                            "The least one of the run; 0: none yet.")),
       round_seconds(metrics.AddHistogram("gannet_coordinator_round_seconds",
-                                         "From one publication to the next.", DurationBounds())),
+                                         "From one publication to the next.",
+                                         telemetry::DurationBounds())),
       fetch_seconds(metrics.AddHistogram("gannet_coordinator_fetch_seconds",
                                          "Fetching, decoding and checking one gradient.",
-                                         DurationBounds())),
+                                         telemetry::DurationBounds())),
       aggregate_seconds(metrics.AddHistogram("gannet_coordinator_aggregate_seconds",
                                              "Folding the gradients of one round.",
-                                             DurationBounds())),
+                                             telemetry::DurationBounds())),
       step_seconds(metrics.AddHistogram("gannet_coordinator_step_seconds",
-                                        "The optimizer step of one round.", DurationBounds())),
+                                        "The optimizer step of one round.",
+                                        telemetry::DurationBounds())),
       encode_seconds(metrics.AddHistogram("gannet_coordinator_encode_seconds",
                                           "Encoding and hashing what one round publishes.",
-                                          DurationBounds())),
+                                          telemetry::DurationBounds())),
       publish_seconds(metrics.AddHistogram("gannet_coordinator_publish_seconds",
                                            "The transaction that publishes one round.",
-                                           DurationBounds())),
+                                           telemetry::DurationBounds())),
       sample_seconds(metrics.AddHistogram("gannet_coordinator_sample_seconds",
-                                          "Drawing one sample grid.", DurationBounds())) {}
+                                          "Drawing one sample grid.",
+                                          telemetry::DurationBounds())) {}
 
 }  // namespace gannet::coordinator

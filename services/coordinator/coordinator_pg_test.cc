@@ -17,8 +17,8 @@ namespace {
 constexpr int kRounds = 12;  // more than the ring of blobs has places
 const std::vector<int> kInOrder = {0, 1, 2};
 
-RunConfig SmallRun() {
-  RunConfig config = TinyRunConfig();
+domain::RunConfig SmallRun() {
+  domain::RunConfig config = exchange::TinyRunConfig();
   config.round_count = kRounds;
   return config;
 }
@@ -26,7 +26,7 @@ RunConfig SmallRun() {
 CoordinatorOptions QuickOptions(int leader) {
   CoordinatorOptions options;
   options.run = SmallRun();
-  options.leader = TestLeader(leader);
+  options.leader = exchange::TestLeader(leader);
   options.standby_interval = absl::Milliseconds(20);
   options.term.change_wait_max = absl::Milliseconds(50);
   options.term.backoff = {absl::Milliseconds(5), absl::Milliseconds(50), 2.0};
@@ -36,9 +36,9 @@ CoordinatorOptions QuickOptions(int leader) {
 // A coordinator in a thread of its own, until its run ends.
 class RunningCoordinator {
  public:
-  RunningCoordinator(int leader, Store& store)
-      : coordinator_(
-            *Coordinator::Create(QuickOptions(leader), store, clock_, NullLogger(), metrics_)),
+  RunningCoordinator(int leader, exchange::Store& store)
+      : coordinator_(*Coordinator::Create(QuickOptions(leader), store, clock_,
+                                          telemetry::NullLogger(), metrics_)),
         thread_([this] { report_ = coordinator_->Run(); }) {}
   ~RunningCoordinator() {
     if (thread_.joinable()) Stop().IgnoreError();
@@ -54,20 +54,20 @@ class RunningCoordinator {
   }
 
  private:
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   std::unique_ptr<Coordinator> coordinator_;
   absl::StatusOr<CoordinatorReport> report_ = absl::UnknownError("not run");
   std::thread thread_;
 };
 
 // Waits until the run exists, because workers join it by name.
-void AwaitRun(Store& store) {
-  RealClock clock;
+void AwaitRun(exchange::Store& store) {
+  base::RealClock clock;
   const absl::Duration end = clock.Steady() + absl::Minutes(1);
-  absl::StatusOr<RunStatus> run = store.FindRun(SmallRun().name);
+  absl::StatusOr<exchange::RunStatus> run = store.FindRun(SmallRun().name);
   while (!run.ok() && clock.Steady() < end) {
-    store.AwaitChange(RunId(1), absl::Milliseconds(20));
+    store.AwaitChange(base::RunId(1), absl::Milliseconds(20));
     run = store.FindRun(SmallRun().name);
   }
   ASSERT_OK(run);
@@ -75,23 +75,23 @@ void AwaitRun(Store& store) {
 
 // Hands in unit after unit, until no more come: the run has ended.
 void PlayUntilEnd(FakeWorkers& workers) {
-  absl::StatusOr<WorkUnit> unit = workers.ClaimOne();
+  absl::StatusOr<exchange::WorkUnit> unit = workers.ClaimOne();
   for (; unit.ok(); unit = workers.ClaimOne()) ASSERT_OK(workers.Submit(*unit));
 }
 
-std::pair<std::string, std::string> ChecksumsOf(Store& store) {
-  const absl::StatusOr<RunStatus> run = store.FindRun(SmallRun().name);
+std::pair<std::string, std::string> ChecksumsOf(exchange::Store& store) {
+  const absl::StatusOr<exchange::RunStatus> run = store.FindRun(SmallRun().name);
   EXPECT_OK(run);
-  const absl::StatusOr<Store::Snapshot> snapshot = store.LoadSnapshot(run->run);
+  const absl::StatusOr<exchange::Store::Snapshot> snapshot = store.LoadSnapshot(run->run);
   EXPECT_OK(snapshot);
-  EXPECT_EQ(snapshot->version, WeightsVersion(kRounds));
+  EXPECT_EQ(snapshot->version, base::WeightsVersion(kRounds));
   return {snapshot->weights.sha256, snapshot->adam_state.sha256};
 }
 
 // What the run ends with over memory.
 std::pair<std::string, std::string> ChecksumsOverMemory() {
-  RealClock clock;
-  MemoryBackend backend(clock);
+  base::RealClock clock;
+  exchange::MemoryBackend backend(clock);
   RunningCoordinator coordinator(1, backend.store());
   AwaitRun(backend.store());
   FakeWorkers workers(backend.exchange(), SmallRun());
@@ -102,22 +102,22 @@ std::pair<std::string, std::string> ChecksumsOverMemory() {
 
 class CoordinatorPgTest : public ::testing::Test {
  protected:
-  CoordinatorPgTest() : url_(TestPostgres::Get().CreateDatabase()) {
-    PgBackendOptions options;
+  CoordinatorPgTest() : url_(store::TestPostgres::Get().CreateDatabase()) {
+    store::PgBackendOptions options;
     options.url = url_;
     options.application_name = "coordinator test";
-    backend_ = *PgBackend::Create(options, NullLogger(), metrics_);
+    backend_ = *store::PgBackend::Create(options, telemetry::NullLogger(), metrics_);
   }
   ~CoordinatorPgTest() override {
     backend_.reset();
-    TestPostgres::Get().DropDatabase(url_);
+    store::TestPostgres::Get().DropDatabase(url_);
   }
 
-  Store& store() { return backend_->store(); }
+  exchange::Store& store() { return backend_->store(); }
 
   const std::string url_;
-  Metrics metrics_;
-  std::unique_ptr<PgBackend> backend_;
+  telemetry::Metrics metrics_;
+  std::unique_ptr<store::PgBackend> backend_;
 };
 
 TEST_F(CoordinatorPgTest, EndsWithTheSameBitsAsOverMemory) {
@@ -128,7 +128,7 @@ TEST_F(CoordinatorPgTest, EndsWithTheSameBitsAsOverMemory) {
 
   ASSERT_OK(coordinator.Join());
 
-  EXPECT_EQ(store().FindRun(SmallRun().name)->state, RunState::kFinished);
+  EXPECT_EQ(store().FindRun(SmallRun().name)->state, domain::RunState::kFinished);
   EXPECT_EQ(ChecksumsOf(store()), ChecksumsOverMemory());
 }
 
@@ -156,10 +156,10 @@ TEST_F(CoordinatorPgTest, ACrashOfTheServerChangesNoBit) {
   ASSERT_OK(workers.PlayRounds(4, kInOrder));
 
   // While the fourth round may be on its way out.
-  TestPostgres::Get().Stop(TestPostgres::StopMode::kImmediate);
-  TestPostgres::Get().Start();
+  store::TestPostgres::Get().Stop(store::TestPostgres::StopMode::kImmediate);
+  store::TestPostgres::Get().Start();
   // Without synchronous commits a crash may even lose what was accepted last: it is computed again.
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration end = clock.Steady() + absl::Minutes(1);
   while (!backend_->Ping().ok() && clock.Steady() < end) {
     store().AwaitChange(workers.run(), absl::Milliseconds(20));

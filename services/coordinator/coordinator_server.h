@@ -29,8 +29,8 @@ struct CoordinatorServerOptions {
 // What the coordinator writes to.
 struct CoordinatorBackend {
   std::shared_ptr<void> owner;  // keeps the store alive; may be null when somebody else does
-  Store* store = nullptr;
-  GatewayReports* gateways = nullptr;  // may be null: nothing is known of them then
+  exchange::Store* store = nullptr;
+  exchange::GatewayReports* gateways = nullptr;  // may be null: nothing is known of them then
 };
 
 // The whole coordinator but for its process: main and tests start the same one.
@@ -45,11 +45,11 @@ struct CoordinatorBackend {
 class CoordinatorServer {
  public:
   // Is given the metrics of the coordinator, for the backend to add its own.
-  using Connect = std::function<absl::StatusOr<CoordinatorBackend>(Metrics&)>;
+  using Connect = std::function<absl::StatusOr<CoordinatorBackend>(telemetry::Metrics&)>;
 
   // Returns: INVALID_ARGUMENT, UNAVAILABLE - an address cannot be listened on.
   static absl::StatusOr<std::unique_ptr<CoordinatorServer>> Start(
-      const CoordinatorServerOptions& options, Clock& clock, Logger& log);
+      const CoordinatorServerOptions& options, base::Clock& clock, telemetry::Logger& log);
   ~CoordinatorServer();
   CoordinatorServer(const CoordinatorServer&) = delete;
   CoordinatorServer& operator=(const CoordinatorServer&) = delete;
@@ -67,22 +67,23 @@ class CoordinatorServer {
   int metrics_port() const { return metrics_server_->bound_port(); }
 
  private:
-  CoordinatorServer(const CoordinatorServerOptions& options, Clock& clock, Logger& log);
+  CoordinatorServer(const CoordinatorServerOptions& options, base::Clock& clock,
+                    telemetry::Logger& log);
 
-  absl::StatusOr<CoordinatorReport> Coordinate(Store& store);
+  absl::StatusOr<CoordinatorReport> Coordinate(exchange::Store& store);
 
   const CoordinatorServerOptions options_;
-  Clock& clock_;
-  Logger& log_;
-  Metrics metrics_;
-  StopSignal stop_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
+  telemetry::Metrics metrics_;
+  base::StopSignal stop_;
   CoordinatorBackend backend_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<RunAdmin> admin_;
   GrpcAdminService grpc_service_;
-  std::unique_ptr<MetricsServer> metrics_server_;
-  std::unique_ptr<RpcServer> rpc_server_;
-  Mutex mu_;
+  std::unique_ptr<telemetry::MetricsServer> metrics_server_;
+  std::unique_ptr<rpc::RpcServer> rpc_server_;
+  base::Mutex mu_;
   Coordinator* running_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 

@@ -22,9 +22,9 @@ constexpr char kToken[] = "sesame";
 
 CoordinatorServerOptions QuickServer() {
   CoordinatorServerOptions options;
-  options.coordinator.run = TinyRunConfig();
+  options.coordinator.run = exchange::TinyRunConfig();
   options.coordinator.run.round_count = 2;
-  options.coordinator.leader = TestLeader(1);
+  options.coordinator.leader = exchange::TestLeader(1);
   options.coordinator.term.change_wait_max = absl::Milliseconds(20);
   options.coordinator.term.status_interval = absl::Milliseconds(5);
   options.coordinator.term.backoff = {absl::Milliseconds(1), absl::Milliseconds(5), 2.0};
@@ -41,31 +41,31 @@ class CoordinatorServerTest : public ::testing::Test {
   }
 
   void Run(CoordinatorServer::Connect connect) {
-    server_ = *CoordinatorServer::Start(QuickServer(), clock_, NullLogger());
+    server_ = *CoordinatorServer::Start(QuickServer(), clock_, telemetry::NullLogger());
     thread_ =
         std::thread([this, connect = std::move(connect)] { report_ = server_->Run(connect); });
   }
 
   // Connects at the third attempt.
-  absl::StatusOr<CoordinatorBackend> ConnectLate(Metrics&) {
+  absl::StatusOr<CoordinatorBackend> ConnectLate(telemetry::Metrics&) {
     if (++attempts_ < 3) return absl::UnavailableError("connection refused");
     return CoordinatorBackend{nullptr, &store_, nullptr};
   }
 
   void RunAndAwaitRun() {
-    Run([this](Metrics& metrics) { return ConnectLate(metrics); });
+    Run([this](telemetry::Metrics& metrics) { return ConnectLate(metrics); });
     ASSERT_TRUE(store_.AwaitUntil([&] { return Client(kToken)->GetRun().ok(); }));
   }
 
-  std::unique_ptr<AdminClient> Client(const std::string& token) {
-    AdminClientOptions options;
+  std::unique_ptr<client::AdminClient> Client(const std::string& token) {
+    client::AdminClientOptions options;
     options.channel.target = absl::StrCat("127.0.0.1:", server_->admin_port());
     options.token = token;
-    return *AdminClient::Create(options);
+    return *client::AdminClient::Create(options);
   }
 
-  RealClock clock_;
-  MemoryBackend backend_{clock_};
+  base::RealClock clock_;
+  exchange::MemoryBackend backend_{clock_};
   FaultyStore store_{backend_.store()};
   std::atomic<int> attempts_ = 0;  // to connect
   std::atomic<bool> database_up_ = false;
@@ -76,19 +76,19 @@ class CoordinatorServerTest : public ::testing::Test {
 
 TEST_F(CoordinatorServerTest, CoordinatesARunAndAnswersQuestionsAboutIt) {
   RunAndAwaitRun();
-  const std::unique_ptr<AdminClient> client = Client(kToken);
+  const std::unique_ptr<client::AdminClient> client = Client(kToken);
   FakeWorkers workers(backend_.exchange(), QuickServer().coordinator.run);
   ASSERT_OK(workers.PlayRounds(1, {0, 1, 2}));
   // The rate is counted after the publication.
   ASSERT_TRUE(store_.AwaitUntil([&] { return client->GetRun()->images_per_second > 0; }));
 
-  ASSERT_OK_AND_ASSIGN(const RunReport run, client->GetRun());
+  ASSERT_OK_AND_ASSIGN(const client::RunReport run, client->GetRun());
   EXPECT_EQ(run.config, QuickServer().coordinator.run);
-  EXPECT_EQ(run.state, RunState::kRunning);
+  EXPECT_EQ(run.state, domain::RunState::kRunning);
   EXPECT_EQ(run.worker_count, 2);
-  EXPECT_EQ(run.weights_version, WeightsVersion(1));
+  EXPECT_EQ(run.weights_version, base::WeightsVersion(1));
   ASSERT_TRUE(run.last_round.has_value());
-  EXPECT_EQ(run.last_round->round, Round(1));
+  EXPECT_EQ(run.last_round->round, base::Round(1));
   ASSERT_OK_AND_ASSIGN(const auto rounds, client->ListRounds(10, ""));
   EXPECT_EQ(rounds.items.size(), 1u);
   ASSERT_OK_AND_ASSIGN(const auto list, client->ListWorkers(10, ""));
@@ -102,12 +102,12 @@ TEST_F(CoordinatorServerTest, CoordinatesARunAndAnswersQuestionsAboutIt) {
 
 TEST_F(CoordinatorServerTest, TheRunCanBePausedAndStoppedFromOutside) {
   RunAndAwaitRun();
-  const std::unique_ptr<AdminClient> client = Client(kToken);
+  const std::unique_ptr<client::AdminClient> client = Client(kToken);
 
-  ASSERT_OK(client->SetRunState(RunState::kPaused, "lunch"));
-  EXPECT_EQ(client->GetRun()->state, RunState::kPaused);
+  ASSERT_OK(client->SetRunState(domain::RunState::kPaused, "lunch"));
+  EXPECT_EQ(client->GetRun()->state, domain::RunState::kPaused);
   EXPECT_EQ(client->GetRun()->state_reason, "lunch");
-  ASSERT_OK(client->SetRunState(RunState::kStopped, "enough"));
+  ASSERT_OK(client->SetRunState(domain::RunState::kStopped, "enough"));
 
   thread_.join();
   ASSERT_OK(report_);
@@ -116,51 +116,51 @@ TEST_F(CoordinatorServerTest, TheRunCanBePausedAndStoppedFromOutside) {
 
 TEST_F(CoordinatorServerTest, AWorkerIsRemovedAndRestoredFromOutside) {
   RunAndAwaitRun();
-  const std::unique_ptr<AdminClient> client = Client(kToken);
-  const RunConfig config = QuickServer().coordinator.run;
-  JoinRequest join = TestJoin(TestWorker(1), config);
+  const std::unique_ptr<client::AdminClient> client = Client(kToken);
+  const domain::RunConfig config = QuickServer().coordinator.run;
+  exchange::JoinRequest join = exchange::TestJoin(exchange::TestWorker(1), config);
   join.display_name = "Ben";
-  ASSERT_OK_AND_ASSIGN(const JoinResult joined, backend_.exchange().Join(join));
+  ASSERT_OK_AND_ASSIGN(const exchange::JoinResult joined, backend_.exchange().Join(join));
 
-  ASSERT_OK_AND_ASSIGN(const WorkerSummary removed, client->RemoveWorker("Ben", "plays"));
-  EXPECT_EQ(removed.worker, TestWorker(1).id);
+  ASSERT_OK_AND_ASSIGN(const exchange::WorkerSummary removed, client->RemoveWorker("Ben", "plays"));
+  EXPECT_EQ(removed.worker, exchange::TestWorker(1).id);
   EXPECT_EQ(removed.removed_reason, "plays");
-  EXPECT_THAT(backend_.exchange().Heartbeat(TestWorker(1), joined.run, {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plays")));
+  EXPECT_THAT(backend_.exchange().Heartbeat(exchange::TestWorker(1), joined.run, {}),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("plays")));
   EXPECT_EQ(client->ListWorkers(10, "")->items.at(0).removed_reason, "plays");
-  EXPECT_THAT(client->RemoveWorker("Eve", "x"), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(client->RemoveWorker("Ben", ""), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(client->RemoveWorker("Eve", "x"), base::StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(client->RemoveWorker("Ben", ""), base::StatusIs(absl::StatusCode::kInvalidArgument));
 
-  ASSERT_OK_AND_ASSIGN(const WorkerSummary restored, client->RestoreWorker("Ben"));
+  ASSERT_OK_AND_ASSIGN(const exchange::WorkerSummary restored, client->RestoreWorker("Ben"));
   EXPECT_EQ(restored.removed_reason, "");
-  EXPECT_OK(backend_.exchange().Heartbeat(TestWorker(1), joined.run, {}));
+  EXPECT_OK(backend_.exchange().Heartbeat(exchange::TestWorker(1), joined.run, {}));
 }
 
 TEST_F(CoordinatorServerTest, CallsWithoutTheRightTokenAreRefused) {
   RunAndAwaitRun();
 
   for (const char* token : {"", "sesamE", "sesam", "sesame1"}) {
-    const std::unique_ptr<AdminClient> client = Client(token);
-    EXPECT_THAT(client->GetRun(), StatusIs(absl::StatusCode::kUnauthenticated)) << token;
-    EXPECT_THAT(client->ListWorkers(1, ""), StatusIs(absl::StatusCode::kUnauthenticated));
-    EXPECT_THAT(client->ListRounds(1, ""), StatusIs(absl::StatusCode::kUnauthenticated));
-    EXPECT_THAT(client->RemoveWorker(TestWorker(1).id.value(), "x"),
-                StatusIs(absl::StatusCode::kUnauthenticated));
-    EXPECT_THAT(client->RestoreWorker(TestWorker(1).id.value()),
-                StatusIs(absl::StatusCode::kUnauthenticated));
-    EXPECT_THAT(client->SetRunState(RunState::kStopped, ""),
-                StatusIs(absl::StatusCode::kUnauthenticated));
+    const std::unique_ptr<client::AdminClient> client = Client(token);
+    EXPECT_THAT(client->GetRun(), base::StatusIs(absl::StatusCode::kUnauthenticated)) << token;
+    EXPECT_THAT(client->ListWorkers(1, ""), base::StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(client->ListRounds(1, ""), base::StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(client->RemoveWorker(exchange::TestWorker(1).id.value(), "x"),
+                base::StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(client->RestoreWorker(exchange::TestWorker(1).id.value()),
+                base::StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(client->SetRunState(domain::RunState::kStopped, ""),
+                base::StatusIs(absl::StatusCode::kUnauthenticated));
   }
-  EXPECT_EQ(Client(kToken)->GetRun()->state, RunState::kRunning);
+  EXPECT_EQ(Client(kToken)->GetRun()->state, domain::RunState::kRunning);
 }
 
 TEST_F(CoordinatorServerTest, IsUnavailableWhileTheDatabaseIsAwaited) {
-  Run([this](Metrics&) -> absl::StatusOr<CoordinatorBackend> {
+  Run([this](telemetry::Metrics&) -> absl::StatusOr<CoordinatorBackend> {
     ++attempts_;
     return absl::UnavailableError("connection refused");
   });
 
-  EXPECT_THAT(Client(kToken)->GetRun(), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Client(kToken)->GetRun(), base::StatusIs(absl::StatusCode::kUnavailable));
 
   ASSERT_TRUE(store_.AwaitUntil([&] { return attempts_ > 3; }));
   server_->RequestStop();
@@ -170,17 +170,17 @@ TEST_F(CoordinatorServerTest, IsUnavailableWhileTheDatabaseIsAwaited) {
 }
 
 TEST_F(CoordinatorServerTest, HealthIsServingOnlyOnceTheRunIsKnown) {
-  Run([this](Metrics&) -> absl::StatusOr<CoordinatorBackend> {
+  Run([this](telemetry::Metrics&) -> absl::StatusOr<CoordinatorBackend> {
     if (!database_up_) return absl::UnavailableError("connection refused");
     return CoordinatorBackend{nullptr, &store_, nullptr};
   });
-  ChannelOptions options;
+  rpc::ChannelOptions options;
   options.target = absl::StrCat("127.0.0.1:", server_->admin_port());
-  ASSERT_OK_AND_ASSIGN(const auto channel, MakeChannel(options, ChannelUse::kControl));
+  ASSERT_OK_AND_ASSIGN(const auto channel, rpc::MakeChannel(options, rpc::ChannelUse::kControl));
   const auto probe = [&] {
-    return ProbeHealth(channel, "gannet.v1.AdminService", absl::Seconds(30));
+    return rpc::ProbeHealth(channel, "gannet.v1.AdminService", absl::Seconds(30));
   };
-  EXPECT_THAT(probe(), IsOkAndHolds(false));
+  EXPECT_THAT(probe(), base::IsOkAndHolds(false));
 
   database_up_ = true;
 
@@ -188,14 +188,14 @@ TEST_F(CoordinatorServerTest, HealthIsServingOnlyOnceTheRunIsKnown) {
 }
 
 TEST_F(CoordinatorServerTest, AnotherSchemaVersionEndsItWithTheReason) {
-  Run([](Metrics&) -> absl::StatusOr<CoordinatorBackend> {
+  Run([](telemetry::Metrics&) -> absl::StatusOr<CoordinatorBackend> {
     return absl::FailedPreconditionError("run gannet migrate");
   });
 
   thread_.join();
 
   EXPECT_THAT(report_,
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gannet migrate")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gannet migrate")));
 }
 
 TEST_F(CoordinatorServerTest, AnAddressInUseIsAnError) {
@@ -203,8 +203,8 @@ TEST_F(CoordinatorServerTest, AnAddressInUseIsAnError) {
   CoordinatorServerOptions options = QuickServer();
   options.admin_listen = absl::StrCat("127.0.0.1:", server_->admin_port());
 
-  EXPECT_THAT(CoordinatorServer::Start(options, clock_, NullLogger()),
-              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(CoordinatorServer::Start(options, clock_, telemetry::NullLogger()),
+              base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ using ::testing::Pair;
 constexpr int kRounds = 4;
 const std::vector<int> kInOrder = {0, 1, 2};
 
-RunConfig SmallRun() {
-  RunConfig config = TinyRunConfig();
+domain::RunConfig SmallRun() {
+  domain::RunConfig config = exchange::TinyRunConfig();
   config.round_count = kRounds;
   return config;
 }
@@ -42,7 +42,7 @@ RunConfig SmallRun() {
 CoordinatorOptions QuickOptions(int leader) {
   CoordinatorOptions options;
   options.run = SmallRun();
-  options.leader = TestLeader(leader);
+  options.leader = exchange::TestLeader(leader);
   options.standby_interval = absl::Milliseconds(2);
   options.term.change_wait_max = absl::Milliseconds(20);
   options.term.reap_interval = absl::Milliseconds(5);
@@ -55,8 +55,8 @@ CoordinatorOptions QuickOptions(int leader) {
 // A coordinator in a thread of its own.
 class RunningCoordinator {
  public:
-  RunningCoordinator(const CoordinatorOptions& options, Store& store) {
-    coordinator_ = *Coordinator::Create(options, store, clock_, NullLogger(), metrics_);
+  RunningCoordinator(const CoordinatorOptions& options, exchange::Store& store) {
+    coordinator_ = *Coordinator::Create(options, store, clock_, telemetry::NullLogger(), metrics_);
     thread_ = std::thread([this] { report_ = coordinator_->Run(); });
   }
   ~RunningCoordinator() {
@@ -85,8 +85,8 @@ class RunningCoordinator {
   }
 
  private:
-  RealClock clock_;
-  Metrics metrics_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   std::unique_ptr<Coordinator> coordinator_;
   absl::StatusOr<CoordinatorReport> report_ = absl::UnknownError("not run");
   std::thread thread_;
@@ -106,34 +106,34 @@ class CoordinatorTest : public ::testing::Test {
     EXPECT_TRUE(store_.AwaitUntil([&] { return Dump().weights_version.value() >= version; }));
   }
 
-  RunDump Dump() {
-    const absl::StatusOr<RunStatus> status = backend_.store().FindRun(SmallRun().name);
+  exchange::RunDump Dump() {
+    const absl::StatusOr<exchange::RunStatus> status = backend_.store().FindRun(SmallRun().name);
     EXPECT_OK(status);
-    return *MemoryBackendInspector::Dump(backend_, status->run);
+    return *exchange::MemoryBackendInspector::Dump(backend_, status->run);
   }
 
   // The checksums of what was published last.
   std::pair<std::string, std::string> Checksums() {
-    const RunDump dump = Dump();
+    const exchange::RunDump dump = Dump();
     return {dump.weights.back().sha256, dump.adam_sha256};
   }
 
-  FakeClock clock_;  // the database's
-  MemoryBackend backend_{clock_};
+  base::FakeClock clock_;  // the database's
+  exchange::MemoryBackend backend_{clock_};
   FaultyStore store_{backend_.store()};
 };
 
 // What a run without any incident ends with.
 std::pair<std::string, std::string> CalmChecksums() {
-  RealClock clock;
-  MemoryBackend backend(clock);
+  base::RealClock clock;
+  exchange::MemoryBackend backend(clock);
   FaultyStore store(backend.store());
   RunningCoordinator coordinator(QuickOptions(1), store);
   EXPECT_TRUE(store.AwaitUntil([&] { return coordinator.view().run.has_value(); }));
   FakeWorkers workers(backend.exchange(), SmallRun());
   EXPECT_OK(workers.PlayRounds(kRounds, kInOrder));
   EXPECT_OK(coordinator.Join());
-  const RunDump dump = *MemoryBackendInspector::Dump(backend, workers.run());
+  const exchange::RunDump dump = *exchange::MemoryBackendInspector::Dump(backend, workers.run());
   return {dump.weights.back().sha256, dump.adam_sha256};
 }
 
@@ -146,14 +146,14 @@ TEST_F(CoordinatorTest, RoundsArePublishedUntilTheRunIsFinished) {
 
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
   EXPECT_EQ(report.rounds_published, kRounds);
-  EXPECT_EQ(report.weights_version, WeightsVersion(kRounds));
-  const RunDump dump = Dump();
-  EXPECT_EQ(dump.state, RunState::kFinished);
-  EXPECT_EQ(dump.leader, LeaderId());  // resigned
+  EXPECT_EQ(report.weights_version, base::WeightsVersion(kRounds));
+  const exchange::RunDump dump = Dump();
+  EXPECT_EQ(dump.state, domain::RunState::kFinished);
+  EXPECT_EQ(dump.leader, base::LeaderId());  // resigned
   ASSERT_EQ(dump.rounds.size(), static_cast<size_t>(kRounds));
   for (int i = 0; i < kRounds; ++i) {
-    const RoundSummary& round = dump.rounds[static_cast<size_t>(i)];
-    EXPECT_EQ(round.round, Round(i + 1));
+    const exchange::RoundSummary& round = dump.rounds[static_cast<size_t>(i)];
+    EXPECT_EQ(round.round, base::Round(i + 1));
     EXPECT_EQ(round.gradient_count, 3);
     EXPECT_EQ(round.image_count, 12);
     EXPECT_DOUBLE_EQ(round.discriminator_loss, 1.25);
@@ -168,14 +168,14 @@ TEST_F(CoordinatorTest, RoundsArePublishedUntilTheRunIsFinished) {
 TEST_F(CoordinatorTest, UnitsOfEachRoundAreThoseOfThePlan) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  RoundPlanner planner(SmallRun());
+  domain::RoundPlanner planner(SmallRun());
 
   for (int round = 1; round <= kRounds; ++round) {
-    ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
-    const std::vector<PlannedUnit> plan = planner.Plan(Round(round));
+    ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
+    const std::vector<domain::PlannedUnit> plan = planner.Plan(base::Round(round));
     for (size_t i = 0; i < units.size(); ++i) {
-      EXPECT_EQ(units[i].round, Round(round));
-      EXPECT_EQ(units[i].weights_version, WeightsVersion(round - 1));
+      EXPECT_EQ(units[i].round, base::Round(round));
+      EXPECT_EQ(units[i].weights_version, base::WeightsVersion(round - 1));
       EXPECT_EQ(units[i].image_indices, plan[i].image_indices);
       ASSERT_OK(workers.Submit(units[i]));
     }
@@ -197,10 +197,10 @@ TEST_F(CoordinatorTest, TheOrderOfArrivalChangesNoBit) {
 TEST_F(CoordinatorTest, AnotherGradientChangesTheWeights) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
   ASSERT_OK(workers.Submit(units[0]));
   ASSERT_OK(workers.Submit(units[1]));
-  ASSERT_OK(workers.Submit(units[2], FakeGradient(SmallRun(), Round(9), Slot(2))));
+  ASSERT_OK(workers.Submit(units[2], FakeGradient(SmallRun(), base::Round(9), base::Slot(2))));
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
   ASSERT_OK(coordinator->Join());
 
@@ -210,17 +210,17 @@ TEST_F(CoordinatorTest, AnotherGradientChangesTheWeights) {
 TEST_F(CoordinatorTest, AGradientWithANanIsRejectedAndItsUnitHandedOutAgain) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
-  TensorBundle gradient = FakeGradient(SmallRun(), Round(1), Slot(1));
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
+  tensor::TensorBundle gradient = FakeGradient(SmallRun(), base::Round(1), base::Slot(1));
   gradient.mutable_tensors()[0].mutable_f32()[5] = std::numeric_limits<float>::quiet_NaN();
   ASSERT_OK(workers.Submit(units[0]));
   ASSERT_OK(workers.Submit(units[1], gradient));
   ASSERT_OK(workers.Submit(units[2]));
 
   workers.SkipTurn();
-  ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers.ClaimOne());
+  ASSERT_OK_AND_ASSIGN(const exchange::WorkUnit again, workers.ClaimOne());
   EXPECT_EQ(again.unit, units[1].unit);
-  EXPECT_EQ(again.attempt, Attempt(2));
+  EXPECT_EQ(again.attempt, base::Attempt(2));
   ASSERT_OK(workers.Submit(again));
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
 
@@ -232,14 +232,14 @@ TEST_F(CoordinatorTest, AGradientWithANanIsRejectedAndItsUnitHandedOutAgain) {
 TEST_F(CoordinatorTest, AnExpiredLeaseIsGivenToAnotherWorker) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  ASSERT_OK_AND_ASSIGN(const WorkUnit lost, workers.ClaimOne());
+  ASSERT_OK_AND_ASSIGN(const exchange::WorkUnit lost, workers.ClaimOne());
 
   clock_.Advance(SmallRun().lease);
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
 
   EXPECT_EQ(units[0].unit, lost.unit);
-  EXPECT_EQ(units[0].attempt, Attempt(2));
-  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+  EXPECT_EQ(units[0].attempt, base::Attempt(2));
+  for (const exchange::WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
   AwaitVersion(1);
   EXPECT_EQ(coordinator->Metric("gannet_coordinator_reaped_leases_total"), "1");
 }
@@ -250,18 +250,19 @@ TEST_F(CoordinatorTest, ADeposedLeaderPublishesNothingUntilItLeadsAgain) {
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
   AwaitVersion(1);
   // Its own renewal may come in between.
-  absl::StatusOr<Leadership> other = absl::UnknownError("");
+  absl::StatusOr<exchange::Leadership> other = absl::UnknownError("");
   while (!other.ok()) {
     clock_.Advance(absl::Seconds(15));
-    other = backend_.store().AcquireLeadership(workers.run(), TestLeader(2), absl::Minutes(10));
+    other = backend_.store().AcquireLeadership(workers.run(), exchange::TestLeader(2),
+                                               absl::Minutes(10));
   }
 
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
   const int refused = store_.failures("AcquireLeadership");
   ASSERT_TRUE(
       store_.AwaitUntil([&] { return store_.failures("AcquireLeadership") > refused + 2; }));
-  EXPECT_EQ(Dump().weights_version, WeightsVersion(1));
-  EXPECT_EQ(Dump().leader, TestLeader(2));
+  EXPECT_EQ(Dump().weights_version, base::WeightsVersion(1));
+  EXPECT_EQ(Dump().leader, exchange::TestLeader(2));
   EXPECT_EQ(coordinator->Metric("gannet_coordinator_leader"), "0");
 
   ASSERT_OK(backend_.store().ResignLeadership(workers.run(), *other));
@@ -305,9 +306,9 @@ TEST_F(CoordinatorTest, AReaderThatHoldsUpTheLastCleaningEndsNobody) {
   store_.FailBefore("ReclaimBlobs", absl::UnavailableError("a backup is reading"));
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  ASSERT_OK_AND_ASSIGN(std::vector<WorkUnit> units, workers.ClaimRound());
-  const UnitId first = units.front().unit;
-  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+  ASSERT_OK_AND_ASSIGN(std::vector<exchange::WorkUnit> units, workers.ClaimRound());
+  const base::UnitId first = units.front().unit;
+  for (const exchange::WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
   EXPECT_OK(coordinator->Join());
   EXPECT_OK(store_.FetchGradient(workers.run(), first));
@@ -315,18 +316,19 @@ TEST_F(CoordinatorTest, AReaderThatHoldsUpTheLastCleaningEndsNobody) {
   ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, Start()->Join());
 
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
-  EXPECT_THAT(store_.FetchGradient(workers.run(), first), StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(store_.FetchGradient(workers.run(), first),
+              base::StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(CoordinatorTest, ARestartGoesOnBitForBit) {
   auto coordinator = Start(1);
   FakeWorkers workers(backend_.exchange(), SmallRun());
   ASSERT_OK(workers.PlayRounds(2, kInOrder));
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
   ASSERT_OK(workers.Submit(units[1]));
   ASSERT_OK_AND_ASSIGN(const CoordinatorReport stopped, coordinator->Stop());
   EXPECT_EQ(stopped.end, CoordinatorReport::End::kAskedToStop);
-  EXPECT_EQ(Dump().leader, LeaderId());
+  EXPECT_EQ(Dump().leader, base::LeaderId());
 
   coordinator = Start(2);
   ASSERT_OK(workers.Submit(units[2]));
@@ -341,16 +343,16 @@ TEST_F(CoordinatorTest, ARestartGoesOnBitForBit) {
 TEST_F(CoordinatorTest, AUnitThatFailsForGoodPausesTheRunUntilItIsResumed) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  for (int i = 0; i < kMaxUnitFailures; ++i) {
-    ASSERT_OK_AND_ASSIGN(const WorkUnit unit, workers.ClaimOne());
+  for (int i = 0; i < domain::kMaxUnitFailures; ++i) {
+    ASSERT_OK_AND_ASSIGN(const exchange::WorkUnit unit, workers.ClaimOne());
     ASSERT_OK(workers.Fail(unit, "cannot read cat.jpg"));
-    clock_.Advance(ReturnDelay(unit.attempt, ReturnCause::kFailed));
+    clock_.Advance(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
   }
-  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
+  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == domain::RunState::kPaused; }));
   EXPECT_THAT(Dump().state_reason, HasSubstr("cannot read cat.jpg"));
-  EXPECT_EQ(Dump().weights_version, WeightsVersion(0));
+  EXPECT_EQ(Dump().weights_version, base::WeightsVersion(0));
 
-  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kRunning, ""));
+  ASSERT_OK(store_.SetRunState(workers.run(), domain::RunState::kRunning, ""));
   ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
 
   EXPECT_OK(coordinator->Join());
@@ -363,24 +365,24 @@ TEST_F(CoordinatorTest, AStoppedRunEnds) {
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
   AwaitVersion(1);
 
-  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kStopped, "enough"));
+  ASSERT_OK(store_.SetRunState(workers.run(), domain::RunState::kStopped, "enough"));
 
   ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunStopped);
-  EXPECT_EQ(report.weights_version, WeightsVersion(1));
+  EXPECT_EQ(report.weights_version, base::WeightsVersion(1));
 }
 
 TEST_F(CoordinatorTest, APausedRunStillPublishesWhatIsComplete) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
-  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kPaused, "lunch"));
-  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK(store_.SetRunState(workers.run(), domain::RunState::kPaused, "lunch"));
+  for (const exchange::WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
 
   AwaitVersion(1);
 
-  EXPECT_EQ(Dump().state, RunState::kPaused);
-  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kRunning, ""));
+  EXPECT_EQ(Dump().state, domain::RunState::kPaused);
+  ASSERT_OK(store_.SetRunState(workers.run(), domain::RunState::kRunning, ""));
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
   EXPECT_OK(coordinator->Join());
   EXPECT_EQ(Checksums(), CalmChecksums());
@@ -393,9 +395,9 @@ TEST_F(CoordinatorTest, AnotherConfigOfTheSameNameIsRefused) {
   options.run.micro_batch = 4;
   RunningCoordinator coordinator(options, store_);
 
-  EXPECT_THAT(coordinator.Join(), StatusIs(absl::StatusCode::kInvalidArgument,
-                                           AllOf(HasSubstr("run.seed 7 -> 8"),
-                                                 HasSubstr("training.micro_batch 2 -> 4"))));
+  EXPECT_THAT(coordinator.Join(), base::StatusIs(absl::StatusCode::kInvalidArgument,
+                                                 AllOf(HasSubstr("run.seed 7 -> 8"),
+                                                       HasSubstr("training.micro_batch 2 -> 4"))));
 }
 
 // An older version knew the same images by another digest.
@@ -405,7 +407,8 @@ TEST_F(CoordinatorTest, ARunOfAFormerFingerprintGoesOn) {
   const std::string former = options.run.data.digest;
   options.run.data.digest = std::string(64, 'b');
   RunningCoordinator other(options, store_);
-  EXPECT_THAT(other.Join(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.digest")));
+  EXPECT_THAT(other.Join(),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.digest")));
 
   options.former_data_digest = former;
   RunningCoordinator coordinator(options, store_);
@@ -419,11 +422,11 @@ TEST_F(CoordinatorTest, ARunOfAFormerFingerprintGoesOn) {
 TEST_F(CoordinatorTest, AConfigOutOfRangeIsRefused) {
   CoordinatorOptions options = QuickOptions(1);
   options.run.micro_batch = 0;
-  RealClock clock;
-  Metrics metrics;
+  base::RealClock clock;
+  telemetry::Metrics metrics;
 
-  EXPECT_THAT(Coordinator::Create(options, store_, clock, NullLogger(), metrics),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("micro_batch")));
+  EXPECT_THAT(Coordinator::Create(options, store_, clock, telemetry::NullLogger(), metrics),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("micro_batch")));
 }
 
 TEST_F(CoordinatorTest, ADatabaseThatIsAwayAtTheStartIsWaitedFor) {
@@ -450,7 +453,7 @@ TEST_F(CoordinatorTest, AStopEndsTheWaitForTheDatabase) {
 // A restored backup, or a standby that lacked the last round, under the leader's own row: he must
 // not wait for gradients of a round that the database does not know.
 TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackIsLoadedAgain) {
-  store_.GoBackFrom(WeightsVersion(2));
+  store_.GoBackFrom(base::WeightsVersion(2));
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
 
@@ -471,7 +474,7 @@ TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackDoesNotEndTheCoordinator) {
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
   // That of the next round has been made: the one after it is refused.
   ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("PrepareRound") == 2; }));
-  store_.GoBackFrom(WeightsVersion(2));
+  store_.GoBackFrom(base::WeightsVersion(2));
   store_.FailBefore("PrepareRound", absl::InvalidArgumentError("round must be one or two above"));
 
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
@@ -563,9 +566,9 @@ TEST_F(CoordinatorTest, FailuresOfEveryCallChangeNoBit) {
 }
 
 // Moments below zero, whose root is no number: as if the training had diverged long ago.
-NewRun RunThatDiverges(const RunConfig& config) {
-  NewRun run = TestNewRun(config);
-  run.adam_state = TestAdamState(config, -1.0F);
+exchange::NewRun RunThatDiverges(const domain::RunConfig& config) {
+  exchange::NewRun run = exchange::TestNewRun(config);
+  run.adam_state = exchange::TestAdamState(config, -1.0F);
   return run;
 }
 
@@ -575,14 +578,14 @@ TEST_F(CoordinatorTest, ADivergedTrainingIsPausedAndNotPublished) {
   FakeWorkers workers(backend_.exchange(), SmallRun());
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
 
-  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
+  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == domain::RunState::kPaused; }));
 
   EXPECT_THAT(Dump().state_reason, AllOf(HasSubstr("diverged"), HasSubstr("smaller learning rate"),
                                          HasSubstr("came from worker 0000")));
   EXPECT_THAT(Dump().state_reason, Not(HasSubstr("gannet workers remove")))
       << "no gradient stands out";
-  EXPECT_EQ(Dump().weights_version, WeightsVersion(0));
-  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kStopped, "diverged"));
+  EXPECT_EQ(Dump().weights_version, base::WeightsVersion(0));
+  ASSERT_OK(store_.SetRunState(workers.run(), domain::RunState::kStopped, "diverged"));
   ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunStopped);
 }
@@ -591,27 +594,28 @@ TEST_F(CoordinatorTest, WhoseGradientStandsOutInADivergedRoundIsNamedAndCanBeSen
   ASSERT_OK(store_.CreateRun(RunThatDiverges(SmallRun())));
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
-  for (const WorkUnit& unit : units) {
-    TensorBundle gradient = FakeGradient(SmallRun(), unit.round, unit.slot);
-    if (unit.slot == Slot(2)) gradient.mutable_tensors()[0].mutable_f32()[0] = 1000.0F;
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
+  for (const exchange::WorkUnit& unit : units) {
+    tensor::TensorBundle gradient = FakeGradient(SmallRun(), unit.round, unit.slot);
+    if (unit.slot == base::Slot(2)) gradient.mutable_tensors()[0].mutable_f32()[0] = 1000.0F;
     ASSERT_OK(workers.Submit(unit, gradient));
   }
-  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == RunState::kPaused; }));
-  const WorkerId suspect = workers.HolderOf(units[2]).id;
+  ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == domain::RunState::kPaused; }));
+  const base::WorkerId suspect = workers.HolderOf(units[2]).id;
   EXPECT_THAT(
       Dump().state_reason,
       AllOf(HasSubstr("gannet workers remove"), HasSubstr(suspect.value()), HasSubstr("1000"),
             HasSubstr("slot 2"), HasSubstr(absl::StrCat(units[2].unit.value()))));
 
   ASSERT_OK(store_.RemoveWorker(workers.run(), suspect, "its gradients are absurd"));
-  ASSERT_OK(store_.SetRunState(workers.run(), RunState::kRunning, ""));
+  ASSERT_OK(store_.SetRunState(workers.run(), domain::RunState::kRunning, ""));
 
-  const RunDump dump = Dump();
-  for (const UnitDump& unit : dump.units) {
+  const exchange::RunDump dump = Dump();
+  for (const exchange::UnitDump& unit : dump.units) {
     const bool was_its =
         workers.HolderOf(units[static_cast<size_t>(unit.slot.value())]).id == suspect;
-    EXPECT_EQ(unit.state, was_its ? UnitState::kReady : UnitState::kDone) << unit.slot;
+    EXPECT_EQ(unit.state, was_its ? domain::UnitState::kReady : domain::UnitState::kDone)
+        << unit.slot;
   }
   ASSERT_OK(coordinator->Stop());
 }
@@ -619,18 +623,18 @@ TEST_F(CoordinatorTest, WhoseGradientStandsOutInADivergedRoundIsNamedAndCanBeSen
 TEST_F(CoordinatorTest, ALossThatAnOlderVersionStoredEndsNoCoordinator) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
-  store_.ChangeProgress([](RoundProgress& progress) {
-    for (GradientInfo& info : progress.gradients) {
-      if (info.attempt == Attempt(1) && info.slot == Slot(1)) {
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
+  store_.ChangeProgress([](exchange::RoundProgress& progress) {
+    for (exchange::GradientInfo& info : progress.gradients) {
+      if (info.attempt == base::Attempt(1) && info.slot == base::Slot(1)) {
         info.stats.discriminator_loss = 1e308;
       }
     }
   });
-  for (const WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
+  for (const exchange::WorkUnit& unit : units) ASSERT_OK(workers.Submit(unit));
 
   workers.SkipTurn();
-  ASSERT_OK_AND_ASSIGN(const WorkUnit again, workers.ClaimOne());
+  ASSERT_OK_AND_ASSIGN(const exchange::WorkUnit again, workers.ClaimOne());
   EXPECT_EQ(again.unit, units[1].unit);
   ASSERT_OK(workers.Submit(again));
   store_.ChangeProgress(nullptr);
@@ -650,7 +654,7 @@ TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {
   ASSERT_OK(coordinator->Join());
 
   std::vector<std::pair<int64_t, bool>> kept;
-  for (const WeightsDump& weights : Dump().weights) {
+  for (const exchange::WeightsDump& weights : Dump().weights) {
     kept.emplace_back(weights.version.value(), weights.keep);
   }
   EXPECT_THAT(kept, ElementsAre(Pair(0, false), Pair(1, false), Pair(2, false), Pair(3, true),
@@ -660,15 +664,15 @@ TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {
 TEST_F(CoordinatorTest, GradientsOfRoundsLongGoneMakeRoom) {
   store_.FailBefore("ReclaimBlobs", absl::UnavailableError("to see what is there before the end"));
   CoordinatorOptions options = QuickOptions(1);
-  options.run.round_count = int64_t{2} * kBlobRing;
+  options.run.round_count = int64_t{2} * exchange::kBlobRing;
   const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), options.run);
-  ASSERT_OK(workers.PlayRounds(2 * kBlobRing, kInOrder));
+  ASSERT_OK(workers.PlayRounds(2 * exchange::kBlobRing, kInOrder));
   ASSERT_OK(coordinator->Join());
 
-  for (const UnitDump& unit : Dump().units) {
+  for (const exchange::UnitDump& unit : Dump().units) {
     ASSERT_TRUE(unit.gradient.has_value());
-    EXPECT_EQ(unit.gradient->has_bytes, unit.round.value() > kBlobRing) << unit.round;
+    EXPECT_EQ(unit.gradient->has_bytes, unit.round.value() > exchange::kBlobRing) << unit.round;
     EXPECT_TRUE(unit.consumed);
   }
 }
@@ -705,15 +709,15 @@ TEST_F(CoordinatorOutputTest, AFinishedRunLeavesWeightsHistoryAndSamples) {
   ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
   ASSERT_OK(coordinator->Join());
 
-  ASSERT_OK_AND_ASSIGN(const TensorBundle weights,
-                       DecodeSafetensors(Contents("weights.safetensors")));
-  EXPECT_OK(weights.CheckSpec(WeightsSpec(SmallRun().model)));
-  ASSERT_OK_AND_ASSIGN(const TensorBundle generator,
-                       DecodeSafetensors(Contents("generator.safetensors")));
+  ASSERT_OK_AND_ASSIGN(const tensor::TensorBundle weights,
+                       tensor::DecodeSafetensors(Contents("weights.safetensors")));
+  EXPECT_OK(weights.CheckSpec(domain::WeightsSpec(SmallRun().model)));
+  ASSERT_OK_AND_ASSIGN(const tensor::TensorBundle generator,
+                       tensor::DecodeSafetensors(Contents("generator.safetensors")));
   EXPECT_NE(generator.Find("main.0.weight"), nullptr);
   EXPECT_NE(generator.Find("main.1.running_mean"), nullptr);
   EXPECT_EQ(generator.Find("main.0.weight")->bytes, weights.Find("generator.main.0.weight")->bytes);
-  for (const Tensor& tensor : generator.tensors()) {
+  for (const tensor::Tensor& tensor : generator.tensors()) {
     EXPECT_THAT(tensor.spec.name, ::testing::StartsWith("main."));
   }
   const std::vector<std::string> lines = absl::StrSplit(Contents("metrics.csv"), '\n');
@@ -731,9 +735,9 @@ TEST_F(CoordinatorOutputTest, QualityIsMeasuredFromTheFirstWeightsToTheLast) {
   CoordinatorOptions options = OptionsWithOutput(1);
   options.output->evaluate_every = 2;
   ASSERT_OK_AND_ASSIGN(
-      ReferenceImages reference,
-      ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0));
-  options.output->reference = std::make_shared<ReferenceImages>(std::move(reference));
+      quality::ReferenceImages reference,
+      quality::ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0));
+  options.output->reference = std::make_shared<quality::ReferenceImages>(std::move(reference));
   const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), SmallRun());
   ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
@@ -745,13 +749,14 @@ TEST_F(CoordinatorOutputTest, QualityIsMeasuredFromTheFirstWeightsToTheLast) {
   EXPECT_EQ(lines[0], "round,distance");
   EXPECT_THAT(lines[1], ::testing::StartsWith("0,"));
   EXPECT_THAT(lines.back(), ::testing::StartsWith(absl::StrCat(kRounds, ",")));
-  ASSERT_OK_AND_ASSIGN(const Checkpoint best,
-                       ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors"));
-  ASSERT_OK_AND_ASSIGN(const RunStatus status, backend_.store().FindRun(SmallRun().name));
+  ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint best,
+                       checkpoint::ReadCheckpointFile(folder_ + "/checkpoints/best.safetensors"));
+  ASSERT_OK_AND_ASSIGN(const exchange::RunStatus status, backend_.store().FindRun(SmallRun().name));
   ASSERT_TRUE(status.best.has_value());
   EXPECT_EQ(status.best->version, best.version);
-  ASSERT_OK_AND_ASSIGN(const Store::BestSnapshot stored, backend_.store().LoadBest(status.run));
-  EXPECT_EQ(*stored.weights.bytes, *EncodeBundle(best.weights, Codec::kFp32));
+  ASSERT_OK_AND_ASSIGN(const exchange::Store::BestSnapshot stored,
+                       backend_.store().LoadBest(status.run));
+  EXPECT_EQ(*stored.weights.bytes, *EncodeBundle(best.weights, tensor::Codec::kFp32));
 }
 
 TEST_F(CoordinatorOutputTest, ARestartAfterTheEndWritesTheResultsAgain) {
@@ -765,7 +770,7 @@ TEST_F(CoordinatorOutputTest, ARestartAfterTheEndWritesTheResultsAgain) {
 
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
   EXPECT_EQ(report.rounds_published, 0);
-  EXPECT_OK(DecodeSafetensors(Contents("weights.safetensors")));
+  EXPECT_OK(tensor::DecodeSafetensors(Contents("weights.safetensors")));
   const std::vector<std::string> lines = absl::StrSplit(Contents("metrics.csv"), '\n');
   EXPECT_EQ(lines.size(), static_cast<size_t>(kRounds) + 2);
   EXPECT_THAT(Contents("samples/latest.png"), ::testing::StartsWith("\x89PNG"));
@@ -791,11 +796,11 @@ TEST_F(CoordinatorOutputTest, AHistoryIsCompleteAfterARestart) {
 TEST_F(CoordinatorOutputTest, AFolderThatCannotBeMadeIsRefused) {
   CoordinatorOptions options = OptionsWithOutput(1);
   options.output->directory = "/proc/nothing/here";
-  RealClock clock;
-  Metrics metrics;
+  base::RealClock clock;
+  telemetry::Metrics metrics;
 
-  EXPECT_THAT(Coordinator::Create(options, store_, clock, NullLogger(), metrics),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("output_dir")));
+  EXPECT_THAT(Coordinator::Create(options, store_, clock, telemetry::NullLogger(), metrics),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("output_dir")));
 }
 
 TEST_F(CoordinatorTest, AQuorumEndsARoundAndWhoComesLateIsRefused) {
@@ -803,14 +808,14 @@ TEST_F(CoordinatorTest, AQuorumEndsARoundAndWhoComesLateIsRefused) {
   options.run.policy.quorum = 2;
   const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), options.run);
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
   ASSERT_OK(workers.Submit(units[2]));
   ASSERT_OK(workers.Submit(units[0]));
 
   AwaitVersion(1);
 
-  EXPECT_THAT(workers.Submit(units[1]), IsOkAndHolds(SubmitOutcome::kClosed));
-  const RunDump dump = Dump();
+  EXPECT_THAT(workers.Submit(units[1]), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
+  const exchange::RunDump dump = Dump();
   EXPECT_EQ(dump.rounds[0].gradient_count, 2);
   EXPECT_EQ(coordinator->Metric("gannet_coordinator_early_rounds_total"), "1");
 }
@@ -821,20 +826,20 @@ TEST_F(CoordinatorTest, WhereStaleWorkCountsItIsTakenInTheNextRound) {
   options.run.round_count = 2;
   const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), options.run);
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, workers.ClaimRound());
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, workers.ClaimRound());
   for (const size_t slot : {2u, 0u}) ASSERT_OK(workers.Submit(units[slot]));
   AwaitVersion(1);
-  EXPECT_THAT(workers.Submit(units[1]), IsOkAndHolds(SubmitOutcome::kAccepted));
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> next, workers.ClaimRound());
+  EXPECT_THAT(workers.Submit(units[1]), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> next, workers.ClaimRound());
   for (const size_t slot : {1u, 2u}) ASSERT_OK(workers.Submit(next[slot]));
   ASSERT_OK(coordinator->Join());
 
-  const RunDump dump = Dump();
+  const exchange::RunDump dump = Dump();
   EXPECT_EQ(dump.rounds[0].gradient_count, 2);
   EXPECT_EQ(dump.rounds[1].gradient_count, 3);
   EXPECT_EQ(coordinator->Metric("gannet_coordinator_stale_gradients_total"), "1");
-  for (const WorkerDump& worker : dump.workers) EXPECT_EQ(worker.wasted_image_count, 0);
-  EXPECT_THAT(workers.Submit(next[0]), IsOkAndHolds(SubmitOutcome::kClosed))
+  for (const exchange::WorkerDump& worker : dump.workers) EXPECT_EQ(worker.wasted_image_count, 0);
+  EXPECT_THAT(workers.Submit(next[0]), base::IsOkAndHolds(domain::SubmitOutcome::kClosed))
       << "the last round takes nothing along";
 }
 
@@ -854,34 +859,35 @@ TEST_F(CoordinatorTest, ChangedSettingsAreTakenUpFromTheirRoundOn) {
   FakeWorkers workers(backend_.exchange(), SmallRun());
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
   AwaitVersion(1);
-  RunConfig changed = SmallRun();
+  domain::RunConfig changed = SmallRun();
   changed.images_per_unit = 2;
   changed.round_count = 3;
-  ASSERT_OK_AND_ASSIGN(const Round from,
+  ASSERT_OK_AND_ASSIGN(const base::Round from,
                        backend_.store().ChangeSettings(workers.run(), changed, "less"));
-  EXPECT_EQ(from, Round(3));
+  EXPECT_EQ(from, base::Round(3));
 
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
-  ASSERT_OK_AND_ASSIGN(const RunConfig expected, ChangeConfig(SmallRun(), SmallRun(), changed, 3));
+  ASSERT_OK_AND_ASSIGN(const domain::RunConfig expected,
+                       domain::ChangeConfig(SmallRun(), SmallRun(), changed, 3));
   FakeWorkers later(backend_.exchange(), expected, 2);
-  ASSERT_OK_AND_ASSIGN(const std::vector<WorkUnit> units, later.ClaimRound());
-  const std::vector<PlannedUnit> plan = RoundPlanner(expected).Plan(Round(3));
+  ASSERT_OK_AND_ASSIGN(const std::vector<exchange::WorkUnit> units, later.ClaimRound());
+  const std::vector<domain::PlannedUnit> plan = domain::RoundPlanner(expected).Plan(base::Round(3));
   for (size_t i = 0; i < units.size(); ++i) {
     EXPECT_EQ(units[i].image_indices, plan[i].image_indices);
     ASSERT_OK(later.Submit(units[i]));
   }
   ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
-  EXPECT_EQ(report.weights_version, WeightsVersion(3)) << "the new last round";
+  EXPECT_EQ(report.weights_version, base::WeightsVersion(3)) << "the new last round";
   EXPECT_EQ(Dump().rounds.back().image_count, 6);
 }
 
 TEST_F(CoordinatorTest, ARestartFindsARunWhoseSettingsWereChanged) {
   {
     const auto coordinator = Start();
-    RunConfig changed = SmallRun();
+    domain::RunConfig changed = SmallRun();
     changed.adam.learning_rate = 1e-5;
-    const absl::StatusOr<RunStatus> status = backend_.store().FindRun(SmallRun().name);
+    const absl::StatusOr<exchange::RunStatus> status = backend_.store().FindRun(SmallRun().name);
     ASSERT_OK(backend_.store().ChangeSettings(status->run, changed, ""));
     ASSERT_OK(coordinator->Stop());
   }
@@ -901,12 +907,13 @@ TEST_F(CoordinatorTest, ARestartWithOtherSettingsGoesOnWithThoseOfTheRunWhereThe
   options.run.units_per_round += 1;
   options.run.adam.learning_rate = 1e-5;
   ASSERT_OK(Start(options)->Stop());
-  const absl::StatusOr<RunStatus> status = backend_.store().FindRun(SmallRun().name);
+  const absl::StatusOr<exchange::RunStatus> status = backend_.store().FindRun(SmallRun().name);
   EXPECT_EQ(status->next_config, SmallRun());
 
   options.run.seed += 1;
   RunningCoordinator coordinator(options, store_);
-  EXPECT_THAT(coordinator.Join(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("seed")));
+  EXPECT_THAT(coordinator.Join(),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("seed")));
 }
 
 TEST_F(CoordinatorTest, ARunThatHasEndedTellsThatOtherSettingsNeedAnotherName) {
@@ -918,11 +925,11 @@ TEST_F(CoordinatorTest, ARunThatHasEndedTellsThatOtherSettingsNeedAnotherName) {
   }
   CoordinatorOptions options = QuickOptions(2);
   options.run.round_count = kRounds + 6;
-  RealClock clock;
-  Metrics metrics;
+  base::RealClock clock;
+  telemetry::Metrics metrics;
   ::testing::internal::CaptureStderr();
   {
-    Logger log("coordinator", LogOptions());
+    telemetry::Logger log("coordinator", telemetry::LogOptions());
     ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Coordinator> again,
                          Coordinator::Create(options, store_, clock, log, metrics));
     ASSERT_OK(again->Run());

@@ -14,13 +14,14 @@ namespace {
 
 absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
   GANNET_ASSIGN_OR_RETURN(const RunOverview overview, admin.GetRun());
-  const RunStatus& status = overview.status;
+  const exchange::RunStatus& status = overview.status;
   response.set_run_id(status.run.value());
-  *response.mutable_config() = ToProto(status.config);
-  response.set_state(ToProto(status.state));
+  *response.mutable_config() = exchange::ToProto(status.config);
+  response.set_state(exchange::ToProto(status.state));
   response.set_state_reason(status.state_reason);
   response.set_rounds_done(status.weights_version.value());
-  if (status.last_round.has_value()) *response.mutable_last_round() = ToProto(*status.last_round);
+  if (status.last_round.has_value())
+    *response.mutable_last_round() = exchange::ToProto(*status.last_round);
   response.set_worker_count(status.worker_count);
   response.set_images_per_second(overview.view.images_per_second);
   response.set_latest_sample_path(overview.view.latest_sample_path);
@@ -32,16 +33,16 @@ absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
   }
   response.set_unit_seconds(absl::ToDoubleSeconds(status.median_unit_time));
   response.set_unit_compute_seconds(absl::ToDoubleSeconds(overview.usual_compute_time));
-  *response.mutable_next_config() = ToProto(status.next_config);
-  const RunConfig* before = &status.created_config;
-  for (const SettingsChange& change : overview.changes) {
+  *response.mutable_next_config() = exchange::ToProto(status.next_config);
+  const domain::RunConfig* before = &status.created_config;
+  for (const exchange::SettingsChange& change : overview.changes) {
     v1::SettingsChange& proto = *response.add_changes();
     proto.set_round(change.round.value());
-    proto.set_difference(DescribeDifference(*before, change.config));
+    proto.set_difference(domain::DescribeDifference(*before, change.config));
     proto.set_reason(change.reason);
     before = &change.config;
   }
-  for (const GatewayReport& report : overview.gateways) {
+  for (const exchange::GatewayReport& report : overview.gateways) {
     v1::GatewayReport& proto = *response.add_gateways();
     proto.set_gateway(report.gateway);
     for (const std::string& reason : report.refusing) proto.add_refusing(reason);
@@ -51,47 +52,50 @@ absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
 
 absl::Status FillWorkers(RunAdmin& admin, const v1::ListWorkersRequest& request,
                          v1::ListWorkersResponse& response) {
-  GANNET_ASSIGN_OR_RETURN(const AdminPage<WorkerSummary> page,
+  GANNET_ASSIGN_OR_RETURN(const AdminPage<exchange::WorkerSummary> page,
                           admin.ListWorkers(request.page_size(), request.page_token()));
-  for (const WorkerSummary& worker : page.items) *response.add_workers() = ToProto(worker);
+  for (const exchange::WorkerSummary& worker : page.items)
+    *response.add_workers() = exchange::ToProto(worker);
   response.set_next_page_token(page.next_page_token);
   return absl::OkStatus();
 }
 
 absl::Status FillRounds(RunAdmin& admin, const v1::ListRoundsRequest& request,
                         v1::ListRoundsResponse& response) {
-  GANNET_ASSIGN_OR_RETURN(const AdminPage<RoundSummary> page,
+  GANNET_ASSIGN_OR_RETURN(const AdminPage<exchange::RoundSummary> page,
                           admin.ListRounds(request.page_size(), request.page_token()));
-  for (const RoundSummary& round : page.items) *response.add_rounds() = ToProto(round);
+  for (const exchange::RoundSummary& round : page.items)
+    *response.add_rounds() = exchange::ToProto(round);
   response.set_next_page_token(page.next_page_token);
   return absl::OkStatus();
 }
 
 absl::Status SetState(RunAdmin& admin, const v1::SetRunStateRequest& request) {
-  GANNET_ASSIGN_OR_RETURN(const RunState state, FromProto(request.state()));
+  GANNET_ASSIGN_OR_RETURN(const domain::RunState state, exchange::FromProto(request.state()));
   return admin.SetRunState(state, request.reason());
 }
 
 absl::Status Change(RunAdmin& admin, const v1::ChangeSettingsRequest& request,
                     v1::ChangeSettingsResponse& response) {
-  GANNET_ASSIGN_OR_RETURN(const RunConfig config, FromProto(request.config()));
-  GANNET_ASSIGN_OR_RETURN(const Round round, admin.ChangeSettings(config, request.reason()));
+  GANNET_ASSIGN_OR_RETURN(const domain::RunConfig config, exchange::FromProto(request.config()));
+  GANNET_ASSIGN_OR_RETURN(const base::Round round, admin.ChangeSettings(config, request.reason()));
   response.set_round(round.value());
   return absl::OkStatus();
 }
 
 absl::Status Remove(RunAdmin& admin, const v1::RemoveWorkerRequest& request,
                     v1::RemoveWorkerResponse& response) {
-  GANNET_ASSIGN_OR_RETURN(const WorkerSummary worker,
+  GANNET_ASSIGN_OR_RETURN(const exchange::WorkerSummary worker,
                           admin.RemoveWorker(request.worker(), request.reason()));
-  *response.mutable_worker() = ToProto(worker);
+  *response.mutable_worker() = exchange::ToProto(worker);
   return absl::OkStatus();
 }
 
 absl::Status Restore(RunAdmin& admin, const v1::RestoreWorkerRequest& request,
                      v1::RestoreWorkerResponse& response) {
-  GANNET_ASSIGN_OR_RETURN(const WorkerSummary worker, admin.RestoreWorker(request.worker()));
-  *response.mutable_worker() = ToProto(worker);
+  GANNET_ASSIGN_OR_RETURN(const exchange::WorkerSummary worker,
+                          admin.RestoreWorker(request.worker()));
+  *response.mutable_worker() = exchange::ToProto(worker);
   return absl::OkStatus();
 }
 
@@ -100,23 +104,23 @@ absl::Status Restore(RunAdmin& admin, const v1::RestoreWorkerRequest& request,
 GrpcAdminService::GrpcAdminService(std::string token) : token_(std::move(token)) {}
 
 void GrpcAdminService::Attach(RunAdmin& admin) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   admin_ = &admin;
 }
 
 absl::StatusOr<RunAdmin*> GrpcAdminService::Admit(const grpc::ServerContext& context) {
   if (!token_.empty()) {
-    switch (CheckBearerToken(context.client_metadata(), token_)) {
-      case BearerToken::kRight:
+    switch (rpc::CheckBearerToken(context.client_metadata(), token_)) {
+      case rpc::BearerToken::kRight:
         break;
-      case BearerToken::kWrong:
+      case rpc::BearerToken::kWrong:
         return absl::UnauthenticatedError("the admin token is wrong");
-      case BearerToken::kMissing:
+      case rpc::BearerToken::kMissing:
         return absl::UnauthenticatedError(
             "the admin token is missing: send it as metadata \"authorization: Bearer TOKEN\"");
     }
   }
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (admin_ == nullptr) {
     return absl::UnavailableError("the coordinator is waiting for the database");
   }
@@ -126,49 +130,49 @@ absl::StatusOr<RunAdmin*> GrpcAdminService::Admit(const grpc::ServerContext& con
 grpc::Status GrpcAdminService::GetRun(grpc::ServerContext* context, const v1::GetRunRequest*,
                                       v1::GetRunResponse* response) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
-  return ToGrpcStatus(admin.ok() ? FillRun(**admin, *response) : admin.status());
+  return rpc::ToGrpcStatus(admin.ok() ? FillRun(**admin, *response) : admin.status());
 }
 
 grpc::Status GrpcAdminService::ListWorkers(grpc::ServerContext* context,
                                            const v1::ListWorkersRequest* request,
                                            v1::ListWorkersResponse* response) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
-  return ToGrpcStatus(admin.ok() ? FillWorkers(**admin, *request, *response) : admin.status());
+  return rpc::ToGrpcStatus(admin.ok() ? FillWorkers(**admin, *request, *response) : admin.status());
 }
 
 grpc::Status GrpcAdminService::ListRounds(grpc::ServerContext* context,
                                           const v1::ListRoundsRequest* request,
                                           v1::ListRoundsResponse* response) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
-  return ToGrpcStatus(admin.ok() ? FillRounds(**admin, *request, *response) : admin.status());
+  return rpc::ToGrpcStatus(admin.ok() ? FillRounds(**admin, *request, *response) : admin.status());
 }
 
 grpc::Status GrpcAdminService::SetRunState(grpc::ServerContext* context,
                                            const v1::SetRunStateRequest* request,
                                            v1::SetRunStateResponse*) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
-  return ToGrpcStatus(admin.ok() ? SetState(**admin, *request) : admin.status());
+  return rpc::ToGrpcStatus(admin.ok() ? SetState(**admin, *request) : admin.status());
 }
 
 grpc::Status GrpcAdminService::ChangeSettings(grpc::ServerContext* context,
                                               const v1::ChangeSettingsRequest* request,
                                               v1::ChangeSettingsResponse* response) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
-  return ToGrpcStatus(admin.ok() ? Change(**admin, *request, *response) : admin.status());
+  return rpc::ToGrpcStatus(admin.ok() ? Change(**admin, *request, *response) : admin.status());
 }
 
 grpc::Status GrpcAdminService::RemoveWorker(grpc::ServerContext* context,
                                             const v1::RemoveWorkerRequest* request,
                                             v1::RemoveWorkerResponse* response) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
-  return ToGrpcStatus(admin.ok() ? Remove(**admin, *request, *response) : admin.status());
+  return rpc::ToGrpcStatus(admin.ok() ? Remove(**admin, *request, *response) : admin.status());
 }
 
 grpc::Status GrpcAdminService::RestoreWorker(grpc::ServerContext* context,
                                              const v1::RestoreWorkerRequest* request,
                                              v1::RestoreWorkerResponse* response) {
   const absl::StatusOr<RunAdmin*> admin = Admit(*context);
-  return ToGrpcStatus(admin.ok() ? Restore(**admin, *request, *response) : admin.status());
+  return rpc::ToGrpcStatus(admin.ok() ? Restore(**admin, *request, *response) : admin.status());
 }
 
 }  // namespace gannet::coordinator

@@ -46,7 +46,7 @@ class GrpcAdminService final : public v1::AdminService::Service {
   absl::StatusOr<RunAdmin*> Admit(const grpc::ServerContext& context);
 
   const std::string token_;
-  Mutex mu_;
+  base::Mutex mu_;
   RunAdmin* admin_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 

@@ -10,14 +10,14 @@ namespace gannet::coordinator {
 namespace {
 
 std::string Heading() {
-  return CsvLine({"round", "epoch", "gradients", "images", "discriminator_loss", "generator_loss",
-                  "real_accuracy", "fake_accuracy", "seconds"});
+  return base::CsvLine({"round", "epoch", "gradients", "images", "discriminator_loss",
+                        "generator_loss", "real_accuracy", "fake_accuracy", "seconds"});
 }
 
 }  // namespace
 
-std::string HistoryLine(const RoundSummary& round) {
-  return CsvLine(
+std::string HistoryLine(const exchange::RoundSummary& round) {
+  return base::CsvLine(
       {absl::StrCat(round.round.value()), absl::StrCat(round.epoch),
        absl::StrCat(round.gradient_count), absl::StrCat(round.image_count),
        absl::StrFormat("%.9g", round.discriminator_loss),
@@ -25,7 +25,8 @@ std::string HistoryLine(const RoundSummary& round) {
        absl::StrFormat("%.6g", round.fake_accuracy), absl::StrFormat("%.4f", round.seconds)});
 }
 
-HistoryFile::HistoryFile(std::string path, Logger& log) : path_(std::move(path)), log_(log) {}
+HistoryFile::HistoryFile(std::string path, telemetry::Logger& log)
+    : path_(std::move(path)), log_(log) {}
 
 void HistoryFile::Begin() {
   file_.close();
@@ -37,7 +38,7 @@ void HistoryFile::Begin() {
   CheckWritten();
 }
 
-void HistoryFile::Append(const RoundSummary& round) {
+void HistoryFile::Append(const exchange::RoundSummary& round) {
   if (!file_.is_open()) return;
   file_ << HistoryLine(round) << std::flush;
   CheckWritten();

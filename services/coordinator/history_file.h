@@ -19,23 +19,23 @@ namespace gannet::coordinator {
 // Thread safety: none.
 class HistoryFile {
  public:
-  HistoryFile(std::string path, Logger& log);
+  HistoryFile(std::string path, telemetry::Logger& log);
 
   // Replaces the file by these rounds, which come in pages: call Begin once, then Append.
   void Begin();
 
   // Adds a round; it is in the file when this returns.
-  void Append(const RoundSummary& round);
+  void Append(const exchange::RoundSummary& round);
 
  private:
   void CheckWritten();
 
   const std::string path_;
-  Logger& log_;
+  telemetry::Logger& log_;
   std::ofstream file_;
 };
 
 // The line of a round, with its end.
-std::string HistoryLine(const RoundSummary& round);
+std::string HistoryLine(const exchange::RoundSummary& round);
 
 }  // namespace gannet::coordinator

@@ -19,9 +19,9 @@ std::string Contents(const std::string& path) {
   return text.str();
 }
 
-RoundSummary Summary(int64_t round) {
-  RoundSummary summary;
-  summary.round = Round(round);
+exchange::RoundSummary Summary(int64_t round) {
+  exchange::RoundSummary summary;
+  summary.round = base::Round(round);
   summary.epoch = 2;
   summary.gradient_count = 3;
   summary.image_count = 96;
@@ -35,7 +35,7 @@ RoundSummary Summary(int64_t round) {
 
 TEST(HistoryFileTest, HasAHeadingAndOneLineARound) {
   const std::string path = ::testing::TempDir() + "/history_lines.csv";
-  HistoryFile history(path, NullLogger());
+  HistoryFile history(path, telemetry::NullLogger());
 
   history.Begin();
   history.Append(Summary(1));
@@ -50,7 +50,7 @@ TEST(HistoryFileTest, HasAHeadingAndOneLineARound) {
 
 TEST(HistoryFileTest, BeginsAnew) {
   const std::string path = ::testing::TempDir() + "/history_anew.csv";
-  HistoryFile history(path, NullLogger());
+  HistoryFile history(path, telemetry::NullLogger());
   history.Begin();
   history.Append(Summary(1));
 
@@ -62,7 +62,7 @@ TEST(HistoryFileTest, BeginsAnew) {
 }
 
 TEST(HistoryFileTest, AFolderThatIsNotThereIsNoError) {
-  HistoryFile history(::testing::TempDir() + "/not/there/metrics.csv", NullLogger());
+  HistoryFile history(::testing::TempDir() + "/not/there/metrics.csv", telemetry::NullLogger());
 
   history.Begin();
   history.Append(Summary(1));

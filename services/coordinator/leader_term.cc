@@ -32,20 +32,21 @@ constexpr absl::string_view kAggregator = "weighted_mean";
 
 double Seconds(absl::Duration duration) { return absl::ToDoubleSeconds(duration); }
 
-absl::StatusOr<TensorBundle> DecodeStored(const char* what, const Payload& payload,
-                                          const BundleSpec& spec) {
+absl::StatusOr<tensor::TensorBundle> DecodeStored(const char* what,
+                                                  const exchange::Payload& payload,
+                                                  const tensor::BundleSpec& spec) {
   if (!payload.IsIntact()) {
     return absl::DataLossError(
         absl::StrCat("stored ", what, " do not match their checksum: restore a backup"));
   }
-  GANNET_ASSIGN_OR_RETURN(TensorBundle bundle, DecodeBundle(*payload.bytes, payload.codec));
+  GANNET_ASSIGN_OR_RETURN(tensor::TensorBundle bundle, DecodeBundle(*payload.bytes, payload.codec));
   GANNET_RETURN_IF_ERROR(bundle.CheckSpec(spec));
   return bundle;
 }
 
-absl::StatusOr<Payload> EncodeFinite(const TensorBundle& bundle) {
+absl::StatusOr<exchange::Payload> EncodeFinite(const tensor::TensorBundle& bundle) {
   GANNET_RETURN_IF_ERROR(bundle.CheckFinite());
-  return Payload::FromBundle(bundle, Codec::kFp32);
+  return exchange::Payload::FromBundle(bundle, tensor::Codec::kFp32);
 }
 
 // What is left of the run at this rate, for people.
@@ -57,10 +58,11 @@ std::string DescribeEta(int64_t rounds_left, double rounds_per_second) {
 
 }  // namespace
 
-LeaderTerm::LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
-                       const Leadership& leadership, RetryingCaller& retry, StopSignal& stop,
-                       Clock& clock, Logger& log, CoordinatorMetrics& metrics, RateMeter& rate,
-                       RunOutput* output, LeaderTermTotals& totals)
+LeaderTerm::LeaderTerm(const LeaderTermOptions& options, exchange::Store& store, base::RunId run,
+                       const exchange::Leadership& leadership, telemetry::RetryingCaller& retry,
+                       base::StopSignal& stop, base::Clock& clock, telemetry::Logger& log,
+                       CoordinatorMetrics& metrics, RateMeter& rate, RunOutput* output,
+                       LeaderTermTotals& totals)
     : options_(options),
       store_(store),
       run_(run),
@@ -79,31 +81,32 @@ LeaderTerm::LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run
 
 LeaderTerm::~LeaderTerm() { metrics_.leader.Set(0); }
 
-absl::StatusOr<RunState> LeaderTerm::Lead() {
+absl::StatusOr<domain::RunState> LeaderTerm::Lead() {
   GANNET_RETURN_IF_ERROR(Load());
-  while (!HasEnded(status_.state)) GANNET_RETURN_IF_ERROR(RunRound());
+  while (!domain::HasEnded(status_.state)) GANNET_RETURN_IF_ERROR(RunRound());
   GANNET_RETURN_IF_ERROR(EndRun());
   return status_.state;
 }
 
 absl::Status LeaderTerm::Load() {
   GANNET_RETURN_IF_ERROR(RefreshStatus());
-  const ModelConfig& model = status_.config.model;
+  const domain::ModelConfig& model = status_.config.model;
   GANNET_ASSIGN_OR_RETURN(
       published_, retry_.CallFor("load the weights", [&] { return store_.LoadSnapshot(run_); }));
   if (published_.version != status_.weights_version) {
     return absl::AbortedError("the database has changed while it was read");
   }
   GANNET_ASSIGN_OR_RETURN(weights_,
-                          DecodeStored("weights", published_.weights, WeightsSpec(model)));
-  GANNET_ASSIGN_OR_RETURN(adam_state_, DecodeStored("moments of Adam", published_.adam_state,
-                                                    AdamStateSpec(model, status_.config.adam)));
+                          DecodeStored("weights", published_.weights, domain::WeightsSpec(model)));
+  GANNET_ASSIGN_OR_RETURN(adam_state_,
+                          DecodeStored("moments of Adam", published_.adam_state,
+                                       domain::AdamStateSpec(model, status_.config.adam)));
   totals_.weights_version = version();
   last_round_ = status_.last_round;
   config_ = status_.config;
   planner_.emplace(status_.next_config);
-  collector_.emplace(store_, run_, status_.config, CreateAggregator(kAggregator), leadership_,
-                     retry_, clock_, log_, metrics_);
+  collector_.emplace(store_, run_, status_.config, aggregate::CreateAggregator(kAggregator),
+                     leadership_, retry_, clock_, log_, metrics_);
 
   const absl::Duration now = clock_.Steady();
   round_start_ = now;
@@ -116,7 +119,7 @@ absl::Status LeaderTerm::Load() {
                                 {"term", leadership_.term},
                                 {"rounds_done", version().value()},
                                 {"rounds", status_.config.round_count},
-                                {"state", RunStateName(status_.state)}});
+                                {"state", domain::RunStateName(status_.state)}});
   return LoadHistory();
 }
 
@@ -124,31 +127,31 @@ absl::Status LeaderTerm::LoadHistory() {
   if (output_ == nullptr) return absl::OkStatus();
   // By value: the last measurement may end after this term has.
   const auto keep_best = [&store = store_, run = run_, leadership = leadership_](
-                             const BestWeights& best, const Payload& weights) {
+                             const exchange::BestWeights& best, const exchange::Payload& weights) {
     return store.KeepBest(run, leadership, best, weights);
   };
-  const auto list_workers = [&store = store_, run = run_](const WorkerId& after, int limit) {
+  const auto list_workers = [&store = store_, run = run_](const base::WorkerId& after, int limit) {
     return store.ListWorkers(run, after, limit);
   };
   output_->Begin(config_, published_, status_.best, keep_best, list_workers);
-  Round after(0);
+  base::Round after(0);
   while (true) {
-    GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> page,
+    GANNET_ASSIGN_OR_RETURN(const std::vector<exchange::RoundSummary> page,
                             retry_.CallFor("read the history", [&] {
-                              return store_.ListRounds(run_, after, kMaxPage);
+                              return store_.ListRounds(run_, after, exchange::kMaxPage);
                             }));
-    for (const RoundSummary& round : page) {
+    for (const exchange::RoundSummary& round : page) {
       if (round.round.value() > version().value()) return absl::OkStatus();
       output_->AddPastRound(round);
     }
-    if (page.size() < static_cast<size_t>(kMaxPage)) return absl::OkStatus();
+    if (page.size() < static_cast<size_t>(exchange::kMaxPage)) return absl::OkStatus();
     after = page.back().round;
   }
 }
 
 absl::Status LeaderTerm::EndRun() {
   log_.Info("the run has ended", {{"run", status_.config.name},
-                                  {"state", RunStateName(status_.state)},
+                                  {"state", domain::RunStateName(status_.state)},
                                   {"rounds_done", version().value()}});
   if (output_ != nullptr) {
     absl::Status written = output_->End(published_);
@@ -169,7 +172,7 @@ absl::Status LeaderTerm::EndRun() {
 }
 
 absl::Status LeaderTerm::RunRound() {
-  const Round round = next_round();
+  const base::Round round = next_round();
   const auto begin = [&] {
     collector_->Begin(round, config_.units_per_round, config_.policy.stale_weight);
   };
@@ -181,9 +184,9 @@ absl::Status LeaderTerm::RunRound() {
   while (true) {
     if (stop_.requested()) return absl::CancelledError("asked to stop");
     if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
-    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, retry_.CallFor("look at the round", [&] {
-      return store_.GetRoundProgress(run_, round);
-    }));
+    GANNET_ASSIGN_OR_RETURN(
+        const exchange::RoundProgress progress,
+        retry_.CallFor("look at the round", [&] { return store_.GetRoundProgress(run_, round); }));
     metrics_.units_ready.Set(progress.ready);
     metrics_.units_leased.Set(progress.leased);
     metrics_.units_done.Set(static_cast<double>(progress.gradients.size()));
@@ -218,7 +221,7 @@ absl::Status LeaderTerm::RunRound() {
     LogStalledRound(progress);
     GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/false));
     GANNET_RETURN_IF_ERROR(RunPeriodicTasks());
-    if (HasEnded(status_.state)) return absl::OkStatus();
+    if (domain::HasEnded(status_.state)) return absl::OkStatus();
     store_.AwaitChange(run_, ChangeWait());
   }
   GANNET_ASSIGN_OR_RETURN(FoldedRound folded, collector_->Finish());
@@ -226,24 +229,24 @@ absl::Status LeaderTerm::RunRound() {
   return RunPeriodicTasks();
 }
 
-absl::Status LeaderTerm::TakeStale(Round round) {
+absl::Status LeaderTerm::TakeStale(base::Round round) {
   // Once more: what came while the others were fetched would be refused by the publication.
-  GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, retry_.CallFor("look at the round", [&] {
-    return store_.GetRoundProgress(run_, round);
-  }));
+  GANNET_ASSIGN_OR_RETURN(
+      const exchange::RoundProgress progress,
+      retry_.CallFor("look at the round", [&] { return store_.GetRoundProgress(run_, round); }));
   return collector_->TakeStale(progress);
 }
 
-bool LeaderTerm::MayEndEarly(const RoundProgress& progress) const {
-  const RoundPolicy& policy = config_.policy;
+bool LeaderTerm::MayEndEarly(const exchange::RoundProgress& progress) const {
+  const domain::RoundPolicy& policy = config_.policy;
   return policy.quorum > 0 && static_cast<int>(progress.gradients.size()) >= policy.quorum &&
          clock_.Steady() - round_start_ >= policy.deadline;
 }
 
-void LeaderTerm::LogStalledRound(const RoundProgress& progress) {
+void LeaderTerm::LogStalledRound(const exchange::RoundProgress& progress) {
   const absl::Duration now = clock_.Steady();
   const absl::Duration usual = std::max(kWaitIsLong, 4 * status_.median_unit_time);
-  const bool waits = status_.state == RunState::kRunning && now - round_start_ >= usual;
+  const bool waits = status_.state == domain::RunState::kRunning && now - round_start_ >= usual;
   metrics_.round_waiting.Set(waits ? Seconds(now - round_start_) : 0);
   if (!waits || now - waiting_told_ < kWaitLineInterval) return;
   waiting_told_ = now;
@@ -256,11 +259,11 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
   if (next_prepared_ || next_round().value() >= status_.next_config.round_count) {
     return absl::OkStatus();
   }
-  const Round round(next_round().value() + 1);
+  const base::Round round(next_round().value() + 1);
   const auto prepare = [&] { return store_.PrepareRound(run_, leadership_, round); };
   const absl::Status status =
       wait ? retry_.Call("make room for the next round", prepare) : prepare();
-  if (!wait && RetryingCaller::IsTransient(status)) return absl::OkStatus();
+  if (!wait && telemetry::RetryingCaller::IsTransient(status)) return absl::OkStatus();
   if (absl::IsInvalidArgument(status)) {
     // The round is too far ahead: the database has gone back, and this tells it.
     GANNET_RETURN_IF_ERROR(RefreshStatus());
@@ -271,7 +274,7 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
   return absl::OkStatus();
 }
 
-void LeaderTerm::LogFailedUnit(const RoundProgress& progress) {
+void LeaderTerm::LogFailedUnit(const exchange::RoundProgress& progress) {
   const bool failed = progress.failed > 0;
   if (failed && !failure_told_) {
     status_due_ = clock_.Steady();
@@ -284,11 +287,11 @@ void LeaderTerm::LogFailedUnit(const RoundProgress& progress) {
 }
 
 absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
-  const RunConfig& config = config_;
-  const Round round = next_round();
+  const domain::RunConfig& config = config_;
+  const base::Round round = next_round();
   absl::Duration start = clock_.Steady();
-  GANNET_RETURN_IF_ERROR(ApplyRound(config.model, config.adam, folded.gradient,
-                                    folded.micro_batch_count, weights_, adam_state_));
+  GANNET_RETURN_IF_ERROR(gan::ApplyRound(config.model, config.adam, folded.gradient,
+                                         folded.micro_batch_count, weights_, adam_state_));
   metrics_.step_seconds.Observe(Seconds(clock_.Steady() - start));
 
   start = clock_.Steady();
@@ -296,7 +299,7 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   if (!state.ok()) return PauseDiverged(state.status());
   metrics_.encode_seconds.Observe(Seconds(clock_.Steady() - start));
 
-  PublishRequest request;
+  exchange::PublishRequest request;
   request.run = run_;
   request.leadership = leadership_;
   request.expected_version = version();
@@ -304,7 +307,7 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   request.weights = std::move(state->weights);
   request.adam_state = std::move(state->adam_state);
   request.summary = folded.summary;
-  request.summary.epoch = RoundPlanner(config).EpochOf(round);
+  request.summary.epoch = domain::RoundPlanner(config).EpochOf(round);
   request.summary.seconds = Seconds(clock_.Steady() - round_start_);
   request.consumed = std::move(folded.consumed);
   request.consumed_sha256 = std::move(folded.consumed_sha256);
@@ -315,10 +318,10 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   metrics_.publish_seconds.Observe(Seconds(now - start));
   last_round_time_ = now - round_start_;
   round_start_ = now;
-  published_ = {WeightsVersion(round.value()), std::move(request.weights),
+  published_ = {base::WeightsVersion(round.value()), std::move(request.weights),
                 std::move(request.adam_state)};
   last_round_ = request.summary;
-  if (request.finished) status_.state = RunState::kFinished;
+  if (request.finished) status_.state = domain::RunState::kFinished;
   config_ = status_.next_config;
   totals_.weights_version = version();
   totals_.rounds_published += 1;
@@ -337,16 +340,17 @@ absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
   return absl::OkStatus();
 }
 
-absl::Status LeaderTerm::PublishWithNextUnits(PublishRequest& request) {
+absl::Status LeaderTerm::PublishWithNextUnits(exchange::PublishRequest& request) {
   const int64_t round = request.summary.round.value();
   while (true) {
     GANNET_RETURN_IF_ERROR(PrepareNextRound(/*wait=*/true));
     request.settings_version = status_.settings_version;
     request.finished = round >= status_.next_config.round_count;
-    request.next_units = request.finished ? std::vector<PlannedUnit>() : next_units_;
+    request.next_units = request.finished ? std::vector<domain::PlannedUnit>() : next_units_;
     // By the settings of the round in which they will be folded.
-    request.max_stale_rounds =
-        !request.finished && status_.next_config.policy.stale_weight > 0 ? kMaxStaleRounds : 0;
+    request.max_stale_rounds = !request.finished && status_.next_config.policy.stale_weight > 0
+                                   ? domain::kMaxStaleRounds
+                                   : 0;
     request.keep =
         request.finished || (options_.keep_every > 0 && round % options_.keep_every == 0);
     absl::Status published = Publish(request);
@@ -361,31 +365,33 @@ absl::Status LeaderTerm::PublishWithNextUnits(PublishRequest& request) {
 
 absl::StatusOr<LeaderTerm::NewWeights> LeaderTerm::EncodeState() const {
   // Workers wait for this, so both cores are free.
-  std::future<absl::StatusOr<Payload>> adam_state =
+  std::future<absl::StatusOr<exchange::Payload>> adam_state =
       std::async(std::launch::async, [&] { return EncodeFinite(adam_state_); });
-  absl::StatusOr<Payload> weights = EncodeFinite(weights_);
-  absl::StatusOr<Payload> moments = adam_state.get();
+  absl::StatusOr<exchange::Payload> weights = EncodeFinite(weights_);
+  absl::StatusOr<exchange::Payload> moments = adam_state.get();
   GANNET_RETURN_IF_ERROR(weights.status());
   GANNET_RETURN_IF_ERROR(moments.status());
   return NewWeights{*std::move(weights), *std::move(moments)};
 }
 
-absl::Status LeaderTerm::Publish(const PublishRequest& request) {
-  Backoff backoff(options_.backoff);
+absl::Status LeaderTerm::Publish(const exchange::PublishRequest& request) {
+  base::Backoff backoff(options_.backoff);
   while (true) {
     absl::Status status = store_.Publish(request);
-    const bool in_doubt = RetryingCaller::IsTransient(status) && !absl::IsAborted(status);
+    const bool in_doubt =
+        telemetry::RetryingCaller::IsTransient(status) && !absl::IsAborted(status);
     if (!in_doubt) return status;
     log_.Warning("publication is in doubt, looking up what became of it",
                  {{"round", request.summary.round.value()}, {"reason", status}});
-    GANNET_ASSIGN_OR_RETURN(const RunStatus stored, retry_.CallFor("look up a publication", [&] {
-      return store_.GetRunStatus(run_);
-    }));
+    GANNET_ASSIGN_OR_RETURN(
+        const exchange::RunStatus stored,
+        retry_.CallFor("look up a publication", [&] { return store_.GetRunStatus(run_); }));
     if (stored.weights_version != request.expected_version) {
       // It is ours if nobody else has led since, which is what an unchanged term says.
-      GANNET_ASSIGN_OR_RETURN(const Leadership leadership, retry_.CallFor("stay leader", [&] {
-        return store_.AcquireLeadership(run_, leadership_.leader, options_.leadership_ttl);
-      }));
+      GANNET_ASSIGN_OR_RETURN(
+          const exchange::Leadership leadership, retry_.CallFor("stay leader", [&] {
+            return store_.AcquireLeadership(run_, leadership_.leader, options_.leadership_ttl);
+          }));
       const bool ours = leadership == leadership_ &&
                         stored.weights_version.value() == request.summary.round.value();
       if (ours) {
@@ -406,22 +412,22 @@ absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
             "it diverges again, start a new run with a smaller learning rate"
           : "start a new run with a smaller learning rate";
   const std::string text =
-      Printable(absl::StrCat("round ", next_round().value(), ": the training has diverged; ",
-                             largest, "; ", advice, ": ", reason.message()),
-                kMaxReasonChars);
+      base::Printable(absl::StrCat("round ", next_round().value(), ": the training has diverged; ",
+                                   largest, "; ", advice, ": ", reason.message()),
+                      exchange::kMaxReasonChars);
   log_.Error("the training has diverged, nothing is published and the run is paused",
              {{"round", next_round().value()},
               {"reason", reason},
               {"largest_gradient", largest},
               {"advice", advice}});
   GANNET_RETURN_IF_ERROR(retry_.Call(
-      "pause the run", [&] { return store_.SetRunState(run_, RunState::kPaused, text); }));
+      "pause the run", [&] { return store_.SetRunState(run_, domain::RunState::kPaused, text); }));
   do {
     if (stop_.requested()) return absl::CancelledError("asked to stop");
     if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
     store_.AwaitChange(run_, options_.change_wait_max);
     GANNET_RETURN_IF_ERROR(RefreshStatus());
-  } while (status_.state == RunState::kPaused);
+  } while (status_.state == domain::RunState::kPaused);
   // Whoever resumes or stops the run gets it as it was published last.
   return absl::AbortedError("resumed after a divergence: loading the weights published last");
 }
@@ -448,7 +454,7 @@ absl::Status LeaderTerm::RunPeriodicTasks() {
 }
 
 void LeaderTerm::ApplySettings() {
-  const std::string change = DescribeDifference(config_, status_.next_config);
+  const std::string change = domain::DescribeDifference(config_, status_.next_config);
   log_.Info("settings were changed", {{"from_round", status_.settings_round.value()},
                                       {"change", change.empty() ? "back again" : change}});
   metrics_.run_rounds.Set(static_cast<double>(status_.next_config.round_count));
@@ -457,8 +463,8 @@ void LeaderTerm::ApplySettings() {
 }
 
 absl::Status LeaderTerm::RefreshStatus() {
-  const RunState before = status_.state;
-  const RunConfig next_before = status_.next_config;
+  const domain::RunState before = status_.state;
+  const domain::RunConfig next_before = status_.next_config;
   GANNET_ASSIGN_OR_RETURN(
       status_, retry_.CallFor("look at the run", [&] { return store_.GetRunStatus(run_); }));
   if (status_.weights_version < version()) {
@@ -472,15 +478,15 @@ absl::Status LeaderTerm::RefreshStatus() {
   const absl::Duration now = clock_.Steady();
   status_due_ = now + options_.status_interval;
   metrics_.workers.Set(status_.worker_count);
-  metrics_.run_paused.Set(status_.state == RunState::kPaused ? 1 : 0);
+  metrics_.run_paused.Set(status_.state == domain::RunState::kPaused ? 1 : 0);
   metrics_.images_per_second.Set(rate_.ImagesPerSecond(now));
   metrics_.wasted_images.Set(static_cast<double>(status_.wasted_image_count));
   metrics_.unit_seconds.Set(Seconds(status_.median_unit_time));
   if (planner_.has_value() && status_.next_config != next_before) ApplySettings();
   if (status_.state == before) return absl::OkStatus();
-  if (status_.state == RunState::kPaused) {
+  if (status_.state == domain::RunState::kPaused) {
     log_.Info("the run is paused", {{"reason", status_.state_reason}});
-  } else if (before == RunState::kPaused && status_.state == RunState::kRunning) {
+  } else if (before == domain::RunState::kPaused && status_.state == domain::RunState::kRunning) {
     log_.Info("the run goes on");
   }
   return absl::OkStatus();
@@ -488,7 +494,7 @@ absl::Status LeaderTerm::RefreshStatus() {
 
 void LeaderTerm::LogProgress(absl::Duration now) {
   const int64_t rounds_left = status_.next_config.round_count - version().value();
-  const RoundSummary round = last_round_.value_or(RoundSummary());
+  const exchange::RoundSummary round = last_round_.value_or(exchange::RoundSummary());
   log_.Info("progress",
             {{"round", version().value()},
              {"of", status_.next_config.round_count},
@@ -497,13 +503,13 @@ void LeaderTerm::LogProgress(absl::Duration now) {
              {"discriminator_loss", round.discriminator_loss},
              {"generator_loss", round.generator_loss},
              {"workers", status_.worker_count},
-             {"state", RunStateName(status_.state)},
+             {"state", domain::RunStateName(status_.state)},
              {"eta", IsMakingProgress() ? DescribeEta(rounds_left, rate_.RoundsPerSecond(now))
                                         : "unknown"}});
 }
 
 bool LeaderTerm::IsMakingProgress() const {
-  return status_.state == RunState::kRunning && status_.worker_count > 0;
+  return status_.state == domain::RunState::kRunning && status_.worker_count > 0;
 }
 
 absl::Duration LeaderTerm::ChangeWait() const {

@@ -28,12 +28,12 @@ struct LeaderTermOptions {
   absl::Duration reap_interval = absl::Seconds(1);       // between searches for expired leases
   absl::Duration status_interval = absl::Seconds(1);     // between looks at the state of the run
   absl::Duration progress_interval = absl::Seconds(10);  // between lines of progress
-  BackoffPolicy backoff;
+  base::BackoffPolicy backoff;
 };
 
 // What several terms of one coordinator did together.
 struct LeaderTermTotals {
-  WeightsVersion weights_version;  // published last, as far as it looked
+  base::WeightsVersion weights_version;  // published last, as far as it looked
   int64_t rounds_published = 0;
 };
 
@@ -44,9 +44,10 @@ struct LeaderTermTotals {
 // Ownership and lifetime: everything passed by reference outlives it. `output` may be null.
 class LeaderTerm {
  public:
-  LeaderTerm(const LeaderTermOptions& options, Store& store, RunId run,
-             const Leadership& leadership, RetryingCaller& retry, StopSignal& stop, Clock& clock,
-             Logger& log, CoordinatorMetrics& metrics, RateMeter& rate, RunOutput* output,
+  LeaderTerm(const LeaderTermOptions& options, exchange::Store& store, base::RunId run,
+             const exchange::Leadership& leadership, telemetry::RetryingCaller& retry,
+             base::StopSignal& stop, base::Clock& clock, telemetry::Logger& log,
+             CoordinatorMetrics& metrics, RateMeter& rate, RunOutput* output,
              LeaderTermTotals& totals);
   ~LeaderTerm();
 
@@ -54,13 +55,13 @@ class LeaderTerm {
   // Returns: FAILED_PRECONDITION, ABORTED - deposed, or somebody else has published: stand again;
   // CANCELLED - a stop was asked for; INVALID_ARGUMENT, DATA_LOSS - what is stored is damaged;
   // other errors that waiting cannot mend.
-  absl::StatusOr<RunState> Lead();
+  absl::StatusOr<domain::RunState> Lead();
 
  private:
   // What publishing a round takes, beside the units.
   struct NewWeights {
-    Payload weights;
-    Payload adam_state;
+    exchange::Payload weights;
+    exchange::Payload adam_state;
   };
 
   absl::Status Load();
@@ -70,21 +71,21 @@ class LeaderTerm {
   // Collects and publishes the next round. Returns OK also when the run has ended meanwhile.
   absl::Status RunRound();
   absl::Status PrepareNextRound(bool wait);
-  absl::Status TakeStale(Round round);
+  absl::Status TakeStale(base::Round round);
   // Whether the round may end with what it has, by RoundPolicy.
-  bool MayEndEarly(const RoundProgress& progress) const;
+  bool MayEndEarly(const exchange::RoundProgress& progress) const;
   // Says now and then why a round stands still.
-  void LogStalledRound(const RoundProgress& progress);
+  void LogStalledRound(const exchange::RoundProgress& progress);
   // Says once that a unit has failed for good: the store has paused the run, and hands the unit out
   // again when somebody resumes it.
-  void LogFailedUnit(const RoundProgress& progress);
+  void LogFailedUnit(const exchange::RoundProgress& progress);
   absl::Status PublishFolded(FoldedRound folded);
   // Adds the units of the next round, and what depends on the settings, and publishes; again when
   // somebody has just changed the settings.
-  absl::Status PublishWithNextUnits(PublishRequest& request);
+  absl::Status PublishWithNextUnits(exchange::PublishRequest& request);
   absl::StatusOr<NewWeights> EncodeState() const;
   // Publishes, and looks up what became of it when the answer was lost.
-  absl::Status Publish(const PublishRequest& request);
+  absl::Status Publish(const exchange::PublishRequest& request);
   absl::Status PauseDiverged(const absl::Status& reason);
 
   // Everything that is due by the clock: expired leases, state of the run, a line of progress.
@@ -97,36 +98,36 @@ class LeaderTerm {
   bool IsMakingProgress() const;
   absl::Duration ChangeWait() const;
 
-  WeightsVersion version() const { return published_.version; }
-  Round next_round() const { return Round(version().value() + 1); }
+  base::WeightsVersion version() const { return published_.version; }
+  base::Round next_round() const { return base::Round(version().value() + 1); }
 
   const LeaderTermOptions options_;
-  Store& store_;
-  const RunId run_;
-  const Leadership leadership_;
-  RetryingCaller& retry_;
-  StopSignal& stop_;
-  Clock& clock_;
-  Logger& log_;
+  exchange::Store& store_;
+  const base::RunId run_;
+  const exchange::Leadership leadership_;
+  telemetry::RetryingCaller& retry_;
+  base::StopSignal& stop_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
   CoordinatorMetrics& metrics_;
   RateMeter& rate_;
   RunOutput* const output_;
   LeaderTermTotals& totals_;
   LeaseRenewer keeper_;
 
-  RunStatus status_;           // as it was looked at last
-  Store::Snapshot published_;  // last, as far as this term knows
-  TensorBundle weights_;
-  TensorBundle adam_state_;
+  exchange::RunStatus status_;           // as it was looked at last
+  exchange::Store::Snapshot published_;  // last, as far as this term knows
+  tensor::TensorBundle weights_;
+  tensor::TensorBundle adam_state_;
   // Of the open round. status_.config runs ahead of it once the round is published.
-  RunConfig config_;
-  std::optional<RoundPlanner> planner_;  // of the next round
+  domain::RunConfig config_;
+  std::optional<domain::RoundPlanner> planner_;  // of the next round
   std::optional<RoundCollector> collector_;
   bool next_prepared_ = false;
-  std::vector<PlannedUnit> next_units_;
+  std::vector<domain::PlannedUnit> next_units_;
   absl::Duration waiting_told_;
   bool failure_told_ = false;
-  std::optional<RoundSummary> last_round_;
+  std::optional<exchange::RoundSummary> last_round_;
   absl::Duration round_start_;
   absl::Duration last_round_time_;
   absl::Duration reap_due_;

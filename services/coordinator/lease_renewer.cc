@@ -2,8 +2,9 @@
 
 namespace gannet::coordinator {
 
-LeaseRenewer::LeaseRenewer(Store& store, RunId run, const Leadership& leadership,
-                           absl::Duration ttl, Clock& clock, Logger& log)
+LeaseRenewer::LeaseRenewer(exchange::Store& store, base::RunId run,
+                           const exchange::Leadership& leadership, absl::Duration ttl,
+                           base::Clock& clock, telemetry::Logger& log)
     : store_(store),
       run_(run),
       leadership_(leadership),
@@ -14,19 +15,19 @@ LeaseRenewer::LeaseRenewer(Store& store, RunId run, const Leadership& leadership
       runner_(ttl / 3, [this] { Renew(); }) {}
 
 bool LeaseRenewer::lost() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   return deposed_ || clock_.Steady() >= trusted_until_;
 }
 
 void LeaseRenewer::Renew() {
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (deposed_) return;
   }
   const absl::Duration start = clock_.Steady();
-  const absl::StatusOr<Leadership> renewed =
+  const absl::StatusOr<exchange::Leadership> renewed =
       store_.AcquireLeadership(run_, leadership_.leader, ttl_);
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (renewed.ok() && *renewed == leadership_) {
     trusted_until_ = start + ttl_;
     return;

@@ -19,8 +19,8 @@ namespace gannet::coordinator {
 class LeaseRenewer {
  public:
   // `leadership` has just been acquired for `ttl`. Renewed every third of that.
-  LeaseRenewer(Store& store, RunId run, const Leadership& leadership, absl::Duration ttl,
-               Clock& clock, Logger& log);
+  LeaseRenewer(exchange::Store& store, base::RunId run, const exchange::Leadership& leadership,
+               absl::Duration ttl, base::Clock& clock, telemetry::Logger& log);
 
   // Whether somebody else leads, or may do so: a renewal was refused or gave another term, or none
   // has succeeded for `ttl` by this machine's steady clock (the database is away, or this machine
@@ -30,17 +30,17 @@ class LeaseRenewer {
  private:
   void Renew();
 
-  Store& store_;
-  const RunId run_;
-  const Leadership leadership_;
+  exchange::Store& store_;
+  const base::RunId run_;
+  const exchange::Leadership leadership_;
   const absl::Duration ttl_;
-  Clock& clock_;
-  Logger& log_;
-  Mutex mu_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
+  base::Mutex mu_;
   bool deposed_ ABSL_GUARDED_BY(mu_) = false;
   // The leadership lasts at least until then: counted from before the call that renewed it.
   absl::Duration trusted_until_ ABSL_GUARDED_BY(mu_);
-  PeriodicRunner runner_;
+  base::PeriodicRunner runner_;
 };
 
 }  // namespace gannet::coordinator

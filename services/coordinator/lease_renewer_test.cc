@@ -14,20 +14,20 @@ constexpr absl::Duration kTtl = absl::Milliseconds(30);
 class LeaseRenewerTest : public ::testing::Test {
  protected:
   LeaseRenewerTest() {
-    run_ = *backend_.store().CreateRun(TestNewRun(TinyRunConfig()));
-    leadership_ = *backend_.store().AcquireLeadership(run_, TestLeader(1), kTtl);
+    run_ = *backend_.store().CreateRun(exchange::TestNewRun(exchange::TinyRunConfig()));
+    leadership_ = *backend_.store().AcquireLeadership(run_, exchange::TestLeader(1), kTtl);
   }
 
-  FakeClock clock_;  // the database's
-  FakeClock local_;  // this machine's
-  MemoryBackend backend_{clock_};
+  base::FakeClock clock_;  // the database's
+  base::FakeClock local_;  // this machine's
+  exchange::MemoryBackend backend_{clock_};
   FaultyStore store_{backend_.store()};
-  RunId run_;
-  Leadership leadership_;
+  base::RunId run_;
+  exchange::Leadership leadership_;
 };
 
 TEST_F(LeaseRenewerTest, RenewsBeforeTheTimeRunsOut) {
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   for (int i = 0; i < 5; ++i) {
     // Two calls, because one may have been under way when the time moved.
@@ -37,32 +37,32 @@ TEST_F(LeaseRenewerTest, RenewsBeforeTheTimeRunsOut) {
   }
 
   EXPECT_FALSE(keeper.lost());
-  EXPECT_THAT(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(backend_.store().AcquireLeadership(run_, exchange::TestLeader(2), kTtl),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_F(LeaseRenewerTest, NoticesAnotherLeader) {
   clock_.Advance(kTtl);
-  ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
+  ASSERT_OK(backend_.store().AcquireLeadership(run_, exchange::TestLeader(2), kTtl));
 
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
 }
 
 TEST_F(LeaseRenewerTest, NoticesAnotherLeaderThatHasGoneAgain) {
   clock_.Advance(kTtl);
-  ASSERT_OK(backend_.store().AcquireLeadership(run_, TestLeader(2), kTtl));
+  ASSERT_OK(backend_.store().AcquireLeadership(run_, exchange::TestLeader(2), kTtl));
   clock_.Advance(kTtl);
 
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
 }
 
 TEST_F(LeaseRenewerTest, ADatabaseThatIsAwayProvesNothing) {
   store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 3);
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("AcquireLeadership") >= 4; }));
 
@@ -72,7 +72,7 @@ TEST_F(LeaseRenewerTest, ADatabaseThatIsAwayProvesNothing) {
 
 TEST_F(LeaseRenewerTest, WithoutARenewalNobodyTrustsItBeyondItsTime) {
   store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 1'000'000);
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
   EXPECT_FALSE(keeper.lost());
 
   local_.Advance(kTtl);
@@ -81,7 +81,7 @@ TEST_F(LeaseRenewerTest, WithoutARenewalNobodyTrustsItBeyondItsTime) {
 }
 
 TEST_F(LeaseRenewerTest, ARenewalAfterASleepIsTrustedAgain) {
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, NullLogger());
+  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   local_.Advance(10 * kTtl);
 

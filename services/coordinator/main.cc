@@ -28,7 +28,7 @@ namespace {
 // Tells of a change in the file of settings where somebody looks: in the log, beside what else goes
 // on.
 void WarnOfChangedSettings(gannet::coordinator::SettingsFileWatch& settings,
-                           const std::string& path, gannet::Logger& log) {
+                           const std::string& path, gannet::telemetry::Logger& log) {
   if (!settings.Changed()) return;
   log.Warning(
       "the file of settings has changed: nothing of it holds before a restart of the coordinator "
@@ -40,59 +40,62 @@ void WarnOfChangedSettings(gannet::coordinator::SettingsFileWatch& settings,
 }  // namespace
 
 int main(int argc, char** argv) {
-  gannet::HoldStandardFiles();
-  gannet::TuneMalloc();
-  gannet::ProcessSignals signals;
-  gannet::SilenceGrpcLog();
-  const auto flags = gannet::ParseServiceFlags(argc, argv, "gannet-coordinator",
-                                               "Leads a run from its first round to its last.",
-                                               gannet::HealthFlag::kOffered);
-  if (!flags.ok()) return gannet::FailUsage(flags.status());
+  gannet::base::HoldStandardFiles();
+  gannet::base::TuneMalloc();
+  gannet::base::ProcessSignals signals;
+  gannet::rpc::SilenceGrpcLog();
+  const auto flags = gannet::config::ParseServiceFlags(
+      argc, argv, "gannet-coordinator", "Leads a run from its first round to its last.",
+      gannet::config::HealthFlag::kOffered);
+  if (!flags.ok()) return gannet::config::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::FinishStandardOutput("gannet-coordinator", gannet::kExitOk);
+    return gannet::base::FinishStandardOutput("gannet-coordinator", gannet::config::kExitOk);
   }
-  const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
-  if (!config.ok()) return gannet::FailUsage(config.status());
+  const absl::StatusOr<gannet::config::Config> config =
+      gannet::config::LoadConfig(flags->command_line);
+  if (!config.ok()) return gannet::config::FailUsage(config.status());
   if (flags->health) {
-    return gannet::FinishStandardOutput(
+    return gannet::base::FinishStandardOutput(
         "gannet-coordinator",
-        gannet::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen));
+        gannet::rpc::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen));
   }
-  const absl::Status files = gannet::CheckNamedFiles(*config, {"database.password_file"});
-  if (!files.ok()) return gannet::FailUsage(files);
-  const absl::Status database = gannet::CheckDatabaseUrl("database.url", config->database.url);
-  if (!database.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, database));
-  gannet::ConfigureCompute(config->coordinator.threads);
+  const absl::Status files = gannet::config::CheckNamedFiles(*config, {"database.password_file"});
+  if (!files.ok()) return gannet::config::FailUsage(files);
+  const absl::Status database = gannet::pg::CheckDatabaseUrl("database.url", config->database.url);
+  if (!database.ok())
+    return gannet::config::FailUsage(gannet::config::WithOrigins(*config, database));
+  gannet::gan::ConfigureCompute(config->coordinator.threads);
   const auto options = gannet::coordinator::MakeCoordinatorServerOptions(*config);
-  if (!options.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, options.status()));
+  if (!options.ok())
+    return gannet::config::FailUsage(gannet::config::WithOrigins(*config, options.status()));
 
-  gannet::RealClock clock;
-  gannet::Logger log("coordinator",
-                     gannet::LogOptions::FromWords(config->log.level, config->log.format));
+  gannet::base::RealClock clock;
+  gannet::telemetry::Logger log("coordinator", gannet::telemetry::LogOptions::FromWords(
+                                                   config->log.level, config->log.format));
   const auto folder =
       gannet::coordinator::OwnOutputFolder(config->coordinator.output_dir, config->run.name, log);
   if (!folder.ok()) {
     log.Error("cannot start", {{"reason", folder.status()}});
-    return gannet::kExitUsage;
+    return gannet::config::kExitUsage;
   }
   const auto server = gannet::coordinator::CoordinatorServer::Start(*options, clock, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"reason", server.status()}});
-    return gannet::kExitFailure;
+    return gannet::config::kExitFailure;
   }
-  log.Info("started", {{"version", gannet::GannetVersion()},
+  log.Info("started", {{"version", gannet::config::GannetVersion()},
                        {"run", config->run.name},
                        {"data", options->coordinator.run.data.description},
-                       {"compute", gannet::DescribeCompute().text},
+                       {"compute", gannet::gan::DescribeCompute().text},
                        {"admin_port", (*server)->admin_port()},
                        {"metrics_port", (*server)->metrics_port()},
                        {"output_dir", config->coordinator.output_dir}});
   const std::string& path = flags->command_line.config_path;
   gannet::coordinator::SettingsFileWatch settings(path);
-  const gannet::PeriodicRunner watch(absl::Seconds(5),
-                                     [&] { WarnOfChangedSettings(settings, path, log); });
-  log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
+  const gannet::base::PeriodicRunner watch(absl::Seconds(5),
+                                           [&] { WarnOfChangedSettings(settings, path, log); });
+  log.Debug("effective settings", {{"config", gannet::config::DumpConfig(*config)}});
 
   absl::StatusOr<gannet::coordinator::CoordinatorReport> report = absl::UnknownError("not run");
   signals.RunUntilDone(
@@ -102,7 +105,8 @@ int main(int argc, char** argv) {
                  {{"signal", signal}});
         (*server)->RequestStop();
       });
-  if (report.ok()) return gannet::kExitOk;
+  if (report.ok()) return gannet::config::kExitOk;
   log.Error("ended", {{"reason", report.status()}});
-  return absl::IsInvalidArgument(report.status()) ? gannet::kExitUsage : gannet::kExitFailure;
+  return absl::IsInvalidArgument(report.status()) ? gannet::config::kExitUsage
+                                                  : gannet::config::kExitFailure;
 }

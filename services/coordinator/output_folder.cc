@@ -42,7 +42,8 @@ fs::path PlaceFor(const std::string& directory, const std::string& run_name) {
   return place;
 }
 
-absl::Status MoveAside(const std::string& directory, const std::string& run_name, Logger& log) {
+absl::Status MoveAside(const std::string& directory, const std::string& run_name,
+                       telemetry::Logger& log) {
   std::error_code error;
   const fs::path place = PlaceFor(directory, run_name);
   bool moved = false;
@@ -76,7 +77,8 @@ std::string FileNameOfRun(const std::string& run_name) {
 }
 
 absl::StatusOr<std::shared_ptr<void>> OwnOutputFolder(const std::string& directory,
-                                                      const std::string& run_name, Logger& log) {
+                                                      const std::string& run_name,
+                                                      telemetry::Logger& log) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) return Unusable(directory, error.message());
@@ -88,7 +90,7 @@ absl::StatusOr<std::shared_ptr<void>> OwnOutputFolder(const std::string& directo
 
   // Alone there: nobody writes, and the folder can be made this run's.
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-    GANNET_ASSIGN_OR_RETURN(const std::string before, ReadFileBytes(path, kMaxNameBytes));
+    GANNET_ASSIGN_OR_RETURN(const std::string before, base::ReadFileBytes(path, kMaxNameBytes));
     if (!before.empty() && before != run_name) {
       GANNET_RETURN_IF_ERROR(MoveAside(directory, before, log));
     }
@@ -96,7 +98,7 @@ absl::StatusOr<std::shared_ptr<void>> OwnOutputFolder(const std::string& directo
   }
   // Waits only for somebody who is alone there, for a moment.
   if (flock(fd, LOCK_SH) != 0) return Unusable(directory, std::strerror(errno));
-  GANNET_ASSIGN_OR_RETURN(const std::string owner, ReadFileBytes(path, kMaxNameBytes));
+  GANNET_ASSIGN_OR_RETURN(const std::string owner, base::ReadFileBytes(path, kMaxNameBytes));
   if (owner != run_name) {
     return Unusable(directory, absl::StrCat("a coordinator of run ", owner, " writes there"));
   }

@@ -20,6 +20,7 @@ std::string FileNameOfRun(const std::string& run_name);
 // Returns: INVALID_ARGUMENT - the folder cannot be made or written, or a coordinator of another run
 // writes there now.
 absl::StatusOr<std::shared_ptr<void>> OwnOutputFolder(const std::string& directory,
-                                                      const std::string& run_name, Logger& log);
+                                                      const std::string& run_name,
+                                                      telemetry::Logger& log);
 
 }  // namespace gannet::coordinator

@@ -24,7 +24,7 @@ class OutputFolderTest : public ::testing::Test {
   ~OutputFolderTest() override { std::filesystem::remove_all(folder_); }
 
   absl::StatusOr<std::shared_ptr<void>> Own(const std::string& run) {
-    return OwnOutputFolder(folder_ + "/new/out", run, NullLogger());
+    return OwnOutputFolder(folder_ + "/new/out", run, telemetry::NullLogger());
   }
   void Write(const std::string& name) {
     const std::filesystem::path path = folder_ + "/new/out/" + name;
@@ -73,8 +73,8 @@ TEST_F(OutputFolderTest, TwoRunsDoNotWriteThereAtOnce) {
   ASSERT_OK_AND_ASSIGN(const std::shared_ptr<void> monday, Own("monday"));
   Write("metrics.csv");
 
-  EXPECT_THAT(Own("tuesday"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("run monday writes there")));
+  EXPECT_THAT(Own("tuesday"), base::StatusIs(absl::StatusCode::kInvalidArgument,
+                                             HasSubstr("run monday writes there")));
   EXPECT_TRUE(Exists("metrics.csv"));
 }
 

@@ -8,6 +8,6 @@ namespace gannet::coordinator {
 
 // How the coordinator reaches the PostgreSQL that the settings name.
 // Ownership and lifetime: the log must outlive every backend made.
-CoordinatorServer::Connect ConnectToDatabase(const Config& config, Logger& log);
+CoordinatorServer::Connect ConnectToDatabase(const config::Config& config, telemetry::Logger& log);
 
 }  // namespace gannet::coordinator

@@ -10,12 +10,12 @@ constexpr absl::Duration kResolution = absl::Milliseconds(250);
 }  // namespace
 
 void RateMeter::Start(absl::Duration now) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   points_ = {Point{now, 0, 0}};
 }
 
 void RateMeter::AddRound(absl::Duration now, int64_t images) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (points_.empty()) return;
   const Point point{now, points_.back().images + images, points_.back().rounds + 1};
   // The newest point moves along until it is `kResolution` away from the one before.
@@ -30,7 +30,7 @@ double RateMeter::ImagesPerSecond(absl::Duration now) { return PerSecond(now, &P
 double RateMeter::RoundsPerSecond(absl::Duration now) { return PerSecond(now, &Point::rounds); }
 
 double RateMeter::PerSecond(absl::Duration now, int64_t Point::*count) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (points_.empty()) return 0;
   const double seconds = absl::ToDoubleSeconds(now - points_.front().at);
   if (seconds <= 0) return 0;

@@ -32,7 +32,7 @@ class RateMeter {
 
   double PerSecond(absl::Duration now, int64_t Point::*count);
 
-  Mutex mu_;
+  base::Mutex mu_;
   std::deque<Point> points_ ABSL_GUARDED_BY(mu_);  // oldest first; empty before Start
 };
 

@@ -26,13 +26,15 @@ constexpr double kSuspiciousFactor = 10;
 
 }  // namespace
 
-RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
-                               std::unique_ptr<Aggregator> aggregator, const Leadership& leadership,
-                               RetryingCaller& retry, Clock& clock, Logger& log,
-                               CoordinatorMetrics& metrics)
+RoundCollector::RoundCollector(exchange::Store& store, base::RunId run,
+                               const domain::RunConfig& config,
+                               std::unique_ptr<aggregate::Aggregator> aggregator,
+                               const exchange::Leadership& leadership,
+                               telemetry::RetryingCaller& retry, base::Clock& clock,
+                               telemetry::Logger& log, CoordinatorMetrics& metrics)
     : store_(store),
       run_(run),
-      spec_(GradientSpec(config.model)),
+      spec_(domain::GradientSpec(config.model)),
       micro_batch_(config.micro_batch),
       codec_(config.gradient_codec),
       aggregator_(std::move(aggregator)),
@@ -42,7 +44,7 @@ RoundCollector::RoundCollector(Store& store, RunId run, const RunConfig& config,
       log_(log),
       metrics_(metrics) {}
 
-void RoundCollector::Begin(Round round, int unit_count, double stale_weight) {
+void RoundCollector::Begin(base::Round round, int unit_count, double stale_weight) {
   round_ = round;
   unit_count_ = unit_count;
   stale_weight_ = stale_weight;
@@ -56,10 +58,10 @@ void RoundCollector::Begin(Round round, int unit_count, double stale_weight) {
 
 bool RoundCollector::complete() const { return next_slot_ == unit_count_; }
 
-bool RoundCollector::StillHas(const RoundProgress& progress) const {
-  std::map<Slot, const GradientInfo*> stored;
-  for (const GradientInfo& info : progress.gradients) stored[info.slot] = &info;
-  const auto has = [&](const GradientInfo& taken) {
+bool RoundCollector::StillHas(const exchange::RoundProgress& progress) const {
+  std::map<base::Slot, const exchange::GradientInfo*> stored;
+  for (const exchange::GradientInfo& info : progress.gradients) stored[info.slot] = &info;
+  const auto has = [&](const exchange::GradientInfo& taken) {
     const auto found = stored.find(taken.slot);
     return found != stored.end() && found->second->unit == taken.unit &&
            found->second->attempt == taken.attempt && found->second->sha256 == taken.sha256;
@@ -68,8 +70,8 @@ bool RoundCollector::StillHas(const RoundProgress& progress) const {
          absl::c_all_of(held_, [&](const auto& item) { return has(item.second.info); });
 }
 
-absl::Status RoundCollector::Take(const RoundProgress& progress) {
-  for (const GradientInfo& info : progress.gradients) {
+absl::Status RoundCollector::Take(const exchange::RoundProgress& progress) {
+  for (const exchange::GradientInfo& info : progress.gradients) {
     if (info.slot.value() < next_slot_ || held_.count(info.slot) > 0) continue;
     if (!aggregator_->needs_all() && info.slot.value() >= next_slot_ + kMaxHeld) break;
     GANNET_RETURN_IF_ERROR(Fetch(info).status());
@@ -78,8 +80,8 @@ absl::Status RoundCollector::Take(const RoundProgress& progress) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> RoundCollector::TakeLast(const RoundProgress& progress, int quorum) {
-  for (const GradientInfo& info : progress.gradients) {
+absl::StatusOr<bool> RoundCollector::TakeLast(const exchange::RoundProgress& progress, int quorum) {
+  for (const exchange::GradientInfo& info : progress.gradients) {
     if (info.slot.value() < next_slot_) continue;
     if (held_.count(info.slot) == 0) {
       GANNET_ASSIGN_OR_RETURN(const bool usable, Fetch(info));
@@ -95,9 +97,9 @@ absl::StatusOr<bool> RoundCollector::TakeLast(const RoundProgress& progress, int
   return true;
 }
 
-absl::Status RoundCollector::TakeStale(const RoundProgress& progress) {
+absl::Status RoundCollector::TakeStale(const exchange::RoundProgress& progress) {
   GANNET_CHECK(complete());
-  for (const GradientInfo& info : progress.stale) {
+  for (const exchange::GradientInfo& info : progress.stale) {
     if (WeightOf(info) <= 0) continue;
     GANNET_ASSIGN_OR_RETURN(const bool usable, Fetch(info));
     if (!usable) continue;
@@ -107,13 +109,13 @@ absl::Status RoundCollector::TakeStale(const RoundProgress& progress) {
   return absl::OkStatus();
 }
 
-double RoundCollector::WeightOf(const GradientInfo& info) const {
-  return info.stats.image_count * StaleWeight(stale_weight_, info.stale_rounds);
+double RoundCollector::WeightOf(const exchange::GradientInfo& info) const {
+  return info.stats.image_count * domain::StaleWeight(stale_weight_, info.stale_rounds);
 }
 
-absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
+absl::StatusOr<bool> RoundCollector::Fetch(const exchange::GradientInfo& info) {
   const absl::Duration start = clock_.Steady();
-  absl::StatusOr<Payload> payload =
+  absl::StatusOr<exchange::Payload> payload =
       retry_.CallFor("fetch a gradient", [&] { return store_.FetchGradient(run_, info.unit); });
   // What the progress said may be history by now: the next look tells.
   if (payload.status().code() == absl::StatusCode::kNotFound) return false;
@@ -125,7 +127,7 @@ absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
   GANNET_RETURN_IF_ERROR(payload.status());
   if (payload->sha256 != info.sha256) return false;
 
-  absl::StatusOr<TensorBundle> gradient = Decode(info, *payload);
+  absl::StatusOr<tensor::TensorBundle> gradient = Decode(info, *payload);
   metrics_.fetch_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
   if (!gradient.ok()) {
     GANNET_RETURN_IF_ERROR(Reject(info, gradient.status()));
@@ -135,28 +137,30 @@ absl::StatusOr<bool> RoundCollector::Fetch(const GradientInfo& info) {
   return true;
 }
 
-absl::StatusOr<TensorBundle> RoundCollector::Decode(const GradientInfo& info,
-                                                    const Payload& payload) const {
-  GANNET_RETURN_IF_ERROR(ValidateStats(info.stats));
+absl::StatusOr<tensor::TensorBundle> RoundCollector::Decode(
+    const exchange::GradientInfo& info, const exchange::Payload& payload) const {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateStats(info.stats));
   const int micro_batches = std::max(1, info.stats.image_count / micro_batch_);
   if (info.stats.micro_batch_count != micro_batches) {
     return absl::InvalidArgumentError(
         absl::StrCat("stats.micro_batch_count is not the unit's: expected ", micro_batches,
                      ", got ", info.stats.micro_batch_count));
   }
-  GANNET_RETURN_IF_ERROR(CheckCodec(codec_, payload.codec));
+  GANNET_RETURN_IF_ERROR(exchange::CheckCodec(codec_, payload.codec));
   // What has no weight could not be folded.
-  GANNET_RETURN_IF_ERROR(
-      ValidateBetween("weight", std::numeric_limits<double>::min(), kMaxWeight, WeightOf(info)));
+  GANNET_RETURN_IF_ERROR(exchange::ValidateBetween("weight", std::numeric_limits<double>::min(),
+                                                   kMaxWeight, WeightOf(info)));
   if (!payload.IsIntact()) return absl::DataLossError("the bytes do not match their checksum");
-  GANNET_ASSIGN_OR_RETURN(TensorBundle gradient, DecodeBundle(*payload.bytes, payload.codec));
+  GANNET_ASSIGN_OR_RETURN(tensor::TensorBundle gradient,
+                          DecodeBundle(*payload.bytes, payload.codec));
   GANNET_RETURN_IF_ERROR(gradient.CheckSpec(spec_));
-  GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));
+  GANNET_RETURN_IF_ERROR(domain::CheckGradientValues(gradient));
   GANNET_RETURN_IF_ERROR(aggregator_->Check(gradient, WeightOf(info)));
   return gradient;
 }
 
-absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status& reason) {
+absl::Status RoundCollector::Reject(const exchange::GradientInfo& info,
+                                    const absl::Status& reason) {
   const std::string worker = DescribeWorker(info.worker);
   log_.Warning(info.stale_rounds > 0 ? "a gradient for an earlier round is unusable and left out"
                                      : "gradient is unusable, its unit is handed out again",
@@ -169,7 +173,8 @@ absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status
   absl::Status status = retry_.Call("reject a gradient", [&] {
     return store_.RejectGradient(
         run_, leadership_, info.unit,
-        Printable(absl::StrCat("gradient of ", worker, ": ", reason.message()), kMaxReasonChars));
+        base::Printable(absl::StrCat("gradient of ", worker, ": ", reason.message()),
+                        exchange::kMaxReasonChars));
   });
   // A repeat of a rejection whose answer was lost finds nothing.
   if (!status.ok() && status.code() != absl::StatusCode::kNotFound) return status;
@@ -177,43 +182,44 @@ absl::Status RoundCollector::Reject(const GradientInfo& info, const absl::Status
   return absl::OkStatus();
 }
 
-std::string RoundCollector::DescribeWorker(const WorkerId& worker) {
+std::string RoundCollector::DescribeWorker(const base::WorkerId& worker) {
   const std::string id = absl::StrCat("worker ", worker.value());
-  WorkerId before;
+  base::WorkerId before;
   while (true) {
-    const absl::StatusOr<std::vector<WorkerSummary>> page =
-        store_.ListWorkers(run_, before, kMaxPage);
+    const absl::StatusOr<std::vector<exchange::WorkerSummary>> page =
+        store_.ListWorkers(run_, before, exchange::kMaxPage);
     // Its name is worth no failure.
     if (!page.ok()) return id;
-    for (const WorkerSummary& summary : *page) {
+    for (const exchange::WorkerSummary& summary : *page) {
       if (summary.worker != worker || summary.display_name.empty()) continue;
       return absl::StrCat(id, " ('", summary.display_name, "')");
     }
-    if (page->size() < static_cast<size_t>(kMaxPage)) return id;
+    if (page->size() < static_cast<size_t>(exchange::kMaxPage)) return id;
     before = page->back().worker;
   }
 }
 
 absl::StatusOr<bool> RoundCollector::RejectOutlier() {
   GANNET_CHECK(complete());
-  const int outlier = FindOutlier(extents_);
+  const int outlier = domain::FindOutlier(extents_);
   if (outlier < 0) return false;
-  const GradientInfo info = folded_[static_cast<size_t>(outlier)];
-  const GradientExtent& extent = extents_[static_cast<size_t>(outlier)];
+  const exchange::GradientInfo info = folded_[static_cast<size_t>(outlier)];
+  const domain::GradientExtent& extent = extents_[static_cast<size_t>(outlier)];
   GANNET_RETURN_IF_ERROR(
       Reject(info, absl::InvalidArgumentError(absl::StrCat(
                        "it stands out among the gradients of its round: its largest value is ",
                        extent.parameters, ", its largest batch statistic ", extent.statistics,
-                       ", more than ", kOutlierFactor, " times the median of all"))));
+                       ", more than ", domain::kOutlierFactor, " times the median of all"))));
   return true;
 }
 
 std::string RoundCollector::DescribeLargest() {
   if (folded_.empty()) return "";
   const auto largest = absl::c_max_element(
-      extents_,
-      [](const GradientExtent& a, const GradientExtent& b) { return a.parameters < b.parameters; });
-  const GradientInfo& info = folded_[static_cast<size_t>(largest - extents_.begin())];
+      extents_, [](const domain::GradientExtent& a, const domain::GradientExtent& b) {
+        return a.parameters < b.parameters;
+      });
+  const exchange::GradientInfo& info = folded_[static_cast<size_t>(largest - extents_.begin())];
   double others = 0;
   for (auto it = extents_.begin(); it != extents_.end(); ++it) {
     if (it != largest) others = std::max(others, it->parameters);
@@ -226,7 +232,7 @@ std::string RoundCollector::DescribeLargest() {
 
 bool RoundCollector::LargestStandsOut() const {
   std::vector<double> values;
-  for (const GradientExtent& extent : extents_) values.push_back(extent.parameters);
+  for (const domain::GradientExtent& extent : extents_) values.push_back(extent.parameters);
   if (values.size() < 2) return false;
   absl::c_sort(values);
   return values.back() > kSuspiciousFactor * values[values.size() - 2];
@@ -248,7 +254,7 @@ absl::Status RoundCollector::FoldFirstHeld() {
 
 absl::Status RoundCollector::Fold(Held held) {
   const absl::Duration start = clock_.Steady();
-  const GradientExtent extent = ExtentOf(held.gradient);
+  const domain::GradientExtent extent = domain::ExtentOf(held.gradient);
   GANNET_RETURN_IF_ERROR(aggregator_->Add(std::move(held.gradient), WeightOf(held.info)));
   folded_.push_back(std::move(held.info));
   extents_.push_back(extent);
@@ -261,12 +267,12 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
   const absl::Duration start = clock_.Steady();
   FoldedRound round;
   GANNET_ASSIGN_OR_RETURN(round.gradient, aggregator_->Finish());
-  RoundSummary& summary = round.summary;
+  exchange::RoundSummary& summary = round.summary;
   summary.round = round_;
   std::vector<std::string> checksums;
   double weights = 0;
-  for (const GradientInfo& info : folded_) {
-    const GradientStats& stats = info.stats;
+  for (const exchange::GradientInfo& info : folded_) {
+    const exchange::GradientStats& stats = info.stats;
     const double weight = WeightOf(info);
     weights += weight;
     if (info.stale_rounds > 0) ++round.stale_count;
@@ -281,7 +287,7 @@ absl::StatusOr<FoldedRound> RoundCollector::Finish() {
     summary.real_accuracy += weight * stats.real_accuracy;
     summary.fake_accuracy += weight * stats.fake_accuracy;
   }
-  round.consumed_sha256 = ConsumedSha256(checksums);
+  round.consumed_sha256 = exchange::ConsumedSha256(checksums);
   summary.discriminator_loss /= weights;
   summary.generator_loss /= weights;
   summary.real_accuracy /= weights;

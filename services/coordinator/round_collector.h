@@ -19,12 +19,12 @@ namespace gannet::coordinator {
 
 // A round whose gradients have all been folded.
 struct FoldedRound {
-  TensorBundle gradient;          // what the rule makes of them, layout GradientSpec
-  int64_t micro_batch_count = 0;  // of those that were in time
-  int stale_count = 0;            // of the consumed ones
-  std::vector<UnitId> consumed;   // in slot order
-  std::string consumed_sha256;    // as ConsumedSha256
-  RoundSummary summary;           // all but epoch and seconds
+  tensor::TensorBundle gradient;       // what the rule makes of them, layout GradientSpec
+  int64_t micro_batch_count = 0;       // of those that were in time
+  int stale_count = 0;                 // of the consumed ones
+  std::vector<base::UnitId> consumed;  // in slot order
+  std::string consumed_sha256;         // as ConsumedSha256
+  exchange::RoundSummary summary;      // all but epoch and seconds
 };
 
 // Collects the gradients of one round after the other: fetches and checks each as soon as it is
@@ -56,28 +56,29 @@ class RoundCollector {
   // Decoded gradients that may wait for a lower slot when the rule streams.
   static constexpr int kMaxHeld = 8;
 
-  RoundCollector(Store& store, RunId run, const RunConfig& config,
-                 std::unique_ptr<Aggregator> aggregator, const Leadership& leadership,
-                 RetryingCaller& retry, Clock& clock, Logger& log, CoordinatorMetrics& metrics);
+  RoundCollector(exchange::Store& store, base::RunId run, const domain::RunConfig& config,
+                 std::unique_ptr<aggregate::Aggregator> aggregator,
+                 const exchange::Leadership& leadership, telemetry::RetryingCaller& retry,
+                 base::Clock& clock, telemetry::Logger& log, CoordinatorMetrics& metrics);
 
   // Starts a round of so many units and forgets the one before. `stale_weight` as in RoundPolicy.
-  void Begin(Round round, int unit_count, double stale_weight = 0);
+  void Begin(base::Round round, int unit_count, double stale_weight = 0);
 
   // Whether everything taken is still there as it was taken. False when the database has gone back:
   // then Begin anew.
-  bool StillHas(const RoundProgress& progress) const;
+  bool StillHas(const exchange::RoundProgress& progress) const;
 
   // Takes what has arrived, as the store tells it.
   // Returns: FAILED_PRECONDITION - no longer the leader; CANCELLED; other errors of the store.
-  absl::Status Take(const RoundProgress& progress);
+  absl::Status Take(const exchange::RoundProgress& progress);
 
   // As Take, and gives up every slot that has nothing: nothing more can be taken after this. False
   // when fewer than `quorum` of them were of use: then the round begins anew.
-  absl::StatusOr<bool> TakeLast(const RoundProgress& progress, int quorum);
+  absl::StatusOr<bool> TakeLast(const exchange::RoundProgress& progress, int quorum);
 
   // Call when complete, once: takes what has come late. When that counts for nothing (any more) it
   // is left alone.
-  absl::Status TakeStale(const RoundProgress& progress);
+  absl::Status TakeStale(const exchange::RoundProgress& progress);
 
   // Whether every slot is folded or given up.
   bool complete() const;
@@ -97,39 +98,40 @@ class RoundCollector {
 
  private:
   struct Held {
-    GradientInfo info;
-    TensorBundle gradient;
+    exchange::GradientInfo info;
+    tensor::TensorBundle gradient;
   };
 
   // Fetches and checks a gradient. False when it is of no use, and rejected if it is still there.
-  absl::StatusOr<bool> Fetch(const GradientInfo& info);
-  double WeightOf(const GradientInfo& info) const;
-  absl::StatusOr<TensorBundle> Decode(const GradientInfo& info, const Payload& payload) const;
-  absl::Status Reject(const GradientInfo& info, const absl::Status& reason);
+  absl::StatusOr<bool> Fetch(const exchange::GradientInfo& info);
+  double WeightOf(const exchange::GradientInfo& info) const;
+  absl::StatusOr<tensor::TensorBundle> Decode(const exchange::GradientInfo& info,
+                                              const exchange::Payload& payload) const;
+  absl::Status Reject(const exchange::GradientInfo& info, const absl::Status& reason);
   // "worker ID ('NAME')"; without the name when the store does not answer.
-  std::string DescribeWorker(const WorkerId& worker);
+  std::string DescribeWorker(const base::WorkerId& worker);
   absl::Status FoldWhatIsNext();
   absl::Status FoldFirstHeld();
   absl::Status Fold(Held held);
 
-  Store& store_;
-  const RunId run_;
-  const BundleSpec spec_;
+  exchange::Store& store_;
+  const base::RunId run_;
+  const tensor::BundleSpec spec_;
   const int micro_batch_;
   const int codec_;
-  const std::unique_ptr<Aggregator> aggregator_;
-  const Leadership leadership_;
-  RetryingCaller& retry_;
-  Clock& clock_;
-  Logger& log_;
+  const std::unique_ptr<aggregate::Aggregator> aggregator_;
+  const exchange::Leadership leadership_;
+  telemetry::RetryingCaller& retry_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
   CoordinatorMetrics& metrics_;
-  Round round_;
+  base::Round round_;
   int unit_count_ = 0;
   double stale_weight_ = 0;
-  int next_slot_ = 0;                    // those below are folded, or given up
-  std::map<Slot, Held> held_;            // checked, waiting for a lower slot
-  std::vector<GradientInfo> folded_;     // by slot
-  std::vector<GradientExtent> extents_;  // of those
+  int next_slot_ = 0;                            // those below are folded, or given up
+  std::map<base::Slot, Held> held_;              // checked, waiting for a lower slot
+  std::vector<exchange::GradientInfo> folded_;   // by slot
+  std::vector<domain::GradientExtent> extents_;  // of those
   absl::Duration fold_time_;
 };
 

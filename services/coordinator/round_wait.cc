@@ -15,8 +15,8 @@ std::string Count(int number, const char* what) {
 
 }  // namespace
 
-std::string DescribeWait(const RunStatus& status, const RunConfig& config,
-                         const RoundProgress& progress) {
+std::string DescribeWait(const exchange::RunStatus& status, const domain::RunConfig& config,
+                         const exchange::RoundProgress& progress) {
   std::string text = absl::StrCat(progress.gradients.size(), " of ",
                                   Count(config.units_per_round, "gradient"), " in");
   if (config.policy.quorum > 0) {

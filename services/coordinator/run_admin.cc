@@ -47,7 +47,7 @@ struct Place {
   }
 };
 
-Place PlaceOf(const WorkerSummary& worker) {
+Place PlaceOf(const exchange::WorkerSummary& worker) {
   return {absl::ToUnixMicros(worker.last_seen), worker.worker.value()};
 }
 
@@ -55,7 +55,7 @@ absl::StatusOr<Place> ParsePlace(const std::string& token) {
   const std::vector<std::string> parts = absl::StrSplit(token, ':');
   Place place;
   if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &place.last_seen_us) ||
-      !IsHex(parts[1], 32)) {
+      !base::IsHex(parts[1], 32)) {
     return BadToken();
   }
   place.worker = parts[1];
@@ -64,10 +64,11 @@ absl::StatusOr<Place> ParsePlace(const std::string& token) {
 
 }  // namespace
 
-RunAdmin::RunAdmin(Store& store, GatewayReports* gateways, std::function<CoordinatorView()> view)
+RunAdmin::RunAdmin(exchange::Store& store, exchange::GatewayReports* gateways,
+                   std::function<CoordinatorView()> view)
     : store_(store), gateways_(gateways), view_(std::move(view)) {}
 
-absl::StatusOr<RunId> RunAdmin::run() const {
+absl::StatusOr<base::RunId> RunAdmin::run() const {
   const CoordinatorView view = view_();
   if (!view.run.has_value()) {
     return absl::UnavailableError("the run is not known yet: the coordinator is starting");
@@ -76,17 +77,18 @@ absl::StatusOr<RunId> RunAdmin::run() const {
 }
 
 absl::StatusOr<RunOverview> RunAdmin::GetRun() {
-  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  GANNET_ASSIGN_OR_RETURN(const base::RunId id, run());
   RunOverview overview;
   GANNET_ASSIGN_OR_RETURN(overview.status, store_.GetRunStatus(id));
   GANNET_ASSIGN_OR_RETURN(overview.changes, store_.ListChanges(id));
-  if (overview.status.state == RunState::kRunning) {
-    const Round open(overview.status.weights_version.value() + 1);
-    GANNET_ASSIGN_OR_RETURN(const RoundProgress progress, store_.GetRoundProgress(id, open));
+  if (overview.status.state == domain::RunState::kRunning) {
+    const base::Round open(overview.status.weights_version.value() + 1);
+    GANNET_ASSIGN_OR_RETURN(const exchange::RoundProgress progress,
+                            store_.GetRoundProgress(id, open));
     overview.waiting_for = DescribeWait(overview.status, overview.status.config, progress);
   }
   if (overview.status.last_round.has_value()) {
-    GANNET_ASSIGN_OR_RETURN(const RoundProgress last,
+    GANNET_ASSIGN_OR_RETURN(const exchange::RoundProgress last,
                             store_.GetRoundProgress(id, overview.status.last_round->round));
     overview.usual_compute_time = UsualComputeTime(last.gradients);
   }
@@ -97,21 +99,23 @@ absl::StatusOr<RunOverview> RunAdmin::GetRun() {
   return overview;
 }
 
-absl::StatusOr<AdminPage<WorkerSummary>> RunAdmin::ListWorkers(int page_size,
-                                                               const std::string& page_token) {
+absl::StatusOr<AdminPage<exchange::WorkerSummary>> RunAdmin::ListWorkers(
+    int page_size, const std::string& page_token) {
   GANNET_ASSIGN_OR_RETURN(const int size,
                           PageSize(page_size, kDefaultWorkersPage, kMaxWorkersPage));
   std::optional<Place> after;
   if (!page_token.empty()) {
     GANNET_ASSIGN_OR_RETURN(after, ParsePlace(page_token));
   }
-  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+  GANNET_ASSIGN_OR_RETURN(const base::RunId id, run());
   // The store lists by id; the order asked for needs all of them.
-  GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> workers, AllWorkers(id));
+  GANNET_ASSIGN_OR_RETURN(std::vector<exchange::WorkerSummary> workers, AllWorkers(id));
   std::sort(workers.begin(), workers.end(),
-            [](const WorkerSummary& a, const WorkerSummary& b) { return PlaceOf(a) < PlaceOf(b); });
-  AdminPage<WorkerSummary> page;
-  for (WorkerSummary& worker : workers) {
+            [](const exchange::WorkerSummary& a, const exchange::WorkerSummary& b) {
+              return PlaceOf(a) < PlaceOf(b);
+            });
+  AdminPage<exchange::WorkerSummary> page;
+  for (exchange::WorkerSummary& worker : workers) {
     const Place place = PlaceOf(worker);
     if (after.has_value() && !(*after < place)) continue;
     if (page.items.size() == static_cast<size_t>(size)) {
@@ -124,33 +128,34 @@ absl::StatusOr<AdminPage<WorkerSummary>> RunAdmin::ListWorkers(int page_size,
   return page;
 }
 
-absl::StatusOr<std::vector<WorkerSummary>> RunAdmin::AllWorkers(RunId id) {
-  std::vector<WorkerSummary> workers;
+absl::StatusOr<std::vector<exchange::WorkerSummary>> RunAdmin::AllWorkers(base::RunId id) {
+  std::vector<exchange::WorkerSummary> workers;
   while (workers.size() < kMaxWorkers) {
-    const WorkerId last = workers.empty() ? WorkerId() : workers.back().worker;
-    GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> part,
-                            store_.ListWorkers(id, last, kMaxPage));
-    const bool is_last = part.size() < static_cast<size_t>(kMaxPage);
+    const base::WorkerId last = workers.empty() ? base::WorkerId() : workers.back().worker;
+    GANNET_ASSIGN_OR_RETURN(std::vector<exchange::WorkerSummary> part,
+                            store_.ListWorkers(id, last, exchange::kMaxPage));
+    const bool is_last = part.size() < static_cast<size_t>(exchange::kMaxPage);
     std::move(part.begin(), part.end(), std::back_inserter(workers));
     if (is_last) break;
   }
   return workers;
 }
 
-absl::StatusOr<WorkerSummary> RunAdmin::FindWorker(RunId id, const std::string& wanted,
-                                                   bool removed) {
-  GANNET_ASSIGN_OR_RETURN(std::vector<WorkerSummary> workers, AllWorkers(id));
-  std::erase_if(workers, [&](const WorkerSummary& worker) {
+absl::StatusOr<exchange::WorkerSummary> RunAdmin::FindWorker(base::RunId id,
+                                                             const std::string& wanted,
+                                                             bool removed) {
+  GANNET_ASSIGN_OR_RETURN(std::vector<exchange::WorkerSummary> workers, AllWorkers(id));
+  std::erase_if(workers, [&](const exchange::WorkerSummary& worker) {
     return worker.worker.value() != wanted && worker.display_name != wanted;
   });
   // Somebody may have called himself by another's id.
-  for (const WorkerSummary& worker : workers) {
+  for (const exchange::WorkerSummary& worker : workers) {
     if (worker.worker.value() == wanted) return worker;
   }
   if (workers.size() > 1) {
     // Of two of the same name one may be removed already: the other is meant.
-    std::vector<WorkerSummary> fitting = workers;
-    std::erase_if(fitting, [&](const WorkerSummary& worker) {
+    std::vector<exchange::WorkerSummary> fitting = workers;
+    std::erase_if(fitting, [&](const exchange::WorkerSummary& worker) {
       return worker.removed_reason.empty() == removed;
     });
     if (fitting.size() == 1) return fitting.front();
@@ -158,63 +163,69 @@ absl::StatusOr<WorkerSummary> RunAdmin::FindWorker(RunId id, const std::string& 
   if (workers.empty()) {
     return absl::NotFoundError(
         absl::StrCat("no worker has this id or name, gannet workers lists them: ",
-                     Printable(wanted, kMaxDisplayNameChars)));
+                     base::Printable(wanted, exchange::kMaxDisplayNameChars)));
   }
   if (workers.size() == 1) return workers.front();
   std::vector<std::string> ids;
-  for (const WorkerSummary& worker : workers) {
+  for (const exchange::WorkerSummary& worker : workers) {
     if (ids.size() == kMaxCandidates) {
       ids.push_back("...");
       break;
     }
     ids.push_back(worker.worker.value());
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      workers.size(), " workers have the name ", Printable(wanted, kMaxDisplayNameChars),
-      ", say which by its id: ", absl::StrJoin(ids, ", ")));
+  return absl::InvalidArgumentError(
+      absl::StrCat(workers.size(), " workers have the name ",
+                   base::Printable(wanted, exchange::kMaxDisplayNameChars),
+                   ", say which by its id: ", absl::StrJoin(ids, ", ")));
 }
 
-absl::StatusOr<WorkerSummary> RunAdmin::RemoveWorker(const std::string& worker,
-                                                     const std::string& reason) {
-  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
-  GANNET_ASSIGN_OR_RETURN(const WorkerSummary found, FindWorker(id, worker, /*removed=*/false));
+absl::StatusOr<exchange::WorkerSummary> RunAdmin::RemoveWorker(const std::string& worker,
+                                                               const std::string& reason) {
+  GANNET_ASSIGN_OR_RETURN(const base::RunId id, run());
+  GANNET_ASSIGN_OR_RETURN(const exchange::WorkerSummary found,
+                          FindWorker(id, worker, /*removed=*/false));
   GANNET_RETURN_IF_ERROR(store_.RemoveWorker(id, found.worker, reason));
   return FindWorker(id, found.worker.value(), /*removed=*/true);
 }
 
-absl::StatusOr<WorkerSummary> RunAdmin::RestoreWorker(const std::string& worker) {
-  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
-  GANNET_ASSIGN_OR_RETURN(const WorkerSummary found, FindWorker(id, worker, /*removed=*/true));
+absl::StatusOr<exchange::WorkerSummary> RunAdmin::RestoreWorker(const std::string& worker) {
+  GANNET_ASSIGN_OR_RETURN(const base::RunId id, run());
+  GANNET_ASSIGN_OR_RETURN(const exchange::WorkerSummary found,
+                          FindWorker(id, worker, /*removed=*/true));
   GANNET_RETURN_IF_ERROR(store_.RestoreWorker(id, found.worker));
   return FindWorker(id, found.worker.value(), /*removed=*/false);
 }
 
-absl::StatusOr<AdminPage<RoundSummary>> RunAdmin::ListRounds(int page_size,
-                                                             const std::string& page_token) {
-  GANNET_ASSIGN_OR_RETURN(const int size, PageSize(page_size, kDefaultRoundsPage, kMaxPage));
+absl::StatusOr<AdminPage<exchange::RoundSummary>> RunAdmin::ListRounds(
+    int page_size, const std::string& page_token) {
+  GANNET_ASSIGN_OR_RETURN(const int size,
+                          PageSize(page_size, kDefaultRoundsPage, exchange::kMaxPage));
   int64_t after = 0;
   if (!page_token.empty() && (!absl::SimpleAtoi(page_token, &after) || after < 1)) {
     return BadToken();
   }
-  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
-  AdminPage<RoundSummary> page;
-  GANNET_ASSIGN_OR_RETURN(page.items, store_.ListRounds(id, Round(after), size));
+  GANNET_ASSIGN_OR_RETURN(const base::RunId id, run());
+  AdminPage<exchange::RoundSummary> page;
+  GANNET_ASSIGN_OR_RETURN(page.items, store_.ListRounds(id, base::Round(after), size));
   if (page.items.size() == static_cast<size_t>(size)) {
     // There is another page only if there is another round.
-    const Round last = page.items.back().round;
-    GANNET_ASSIGN_OR_RETURN(const std::vector<RoundSummary> more, store_.ListRounds(id, last, 1));
+    const base::Round last = page.items.back().round;
+    GANNET_ASSIGN_OR_RETURN(const std::vector<exchange::RoundSummary> more,
+                            store_.ListRounds(id, last, 1));
     if (!more.empty()) page.next_page_token = absl::StrCat(last.value());
   }
   return page;
 }
 
-absl::StatusOr<Round> RunAdmin::ChangeSettings(const RunConfig& config, const std::string& reason) {
-  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+absl::StatusOr<base::Round> RunAdmin::ChangeSettings(const domain::RunConfig& config,
+                                                     const std::string& reason) {
+  GANNET_ASSIGN_OR_RETURN(const base::RunId id, run());
   return store_.ChangeSettings(id, config, reason);
 }
 
-absl::Status RunAdmin::SetRunState(RunState state, const std::string& reason) {
-  GANNET_ASSIGN_OR_RETURN(const RunId id, run());
+absl::Status RunAdmin::SetRunState(domain::RunState state, const std::string& reason) {
+  GANNET_ASSIGN_OR_RETURN(const base::RunId id, run());
   return store_.SetRunState(id, state, reason);
 }
 

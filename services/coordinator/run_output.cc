@@ -21,11 +21,11 @@ constexpr char kCheckpointsFolder[] = "checkpoints";
 
 }  // namespace
 
-TensorBundle TensorsBelow(const TensorBundle& bundle, const std::string& prefix) {
-  TensorBundle below;
-  for (const Tensor& tensor : bundle.tensors()) {
+tensor::TensorBundle TensorsBelow(const tensor::TensorBundle& bundle, const std::string& prefix) {
+  tensor::TensorBundle below;
+  for (const tensor::Tensor& tensor : bundle.tensors()) {
     if (!absl::StartsWith(tensor.spec.name, prefix)) continue;
-    Tensor renamed = tensor;
+    tensor::Tensor renamed = tensor;
     renamed.spec.name = tensor.spec.name.substr(prefix.size());
     below.Add(std::move(renamed));
   }
@@ -33,8 +33,9 @@ TensorBundle TensorsBelow(const TensorBundle& bundle, const std::string& prefix)
 }
 
 absl::StatusOr<std::unique_ptr<RunOutput>> RunOutput::Create(const RunOutputOptions& options,
-                                                             const RunConfig& config, Clock& clock,
-                                                             Logger& log,
+                                                             const domain::RunConfig& config,
+                                                             base::Clock& clock,
+                                                             telemetry::Logger& log,
                                                              CoordinatorMetrics& metrics) {
   RunOutputOptions absolute = options;
   std::error_code error;
@@ -47,13 +48,13 @@ absl::StatusOr<std::unique_ptr<RunOutput>> RunOutput::Create(const RunOutputOpti
   }
   // A data set around it passes the folder over from now on. Where that cannot be, because somebody
   // else's images lie there too, the grids still say themselves what they are.
-  MarkOutputFolder(directory.string()).IgnoreError();
+  data::MarkOutputFolder(directory.string()).IgnoreError();
   absolute.directory = directory.string();
   return std::unique_ptr<RunOutput>(new RunOutput(absolute, config, clock, log, metrics));
 }
 
-RunOutput::RunOutput(const RunOutputOptions& options, const RunConfig& config, Clock& clock,
-                     Logger& log, CoordinatorMetrics& metrics)
+RunOutput::RunOutput(const RunOutputOptions& options, const domain::RunConfig& config,
+                     base::Clock& clock, telemetry::Logger& log, CoordinatorMetrics& metrics)
     : options_(options),
       config_(config),
       log_(log),
@@ -68,8 +69,8 @@ RunOutput::RunOutput(const RunOutputOptions& options, const RunConfig& config, C
   }
 }
 
-void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot,
-                      const std::optional<BestWeights>& best, BestTracker::HandOn hand_on,
+void RunOutput::Begin(const domain::RunConfig& config, const exchange::Store::Snapshot& snapshot,
+                      const std::optional<exchange::BestWeights>& best, BestTracker::HandOn hand_on,
                       ContributorsFile::List list_workers) {
   config_ = config;
   history_.clear();
@@ -79,19 +80,19 @@ void RunOutput::Begin(const RunConfig& config, const Store::Snapshot& snapshot,
   if (best_.has_value()) {
     best_->Begin(config, snapshot.version, best, std::move(hand_on));
     // What untrained weights have shows later how far a training has come.
-    if (snapshot.version == WeightsVersion(0)) best_->Offer({config, snapshot, history_});
+    if (snapshot.version == base::WeightsVersion(0)) best_->Offer({config, snapshot, history_});
   }
-  samples_.Offer(snapshot, snapshot.version == WeightsVersion(0) ? SampleNeed::kRequired
-                                                                 : SampleNeed::kOptional);
+  samples_.Offer(snapshot, snapshot.version == base::WeightsVersion(0) ? SampleNeed::kRequired
+                                                                       : SampleNeed::kOptional);
 }
 
-void RunOutput::AddPastRound(const RoundSummary& round) {
+void RunOutput::AddPastRound(const exchange::RoundSummary& round) {
   history_.push_back(round);
   metrics_file_.Append(round);
 }
 
-void RunOutput::AddRound(const RoundSummary& round, const RunConfig& config,
-                         const Store::Snapshot& snapshot) {
+void RunOutput::AddRound(const exchange::RoundSummary& round, const domain::RunConfig& config,
+                         const exchange::Store::Snapshot& snapshot) {
   config_ = config;
   AddPastRound(round);
   const auto is_due = [&](int64_t every) { return every > 0 && round.round.value() % every == 0; };
@@ -103,18 +104,19 @@ void RunOutput::AddRound(const RoundSummary& round, const RunConfig& config,
   if (is_due(options_.checkpoint_every)) checkpoints_.Offer({config_, snapshot, history_});
 }
 
-absl::Status RunOutput::End(const Store::Snapshot& snapshot) {
+absl::Status RunOutput::End(const exchange::Store::Snapshot& snapshot) {
   samples_.Offer(snapshot, SampleNeed::kRequired);
   contributors_.Offer();
   // A disk that has no room for a checkpoint may have some for the weights, a third of it.
   absl::Status status = checkpoints_.Write({config_, snapshot, history_});
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
-  const auto metadata = WeightsMetadata(config_, snapshot.version);
+  GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle weights, WeightsToShow(config_, snapshot));
+  const auto metadata = checkpoint::WeightsMetadata(config_, snapshot.version);
   const std::string weights_path = absl::StrCat(options_.directory, "/weights.safetensors");
   const std::string generator_path = absl::StrCat(options_.directory, "/generator.safetensors");
-  status.Update(WriteFileAtomically(weights_path, EncodeSafetensors(weights, metadata)));
-  status.Update(WriteFileAtomically(
-      generator_path, EncodeSafetensors(TensorsBelow(weights, "generator."), metadata)));
+  status.Update(
+      base::WriteFileAtomically(weights_path, tensor::EncodeSafetensors(weights, metadata)));
+  status.Update(base::WriteFileAtomically(
+      generator_path, tensor::EncodeSafetensors(TensorsBelow(weights, "generator."), metadata)));
   if (best_.has_value()) {
     best_->Await();
     best_->Offer({config_, snapshot, history_});

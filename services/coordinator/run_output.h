@@ -26,7 +26,8 @@ struct RunOutputOptions {
   int64_t checkpoint_every = 0;  // rounds between checkpoints; 0: only one, at the end
   int checkpoint_keep = 3;       // the newest
   int64_t evaluate_every = 0;    // rounds between measurements of image quality; 0: none
-  std::shared_ptr<const ReferenceImages> reference = nullptr;  // what they are compared with, then
+  std::shared_ptr<const quality::ReferenceImages> reference =
+      nullptr;  // what they are compared with, then
 };
 
 // What a run leaves behind for people, in a folder:
@@ -50,36 +51,37 @@ class RunOutput {
  public:
   // Returns: INVALID_ARGUMENT - the folder cannot be made or written to, with the system's reason.
   static absl::StatusOr<std::unique_ptr<RunOutput>> Create(const RunOutputOptions& options,
-                                                           const RunConfig& config, Clock& clock,
-                                                           Logger& log,
+                                                           const domain::RunConfig& config,
+                                                           base::Clock& clock,
+                                                           telemetry::Logger& log,
                                                            CoordinatorMetrics& metrics);
 
   // Somebody begins to lead at this version; AddPastRound gives the history so far. `config` is
   // what holds for the round after it; `best` and `hand_on` are for BestTracker, `list_workers` for
   // ContributorsFile.
-  void Begin(const RunConfig& config, const Store::Snapshot& snapshot,
-             const std::optional<BestWeights>& best, BestTracker::HandOn hand_on,
+  void Begin(const domain::RunConfig& config, const exchange::Store::Snapshot& snapshot,
+             const std::optional<exchange::BestWeights>& best, BestTracker::HandOn hand_on,
              ContributorsFile::List list_workers);
-  void AddPastRound(const RoundSummary& round);
+  void AddPastRound(const exchange::RoundSummary& round);
 
   // A round has been published; `config` is what holds for the next one.
-  void AddRound(const RoundSummary& round, const RunConfig& config,
-                const Store::Snapshot& snapshot);
+  void AddRound(const exchange::RoundSummary& round, const domain::RunConfig& config,
+                const exchange::Store::Snapshot& snapshot);
 
   // The run has ended: draws the last grid and writes checkpoint and weights, and waits for all.
   // Returns: UNAVAILABLE - a file cannot be written.
-  absl::Status End(const Store::Snapshot& snapshot);
+  absl::Status End(const exchange::Store::Snapshot& snapshot);
 
   std::string latest_sample_path() { return samples_.latest_path(); }
 
  private:
-  RunOutput(const RunOutputOptions& options, const RunConfig& config, Clock& clock, Logger& log,
-            CoordinatorMetrics& metrics);
+  RunOutput(const RunOutputOptions& options, const domain::RunConfig& config, base::Clock& clock,
+            telemetry::Logger& log, CoordinatorMetrics& metrics);
 
   const RunOutputOptions options_;
-  RunConfig config_;  // as it holds for the round after the snapshot offered last
-  Logger& log_;
-  std::vector<RoundSummary> history_;
+  domain::RunConfig config_;  // as it holds for the round after the snapshot offered last
+  telemetry::Logger& log_;
+  std::vector<exchange::RoundSummary> history_;
   HistoryFile metrics_file_;
   ContributorsFile contributors_;
   CheckpointWriter checkpoints_;
@@ -88,6 +90,6 @@ class RunOutput {
 };
 
 // The tensors below `prefix`, named without it.
-TensorBundle TensorsBelow(const TensorBundle& bundle, const std::string& prefix);
+tensor::TensorBundle TensorsBelow(const tensor::TensorBundle& bundle, const std::string& prefix);
 
 }  // namespace gannet::coordinator

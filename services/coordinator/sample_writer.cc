@@ -24,43 +24,44 @@ constexpr size_t kMaxWaiting = 3;
 // Small images are shown larger.
 constexpr int kSmallImageSize = 32;
 
-absl::StatusOr<RgbImage> MakeGrid(const ImageBatch& batch) {
-  const std::vector<float> values = Flattened(batch);
-  ImageGridOptions options;
+absl::StatusOr<image::RgbImage> MakeGrid(const gan::ImageBatch& batch) {
+  const std::vector<float> values = gan::Flattened(batch);
+  image::ImageGridOptions options;
   options.columns =
       static_cast<int>(std::ceil(std::sqrt(static_cast<double>(batch.images.size()))));
   options.scale = batch.image_size <= kSmallImageSize ? 2 : 1;
-  return MakeImageGrid(absl::MakeConstSpan(values), batch.image_size, options);
+  return image::MakeImageGrid(absl::MakeConstSpan(values), batch.image_size, options);
 }
 
 }  // namespace
 
-std::string SamplePath(const std::string& directory, WeightsVersion version) {
+std::string SamplePath(const std::string& directory, base::WeightsVersion version) {
   return absl::StrFormat("%s/round_%06d.png", directory, version.value());
 }
 
-SampleWriter::SampleWriter(std::string directory, const RunConfig& config, int image_count,
-                           Clock& clock, Logger& log, CoordinatorMetrics& metrics)
+SampleWriter::SampleWriter(std::string directory, const domain::RunConfig& config, int image_count,
+                           base::Clock& clock, telemetry::Logger& log, CoordinatorMetrics& metrics)
     : directory_(std::move(directory)),
       config_(config),
       image_count_(image_count),
       clock_(clock),
       log_(log),
       metrics_(metrics),
-      queue_(kMaxWaiting, [this](const Store::Snapshot& snapshot) { DrawOffered(snapshot); }) {}
+      queue_(kMaxWaiting,
+             [this](const exchange::Store::Snapshot& snapshot) { DrawOffered(snapshot); }) {}
 
-absl::StatusOr<TensorBundle> WeightsToShow(const RunConfig& config,
-                                           const Store::Snapshot& snapshot) {
-  GANNET_ASSIGN_OR_RETURN(TensorBundle weights,
+absl::StatusOr<tensor::TensorBundle> WeightsToShow(const domain::RunConfig& config,
+                                                   const exchange::Store::Snapshot& snapshot) {
+  GANNET_ASSIGN_OR_RETURN(tensor::TensorBundle weights,
                           DecodeBundle(*snapshot.weights.bytes, snapshot.weights.codec));
   // The moments are twice as large as the weights.
   if (!config.adam.keeps_average()) return weights;
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle adam_state,
+  GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle adam_state,
                           DecodeBundle(*snapshot.adam_state.bytes, snapshot.adam_state.codec));
-  return AveragedWeights(weights, adam_state);
+  return gan::AveragedWeights(weights, adam_state);
 }
 
-void SampleWriter::Offer(const Store::Snapshot& snapshot, SampleNeed need) {
+void SampleWriter::Offer(const exchange::Store::Snapshot& snapshot, SampleNeed need) {
   if (need == SampleNeed::kRequired) {
     queue_.Push(snapshot);
   } else if (!queue_.PushIfIdle(snapshot)) {
@@ -69,11 +70,11 @@ void SampleWriter::Offer(const Store::Snapshot& snapshot, SampleNeed need) {
 }
 
 std::string SampleWriter::latest_path() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   return latest_path_;
 }
 
-void SampleWriter::DrawOffered(const Store::Snapshot& snapshot) {
+void SampleWriter::DrawOffered(const exchange::Store::Snapshot& snapshot) {
   const absl::Duration start = clock_.Steady();
   std::string path;
   if (const absl::Status status = Draw(snapshot, path); !status.ok()) {
@@ -82,19 +83,19 @@ void SampleWriter::DrawOffered(const Store::Snapshot& snapshot) {
     return;
   }
   metrics_.sample_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   latest_path_ = path;
 }
 
-absl::Status SampleWriter::Draw(const Store::Snapshot& snapshot, std::string& path) {
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights, WeightsToShow(config_, snapshot));
-  GANNET_ASSIGN_OR_RETURN(const ImageBatch batch,
-                          GenerateImages(config_.model, weights, config_.seed, image_count_));
-  GANNET_ASSIGN_OR_RETURN(const RgbImage grid, MakeGrid(batch));
-  GANNET_ASSIGN_OR_RETURN(const std::string png, EncodeGridPng(grid));
+absl::Status SampleWriter::Draw(const exchange::Store::Snapshot& snapshot, std::string& path) {
+  GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle weights, WeightsToShow(config_, snapshot));
+  GANNET_ASSIGN_OR_RETURN(const gan::ImageBatch batch,
+                          gan::GenerateImages(config_.model, weights, config_.seed, image_count_));
+  GANNET_ASSIGN_OR_RETURN(const image::RgbImage grid, MakeGrid(batch));
+  GANNET_ASSIGN_OR_RETURN(const std::string png, data::EncodeGridPng(grid));
   path = SamplePath(directory_, snapshot.version);
-  GANNET_RETURN_IF_ERROR(WriteFileAtomically(path, png));
-  return WriteFileAtomically(absl::StrCat(directory_, "/latest.png"), png);
+  GANNET_RETURN_IF_ERROR(base::WriteFileAtomically(path, png));
+  return base::WriteFileAtomically(absl::StrCat(directory_, "/latest.png"), png);
 }
 
 }  // namespace gannet::coordinator

@@ -30,11 +30,11 @@ enum class SampleNeed {
 // grid in work and drops the others.
 class SampleWriter {
  public:
-  SampleWriter(std::string directory, const RunConfig& config, int image_count, Clock& clock,
-               Logger& log, CoordinatorMetrics& metrics);
+  SampleWriter(std::string directory, const domain::RunConfig& config, int image_count,
+               base::Clock& clock, telemetry::Logger& log, CoordinatorMetrics& metrics);
 
   // Draws the grid of this state soon: of the generator's average where one is kept.
-  void Offer(const Store::Snapshot& snapshot, SampleNeed need);
+  void Offer(const exchange::Store::Snapshot& snapshot, SampleNeed need);
 
   // Waits until everything that was taken is drawn.
   void Await() { queue_.Await(); }
@@ -43,28 +43,28 @@ class SampleWriter {
   std::string latest_path();
 
  private:
-  void DrawOffered(const Store::Snapshot& snapshot);
-  absl::Status Draw(const Store::Snapshot& snapshot, std::string& path);
+  void DrawOffered(const exchange::Store::Snapshot& snapshot);
+  absl::Status Draw(const exchange::Store::Snapshot& snapshot, std::string& path);
 
   const std::string directory_;
-  const RunConfig config_;
+  const domain::RunConfig config_;
   const int image_count_;
-  Clock& clock_;
-  Logger& log_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
   CoordinatorMetrics& metrics_;
 
-  Mutex mu_;
+  base::Mutex mu_;
   std::string latest_path_ ABSL_GUARDED_BY(mu_);
-  JobQueue<Store::Snapshot> queue_;  // last, as its thread uses the others
+  base::JobQueue<exchange::Store::Snapshot> queue_;  // last, as its thread uses the others
 };
 
 // The weights in a snapshot to draw from and to give away: with the generator's average where one
 // is kept.
 // Returns: INVALID_ARGUMENT - its bytes are damaged.
-absl::StatusOr<TensorBundle> WeightsToShow(const RunConfig& config,
-                                           const Store::Snapshot& snapshot);
+absl::StatusOr<tensor::TensorBundle> WeightsToShow(const domain::RunConfig& config,
+                                                   const exchange::Store::Snapshot& snapshot);
 
 // Path of the grid of a version.
-std::string SamplePath(const std::string& directory, WeightsVersion version);
+std::string SamplePath(const std::string& directory, base::WeightsVersion version);
 
 }  // namespace gannet::coordinator

@@ -13,8 +13,8 @@ constexpr int64_t kMaxBytes = 1 << 20;
 
 std::string DigestOf(const std::string& path) {
   if (path.empty()) return "";
-  const absl::StatusOr<std::string> bytes = ReadFileBytes(path, kMaxBytes);
-  return bytes.ok() ? Sha256(*bytes) : "";
+  const absl::StatusOr<std::string> bytes = base::ReadFileBytes(path, kMaxBytes);
+  return bytes.ok() ? base::Sha256(*bytes) : "";
 }
 
 }  // namespace

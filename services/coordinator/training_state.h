@@ -9,9 +9,9 @@ namespace gannet::coordinator {
 
 // A run as it stands after a round: everything that a checkpoint of it holds.
 struct TrainingState {
-  RunConfig config;  // as it holds for the round after it
-  Store::Snapshot snapshot;
-  std::vector<RoundSummary> history;
+  domain::RunConfig config;  // as it holds for the round after it
+  exchange::Store::Snapshot snapshot;
+  std::vector<exchange::RoundSummary> history;
 };
 
 }  // namespace gannet::coordinator

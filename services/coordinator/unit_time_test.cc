@@ -5,8 +5,8 @@
 namespace gannet::coordinator {
 namespace {
 
-GradientInfo Computed(double seconds) {
-  GradientInfo gradient;
+exchange::GradientInfo Computed(double seconds) {
+  exchange::GradientInfo gradient;
   gradient.stats.compute_seconds = seconds;
   return gradient;
 }

@@ -50,20 +50,21 @@ class ByteBudget {
   };
 
   // `held` is kept at the number of bytes held.
-  ByteBudget(int64_t limit_bytes, Gauge& held) : limit_bytes_(limit_bytes), held_gauge_(held) {}
+  ByteBudget(int64_t limit_bytes, telemetry::Gauge& held)
+      : limit_bytes_(limit_bytes), held_gauge_(held) {}
 
   // Holds `bytes`, or nothing when they exceed what is left. Never waits.
   Hold TryHold(int64_t bytes) { return TryTake(bytes) ? Hold(*this, bytes) : Hold(); }
 
   // Whether so many bytes are left now. Reserves nothing.
   bool HasRoomFor(int64_t bytes) {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     return bytes <= limit_bytes_ - held_bytes_;
   }
 
  private:
   bool TryTake(int64_t bytes) {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (bytes > limit_bytes_ - held_bytes_) return false;
     held_bytes_ += bytes;
     held_gauge_.Set(static_cast<double>(held_bytes_));
@@ -71,14 +72,14 @@ class ByteBudget {
   }
 
   void Return(int64_t bytes) {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     held_bytes_ -= bytes;
     held_gauge_.Set(static_cast<double>(held_bytes_));
   }
 
   const int64_t limit_bytes_;
-  Gauge& held_gauge_;
-  Mutex mu_;
+  telemetry::Gauge& held_gauge_;
+  base::Mutex mu_;
   int64_t held_bytes_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -7,8 +7,9 @@
 
 namespace gannet::gateway {
 
-ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, Clock& clock,
-                       Gauge& parked, Refusals& refusals, const ClaimQueueOptions& options)
+ClaimQueue::ClaimQueue(exchange::Exchange& exchange, exchange::WorkSignal& signal, TaskPool& pool,
+                       base::Clock& clock, telemetry::Gauge& parked, Refusals& refusals,
+                       const ClaimQueueOptions& options)
     : exchange_(exchange),
       signal_(signal),
       pool_(pool),
@@ -16,7 +17,7 @@ ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, C
       parked_gauge_(parked),
       refusals_(refusals),
       options_(options) {
-  MutexLock lock(join_mu_);
+  base::MutexLock lock(join_mu_);
   // Read here: a signal that comes before the thread runs must not be missed.
   watcher_ = std::thread([this, seen = signal_.generation()] { WatchSignal(seen); });
   timer_ = std::thread([this] { KeepTime(); });
@@ -24,11 +25,12 @@ ClaimQueue::ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, C
 
 ClaimQueue::~ClaimQueue() { Stop(); }
 
-ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done, AddressSlots::Slot place) {
+ClaimQueue::Ticket ClaimQueue::Enter(exchange::ClaimRequest request, Done done,
+                                     AddressSlots::Slot place) {
   Answers answers;
   Ticket ticket = 0;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     ticket = ++last_ticket_;
     Entry& entry = entries_[ticket];
     entry.deadline = clock_.Steady() + request.wait;
@@ -38,13 +40,13 @@ ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done, AddressSlo
     entry.place = std::move(place);
     if (deadlines_.size() >= static_cast<size_t>(options_.max_parked)) {
       Take(ticket,
-           refusals_.Refuse(RefusalReason::kClaims,
+           refusals_.Refuse(domain::RefusalReason::kClaims,
                             absl::ResourceExhaustedError(absl::StrCat(
                                 "too many claims wait at this gateway, repeat later: limit ",
                                 options_.max_parked))),
            answers);
     } else if (const absl::Status queued = StartLook(ticket, 0); !queued.ok()) {
-      if (absl::IsResourceExhausted(queued)) refusals_.Count(RefusalReason::kCalls);
+      if (absl::IsResourceExhausted(queued)) refusals_.Count(domain::RefusalReason::kCalls);
       Take(ticket, queued, answers);
     }
   }
@@ -55,7 +57,7 @@ ClaimQueue::Ticket ClaimQueue::Enter(ClaimRequest request, Done done, AddressSlo
 void ClaimQueue::Cancel(Ticket ticket) {
   Answers answers;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     const auto found = entries_.find(ticket);
     if (found == entries_.end()) return;
     if (deadlines_.contains({found->second.deadline, ticket})) {
@@ -71,14 +73,14 @@ void ClaimQueue::Cancel(Ticket ticket) {
 void ClaimQueue::Drain() {
   Answers answers;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     draining_ = true;
     while (!deadlines_.empty()) {
       const Ticket ticket = deadlines_.begin()->second;
       const Entry& entry = entries_.at(ticket);
-      const RunState state = runs_.at(entry.request.run).last_state;
+      const domain::RunState state = runs_.at(entry.request.run).last_state;
       Unpark(ticket, entry);
-      Take(ticket, ClaimResult{.unit = std::nullopt, .state = state}, answers);
+      Take(ticket, exchange::ClaimResult{.unit = std::nullopt, .state = state}, answers);
     }
   }
   Give(std::move(answers));
@@ -87,12 +89,12 @@ void ClaimQueue::Drain() {
 void ClaimQueue::Stop() {
   Drain();
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     stopping_ = true;
     cv_.NotifyAll();
   }
   signal_.Notify();  // wakes the watcher; a hint too many does no harm to anybody else
-  MutexLock lock(join_mu_);
+  base::MutexLock lock(join_mu_);
   if (watcher_.joinable()) watcher_.join();
   if (timer_.joinable()) timer_.join();
 }
@@ -100,7 +102,7 @@ void ClaimQueue::Stop() {
 void ClaimQueue::WatchSignal(uint64_t seen) {
   while (true) {
     const uint64_t now = signal_.AwaitPast(seen, options_.look_interval);
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (stopping_) return;
     if (now == seen) continue;
     seen = now;
@@ -114,7 +116,7 @@ void ClaimQueue::KeepTime() {
   while (true) {
     Answers answers;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       if (stopping_) return;
       const absl::Duration now = clock_.Steady();
       if (signalled_ || now - last_interval >= options_.look_interval) {
@@ -151,13 +153,13 @@ void ClaimQueue::EndWaits(Answers& answers) {
   while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
     const Ticket ticket = deadlines_.begin()->second;
     Entry& entry = entries_.at(ticket);
-    const RunState state = runs_.at(entry.request.run).last_state;
+    const domain::RunState state = runs_.at(entry.request.run).last_state;
     Unpark(ticket, entry);
     entry.last_look = true;
     // With a full pool the last look is left out: nothing was found so far, and the worker asks
     // again.
     if (!StartLook(ticket, 0).ok()) {
-      Take(ticket, ClaimResult{.unit = std::nullopt, .state = state}, answers);
+      Take(ticket, exchange::ClaimResult{.unit = std::nullopt, .state = state}, answers);
     }
   }
 }
@@ -180,10 +182,10 @@ absl::Status ClaimQueue::StartLook(Ticket ticket, int64_t wave) {
 }
 
 void ClaimQueue::Look(Ticket ticket, int64_t wave) {
-  ClaimRequest request;
+  exchange::ClaimRequest request;
   bool cancelled = false;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     const Entry& entry = entries_.at(ticket);
     request = entry.request;
     cancelled = entry.cancelled;
@@ -192,18 +194,19 @@ void ClaimQueue::Look(Ticket ticket, int64_t wave) {
              cancelled ? absl::CancelledError("the caller is gone") : exchange_.Claim(request));
 }
 
-void ClaimQueue::FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimResult> result) {
+void ClaimQueue::FinishLook(Ticket ticket, int64_t wave,
+                            absl::StatusOr<exchange::ClaimResult> result) {
   Answers answers;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     Entry& entry = entries_.at(ticket);
     entry.place = AddressSlots::Slot();
     const bool found_nothing = result.ok() && !result->unit.has_value();
     // A run is only kept here once the database has answered for it: a peer cannot fill the map.
-    const RunId id = entry.request.run;
+    const base::RunId id = entry.request.run;
     if (result.ok()) runs_[id].last_state = result->state;
 
-    const bool wait_on = found_nothing && !HasEnded(result->state) && !entry.last_look &&
+    const bool wait_on = found_nothing && !domain::HasEnded(result->state) && !entry.last_look &&
                          !entry.cancelled && !draining_ && entry.deadline > clock_.Steady();
     if (wait_on) {
       Park(ticket, entry, answers);
@@ -236,7 +239,7 @@ void ClaimQueue::Park(Ticket ticket, Entry& entry, Answers& answers) {
     const Ticket oldest = *of_worker.begin();
     Unpark(oldest, entries_.at(oldest));
     Take(oldest,
-         refusals_.Refuse(RefusalReason::kClaimsOfWorker,
+         refusals_.Refuse(domain::RefusalReason::kClaimsOfWorker,
                           absl::ResourceExhaustedError(absl::StrCat(
                               "newer claims of this worker wait instead of this one: at most ",
                               options_.max_parked_per_worker))),
@@ -257,7 +260,8 @@ void ClaimQueue::Unpark(Ticket ticket, const Entry& entry) {
   parked_gauge_.Set(static_cast<double>(deadlines_.size()));
 }
 
-void ClaimQueue::Take(Ticket ticket, absl::StatusOr<ClaimResult> result, Answers& answers) {
+void ClaimQueue::Take(Ticket ticket, absl::StatusOr<exchange::ClaimResult> result,
+                      Answers& answers) {
   const auto entry = entries_.find(ticket);
   answers.push_back({std::move(entry->second.done), std::move(result)});
   entries_.erase(entry);

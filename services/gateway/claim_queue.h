@@ -28,7 +28,7 @@ struct ClaimQueueOptions {
   int max_parked = 10'000;
   // Of one worker: as many as it may hold units. When one more waits, the oldest is answered
   // RESOURCE_EXHAUSTED: it may be that of a connection that broke without anybody noticing.
-  int max_parked_per_worker = kMaxLeasesPerWorker;
+  int max_parked_per_worker = domain::kMaxLeasesPerWorker;
   // Looks of one run at the same time: the others wait their turn.
   int max_looks_at_once = 2;
   // Parked claims look again so often even when no signal came (signals are hints).
@@ -51,11 +51,12 @@ struct ClaimQueueOptions {
 // must outlive it, and the pool must have stopped before it is destroyed.
 class ClaimQueue {
  public:
-  using Done = std::function<void(absl::StatusOr<ClaimResult>)>;
+  using Done = std::function<void(absl::StatusOr<exchange::ClaimResult>)>;
   using Ticket = int64_t;
 
-  ClaimQueue(Exchange& exchange, WorkSignal& signal, TaskPool& pool, Clock& clock, Gauge& parked,
-             Refusals& refusals, const ClaimQueueOptions& options);
+  ClaimQueue(exchange::Exchange& exchange, exchange::WorkSignal& signal, TaskPool& pool,
+             base::Clock& clock, telemetry::Gauge& parked, Refusals& refusals,
+             const ClaimQueueOptions& options);
   ~ClaimQueue();
   ClaimQueue(const ClaimQueue&) = delete;
   ClaimQueue& operator=(const ClaimQueue&) = delete;
@@ -64,7 +65,7 @@ class ClaimQueue {
   // parked, altogether or of this worker, or the pool is full. `place`, the caller's among those
   // who wait for the pool, is given back after the first look: whoever is parked waits for nothing
   // that others need.
-  Ticket Enter(ClaimRequest request, Done done, AddressSlots::Slot place = {});
+  Ticket Enter(exchange::ClaimRequest request, Done done, AddressSlots::Slot place = {});
 
   // The caller is gone: a parked claim is answered CANCELLED at once, so that it takes no unit. A
   // look in progress is not stopped; when it finds nothing the answer is CANCELLED, too.
@@ -79,7 +80,7 @@ class ClaimQueue {
 
  private:
   struct Entry {
-    ClaimRequest request;
+    exchange::ClaimRequest request;
     Done done;
     AddressSlots::Slot place;
     absl::Duration deadline;  // steady
@@ -91,17 +92,17 @@ class ClaimQueue {
     std::set<Ticket> parked;  // in order of arrival
     // The same by worker. A claim is parked only once the database has vouched for its worker, so
     // that nobody fills, or empties, the places of another.
-    std::map<WorkerId, std::set<Ticket>> parked_of;
+    std::map<base::WorkerId, std::set<Ticket>> parked_of;
     int looking = 0;   // of the wave
     int64_t wave = 1;  // counts signals and intervals
     bool open = true;  // whether the wave goes on; at first, for a signal may have come before the
                        // run was known
-    RunState last_state = RunState::kRunning;
+    domain::RunState last_state = domain::RunState::kRunning;
   };
   // An answer to give once the lock is released.
   struct Answer {
     Done done;
-    absl::StatusOr<ClaimResult> result;
+    absl::StatusOr<exchange::ClaimResult> result;
   };
   using Answers = std::vector<Answer>;
 
@@ -114,32 +115,32 @@ class ClaimQueue {
   // Hands a look of `ticket` to the pool. `wave` is 0 for looks outside of a wave.
   absl::Status StartLook(Ticket ticket, int64_t wave) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Look(Ticket ticket, int64_t wave);
-  void FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<ClaimResult> result);
+  void FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<exchange::ClaimResult> result);
   void Park(Ticket ticket, Entry& entry, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Unpark(Ticket ticket, const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Take(Ticket ticket, absl::StatusOr<ClaimResult> result, Answers& answers)
+  void Take(Ticket ticket, absl::StatusOr<exchange::ClaimResult> result, Answers& answers)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static void Give(Answers answers);
 
-  Exchange& exchange_;
-  WorkSignal& signal_;
+  exchange::Exchange& exchange_;
+  exchange::WorkSignal& signal_;
   TaskPool& pool_;
-  Clock& clock_;
-  Gauge& parked_gauge_;
+  base::Clock& clock_;
+  telemetry::Gauge& parked_gauge_;
   Refusals& refusals_;
   const ClaimQueueOptions options_;
 
-  Mutex mu_;
-  CondVar cv_;
+  base::Mutex mu_;
+  base::CondVar cv_;
   Ticket last_ticket_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<Ticket, Entry> entries_ ABSL_GUARDED_BY(mu_);
-  std::map<RunId, Run> runs_ ABSL_GUARDED_BY(mu_);
+  std::map<base::RunId, Run> runs_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<absl::Duration, Ticket>> deadlines_ ABSL_GUARDED_BY(mu_);  // of parked ones
   bool signalled_ ABSL_GUARDED_BY(mu_) = false;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
-  Mutex join_mu_;
+  base::Mutex join_mu_;
   std::thread watcher_ ABSL_GUARDED_BY(join_mu_);
   std::thread timer_ ABSL_GUARDED_BY(join_mu_);
 };

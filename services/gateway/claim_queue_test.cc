@@ -18,14 +18,14 @@ namespace gannet::gateway {
 namespace {
 
 // Counts looks, and how many there were at the same time.
-class CountingExchange final : public ForwardingExchange {
+class CountingExchange final : public exchange::ForwardingExchange {
  public:
-  using ForwardingExchange::ForwardingExchange;
+  using exchange::ForwardingExchange::ForwardingExchange;
 
-  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) override {
+  absl::StatusOr<exchange::ClaimResult> Claim(const exchange::ClaimRequest& request) override {
     EXPECT_EQ(request.wait, absl::ZeroDuration());
     ++looks;
-    return ForwardingExchange::Claim(request);
+    return exchange::ForwardingExchange::Claim(request);
   }
 
   std::atomic<int> looks = 0;
@@ -35,8 +35,9 @@ class CountingExchange final : public ForwardingExchange {
 class ClaimQueueTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    run_ = backend_.store().CreateRun(TestNewRun(config_)).value();
-    leadership_ = backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)).value();
+    run_ = backend_.store().CreateRun(exchange::TestNewRun(config_)).value();
+    leadership_ =
+        backend_.store().AcquireLeadership(run_, exchange::TestLeader(1), absl::Hours(1)).value();
   }
 
   void TearDown() override {
@@ -49,42 +50,45 @@ class ClaimQueueTest : public ::testing::Test {
                                           options);
   }
 
-  WorkerIdentity Join(int number, int64_t incarnation = 1) {
-    const WorkerIdentity worker = TestWorker(number, incarnation);
-    EXPECT_OK(backend_.exchange().Join(TestJoin(worker, config_)));
+  exchange::WorkerIdentity Join(int number, int64_t incarnation = 1) {
+    const exchange::WorkerIdentity worker = exchange::TestWorker(number, incarnation);
+    EXPECT_OK(backend_.exchange().Join(exchange::TestJoin(worker, config_)));
     return worker;
   }
 
   struct Pending {
     ClaimQueue::Ticket ticket = 0;
-    std::future<absl::StatusOr<ClaimResult>> answer;
+    std::future<absl::StatusOr<exchange::ClaimResult>> answer;
   };
 
-  Pending Claim(const WorkerIdentity& worker, absl::Duration wait = kMaxClaimWait) {
-    auto promise = std::make_shared<std::promise<absl::StatusOr<ClaimResult>>>();
+  Pending Claim(const exchange::WorkerIdentity& worker,
+                absl::Duration wait = exchange::kMaxClaimWait) {
+    auto promise = std::make_shared<std::promise<absl::StatusOr<exchange::ClaimResult>>>();
     Pending pending;
     pending.answer = promise->get_future();
-    pending.ticket = queue_->Enter(
-        {.worker = worker,
-         .run = run_,
-         .request_id = absl::StrFormat("%032x", ++last_request_),
-         .wait = wait},
-        [promise](absl::StatusOr<ClaimResult> result) { promise->set_value(std::move(result)); });
+    pending.ticket = queue_->Enter({.worker = worker,
+                                    .run = run_,
+                                    .request_id = absl::StrFormat("%032x", ++last_request_),
+                                    .wait = wait},
+                                   [promise](absl::StatusOr<exchange::ClaimResult> result) {
+                                     promise->set_value(std::move(result));
+                                   });
     return pending;
   }
 
   // Takes the three units of the open round.
   void TakeAllUnits() {
     for (int i = 0; i < config_.units_per_round; ++i) {
-      const absl::StatusOr<ClaimResult> result = Claim(Join(1'000 + i)).answer.get();
+      const absl::StatusOr<exchange::ClaimResult> result = Claim(Join(1'000 + i)).answer.get();
       ASSERT_OK(result);
       ASSERT_TRUE(result->unit.has_value());
     }
   }
 
   void Publish() {
-    ASSERT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, version_)));
-    version_ = WeightsVersion(version_.value() + 1);
+    ASSERT_OK(
+        backend_.store().Publish(exchange::TestPublish(config_, run_, leadership_, version_)));
+    version_ = base::WeightsVersion(version_.value() + 1);
     signal_.Notify();
   }
 
@@ -92,18 +96,18 @@ class ClaimQueueTest : public ::testing::Test {
     return AwaitTrue([&] { return parked_.value() == count; });
   }
 
-  const RunConfig config_ = TinyRunConfig();
-  RealClock clock_;
-  MemoryBackend backend_{clock_};
-  RunId run_;
-  Leadership leadership_;
-  WeightsVersion version_{0};
+  const domain::RunConfig config_ = exchange::TinyRunConfig();
+  base::RealClock clock_;
+  exchange::MemoryBackend backend_{clock_};
+  base::RunId run_;
+  exchange::Leadership leadership_;
+  base::WeightsVersion version_{0};
   CountingExchange exchange_{backend_.exchange()};
-  WorkSignal signal_;
+  exchange::WorkSignal signal_;
   ReadableGauge queued_;
   ReadableGauge parked_;
   TaskPool pool_{4, 1'000, queued_};
-  Metrics metrics_;
+  telemetry::Metrics metrics_;
   Refusals refusals_{metrics_, clock_};
   std::unique_ptr<ClaimQueue> queue_;
   int last_request_ = 0;
@@ -112,7 +116,7 @@ class ClaimQueueTest : public ::testing::Test {
 TEST_F(ClaimQueueTest, AReadyUnitIsAnsweredAtOnce) {
   MakeQueue();
 
-  ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(1)).answer.get());
+  ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, Claim(Join(1)).answer.get());
 
   EXPECT_TRUE(result.unit.has_value());
 }
@@ -121,7 +125,8 @@ TEST_F(ClaimQueueTest, WithoutAWaitNothingIsParked) {
   MakeQueue();
   TakeAllUnits();
 
-  ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(1), absl::ZeroDuration()).answer.get());
+  ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result,
+                       Claim(Join(1), absl::ZeroDuration()).answer.get());
 
   EXPECT_FALSE(result.unit.has_value());
 }
@@ -129,7 +134,7 @@ TEST_F(ClaimQueueTest, WithoutAWaitNothingIsParked) {
 TEST_F(ClaimQueueTest, AWorkerParksTwoClaimsAndTheNewestOnesStay) {
   MakeQueue();
   TakeAllUnits();
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
   Pending lost = Claim(worker);
   ASSERT_TRUE(AwaitParked(1));
   Pending second = Claim(worker);
@@ -139,12 +144,12 @@ TEST_F(ClaimQueueTest, AWorkerParksTwoClaimsAndTheNewestOnesStay) {
 
   Pending third = Claim(worker);
 
-  EXPECT_THAT(lost.answer.get(), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(lost.answer.get(), base::StatusIs(absl::StatusCode::kResourceExhausted));
   ASSERT_TRUE(AwaitParked(3));
-  EXPECT_THAT(refusals_.Current(), ::testing::ElementsAre(RefusalReason::kClaimsOfWorker));
+  EXPECT_THAT(refusals_.Current(), ::testing::ElementsAre(domain::RefusalReason::kClaimsOfWorker));
   Publish();
   for (Pending* pending : {&second, &other, &third}) {
-    ASSERT_OK_AND_ASSIGN(const ClaimResult result, pending->answer.get());
+    ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, pending->answer.get());
     EXPECT_TRUE(result.unit.has_value());
   }
 }
@@ -152,16 +157,16 @@ TEST_F(ClaimQueueTest, AWorkerParksTwoClaimsAndTheNewestOnesStay) {
 TEST_F(ClaimQueueTest, AStrangerWhoUsesTheNameOfAWorkerTakesNoneOfItsPlaces) {
   MakeQueue();
   TakeAllUnits();
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
   std::vector<Pending> own;
   own.push_back(Claim(worker));
   own.push_back(Claim(worker));
   ASSERT_TRUE(AwaitParked(2));
-  WorkerIdentity stranger = worker;
-  stranger.secret = TestWorker(2).secret;
+  exchange::WorkerIdentity stranger = worker;
+  stranger.secret = exchange::TestWorker(2).secret;
 
   for (int i = 0; i < 5; ++i) {
-    EXPECT_THAT(Claim(stranger).answer.get(), StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(Claim(stranger).answer.get(), base::StatusIs(absl::StatusCode::kUnauthenticated));
   }
 
   EXPECT_EQ(parked_.value(), 2);
@@ -180,7 +185,7 @@ TEST_F(ClaimQueueTest, TheSignalWakesParkedClaimsInOrderOfArrival) {
   Publish();  // three units
 
   for (int i = 0; i < 3; ++i) {
-    ASSERT_OK_AND_ASSIGN(const ClaimResult result, pending[i].answer.get());
+    ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, pending[i].answer.get());
     EXPECT_TRUE(result.unit.has_value()) << i;
   }
   EXPECT_TRUE(AwaitParked(2));
@@ -202,7 +207,7 @@ TEST_F(ClaimQueueTest, ThreeHundredParkedClaimsDoNotAllLookForThreeUnits) {
   queue_->Stop();
   int with_unit = 0;
   for (Pending& claim : pending) {
-    const absl::StatusOr<ClaimResult> result = claim.answer.get();
+    const absl::StatusOr<exchange::ClaimResult> result = claim.answer.get();
     ASSERT_OK(result);
     with_unit += result->unit.has_value() ? 1 : 0;
   }
@@ -215,9 +220,9 @@ TEST_F(ClaimQueueTest, WithoutASignalTheIntervalFindsTheUnit) {
   Pending pending = Claim(Join(1));
   ASSERT_TRUE(AwaitParked(1));
 
-  ASSERT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, version_)));
+  ASSERT_OK(backend_.store().Publish(exchange::TestPublish(config_, run_, leadership_, version_)));
 
-  ASSERT_OK_AND_ASSIGN(const ClaimResult result, pending.answer.get());
+  ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, pending.answer.get());
   EXPECT_TRUE(result.unit.has_value());
 }
 
@@ -225,11 +230,11 @@ TEST_F(ClaimQueueTest, TheEndOfTheWaitIsAnAnswerWithoutAUnit) {
   MakeQueue();
   TakeAllUnits();
 
-  ASSERT_OK_AND_ASSIGN(const ClaimResult result,
+  ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result,
                        Claim(Join(1), absl::Milliseconds(30)).answer.get());
 
   EXPECT_FALSE(result.unit.has_value());
-  EXPECT_EQ(result.state, RunState::kRunning);
+  EXPECT_EQ(result.state, domain::RunState::kRunning);
 }
 
 TEST_F(ClaimQueueTest, TheEndOfTheRunAnswersEveryParkedClaim) {
@@ -239,12 +244,12 @@ TEST_F(ClaimQueueTest, TheEndOfTheRunAnswersEveryParkedClaim) {
   for (int i = 1; i <= 20; ++i) pending.push_back(Claim(Join(i)));
   ASSERT_TRUE(AwaitParked(20));
 
-  ASSERT_OK(backend_.store().SetRunState(run_, RunState::kStopped, "the lesson is over"));
+  ASSERT_OK(backend_.store().SetRunState(run_, domain::RunState::kStopped, "the lesson is over"));
   signal_.Notify();
 
   for (Pending& claim : pending) {
-    ASSERT_OK_AND_ASSIGN(const ClaimResult result, claim.answer.get());
-    EXPECT_EQ(result.state, RunState::kStopped);
+    ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, claim.answer.get());
+    EXPECT_EQ(result.state, domain::RunState::kStopped);
   }
 }
 
@@ -257,7 +262,7 @@ TEST_F(ClaimQueueTest, AWorkerTakenOverWhileParkedGetsNoUnit) {
 
   Publish();
 
-  EXPECT_THAT(stale.answer.get(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(stale.answer.get(), base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_F(ClaimQueueTest, ACancelledClaimTakesNoUnit) {
@@ -267,11 +272,11 @@ TEST_F(ClaimQueueTest, ACancelledClaimTakesNoUnit) {
   ASSERT_TRUE(AwaitParked(1));
 
   queue_->Cancel(gone.ticket);
-  EXPECT_THAT(gone.answer.get(), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(gone.answer.get(), base::StatusIs(absl::StatusCode::kCancelled));
   Publish();
 
   for (int i = 2; i <= 4; ++i) {
-    ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(i)).answer.get());
+    ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, Claim(Join(i)).answer.get());
     EXPECT_TRUE(result.unit.has_value());
   }
 }
@@ -283,7 +288,7 @@ TEST_F(ClaimQueueTest, MoreThanTheLimitAreRefused) {
   Pending second = Claim(Join(2));
   ASSERT_TRUE(AwaitParked(2));
 
-  EXPECT_THAT(Claim(Join(3)).answer.get(), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(Claim(Join(3)).answer.get(), base::StatusIs(absl::StatusCode::kResourceExhausted));
 
   queue_->Drain();
   EXPECT_OK(first.answer.get());
@@ -298,9 +303,9 @@ TEST_F(ClaimQueueTest, DrainingAnswersTheParkedAndParksNoMore) {
 
   queue_->Drain();
 
-  ASSERT_OK_AND_ASSIGN(const ClaimResult result, parked.answer.get());
+  ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, parked.answer.get());
   EXPECT_FALSE(result.unit.has_value());
-  ASSERT_OK_AND_ASSIGN(const ClaimResult later, Claim(Join(2)).answer.get());
+  ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult later, Claim(Join(2)).answer.get());
   EXPECT_FALSE(later.unit.has_value());
 }
 

@@ -5,8 +5,8 @@
 namespace gannet::gateway {
 
 DatabaseWatch::DatabaseWatch(std::function<absl::Status()> probe,
-                             std::function<void(bool up)> on_change, Clock& clock, Logger& log,
-                             const DatabaseWatchOptions& options)
+                             std::function<void(bool up)> on_change, base::Clock& clock,
+                             telemetry::Logger& log, const DatabaseWatchOptions& options)
     : probe_(std::move(probe)),
       on_change_(std::move(on_change)),
       clock_(clock),
@@ -22,7 +22,7 @@ void DatabaseWatch::Stop() { judge_.Stop(); }
 void DatabaseWatch::Probe() {
   absl::Status answer = probe_();
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     last_answer_ = std::move(answer);
     last_answer_at_ = clock_.Steady();
   }
@@ -33,7 +33,7 @@ void DatabaseWatch::Judge() {
   const absl::Duration now = clock_.Steady();
   absl::Status answer;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     answer = last_answer_;
     if (answer.ok() && now - last_answer_at_ >= options_.silence_limit) {
       answer = absl::DeadlineExceededError("no answer to a probe");

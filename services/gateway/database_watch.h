@@ -28,7 +28,7 @@ class DatabaseWatch {
   // `probe` does something cheap; `on_change` gets true when the database has come, false when it
   // has gone. Both are called from threads of the watch, `on_change` from one only.
   DatabaseWatch(std::function<absl::Status()> probe, std::function<void(bool up)> on_change,
-                Clock& clock, Logger& log, const DatabaseWatchOptions& options);
+                base::Clock& clock, telemetry::Logger& log, const DatabaseWatchOptions& options);
 
   // No call of `on_change` after this, even while a probe hangs. Idempotent.
   void Stop();
@@ -39,16 +39,16 @@ class DatabaseWatch {
 
   const std::function<absl::Status()> probe_;
   const std::function<void(bool up)> on_change_;
-  Clock& clock_;
-  Logger& log_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
   const DatabaseWatchOptions options_;
-  Mutex mu_;
+  base::Mutex mu_;
   absl::Status last_answer_ ABSL_GUARDED_BY(mu_) = absl::UnavailableError("not asked yet");
   absl::Duration last_answer_at_ ABSL_GUARDED_BY(mu_);
   bool up_ = false;  // of the judging thread
   absl::Duration changed_at_;
-  PeriodicRunner judge_;
-  PeriodicRunner prober_;
+  base::PeriodicRunner judge_;
+  base::PeriodicRunner prober_;
 };
 
 }  // namespace gannet::gateway

@@ -15,13 +15,13 @@ DatabaseWatchOptions Quick() {
 }
 
 TEST(DatabaseWatchTest, TellsWhenTheDatabaseComesGoesAndComesBack) {
-  RealClock clock;
+  base::RealClock clock;
   std::atomic<bool> there = true;
   std::atomic<int> ups = 0;
   std::atomic<int> downs = 0;
   DatabaseWatch watch(
       [&there] { return there ? absl::OkStatus() : absl::UnavailableError("gone"); },
-      [&](bool up) { ++(up ? ups : downs); }, clock, NullLogger(), Quick());
+      [&](bool up) { ++(up ? ups : downs); }, clock, telemetry::NullLogger(), Quick());
 
   EXPECT_TRUE(AwaitTrue([&] { return ups == 1; }));
   there = false;
@@ -32,7 +32,7 @@ TEST(DatabaseWatchTest, TellsWhenTheDatabaseComesGoesAndComesBack) {
 }
 
 TEST(DatabaseWatchTest, ADatabaseThatWasNeverThereIsNoNews) {
-  RealClock clock;
+  base::RealClock clock;
   std::atomic<int> probes = 0;
   std::atomic<int> changes = 0;
   {
@@ -41,7 +41,7 @@ TEST(DatabaseWatchTest, ADatabaseThatWasNeverThereIsNoNews) {
           ++probes;
           return absl::UnavailableError("gone");
         },
-        [&changes](bool) { ++changes; }, clock, NullLogger(), Quick());
+        [&changes](bool) { ++changes; }, clock, telemetry::NullLogger(), Quick());
     ASSERT_TRUE(AwaitTrue([&] { return probes > 3; }));
   }
 
@@ -49,7 +49,7 @@ TEST(DatabaseWatchTest, ADatabaseThatWasNeverThereIsNoNews) {
 }
 
 TEST(DatabaseWatchTest, AProbeThatHangsIsADatabaseThatIsGone) {
-  RealClock clock;
+  base::RealClock clock;
   std::promise<void> release;
   std::shared_future<void> released = release.get_future().share();
   std::atomic<int> probes = 0;
@@ -59,7 +59,7 @@ TEST(DatabaseWatchTest, AProbeThatHangsIsADatabaseThatIsGone) {
         if (++probes == 2) released.wait();
         return absl::OkStatus();
       },
-      [&up](bool now) { up = now; }, clock, NullLogger(),
+      [&up](bool now) { up = now; }, clock, telemetry::NullLogger(),
       {.probe_interval = absl::Milliseconds(4), .silence_limit = absl::Milliseconds(40)});
   ASSERT_TRUE(AwaitTrue([&] { return up.load(); }));
 
@@ -69,7 +69,7 @@ TEST(DatabaseWatchTest, AProbeThatHangsIsADatabaseThatIsGone) {
 }
 
 TEST(DatabaseWatchTest, StopDoesNotWaitForAProbeThatHangs) {
-  RealClock clock;
+  base::RealClock clock;
   std::promise<void> started;
   std::promise<void> release;
   DatabaseWatch watch(
@@ -78,7 +78,7 @@ TEST(DatabaseWatchTest, StopDoesNotWaitForAProbeThatHangs) {
         release.get_future().wait();
         return absl::OkStatus();
       },
-      [](bool) { ADD_FAILURE() << "a change after Stop"; }, clock, NullLogger(),
+      [](bool) { ADD_FAILURE() << "a change after Stop"; }, clock, telemetry::NullLogger(),
       {.probe_interval = absl::Hours(1), .silence_limit = absl::Hours(1)});
   started.get_future().wait();
 

@@ -12,25 +12,27 @@ namespace gannet::gateway {
 
 namespace {
 
-absl::StatusOr<PemText> ReadPem(const std::string& key, const std::string& path) {
-  GANNET_ASSIGN_OR_RETURN(const std::string text, ReadNamedFile(key, path));
-  return PemText{NormalizePem(text), absl::StrCat(key, " '", path, "'")};
+absl::StatusOr<rpc::PemText> ReadPem(const std::string& key, const std::string& path) {
+  GANNET_ASSIGN_OR_RETURN(const std::string text, config::ReadNamedFile(key, path));
+  return rpc::PemText{base::NormalizePem(text), absl::StrCat(key, " '", path, "'")};
 }
 
 }  // namespace
 
-absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const Config& config, absl::Time now) {
+absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const config::Config& config,
+                                                        absl::Time now) {
   GatewayServerOptions options;
   if (!config.gateway.tls_cert_file.empty()) {
-    GANNET_ASSIGN_OR_RETURN(const PemText certificate,
+    GANNET_ASSIGN_OR_RETURN(const rpc::PemText certificate,
                             ReadPem("gateway.tls_cert_file", config.gateway.tls_cert_file));
-    GANNET_ASSIGN_OR_RETURN(const PemText key,
+    GANNET_ASSIGN_OR_RETURN(const rpc::PemText key,
                             ReadPem("gateway.tls_key_file", config.gateway.tls_key_file));
-    GANNET_ASSIGN_OR_RETURN(options.rpc.credentials, MakeServerTls(certificate, key, now));
+    GANNET_ASSIGN_OR_RETURN(options.rpc.credentials, rpc::MakeServerTls(certificate, key, now));
   }
   if (!config.gateway.class_code_file.empty()) {
-    GANNET_ASSIGN_OR_RETURN(options.class_code, ReadTokenFile("gateway.class_code_file",
-                                                              config.gateway.class_code_file));
+    GANNET_ASSIGN_OR_RETURN(
+        options.class_code,
+        config::ReadTokenFile("gateway.class_code_file", config.gateway.class_code_file));
   }
   options.health_listen = config.gateway.health_listen;
   options.rpc.listen = config.gateway.listen;

@@ -13,6 +13,7 @@ namespace gannet::gateway {
 // key and class code; `now` is what the certificate's time is compared with. Returns: NOT_FOUND,
 // PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION - one of them cannot be used, naming
 // key, file and what to do.
-absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const Config& config, absl::Time now);
+absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const config::Config& config,
+                                                        absl::Time now);
 
 }  // namespace gannet::gateway

@@ -8,7 +8,7 @@ namespace gannet::gateway {
 namespace {
 
 TEST(GatewayConfigTest, TakesOverWhatIsConfigured) {
-  Config config;
+  config::Config config;
   config.gateway.listen = "0.0.0.0:1234";
   config.gateway.drain_limit = absl::Seconds(3);
   config.database.pool_size = 7;
@@ -22,7 +22,7 @@ TEST(GatewayConfigTest, TakesOverWhatIsConfigured) {
 }
 
 TEST(GatewayConfigTest, OneConnectionIsEnough) {
-  Config config;
+  config::Config config;
   config.database.pool_size = 1;
 
   ASSERT_OK_AND_ASSIGN(const GatewayServerOptions options, GatewayOptionsFrom(config, absl::Now()));

@@ -10,8 +10,8 @@
 namespace gannet::gateway {
 namespace {
 
-std::unique_ptr<BackendFixture> MakeGatewayFixture() {
-  return std::make_unique<GatewayFixture>(MakeMemoryFixture());
+std::unique_ptr<exchange::BackendFixture> MakeGatewayFixture() {
+  return std::make_unique<GatewayFixture>(exchange::MakeMemoryFixture());
 }
 
 GANNET_INSTANTIATE_EXCHANGE_CONTRACT(GatewayBeforeMemory, MakeGatewayFixture);
@@ -22,10 +22,10 @@ TEST_P(GatewayRandomOperationsTest, AGatewayChangesNoAnswerAndNoState) {
   GatewayServerOptions options = TestGatewayOptions();
   // Weights in memory outlive those in the store, which is the one difference that is meant.
   options.service.weights_cache_bytes = 0;
-  MemoryFixture memory;
-  GatewayFixture gateway(MakeMemoryFixture(), options);
+  exchange::MemoryFixture memory;
+  GatewayFixture gateway(exchange::MakeMemoryFixture(), options);
 
-  EXPECT_TRUE(CompareRandomOperations(memory, gateway, GetParam(), 2'000));
+  EXPECT_TRUE(exchange::CompareRandomOperations(memory, gateway, GetParam(), 2'000));
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, GatewayRandomOperationsTest, ::testing::Values(1, 2, 3));

@@ -6,40 +6,40 @@
 namespace gannet::gateway {
 namespace {
 
-Counter& PayloadBytes(Metrics& metrics, const char* direction) {
+telemetry::Counter& PayloadBytes(telemetry::Metrics& metrics, const char* direction) {
   return metrics.AddCounter("gannet_gateway_payload_bytes_total",
                             "Bytes of gradients received (in) and weights sent (out).",
                             {{"direction", direction}});
 }
 
-Counter& WeightsCache(Metrics& metrics, const char* result) {
+telemetry::Counter& WeightsCache(telemetry::Metrics& metrics, const char* result) {
   return metrics.AddCounter("gannet_gateway_weights_cache_requests_total",
                             "Requests for weights: from memory (hit), by a read somebody else had "
                             "started (shared), from the database (miss).",
                             {{"result", result}});
 }
 
-Counter& IdentityChecks(Metrics& metrics, const char* source) {
+telemetry::Counter& IdentityChecks(telemetry::Metrics& metrics, const char* source) {
   return metrics.AddCounter("gannet_gateway_identity_checks_total",
                             "Identity checks ahead of a transfer, answered from memory or by the "
                             "database.",
                             {{"source", source}});
 }
 
-Counter& Submits(Metrics& metrics, const char* outcome) {
+telemetry::Counter& Submits(telemetry::Metrics& metrics, const char* outcome) {
   return metrics.AddCounter("gannet_gateway_submits_total",
                             "Submissions by outcome; refused and failed ones did not get that far.",
                             {{"outcome", outcome}});
 }
 
-Gauge& TasksQueued(Metrics& metrics, const char* pool) {
+telemetry::Gauge& TasksQueued(telemetry::Metrics& metrics, const char* pool) {
   return metrics.AddGauge("gannet_gateway_tasks_queued", "Tasks that wait for a thread.",
                           {{"pool", pool}});
 }
 
 }  // namespace
 
-GatewayMetrics::GatewayMetrics(Metrics& metrics)
+GatewayMetrics::GatewayMetrics(telemetry::Metrics& metrics)
     : database_up(
           metrics.AddGauge("gannet_gateway_database_up", "1 while the database answers, else 0.")),
       parked_claims(
@@ -68,27 +68,27 @@ GatewayMetrics::GatewayMetrics(Metrics& metrics)
       uploads_stalled(metrics.AddCounter("gannet_gateway_uploads_stalled_total",
                                          "Submissions given up because no chunk came in time.")) {}
 
-Counter& GatewayMetrics::SubmitOutcomeCounter(SubmitOutcome outcome) const {
+telemetry::Counter& GatewayMetrics::SubmitOutcomeCounter(domain::SubmitOutcome outcome) const {
   switch (outcome) {
-    case SubmitOutcome::kAccepted:
+    case domain::SubmitOutcome::kAccepted:
       return submits_accepted;
-    case SubmitOutcome::kLate:
+    case domain::SubmitOutcome::kLate:
       return submits_late;
-    case SubmitOutcome::kAlreadyAccepted:
+    case domain::SubmitOutcome::kAlreadyAccepted:
       return submits_already_accepted;
-    case SubmitOutcome::kSuperseded:
+    case domain::SubmitOutcome::kSuperseded:
       return submits_superseded;
-    case SubmitOutcome::kClosed:
+    case domain::SubmitOutcome::kClosed:
       return submits_closed;
-    case SubmitOutcome::kDuplicate:
+    case domain::SubmitOutcome::kDuplicate:
       return submits_duplicate;
   }
   GANNET_CHECK(false);
   return submits_refused;
 }
 
-Counter& GatewayMetrics::SubmitErrorCounter(const absl::Status& status) const {
-  return IsRetryable(status) || absl::IsCancelled(status) ? submits_failed : submits_refused;
+telemetry::Counter& GatewayMetrics::SubmitErrorCounter(const absl::Status& status) const {
+  return base::IsRetryable(status) || absl::IsCancelled(status) ? submits_failed : submits_refused;
 }
 
 }  // namespace gannet::gateway

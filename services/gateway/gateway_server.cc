@@ -10,27 +10,29 @@
 namespace gannet::gateway {
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(
-    const GatewayServerOptions& options, Clock& clock, Logger& log) {
+    const GatewayServerOptions& options, base::Clock& clock, telemetry::Logger& log) {
   auto server = std::unique_ptr<GatewayServer>(new GatewayServer(options, clock, log));
-  GANNET_ASSIGN_OR_RETURN(server->metrics_server_,
-                          MetricsServer::Start(server->metrics_, options.metrics_listen));
-  RpcServerOptions rpc = options.rpc;
+  GANNET_ASSIGN_OR_RETURN(server->metrics_server_, telemetry::MetricsServer::Start(
+                                                       server->metrics_, options.metrics_listen));
+  rpc::RpcServerOptions rpc = options.rpc;
   rpc.metric_prefix = "gannet_gateway_rpc";
   GANNET_ASSIGN_OR_RETURN(
       server->rpc_server_,
-      RpcServer::Start(rpc, {{&server->grpc_service_, v1::ExchangeService::service_full_name()}},
-                       server->metrics_, clock));
+      rpc::RpcServer::Start(rpc,
+                            {{&server->grpc_service_, v1::ExchangeService::service_full_name()}},
+                            server->metrics_, clock));
   if (!options.health_listen.empty()) {
-    RpcServerOptions health;
+    rpc::RpcServerOptions health;
     health.listen = options.health_listen;
     health.metric_prefix = "gannet_gateway_health_rpc";
     GANNET_ASSIGN_OR_RETURN(server->health_server_,
-                            RpcServer::Start(health, {}, server->metrics_, clock));
+                            rpc::RpcServer::Start(health, {}, server->metrics_, clock));
   }
   return server;
 }
 
-GatewayServer::GatewayServer(const GatewayServerOptions& options, Clock& clock, Logger& log)
+GatewayServer::GatewayServer(const GatewayServerOptions& options, base::Clock& clock,
+                             telemetry::Logger& log)
     : options_(options),
       clock_(clock),
       log_(log),
@@ -48,7 +50,7 @@ absl::Status GatewayServer::Run(const Connect& connect) {
 }
 
 absl::Status GatewayServer::AwaitBackend(const Connect& connect) {
-  RetryingCaller caller("the database", clock_, stop_, log_, options_.backoff);
+  telemetry::RetryingCaller caller("the database", clock_, stop_, log_, options_.backoff);
   GANNET_ASSIGN_OR_RETURN(GatewayBackend backend,
                           caller.CallFor("connect", [&] { return connect(metrics_); }));
   Attach(std::move(backend));
@@ -69,9 +71,9 @@ void GatewayServer::Attach(GatewayBackend backend) {
       },
       clock_, log_, options_.database);
   if (backend_.reports != nullptr) {
-    refusal_reporter_ = std::make_unique<RefusalReporter>(*backend_.reports, refusals_,
-                                                          absl::StrCat(HostName(), ":", port()),
-                                                          clock_, log_, options_.report_interval);
+    refusal_reporter_ = std::make_unique<RefusalReporter>(
+        *backend_.reports, refusals_, absl::StrCat(base::HostName(), ":", port()), clock_, log_,
+        options_.report_interval);
   }
 }
 

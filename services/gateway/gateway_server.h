@@ -28,8 +28,8 @@ namespace gannet::gateway {
 struct GatewayServerOptions {
   // A worker needs two connections and a handful of calls. gRPC 1.51 counts no connections: those
   // without a call are closed after a while, the rest is the firewall's (docs/operations.md).
-  RpcServerOptions rpc = {.max_concurrent_streams_per_connection = 100,
-                          .max_connection_idle = absl::Minutes(10)};
+  rpc::RpcServerOptions rpc = {.max_concurrent_streams_per_connection = 100,
+                               .max_connection_idle = absl::Minutes(10)};
   std::string class_code;     // that workers must show at Join; empty: none is asked for
   std::string health_listen;  // of a server with nothing but health, without TLS; empty: none
   std::string metrics_listen = "127.0.0.1:0";
@@ -37,17 +37,17 @@ struct GatewayServerOptions {
   GatewayServiceOptions service = {};
   DatabaseWatchOptions database = {};
   absl::Duration report_interval = absl::Seconds(5);  // between looks at what is refused
-  BackoffPolicy backoff = {.initial = absl::Milliseconds(200),
-                           .max = absl::Seconds(5)};  // of the first connection
+  base::BackoffPolicy backoff = {.initial = absl::Milliseconds(200),
+                                 .max = absl::Seconds(5)};  // of the first connection
 };
 
 // What the gateway stands in front of.
 struct GatewayBackend {
   std::shared_ptr<void> owner;  // keeps the rest alive; may be null when somebody else does
-  Exchange* exchange = nullptr;
-  WorkSignal* signal = nullptr;
-  std::function<absl::Status()> probe;  // OK while the database answers
-  GatewayReports* reports = nullptr;    // to be told what is refused; may be null
+  exchange::Exchange* exchange = nullptr;
+  exchange::WorkSignal* signal = nullptr;
+  std::function<absl::Status()> probe;          // OK while the database answers
+  exchange::GatewayReports* reports = nullptr;  // to be told what is refused; may be null
 };
 
 // The whole gateway but for its process: main and tests start the same one.
@@ -62,11 +62,12 @@ struct GatewayBackend {
 class GatewayServer {
  public:
   // Is given the metrics of the gateway, for the backend to add its own.
-  using Connect = std::function<absl::StatusOr<GatewayBackend>(Metrics&)>;
+  using Connect = std::function<absl::StatusOr<GatewayBackend>(telemetry::Metrics&)>;
 
   // Returns: INVALID_ARGUMENT, UNAVAILABLE - an address cannot be listened on.
   static absl::StatusOr<std::unique_ptr<GatewayServer>> Start(const GatewayServerOptions& options,
-                                                              Clock& clock, Logger& log);
+                                                              base::Clock& clock,
+                                                              telemetry::Logger& log);
   ~GatewayServer();
   GatewayServer(const GatewayServer&) = delete;
   GatewayServer& operator=(const GatewayServer&) = delete;
@@ -91,24 +92,24 @@ class GatewayServer {
   int metrics_port() const { return metrics_server_->bound_port(); }
 
  private:
-  GatewayServer(const GatewayServerOptions& options, Clock& clock, Logger& log);
+  GatewayServer(const GatewayServerOptions& options, base::Clock& clock, telemetry::Logger& log);
 
   void Attach(GatewayBackend backend);
   void SetServing(bool serving);
 
   const GatewayServerOptions options_;
-  Clock& clock_;
-  Logger& log_;
-  StopSignal stop_;
-  Metrics metrics_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
+  base::StopSignal stop_;
+  telemetry::Metrics metrics_;
   GatewayMetrics gateway_metrics_;
   Refusals refusals_;
   GatewayBackend backend_;
   std::unique_ptr<GatewayService> service_;
   GrpcGatewayService grpc_service_;
-  std::unique_ptr<MetricsServer> metrics_server_;
-  std::unique_ptr<RpcServer> rpc_server_;
-  std::unique_ptr<RpcServer> health_server_;  // may be null
+  std::unique_ptr<telemetry::MetricsServer> metrics_server_;
+  std::unique_ptr<rpc::RpcServer> rpc_server_;
+  std::unique_ptr<rpc::RpcServer> health_server_;  // may be null
   std::unique_ptr<DatabaseWatch> watch_;
   std::unique_ptr<RefusalReporter> refusal_reporter_;  // may be null
   bool stopped_ = false;

@@ -24,8 +24,9 @@ constexpr auto kAlways = [] { return true; };
 
 // --- Upload --------------------------------------------------------------------------------------
 
-Upload::Upload(SubmitAnnouncement announced, ByteBudget::Hold hold, WorkerSlots::Slot slot,
-               std::shared_ptr<const BundleSpec> spec, Refusals& refusals)
+Upload::Upload(exchange::SubmitAnnouncement announced, ByteBudget::Hold hold,
+               WorkerSlots::Slot slot, std::shared_ptr<const tensor::BundleSpec> spec,
+               Refusals& refusals)
     : announced_(std::move(announced)),
       spec_(std::move(spec)),
       refusals_(refusals),
@@ -38,10 +39,10 @@ absl::Status Upload::CheckNotGivenUp() const {
 }
 
 absl::Status Upload::Append(absl::string_view chunk) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   GANNET_RETURN_IF_ERROR(CheckNotGivenUp());
   if (chunk.empty()) {
-    return refusals_.Refuse(RefusalReason::kUploadEmptyChunk,
+    return refusals_.Refuse(domain::RefusalReason::kUploadEmptyChunk,
                             absl::InvalidArgumentError("a chunk has at least one byte"));
   }
   const auto total_bytes = static_cast<size_t>(announced_.payload.total_bytes);
@@ -56,7 +57,7 @@ absl::Status Upload::Append(absl::string_view chunk) {
     const size_t capacity = std::max(needed, std::min(2 * bytes_.capacity(), total_bytes));
     if (!hold_.GrowTo(static_cast<int64_t>(capacity))) {
       return refusals_.Refuse(
-          RefusalReason::kUploadBytes,
+          domain::RefusalReason::kUploadBytes,
           absl::ResourceExhaustedError("too many gradients are being received, repeat later"));
     }
     bytes_.reserve(capacity);
@@ -67,17 +68,17 @@ absl::Status Upload::Append(absl::string_view chunk) {
 }
 
 void Upload::GiveUp() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   given_up_ = true;
   bytes_ = std::string();
   hold_ = ByteBudget::Hold();
   slot_ = WorkerSlots::Slot();
 }
 
-absl::StatusOr<Payload> Upload::TakePayload() {
-  MutexLock lock(mu_);
+absl::StatusOr<exchange::Payload> Upload::TakePayload() {
+  base::MutexLock lock(mu_);
   GANNET_RETURN_IF_ERROR(CheckNotGivenUp());
-  const PayloadAnnouncement& payload = announced_.payload;
+  const exchange::PayloadAnnouncement& payload = announced_.payload;
   if (bytes_.size() != static_cast<size_t>(payload.total_bytes)) {
     return absl::DataLossError(absl::StrCat("gradient stream is truncated: expected ",
                                             payload.total_bytes, " bytes, got ", bytes_.size()));
@@ -86,14 +87,14 @@ absl::StatusOr<Payload> Upload::TakePayload() {
   if (sha256 != payload.sha256) {
     return absl::DataLossError("the gradient's bytes do not match their checksum: send it again");
   }
-  return Payload::FromHashed(payload.codec, std::move(bytes_), std::move(sha256));
+  return exchange::Payload::FromHashed(payload.codec, std::move(bytes_), std::move(sha256));
 }
 
 // --- GatewayService ------------------------------------------------------------------------------
 
-GatewayService::GatewayService(Exchange& exchange, WorkSignal& signal, Clock& clock,
-                               GatewayMetrics& metrics, Refusals& refusals, Logger& log,
-                               const GatewayServiceOptions& options)
+GatewayService::GatewayService(exchange::Exchange& exchange, exchange::WorkSignal& signal,
+                               base::Clock& clock, GatewayMetrics& metrics, Refusals& refusals,
+                               telemetry::Logger& log, const GatewayServiceOptions& options)
     : exchange_(exchange),
       metrics_(metrics),
       log_(log),
@@ -122,7 +123,7 @@ absl::StatusOr<AddressSlots::Slot> GatewayService::TakePlace(const std::string& 
   if (address_slots_.TryTake(JoinAddressOf(peer), place) == AddressSlots::Answer::kTaken) {
     return place;
   }
-  return refusals_.Refuse(RefusalReason::kCallsOfAddress,
+  return refusals_.Refuse(domain::RefusalReason::kCallsOfAddress,
                           absl::ResourceExhaustedError(absl::StrCat(
                               "too many calls from this address wait, repeat later: at most ",
                               options_.max_calls_per_address)));
@@ -151,12 +152,12 @@ void GatewayService::OnControlPool(const std::string& peer, Wanted wanted, DoneF
         done(std::move(result));
       });
   if (queued.ok()) return;
-  if (absl::IsResourceExhausted(queued)) refusals_.Count(RefusalReason::kCalls);
+  if (absl::IsResourceExhausted(queued)) refusals_.Count(domain::RefusalReason::kCalls);
   done(queued);
 }
 
-void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted wanted,
-                          Done<JoinResult> done) {
+void GatewayService::Join(exchange::JoinRequest request, const std::string& peer, Wanted wanted,
+                          Done<exchange::JoinResult> done) {
   // Only a join with data registers anybody.
   const bool is_new = request.data.has_value() && !joins_.Knows(request.worker);
   const std::string address = is_new ? JoinAddressOf(peer) : "";
@@ -166,7 +167,7 @@ void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted w
       done(std::move(admitted));
       return;
     }
-    done = [this, address, done = std::move(done)](absl::StatusOr<JoinResult> result) {
+    done = [this, address, done = std::move(done)](absl::StatusOr<exchange::JoinResult> result) {
       // A join that is wrong costs the database as much as one that is right.
       if (absl::IsResourceExhausted(result.status()) || absl::IsUnavailable(result.status())) {
         joins_.Refund(address);
@@ -174,9 +175,10 @@ void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted w
       done(std::move(result));
     };
   }
-  OnControlPool<absl::StatusOr<JoinResult>>(
+  OnControlPool<absl::StatusOr<exchange::JoinResult>>(
       peer, std::move(wanted), std::move(done), [this, is_new, request = std::move(request)] {
-        absl::StatusOr<JoinResult> result = is_new ? JoinAsNew(request) : exchange_.Join(request);
+        absl::StatusOr<exchange::JoinResult> result =
+            is_new ? JoinAsNew(request) : exchange_.Join(request);
         if (result.ok()) {
           runs_.Learn(result->run, result->config);
           if (request.data.has_value()) identities_.Remember(request.worker, result->run);
@@ -185,12 +187,13 @@ void GatewayService::Join(JoinRequest request, const std::string& peer, Wanted w
       });
 }
 
-absl::StatusOr<JoinResult> GatewayService::JoinAsNew(const JoinRequest& request) {
-  JoinRequest describe = request;
+absl::StatusOr<exchange::JoinResult> GatewayService::JoinAsNew(
+    const exchange::JoinRequest& request) {
+  exchange::JoinRequest describe = request;
   describe.data.reset();
-  GANNET_ASSIGN_OR_RETURN(const JoinResult run, exchange_.Join(describe));
+  GANNET_ASSIGN_OR_RETURN(const exchange::JoinResult run, exchange_.Join(describe));
   GANNET_ASSIGN_OR_RETURN(const bool entered, joins_.Enter(run.run, request.worker.id));
-  absl::StatusOr<JoinResult> result = exchange_.Join(request);
+  absl::StatusOr<exchange::JoinResult> result = exchange_.Join(request);
   if (result.ok()) {
     joins_.Remember(request.worker);
   } else if (entered) {
@@ -199,15 +202,15 @@ absl::StatusOr<JoinResult> GatewayService::JoinAsNew(const JoinRequest& request)
   return result;
 }
 
-ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, const std::string& peer,
-                                         Done<ClaimResult> done) {
+ClaimQueue::Ticket GatewayService::Claim(exchange::ClaimRequest request, const std::string& peer,
+                                         Done<exchange::ClaimResult> done) {
   absl::StatusOr<AddressSlots::Slot> place = TakePlace(peer);
   if (!place.ok()) {
     done(place.status());
     return kNoTicket;
   }
   done = [this, worker = request.worker.id, run = request.run,
-          done = std::move(done)](absl::StatusOr<ClaimResult> result) {
+          done = std::move(done)](absl::StatusOr<exchange::ClaimResult> result) {
     NoteLife(worker, run, result.status());
     done(std::move(result));
   };
@@ -216,22 +219,23 @@ ClaimQueue::Ticket GatewayService::Claim(ClaimRequest request, const std::string
 
 void GatewayService::CancelClaim(ClaimQueue::Ticket ticket) { claims_.Cancel(ticket); }
 
-void GatewayService::FetchWeights(const FetchWeightsRequest& request, const std::string& peer,
-                                  Wanted wanted, const Done<WeightsTransfer>& done) {
+void GatewayService::FetchWeights(const exchange::FetchWeightsRequest& request,
+                                  const std::string& peer, Wanted wanted,
+                                  const Done<WeightsTransfer>& done) {
   auto get = [this, request, done] {
     auto slot = std::make_shared<WorkerSlots::Slot>();
     switch (fetch_slots_.TryTake({request.run, request.worker.id}, *slot)) {
       case WorkerSlots::Answer::kTaken:
         break;
       case WorkerSlots::Answer::kOwnerHasAll:
-        done(refusals_.Refuse(RefusalReason::kFetchesOfWorker,
+        done(refusals_.Refuse(domain::RefusalReason::kFetchesOfWorker,
                               absl::ResourceExhaustedError(absl::StrCat(
                                   "this worker is being sent weights as often as it may: at most ",
                                   kMaxFetchesPerWorker))));
         return;
       case WorkerSlots::Answer::kFull:
         fetch_watch_.CutSlowest();
-        done(refusals_.Refuse(RefusalReason::kFetches,
+        done(refusals_.Refuse(domain::RefusalReason::kFetches,
                               absl::ResourceExhaustedError(absl::StrCat(
                                   "weights are being sent to too many, repeat later: at most ",
                                   options_.max_fetches))));
@@ -240,7 +244,7 @@ void GatewayService::FetchWeights(const FetchWeightsRequest& request, const std:
     weights_.Get(
         {request.run, request.version, request.sha256},
         [this, request] { return exchange_.FetchWeights(request); },
-        [slot, done](absl::StatusOr<Payload> payload) {
+        [slot, done](absl::StatusOr<exchange::Payload> payload) {
           if (!payload.ok()) {
             done(payload.status());
           } else {
@@ -265,7 +269,7 @@ void GatewayService::FetchWeights(const FetchWeightsRequest& request, const std:
       [this, request] { return CheckIdentity(request.worker, request.run); });
 }
 
-void GatewayService::OpenUpload(SubmitAnnouncement announced, const std::string& peer,
+void GatewayService::OpenUpload(exchange::SubmitAnnouncement announced, const std::string& peer,
                                 Wanted wanted, Done<OpenedUpload> done) {
   done = [this, done = std::move(done)](absl::StatusOr<OpenedUpload> upload) {
     if (!upload.ok()) metrics_.SubmitErrorCounter(upload.status()).Increment();
@@ -273,7 +277,7 @@ void GatewayService::OpenUpload(SubmitAnnouncement announced, const std::string&
   };
   if (announced.payload.total_bytes > options_.max_payload_bytes) {
     done(refusals_.Refuse(
-        RefusalReason::kUploadSize,
+        domain::RefusalReason::kUploadSize,
         absl::OutOfRangeError(absl::StrCat(
             "gradient too large for this gateway: at most ", options_.max_payload_bytes,
             " bytes (gateway.max_payload_bytes), got ", announced.payload.total_bytes))));
@@ -286,15 +290,15 @@ void GatewayService::OpenUpload(SubmitAnnouncement announced, const std::string&
 }
 
 absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
-    SubmitAnnouncement announced) {
+    exchange::SubmitAnnouncement announced) {
   GANNET_RETURN_IF_ERROR(CheckIdentity(announced.worker, announced.run));
-  GANNET_ASSIGN_OR_RETURN(std::shared_ptr<const BundleSpec> spec,
+  GANNET_ASSIGN_OR_RETURN(std::shared_ptr<const tensor::BundleSpec> spec,
                           LearnGradientSpec(announced.worker, announced.run));
   const absl::Status size =
       CheckGradientSize(*spec, announced.payload.codec, announced.payload.total_bytes);
-  if (!size.ok()) return refusals_.Refuse(RefusalReason::kUploadSize, size);
+  if (!size.ok()) return refusals_.Refuse(domain::RefusalReason::kUploadSize, size);
   GANNET_ASSIGN_OR_RETURN(
-      const std::optional<SubmitOutcome> outcome,
+      const std::optional<domain::SubmitOutcome> outcome,
       exchange_.CheckSubmission({.worker = announced.worker,
                                  .run = announced.run,
                                  .unit = announced.unit,
@@ -311,7 +315,7 @@ absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
   const UploadKey key(announced.run, announced.worker.id, announced.unit, announced.attempt);
   std::shared_ptr<Upload> older;
   {
-    MutexLock lock(uploads_mu_);
+    base::MutexLock lock(uploads_mu_);
     if (const auto found = uploads_.find(key); found != uploads_.end())
       older = found->second.lock();
   }
@@ -321,13 +325,13 @@ absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
     case WorkerSlots::Answer::kTaken:
       break;
     case WorkerSlots::Answer::kOwnerHasAll:
-      return refusals_.Refuse(RefusalReason::kUploadsOfWorker,
+      return refusals_.Refuse(domain::RefusalReason::kUploadsOfWorker,
                               absl::ResourceExhaustedError(absl::StrCat(
                                   "this worker is sending as many gradients as it may: at most ",
                                   kMaxUploadsPerWorker)));
     case WorkerSlots::Answer::kFull:
       upload_watch_.CutSlowest();
-      return refusals_.Refuse(RefusalReason::kUploads,
+      return refusals_.Refuse(domain::RefusalReason::kUploads,
                               absl::ResourceExhaustedError(absl::StrCat(
                                   "too many gradients are being received, repeat later: at most ",
                                   options_.max_uploads)));
@@ -337,7 +341,7 @@ absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
   if (!hold || !upload_budget_.HasRoomFor(announced.payload.total_bytes)) {
     upload_watch_.CutSlowest();
     return refusals_.Refuse(
-        RefusalReason::kUploadBytes,
+        domain::RefusalReason::kUploadBytes,
         absl::ResourceExhaustedError(
             absl::StrCat("too many gradients are being received, repeat later: this gateway takes ",
                          options_.max_inflight_bytes, " bytes at the same time, this one has ",
@@ -345,14 +349,15 @@ absl::StatusOr<GatewayService::OpenedUpload> GatewayService::MakeUpload(
   }
   auto upload = std::shared_ptr<Upload>(new Upload(std::move(announced), std::move(hold),
                                                    std::move(slot), std::move(spec), refusals_));
-  MutexLock lock(uploads_mu_);
+  base::MutexLock lock(uploads_mu_);
   std::erase_if(uploads_, [](const auto& other) { return other.second.expired(); });
   uploads_[key] = upload;
   return upload;
 }
 
-void GatewayService::FinishUpload(std::shared_ptr<Upload> upload, Done<SubmitOutcome> done) {
-  done = [this, done = std::move(done)](absl::StatusOr<SubmitOutcome> outcome) {
+void GatewayService::FinishUpload(std::shared_ptr<Upload> upload,
+                                  Done<domain::SubmitOutcome> done) {
+  done = [this, done = std::move(done)](absl::StatusOr<domain::SubmitOutcome> outcome) {
     if (outcome.ok()) {
       metrics_.SubmitOutcomeCounter(*outcome).Increment();
     } else {
@@ -361,23 +366,23 @@ void GatewayService::FinishUpload(std::shared_ptr<Upload> upload, Done<SubmitOut
     done(std::move(outcome));
   };
   const absl::Status queued = bulk_pool_.Run([this, upload = std::move(upload), done]() mutable {
-    absl::StatusOr<SubmitOutcome> outcome = CheckAndSubmit(*upload);
+    absl::StatusOr<domain::SubmitOutcome> outcome = CheckAndSubmit(*upload);
     upload.reset();  // so that its bytes are given back before the worker knows, and sends more
     done(std::move(outcome));
   });
   if (!queued.ok()) done(queued);
 }
 
-absl::StatusOr<SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upload) {
-  const SubmitAnnouncement& announced = upload.announced_;
-  GANNET_ASSIGN_OR_RETURN(Payload payload, upload.TakePayload());
+absl::StatusOr<domain::SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upload) {
+  const exchange::SubmitAnnouncement& announced = upload.announced_;
+  GANNET_ASSIGN_OR_RETURN(exchange::Payload payload, upload.TakePayload());
   metrics_.payload_bytes_in.Increment(static_cast<double>(announced.payload.total_bytes));
   {
     // Decoded only to be looked at; gone before the database is asked.
-    GANNET_ASSIGN_OR_RETURN(const TensorBundle gradient,
+    GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle gradient,
                             DecodeBundle(*payload.bytes, payload.codec));
     GANNET_RETURN_IF_ERROR(gradient.CheckSpec(*upload.spec_));
-    GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));
+    GANNET_RETURN_IF_ERROR(domain::CheckGradientValues(gradient));
   }
   return exchange_.Submit({.worker = announced.worker,
                            .run = announced.run,
@@ -387,18 +392,18 @@ absl::StatusOr<SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upload) {
                            .payload = std::move(payload)});
 }
 
-void GatewayService::Describe(DescribeCall call, const std::string& peer, Wanted wanted,
-                              Done<RunDescription> done) {
-  OnControlPool<absl::StatusOr<RunDescription>>(
+void GatewayService::Describe(exchange::DescribeCall call, const std::string& peer, Wanted wanted,
+                              Done<exchange::RunDescription> done) {
+  OnControlPool<absl::StatusOr<exchange::RunDescription>>(
       peer, std::move(wanted), std::move(done),
       [this, call = std::move(call)] { return exchange_.Describe(call.worker, call.run); });
 }
 
-void GatewayService::Heartbeat(HeartbeatCall call, const std::string& peer, Wanted wanted,
-                               Done<HeartbeatResult> done) {
-  OnControlPool<absl::StatusOr<HeartbeatResult>>(
+void GatewayService::Heartbeat(exchange::HeartbeatCall call, const std::string& peer, Wanted wanted,
+                               Done<exchange::HeartbeatResult> done) {
+  OnControlPool<absl::StatusOr<exchange::HeartbeatResult>>(
       peer, std::move(wanted), std::move(done), [this, call = std::move(call)] {
-        absl::StatusOr<HeartbeatResult> result =
+        absl::StatusOr<exchange::HeartbeatResult> result =
             exchange_.Heartbeat(call.worker, call.run, call.held);
         if (result.ok()) identities_.Remember(call.worker, call.run);
         NoteLife(call.worker.id, call.run, result.status());
@@ -406,70 +411,74 @@ void GatewayService::Heartbeat(HeartbeatCall call, const std::string& peer, Want
       });
 }
 
-void GatewayService::Release(ReleaseCall call, const std::string& peer, DoneStatus done) {
+void GatewayService::Release(exchange::ReleaseCall call, const std::string& peer, DoneStatus done) {
   OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
     return exchange_.Release(call.worker, call.run, call.unit, call.attempt);
   });
 }
 
-void GatewayService::Fail(FailCall call, const std::string& peer, DoneStatus done) {
+void GatewayService::Fail(exchange::FailCall call, const std::string& peer, DoneStatus done) {
   OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
     return exchange_.Fail(call.worker, call.run, call.unit, call.attempt, call.reason);
   });
 }
 
-void GatewayService::Leave(LeaveCall call, const std::string& peer, DoneStatus done) {
+void GatewayService::Leave(exchange::LeaveCall call, const std::string& peer, DoneStatus done) {
   OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
     return exchange_.Leave(call.worker, call.run);
   });
 }
 
-void GatewayService::NoteLife(const WorkerId& worker, RunId run, const absl::Status& answer) {
+void GatewayService::NoteLife(const base::WorkerId& worker, base::RunId run,
+                              const absl::Status& answer) {
   if (answer.ok()) joins_.Heard(run, worker);
   // Removed from the run, or taken over: no cached weights for it either.
   if (absl::IsFailedPrecondition(answer)) identities_.Forget(worker, run);
-  if (IsRemovedWorkerStatus(answer)) joins_.Leave(run, worker);
+  if (exchange::IsRemovedWorkerStatus(answer)) joins_.Leave(run, worker);
 }
 
-absl::Status GatewayService::CheckIdentity(const WorkerIdentity& worker, RunId run) {
+absl::Status GatewayService::CheckIdentity(const exchange::WorkerIdentity& worker,
+                                           base::RunId run) {
   if (identities_.Knows(worker, run)) {
     metrics_.identity_checks_remembered.Increment();
     return absl::OkStatus();
   }
   metrics_.identity_checks_asked.Increment();
-  GANNET_ASSIGN_OR_RETURN(const RunDescription described, exchange_.Describe(worker, run));
+  GANNET_ASSIGN_OR_RETURN(const exchange::RunDescription described,
+                          exchange_.Describe(worker, run));
   runs_.Learn(run, described.config);
   identities_.Remember(worker, run);
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<const BundleSpec>> GatewayService::LearnGradientSpec(
-    const WorkerIdentity& worker, RunId run) {
+absl::StatusOr<std::shared_ptr<const tensor::BundleSpec>> GatewayService::LearnGradientSpec(
+    const exchange::WorkerIdentity& worker, base::RunId run) {
   if (auto spec = runs_.FindGradientSpec(run); spec != nullptr) return spec;
   // After a restart of the gateway a worker may beat, and so be known, before its run is.
-  GANNET_ASSIGN_OR_RETURN(const RunDescription described, exchange_.Describe(worker, run));
+  GANNET_ASSIGN_OR_RETURN(const exchange::RunDescription described,
+                          exchange_.Describe(worker, run));
   return runs_.Learn(run, described.config);
 }
 
 void GatewayService::CutSlowStreams() {
   for (int cut = upload_watch_.CutSlow(); cut > 0; --cut) {
     metrics_.uploads_stalled.Increment();
-    refusals_.Count(RefusalReason::kUploadSlow);
+    refusals_.Count(domain::RefusalReason::kUploadSlow);
   }
   for (int cut = fetch_watch_.CutSlow(); cut > 0; --cut) {
-    refusals_.Count(RefusalReason::kFetchSlow);
+    refusals_.Count(domain::RefusalReason::kFetchSlow);
   }
   refusals_.Update();
-  const std::vector<RefusalReason> current = refusals_.Current();
+  const std::vector<domain::RefusalReason> current = refusals_.Current();
   if (current == refusing_) return;
   if (current.empty()) {
     log_.Info("nothing is refused any more");
   } else {
-    log_.Warning(
-        "refusing what is too much, the others go on",
-        {{"reasons", absl::StrJoin(current, ",", [](std::string* out, RefusalReason reason) {
-            absl::StrAppend(out, RefusalLabel(reason));
-          })}});
+    log_.Warning("refusing what is too much, the others go on",
+                 {{"reasons",
+                   absl::StrJoin(current, ",", [](std::string* out, domain::RefusalReason reason) {
+                     absl::StrAppend(out, domain::RefusalLabel(reason));
+                   })}});
   }
   refusing_ = current;
 }

@@ -37,7 +37,7 @@
 namespace gannet::gateway {
 
 // Of one worker at the same time: as many as it may hold units.
-inline constexpr int kMaxUploadsPerWorker = kMaxLeasesPerWorker;
+inline constexpr int kMaxUploadsPerWorker = domain::kMaxLeasesPerWorker;
 inline constexpr int kMaxFetchesPerWorker = 2;
 
 // Nothing is kept for a stranger: whoever has not shown an identity, and for a gradient a lease,
@@ -90,32 +90,32 @@ class Upload {
 
  private:
   friend class GatewayService;
-  Upload(SubmitAnnouncement announced, ByteBudget::Hold hold, WorkerSlots::Slot slot,
-         std::shared_ptr<const BundleSpec> spec, Refusals& refusals);
+  Upload(exchange::SubmitAnnouncement announced, ByteBudget::Hold hold, WorkerSlots::Slot slot,
+         std::shared_ptr<const tensor::BundleSpec> spec, Refusals& refusals);
 
   // Gives bytes and place back: the same attempt is sent anew.
   void GiveUp();
 
   // The whole gradient.
   // Returns: DATA_LOSS - truncated, or the checksum does not match; ABORTED - given up.
-  absl::StatusOr<Payload> TakePayload();
+  absl::StatusOr<exchange::Payload> TakePayload();
 
   absl::Status CheckNotGivenUp() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  const SubmitAnnouncement announced_;
-  const std::shared_ptr<const BundleSpec> spec_;
+  const exchange::SubmitAnnouncement announced_;
+  const std::shared_ptr<const tensor::BundleSpec> spec_;
   Refusals& refusals_;
-  Mutex mu_;
+  base::Mutex mu_;
   ByteBudget::Hold hold_ ABSL_GUARDED_BY(mu_);
   WorkerSlots::Slot slot_ ABSL_GUARDED_BY(mu_);
   std::string bytes_ ABSL_GUARDED_BY(mu_);
-  Sha256Hasher hasher_ ABSL_GUARDED_BY(mu_);
+  base::Sha256Hasher hasher_ ABSL_GUARDED_BY(mu_);
   bool given_up_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 // Weights on their way to a worker, and its place among those who are sent some.
 struct WeightsTransfer {
-  Payload payload;
+  exchange::Payload payload;
   std::shared_ptr<WorkerSlots::Slot> slot;
 };
 
@@ -137,8 +137,9 @@ class GatewayService {
   using DoneStatus = std::function<void(absl::Status)>;
   using Wanted = std::function<bool()>;
 
-  GatewayService(Exchange& exchange, WorkSignal& signal, Clock& clock, GatewayMetrics& metrics,
-                 Refusals& refusals, Logger& log, const GatewayServiceOptions& options);
+  GatewayService(exchange::Exchange& exchange, exchange::WorkSignal& signal, base::Clock& clock,
+                 GatewayMetrics& metrics, Refusals& refusals, telemetry::Logger& log,
+                 const GatewayServiceOptions& options);
   ~GatewayService();
   GatewayService(const GatewayService&) = delete;
   GatewayService& operator=(const GatewayService&) = delete;
@@ -146,17 +147,19 @@ class GatewayService {
   // `peer`, here and below, is the caller as gRPC names it. Its address may have so many calls at a
   // time (max_calls_per_address), so that nobody fills the queue for all; new workers are limited
   // by it, too: see JoinGate.
-  void Join(JoinRequest request, const std::string& peer, Wanted wanted, Done<JoinResult> done);
+  void Join(exchange::JoinRequest request, const std::string& peer, Wanted wanted,
+            Done<exchange::JoinResult> done);
 
   // Parked while there is no unit; see ClaimQueue. The ticket is for CancelClaim.
-  ClaimQueue::Ticket Claim(ClaimRequest request, const std::string& peer, Done<ClaimResult> done);
+  ClaimQueue::Ticket Claim(exchange::ClaimRequest request, const std::string& peer,
+                           Done<exchange::ClaimResult> done);
   void CancelClaim(ClaimQueue::Ticket ticket);
 
   // From memory where possible; the worker's identity is checked by the database all the same (see
   // IdentityCache). RESOURCE_EXHAUSTED, too, when the worker, or all of them, have as many
   // transfers as they may.
-  void FetchWeights(const FetchWeightsRequest& request, const std::string& peer, Wanted wanted,
-                    const Done<WeightsTransfer>& done);
+  void FetchWeights(const exchange::FetchWeightsRequest& request, const std::string& peer,
+                    Wanted wanted, const Done<WeightsTransfer>& done);
 
   // Opens a submission, or answers it before its first byte is sent: with an outcome, when it would
   // not be kept anyway. Another upload of the same attempt, which may hang in a connection that is
@@ -165,8 +168,8 @@ class GatewayService {
   // the run has; OUT_OF_RANGE - more than any gradient may have here; RESOURCE_EXHAUSTED - too many
   // uploads of this worker or of all, or no room for the bytes: repeat later; then as
   // Exchange::CheckSubmission.
-  using OpenedUpload = std::variant<std::shared_ptr<Upload>, SubmitOutcome>;
-  void OpenUpload(SubmitAnnouncement announced, const std::string& peer, Wanted wanted,
+  using OpenedUpload = std::variant<std::shared_ptr<Upload>, domain::SubmitOutcome>;
+  void OpenUpload(exchange::SubmitAnnouncement announced, const std::string& peer, Wanted wanted,
                   Done<OpenedUpload> done);
 
   // Watches a stream of a sender, or a reader, from now on; see StreamWatch.
@@ -180,17 +183,17 @@ class GatewayService {
   // Checks what was received, and submits it. Call once.
   // Returns: DATA_LOSS, DEADLINE_EXCEEDED - see Upload; INVALID_ARGUMENT - names, shapes, dtypes or
   // a value that is not finite, naming tensor and place; then as Exchange::Submit.
-  void FinishUpload(std::shared_ptr<Upload> upload, Done<SubmitOutcome> done);
+  void FinishUpload(std::shared_ptr<Upload> upload, Done<domain::SubmitOutcome> done);
 
-  void Describe(DescribeCall call, const std::string& peer, Wanted wanted,
-                Done<RunDescription> done);
-  void Heartbeat(HeartbeatCall call, const std::string& peer, Wanted wanted,
-                 Done<HeartbeatResult> done);
+  void Describe(exchange::DescribeCall call, const std::string& peer, Wanted wanted,
+                Done<exchange::RunDescription> done);
+  void Heartbeat(exchange::HeartbeatCall call, const std::string& peer, Wanted wanted,
+                 Done<exchange::HeartbeatResult> done);
   // These are carried out even when the caller is gone by then: giving up work is often a worker's
   // last word.
-  void Release(ReleaseCall call, const std::string& peer, DoneStatus done);
-  void Fail(FailCall call, const std::string& peer, DoneStatus done);
-  void Leave(LeaveCall call, const std::string& peer, DoneStatus done);
+  void Release(exchange::ReleaseCall call, const std::string& peer, DoneStatus done);
+  void Fail(exchange::FailCall call, const std::string& peer, DoneStatus done);
+  void Leave(exchange::LeaveCall call, const std::string& peer, DoneStatus done);
 
   // Forgets weights, identities and runs: after the database was away, it may be another one.
   void ForgetEverything();
@@ -211,21 +214,21 @@ class GatewayService {
   void OnControlPool(const std::string& peer, Wanted wanted, DoneFunction done, Call call);
 
   // Asks the database, unless it has vouched for this identity a moment ago. Blocks.
-  absl::Status CheckIdentity(const WorkerIdentity& worker, RunId run);
+  absl::Status CheckIdentity(const exchange::WorkerIdentity& worker, base::RunId run);
   // The layout of the run's gradients. Blocks.
   // Returns: as Exchange::Describe.
-  absl::StatusOr<std::shared_ptr<const BundleSpec>> LearnGradientSpec(const WorkerIdentity& worker,
-                                                                      RunId run);
+  absl::StatusOr<std::shared_ptr<const tensor::BundleSpec>> LearnGradientSpec(
+      const exchange::WorkerIdentity& worker, base::RunId run);
   // What the database's answer to a claim or a heartbeat says about the worker itself.
-  void NoteLife(const WorkerId& worker, RunId run, const absl::Status& answer);
-  absl::StatusOr<JoinResult> JoinAsNew(const JoinRequest& request);
-  absl::StatusOr<OpenedUpload> MakeUpload(SubmitAnnouncement announced);
-  absl::StatusOr<SubmitOutcome> CheckAndSubmit(Upload& upload);
+  void NoteLife(const base::WorkerId& worker, base::RunId run, const absl::Status& answer);
+  absl::StatusOr<exchange::JoinResult> JoinAsNew(const exchange::JoinRequest& request);
+  absl::StatusOr<OpenedUpload> MakeUpload(exchange::SubmitAnnouncement announced);
+  absl::StatusOr<domain::SubmitOutcome> CheckAndSubmit(Upload& upload);
   void CutSlowStreams();
 
-  Exchange& exchange_;
+  exchange::Exchange& exchange_;
   GatewayMetrics& metrics_;
-  Logger& log_;
+  telemetry::Logger& log_;
   const GatewayServiceOptions options_;
 
   Refusals& refusals_;
@@ -242,11 +245,11 @@ class GatewayService {
   TaskPool bulk_pool_;
   WeightsCache weights_;
   ClaimQueue claims_;
-  using UploadKey = std::tuple<RunId, WorkerId, UnitId, Attempt>;
-  Mutex uploads_mu_;
+  using UploadKey = std::tuple<base::RunId, base::WorkerId, base::UnitId, base::Attempt>;
+  base::Mutex uploads_mu_;
   std::map<UploadKey, std::weak_ptr<Upload>> uploads_ ABSL_GUARDED_BY(uploads_mu_);
-  std::vector<RefusalReason> refusing_;  // as the log knows it; of the runner below
-  PeriodicRunner stream_runner_;
+  std::vector<domain::RefusalReason> refusing_;  // as the log knows it; of the runner below
+  base::PeriodicRunner stream_runner_;
 };
 
 }  // namespace gannet::gateway

@@ -28,14 +28,15 @@ constexpr char kSchool[] = "ipv4:192.0.2.7:4711";
 constexpr int kMaxCalls = 3;
 
 // A database that answers heartbeats once it is let go on.
-class HangingExchange final : public ForwardingExchange {
+class HangingExchange final : public exchange::ForwardingExchange {
  public:
-  using ForwardingExchange::ForwardingExchange;
+  using exchange::ForwardingExchange::ForwardingExchange;
 
-  absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, RunId run,
-                                            const std::vector<UnitProgress>& held) override {
+  absl::StatusOr<exchange::HeartbeatResult> Heartbeat(
+      const exchange::WorkerIdentity& worker, base::RunId run,
+      const std::vector<exchange::UnitProgress>& held) override {
     gate.wait();
-    return ForwardingExchange::Heartbeat(worker, run, held);
+    return exchange::ForwardingExchange::Heartbeat(worker, run, held);
   }
 
   std::shared_future<void> gate;
@@ -44,13 +45,13 @@ class HangingExchange final : public ForwardingExchange {
 class GatewayServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    run_ = backend_.store().CreateRun(TestNewRun(config_)).value();
+    run_ = backend_.store().CreateRun(exchange::TestNewRun(config_)).value();
     exchange_.gate = go_on_.get_future().share();
     GatewayServiceOptions options;
     options.control_threads = 1;
     options.max_calls_per_address = kMaxCalls;
     service_ = std::make_unique<GatewayService>(exchange_, signal_, clock_, gateway_metrics_,
-                                                refusals_, NullLogger(), options);
+                                                refusals_, telemetry::NullLogger(), options);
   }
 
   void TearDown() override {
@@ -68,8 +69,9 @@ class GatewayServiceTest : public ::testing::Test {
   Answer Heartbeat(const std::string& peer, int number = 1) {
     auto promise = std::make_shared<std::promise<absl::Status>>();
     service_->Heartbeat(
-        {.worker = TestWorker(number), .run = run_, .held = {}}, peer, [] { return true; },
-        [promise](const absl::StatusOr<HeartbeatResult>& result) {
+        {.worker = exchange::TestWorker(number), .run = run_, .held = {}}, peer,
+        [] { return true; },
+        [promise](const absl::StatusOr<exchange::HeartbeatResult>& result) {
           promise->set_value(result.status());
         });
     return promise->get_future();
@@ -77,19 +79,21 @@ class GatewayServiceTest : public ::testing::Test {
 
   Answer Release(const std::string& peer) {
     auto promise = std::make_shared<std::promise<absl::Status>>();
-    service_->Release(
-        {.worker = TestWorker(1), .run = run_, .unit = UnitId(1), .attempt = Attempt(1)}, peer,
-        [promise](const absl::Status& status) { promise->set_value(status); });
+    service_->Release({.worker = exchange::TestWorker(1),
+                       .run = run_,
+                       .unit = base::UnitId(1),
+                       .attempt = base::Attempt(1)},
+                      peer, [promise](const absl::Status& status) { promise->set_value(status); });
     return promise->get_future();
   }
 
   Answer Claim(const std::string& peer, absl::Duration wait = absl::ZeroDuration()) {
     auto promise = std::make_shared<std::promise<absl::Status>>();
-    service_->Claim({.worker = TestWorker(1),
+    service_->Claim({.worker = exchange::TestWorker(1),
                      .run = run_,
                      .request_id = absl::StrFormat("%032x", ++last_request_),
                      .wait = wait},
-                    peer, [promise](const absl::StatusOr<ClaimResult>& result) {
+                    peer, [promise](const absl::StatusOr<exchange::ClaimResult>& result) {
                       promise->set_value(result.status());
                     });
     return promise->get_future();
@@ -105,15 +109,15 @@ class GatewayServiceTest : public ::testing::Test {
     return answers;
   }
 
-  const RunConfig config_ = TinyRunConfig();
-  RealClock clock_;
-  MemoryBackend backend_{clock_};
-  RunId run_;
+  const domain::RunConfig config_ = exchange::TinyRunConfig();
+  base::RealClock clock_;
+  exchange::MemoryBackend backend_{clock_};
+  base::RunId run_;
   HangingExchange exchange_{backend_.exchange()};
   std::promise<void> go_on_;
   bool went_on_ = false;
-  WorkSignal signal_;
-  Metrics metrics_;
+  exchange::WorkSignal signal_;
+  telemetry::Metrics metrics_;
   GatewayMetrics gateway_metrics_{metrics_};
   Refusals refusals_{metrics_, clock_};
   std::unique_ptr<GatewayService> service_;
@@ -121,11 +125,11 @@ class GatewayServiceTest : public ::testing::Test {
 };
 
 TEST_F(GatewayServiceTest, AnAddressThatFloodsTheQueueIsRefusedAndTheOthersAreTaken) {
-  ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(1), config_)));
+  ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(exchange::TestWorker(1), config_)));
   std::vector<Answer> flood = Flood("ipv4:198.51.100.1");
 
   const auto refused =
-      StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("from this address"));
+      base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("from this address"));
   EXPECT_THAT(Heartbeat(kFlooder).get(), refused);
   EXPECT_THAT(Release(kFlooder).get(), refused);
   EXPECT_THAT(Claim(kFlooder).get(), refused);
@@ -141,7 +145,7 @@ TEST_F(GatewayServiceTest, AnAddressThatFloodsTheQueueIsRefusedAndTheOthersAreTa
   EXPECT_OK(release.get());
   EXPECT_OK(claim.get());
   for (Answer& answer : flood) {
-    EXPECT_THAT(answer.get(), StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_THAT(answer.get(), base::StatusIs(absl::StatusCode::kUnauthenticated));
   }
   EXPECT_OK(Heartbeat(kFlooder).get()) << "its places are free again";
 }
@@ -149,16 +153,16 @@ TEST_F(GatewayServiceTest, AnAddressThatFloodsTheQueueIsRefusedAndTheOthersAreTa
 TEST_F(GatewayServiceTest, AParkedClaimTakesUpNoPlaceOfItsAddress) {
   GoOn();
   // The class pauses, so that every claim is parked.
-  ASSERT_OK(backend_.store().SetRunState(run_, RunState::kPaused, "lunch"));
+  ASSERT_OK(backend_.store().SetRunState(run_, domain::RunState::kPaused, "lunch"));
   std::vector<Answer> parked;
   for (int i = 1; i <= 2 * kMaxCalls; ++i) {
-    ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(i), config_)));
+    ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(exchange::TestWorker(i), config_)));
     auto promise = std::make_shared<std::promise<absl::Status>>();
-    service_->Claim({.worker = TestWorker(i),
+    service_->Claim({.worker = exchange::TestWorker(i),
                      .run = run_,
                      .request_id = absl::StrFormat("%032x", ++last_request_),
-                     .wait = kMaxClaimWait},
-                    kSchool, [promise](const absl::StatusOr<ClaimResult>& result) {
+                     .wait = exchange::kMaxClaimWait},
+                    kSchool, [promise](const absl::StatusOr<exchange::ClaimResult>& result) {
                       promise->set_value(result.status());
                     });
     parked.push_back(promise->get_future());

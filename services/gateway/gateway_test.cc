@@ -34,31 +34,33 @@ namespace {
 using ::testing::HasSubstr;
 
 // Counts what reaches the backend, and can hold reads of weights up.
-class WatchedExchange final : public ForwardingExchange {
+class WatchedExchange final : public exchange::ForwardingExchange {
  public:
-  using ForwardingExchange::ForwardingExchange;
+  using exchange::ForwardingExchange::ForwardingExchange;
 
-  absl::StatusOr<JoinResult> Join(const JoinRequest& request) override {
+  absl::StatusOr<exchange::JoinResult> Join(const exchange::JoinRequest& request) override {
     ++joins;
-    return ForwardingExchange::Join(request);
+    return exchange::ForwardingExchange::Join(request);
   }
-  absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker, RunId run) override {
+  absl::StatusOr<exchange::RunDescription> Describe(const exchange::WorkerIdentity& worker,
+                                                    base::RunId run) override {
     ++descriptions;
-    return ForwardingExchange::Describe(worker, run);
+    return exchange::ForwardingExchange::Describe(worker, run);
   }
-  absl::Status Release(const WorkerIdentity& worker, RunId run, UnitId unit,
-                       Attempt attempt) override {
+  absl::Status Release(const exchange::WorkerIdentity& worker, base::RunId run, base::UnitId unit,
+                       base::Attempt attempt) override {
     ++releases;
-    return ForwardingExchange::Release(worker, run, unit, attempt);
+    return exchange::ForwardingExchange::Release(worker, run, unit, attempt);
   }
-  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
+  absl::StatusOr<exchange::Payload> FetchWeights(
+      const exchange::FetchWeightsRequest& request) override {
     ++weight_reads;
     if (weights_gate.valid()) weights_gate.wait();
-    return ForwardingExchange::FetchWeights(request);
+    return exchange::ForwardingExchange::FetchWeights(request);
   }
-  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request) override {
+  absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::SubmitRequest& request) override {
     ++submits;
-    return ForwardingExchange::Submit(request);
+    return exchange::ForwardingExchange::Submit(request);
   }
 
   std::atomic<int> joins = 0;
@@ -72,8 +74,9 @@ class WatchedExchange final : public ForwardingExchange {
 class GatewayTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    run_ = backend_.store().CreateRun(TestNewRun(config_)).value();
-    leadership_ = backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)).value();
+    run_ = backend_.store().CreateRun(exchange::TestNewRun(config_)).value();
+    leadership_ =
+        backend_.store().AcquireLeadership(run_, exchange::TestLeader(1), absl::Hours(1)).value();
   }
 
   void TearDown() override {
@@ -90,12 +93,12 @@ class GatewayTest : public ::testing::Test {
   // Listens, with no database yet.
   void Listen(GatewayServerOptions options = TestGatewayOptions()) {
     options.database.probe_interval = absl::Milliseconds(20);
-    auto gateway = GatewayServer::Start(options, clock_, NullLogger());
+    auto gateway = GatewayServer::Start(options, clock_, telemetry::NullLogger());
     ASSERT_OK(gateway);
     gateway_ = *std::move(gateway);
     client_ = ConnectTo(*gateway_);
-    auto channel =
-        MakeChannel({.target = absl::StrCat("127.0.0.1:", gateway_->port())}, ChannelUse::kBulk);
+    auto channel = rpc::MakeChannel({.target = absl::StrCat("127.0.0.1:", gateway_->port())},
+                                    rpc::ChannelUse::kBulk);
     ASSERT_OK(channel);
     channel_ = *channel;
     stub_ = v1::ExchangeService::NewStub(channel_);
@@ -103,12 +106,12 @@ class GatewayTest : public ::testing::Test {
 
   void Start(const GatewayServerOptions& options = TestGatewayOptions()) {
     Listen(options);
-    ASSERT_OK(gateway_->AwaitBackend([this](Metrics&) { return Backend(); }));
+    ASSERT_OK(gateway_->AwaitBackend([this](telemetry::Metrics&) { return Backend(); }));
   }
 
   bool AwaitServing(bool serving) {
     return AwaitTrue([&] {
-      const auto answer = ProbeHealth(channel_, "", absl::Seconds(30));
+      const auto answer = rpc::ProbeHealth(channel_, "", absl::Seconds(30));
       return answer.ok() && *answer == serving;
     });
   }
@@ -117,22 +120,22 @@ class GatewayTest : public ::testing::Test {
     return MetricValue(Scrape(gateway_->metrics_port()), series);
   }
 
-  WorkerIdentity Join(int number, int64_t incarnation = 1) {
-    WorkerIdentity worker = TestWorker(number, incarnation);
-    EXPECT_OK(client_->Join(TestJoin(worker, config_)));
+  exchange::WorkerIdentity Join(int number, int64_t incarnation = 1) {
+    exchange::WorkerIdentity worker = exchange::TestWorker(number, incarnation);
+    EXPECT_OK(client_->Join(exchange::TestJoin(worker, config_)));
     return worker;
   }
 
-  absl::StatusOr<ClaimResult> Claim(const WorkerIdentity& worker,
-                                    absl::Duration wait = absl::ZeroDuration()) {
+  absl::StatusOr<exchange::ClaimResult> Claim(const exchange::WorkerIdentity& worker,
+                                              absl::Duration wait = absl::ZeroDuration()) {
     return client_->Claim({.worker = worker,
                            .run = run_,
                            .request_id = absl::StrFormat("%032x", ++last_request_),
                            .wait = wait});
   }
 
-  WorkUnit ClaimUnit(const WorkerIdentity& worker) {
-    const absl::StatusOr<ClaimResult> result = Claim(worker);
+  exchange::WorkUnit ClaimUnit(const exchange::WorkerIdentity& worker) {
+    const absl::StatusOr<exchange::ClaimResult> result = Claim(worker);
     EXPECT_OK(result);
     return result.value().unit.value();
   }
@@ -142,16 +145,17 @@ class GatewayTest : public ::testing::Test {
   }
 
   void Publish() {
-    ASSERT_OK(backend_.store().Publish(TestPublish(config_, run_, leadership_, version_)));
-    version_ = WeightsVersion(version_.value() + 1);
-    weights_sha256_ = TestWeights(config_, static_cast<float>(version_.value())).sha256;
+    ASSERT_OK(
+        backend_.store().Publish(exchange::TestPublish(config_, run_, leadership_, version_)));
+    version_ = base::WeightsVersion(version_.value() + 1);
+    weights_sha256_ = exchange::TestWeights(config_, static_cast<float>(version_.value())).sha256;
     signal_.Notify();
   }
 
   // Sends a header and chunks as they are, without the client's own checks, and ends the stream.
   absl::Status SubmitRaw(const v1::SubmitHeader& header, const std::vector<std::string>& chunks) {
     grpc::ClientContext context;
-    SetDeadline(context, absl::Seconds(60));
+    rpc::SetDeadline(context, absl::Seconds(60));
     v1::SubmitResponse response;
     const auto stream = stub_->Submit(&context, &response);
     v1::SubmitRequest message;
@@ -163,34 +167,34 @@ class GatewayTest : public ::testing::Test {
       open = stream->Write(message);
     }
     if (open) stream->WritesDone();
-    return FromGrpcStatus(stream->Finish());
+    return rpc::FromGrpcStatus(stream->Finish());
   }
 
   // Submits a bundle as the gradient of a fresh unit.
-  absl::StatusOr<SubmitOutcome> SubmitBundle(const TensorBundle& gradient) {
-    const WorkerIdentity worker = Join(1);
-    SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
-    request.payload =
-        Payload::FromBytes(Codec::kFp32, EncodeBundle(gradient, Codec::kFp32).value());
+  absl::StatusOr<domain::SubmitOutcome> SubmitBundle(const tensor::TensorBundle& gradient) {
+    const exchange::WorkerIdentity worker = Join(1);
+    exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
+    request.payload = exchange::Payload::FromBytes(
+        tensor::Codec::kFp32, EncodeBundle(gradient, tensor::Codec::kFp32).value());
     return client_->Submit(request);
   }
 
-  TensorBundle GoodGradient() {
-    return DecodeBundle(*TestGradient(config_, 1.0f).bytes, Codec::kFp32).value();
+  tensor::TensorBundle GoodGradient() {
+    return DecodeBundle(*exchange::TestGradient(config_, 1.0f).bytes, tensor::Codec::kFp32).value();
   }
 
-  RunConfig config_ = TinyRunConfig();
-  RealClock clock_;
-  MemoryBackend backend_{clock_};
+  domain::RunConfig config_ = exchange::TinyRunConfig();
+  base::RealClock clock_;
+  exchange::MemoryBackend backend_{clock_};
   WatchedExchange exchange_{backend_.exchange()};
-  WorkSignal signal_;
+  exchange::WorkSignal signal_;
   std::atomic<bool> database_there_ = true;
-  RunId run_;
-  Leadership leadership_;
-  WeightsVersion version_{0};
-  std::string weights_sha256_ = TestWeights(config_, 0.0f).sha256;  // of that version
+  base::RunId run_;
+  exchange::Leadership leadership_;
+  base::WeightsVersion version_{0};
+  std::string weights_sha256_ = exchange::TestWeights(config_, 0.0f).sha256;  // of that version
   std::unique_ptr<GatewayServer> gateway_;
-  std::unique_ptr<GrpcExchange> client_;
+  std::unique_ptr<client::GrpcExchange> client_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ExchangeService::Stub> stub_;
   int last_request_ = 0;
@@ -201,7 +205,7 @@ class GatewayTest : public ::testing::Test {
 TEST_F(GatewayTest, AGoodGradientIsAccepted) {
   Start();
 
-  EXPECT_THAT(SubmitBundle(GoodGradient()), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(SubmitBundle(GoodGradient()), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 
   EXPECT_EQ(Metric("gannet_gateway_submits_total{outcome=\"accepted\"}"), 1);
   EXPECT_EQ(Metric("gannet_gateway_upload_in_progress_bytes"), 0);
@@ -209,63 +213,63 @@ TEST_F(GatewayTest, AGoodGradientIsAccepted) {
 
 TEST_F(GatewayTest, AHalfPrecisionGradientIsAccepted) {
   config_.name = "half";
-  config_.gradient_codec = static_cast<int>(Codec::kFp16);
-  run_ = backend_.store().CreateRun(TestNewRun(config_)).value();
+  config_.gradient_codec = static_cast<int>(tensor::Codec::kFp16);
+  run_ = backend_.store().CreateRun(exchange::TestNewRun(config_)).value();
   Start();
-  const WorkerIdentity worker = Join(1);
-  SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
-  request.payload =
-      Payload::FromBytes(Codec::kFp16, EncodeBundle(GoodGradient(), Codec::kFp16).value());
+  const exchange::WorkerIdentity worker = Join(1);
+  exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
+  request.payload = exchange::Payload::FromBytes(
+      tensor::Codec::kFp16, EncodeBundle(GoodGradient(), tensor::Codec::kFp16).value());
 
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(request), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_F(GatewayTest, ATruncatedStreamIsDataLoss) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
   const std::string& bytes = *request.payload.bytes;
 
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {bytes.substr(0, bytes.size() - 1)}),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("truncated")));
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {}),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("truncated")));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(request), {bytes.substr(0, bytes.size() - 1)}),
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("truncated")));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(request), {}),
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("truncated")));
 
   EXPECT_EQ(exchange_.submits, 0);
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(request), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_F(GatewayTest, AStreamThatGoesOnIsDataLoss) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
 
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {*request.payload.bytes, "more"}),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("announced end")));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(request), {*request.payload.bytes, "more"}),
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("announced end")));
 }
 
 TEST_F(GatewayTest, AFlippedBitIsDataLoss) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
   std::string bytes = *request.payload.bytes;
   bytes.back() = static_cast<char>(bytes.back() ^ 1);
 
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {bytes}),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(request), {bytes}),
+              base::StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
 
   EXPECT_EQ(exchange_.submits, 0);
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(request), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_F(GatewayTest, ANumberThatIsNotFiniteIsRefusedByTensorName) {
   Start();
-  TensorBundle gradient = GoodGradient();
-  Tensor& tensor = gradient.mutable_tensors().front();
+  tensor::TensorBundle gradient = GoodGradient();
+  tensor::Tensor& tensor = gradient.mutable_tensors().front();
   tensor.mutable_f32()[3] = std::numeric_limits<float>::quiet_NaN();
 
   EXPECT_THAT(SubmitBundle(gradient),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(tensor.spec.name)));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(tensor.spec.name)));
 
   EXPECT_EQ(exchange_.submits, 0);
   EXPECT_EQ(Metric("gannet_gateway_submits_total{outcome=\"refused\"}"), 1);
@@ -274,15 +278,15 @@ TEST_F(GatewayTest, ANumberThatIsNotFiniteIsRefusedByTensorName) {
 TEST_F(GatewayTest, ABatchVarianceThatNoBatchHasIsRefusedByTensorPlaceAndValue) {
   Start();
   for (const float value : {-1e6F, 3e38F}) {
-    TensorBundle gradient = GoodGradient();
-    Tensor& tensor = gradient.mutable_tensors().back();
+    tensor::TensorBundle gradient = GoodGradient();
+    tensor::Tensor& tensor = gradient.mutable_tensors().back();
     ASSERT_THAT(tensor.spec.name, HasSubstr("batch_var"));
     tensor.mutable_f32()[0] = value;
 
     EXPECT_THAT(SubmitBundle(gradient),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         AllOf(HasSubstr(tensor.spec.name), HasSubstr("position 0"),
-                               HasSubstr(absl::StrFormat("got %g", value)))));
+                base::StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr(tensor.spec.name), HasSubstr("position 0"),
+                                     HasSubstr(absl::StrFormat("got %g", value)))));
   }
 
   EXPECT_EQ(exchange_.submits, 0);
@@ -290,49 +294,49 @@ TEST_F(GatewayTest, ABatchVarianceThatNoBatchHasIsRefusedByTensorPlaceAndValue) 
 
 TEST_F(GatewayTest, ARemovedWorkerReadsNoWeightsOnceAnyCallOfItWasRefused) {
   Start();
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
   ASSERT_OK(client_->FetchWeights({worker, run_, version_, weights_sha256_}));
   ASSERT_OK(backend_.store().RemoveWorker(run_, worker.id, "plays"));
 
   EXPECT_THAT(client_->Heartbeat(worker, run_, {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("removed")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("removed")));
   EXPECT_THAT(client_->FetchWeights({worker, run_, version_, weights_sha256_}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("removed")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("removed")));
 }
 
 TEST_F(GatewayTest, AnotherShapeIsRefusedByTensorName) {
   Start();
-  const TensorBundle good = GoodGradient();
-  TensorBundle gradient;
+  const tensor::TensorBundle good = GoodGradient();
+  tensor::TensorBundle gradient;
   const std::string name = good.tensors().front().spec.name;
-  for (const Tensor& tensor : good.tensors()) {
-    gradient.Add(tensor.spec.name == name ? Tensor::FromF32(name, {1}, {1.0f}) : tensor);
+  for (const tensor::Tensor& tensor : good.tensors()) {
+    gradient.Add(tensor.spec.name == name ? tensor::Tensor::FromF32(name, {1}, {1.0f}) : tensor);
   }
 
   EXPECT_THAT(SubmitBundle(gradient),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
 }
 
 TEST_F(GatewayTest, AMissingTensorIsRefusedByName) {
   Start();
-  const TensorBundle good = GoodGradient();
-  TensorBundle gradient;
+  const tensor::TensorBundle good = GoodGradient();
+  tensor::TensorBundle gradient;
   const std::string name = good.tensors().back().spec.name;
-  for (const Tensor& tensor : good.tensors()) {
+  for (const tensor::Tensor& tensor : good.tensors()) {
     if (tensor.spec.name != name) gradient.Add(tensor);
   }
 
   EXPECT_THAT(SubmitBundle(gradient),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
 }
 
 TEST_F(GatewayTest, BytesThatAreNoTensorsAreRefused) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
-  request.payload = Payload::FromBytes(Codec::kFp32, "anything but tensors");
+  const exchange::WorkerIdentity worker = Join(1);
+  exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
+  request.payload = exchange::Payload::FromBytes(tensor::Codec::kFp32, "anything but tensors");
 
-  EXPECT_THAT(client_->Submit(request), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(client_->Submit(request), base::StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_EQ(exchange_.submits, 0);
 }
 
@@ -340,18 +344,20 @@ TEST_F(GatewayTest, BytesThatAreNoTensorsAreRefused) {
 
 TEST_F(GatewayTest, AnAnnouncedSizeBeyondTheLimitIsRefusedBeforeTheBody) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  v1::SubmitHeader header = SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)));
+  const exchange::WorkerIdentity worker = Join(1);
+  v1::SubmitHeader header =
+      exchange::SubmitHeaderOf(exchange::TestSubmit(config_, worker, ClaimUnit(worker)));
   // A million times the memory of this machine: were it allocated, the process would end here.
   header.mutable_payload()->set_total_bytes(int64_t{1} << 60);
 
-  EXPECT_THAT(SubmitRaw(header, {}), StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(SubmitRaw(header, {}), base::StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 TEST_F(GatewayTest, AMalformedHeaderIsRefusedBeforeTheBody) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const v1::SubmitHeader good = SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)));
+  const exchange::WorkerIdentity worker = Join(1);
+  const v1::SubmitHeader good =
+      exchange::SubmitHeaderOf(exchange::TestSubmit(config_, worker, ClaimUnit(worker)));
   std::vector<v1::SubmitHeader> headers(5, good);
   headers[0].mutable_payload()->set_codec(v1::CODEC_UNSPECIFIED);
   headers[1].mutable_payload()->set_sha256("short");
@@ -360,48 +366,49 @@ TEST_F(GatewayTest, AMalformedHeaderIsRefusedBeforeTheBody) {
   headers[4].clear_worker();
 
   for (const v1::SubmitHeader& header : headers) {
-    EXPECT_THAT(SubmitRaw(header, {}), StatusIs(absl::StatusCode::kInvalidArgument))
+    EXPECT_THAT(SubmitRaw(header, {}), base::StatusIs(absl::StatusCode::kInvalidArgument))
         << header.ShortDebugString();
   }
 }
 
 TEST_F(GatewayTest, AStrangerIsRefusedBeforeTheBody) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
-  request.worker = TestWorker(2);
+  const exchange::WorkerIdentity worker = Join(1);
+  exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
+  request.worker = exchange::TestWorker(2);
 
   // An empty stream would be DATA_LOSS, had anybody waited for its bytes.
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {}), StatusIs(absl::StatusCode::kUnauthenticated));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(request), {}),
+              base::StatusIs(absl::StatusCode::kUnauthenticated));
 }
 
 TEST_F(GatewayTest, AStaleIncarnationIsRefusedAtOnceAfterANewOneJoinedHere) {
   Start();
-  const WorkerIdentity old = Join(1, 1);
-  const SubmitRequest request = TestSubmit(config_, old, ClaimUnit(old));
+  const exchange::WorkerIdentity old = Join(1, 1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, old, ClaimUnit(old));
   ASSERT_OK(client_->FetchWeights({old, run_, version_, weights_sha256_}));
   Join(1, 2);
 
   EXPECT_THAT(client_->FetchWeights({old, run_, version_, weights_sha256_}),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(request), {}),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_F(GatewayTest, AForeignAttemptIsNotKept) {
   Start();
-  const WorkerIdentity holder = Join(1);
-  const WorkUnit unit = ClaimUnit(holder);
+  const exchange::WorkerIdentity holder = Join(1);
+  const exchange::WorkUnit unit = ClaimUnit(holder);
 
-  EXPECT_THAT(client_->Submit(TestSubmit(config_, Join(2), unit)),
-              IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(client_->Submit(exchange::TestSubmit(config_, Join(2), unit)),
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
 }
 
 // A submission whose sender stops somewhere.
 class OpenStream {
  public:
   explicit OpenStream(v1::ExchangeService::Stub& stub) {
-    SetDeadline(context_, absl::Seconds(60));
+    rpc::SetDeadline(context_, absl::Seconds(60));
     stream_ = stub.Submit(&context_, &response_);
   }
   ~OpenStream() {
@@ -426,7 +433,7 @@ class OpenStream {
   }
   // What the gateway says, without having been told that this is all.
   absl::Status AwaitEnd() {
-    absl::Status status = FromGrpcStatus(stream_->Finish());
+    absl::Status status = rpc::FromGrpcStatus(stream_->Finish());
     stream_.reset();
     return status;
   }
@@ -447,37 +454,42 @@ std::string Refused(const std::string& reason) {
 
 TEST_F(GatewayTest, BytesThatHaveComeStayWithinTheLimitAndTheNextOneGetsItsTurn) {
   GatewayServerOptions options = TestGatewayOptions();
-  const auto one = static_cast<int64_t>(TestGradient(config_, 1.0f).bytes->size());
+  const auto one = static_cast<int64_t>(exchange::TestGradient(config_, 1.0f).bytes->size());
   options.service.max_payload_bytes = one;
   options.service.max_inflight_bytes = one;
   Start(options);
-  const WorkerIdentity first = Join(1);
-  const WorkerIdentity second = Join(2);
-  const SubmitRequest first_request = TestSubmit(config_, first, ClaimUnit(first));
-  const SubmitRequest second_request = TestSubmit(config_, second, ClaimUnit(second));
+  const exchange::WorkerIdentity first = Join(1);
+  const exchange::WorkerIdentity second = Join(2);
+  const exchange::SubmitRequest first_request =
+      exchange::TestSubmit(config_, first, ClaimUnit(first));
+  const exchange::SubmitRequest second_request =
+      exchange::TestSubmit(config_, second, ClaimUnit(second));
   const std::string& bytes = *first_request.payload.bytes;
   const size_t half = bytes.size() / 2;
 
   // The first one stands in the middle of its stream.
   OpenStream stream(*stub_);
-  ASSERT_TRUE(stream.Send(SubmitHeaderOf(first_request)));
+  ASSERT_TRUE(stream.Send(exchange::SubmitHeaderOf(first_request)));
   ASSERT_TRUE(stream.Send(bytes.substr(0, half)));
   ASSERT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) == static_cast<double>(half); }));
 
-  EXPECT_THAT(client_->Submit(second_request), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(client_->Submit(second_request),
+              base::StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_EQ(Metric(Refused("upload_bytes")), 1);
   EXPECT_EQ(Metric("gannet_gateway_refusing{reason=\"upload_bytes\"}"), 1);
 
   ASSERT_TRUE(stream.Send(bytes.substr(half)));
   EXPECT_OK(stream.End());
-  EXPECT_THAT(client_->Submit(second_request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(second_request),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_F(GatewayTest, AHeaderTakesUpNoBytes) {
   Start();
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
   OpenStream stream(*stub_);
-  ASSERT_TRUE(stream.Send(SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)))));
+  ASSERT_TRUE(stream.Send(
+      exchange::SubmitHeaderOf(exchange::TestSubmit(config_, worker, ClaimUnit(worker)))));
   ASSERT_TRUE(stream.Send(std::string(100, 'x')));
 
   EXPECT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) > 0; }));
@@ -486,10 +498,11 @@ TEST_F(GatewayTest, AHeaderTakesUpNoBytes) {
 
 TEST_F(GatewayTest, AnUploadThatBreaksOffGivesItsBytesBack) {
   Start();
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
   {
     OpenStream stream(*stub_);
-    ASSERT_TRUE(stream.Send(SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)))));
+    ASSERT_TRUE(stream.Send(
+        exchange::SubmitHeaderOf(exchange::TestSubmit(config_, worker, ClaimUnit(worker)))));
     ASSERT_TRUE(stream.Send(std::string(1'000, 'x')));
     ASSERT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) > 0; }));
   }
@@ -502,15 +515,15 @@ TEST_F(GatewayTest, AnUploadThatStandsStillIsCutAndGivesItsBytesBack) {
   options.service.uploads.stall_limit = absl::Milliseconds(100);
   options.service.watch_interval = absl::Milliseconds(10);
   Start(options);
-  const WorkerIdentity worker = Join(1);
-  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
   OpenStream silent(*stub_);  // not even a header
   OpenStream stream(*stub_);
-  ASSERT_TRUE(stream.Send(SubmitHeaderOf(request)));
+  ASSERT_TRUE(stream.Send(exchange::SubmitHeaderOf(request)));
   stream.Send(std::string(1'000, 'x'));
 
-  EXPECT_THAT(stream.AwaitEnd(), StatusIs(absl::StatusCode::kDeadlineExceeded));
-  EXPECT_THAT(silent.AwaitEnd(), StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(stream.AwaitEnd(), base::StatusIs(absl::StatusCode::kDeadlineExceeded));
+  EXPECT_THAT(silent.AwaitEnd(), base::StatusIs(absl::StatusCode::kDeadlineExceeded));
 
   EXPECT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) == 0; }));
   EXPECT_EQ(Metric("gannet_gateway_uploads_stalled_total"), 2);
@@ -523,11 +536,11 @@ TEST_F(GatewayTest, FourIdleStreamsThatDeclareAQuarterOfAGigabyteDisturbNobody) 
   GatewayServerOptions options = TestGatewayOptions();
   options.service.max_inflight_bytes = int64_t{1} << 30;
   Start(options);
-  const WorkerIdentity thief = Join(1);
-  const SubmitRequest promise = TestSubmit(config_, thief, ClaimUnit(thief));
+  const exchange::WorkerIdentity thief = Join(1);
+  const exchange::SubmitRequest promise = exchange::TestSubmit(config_, thief, ClaimUnit(thief));
   std::vector<std::unique_ptr<OpenStream>> idle;
   for (int i = 0; i < 4; ++i) {
-    v1::SubmitHeader header = SubmitHeaderOf(promise);
+    v1::SubmitHeader header = exchange::SubmitHeaderOf(promise);
     // Three far beyond the size of the run, and one that promises no more than it may.
     if (i > 0) header.mutable_payload()->set_total_bytes(int64_t{256} << 20);
     idle.push_back(std::make_unique<OpenStream>(*stub_));
@@ -536,10 +549,10 @@ TEST_F(GatewayTest, FourIdleStreamsThatDeclareAQuarterOfAGigabyteDisturbNobody) 
   }
   ASSERT_TRUE(AwaitTrue([&] { return Metric(Refused("upload_size")) == 3; }));
 
-  const WorkerIdentity honest = Join(2);
+  const exchange::WorkerIdentity honest = Join(2);
   for (int i = 0; i < 2; ++i) {
-    EXPECT_THAT(client_->Submit(TestSubmit(config_, honest, ClaimUnit(honest))),
-                IsOkAndHolds(SubmitOutcome::kAccepted));
+    EXPECT_THAT(client_->Submit(exchange::TestSubmit(config_, honest, ClaimUnit(honest))),
+                base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
   }
 
   EXPECT_EQ(Metric(kBytesInProgress), 0);
@@ -547,95 +560,99 @@ TEST_F(GatewayTest, FourIdleStreamsThatDeclareAQuarterOfAGigabyteDisturbNobody) 
 
 TEST_F(GatewayTest, ASizeThatAGradientOfTheRunCannotHaveIsRefusedNamingBoth) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  v1::SubmitHeader header = SubmitHeaderOf(TestSubmit(config_, worker, ClaimUnit(worker)));
+  const exchange::WorkerIdentity worker = Join(1);
+  v1::SubmitHeader header =
+      exchange::SubmitHeaderOf(exchange::TestSubmit(config_, worker, ClaimUnit(worker)));
   header.mutable_payload()->set_total_bytes(200 << 20);
 
   EXPECT_THAT(SubmitRaw(header, {}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("209715200")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("209715200")));
 }
 
 TEST_F(GatewayTest, AGatewayThatIsSetToTakeTooLittleSaysSo) {
   GatewayServerOptions options = TestGatewayOptions();
   options.service.max_payload_bytes = 100;
   Start(options);
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
 
-  EXPECT_THAT(client_->Submit(TestSubmit(config_, worker, ClaimUnit(worker))),
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("gateway.max_payload_bytes")));
+  EXPECT_THAT(
+      client_->Submit(exchange::TestSubmit(config_, worker, ClaimUnit(worker))),
+      base::StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("gateway.max_payload_bytes")));
 
   EXPECT_EQ(Metric(Refused("upload_size")), 1);
 }
 
 TEST_F(GatewayTest, WhatWouldNotBeKeptIsAnsweredBeforeTheBody) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const WorkUnit unit = ClaimUnit(worker);
-  const SubmitRequest own = TestSubmit(config_, worker, unit);
-  const SubmitRequest foreign = TestSubmit(config_, Join(2), unit);
-  SubmitRequest unknown = own;
-  unknown.unit = UnitId(unit.unit.value() + 1'000);
-  SubmitRequest counted_wrong = own;
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::WorkUnit unit = ClaimUnit(worker);
+  const exchange::SubmitRequest own = exchange::TestSubmit(config_, worker, unit);
+  const exchange::SubmitRequest foreign = exchange::TestSubmit(config_, Join(2), unit);
+  exchange::SubmitRequest unknown = own;
+  unknown.unit = base::UnitId(unit.unit.value() + 1'000);
+  exchange::SubmitRequest counted_wrong = own;
   counted_wrong.stats.image_count += 1;
 
   // An empty stream would be DATA_LOSS, had anybody waited for its bytes.
   OpenStream superseded(*stub_);
-  ASSERT_TRUE(superseded.Send(SubmitHeaderOf(foreign)));
+  ASSERT_TRUE(superseded.Send(exchange::SubmitHeaderOf(foreign)));
   EXPECT_OK(superseded.AwaitEnd());
   EXPECT_EQ(superseded.outcome(), v1::SUBMIT_OUTCOME_SUPERSEDED);
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(unknown), {}), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(counted_wrong), {}),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(unknown), {}),
+              base::StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(counted_wrong), {}),
+              base::StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_EQ(exchange_.submits, 0);
-  ASSERT_THAT(client_->Submit(own), IsOkAndHolds(SubmitOutcome::kAccepted));
+  ASSERT_THAT(client_->Submit(own), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 
   // A repeat, whose sender does not know that it has arrived.
-  EXPECT_THAT(client_->Submit(own), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_THAT(client_->Submit(own), base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
   EXPECT_EQ(exchange_.submits, 1);
   EXPECT_EQ(Metric("gannet_gateway_submits_total{outcome=\"already_accepted\"}"), 1);
 }
 
 TEST_F(GatewayTest, AnEmptyChunkIsRefused) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
 
-  EXPECT_THAT(SubmitRaw(SubmitHeaderOf(request), {""}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at least one byte")));
+  EXPECT_THAT(SubmitRaw(exchange::SubmitHeaderOf(request), {""}),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at least one byte")));
 
   EXPECT_EQ(Metric(Refused("upload_empty_chunk")), 1);
 }
 
 TEST_F(GatewayTest, AnUploadSentAnewTakesThePlaceOfTheOneThatHangs) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
-  const SubmitRequest other = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::SubmitRequest other = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
   OpenStream hanging(*stub_);
-  ASSERT_TRUE(hanging.Send(SubmitHeaderOf(request)));
+  ASSERT_TRUE(hanging.Send(exchange::SubmitHeaderOf(request)));
   ASSERT_TRUE(hanging.Send(std::string(1'000, 'x')));
   ASSERT_TRUE(AwaitTrue([&] { return Metric(kBytesInProgress) > 0; }));
 
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_THAT(client_->Submit(other), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(request), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(other), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 
   EXPECT_EQ(Metric(kBytesInProgress), 0);
   hanging.Send(std::string(1, 'x'));
-  EXPECT_THAT(hanging.End(), StatusIs(absl::StatusCode::kAborted));
+  EXPECT_THAT(hanging.End(), base::StatusIs(absl::StatusCode::kAborted));
 }
 
 TEST_F(GatewayTest, WeightsGoToAWorkerTwiceAtATimeAndAReaderWhoDoesNotReadIsCut) {
-  RunConfig wide = TinyRunConfig("wide");  // more bytes than sockets and windows hold
+  domain::RunConfig wide =
+      exchange::TinyRunConfig("wide");  // more bytes than sockets and windows hold
   wide.model = {.image_size = 64, .latent_dim = 16, .base_width = 64};
-  run_ = backend_.store().CreateRun(TestNewRun(wide)).value();
+  run_ = backend_.store().CreateRun(exchange::TestNewRun(wide)).value();
   GatewayServerOptions options = TestGatewayOptions();
   options.service.fetches.stall_limit = absl::Milliseconds(500);
   options.service.watch_interval = absl::Milliseconds(20);
   Start(options);
-  const WorkerIdentity worker = TestWorker(1);
-  const WorkerIdentity honest = TestWorker(2);
-  ASSERT_OK(client_->Join(TestJoin(worker, wide)));
-  ASSERT_OK(client_->Join(TestJoin(honest, wide)));
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  const exchange::WorkerIdentity honest = exchange::TestWorker(2);
+  ASSERT_OK(client_->Join(exchange::TestJoin(worker, wide)));
+  ASSERT_OK(client_->Join(exchange::TestJoin(honest, wide)));
   struct Reader {
     grpc::ClientContext context;
     std::unique_ptr<grpc::ClientReader<v1::FetchWeightsResponse>> stream;
@@ -646,17 +663,17 @@ TEST_F(GatewayTest, WeightsGoToAWorkerTwiceAtATimeAndAReaderWhoDoesNotReadIsCut)
   const auto narrow = v1::ExchangeService::NewStub(grpc::CreateCustomChannel(
       absl::StrCat("127.0.0.1:", gateway_->port()), grpc::InsecureChannelCredentials(), arguments));
   std::vector<std::unique_ptr<Reader>> readers;
-  const FetchWeightsRequest request{worker, run_, version_};
+  const exchange::FetchWeightsRequest request{worker, run_, version_};
   for (int i = 0; i < kMaxFetchesPerWorker; ++i) {
     auto reader = std::make_unique<Reader>();
-    SetDeadline(reader->context, absl::Seconds(60));
-    reader->stream = narrow->FetchWeights(&reader->context, ToProto(request));
+    rpc::SetDeadline(reader->context, absl::Seconds(60));
+    reader->stream = narrow->FetchWeights(&reader->context, exchange::ToProto(request));
     v1::FetchWeightsResponse header;
     ASSERT_TRUE(reader->stream->Read(&header)) << "and no more";
     readers.push_back(std::move(reader));
   }
 
-  EXPECT_THAT(client_->FetchWeights(request), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(client_->FetchWeights(request), base::StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_OK(client_->FetchWeights({honest, run_, version_}));
   EXPECT_TRUE(AwaitTrue([&] { return Metric(Refused("fetch_slow")) == 2; }));
   EXPECT_TRUE(AwaitTrue([&] { return client_->FetchWeights(request).ok(); }));
@@ -674,31 +691,35 @@ TEST_F(GatewayTest, AFloodOfJoinsIsRefusedAndWhoIsKnownComesBackAllTheSame) {
   options.service.joins.address_burst = 60;
   options.service.joins.address_per_second = 0;
   Start(options);
-  for (int i = 1; i <= 60; ++i) ASSERT_OK(client_->Join(TestJoin(TestWorker(i), config_)));
+  for (int i = 1; i <= 60; ++i)
+    ASSERT_OK(client_->Join(exchange::TestJoin(exchange::TestWorker(i), config_)));
 
   for (int i = 61; i <= 100; ++i) {
-    EXPECT_THAT(client_->Join(TestJoin(TestWorker(i), config_)),
-                StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("repeat later")));
+    EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(i), config_)),
+                base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("repeat later")));
   }
 
-  EXPECT_OK(client_->Join(TestJoin(TestWorker(7, 2), config_))) << "a new start of a known one";
+  EXPECT_OK(client_->Join(exchange::TestJoin(exchange::TestWorker(7, 2), config_)))
+      << "a new start of a known one";
   EXPECT_EQ(Metric(Refused("joins_of_address")), 40);
-  EXPECT_EQ(backend_.store().ListWorkers(run_, WorkerId(), kMaxPage).value().size(), 60u);
+  EXPECT_EQ(backend_.store().ListWorkers(run_, base::WorkerId(), exchange::kMaxPage).value().size(),
+            60u);
 }
 
 TEST_F(GatewayTest, ARunTakesSoManyWorkersByThisGateway) {
   GatewayServerOptions options = TestGatewayOptions();
   options.service.joins.max_workers_per_run = 2;
   Start(options);
-  RunConfig other = config_;
+  domain::RunConfig other = config_;
   other.data.digest = std::string(64, 'e');
-  EXPECT_FALSE(client_->Join(TestJoin(TestWorker(9), other)).ok()) << "it takes no place";
+  EXPECT_FALSE(client_->Join(exchange::TestJoin(exchange::TestWorker(9), other)).ok())
+      << "it takes no place";
   Join(1);
   Join(2);
 
-  EXPECT_THAT(client_->Join(TestJoin(TestWorker(3), config_)),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 2")));
-  EXPECT_OK(client_->Join(TestJoin(TestWorker(1, 2), config_)));
+  EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(3), config_)),
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 2")));
+  EXPECT_OK(client_->Join(exchange::TestJoin(exchange::TestWorker(1, 2), config_)));
   EXPECT_EQ(Metric(Refused("workers_of_run")), 1);
 }
 
@@ -706,18 +727,18 @@ TEST_F(GatewayTest, ARemovedWorkerMakesRoomAndOneThatWasTakenOverDoesNot) {
   GatewayServerOptions options = TestGatewayOptions();
   options.service.joins.max_workers_per_run = 2;
   Start(options);
-  const WorkerIdentity removed = Join(1);
-  const WorkerIdentity former = Join(2);
+  const exchange::WorkerIdentity removed = Join(1);
+  const exchange::WorkerIdentity former = Join(2);
   Join(2, 2);
   EXPECT_THAT(client_->Heartbeat(former, run_, {}),
-              StatusIs(absl::StatusCode::kFailedPrecondition));
-  EXPECT_THAT(client_->Join(TestJoin(TestWorker(3), config_)),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(3), config_)),
+              base::StatusIs(absl::StatusCode::kResourceExhausted));
 
   ASSERT_OK(backend_.store().RemoveWorker(run_, removed.id, "plays"));
-  EXPECT_THAT(Claim(removed), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(Claim(removed), base::StatusIs(absl::StatusCode::kFailedPrecondition));
 
-  EXPECT_OK(client_->Join(TestJoin(TestWorker(3), config_)));
+  EXPECT_OK(client_->Join(exchange::TestJoin(exchange::TestWorker(3), config_)));
 }
 
 TEST_F(GatewayTest, AJoinThatIsWrongIsCountedAndOneThatFindsNoRoomIsNot) {
@@ -728,63 +749,66 @@ TEST_F(GatewayTest, AJoinThatIsWrongIsCountedAndOneThatFindsNoRoomIsNot) {
   Start(options);
   Join(1);
   for (int i = 2; i < 9; ++i) {
-    EXPECT_THAT(client_->Join(TestJoin(TestWorker(i), config_)),
-                StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 1")));
+    EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(i), config_)),
+                base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 1")));
   }
-  RunConfig other = config_;
+  domain::RunConfig other = config_;
   other.name = "nobody-knows-it";
   for (int i = 2; i < 4; ++i) {
-    EXPECT_THAT(client_->Join(TestJoin(TestWorker(i), other)),
-                StatusIs(absl::StatusCode::kNotFound));
+    EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(i), other)),
+                base::StatusIs(absl::StatusCode::kNotFound));
   }
 
-  EXPECT_THAT(client_->Join(TestJoin(TestWorker(4), other)),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("from this address")));
+  EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(4), other)),
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("from this address")));
 }
 
 TEST_F(GatewayTest, TheLayoutIsLearntAgainAfterARestart) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
   gateway_->Stop();
   Start();
-  TensorBundle surplus = GoodGradient();
-  surplus.Add(Tensor::FromF32("surplus", {1}, {1.0f}));
-  request.payload = Payload::FromBytes(Codec::kFp32, EncodeBundle(surplus, Codec::kFp32).value());
+  tensor::TensorBundle surplus = GoodGradient();
+  surplus.Add(tensor::Tensor::FromF32("surplus", {1}, {1.0f}));
+  request.payload = exchange::Payload::FromBytes(
+      tensor::Codec::kFp32, EncodeBundle(surplus, tensor::Codec::kFp32).value());
 
   EXPECT_THAT(client_->Submit(request),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("surplus")));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("surplus")));
 }
 
 TEST_F(GatewayTest, TheLayoutOfAnyRunIsLearntNotOnlyOfTheNewest) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
   gateway_->Stop();
-  ASSERT_OK(backend_.store().CreateRun(TestNewRun(TinyRunConfig("newer"))));
+  ASSERT_OK(backend_.store().CreateRun(exchange::TestNewRun(exchange::TinyRunConfig("newer"))));
   Start();
-  TensorBundle surplus = GoodGradient();
-  surplus.Add(Tensor::FromF32("surplus", {1}, {1.0f}));
-  SubmitRequest bad = request;
-  bad.payload = Payload::FromBytes(Codec::kFp32, EncodeBundle(surplus, Codec::kFp32).value());
+  tensor::TensorBundle surplus = GoodGradient();
+  surplus.Add(tensor::Tensor::FromF32("surplus", {1}, {1.0f}));
+  exchange::SubmitRequest bad = request;
+  bad.payload = exchange::Payload::FromBytes(tensor::Codec::kFp32,
+                                             EncodeBundle(surplus, tensor::Codec::kFp32).value());
 
   EXPECT_THAT(client_->Submit(bad),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("surplus")));
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("surplus")));
+  EXPECT_THAT(client_->Submit(request), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 // Identity and layout with one question, and nothing is released that nobody gave back.
 TEST_F(GatewayTest, ARestartedGatewayAsksOnceWhoAWorkerIsAndWhatItsRunLooksLike) {
   Start();
-  const WorkerIdentity worker = Join(1);
-  const SubmitRequest request = TestSubmit(config_, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = Join(1);
+  const exchange::SubmitRequest request = exchange::TestSubmit(config_, worker, ClaimUnit(worker));
   gateway_->Stop();
   Start();
   exchange_.joins = 0;
   exchange_.descriptions = 0;
 
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_THAT(client_->Submit(request), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(request),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
 
   EXPECT_EQ(exchange_.descriptions, 1);
   EXPECT_EQ(exchange_.joins, 0);
@@ -800,9 +824,9 @@ TEST_F(GatewayTest, ThirtyWorkersCostOneRead) {
   std::vector<std::thread> workers;
   std::atomic<int> intact = 0;
   for (int i = 1; i <= 30; ++i) {
-    const WorkerIdentity worker = Join(i);
+    const exchange::WorkerIdentity worker = Join(i);
     workers.emplace_back([this, worker, &intact] {
-      const absl::StatusOr<Payload> weights =
+      const absl::StatusOr<exchange::Payload> weights =
           client_->FetchWeights({worker, run_, version_, weights_sha256_});
       if (weights.ok() && weights->IsIntact()) ++intact;
     });
@@ -822,20 +846,20 @@ TEST_F(GatewayTest, CachedWeightsAreNotForStrangers) {
   Start();
   ASSERT_OK(client_->FetchWeights({Join(1), run_, version_, weights_sha256_}));
 
-  EXPECT_THAT(client_->FetchWeights({TestWorker(2), run_, version_, weights_sha256_}),
-              StatusIs(absl::StatusCode::kUnauthenticated));
+  EXPECT_THAT(client_->FetchWeights({exchange::TestWorker(2), run_, version_, weights_sha256_}),
+              base::StatusIs(absl::StatusCode::kUnauthenticated));
 }
 
 TEST_F(GatewayTest, WeightsOfManyChunksArriveIntact) {
-  RunConfig wide = TinyRunConfig("wide");
+  domain::RunConfig wide = exchange::TinyRunConfig("wide");
   wide.model = {.image_size = 32, .latent_dim = 16, .base_width = 32};
-  const NewRun new_run = TestNewRun(wide);
+  const exchange::NewRun new_run = exchange::TestNewRun(wide);
   run_ = backend_.store().CreateRun(new_run).value();
   Start();
-  ASSERT_OK(client_->Join(TestJoin(TestWorker(1), wide)));
+  ASSERT_OK(client_->Join(exchange::TestJoin(exchange::TestWorker(1), wide)));
 
-  ASSERT_OK_AND_ASSIGN(const Payload weights,
-                       client_->FetchWeights({TestWorker(1), run_, version_}));
+  ASSERT_OK_AND_ASSIGN(const exchange::Payload weights,
+                       client_->FetchWeights({exchange::TestWorker(1), run_, version_}));
 
   EXPECT_GT(weights.bytes->size(), size_t{1} << 20);
   EXPECT_EQ(*weights.bytes, *new_run.weights.bytes);
@@ -845,30 +869,32 @@ TEST_F(GatewayTest, WeightsOfManyChunksArriveIntact) {
 }
 
 TEST_F(GatewayTest, AGradientOfManyChunksIsAccepted) {
-  RunConfig wide = TinyRunConfig("wide");
+  domain::RunConfig wide = exchange::TinyRunConfig("wide");
   wide.model = {.image_size = 32, .latent_dim = 16, .base_width = 32};
-  run_ = backend_.store().CreateRun(TestNewRun(wide)).value();
+  run_ = backend_.store().CreateRun(exchange::TestNewRun(wide)).value();
   Start();
-  const WorkerIdentity worker = TestWorker(1);
-  ASSERT_OK(client_->Join(TestJoin(worker, wide)));
-  const SubmitRequest request = TestSubmit(wide, worker, ClaimUnit(worker));
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  ASSERT_OK(client_->Join(exchange::TestJoin(worker, wide)));
+  const exchange::SubmitRequest request = exchange::TestSubmit(wide, worker, ClaimUnit(worker));
   ASSERT_GT(request.payload.bytes->size(), size_t{1} << 20);
 
-  EXPECT_THAT(client_->Submit(request), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(client_->Submit(request), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 
-  ASSERT_OK_AND_ASSIGN(const Payload stored, backend_.store().FetchGradient(run_, request.unit));
+  ASSERT_OK_AND_ASSIGN(const exchange::Payload stored,
+                       backend_.store().FetchGradient(run_, request.unit));
   EXPECT_EQ(*stored.bytes, *request.payload.bytes);
 }
 
 TEST_F(GatewayTest, TheClientRefusesWeightsBeyondItsLimit) {
   Start();
-  GrpcExchangeOptions options;
+  client::GrpcExchangeOptions options;
   options.channel.target = absl::StrCat("127.0.0.1:", gateway_->port());
   options.max_weights_bytes = 10;
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<GrpcExchange> small, GrpcExchange::Create(options));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<client::GrpcExchange> small,
+                       client::GrpcExchange::Create(options));
 
   EXPECT_THAT(small->FetchWeights({Join(1), run_, version_, weights_sha256_}),
-              StatusIs(absl::StatusCode::kOutOfRange));
+              base::StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 // ---- Claims
@@ -892,11 +918,12 @@ TEST_F(GatewayTest, TwoHundredParkedClaimsLeaveTheGatewayAwake) {
   std::vector<std::unique_ptr<AsyncClaim>> claims;
   for (int i = 1; i <= 200; ++i) {
     auto claim = std::make_unique<AsyncClaim>();
-    SetDeadline(claim->context, absl::Seconds(120));
-    claim->request = ToProto(ClaimRequest{.worker = Join(i),
-                                          .run = run_,
-                                          .request_id = absl::StrFormat("%032x", 10'000 + i),
-                                          .wait = kMaxClaimWait});
+    rpc::SetDeadline(claim->context, absl::Seconds(120));
+    claim->request =
+        exchange::ToProto(exchange::ClaimRequest{.worker = Join(i),
+                                                 .run = run_,
+                                                 .request_id = absl::StrFormat("%032x", 10'000 + i),
+                                                 .wait = exchange::kMaxClaimWait});
     stub_->async()->Claim(
         &claim->context, &claim->request, &claim->response,
         [raw = claim.get()](grpc::Status status) { raw->done.set_value(std::move(status)); });
@@ -905,7 +932,7 @@ TEST_F(GatewayTest, TwoHundredParkedClaimsLeaveTheGatewayAwake) {
   ASSERT_TRUE(AwaitTrue([&] { return Metric("gannet_gateway_parked_claims") == 200; }));
 
   // Two threads, two hundred claims: were one of them held, this would not be answered.
-  EXPECT_OK(client_->Heartbeat(TestWorker(1), run_, {}));
+  EXPECT_OK(client_->Heartbeat(exchange::TestWorker(1), run_, {}));
   Publish();
   EXPECT_TRUE(AwaitTrue([&] { return Metric("gannet_gateway_parked_claims") == 197; }));
   gateway_->Stop();
@@ -922,9 +949,9 @@ TEST_F(GatewayTest, TwoHundredParkedClaimsLeaveTheGatewayAwake) {
 TEST_F(GatewayTest, StoppingAnswersAParkedClaim) {
   Start();
   TakeAllUnits();
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
   std::thread waiting([&] {
-    const absl::StatusOr<ClaimResult> result = Claim(worker, kMaxClaimWait);
+    const absl::StatusOr<exchange::ClaimResult> result = Claim(worker, exchange::kMaxClaimWait);
     EXPECT_OK(result);
     EXPECT_FALSE(result.ok() && result->unit.has_value());
   });
@@ -933,7 +960,7 @@ TEST_F(GatewayTest, StoppingAnswersAParkedClaim) {
   gateway_->Stop();
   waiting.join();
 
-  EXPECT_THAT(Claim(worker), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Claim(worker), base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST_F(GatewayTest, AClaimWhoseCallerIsGoneTakesNoUnit) {
@@ -941,11 +968,13 @@ TEST_F(GatewayTest, AClaimWhoseCallerIsGoneTakesNoUnit) {
   options.service.claims.look_interval = absl::Hours(1);
   Start(options);
   TakeAllUnits();
-  const WorkerIdentity gone = Join(1);
+  const exchange::WorkerIdentity gone = Join(1);
   AsyncClaim claim;
-  SetDeadline(claim.context, absl::Seconds(60));
-  claim.request = ToProto(ClaimRequest{
-      .worker = gone, .run = run_, .request_id = std::string(32, 'a'), .wait = kMaxClaimWait});
+  rpc::SetDeadline(claim.context, absl::Seconds(60));
+  claim.request = exchange::ToProto(exchange::ClaimRequest{.worker = gone,
+                                                           .run = run_,
+                                                           .request_id = std::string(32, 'a'),
+                                                           .wait = exchange::kMaxClaimWait});
   stub_->async()->Claim(&claim.context, &claim.request, &claim.response,
                         [&claim](grpc::Status status) { claim.done.set_value(std::move(status)); });
   ASSERT_TRUE(AwaitTrue([&] { return Metric("gannet_gateway_parked_claims") == 1; }));
@@ -956,7 +985,7 @@ TEST_F(GatewayTest, AClaimWhoseCallerIsGoneTakesNoUnit) {
   Publish();
 
   for (int i = 2; i <= 4; ++i) {
-    ASSERT_OK_AND_ASSIGN(const ClaimResult result, Claim(Join(i)));
+    ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult result, Claim(Join(i)));
     EXPECT_TRUE(result.unit.has_value());
   }
 }
@@ -979,7 +1008,7 @@ TEST_F(GatewayTest, HealthFollowsTheDatabase) {
 TEST_F(GatewayTest, AfterTheDatabaseWasAwayNothingIsTakenFromMemory) {
   Start();
   ASSERT_TRUE(AwaitServing(true));
-  const WorkerIdentity worker = Join(1);
+  const exchange::WorkerIdentity worker = Join(1);
   ASSERT_OK(client_->FetchWeights({worker, run_, version_, weights_sha256_}));
   database_there_ = false;
   ASSERT_TRUE(AwaitServing(false));
@@ -992,56 +1021,57 @@ TEST_F(GatewayTest, AfterTheDatabaseWasAwayNothingIsTakenFromMemory) {
 TEST_F(GatewayTest, WithoutADatabaseCallsAreUnavailableAndHealthSaysSo) {
   Listen();
 
-  EXPECT_THAT(client_->Join(TestJoin(TestWorker(1), config_)),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("database")));
-  EXPECT_THAT(client_->FetchWeights({TestWorker(1), run_, version_, weights_sha256_}),
-              StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_THAT(ProbeHealth(channel_, "", absl::Seconds(30)), IsOkAndHolds(false));
+  EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(1), config_)),
+              base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("database")));
+  EXPECT_THAT(client_->FetchWeights({exchange::TestWorker(1), run_, version_, weights_sha256_}),
+              base::StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(rpc::ProbeHealth(channel_, "", absl::Seconds(30)), base::IsOkAndHolds(false));
 }
 
 TEST_F(GatewayTest, TheDatabaseIsAwaited) {
   Listen();
   int tries = 0;
 
-  ASSERT_OK(gateway_->AwaitBackend([&](Metrics&) -> absl::StatusOr<GatewayBackend> {
+  ASSERT_OK(gateway_->AwaitBackend([&](telemetry::Metrics&) -> absl::StatusOr<GatewayBackend> {
     if (++tries < 4) return absl::UnavailableError("connection refused");
     return Backend();
   }));
 
   EXPECT_EQ(tries, 4);
   EXPECT_TRUE(AwaitServing(true));
-  EXPECT_OK(client_->Join(TestJoin(TestWorker(1), config_)));
+  EXPECT_OK(client_->Join(exchange::TestJoin(exchange::TestWorker(1), config_)));
 }
 
 TEST_F(GatewayTest, AnErrorThatWillNotPassEndsTheStart) {
   Listen();
 
-  EXPECT_THAT(gateway_->AwaitBackend([](Metrics&) -> absl::StatusOr<GatewayBackend> {
+  EXPECT_THAT(gateway_->AwaitBackend([](telemetry::Metrics&) -> absl::StatusOr<GatewayBackend> {
     return absl::FailedPreconditionError("run: gannet migrate");
   }),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gannet migrate")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("gannet migrate")));
 }
 
 TEST_F(GatewayTest, TheWaitForADatabaseCanBeGivenUp) {
   Listen();
 
-  EXPECT_THAT(gateway_->AwaitBackend([this](Metrics&) -> absl::StatusOr<GatewayBackend> {
+  EXPECT_THAT(gateway_->AwaitBackend([this](telemetry::Metrics&) -> absl::StatusOr<GatewayBackend> {
     gateway_->RequestStop();
     return absl::UnavailableError("connection refused");
   }),
-              StatusIs(absl::StatusCode::kCancelled));
+              base::StatusIs(absl::StatusCode::kCancelled));
 }
 
 TEST_F(GatewayTest, ServesUntilAskedToStop) {
   Listen();
-  std::thread server([&] { EXPECT_OK(gateway_->Run([this](Metrics&) { return Backend(); })); });
+  std::thread server(
+      [&] { EXPECT_OK(gateway_->Run([this](telemetry::Metrics&) { return Backend(); })); });
   EXPECT_TRUE(AwaitServing(true));
 
   gateway_->RequestStop();
 
   server.join();
-  EXPECT_THAT(client_->Join(TestJoin(TestWorker(1), config_)),
-              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(client_->Join(exchange::TestJoin(exchange::TestWorker(1), config_)),
+              base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST_F(GatewayTest, ATakenPortIsAClearError) {
@@ -1049,14 +1079,14 @@ TEST_F(GatewayTest, ATakenPortIsAClearError) {
   GatewayServerOptions options = TestGatewayOptions();
   options.rpc.listen = absl::StrCat("127.0.0.1:", gateway_->port());
 
-  EXPECT_THAT(GatewayServer::Start(options, clock_, NullLogger()).status(),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(options.rpc.listen)));
+  EXPECT_THAT(GatewayServer::Start(options, clock_, telemetry::NullLogger()).status(),
+              base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr(options.rpc.listen)));
 }
 
 TEST_F(GatewayTest, CallsAreCountedByMethodAndCode) {
   Start();
   Join(1);
-  EXPECT_FALSE(client_->Heartbeat(TestWorker(2), run_, {}).ok());
+  EXPECT_FALSE(client_->Heartbeat(exchange::TestWorker(2), run_, {}).ok());
 
   EXPECT_TRUE(AwaitTrue([&] {
     const std::string text = Scrape(gateway_->metrics_port());
@@ -1068,12 +1098,13 @@ TEST_F(GatewayTest, CallsAreCountedByMethodAndCode) {
 }
 
 TEST(GrpcExchangeTest, AGatewayThatIsNotThereIsUnavailableAndNamed) {
-  GrpcExchangeOptions options;
+  client::GrpcExchangeOptions options;
   options.channel.target = "127.0.0.1:1";
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<GrpcExchange> client, GrpcExchange::Create(options));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<client::GrpcExchange> client,
+                       client::GrpcExchange::Create(options));
 
-  EXPECT_THAT(client->Leave(TestWorker(1), RunId(1)),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("127.0.0.1:1")));
+  EXPECT_THAT(client->Leave(exchange::TestWorker(1), base::RunId(1)),
+              base::StatusIs(absl::StatusCode::kUnavailable, HasSubstr("127.0.0.1:1")));
 }
 
 }  // namespace

@@ -11,12 +11,12 @@ constexpr int64_t kHeaderSlackBytes = 4 << 10;
 
 }  // namespace
 
-int64_t MostEncodedBytes(const BundleSpec& spec, Codec codec) {
-  return EncodedDataBytes(spec, codec) + 2 * static_cast<int64_t>(SafetensorsHeader(spec).size()) +
-         kHeaderSlackBytes;
+int64_t MostEncodedBytes(const tensor::BundleSpec& spec, tensor::Codec codec) {
+  return EncodedDataBytes(spec, codec) +
+         2 * static_cast<int64_t>(tensor::SafetensorsHeader(spec).size()) + kHeaderSlackBytes;
 }
 
-absl::Status CheckGradientSize(const BundleSpec& spec, Codec codec, int64_t bytes) {
+absl::Status CheckGradientSize(const tensor::BundleSpec& spec, tensor::Codec codec, int64_t bytes) {
   const int64_t most = MostEncodedBytes(spec, codec);
   if (bytes <= most) return absl::OkStatus();
   return absl::InvalidArgumentError(

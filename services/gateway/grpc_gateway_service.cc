@@ -26,8 +26,8 @@ template <typename Result, typename Response>
 std::function<void(absl::StatusOr<Result>)> Answer(grpc::ServerUnaryReactor* reactor,
                                                    Response* response) {
   return [reactor, response](absl::StatusOr<Result> result) {
-    if (result.ok()) *response = ToProto(*result);
-    reactor->Finish(ToGrpcStatus(result.status()));
+    if (result.ok()) *response = exchange::ToProto(*result);
+    reactor->Finish(rpc::ToGrpcStatus(result.status()));
   };
 }
 
@@ -36,7 +36,7 @@ template <typename Start>
 grpc::ServerUnaryReactor* StartUnary(grpc::CallbackServerContext* context, Start start) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (const absl::Status refused = start(reactor); !refused.ok()) {
-    reactor->Finish(ToGrpcStatus(refused));
+    reactor->Finish(rpc::ToGrpcStatus(refused));
   }
   return reactor;
 }
@@ -47,18 +47,18 @@ class ClaimReactor final : public grpc::ServerUnaryReactor {
   explicit ClaimReactor(v1::ClaimResponse* response) : response_(response) {}
 
   // Called once, from the method itself: gRPC keeps the reactor until that has returned.
-  void Start(const absl::StatusOr<GatewayService*>& service, absl::StatusOr<ClaimRequest> request,
-             const std::string& peer) {
-    if (!service.ok()) return Finish(ToGrpcStatus(service.status()));
-    if (!request.ok()) return Finish(ToGrpcStatus(request.status()));
-    const ClaimQueue::Ticket ticket =
-        (*service)->Claim(*std::move(request), peer, [this](absl::StatusOr<ClaimResult> result) {
-          if (result.ok()) *response_ = ToProto(*result);
-          Finish(ToGrpcStatus(result.status()));
+  void Start(const absl::StatusOr<GatewayService*>& service,
+             absl::StatusOr<exchange::ClaimRequest> request, const std::string& peer) {
+    if (!service.ok()) return Finish(rpc::ToGrpcStatus(service.status()));
+    if (!request.ok()) return Finish(rpc::ToGrpcStatus(request.status()));
+    const ClaimQueue::Ticket ticket = (*service)->Claim(
+        *std::move(request), peer, [this](absl::StatusOr<exchange::ClaimResult> result) {
+          if (result.ok()) *response_ = exchange::ToProto(*result);
+          Finish(rpc::ToGrpcStatus(result.status()));
         });
     bool cancel = false;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       service_ = *service;
       ticket_ = ticket;
       cancel = cancelled_;
@@ -70,7 +70,7 @@ class ClaimReactor final : public grpc::ServerUnaryReactor {
     GatewayService* service = nullptr;
     ClaimQueue::Ticket ticket = 0;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       cancelled_ = true;
       service = service_;
       ticket = ticket_;
@@ -82,7 +82,7 @@ class ClaimReactor final : public grpc::ServerUnaryReactor {
 
  private:
   v1::ClaimResponse* const response_;
-  Mutex mu_;
+  base::Mutex mu_;
   GatewayService* service_ ABSL_GUARDED_BY(mu_) = nullptr;
   ClaimQueue::Ticket ticket_ ABSL_GUARDED_BY(mu_) = 0;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
@@ -96,19 +96,19 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
       : metrics_(metrics), context_(context) {}
 
   void Start(const absl::StatusOr<GatewayService*>& service,
-             absl::StatusOr<FetchWeightsRequest> request) {
+             absl::StatusOr<exchange::FetchWeightsRequest> request) {
     self_ = shared_from_this();
-    if (!service.ok()) return Finish(ToGrpcStatus(service.status()));
-    if (!request.ok()) return Finish(ToGrpcStatus(request.status()));
+    if (!service.ok()) return Finish(rpc::ToGrpcStatus(service.status()));
+    if (!request.ok()) return Finish(rpc::ToGrpcStatus(request.status()));
     (*service)->FetchWeights(
         *std::move(request), context_->peer(), WantedBy(context_),
         [this, service = *service](absl::StatusOr<WeightsTransfer> transfer) {
-          if (!transfer.ok()) return Finish(ToGrpcStatus(transfer.status()));
+          if (!transfer.ok()) return Finish(rpc::ToGrpcStatus(transfer.status()));
           transfer_ = *std::move(transfer);
           stream_ = service->WatchFetch([weak = weak_from_this()](const absl::Status& /*why*/) {
             if (const auto reactor = weak.lock()) reactor->Cut();
           });
-          *message_.mutable_header() = PayloadHeaderOf(transfer_.payload);
+          *message_.mutable_header() = exchange::PayloadHeaderOf(transfer_.payload);
           StartWrite(&message_);
         });
   }
@@ -129,7 +129,7 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
     stream_.reset();
     std::shared_ptr<FetchWeightsReactor> self;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       done_ = true;
       self = std::move(self_);
     }
@@ -138,7 +138,7 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
  private:
   // A write that nobody reads never ends by itself: it is the call that must be ended.
   void Cut() {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (!done_) context_->TryCancel();  // which only begins it; the context lives until OnDone
   }
 
@@ -148,7 +148,7 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
   std::unique_ptr<StreamWatch::Stream> stream_;
   v1::FetchWeightsResponse message_;
   size_t sent_ = 0;
-  Mutex mu_;
+  base::Mutex mu_;
   std::shared_ptr<FetchWeightsReactor> self_;  // until OnDone: gRPC owns it
   bool done_ ABSL_GUARDED_BY(mu_) = false;
 };
@@ -167,7 +167,7 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
     auto stream = service_->WatchUpload([weak = weak_from_this()](const absl::Status& why) {
       if (const auto reactor = weak.lock()) reactor->End(why);
     });
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     stream_ = std::move(stream);
     ReadOn();
   }
@@ -175,7 +175,7 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
   void OnReadDone(bool ok) override {
     std::shared_ptr<Upload> upload;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       if (ended_) return;  // it was cut while it waited for this
       upload = upload_;
     }
@@ -194,7 +194,8 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
     if (!ok || !message_.has_header()) {
       return absl::InvalidArgumentError("a submission must start with its header");
     }
-    GANNET_ASSIGN_OR_RETURN(SubmitAnnouncement announced, FromProto(message_.header()));
+    GANNET_ASSIGN_OR_RETURN(exchange::SubmitAnnouncement announced,
+                            exchange::FromProto(message_.header()));
     service_->OpenUpload(
         std::move(announced), context_->peer(),
         // Shared and weak: when it is cut meanwhile, gRPC is done with it, and with its context.
@@ -204,10 +205,10 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
         },
         [self = shared_from_this()](absl::StatusOr<GatewayService::OpenedUpload> opened) {
           if (!opened.ok()) return self->End(opened.status());
-          if (const auto* outcome = std::get_if<SubmitOutcome>(&*opened)) {
+          if (const auto* outcome = std::get_if<domain::SubmitOutcome>(&*opened)) {
             return self->End(*outcome);
           }
-          MutexLock lock(self->mu_);
+          base::MutexLock lock(self->mu_);
           if (self->ended_) return;
           self->upload_ = std::get<std::shared_ptr<Upload>>(*std::move(opened));
           self->ReadOn();
@@ -220,15 +221,16 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
       {
         // From here on it is the service that takes its time. Not a member any more, so that the
         // service can give its bytes back as soon as it is done with them.
-        MutexLock lock(mu_);
+        base::MutexLock lock(mu_);
         if (ended_) return absl::OkStatus();
         stream_.reset();
         upload_.reset();
       }
-      service_->FinishUpload(std::move(upload), [self = shared_from_this()](
-                                                    const absl::StatusOr<SubmitOutcome>& outcome) {
-        self->End(outcome);
-      });
+      service_->FinishUpload(
+          std::move(upload),
+          [self = shared_from_this()](const absl::StatusOr<domain::SubmitOutcome>& outcome) {
+            self->End(outcome);
+          });
       return absl::OkStatus();
     }
     if (!message_.has_chunk()) {
@@ -239,7 +241,7 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
     }
     GANNET_RETURN_IF_ERROR(upload->Append(message_.chunk()));
     upload.reset();
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (ended_) return absl::OkStatus();
     stream_->Moved(static_cast<int64_t>(message_.chunk().size()));
     ReadOn();
@@ -247,7 +249,7 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
   }
 
   bool IsWanted() {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     return !ended_ && !context_->IsCancelled();
   }
 
@@ -256,17 +258,17 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
   void ReadOn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { StartRead(&message_); }
 
   // Ends the call, once, and gives back what it holds.
-  void End(const absl::StatusOr<SubmitOutcome>& outcome) {
+  void End(const absl::StatusOr<domain::SubmitOutcome>& outcome) {
     const std::shared_ptr<SubmitReactor> self = shared_from_this();  // Finish may be its end
     std::shared_ptr<Upload> upload;
     std::unique_ptr<StreamWatch::Stream> stream;
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     if (ended_) return;
     ended_ = true;
     upload = std::move(upload_);
     stream = std::move(stream_);
-    if (outcome.ok()) response_->set_outcome(ToProto(*outcome));
-    Finish(ToGrpcStatus(outcome.status()));
+    if (outcome.ok()) response_->set_outcome(exchange::ToProto(*outcome));
+    Finish(rpc::ToGrpcStatus(outcome.status()));
   }
 
   grpc::CallbackServerContext* const context_;
@@ -274,7 +276,7 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
   GatewayService* service_ = nullptr;
   v1::SubmitRequest message_;
   std::shared_ptr<SubmitReactor> self_;  // until OnDone: gRPC owns it
-  Mutex mu_;
+  base::Mutex mu_;
   std::shared_ptr<Upload> upload_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<StreamWatch::Stream> stream_ ABSL_GUARDED_BY(mu_);
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
@@ -283,12 +285,12 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
 }  // namespace
 
 void GrpcGatewayService::Attach(GatewayService& service) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   service_ = &service;
 }
 
 absl::StatusOr<GatewayService*> GrpcGatewayService::service() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (service_ == nullptr) {
     return absl::UnavailableError("the gateway has no database yet, repeat later");
   }
@@ -297,15 +299,15 @@ absl::StatusOr<GatewayService*> GrpcGatewayService::service() {
 
 absl::Status GrpcGatewayService::CheckClassCode(const grpc::CallbackServerContext& context) {
   if (class_code_.empty()) return absl::OkStatus();
-  switch (CheckBearerToken(context.client_metadata(), class_code_)) {
-    case BearerToken::kRight:
+  switch (rpc::CheckBearerToken(context.client_metadata(), class_code_)) {
+    case rpc::BearerToken::kRight:
       return absl::OkStatus();
-    case BearerToken::kMissing:
+    case rpc::BearerToken::kMissing:
       metrics_.joins_refused.Increment();
       return absl::UnauthenticatedError(
           "this class asks for a class code: give it in GANNET_WORKER_CLASS_CODE, or in a file "
           "named by worker.class_code_file");
-    case BearerToken::kWrong:
+    case rpc::BearerToken::kWrong:
       break;
   }
   metrics_.joins_refused.Increment();
@@ -320,9 +322,9 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Join(grpc::CallbackServerContext* 
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_RETURN_IF_ERROR(CheckClassCode(*context));
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
-    GANNET_ASSIGN_OR_RETURN(JoinRequest call, FromProto(*request));
+    GANNET_ASSIGN_OR_RETURN(exchange::JoinRequest call, exchange::FromProto(*request));
     gateway->Join(std::move(call), context->peer(), WantedBy(context),
-                  Answer<JoinResult>(reactor, response));
+                  Answer<exchange::JoinResult>(reactor, response));
     return absl::OkStatus();
   });
 }
@@ -332,9 +334,9 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Describe(grpc::CallbackServerConte
                                                        v1::DescribeResponse* response) {
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
-    GANNET_ASSIGN_OR_RETURN(DescribeCall call, FromProto(*request));
+    GANNET_ASSIGN_OR_RETURN(exchange::DescribeCall call, exchange::FromProto(*request));
     gateway->Describe(std::move(call), context->peer(), WantedBy(context),
-                      Answer<RunDescription>(reactor, response));
+                      Answer<exchange::RunDescription>(reactor, response));
     return absl::OkStatus();
   });
 }
@@ -343,14 +345,14 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Claim(grpc::CallbackServerContext*
                                                     const v1::ClaimRequest* request,
                                                     v1::ClaimResponse* response) {
   auto* reactor = new ClaimReactor(response);
-  reactor->Start(service(), FromProto(*request), context->peer());
+  reactor->Start(service(), exchange::FromProto(*request), context->peer());
   return reactor;
 }
 
 grpc::ServerWriteReactor<v1::FetchWeightsResponse>* GrpcGatewayService::FetchWeights(
     grpc::CallbackServerContext* context, const v1::FetchWeightsRequest* request) {
   const auto reactor = std::make_shared<FetchWeightsReactor>(metrics_, context);
-  reactor->Start(service(), FromProto(*request));
+  reactor->Start(service(), exchange::FromProto(*request));
   return reactor.get();  // which holds itself until gRPC is done with it
 }
 
@@ -366,9 +368,9 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Heartbeat(grpc::CallbackServerCont
                                                         v1::HeartbeatResponse* response) {
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
-    GANNET_ASSIGN_OR_RETURN(HeartbeatCall call, FromProto(*request));
+    GANNET_ASSIGN_OR_RETURN(exchange::HeartbeatCall call, exchange::FromProto(*request));
     gateway->Heartbeat(std::move(call), context->peer(), WantedBy(context),
-                       Answer<HeartbeatResult>(reactor, response));
+                       Answer<exchange::HeartbeatResult>(reactor, response));
     return absl::OkStatus();
   });
 }
@@ -378,9 +380,9 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Release(grpc::CallbackServerContex
                                                       v1::ReleaseResponse* /*response*/) {
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
-    GANNET_ASSIGN_OR_RETURN(ReleaseCall call, FromProto(*request));
+    GANNET_ASSIGN_OR_RETURN(exchange::ReleaseCall call, exchange::FromProto(*request));
     gateway->Release(std::move(call), context->peer(), [reactor](const absl::Status& status) {
-      reactor->Finish(ToGrpcStatus(status));
+      reactor->Finish(rpc::ToGrpcStatus(status));
     });
     return absl::OkStatus();
   });
@@ -391,9 +393,10 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Fail(grpc::CallbackServerContext* 
                                                    v1::FailResponse* /*response*/) {
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
-    GANNET_ASSIGN_OR_RETURN(FailCall call, FromProto(*request));
-    gateway->Fail(std::move(call), context->peer(),
-                  [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
+    GANNET_ASSIGN_OR_RETURN(exchange::FailCall call, exchange::FromProto(*request));
+    gateway->Fail(std::move(call), context->peer(), [reactor](const absl::Status& status) {
+      reactor->Finish(rpc::ToGrpcStatus(status));
+    });
     return absl::OkStatus();
   });
 }
@@ -403,9 +406,9 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Leave(grpc::CallbackServerContext*
                                                     v1::LeaveResponse* /*response*/) {
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
-    GANNET_ASSIGN_OR_RETURN(LeaveCall call, FromProto(*request));
+    GANNET_ASSIGN_OR_RETURN(exchange::LeaveCall call, exchange::FromProto(*request));
     gateway->Leave(std::move(call), context->peer(), [reactor](const absl::Status& status) {
-      reactor->Finish(ToGrpcStatus(status));
+      reactor->Finish(rpc::ToGrpcStatus(status));
     });
     return absl::OkStatus();
   });

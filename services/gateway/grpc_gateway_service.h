@@ -61,7 +61,7 @@ class GrpcGatewayService final : public v1::ExchangeService::CallbackService {
 
   GatewayMetrics& metrics_;
   const std::string class_code_;
-  Mutex mu_;
+  base::Mutex mu_;
   GatewayService* service_ ABSL_GUARDED_BY(mu_) = nullptr;
 };
 

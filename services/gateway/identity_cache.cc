@@ -6,10 +6,10 @@
 
 namespace gannet::gateway {
 
-bool IdentityCache::Knows(const WorkerIdentity& worker, RunId run) {
-  const std::string secret_sha256 = Sha256(worker.secret);
+bool IdentityCache::Knows(const exchange::WorkerIdentity& worker, base::RunId run) {
+  const std::string secret_sha256 = base::Sha256(worker.secret);
   const absl::Duration now = clock_.Steady();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   const auto found = entries_.find(Key(run, worker.id));
   if (found == entries_.end()) return false;
   const Entry& entry = found->second;
@@ -17,22 +17,22 @@ bool IdentityCache::Knows(const WorkerIdentity& worker, RunId run) {
          now - entry.remembered_at < lifetime_;
 }
 
-void IdentityCache::Remember(const WorkerIdentity& worker, RunId run) {
-  Entry entry{.secret_sha256 = Sha256(worker.secret),
+void IdentityCache::Remember(const exchange::WorkerIdentity& worker, base::RunId run) {
+  Entry entry{.secret_sha256 = base::Sha256(worker.secret),
               .incarnation = worker.incarnation,
               .remembered_at = clock_.Steady()};
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   entries_[Key(run, worker.id)] = std::move(entry);
   if (entries_.size() > max_workers_) Trim();
 }
 
-void IdentityCache::Forget(const WorkerId& worker, RunId run) {
-  MutexLock lock(mu_);
+void IdentityCache::Forget(const base::WorkerId& worker, base::RunId run) {
+  base::MutexLock lock(mu_);
   entries_.erase(Key(run, worker));
 }
 
 void IdentityCache::Clear() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   entries_.clear();
 }
 

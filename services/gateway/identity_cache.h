@@ -24,35 +24,35 @@ namespace gannet::gateway {
 class IdentityCache {
  public:
   // Keeps at most `max_workers`, forgetting the oldest.
-  IdentityCache(Clock& clock, absl::Duration lifetime, size_t max_workers)
+  IdentityCache(base::Clock& clock, absl::Duration lifetime, size_t max_workers)
       : clock_(clock), lifetime_(lifetime), max_workers_(max_workers) {}
 
   // Whether exactly this identity was remembered less than the lifetime ago.
-  bool Knows(const WorkerIdentity& worker, RunId run);
+  bool Knows(const exchange::WorkerIdentity& worker, base::RunId run);
 
   // The database has just accepted this identity.
-  void Remember(const WorkerIdentity& worker, RunId run);
+  void Remember(const exchange::WorkerIdentity& worker, base::RunId run);
 
   // The database refuses this worker now.
-  void Forget(const WorkerId& worker, RunId run);
+  void Forget(const base::WorkerId& worker, base::RunId run);
 
   // Forgets everything.
   void Clear();
 
  private:
-  using Key = std::pair<RunId, WorkerId>;
+  using Key = std::pair<base::RunId, base::WorkerId>;
   struct Entry {
     std::string secret_sha256;
-    Incarnation incarnation;
+    base::Incarnation incarnation;
     absl::Duration remembered_at;
   };
 
   void Trim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  Clock& clock_;
+  base::Clock& clock_;
   const absl::Duration lifetime_;
   const size_t max_workers_;
-  Mutex mu_;
+  base::Mutex mu_;
   std::map<Key, Entry> entries_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -45,9 +45,9 @@ std::string JoinAddressOf(absl::string_view peer) {
   return absl::StrCat(text, "/64");
 }
 
-bool JoinGate::Knows(const WorkerIdentity& worker) {
-  const std::string secret_sha256 = Sha256(worker.secret);
-  MutexLock lock(mu_);
+bool JoinGate::Knows(const exchange::WorkerIdentity& worker) {
+  const std::string secret_sha256 = base::Sha256(worker.secret);
+  base::MutexLock lock(mu_);
   const auto found = known_.find(worker.id);
   if (found == known_.end() || found->second.secret_sha256 != secret_sha256) return false;
   MarkUsed(worker.id, found->second);
@@ -56,19 +56,19 @@ bool JoinGate::Knows(const WorkerIdentity& worker) {
 
 absl::Status JoinGate::Admit(const std::string& address) {
   const absl::Duration now = clock_.Steady();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   Bucket& bucket = BucketOf(address, now);
   bucket.last_join = now;
   Fill(bucket, now, options_.address_burst, options_.address_per_second);
   Fill(total_, now, options_.total_burst, options_.total_per_second);
   if (bucket.tokens < 1) {
     return refusals_.Refuse(
-        RefusalReason::kJoinsOfAddress,
+        domain::RefusalReason::kJoinsOfAddress,
         absl::ResourceExhaustedError("too many new workers join from this address, repeat later"));
   }
   if (total_.tokens < 1) {
     return refusals_.Refuse(
-        RefusalReason::kJoins,
+        domain::RefusalReason::kJoins,
         absl::ResourceExhaustedError("too many new workers join at this gateway, repeat later"));
   }
   bucket.tokens -= 1;
@@ -78,16 +78,16 @@ absl::Status JoinGate::Admit(const std::string& address) {
 
 void JoinGate::Refund(const std::string& address) {
   const absl::Duration now = clock_.Steady();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   Bucket& bucket = BucketOf(address, now);
   bucket.tokens = std::min(bucket.tokens + 1, options_.address_burst);
   total_.tokens = std::min(total_.tokens + 1, options_.total_burst);
 }
 
-absl::StatusOr<bool> JoinGate::Enter(RunId run, const WorkerId& worker) {
+absl::StatusOr<bool> JoinGate::Enter(base::RunId run, const base::WorkerId& worker) {
   const absl::Duration now = clock_.Steady();
-  MutexLock lock(mu_);
-  std::map<WorkerId, absl::Duration>& workers = runs_[run];
+  base::MutexLock lock(mu_);
+  std::map<base::WorkerId, absl::Duration>& workers = runs_[run];
   if (const auto found = workers.find(worker); found != workers.end()) {
     found->second = now;
     return false;
@@ -97,7 +97,7 @@ absl::StatusOr<bool> JoinGate::Enter(RunId run, const WorkerId& worker) {
                   [&](const auto& place) { return now - place.second >= options_.max_silence; });
   }
   if (workers.size() >= options_.max_workers_per_run) {
-    return refusals_.Refuse(RefusalReason::kWorkersOfRun,
+    return refusals_.Refuse(domain::RefusalReason::kWorkersOfRun,
                             absl::ResourceExhaustedError(absl::StrCat(
                                 "the run has all the workers that this gateway lets in: limit ",
                                 options_.max_workers_per_run)));
@@ -108,23 +108,23 @@ absl::StatusOr<bool> JoinGate::Enter(RunId run, const WorkerId& worker) {
   return true;
 }
 
-void JoinGate::Heard(RunId run, const WorkerId& worker) {
+void JoinGate::Heard(base::RunId run, const base::WorkerId& worker) {
   const absl::Duration now = clock_.Steady();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   const auto workers = runs_.find(run);
   if (workers == runs_.end()) return;
   const auto place = workers->second.find(worker);
   if (place != workers->second.end()) place->second = now;
 }
 
-void JoinGate::Leave(RunId run, const WorkerId& worker) {
-  MutexLock lock(mu_);
+void JoinGate::Leave(base::RunId run, const base::WorkerId& worker) {
+  base::MutexLock lock(mu_);
   if (const auto found = runs_.find(run); found != runs_.end()) found->second.erase(worker);
 }
 
-void JoinGate::Remember(const WorkerIdentity& worker) {
-  std::string secret_sha256 = Sha256(worker.secret);
-  MutexLock lock(mu_);
+void JoinGate::Remember(const exchange::WorkerIdentity& worker) {
+  std::string secret_sha256 = base::Sha256(worker.secret);
+  base::MutexLock lock(mu_);
   Known& known = known_[worker.id];
   known.secret_sha256 = std::move(secret_sha256);
   MarkUsed(worker.id, known);
@@ -135,7 +135,7 @@ void JoinGate::Remember(const WorkerIdentity& worker) {
   }
 }
 
-void JoinGate::MarkUsed(const WorkerId& worker, Known& known) {
+void JoinGate::MarkUsed(const base::WorkerId& worker, Known& known) {
   known_by_use_.erase(known.used);
   known.used = ++last_use_;
   known_by_use_.emplace(known.used, worker);

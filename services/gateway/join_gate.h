@@ -51,14 +51,14 @@ std::string JoinAddressOf(absl::string_view peer);
 // Ownership and lifetime: clock and refusals must outlive it.
 class JoinGate {
  public:
-  JoinGate(Clock& clock, Refusals& refusals, const JoinGateOptions& options)
+  JoinGate(base::Clock& clock, Refusals& refusals, const JoinGateOptions& options)
       : clock_(clock),
         refusals_(refusals),
         options_(options),
         total_{options.total_burst, clock.Steady(), clock.Steady()} {}
 
   // Whether this worker, with this secret, has joined here before.
-  bool Knows(const WorkerIdentity& worker);
+  bool Knows(const exchange::WorkerIdentity& worker);
 
   // Takes a token for a new worker.
   // Returns: RESOURCE_EXHAUSTED - they come too fast: repeat later.
@@ -68,14 +68,14 @@ class JoinGate {
 
   // Takes a place in the run; false: the worker has one already.
   // Returns: RESOURCE_EXHAUSTED - it has all it may have, and all of them were heard of lately.
-  absl::StatusOr<bool> Enter(RunId run, const WorkerId& worker);
+  absl::StatusOr<bool> Enter(base::RunId run, const base::WorkerId& worker);
   // The database has just vouched for the worker: its place, if it has one, stays its own.
-  void Heard(RunId run, const WorkerId& worker);
+  void Heard(base::RunId run, const base::WorkerId& worker);
   // Gives the place back: the worker was not registered, or was removed from the run.
-  void Leave(RunId run, const WorkerId& worker);
+  void Leave(base::RunId run, const base::WorkerId& worker);
 
   // The worker is registered: it passes from now on.
-  void Remember(const WorkerIdentity& worker);
+  void Remember(const exchange::WorkerIdentity& worker);
 
  private:
   // Tokens, which come by themselves up to a limit.
@@ -91,21 +91,21 @@ class JoinGate {
 
   static void Fill(Bucket& bucket, absl::Duration now, double burst, double per_second);
   // Makes it the last to be forgotten.
-  void MarkUsed(const WorkerId& worker, Known& known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MarkUsed(const base::WorkerId& worker, Known& known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Bucket& BucketOf(const std::string& address, absl::Duration now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  Clock& clock_;
+  base::Clock& clock_;
   Refusals& refusals_;
   const JoinGateOptions options_;
-  Mutex mu_;
+  base::Mutex mu_;
   Bucket total_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, Bucket> addresses_ ABSL_GUARDED_BY(mu_);
-  std::map<WorkerId, Known> known_ ABSL_GUARDED_BY(mu_);
-  std::map<int64_t, WorkerId> known_by_use_ ABSL_GUARDED_BY(mu_);  // longest unused first
+  std::map<base::WorkerId, Known> known_ ABSL_GUARDED_BY(mu_);
+  std::map<int64_t, base::WorkerId> known_by_use_ ABSL_GUARDED_BY(mu_);  // longest unused first
   int64_t last_use_ ABSL_GUARDED_BY(mu_) = 0;
   // When each was last heard of, steady.
-  std::map<RunId, std::map<WorkerId, absl::Duration>> runs_ ABSL_GUARDED_BY(mu_);
+  std::map<base::RunId, std::map<base::WorkerId, absl::Duration>> runs_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet::gateway

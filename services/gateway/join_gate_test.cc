@@ -23,8 +23,8 @@ class JoinGateTest : public ::testing::Test {
     return admitted;
   }
 
-  Metrics metrics_;
-  FakeClock clock_;
+  telemetry::Metrics metrics_;
+  base::FakeClock clock_;
   Refusals refusals_{metrics_, clock_};
   const JoinGateOptions options_;
   JoinGate gate_{clock_, refusals_, options_};
@@ -38,8 +38,8 @@ TEST_F(JoinGateTest, AClassOfSixtyBehindOneAddressJoinsAtOnceAndOnceMore) {
 TEST_F(JoinGateTest, AFloodFromOneAddressIsSlowedToItsRateAndDisturbsNoOtherAddress) {
   EXPECT_EQ(Admitted(kSchool, 2'129), 120);
   EXPECT_THAT(gate_.Admit(kSchool),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("repeat later")));
-  EXPECT_THAT(refusals_.Current(), ::testing::ElementsAre(RefusalReason::kJoinsOfAddress));
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("repeat later")));
+  EXPECT_THAT(refusals_.Current(), ::testing::ElementsAre(domain::RefusalReason::kJoinsOfAddress));
   EXPECT_EQ(Admitted(kElsewhere, 60), 60);
 
   clock_.Advance(absl::Seconds(10));
@@ -64,60 +64,65 @@ TEST_F(JoinGateTest, AJoinThatRegisteredNobodyCostsNothing) {
 }
 
 TEST_F(JoinGateTest, WhoHasJoinedHereIsKnownByItsSecret) {
-  gate_.Remember(TestWorker(1));
+  gate_.Remember(exchange::TestWorker(1));
 
-  EXPECT_TRUE(gate_.Knows(TestWorker(1)));
-  EXPECT_TRUE(gate_.Knows(TestWorker(1, 2))) << "another start of it";
-  EXPECT_FALSE(gate_.Knows(TestWorker(2)));
-  WorkerIdentity thief = TestWorker(1);
-  thief.secret = TestWorker(2).secret;
+  EXPECT_TRUE(gate_.Knows(exchange::TestWorker(1)));
+  EXPECT_TRUE(gate_.Knows(exchange::TestWorker(1, 2))) << "another start of it";
+  EXPECT_FALSE(gate_.Knows(exchange::TestWorker(2)));
+  exchange::WorkerIdentity thief = exchange::TestWorker(1);
+  thief.secret = exchange::TestWorker(2).secret;
   EXPECT_FALSE(gate_.Knows(thief));
 }
 
 TEST_F(JoinGateTest, ARunTakesSoManyWorkersAndNoMore) {
   for (int i = 0; i < 1'000; ++i) {
-    ASSERT_THAT(gate_.Enter(RunId(1), TestWorker(i).id), IsOkAndHolds(true));
+    ASSERT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(i).id), base::IsOkAndHolds(true));
   }
-  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(1'000).id),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 1000")));
-  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(7).id), IsOkAndHolds(false)) << "one of them";
-  EXPECT_OK(gate_.Enter(RunId(2), TestWorker(1'000).id)) << "another run";
+  EXPECT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(1'000).id),
+              base::StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit 1000")));
+  EXPECT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(7).id), base::IsOkAndHolds(false))
+      << "one of them";
+  EXPECT_OK(gate_.Enter(base::RunId(2), exchange::TestWorker(1'000).id)) << "another run";
 
-  gate_.Leave(RunId(1), TestWorker(7).id);
+  gate_.Leave(base::RunId(1), exchange::TestWorker(7).id);
 
-  EXPECT_OK(gate_.Enter(RunId(1), TestWorker(1'000).id));
+  EXPECT_OK(gate_.Enter(base::RunId(1), exchange::TestWorker(1'000).id));
 }
 
 TEST_F(JoinGateTest, WhoIsSilentForFiveMinutesMakesRoomWhereThereIsNone) {
-  for (int i = 0; i < 1'000; ++i) ASSERT_OK(gate_.Enter(RunId(1), TestWorker(i).id));
+  for (int i = 0; i < 1'000; ++i)
+    ASSERT_OK(gate_.Enter(base::RunId(1), exchange::TestWorker(i).id));
   clock_.Advance(absl::Minutes(4));
-  gate_.Heard(RunId(1), TestWorker(1).id);
-  ASSERT_THAT(gate_.Enter(RunId(1), TestWorker(2).id), IsOkAndHolds(false)) << "it comes again";
-  gate_.Heard(RunId(1), TestWorker(5'000).id);
-  ASSERT_FALSE(gate_.Enter(RunId(1), TestWorker(5'000).id).ok()) << "it has no place";
+  gate_.Heard(base::RunId(1), exchange::TestWorker(1).id);
+  ASSERT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(2).id), base::IsOkAndHolds(false))
+      << "it comes again";
+  gate_.Heard(base::RunId(1), exchange::TestWorker(5'000).id);
+  ASSERT_FALSE(gate_.Enter(base::RunId(1), exchange::TestWorker(5'000).id).ok())
+      << "it has no place";
 
   clock_.Advance(absl::Minutes(1));
 
-  for (int i = 1'000; i < 1'998; ++i) ASSERT_OK(gate_.Enter(RunId(1), TestWorker(i).id)) << i;
-  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(1'998).id),
-              StatusIs(absl::StatusCode::kResourceExhausted));
-  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(1).id), IsOkAndHolds(false));
-  EXPECT_THAT(gate_.Enter(RunId(1), TestWorker(2).id), IsOkAndHolds(false));
+  for (int i = 1'000; i < 1'998; ++i)
+    ASSERT_OK(gate_.Enter(base::RunId(1), exchange::TestWorker(i).id)) << i;
+  EXPECT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(1'998).id),
+              base::StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(1).id), base::IsOkAndHolds(false));
+  EXPECT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(2).id), base::IsOkAndHolds(false));
 }
 
 TEST_F(JoinGateTest, OfThoseItKnowsTheLongestUnusedIsForgotten) {
   JoinGateOptions options;
   options.max_known_workers = 2;
   JoinGate gate(clock_, refusals_, options);
-  gate.Remember(TestWorker(1));
-  gate.Remember(TestWorker(2));
-  ASSERT_TRUE(gate.Knows(TestWorker(1))) << "which counts as a use";
+  gate.Remember(exchange::TestWorker(1));
+  gate.Remember(exchange::TestWorker(2));
+  ASSERT_TRUE(gate.Knows(exchange::TestWorker(1))) << "which counts as a use";
 
-  gate.Remember(TestWorker(3));
+  gate.Remember(exchange::TestWorker(3));
 
-  EXPECT_TRUE(gate.Knows(TestWorker(1)));
-  EXPECT_FALSE(gate.Knows(TestWorker(2)));
-  EXPECT_TRUE(gate.Knows(TestWorker(3)));
+  EXPECT_TRUE(gate.Knows(exchange::TestWorker(1)));
+  EXPECT_FALSE(gate.Knows(exchange::TestWorker(2)));
+  EXPECT_TRUE(gate.Knows(exchange::TestWorker(3)));
 }
 
 TEST_F(JoinGateTest, OfTheAddressesTheOneWithoutAJoinForLongestIsForgotten) {

@@ -39,7 +39,7 @@ TEST(StreamPaceTest, OneByteAMinuteIsCutRightAfterTheGrace) {
   const StreamLimits limits;
   EXPECT_OK(CheckPace(limits, limits.grace, limits.grace, 1));
   EXPECT_THAT(CheckPace(limits, limits.grace + absl::Seconds(1), absl::Seconds(30), 1),
-              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("too slow")));
+              base::StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("too slow")));
 }
 
 TEST(StreamPaceTest, WhatStandsStillOrTakesTooLongIsCutHoweverFastItWas) {
@@ -47,21 +47,21 @@ TEST(StreamPaceTest, WhatStandsStillOrTakesTooLongIsCutHoweverFastItWas) {
   const int64_t plenty = int64_t{1} << 40;
   EXPECT_OK(CheckPace(limits, limits.time_limit, limits.stall_limit, plenty));
   EXPECT_THAT(CheckPace(limits, limits.time_limit, limits.stall_limit + absl::Seconds(1), plenty),
-              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("stood still")));
+              base::StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("stood still")));
   EXPECT_THAT(CheckPace(limits, limits.time_limit + absl::Seconds(1), absl::ZeroDuration(), plenty),
-              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("took too long")));
+              base::StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("took too long")));
 }
 
 class StreamWatchTest : public ::testing::Test {
  protected:
   std::unique_ptr<StreamWatch::Stream> Watch(int number) {
     return watch_.Watch([this, number](const absl::Status& why) {
-      EXPECT_THAT(why, StatusIs(absl::StatusCode::kDeadlineExceeded));
+      EXPECT_THAT(why, base::StatusIs(absl::StatusCode::kDeadlineExceeded));
       cut_.push_back(number);
     });
   }
 
-  FakeClock clock_;
+  base::FakeClock clock_;
   const StreamLimits limits_ = {};
   StreamWatch watch_{clock_, limits_};
   std::vector<int> cut_;
@@ -101,8 +101,8 @@ TEST_F(StreamWatchTest, WhereThereIsNoRoomTheSlowestPastItsGraceMakesIt) {
 TEST(WorkerSlotsTest, AWorkerHasSoManyPlacesAndAllTogetherHaveMore) {
   using Answer = WorkerSlots::Answer;
   WorkerSlots slots(2, 3);
-  const WorkerSlots::Key ada(RunId(1), TestWorker(1).id);
-  const WorkerSlots::Key bob(RunId(1), TestWorker(2).id);
+  const WorkerSlots::Key ada(base::RunId(1), exchange::TestWorker(1).id);
+  const WorkerSlots::Key bob(base::RunId(1), exchange::TestWorker(2).id);
   WorkerSlots::Slot places[4];
 
   EXPECT_EQ(slots.TryTake(ada, places[0]), Answer::kTaken);
@@ -117,43 +117,45 @@ TEST(WorkerSlotsTest, AWorkerHasSoManyPlacesAndAllTogetherHaveMore) {
 // ---- Sizes
 
 TEST(GradientSizeTest, AGradientOfTheRunFitsAndLittleMore) {
-  const RunConfig config = TinyRunConfig();
-  const BundleSpec spec = GradientSpec(config.model);
-  const auto ours = static_cast<int64_t>(TestGradient(config, 1.0f).bytes->size());
+  const domain::RunConfig config = exchange::TinyRunConfig();
+  const tensor::BundleSpec spec = domain::GradientSpec(config.model);
+  const auto ours = static_cast<int64_t>(exchange::TestGradient(config, 1.0f).bytes->size());
 
-  EXPECT_OK(CheckGradientSize(spec, Codec::kFp32, ours));
-  EXPECT_LT(MostEncodedBytes(spec, Codec::kFp32), 2 * ours + (8 << 10));
-  EXPECT_LT(MostEncodedBytes(spec, Codec::kFp16), MostEncodedBytes(spec, Codec::kFp32));
-  EXPECT_THAT(CheckGradientSize(spec, Codec::kFp32, int64_t{256} << 20),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("268435456")));
+  EXPECT_OK(CheckGradientSize(spec, tensor::Codec::kFp32, ours));
+  EXPECT_LT(MostEncodedBytes(spec, tensor::Codec::kFp32), 2 * ours + (8 << 10));
+  EXPECT_LT(MostEncodedBytes(spec, tensor::Codec::kFp16),
+            MostEncodedBytes(spec, tensor::Codec::kFp32));
+  EXPECT_THAT(CheckGradientSize(spec, tensor::Codec::kFp32, int64_t{256} << 20),
+              base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("268435456")));
 }
 
 TEST(GradientSizeTest, OfALargeModelTheDataIsNearlyAllThereMayBe) {
-  const ModelConfig model{.image_size = 64, .latent_dim = 100, .base_width = 64};
+  const domain::ModelConfig model{.image_size = 64, .latent_dim = 100, .base_width = 64};
   int64_t data = 0;
-  for (const TensorSpec& tensor : GradientSpec(model)) data += 4 * tensor.element_count();
-  EXPECT_LT(MostEncodedBytes(GradientSpec(model), Codec::kFp32), data + (32 << 10));
+  for (const tensor::TensorSpec& tensor : domain::GradientSpec(model))
+    data += 4 * tensor.element_count();
+  EXPECT_LT(MostEncodedBytes(domain::GradientSpec(model), tensor::Codec::kFp32), data + (32 << 10));
 }
 
 // ---- What is said about refusals
 
 TEST(RefusalsTest, AreCountedByReasonAndCurrentForAMinute) {
-  Metrics metrics;
-  FakeClock clock;
+  telemetry::Metrics metrics;
+  base::FakeClock clock;
   Refusals refusals(metrics, clock);
   const std::string counter = "gannet_gateway_refused_total{reason=\"fetches\"}";
   const std::string gauge = "gannet_gateway_refusing{reason=\"fetches\"}";
   EXPECT_EQ(MetricValue(metrics.Render(), counter), 0) << "there before the first one";
   EXPECT_EQ(MetricValue(metrics.Render(), gauge), 0);
 
-  refusals.Count(RefusalReason::kFetches);
-  refusals.Count(RefusalReason::kFetches);
+  refusals.Count(domain::RefusalReason::kFetches);
+  refusals.Count(domain::RefusalReason::kFetches);
   clock.Advance(absl::Seconds(59));
   refusals.Update();
 
   EXPECT_EQ(MetricValue(metrics.Render(), counter), 2);
   EXPECT_EQ(MetricValue(metrics.Render(), gauge), 1);
-  EXPECT_THAT(refusals.Current(), ElementsAre(RefusalReason::kFetches));
+  EXPECT_THAT(refusals.Current(), ElementsAre(domain::RefusalReason::kFetches));
   clock.Advance(absl::Seconds(1));
   refusals.Update();
   EXPECT_EQ(MetricValue(metrics.Render(), gauge), 0);

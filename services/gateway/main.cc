@@ -26,17 +26,17 @@ namespace {
 
 // How the gateway reaches its database, again after each time that it was away. The result refers
 // to the arguments, which must outlive it.
-gannet::gateway::GatewayServer::Connect ConnectToDatabase(const gannet::Config& config,
-                                                          gannet::Logger& log) {
-  return [&config,
-          &log](gannet::Metrics& metrics) -> absl::StatusOr<gannet::gateway::GatewayBackend> {
-    auto created = gannet::PgBackend::Create({.url = config.database.url,
-                                              .password_file = config.database.password_file,
-                                              .pool_size = config.database.pool_size,
-                                              .application_name = "gannet-gateway"},
-                                             log, metrics);
+gannet::gateway::GatewayServer::Connect ConnectToDatabase(const gannet::config::Config& config,
+                                                          gannet::telemetry::Logger& log) {
+  return [&config, &log](gannet::telemetry::Metrics& metrics)
+             -> absl::StatusOr<gannet::gateway::GatewayBackend> {
+    auto created = gannet::store::PgBackend::Create({.url = config.database.url,
+                                                     .password_file = config.database.password_file,
+                                                     .pool_size = config.database.pool_size,
+                                                     .application_name = "gannet-gateway"},
+                                                    log, metrics);
     if (!created.ok()) return created.status();
-    std::shared_ptr<gannet::PgBackend> backend = *std::move(created);
+    std::shared_ptr<gannet::store::PgBackend> backend = *std::move(created);
     return gannet::gateway::GatewayBackend{.owner = backend,
                                            .exchange = &backend->exchange(),
                                            .signal = &backend->work_signal(),
@@ -45,11 +45,11 @@ gannet::gateway::GatewayServer::Connect ConnectToDatabase(const gannet::Config& 
   };
 }
 
-void LogListening(const gannet::Config& config,
+void LogListening(const gannet::config::Config& config,
                   const gannet::gateway::GatewayServerOptions& options,
-                  gannet::gateway::GatewayServer& server, gannet::Logger& log) {
+                  gannet::gateway::GatewayServer& server, gannet::telemetry::Logger& log) {
   const bool tls = !config.gateway.tls_cert_file.empty();
-  if (!tls && !gannet::IsLoopbackAddress(config.gateway.listen)) {
+  if (!tls && !gannet::config::IsLoopbackAddress(config.gateway.listen)) {
     log.Warning(
         "plaintext: anybody on the way can read class code and weights; set gateway.tls_cert_file "
         "and gateway.tls_key_file");
@@ -64,45 +64,47 @@ void LogListening(const gannet::Config& config,
 }  // namespace
 
 int main(int argc, char** argv) {
-  gannet::HoldStandardFiles();
-  gannet::TuneMalloc();
-  gannet::ProcessSignals signals;
-  gannet::SilenceGrpcLog();
+  gannet::base::HoldStandardFiles();
+  gannet::base::TuneMalloc();
+  gannet::base::ProcessSignals signals;
+  gannet::rpc::SilenceGrpcLog();
 
-  const absl::StatusOr<gannet::ServiceFlags> flags = gannet::ParseServiceFlags(
+  const absl::StatusOr<gannet::config::ServiceFlags> flags = gannet::config::ParseServiceFlags(
       argc, argv, "gannet-gateway", "Lets workers reach a run by gRPC, in front of PostgreSQL.",
-      gannet::HealthFlag::kOffered);
-  if (!flags.ok()) return gannet::FailUsage(flags.status());
+      gannet::config::HealthFlag::kOffered);
+  if (!flags.ok()) return gannet::config::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::FinishStandardOutput("gannet-gateway", gannet::kExitOk);
+    return gannet::base::FinishStandardOutput("gannet-gateway", gannet::config::kExitOk);
   }
-  const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
-  if (!config.ok()) return gannet::FailUsage(config.status());
+  const absl::StatusOr<gannet::config::Config> config =
+      gannet::config::LoadConfig(flags->command_line);
+  if (!config.ok()) return gannet::config::FailUsage(config.status());
   if (flags->health) {
-    return gannet::FinishStandardOutput(
+    return gannet::base::FinishStandardOutput(
         "gannet-gateway",
-        gannet::AnswerHealth("gateway.health_listen", config->gateway.health_listen));
+        gannet::rpc::AnswerHealth("gateway.health_listen", config->gateway.health_listen));
   }
-  const absl::Status files = gannet::CheckNamedFiles(*config, {"database.password_file"});
-  if (!files.ok()) return gannet::FailUsage(files);
-  const absl::Status database = gannet::CheckDatabaseUrl("database.url", config->database.url);
-  if (!database.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, database));
+  const absl::Status files = gannet::config::CheckNamedFiles(*config, {"database.password_file"});
+  if (!files.ok()) return gannet::config::FailUsage(files);
+  const absl::Status database = gannet::pg::CheckDatabaseUrl("database.url", config->database.url);
+  if (!database.ok())
+    return gannet::config::FailUsage(gannet::config::WithOrigins(*config, database));
 
-  gannet::RealClock clock;
-  gannet::Logger log("gateway",
-                     gannet::LogOptions::FromWords(config->log.level, config->log.format));
-  log.Info("starting", {{"version", gannet::GannetVersion()}});
-  log.Debug("effective settings", {{"config", gannet::DumpConfig(*config)}});
+  gannet::base::RealClock clock;
+  gannet::telemetry::Logger log(
+      "gateway", gannet::telemetry::LogOptions::FromWords(config->log.level, config->log.format));
+  log.Info("starting", {{"version", gannet::config::GannetVersion()}});
+  log.Debug("effective settings", {{"config", gannet::config::DumpConfig(*config)}});
   const auto options = gannet::gateway::GatewayOptionsFrom(*config, absl::Now());
   if (!options.ok()) {
-    log.Error("cannot start", {{"reason", gannet::WithOrigins(*config, options.status())}});
-    return gannet::kExitUsage;
+    log.Error("cannot start", {{"reason", gannet::config::WithOrigins(*config, options.status())}});
+    return gannet::config::kExitUsage;
   }
   auto server = gannet::gateway::GatewayServer::Start(*options, clock, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"reason", server.status()}});
-    return gannet::kExitFailure;
+    return gannet::config::kExitFailure;
   }
   LogListening(*config, *options, **server, log);
 
@@ -119,6 +121,7 @@ int main(int argc, char** argv) {
     log.Error("ended", {{"reason", status}});
   }
   log.Flush();
-  if (status.ok()) return gannet::kExitOk;
-  return absl::IsInvalidArgument(status) ? gannet::kExitUsage : gannet::kExitFailure;
+  if (status.ok()) return gannet::config::kExitOk;
+  return absl::IsInvalidArgument(status) ? gannet::config::kExitUsage
+                                         : gannet::config::kExitFailure;
 }

@@ -21,20 +21,20 @@ namespace gannet::gateway {
 class RefusalReporter {
  public:
   // `gateway` as in GatewayReport.
-  RefusalReporter(GatewayReports& reports, Refusals& refusals, std::string gateway, Clock& clock,
-                  Logger& log, absl::Duration interval);
+  RefusalReporter(exchange::GatewayReports& reports, Refusals& refusals, std::string gateway,
+                  base::Clock& clock, telemetry::Logger& log, absl::Duration interval);
 
  private:
   void Look();
 
-  GatewayReports& reports_;
+  exchange::GatewayReports& reports_;
   Refusals& refusals_;
   const std::string gateway_;
-  Clock& clock_;
-  Logger& log_;
-  std::vector<RefusalReason> reported_;  // of the runner, as the rest
+  base::Clock& clock_;
+  telemetry::Logger& log_;
+  std::vector<domain::RefusalReason> reported_;  // of the runner, as the rest
   absl::Duration reported_at_;
-  PeriodicRunner runner_;
+  base::PeriodicRunner runner_;
 };
 
 }  // namespace gannet::gateway

@@ -2,10 +2,10 @@
 
 namespace gannet::gateway {
 
-Refusals::Refusals(Metrics& metrics, Clock& clock) : clock_(clock) {
-  MutexLock lock(mu_);
+Refusals::Refusals(telemetry::Metrics& metrics, base::Clock& clock) : clock_(clock) {
+  base::MutexLock lock(mu_);
   for (size_t i = 0; i < series_.size(); ++i) {
-    const std::string reason(RefusalLabel(static_cast<RefusalReason>(i)));
+    const std::string reason(domain::RefusalLabel(static_cast<domain::RefusalReason>(i)));
     series_[i].refused = &metrics.AddCounter(
         "gannet_gateway_refused_total",
         "What was refused or cut short to protect the gateway and the others, by reason.",
@@ -17,8 +17,8 @@ Refusals::Refusals(Metrics& metrics, Clock& clock) : clock_(clock) {
   }
 }
 
-void Refusals::Count(RefusalReason reason) {
-  MutexLock lock(mu_);
+void Refusals::Count(domain::RefusalReason reason) {
+  base::MutexLock lock(mu_);
   Series& series = series_[static_cast<size_t>(reason)];
   series.last = clock_.Steady();
   series.refused->Increment();
@@ -26,15 +26,15 @@ void Refusals::Count(RefusalReason reason) {
 }
 
 void Refusals::Update() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   for (Series& series : series_) series.refusing->Set(IsCurrent(series) ? 1 : 0);
 }
 
-std::vector<RefusalReason> Refusals::Current() {
-  std::vector<RefusalReason> current;
-  MutexLock lock(mu_);
+std::vector<domain::RefusalReason> Refusals::Current() {
+  std::vector<domain::RefusalReason> current;
+  base::MutexLock lock(mu_);
   for (size_t i = 0; i < series_.size(); ++i) {
-    if (IsCurrent(series_[i])) current.push_back(static_cast<RefusalReason>(i));
+    if (IsCurrent(series_[i])) current.push_back(static_cast<domain::RefusalReason>(i));
   }
   return current;
 }

@@ -23,11 +23,11 @@ class Refusals {
   // So long after the last refusal a gateway still counts as refusing.
   static constexpr absl::Duration kNow = absl::Minutes(1);
 
-  Refusals(Metrics& metrics, Clock& clock);
+  Refusals(telemetry::Metrics& metrics, base::Clock& clock);
 
-  void Count(RefusalReason reason);
+  void Count(domain::RefusalReason reason);
   // Counts, and returns the status: `return refusals.Refuse(reason, absl::…Error(…));`
-  absl::Status Refuse(RefusalReason reason, absl::Status status) {
+  absl::Status Refuse(domain::RefusalReason reason, absl::Status status) {
     Count(reason);
     return status;
   }
@@ -36,12 +36,12 @@ class Refusals {
   void Update();
 
   // The reasons of the last minute.
-  std::vector<RefusalReason> Current();
+  std::vector<domain::RefusalReason> Current();
 
  private:
   struct Series {
-    Counter* refused = nullptr;
-    Gauge* refusing = nullptr;
+    telemetry::Counter* refused = nullptr;
+    telemetry::Gauge* refusing = nullptr;
     absl::Duration last = -absl::InfiniteDuration();  // steady
   };
 
@@ -49,9 +49,10 @@ class Refusals {
     return clock_.Steady() - series.last < kNow;
   }
 
-  Clock& clock_;
-  Mutex mu_;
-  std::array<Series, static_cast<size_t>(RefusalReason::kLast) + 1> series_ ABSL_GUARDED_BY(mu_);
+  base::Clock& clock_;
+  base::Mutex mu_;
+  std::array<Series, static_cast<size_t>(domain::RefusalReason::kLast) + 1> series_
+      ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet::gateway

@@ -16,17 +16,18 @@ namespace gannet::gateway {
 class RunDirectory {
  public:
   // Names and shapes of a gradient of the run, or null when the run is not known here.
-  std::shared_ptr<const BundleSpec> FindGradientSpec(RunId run);
+  std::shared_ptr<const tensor::BundleSpec> FindGradientSpec(base::RunId run);
 
   // Takes note of a run that the database described, and returns its layout. Keeps the 64 newest.
-  std::shared_ptr<const BundleSpec> Learn(RunId run, const RunConfig& config);
+  std::shared_ptr<const tensor::BundleSpec> Learn(base::RunId run, const domain::RunConfig& config);
 
   // Forgets everything.
   void Clear();
 
  private:
-  Mutex mu_;
-  std::map<RunId, std::shared_ptr<const BundleSpec>> gradient_specs_ ABSL_GUARDED_BY(mu_);
+  base::Mutex mu_;
+  std::map<base::RunId, std::shared_ptr<const tensor::BundleSpec>> gradient_specs_
+      ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet::gateway

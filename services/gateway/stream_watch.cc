@@ -31,7 +31,7 @@ absl::Status CheckPace(const StreamLimits& limits, absl::Duration elapsed,
 
 std::unique_ptr<StreamWatch::Stream> StreamWatch::Watch(Cut cut) {
   const absl::Duration now = clock_.Steady();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   const int64_t id = ++last_id_;
   entries_[id] = {.cut = std::move(cut), .started_at = now, .moved_at = now};
   return std::unique_ptr<Stream>(new Stream(*this, id));
@@ -41,7 +41,7 @@ int StreamWatch::CutSlow() {
   std::vector<std::pair<Cut, absl::Status>> slow;
   {
     const absl::Duration now = clock_.Steady();
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     for (auto it = entries_.begin(); it != entries_.end();) {
       Entry& entry = it->second;
       absl::Status pace =
@@ -62,7 +62,7 @@ bool StreamWatch::CutSlowest() {
   Cut cut;
   {
     const absl::Duration now = clock_.Steady();
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     auto slowest = entries_.end();
     double least = 0;
     for (auto it = entries_.begin(); it != entries_.end(); ++it) {
@@ -83,13 +83,13 @@ bool StreamWatch::CutSlowest() {
 }
 
 void StreamWatch::Remove(int64_t id) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   entries_.erase(id);
 }
 
 void StreamWatch::Note(int64_t id, int64_t bytes) {
   const absl::Duration now = clock_.Steady();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
   found->second.bytes += bytes;

@@ -58,7 +58,7 @@ class StreamWatch {
     const int64_t id_;
   };
 
-  StreamWatch(Clock& clock, const StreamLimits& limits) : clock_(clock), limits_(limits) {}
+  StreamWatch(base::Clock& clock, const StreamLimits& limits) : clock_(clock), limits_(limits) {}
 
   // Watches a stream that begins now. `cut` is called once at most.
   std::unique_ptr<Stream> Watch(Cut cut);
@@ -80,9 +80,9 @@ class StreamWatch {
   void Remove(int64_t id);
   void Note(int64_t id, int64_t bytes);
 
-  Clock& clock_;
+  base::Clock& clock_;
   const StreamLimits limits_;
-  Mutex mu_;
+  base::Mutex mu_;
   int64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<int64_t, Entry> entries_ ABSL_GUARDED_BY(mu_);  // those that are cut are gone from here
 };

@@ -7,10 +7,10 @@
 
 namespace gannet::gateway {
 
-TaskPool::TaskPool(int threads, int queue_limit, Gauge& queued)
+TaskPool::TaskPool(int threads, int queue_limit, telemetry::Gauge& queued)
     : queue_limit_(static_cast<size_t>(queue_limit)), queued_(queued) {
   GANNET_CHECK(threads > 0 && queue_limit > 0);
-  MutexLock lock(join_mu_);
+  base::MutexLock lock(join_mu_);
   threads_.reserve(static_cast<size_t>(threads));
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
 }
@@ -18,7 +18,7 @@ TaskPool::TaskPool(int threads, int queue_limit, Gauge& queued)
 TaskPool::~TaskPool() { Stop(); }
 
 absl::Status TaskPool::Run(std::function<void()> task) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (stopping_) return absl::UnavailableError("the gateway is shutting down");
   if (queue_.size() >= queue_limit_) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -32,11 +32,11 @@ absl::Status TaskPool::Run(std::function<void()> task) {
 
 void TaskPool::Stop() {
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     stopping_ = true;
     cv_.NotifyAll();
   }
-  MutexLock lock(join_mu_);
+  base::MutexLock lock(join_mu_);
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
@@ -45,7 +45,7 @@ void TaskPool::Work() {
   while (true) {
     std::function<void()> task;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       while (queue_.empty() && !stopping_) cv_.Wait(mu_);
       if (queue_.empty()) return;
       task = std::move(queue_.front());

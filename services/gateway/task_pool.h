@@ -19,7 +19,7 @@ namespace gannet::gateway {
 class TaskPool {
  public:
   // `queued` is kept at the number of tasks that wait for a thread.
-  TaskPool(int threads, int queue_limit, Gauge& queued);
+  TaskPool(int threads, int queue_limit, telemetry::Gauge& queued);
   ~TaskPool();
   TaskPool(const TaskPool&) = delete;
   TaskPool& operator=(const TaskPool&) = delete;
@@ -36,12 +36,12 @@ class TaskPool {
   void Work();
 
   const size_t queue_limit_;
-  Gauge& queued_;
-  Mutex mu_;
-  CondVar cv_;
+  telemetry::Gauge& queued_;
+  base::Mutex mu_;
+  base::CondVar cv_;
   std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  Mutex join_mu_;
+  base::Mutex join_mu_;
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(join_mu_);
 };
 

@@ -36,7 +36,8 @@ TEST(TaskPoolTest, AFullQueueRefusesAndTakesAgainLater) {
   ASSERT_OK(pool.Run([] {}));
   EXPECT_EQ(queued.value(), 2);
 
-  EXPECT_THAT(pool.Run([] { ADD_FAILURE(); }), StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(pool.Run([] { ADD_FAILURE(); }),
+              base::StatusIs(absl::StatusCode::kResourceExhausted));
 
   go.set_value();
   EXPECT_TRUE(AwaitTrue([&] { return pool.Run([] {}).ok(); }));
@@ -48,7 +49,7 @@ TEST(TaskPoolTest, AfterStopNothingIsTaken) {
   pool.Stop();
   pool.Stop();
 
-  EXPECT_THAT(pool.Run([] { ADD_FAILURE(); }), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(pool.Run([] { ADD_FAILURE(); }), base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 }  // namespace

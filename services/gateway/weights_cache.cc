@@ -15,14 +15,16 @@ bool IsAboutTheCaller(const absl::Status& status) {
          status.code() == absl::StatusCode::kFailedPrecondition;
 }
 
-int64_t BytesOf(const Payload& payload) { return static_cast<int64_t>(payload.bytes->size()); }
+int64_t BytesOf(const exchange::Payload& payload) {
+  return static_cast<int64_t>(payload.bytes->size());
+}
 
 }  // namespace
 
 void WeightsCache::Get(const Key& key, Load load, const Done& done) {
-  std::optional<Payload> found;
+  std::optional<exchange::Payload> found;
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     const auto entry = std::find_if(entries_.begin(), entries_.end(),
                                     [&](const Entry& e) { return e.key == key; });
     if (entry != entries_.end()) {
@@ -46,7 +48,7 @@ void WeightsCache::Get(const Key& key, Load load, const Done& done) {
   if (const absl::Status queued = pool_.Run([this, key] { Read(key); }); !queued.ok()) {
     std::vector<Waiter> waiters;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       waiters = std::move(reads_[key]);
       reads_.erase(key);
     }
@@ -59,16 +61,16 @@ void WeightsCache::Read(const Key& key) {
     Load load;
     int clears_before = 0;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       load = reads_[key].front().load;
       clears_before = clears_;
     }
-    absl::StatusOr<Payload> payload = load();
+    absl::StatusOr<exchange::Payload> payload = load();
     const bool callers_fault = !payload.ok() && IsAboutTheCaller(payload.status());
     std::vector<Waiter> answered;
     bool more = false;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       std::vector<Waiter>& waiters = reads_[key];
       if (callers_fault && waiters.size() > 1) {
         answered.push_back(std::move(waiters.front()));
@@ -85,7 +87,7 @@ void WeightsCache::Read(const Key& key) {
   }
 }
 
-void WeightsCache::Keep(const Key& key, const Payload& payload) {
+void WeightsCache::Keep(const Key& key, const exchange::Payload& payload) {
   // Without a checksum nobody can tell later whether these are still the ones of that number.
   if (key.sha256.empty() || BytesOf(payload) > max_bytes_) return;
   entries_.push_front({key, payload});
@@ -104,7 +106,7 @@ void WeightsCache::Drop(std::list<Entry>::iterator entry) {
 }
 
 void WeightsCache::Clear() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   entries_.clear();
   bytes_ = 0;
   ++clears_;

@@ -32,14 +32,14 @@ namespace gannet::gateway {
 class WeightsCache {
  public:
   struct Key {
-    RunId run;
-    WeightsVersion version;
+    base::RunId run;
+    base::WeightsVersion version;
     std::string sha256;  // empty: whichever have that number
 
     friend auto operator<=>(const Key&, const Key&) = default;
   };
-  using Load = std::function<absl::StatusOr<Payload>()>;
-  using Done = std::function<void(absl::StatusOr<Payload>)>;
+  using Load = std::function<absl::StatusOr<exchange::Payload>()>;
+  using Done = std::function<void(absl::StatusOr<exchange::Payload>)>;
 
   // Keeps at most `max_bytes` of payloads; zero keeps none and still shares reads.
   WeightsCache(TaskPool& pool, int64_t max_bytes, GatewayMetrics& metrics)
@@ -61,17 +61,17 @@ class WeightsCache {
   };
   struct Entry {
     Key key;
-    Payload payload;
+    exchange::Payload payload;
   };
 
   void Read(const Key& key);
-  void Keep(const Key& key, const Payload& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Keep(const Key& key, const exchange::Payload& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Drop(std::list<Entry>::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   TaskPool& pool_;
   const int64_t max_bytes_;
   GatewayMetrics& metrics_;
-  Mutex mu_;
+  base::Mutex mu_;
   std::map<Key, std::vector<Waiter>> reads_ ABSL_GUARDED_BY(mu_);  // in progress
   std::list<Entry> entries_ ABSL_GUARDED_BY(mu_);                  // most recently used first
   int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;

@@ -12,30 +12,32 @@
 namespace gannet::gateway {
 namespace {
 
-const RunId kRun(1);
+const base::RunId kRun(1);
 
-Payload PayloadOf(size_t bytes) {
-  return Payload::FromBytes(Codec::kFp32, std::string(bytes, 'w'));
+exchange::Payload PayloadOf(size_t bytes) {
+  return exchange::Payload::FromBytes(tensor::Codec::kFp32, std::string(bytes, 'w'));
 }
 
 class WeightsCacheTest : public ::testing::Test {
  protected:
   // One thread, so that a test can hold it.
-  Metrics registry_;
+  telemetry::Metrics registry_;
   GatewayMetrics metrics_{registry_};
   TaskPool pool_{1, 10, metrics_.bulk_tasks_queued};
   WeightsCache cache_{pool_, 100, metrics_};
 
   // Gets a version that weighs `bytes`, and counts the reads.
-  absl::StatusOr<Payload> Get(int64_t version, size_t bytes = 30) {
-    std::promise<absl::StatusOr<Payload>> answer;
+  absl::StatusOr<exchange::Payload> Get(int64_t version, size_t bytes = 30) {
+    std::promise<absl::StatusOr<exchange::Payload>> answer;
     cache_.Get(
-        {kRun, WeightsVersion(version), sha256_},
-        [this, bytes]() -> absl::StatusOr<Payload> {
+        {kRun, base::WeightsVersion(version), sha256_},
+        [this, bytes]() -> absl::StatusOr<exchange::Payload> {
           ++reads_;
           return PayloadOf(bytes);
         },
-        [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
+        [&answer](absl::StatusOr<exchange::Payload> payload) {
+          answer.set_value(std::move(payload));
+        });
     return answer.get_future().get();
   }
 
@@ -46,7 +48,7 @@ class WeightsCacheTest : public ::testing::Test {
 TEST_F(WeightsCacheTest, ASecondRequestReadsNothing) {
   ASSERT_OK(Get(1));
 
-  ASSERT_OK_AND_ASSIGN(const Payload payload, Get(1));
+  ASSERT_OK_AND_ASSIGN(const exchange::Payload payload, Get(1));
 
   EXPECT_EQ(payload.bytes->size(), 30u);
   EXPECT_EQ(reads_, 1);
@@ -106,16 +108,18 @@ TEST_F(WeightsCacheTest, WhatIsTooLargeIsPassedOnAndNotKept) {
 TEST_F(WeightsCacheTest, AllWhoAskDuringAReadShareIt) {
   std::promise<void> go;
   std::shared_future<void> gone = go.get_future().share();
-  std::vector<std::promise<absl::StatusOr<Payload>>> answers(30);
+  std::vector<std::promise<absl::StatusOr<exchange::Payload>>> answers(30);
   for (auto& answer : answers) {
     cache_.Get(
-        {kRun, WeightsVersion(1), sha256_},
-        [this, gone]() -> absl::StatusOr<Payload> {
+        {kRun, base::WeightsVersion(1), sha256_},
+        [this, gone]() -> absl::StatusOr<exchange::Payload> {
           ++reads_;
           gone.wait();
           return PayloadOf(30);
         },
-        [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
+        [&answer](absl::StatusOr<exchange::Payload> payload) {
+          answer.set_value(std::move(payload));
+        });
   }
 
   go.set_value();
@@ -127,34 +131,36 @@ TEST_F(WeightsCacheTest, AllWhoAskDuringAReadShareIt) {
 TEST_F(WeightsCacheTest, AnErrorAboutOneCallerDoesNotReachTheOthers) {
   std::promise<void> go;
   std::shared_future<void> gone = go.get_future().share();
-  std::vector<std::promise<absl::StatusOr<Payload>>> answers(3);
+  std::vector<std::promise<absl::StatusOr<exchange::Payload>>> answers(3);
   for (size_t i = 0; i < answers.size(); ++i) {
     cache_.Get(
-        {kRun, WeightsVersion(1), sha256_},
-        [i, gone]() -> absl::StatusOr<Payload> {
+        {kRun, base::WeightsVersion(1), sha256_},
+        [i, gone]() -> absl::StatusOr<exchange::Payload> {
           gone.wait();
           if (i == 0) return absl::FailedPreconditionError("stale incarnation");
           return PayloadOf(30);
         },
-        [&answers, i](absl::StatusOr<Payload> payload) {
+        [&answers, i](absl::StatusOr<exchange::Payload> payload) {
           answers[i].set_value(std::move(payload));
         });
   }
 
   go.set_value();
 
-  EXPECT_THAT(answers[0].get_future().get(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(answers[0].get_future().get(), base::StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_OK(answers[1].get_future().get());
   EXPECT_OK(answers[2].get_future().get());
 }
 
 TEST_F(WeightsCacheTest, AnErrorIsNotKept) {
-  std::promise<absl::StatusOr<Payload>> answer;
+  std::promise<absl::StatusOr<exchange::Payload>> answer;
   cache_.Get(
-      {kRun, WeightsVersion(1), sha256_},
-      []() -> absl::StatusOr<Payload> { return absl::NotFoundError("not kept"); },
-      [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
-  ASSERT_THAT(answer.get_future().get(), StatusIs(absl::StatusCode::kNotFound));
+      {kRun, base::WeightsVersion(1), sha256_},
+      []() -> absl::StatusOr<exchange::Payload> { return absl::NotFoundError("not kept"); },
+      [&answer](absl::StatusOr<exchange::Payload> payload) {
+        answer.set_value(std::move(payload));
+      });
+  ASSERT_THAT(answer.get_future().get(), base::StatusIs(absl::StatusCode::kNotFound));
 
   EXPECT_OK(Get(1));
 }
@@ -163,15 +169,17 @@ TEST_F(WeightsCacheTest, ClearForgetsAndReadsInProgressAreNotKept) {
   ASSERT_OK(Get(1));
   std::promise<void> started;
   std::promise<void> go;
-  std::promise<absl::StatusOr<Payload>> answer;
+  std::promise<absl::StatusOr<exchange::Payload>> answer;
   cache_.Get(
-      {kRun, WeightsVersion(2), sha256_},
-      [&]() -> absl::StatusOr<Payload> {
+      {kRun, base::WeightsVersion(2), sha256_},
+      [&]() -> absl::StatusOr<exchange::Payload> {
         started.set_value();
         go.get_future().wait();
         return PayloadOf(30);
       },
-      [&answer](absl::StatusOr<Payload> payload) { answer.set_value(std::move(payload)); });
+      [&answer](absl::StatusOr<exchange::Payload> payload) {
+        answer.set_value(std::move(payload));
+      });
   started.get_future().wait();
 
   cache_.Clear();
@@ -186,7 +194,7 @@ TEST_F(WeightsCacheTest, ClearForgetsAndReadsInProgressAreNotKept) {
 TEST_F(WeightsCacheTest, AStoppedPoolIsAnAnswer) {
   pool_.Stop();
 
-  EXPECT_THAT(Get(1), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Get(1), base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 }  // namespace

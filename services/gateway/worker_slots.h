@@ -49,7 +49,7 @@ class Slots {
   // Takes a place into `slot`, or says what is full.
   Answer TryTake(const Key& key, Slot& slot) {
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       const auto found = taken_.find(key);
       if (found != taken_.end() && found->second >= per_owner_) return Answer::kOwnerHasAll;
       if (taken_total_ >= total_) return Answer::kFull;
@@ -62,7 +62,7 @@ class Slots {
 
  private:
   void Return(const Key& key) {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     const auto found = taken_.find(key);
     if (--found->second == 0) taken_.erase(found);
     --taken_total_;
@@ -70,14 +70,14 @@ class Slots {
 
   const int per_owner_;
   const int total_;
-  Mutex mu_;
+  base::Mutex mu_;
   std::map<Key, int> taken_ ABSL_GUARDED_BY(mu_);
   int taken_total_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 // Only for workers whose identity has been checked: a stranger must not fill the places of somebody
 // else.
-using WorkerSlots = Slots<std::pair<RunId, WorkerId>>;
+using WorkerSlots = Slots<std::pair<base::RunId, base::WorkerId>>;
 
 // By JoinAddressOf: for whoever comes, before anything is known of them.
 using AddressSlots = Slots<std::string>;

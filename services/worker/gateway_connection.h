@@ -19,6 +19,7 @@ namespace gannet::worker {
 // The class code is only shown to a gateway that is reached that way. Returns: NOT_FOUND,
 // PERMISSION_DENIED, INVALID_ARGUMENT, FAILED_PRECONDITION - a file cannot be used, naming its key
 // and what to do.
-absl::StatusOr<GrpcExchangeOptions> GatewayConnectionFrom(const Config& config, absl::Time now);
+absl::StatusOr<client::GrpcExchangeOptions> GatewayConnectionFrom(const config::Config& config,
+                                                                  absl::Time now);
 
 }  // namespace gannet::worker

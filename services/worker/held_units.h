@@ -14,8 +14,8 @@ namespace gannet::worker {
 // A lease as the worker's threads share it: the computation writes progress, the heartbeat reads it
 // and may ask for the unit to be dropped.
 struct HeldUnit {
-  UnitId unit;
-  Attempt attempt;
+  base::UnitId unit;
+  base::Attempt attempt;
   std::atomic<int> micro_batches_done{0};
   std::atomic<bool> dropped{false};
 };
@@ -25,20 +25,20 @@ struct HeldUnit {
 // Thread safety: all methods may be called from any thread.
 class HeldUnits {
  public:
-  std::shared_ptr<HeldUnit> Add(UnitId unit, Attempt attempt);
+  std::shared_ptr<HeldUnit> Add(base::UnitId unit, base::Attempt attempt);
   // Only this lease: the unit may be held again, under another claim, or the same one anew.
   void Remove(const HeldUnit& held);
   void Clear();
 
-  std::vector<UnitProgress> Progress();
+  std::vector<exchange::UnitProgress> Progress();
 
   // Marks the units as dropped.
-  void Drop(const std::vector<UnitId>& units);
+  void Drop(const std::vector<base::UnitId>& units);
   void DropAll();
 
  private:
-  Mutex mu_;
-  std::map<UnitId, std::shared_ptr<HeldUnit>> units_ ABSL_GUARDED_BY(mu_);
+  base::Mutex mu_;
+  std::map<base::UnitId, std::shared_ptr<HeldUnit>> units_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet::worker

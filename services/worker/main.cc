@@ -14,25 +14,26 @@
 #include "services/worker/worker_server.h"
 
 int main(int argc, char** argv) {
-  gannet::HoldStandardFiles();
-  gannet::TuneMalloc();
-  gannet::ProcessSignals signals;
-  gannet::SilenceGrpcLog();
-  const absl::StatusOr<gannet::ServiceFlags> flags =
-      gannet::ParseServiceFlags(argc, argv, "gannet-worker", "Computes gradients for a run.");
-  if (!flags.ok()) return gannet::FailUsage(flags.status());
+  gannet::base::HoldStandardFiles();
+  gannet::base::TuneMalloc();
+  gannet::base::ProcessSignals signals;
+  gannet::rpc::SilenceGrpcLog();
+  const absl::StatusOr<gannet::config::ServiceFlags> flags = gannet::config::ParseServiceFlags(
+      argc, argv, "gannet-worker", "Computes gradients for a run.");
+  if (!flags.ok()) return gannet::config::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::FinishStandardOutput("gannet-worker", gannet::kExitOk);
+    return gannet::base::FinishStandardOutput("gannet-worker", gannet::config::kExitOk);
   }
-  const absl::StatusOr<gannet::Config> config = gannet::LoadConfig(flags->command_line);
-  if (!config.ok()) return gannet::FailUsage(config.status());
+  const absl::StatusOr<gannet::config::Config> config =
+      gannet::config::LoadConfig(flags->command_line);
+  if (!config.ok()) return gannet::config::FailUsage(config.status());
   const absl::Status files = gannet::worker::CheckWorkerFiles(*config);
-  if (!files.ok()) return gannet::FailUsage(gannet::WithOrigins(*config, files));
+  if (!files.ok()) return gannet::config::FailUsage(gannet::config::WithOrigins(*config, files));
 
-  gannet::RealClock clock;
-  gannet::Logger log("worker",
-                     gannet::LogOptions::FromWords(config->log.level, config->log.format));
+  gannet::base::RealClock clock;
+  gannet::telemetry::Logger log(
+      "worker", gannet::telemetry::LogOptions::FromWords(config->log.level, config->log.format));
   gannet::worker::WorkerServer server(*config, clock, log);
 
   absl::StatusOr<gannet::worker::WorkerReport> report = absl::UnknownError("not run");
@@ -43,7 +44,7 @@ int main(int argc, char** argv) {
                              {{"signal", signal}});
                          server.RequestStop();
                        });
-  if (report.ok()) return gannet::kExitOk;
+  if (report.ok()) return gannet::config::kExitOk;
   log.Error("ended", {{"reason", report.status()}});
-  return gannet::kExitFailure;
+  return gannet::config::kExitFailure;
 }

@@ -22,7 +22,7 @@ void ReadAhead::Begin(std::vector<int64_t> indices, size_t image_bytes) {
                   }).share();
   std::shared_ptr<const Batch> before;
   {
-    const MutexLock lock(mu_);
+    const base::MutexLock lock(mu_);
     before = std::exchange(batch_, std::move(batch));
   }
   // Here, outside the lock, the last reference to what was read before may go.
@@ -31,7 +31,7 @@ void ReadAhead::Begin(std::vector<int64_t> indices, size_t image_bytes) {
 absl::Status ReadAhead::Read(int64_t index, absl::Span<uint8_t> out) const {
   std::shared_ptr<const Batch> batch;
   {
-    const MutexLock lock(mu_);
+    const base::MutexLock lock(mu_);
     batch = batch_;
   }
   if (batch != nullptr) {

@@ -19,7 +19,7 @@ namespace gannet::worker {
 // Ownership and lifetime: the data set outlives it. The destructor waits for the reading.
 class ReadAhead {
  public:
-  explicit ReadAhead(const Dataset& dataset) : dataset_(dataset) {}
+  explicit ReadAhead(const data::Dataset& dataset) : dataset_(dataset) {}
 
   // Reads these images from a thread of its own, in order, as `image_bytes` bytes each. What was
   // read before is forgotten.
@@ -37,8 +37,8 @@ class ReadAhead {
     std::shared_future<std::vector<std::vector<uint8_t>>> images;
   };
 
-  const Dataset& dataset_;
-  mutable Mutex mu_;
+  const data::Dataset& dataset_;
+  mutable base::Mutex mu_;
   std::shared_ptr<const Batch> batch_ ABSL_GUARDED_BY(mu_);  // null before the first
 };
 

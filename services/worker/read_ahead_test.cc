@@ -15,10 +15,10 @@ namespace {
 constexpr size_t kBytes = 4;
 
 // Images of one value, their number; counts what is read, and may be held up.
-class CountingDataset final : public Dataset {
+class CountingDataset final : public data::Dataset {
  public:
   int64_t size() const override { return 100; }
-  const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
+  const data::DatasetFingerprint& fingerprint() const override { return fingerprint_; }
   std::string NameOf(int64_t) const override { return ""; }
   absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
     ++reads;
@@ -33,7 +33,7 @@ class CountingDataset final : public Dataset {
   absl::Notification* gate = nullptr;
 
  private:
-  const DatasetFingerprint fingerprint_;
+  const data::DatasetFingerprint fingerprint_;
 };
 
 class ReadAheadTest : public ::testing::Test {
@@ -90,7 +90,7 @@ TEST_F(ReadAheadTest, WhatCannotBeReadIsTriedAgainByWhoNeedsIt) {
   ahead_.Begin({5}, kBytes);
   std::vector<uint8_t> out(kBytes);
 
-  EXPECT_THAT(ahead_.Read(5, absl::MakeSpan(out)), StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(ahead_.Read(5, absl::MakeSpan(out)), base::StatusIs(absl::StatusCode::kDataLoss));
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ absl::Status Damaged(absl::string_view why) {
   return absl::DataLossError(absl::StrCat("the gradient that was kept is damaged: ", why));
 }
 
-nlohmann::json ToJson(const SubmitRequest& request) {
-  const GradientStats& stats = request.stats;
+nlohmann::json ToJson(const exchange::SubmitRequest& request) {
+  const exchange::GradientStats& stats = request.stats;
   return {{"run", request.run.value()},
           {"unit", request.unit.value()},
           {"attempt", request.attempt.value()},
@@ -35,33 +35,34 @@ nlohmann::json ToJson(const SubmitRequest& request) {
           {"fake_accuracy", stats.fake_accuracy},
           {"compute_seconds", stats.compute_seconds},
           {"codec", static_cast<int>(request.payload.codec)},
-          {"sha256", HexEncode(request.payload.sha256)}};
+          {"sha256", base::HexEncode(request.payload.sha256)}};
 }
 
 }  // namespace
 
-absl::Status Spool::Keep(const SubmitRequest& request) const {
+absl::Status Spool::Keep(const exchange::SubmitRequest& request) const {
   if (path_.empty()) return absl::OkStatus();
-  return WriteFileAtomically(
+  return base::WriteFileAtomically(
       path_, absl::StrCat(kMagic, ToJson(request).dump(), "\n", *request.payload.bytes));
 }
 
-absl::StatusOr<std::optional<SubmitRequest>> Spool::Load() const {
-  if (path_.empty()) return std::optional<SubmitRequest>();
-  absl::StatusOr<std::string> bytes = ReadFileBytes(path_, kMaxPayloadBytes + (1 << 20));
-  if (absl::IsNotFound(bytes.status())) return std::optional<SubmitRequest>();
+absl::StatusOr<std::optional<exchange::SubmitRequest>> Spool::Load() const {
+  if (path_.empty()) return std::optional<exchange::SubmitRequest>();
+  absl::StatusOr<std::string> bytes =
+      base::ReadFileBytes(path_, exchange::kMaxPayloadBytes + (1 << 20));
+  if (absl::IsNotFound(bytes.status())) return std::optional<exchange::SubmitRequest>();
   if (!bytes.ok()) return Damaged(bytes.status().message());
   const size_t end = bytes->find('\n', kMagic.size());
   if (!absl::StartsWith(*bytes, kMagic) || end == std::string::npos) return Damaged("no header");
   const nlohmann::json json =
       nlohmann::json::parse(bytes->begin() + static_cast<std::ptrdiff_t>(kMagic.size()),
                             bytes->begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-  SubmitRequest request;
+  exchange::SubmitRequest request;
   std::string digest;
   try {
-    request.run = RunId(json.at("run").get<int64_t>());
-    request.unit = UnitId(json.at("unit").get<int64_t>());
-    request.attempt = Attempt(json.at("attempt").get<int32_t>());
+    request.run = base::RunId(json.at("run").get<int64_t>());
+    request.unit = base::UnitId(json.at("unit").get<int64_t>());
+    request.attempt = base::Attempt(json.at("attempt").get<int32_t>());
     request.stats.image_count = json.at("image_count").get<int>();
     request.stats.micro_batch_count = json.at("micro_batch_count").get<int>();
     request.stats.discriminator_loss = json.at("discriminator_loss").get<double>();
@@ -69,14 +70,14 @@ absl::StatusOr<std::optional<SubmitRequest>> Spool::Load() const {
     request.stats.real_accuracy = json.at("real_accuracy").get<double>();
     request.stats.fake_accuracy = json.at("fake_accuracy").get<double>();
     request.stats.compute_seconds = json.at("compute_seconds").get<double>();
-    request.payload.codec = static_cast<Codec>(json.at("codec").get<int>());
+    request.payload.codec = static_cast<tensor::Codec>(json.at("codec").get<int>());
     digest = json.at("sha256").get<std::string>();
   } catch (const nlohmann::json::exception&) {
     return Damaged("its header is not complete");
   }
-  request.payload = Payload::FromBytes(request.payload.codec, bytes->substr(end + 1));
-  if (HexEncode(request.payload.sha256) != digest) return Damaged("its checksum differs");
-  return std::optional<SubmitRequest>(std::move(request));
+  request.payload = exchange::Payload::FromBytes(request.payload.codec, bytes->substr(end + 1));
+  if (base::HexEncode(request.payload.sha256) != digest) return Damaged("its checksum differs");
+  return std::optional<exchange::SubmitRequest>(std::move(request));
 }
 
 void Spool::Drop() const {

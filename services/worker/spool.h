@@ -23,11 +23,11 @@ class Spool {
 
   // Keeps everything but who the worker is.
   // Returns: UNAVAILABLE - with the system's reason.
-  absl::Status Keep(const SubmitRequest& request) const;
+  absl::Status Keep(const exchange::SubmitRequest& request) const;
 
   // What was kept and not dropped; nothing when there is none.
   // Returns: DATA_LOSS - it is damaged.
-  absl::StatusOr<std::optional<SubmitRequest>> Load() const;
+  absl::StatusOr<std::optional<exchange::SubmitRequest>> Load() const;
 
   void Drop() const;
 

@@ -18,27 +18,27 @@ class SpoolTest : public ::testing::Test {
   SpoolTest() {
     std::string name = ::testing::TempDir() + "/gannet_spool_XXXXXX";
     folder_ = mkdtemp(name.data());
-    request_.run = RunId(3);
-    request_.unit = UnitId(4);
-    request_.attempt = Attempt(5);
+    request_.run = base::RunId(3);
+    request_.unit = base::UnitId(4);
+    request_.attempt = base::Attempt(5);
     request_.stats.image_count = 6;
     request_.stats.micro_batch_count = 2;
     request_.stats.discriminator_loss = 0.1 + 0.2;
     request_.stats.compute_seconds = 1.0 / 3;
-    request_.payload = TestGradient(TinyRunConfig("faces"), 0.25f);
+    request_.payload = exchange::TestGradient(exchange::TinyRunConfig("faces"), 0.25f);
   }
   ~SpoolTest() override { std::filesystem::remove_all(folder_); }
 
   std::string path() const { return folder_ + "/worker.json.gradient"; }
 
   std::string folder_;
-  SubmitRequest request_;
+  exchange::SubmitRequest request_;
 };
 
 TEST_F(SpoolTest, ReadsBackWhatWasKeptToTheLastBit) {
   ASSERT_OK(Spool(path()).Keep(request_));
 
-  ASSERT_OK_AND_ASSIGN(const std::optional<SubmitRequest> back, Spool(path()).Load());
+  ASSERT_OK_AND_ASSIGN(const std::optional<exchange::SubmitRequest> back, Spool(path()).Load());
 
   ASSERT_TRUE(back.has_value());
   EXPECT_EQ(back->run, request_.run);
@@ -67,18 +67,19 @@ TEST_F(SpoolTest, WithoutAPathNothingIsKept) {
 
 TEST_F(SpoolTest, DamageIsFound) {
   ASSERT_OK(Spool(path()).Keep(request_));
-  const std::string bytes = FileContents(path());
+  const std::string bytes = base::FileContents(path());
   std::string changed = bytes;
   changed.back() = static_cast<char>(changed.back() ^ 1);
   for (const std::string& damaged : {bytes.substr(0, 5), bytes.substr(0, 40),
                                      bytes.substr(0, bytes.size() - 1), changed, std::string()}) {
     std::ofstream(path(), std::ios::binary | std::ios::trunc) << damaged;
-    EXPECT_THAT(Spool(path()).Load(), StatusIs(absl::StatusCode::kDataLoss));
+    EXPECT_THAT(Spool(path()).Load(), base::StatusIs(absl::StatusCode::kDataLoss));
   }
 }
 
 TEST_F(SpoolTest, AFullDiskIsAnError) {
-  EXPECT_THAT(Spool("/proc/nothing").Keep(request_), StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(Spool("/proc/nothing").Keep(request_),
+              base::StatusIs(absl::StatusCode::kUnavailable));
 }
 
 }  // namespace

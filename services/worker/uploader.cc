@@ -9,11 +9,11 @@
 namespace gannet::worker {
 namespace {
 
-const char* WhyNotKept(SubmitOutcome outcome) {
+const char* WhyNotKept(domain::SubmitOutcome outcome) {
   switch (outcome) {
-    case SubmitOutcome::kDuplicate:
+    case domain::SubmitOutcome::kDuplicate:
       return "another worker had the same work and was faster";
-    case SubmitOutcome::kClosed:
+    case domain::SubmitOutcome::kClosed:
       return "gradient came too late, its round or the run has ended without it";
     default:
       return "gradient came too late, somebody else computes the unit";
@@ -22,9 +22,9 @@ const char* WhyNotKept(SubmitOutcome outcome) {
 
 }  // namespace
 
-Uploader::Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec,
-                   RetryingCaller& caller, HeldUnits& held_units, Spool spool, Clock& clock,
-                   Logger& log, WorkerMetrics& metrics)
+Uploader::Uploader(exchange::Exchange& exchange, const exchange::WorkerIdentity& identity,
+                   tensor::Codec codec, telemetry::RetryingCaller& caller, HeldUnits& held_units,
+                   Spool spool, base::Clock& clock, telemetry::Logger& log, WorkerMetrics& metrics)
     : exchange_(exchange),
       identity_(identity),
       codec_(codec),
@@ -39,7 +39,7 @@ Uploader::Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec cod
 Uploader::~Uploader() { Finish().IgnoreError(); }
 
 absl::Status Uploader::Enqueue(Upload upload) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   while ((busy_ || pending_.has_value()) && fatal_.ok()) cv_.Wait(mu_);
   if (!fatal_.ok()) {
     ++totals_.lost;  // this one
@@ -52,17 +52,17 @@ absl::Status Uploader::Enqueue(Upload upload) {
 
 absl::Status Uploader::Finish() {
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     finishing_ = true;
     cv_.NotifyAll();
   }
   if (thread_.joinable()) thread_.join();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   return fatal_;
 }
 
 Uploader::Totals Uploader::totals() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   Totals totals = totals_;
   if (sending_since_.has_value()) totals.sending += clock_.Steady() - *sending_since_;
   return totals;
@@ -72,7 +72,7 @@ void Uploader::Loop() {
   while (true) {
     std::optional<Upload> upload;
     {
-      MutexLock lock(mu_);
+      base::MutexLock lock(mu_);
       while (!pending_.has_value() && !finishing_) cv_.Wait(mu_);
       if (!pending_.has_value() || !fatal_.ok()) return;
       upload.swap(pending_);
@@ -80,7 +80,7 @@ void Uploader::Loop() {
     }
     absl::Status status = Send(*upload);
     held_units_.Remove(*upload->held);
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     busy_ = false;
     fatal_.Update(status);
     cv_.NotifyAll();
@@ -88,12 +88,12 @@ void Uploader::Loop() {
 }
 
 absl::Status Uploader::Send(Upload& upload) {
-  const WorkUnit& unit = upload.unit;
+  const exchange::WorkUnit& unit = upload.unit;
   const absl::Duration start = clock_.Steady();
   absl::StatusOr<std::string> bytes = EncodeBundle(upload.gradient.gradient, codec_);
   if (!bytes.ok()) return GiveUp(upload, std::string(bytes.status().message()));
 
-  SubmitRequest request;
+  exchange::SubmitRequest request;
   request.worker = identity_;
   request.run = unit.run;
   request.unit = unit.unit;
@@ -105,17 +105,17 @@ absl::Status Uploader::Send(Upload& upload) {
   request.stats.real_accuracy = upload.gradient.real_accuracy;
   request.stats.fake_accuracy = upload.gradient.fake_accuracy;
   request.stats.compute_seconds = upload.gradient.compute_seconds;
-  request.payload = Payload::FromBytes(codec_, *std::move(bytes));
+  request.payload = exchange::Payload::FromBytes(codec_, *std::move(bytes));
 
-  Failpoint("spool_keep", "before");
+  base::Failpoint("spool_keep", "before");
   if (const absl::Status kept = spool_.Keep(request); !kept.ok()) {
     log_.Warning("gradient cannot be kept on disk, a restart would lose it", {{"reason", kept}});
   }
-  Failpoint("spool_keep", "after");
-  const absl::StatusOr<SubmitOutcome> outcome = Submit(request);
-  Failpoint("spool_drop", "before");
+  base::Failpoint("spool_keep", "after");
+  const absl::StatusOr<domain::SubmitOutcome> outcome = Submit(request);
+  base::Failpoint("spool_drop", "before");
   if (IsSettled(request, outcome.status())) spool_.Drop();
-  Failpoint("spool_drop", "after");
+  base::Failpoint("spool_drop", "after");
   metrics_.submit_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
   switch (outcome.status().code()) {
     case absl::StatusCode::kOk:
@@ -145,7 +145,7 @@ absl::Status Uploader::Send(Upload& upload) {
   return absl::OkStatus();
 }
 
-bool Uploader::IsSettled(const SubmitRequest& request, const absl::Status& answer) {
+bool Uploader::IsSettled(const exchange::SubmitRequest& request, const absl::Status& answer) {
   switch (answer.code()) {
     case absl::StatusCode::kCancelled:
       // Asked to stop while nobody answered: one try to give the unit back at once. If that fails,
@@ -160,33 +160,34 @@ bool Uploader::IsSettled(const SubmitRequest& request, const absl::Status& answe
   }
 }
 
-absl::StatusOr<SubmitOutcome> Uploader::Submit(const SubmitRequest& request) {
+absl::StatusOr<domain::SubmitOutcome> Uploader::Submit(const exchange::SubmitRequest& request) {
   return caller_.CallFor(
       "submit", [&] { return SubmitOnce(request); },
       // The bytes are kept here: a damaged transfer is worth another one.
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
 }
 
-absl::StatusOr<SubmitOutcome> Uploader::SubmitOnce(const SubmitRequest& request) {
+absl::StatusOr<domain::SubmitOutcome> Uploader::SubmitOnce(const exchange::SubmitRequest& request) {
   const absl::Duration start = clock_.Steady();
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     sending_since_ = start;
   }
-  absl::StatusOr<SubmitOutcome> outcome = exchange_.Submit(request);
+  absl::StatusOr<domain::SubmitOutcome> outcome = exchange_.Submit(request);
   const absl::Duration took = clock_.Steady() - start;
   metrics_.sending_seconds.Increment(absl::ToDoubleSeconds(took));
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   sending_since_.reset();
   totals_.sending += took;
   return outcome;
 }
 
-bool Uploader::Count(SubmitOutcome outcome, const SubmitRequest& request) {
+bool Uploader::Count(domain::SubmitOutcome outcome, const exchange::SubmitRequest& request) {
   metrics_.CountOutcome(outcome);
-  const bool kept = outcome == SubmitOutcome::kAccepted || outcome == SubmitOutcome::kLate ||
-                    outcome == SubmitOutcome::kAlreadyAccepted;
-  MutexLock lock(mu_);
+  const bool kept = outcome == domain::SubmitOutcome::kAccepted ||
+                    outcome == domain::SubmitOutcome::kLate ||
+                    outcome == domain::SubmitOutcome::kAlreadyAccepted;
+  base::MutexLock lock(mu_);
   if (kept) {
     ++totals_.units;
     totals_.images += request.stats.image_count;
@@ -199,12 +200,12 @@ bool Uploader::Count(SubmitOutcome outcome, const SubmitRequest& request) {
 }
 
 void Uploader::CountLost() {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   ++totals_.lost;
 }
 
-absl::Status Uploader::ResubmitSpooled(RunId run) {
-  absl::StatusOr<std::optional<SubmitRequest>> kept = spool_.Load();
+absl::Status Uploader::ResubmitSpooled(base::RunId run) {
+  absl::StatusOr<std::optional<exchange::SubmitRequest>> kept = spool_.Load();
   if (!kept.ok()) {
     log_.Warning("a gradient kept from before is left out", {{"reason", kept.status()}});
     spool_.Drop();
@@ -212,9 +213,9 @@ absl::Status Uploader::ResubmitSpooled(RunId run) {
   }
   // Of another run: that one may be joined again, and one more gradient takes its place otherwise.
   if (!kept->has_value() || (*kept)->run != run) return absl::OkStatus();
-  SubmitRequest request = **std::move(kept);
+  exchange::SubmitRequest request = **std::move(kept);
   request.worker = identity_;
-  const absl::StatusOr<SubmitOutcome> outcome = Submit(request);
+  const absl::StatusOr<domain::SubmitOutcome> outcome = Submit(request);
   if (absl::IsCancelled(outcome.status())) return absl::OkStatus();
   if (absl::IsUnauthenticated(outcome.status())) return outcome.status();
   // A newer start has taken over, and the file may be its own by now: the next claim ends this one.
@@ -234,13 +235,13 @@ absl::Status Uploader::ResubmitSpooled(RunId run) {
 
 // The gradient cannot be handed in: reports the unit, so that the run learns why.
 absl::Status Uploader::GiveUp(const Upload& upload, const std::string& reason) {
-  const WorkUnit& unit = upload.unit;
+  const exchange::WorkUnit& unit = upload.unit;
   log_.Error("gradient was refused",
              {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", reason}});
   CountLost();
   const absl::Status status = caller_.Call("fail", [&] {
     return exchange_.Fail(identity_, unit.run, unit.unit, unit.attempt,
-                          Printable(reason, kMaxReasonChars));
+                          base::Printable(reason, exchange::kMaxReasonChars));
   });
   return status.code() == absl::StatusCode::kCancelled ? absl::OkStatus() : status;
 }

@@ -19,8 +19,8 @@ namespace gannet::worker {
 
 // A finished gradient on its way.
 struct Upload {
-  WorkUnit unit;
-  UnitGradient gradient;
+  exchange::WorkUnit unit;
+  gan::UnitGradient gradient;
   std::shared_ptr<HeldUnit> held;
 };
 
@@ -38,14 +38,15 @@ class Uploader {
     absl::Duration sending;  // in calls that hand in, the one in progress so far included
   };
 
-  Uploader(Exchange& exchange, const WorkerIdentity& identity, Codec codec, RetryingCaller& caller,
-           HeldUnits& held_units, Spool spool, Clock& clock, Logger& log, WorkerMetrics& metrics);
+  Uploader(exchange::Exchange& exchange, const exchange::WorkerIdentity& identity,
+           tensor::Codec codec, telemetry::RetryingCaller& caller, HeldUnits& held_units,
+           Spool spool, base::Clock& clock, telemetry::Logger& log, WorkerMetrics& metrics);
   ~Uploader();
 
   // Hands in what an earlier process of this worker computed for `run` and was not answered about.
   // Call before the first Enqueue.
   // Returns: as Enqueue.
-  absl::Status ResubmitSpooled(RunId run);
+  absl::Status ResubmitSpooled(base::RunId run);
 
   // Hands a gradient over; waits while the previous one is not done.
   // Returns: the error that ended the uploads for good (the worker must end with it).
@@ -60,29 +61,29 @@ class Uploader {
  private:
   void Loop();
   absl::Status Send(Upload& upload);
-  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& request);
+  absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::SubmitRequest& request);
   // One attempt of it.
-  absl::StatusOr<SubmitOutcome> SubmitOnce(const SubmitRequest& request);
+  absl::StatusOr<domain::SubmitOutcome> SubmitOnce(const exchange::SubmitRequest& request);
   // Whether there is nothing more to hand in after this answer. Gives a unit back that nobody took.
-  bool IsSettled(const SubmitRequest& request, const absl::Status& answer);
+  bool IsSettled(const exchange::SubmitRequest& request, const absl::Status& answer);
   // Counts what became of a gradient; whether the run has kept it.
-  bool Count(SubmitOutcome outcome, const SubmitRequest& request);
+  bool Count(domain::SubmitOutcome outcome, const exchange::SubmitRequest& request);
   // Counts one that nobody will ever have.
   void CountLost();
   absl::Status GiveUp(const Upload& upload, const std::string& reason);
 
-  Exchange& exchange_;
-  const WorkerIdentity identity_;
-  const Codec codec_;
-  RetryingCaller& caller_;
+  exchange::Exchange& exchange_;
+  const exchange::WorkerIdentity identity_;
+  const tensor::Codec codec_;
+  telemetry::RetryingCaller& caller_;
   HeldUnits& held_units_;
   const Spool spool_;
-  Clock& clock_;
-  Logger& log_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
   WorkerMetrics& metrics_;
 
-  Mutex mu_;
-  CondVar cv_;
+  base::Mutex mu_;
+  base::CondVar cv_;
   std::optional<Upload> pending_ ABSL_GUARDED_BY(mu_);
   bool busy_ ABSL_GUARDED_BY(mu_) = false;
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;

@@ -43,9 +43,10 @@ int64_t Percent(absl::Duration part, absl::Duration whole) {
 }
 
 // Of a run that an older version began, under the digest that the run knows these images by.
-DataFingerprint ToDomain(const DatasetFingerprint& fingerprint, const DataFingerprint& of_run) {
-  return {fingerprint.kind, fingerprint.image_count, DigestKnownAs(fingerprint, of_run.digest),
-          fingerprint.description};
+domain::DataFingerprint ToDomain(const data::DatasetFingerprint& fingerprint,
+                                 const domain::DataFingerprint& of_run) {
+  return {fingerprint.kind, fingerprint.image_count,
+          data::DigestKnownAs(fingerprint, of_run.digest), fingerprint.description};
 }
 
 }  // namespace
@@ -53,8 +54,8 @@ DataFingerprint ToDomain(const DatasetFingerprint& fingerprint, const DataFinger
 // One stay in a run, from the accepted Join to the end.
 class Worker::Session {
  public:
-  Session(Worker& worker, RetryingCaller& caller, JoinResult join, std::unique_ptr<Dataset> dataset,
-          std::unique_ptr<GradientComputer> computer)
+  Session(Worker& worker, telemetry::RetryingCaller& caller, exchange::JoinResult join,
+          std::unique_ptr<data::Dataset> dataset, std::unique_ptr<gan::GradientComputer> computer)
       : worker_(worker),
         caller_(caller),
         join_(std::move(join)),
@@ -65,8 +66,9 @@ class Worker::Session {
         started_(worker.clock_.Steady()),
         failure_pause_(worker.options_.failure_pause),
         uploader_(worker.exchange_, worker.options_.identity,
-                  static_cast<Codec>(join_.config.gradient_codec), caller, worker.held_units_,
-                  Spool(worker.options_.spool_path), worker.clock_, worker.log_, worker.metrics_),
+                  static_cast<tensor::Codec>(join_.config.gradient_codec), caller,
+                  worker.held_units_, Spool(worker.options_.spool_path), worker.clock_, worker.log_,
+                  worker.metrics_),
         heartbeat_interval_(join_.heartbeat_interval),
         heartbeat_(join_.heartbeat_interval, [this] { Heartbeat(); }) {}
 
@@ -77,36 +79,36 @@ class Worker::Session {
 
  private:
   // The next unit; nothing when the run has ended or a stop was asked for.
-  absl::StatusOr<std::optional<WorkUnit>> Claim();
+  absl::StatusOr<std::optional<exchange::WorkUnit>> Claim();
 
   // Computes one unit and hands it over. Errors end the worker.
-  absl::Status Process(const WorkUnit& unit);
+  absl::Status Process(const exchange::WorkUnit& unit);
 
   // Makes the computer hold the unit's weights. False: they are gone, and so is the unit.
-  absl::StatusOr<bool> EnsureWeights(const WorkUnit& unit);
+  absl::StatusOr<bool> EnsureWeights(const exchange::WorkUnit& unit);
 
   // Begins to read what the next unit begins with, where there is no doubt which that is.
-  void ReadNextUnitAhead(const WorkUnit& unit);
+  void ReadNextUnitAhead(const exchange::WorkUnit& unit);
 
   // May be called from several threads at once.
-  absl::Status ReadImage(const WorkUnit& unit, int position, absl::Span<float> out) const;
-  absl::Status Fail(const WorkUnit& unit, const HeldUnit& held, const absl::Status& why);
-  absl::Status Release(const WorkUnit& unit, const HeldUnit& held);
+  absl::Status ReadImage(const exchange::WorkUnit& unit, int position, absl::Span<float> out) const;
+  absl::Status Fail(const exchange::WorkUnit& unit, const HeldUnit& held, const absl::Status& why);
+  absl::Status Release(const exchange::WorkUnit& unit, const HeldUnit& held);
   void Heartbeat();
-  void LogProgress(const WorkUnit& unit, const UnitGradient& gradient);
+  void LogProgress(const exchange::WorkUnit& unit, const gan::UnitGradient& gradient);
   // A line now and then while claims are answered without a unit.
-  void LogIdle(RunState state);
+  void LogIdle(domain::RunState state);
 
   Worker& worker_;
-  RetryingCaller& caller_;
-  const JoinResult join_;
-  const std::unique_ptr<Dataset> dataset_;
-  RoundPlanner planner_;
+  telemetry::RetryingCaller& caller_;
+  const exchange::JoinResult join_;
+  const std::unique_ptr<data::Dataset> dataset_;
+  domain::RoundPlanner planner_;
   ReadAhead read_ahead_;
-  const std::unique_ptr<GradientComputer> computer_;
+  const std::unique_ptr<gan::GradientComputer> computer_;
   // Of the computer's weights; the number alone does not tell them (see WorkUnit).
-  std::optional<std::pair<WeightsVersion, std::string>> weights_;
-  std::atomic<RunState> run_state_{RunState::kRunning};
+  std::optional<std::pair<base::WeightsVersion, std::string>> weights_;
+  std::atomic<domain::RunState> run_state_{domain::RunState::kRunning};
   const absl::Duration started_;
   absl::Duration last_progress_line_ = -kProgressInterval;
   int64_t images_at_last_line_ = 0;
@@ -116,17 +118,17 @@ class Worker::Session {
   absl::Duration sending_at_last_line_;
   std::optional<absl::Duration> waiting_since_;
   absl::Duration waiting_told_;
-  Backoff failure_pause_;
+  base::Backoff failure_pause_;
   Uploader uploader_;
   absl::Duration heartbeat_interval_;
-  PeriodicRunner heartbeat_;  // last: it uses everything above
+  base::PeriodicRunner heartbeat_;  // last: it uses everything above
 };
 
 absl::Status Worker::Session::Work(WorkerReport& report) {
   const absl::Duration start = worker_.clock_.Steady();
   absl::Status status = uploader_.ResubmitSpooled(join_.run);
   while (status.ok()) {
-    absl::StatusOr<std::optional<WorkUnit>> unit = Claim();
+    absl::StatusOr<std::optional<exchange::WorkUnit>> unit = Claim();
     if (!unit.ok()) {
       status = unit.status();
     } else if (!unit->has_value()) {
@@ -148,29 +150,29 @@ absl::Status Worker::Session::Work(WorkerReport& report) {
   report.lost_units += totals.lost;
   report.duration += worker_.clock_.Steady() - start;
   switch (run_state_.load()) {
-    case RunState::kFinished:
+    case domain::RunState::kFinished:
       report.end = WorkerReport::End::kRunFinished;
       break;
-    case RunState::kStopped:
+    case domain::RunState::kStopped:
       report.end = WorkerReport::End::kRunStopped;
       break;
-    case RunState::kRunning:
-    case RunState::kPaused:
+    case domain::RunState::kRunning:
+    case domain::RunState::kPaused:
       report.end = WorkerReport::End::kAskedToStop;
       break;
   }
   return status;
 }
 
-absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
-  ClaimRequest request;
+absl::StatusOr<std::optional<exchange::WorkUnit>> Worker::Session::Claim() {
+  exchange::ClaimRequest request;
   request.worker = worker_.options_.identity;
   request.run = join_.run;
   request.wait = worker_.options_.claim_wait;
   while (!worker_.stop_.requested()) {
-    request.request_id = RandomHex(16);
+    request.request_id = base::RandomHex(16);
     const absl::Duration start = worker_.clock_.Steady();
-    GANNET_ASSIGN_OR_RETURN(ClaimResult result, caller_.CallFor("claim", [&] {
+    GANNET_ASSIGN_OR_RETURN(exchange::ClaimResult result, caller_.CallFor("claim", [&] {
       return worker_.exchange_.Claim(request);
     }));
     run_state_ = result.state;
@@ -178,18 +180,18 @@ absl::StatusOr<std::optional<WorkUnit>> Worker::Session::Claim() {
       waiting_since_.reset();
       worker_.metrics_.claim_seconds.Observe(
           absl::ToDoubleSeconds(worker_.clock_.Steady() - start));
-      Failpoint("claimed", "after");
+      base::Failpoint("claimed", "after");
       return std::move(result.unit);
     }
-    if (HasEnded(result.state)) return std::nullopt;
+    if (domain::HasEnded(result.state)) return std::nullopt;
     LogIdle(result.state);
   }
   return std::nullopt;
 }
 
-void Worker::Session::LogIdle(RunState state) {
+void Worker::Session::LogIdle(domain::RunState state) {
   const absl::Duration now = worker_.clock_.Steady();
-  const bool paused = state == RunState::kPaused;
+  const bool paused = state == domain::RunState::kPaused;
   if (!waiting_since_.has_value()) {
     waiting_since_ = now;
     // A unit may be free any moment; a pause is worth a line at once.
@@ -201,13 +203,13 @@ void Worker::Session::LogIdle(RunState state) {
                     {{"waited", absl::Trunc(now - *waiting_since_, absl::Seconds(1))}});
 }
 
-absl::Status Worker::Session::Process(const WorkUnit& unit) {
+absl::Status Worker::Session::Process(const exchange::WorkUnit& unit) {
   const std::shared_ptr<HeldUnit> held = worker_.held_units_.Add(unit.unit, unit.attempt);
   // A stop that came between claim and Add has not seen this unit.
   if (worker_.stop_.requested()) held->dropped = true;
   // Leases may have become shorter since Join.
-  const absl::Duration interval =
-      std::min(join_.heartbeat_interval, std::max(kMinHeartbeat, HeartbeatInterval(unit.lease)));
+  const absl::Duration interval = std::min(
+      join_.heartbeat_interval, std::max(kMinHeartbeat, domain::HeartbeatInterval(unit.lease)));
   if (interval < heartbeat_interval_) heartbeat_.Wake();
   heartbeat_interval_ = interval;
   heartbeat_.SetInterval(interval);
@@ -215,7 +217,7 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   GANNET_ASSIGN_OR_RETURN(const bool have_weights, EnsureWeights(unit));
   if (!have_weights) return Release(unit, *held);
 
-  UnitTask task;
+  gan::UnitTask task;
   task.round = unit.round.value();
   task.slot = unit.slot.value();
   task.seed = unit.seed;
@@ -224,7 +226,7 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   task.data_threads = worker_.options_.data_threads;
   task.image_count = static_cast<int>(unit.image_indices.size());
   // What the next unit begins with is read as soon as this one's first micro-batch is there.
-  const int first_micro_batch = MicroBatchSizes(task.image_count, task.micro_batch).front();
+  const int first_micro_batch = domain::MicroBatchSizes(task.image_count, task.micro_batch).front();
   std::atomic<int> images_read = 0;
   task.read_image = [&](int position, absl::Span<float> out) {
     absl::Status read = ReadImage(unit, position, out);
@@ -233,7 +235,7 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   };
   task.on_progress = [&](int done) { held->micro_batches_done = done; };
   task.cancelled = &held->dropped;
-  absl::StatusOr<UnitGradient> gradient = computer_->Compute(task);
+  absl::StatusOr<gan::UnitGradient> gradient = computer_->Compute(task);
   if (gradient.status().code() == absl::StatusCode::kCancelled) return Release(unit, *held);
   if (!gradient.ok()) return Fail(unit, *held, gradient.status());
 
@@ -244,15 +246,15 @@ absl::Status Worker::Session::Process(const WorkUnit& unit) {
   return uploader_.Enqueue({unit, *std::move(gradient), held});
 }
 
-absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
+absl::StatusOr<bool> Worker::Session::EnsureWeights(const exchange::WorkUnit& unit) {
   const std::pair wanted(unit.weights_version, unit.weights_sha256);
   if (weights_ == wanted) return true;
   const absl::Duration start = worker_.clock_.Steady();
-  const absl::StatusOr<Payload> payload = caller_.CallFor(
+  const absl::StatusOr<exchange::Payload> payload = caller_.CallFor(
       "fetch weights",
       [&] {
         const absl::Duration called = worker_.clock_.Steady();
-        absl::StatusOr<Payload> received = worker_.exchange_.FetchWeights(
+        absl::StatusOr<exchange::Payload> received = worker_.exchange_.FetchWeights(
             {worker_.options_.identity, join_.run, unit.weights_version, unit.weights_sha256});
         const absl::Duration took = worker_.clock_.Steady() - called;
         receiving_ += took;
@@ -264,7 +266,7 @@ absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
   GANNET_RETURN_IF_ERROR(payload.status());
   // A gateway of before serves whichever have that number.
   if (!unit.weights_sha256.empty() && payload->sha256 != unit.weights_sha256) return false;
-  GANNET_ASSIGN_OR_RETURN(const TensorBundle weights,
+  GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle weights,
                           DecodeBundle(*payload->bytes, payload->codec));
   weights_.reset();
   GANNET_RETURN_IF_ERROR(computer_->SetWeights(weights));
@@ -275,33 +277,33 @@ absl::StatusOr<bool> Worker::Session::EnsureWeights(const WorkUnit& unit) {
   return true;
 }
 
-void Worker::Session::ReadNextUnitAhead(const WorkUnit& unit) {
-  const RunConfig& config = join_.config;
+void Worker::Session::ReadNextUnitAhead(const exchange::WorkUnit& unit) {
+  const domain::RunConfig& config = join_.config;
   // With more than one unit a round nobody knows who will get which.
   if (config.units_per_round != 1 || unit.round.value() == config.round_count) return;
   std::vector<int64_t> next =
-      std::move(planner_.Plan(Round(unit.round.value() + 1)).front().image_indices);
+      std::move(planner_.Plan(base::Round(unit.round.value() + 1)).front().image_indices);
   next.resize(static_cast<size_t>(
-      MicroBatchSizes(static_cast<int>(next.size()), unit.micro_batch).front()));
+      domain::MicroBatchSizes(static_cast<int>(next.size()), unit.micro_batch).front()));
   const auto side = static_cast<size_t>(config.model.image_size);
   read_ahead_.Begin(std::move(next), 3 * side * side);
 }
 
-absl::Status Worker::Session::ReadImage(const WorkUnit& unit, int position,
+absl::Status Worker::Session::ReadImage(const exchange::WorkUnit& unit, int position,
                                         absl::Span<float> out) const {
   std::vector<uint8_t> rgb(out.size());
   GANNET_RETURN_IF_ERROR(
       read_ahead_.Read(unit.image_indices[static_cast<size_t>(position)], absl::MakeSpan(rgb)));
-  RgbToFloat(rgb, out);
+  image::RgbToFloat(rgb, out);
   return absl::OkStatus();
 }
 
-absl::Status Worker::Session::Fail(const WorkUnit& unit, const HeldUnit& held,
+absl::Status Worker::Session::Fail(const exchange::WorkUnit& unit, const HeldUnit& held,
                                    const absl::Status& why) {
   worker_.log_.Error("unit cannot be computed here, reported to the run",
                      {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", why}});
   worker_.metrics_.failed_units.Increment();
-  const std::string reason = Printable(why.message(), kMaxReasonChars);
+  const std::string reason = base::Printable(why.message(), exchange::kMaxReasonChars);
   absl::Status status = caller_.Call("fail", [&] {
     return worker_.exchange_.Fail(worker_.options_.identity, join_.run, unit.unit, unit.attempt,
                                   reason);
@@ -313,7 +315,7 @@ absl::Status Worker::Session::Fail(const WorkUnit& unit, const HeldUnit& held,
   return status;
 }
 
-absl::Status Worker::Session::Release(const WorkUnit& unit, const HeldUnit& held) {
+absl::Status Worker::Session::Release(const exchange::WorkUnit& unit, const HeldUnit& held) {
   // One try: the lease of a unit that cannot be given back runs out by itself.
   const absl::Status status =
       worker_.exchange_.Release(worker_.options_.identity, join_.run, unit.unit, unit.attempt);
@@ -322,7 +324,7 @@ absl::Status Worker::Session::Release(const WorkUnit& unit, const HeldUnit& held
 }
 
 void Worker::Session::Heartbeat() {
-  const absl::StatusOr<HeartbeatResult> result = worker_.exchange_.Heartbeat(
+  const absl::StatusOr<exchange::HeartbeatResult> result = worker_.exchange_.Heartbeat(
       worker_.options_.identity, join_.run, worker_.held_units_.Progress());
   if (result.ok()) {
     worker_.held_units_.Drop(result->dropped);
@@ -331,10 +333,11 @@ void Worker::Session::Heartbeat() {
   // A passing failure is repeated at the next beat. A refusal means that this process no longer
   // counts: the next call of the working thread ends it with the same answer; here only the
   // computation is cut short.
-  if (!IsRetryable(result.status())) worker_.held_units_.DropAll();
+  if (!base::IsRetryable(result.status())) worker_.held_units_.DropAll();
 }
 
-void Worker::Session::LogProgress(const WorkUnit& unit, const UnitGradient& gradient) {
+void Worker::Session::LogProgress(const exchange::WorkUnit& unit,
+                                  const gan::UnitGradient& gradient) {
   const absl::Duration now = worker_.clock_.Steady();
   const absl::Duration since = now - last_progress_line_;
   if (since < kProgressInterval) return;
@@ -360,9 +363,10 @@ void Worker::Session::LogProgress(const WorkUnit& unit, const UnitGradient& grad
   sending_at_last_line_ = totals.sending;
 }
 
-Worker::Worker(WorkerOptions options, Exchange& exchange, OpenDatasetFunction open_dataset,
-               MakeComputerFunction make_computer, StopSignal& stop, Clock& clock, Logger& log,
-               Metrics& metrics)
+Worker::Worker(WorkerOptions options, exchange::Exchange& exchange,
+               OpenDatasetFunction open_dataset, MakeComputerFunction make_computer,
+               base::StopSignal& stop, base::Clock& clock, telemetry::Logger& log,
+               telemetry::Metrics& metrics)
     : options_(std::move(options)),
       exchange_(exchange),
       open_dataset_(std::move(open_dataset)),
@@ -378,8 +382,8 @@ void Worker::RequestStop() {
 }
 
 absl::StatusOr<WorkerReport> Worker::Run() {
-  RetryingCaller caller(options_.peer, clock_, stop_, log_, options_.backoff);
-  Backoff pause(options_.backoff);
+  telemetry::RetryingCaller caller(options_.peer, clock_, stop_, log_, options_.backoff);
+  base::Backoff pause(options_.backoff);
   WorkerReport report;
   std::string run_name = options_.run_name;
   while (true) {
@@ -399,10 +403,10 @@ absl::StatusOr<WorkerReport> Worker::Run() {
   }
 }
 
-absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(RetryingCaller& caller,
+absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(telemetry::RetryingCaller& caller,
                                                               const std::string& run_name) {
   // Before the data set can be opened its image size must be known: the first Join only asks.
-  JoinRequest request;
+  exchange::JoinRequest request;
   request.worker = options_.identity;
   request.run_name = run_name;
   request.display_name = options_.display_name;
@@ -412,13 +416,14 @@ absl::StatusOr<std::unique_ptr<Worker::Session>> Worker::Join(RetryingCaller& ca
   const auto no_run_yet = [&](const absl::Status& s) {
     return absl::IsNotFound(s) && run_name == options_.run_name;
   };
-  GANNET_ASSIGN_OR_RETURN(const JoinResult described,
+  GANNET_ASSIGN_OR_RETURN(const exchange::JoinResult described,
                           caller.CallFor("join", call_join, no_run_yet));
-  const ModelConfig& model = described.config.model;
-  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, open_dataset_(model.image_size));
-  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<GradientComputer> computer, make_computer_(model));
+  const domain::ModelConfig& model = described.config.model;
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> dataset, open_dataset_(model.image_size));
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<gan::GradientComputer> computer, make_computer_(model));
   request.data = ToDomain(dataset->fingerprint(), described.config.data);
-  GANNET_ASSIGN_OR_RETURN(const JoinResult join, caller.CallFor("join", call_join, no_run_yet));
+  GANNET_ASSIGN_OR_RETURN(const exchange::JoinResult join,
+                          caller.CallFor("join", call_join, no_run_yet));
   joined_ = true;
   log_.Info("joined", {{"run", join.config.name},
                        {"worker", options_.identity.id.value()},

@@ -19,7 +19,7 @@
 namespace gannet::worker {
 
 struct WorkerOptions {
-  WorkerIdentity identity;
+  exchange::WorkerIdentity identity;
   std::string run_name;      // empty: the one run that has not ended
   std::string display_name;  // for people
   std::string hardware;      // for people
@@ -28,9 +28,9 @@ struct WorkerOptions {
   std::string spool_path;    // where a finished gradient waits for its answer; empty: nowhere
   // Short, because a stop waits for its end.
   absl::Duration claim_wait = absl::Seconds(2);
-  BackoffPolicy backoff;
+  base::BackoffPolicy backoff;
   // After a unit that could not be computed here.
-  BackoffPolicy failure_pause = {.initial = absl::Seconds(1), .max = absl::Seconds(30)};
+  base::BackoffPolicy failure_pause = {.initial = absl::Seconds(1), .max = absl::Seconds(30)};
 };
 
 // Why Run returned, and what was done.
@@ -61,13 +61,13 @@ struct WorkerReport {
 class Worker {
  public:
   using OpenDatasetFunction =
-      std::function<absl::StatusOr<std::unique_ptr<Dataset>>(int image_size)>;
-  using MakeComputerFunction =
-      std::function<absl::StatusOr<std::unique_ptr<GradientComputer>>(const ModelConfig&)>;
+      std::function<absl::StatusOr<std::unique_ptr<data::Dataset>>(int image_size)>;
+  using MakeComputerFunction = std::function<absl::StatusOr<std::unique_ptr<gan::GradientComputer>>(
+      const domain::ModelConfig&)>;
 
-  Worker(WorkerOptions options, Exchange& exchange, OpenDatasetFunction open_dataset,
-         MakeComputerFunction make_computer, StopSignal& stop, Clock& clock, Logger& log,
-         Metrics& metrics);
+  Worker(WorkerOptions options, exchange::Exchange& exchange, OpenDatasetFunction open_dataset,
+         MakeComputerFunction make_computer, base::StopSignal& stop, base::Clock& clock,
+         telemetry::Logger& log, telemetry::Metrics& metrics);
 
   // Works until the run ends or a stop is asked for.
   // Returns: FAILED_PRECONDITION - the data set differs from the run's, the protocol is too old, or
@@ -88,17 +88,17 @@ class Worker {
 
   // Joins the run of that name, as JoinRequest has it; waits for one if it is the one asked for.
   // Returns: as Run; CANCELLED - a stop was asked for; NOT_FOUND - the run of another name is lost.
-  absl::StatusOr<std::unique_ptr<Session>> Join(RetryingCaller& caller,
+  absl::StatusOr<std::unique_ptr<Session>> Join(telemetry::RetryingCaller& caller,
                                                 const std::string& run_name);
 
   const WorkerOptions options_;
-  Exchange& exchange_;
+  exchange::Exchange& exchange_;
   const OpenDatasetFunction open_dataset_;
   const MakeComputerFunction make_computer_;
-  Clock& clock_;
-  Logger& log_;
+  base::Clock& clock_;
+  telemetry::Logger& log_;
   WorkerMetrics metrics_;
-  StopSignal& stop_;
+  base::StopSignal& stop_;
   HeldUnits held_units_;
   bool joined_ = false;
 };

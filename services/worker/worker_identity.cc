@@ -37,15 +37,15 @@ absl::Status FileError(absl::string_view what, const std::string& path, int erro
                                                              : absl::UnavailableError(message);
 }
 
-absl::StatusOr<WorkerIdentity> Parse(const std::string& text, const std::string& path) {
+absl::StatusOr<exchange::WorkerIdentity> Parse(const std::string& text, const std::string& path) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  WorkerIdentity identity;
+  exchange::WorkerIdentity identity;
   if (json.is_object() && json.contains("worker_id") && json["worker_id"].is_string() &&
       json.contains("secret") && json["secret"].is_string()) {
-    identity.id = WorkerId(json["worker_id"].get<std::string>());
+    identity.id = base::WorkerId(json["worker_id"].get<std::string>());
     identity.secret = json["secret"].get<std::string>();
   }
-  if (!IsHex(identity.id.value(), 32) || !IsHex(identity.secret, 64)) {
+  if (!base::IsHex(identity.id.value(), 32) || !base::IsHex(identity.secret, 64)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the worker's state file is not one that gannet-worker wrote; move it away to "
                      "start as a new worker: ",
@@ -57,7 +57,7 @@ absl::StatusOr<WorkerIdentity> Parse(const std::string& text, const std::string&
 // Writes a whole file, readable by its owner alone, under its name only when it is complete. When
 // two processes race, the first one's file stays.
 absl::Status WriteNew(const std::string& path, const std::string& text) {
-  const std::string temporary = absl::StrCat(path, ".", RandomHex(4));
+  const std::string temporary = absl::StrCat(path, ".", base::RandomHex(4));
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return FileError("cannot write the worker's state file", temporary, errno);
   const ssize_t written = write(fd, text.data(), text.size());
@@ -145,7 +145,8 @@ absl::StatusOr<OwnedIdentity> OwnIdentity(const std::string& state_file) {
       return FileError("cannot make the folder of the worker's state file", parent.string(),
                        error.value());
     }
-    const nlohmann::json json = {{"worker_id", RandomHex(16)}, {"secret", RandomHex(32)}};
+    const nlohmann::json json = {{"worker_id", base::RandomHex(16)},
+                                 {"secret", base::RandomHex(32)}};
     GANNET_RETURN_IF_ERROR(WriteNew(state_file, json.dump(2) + "\n"));
   }
   const int fd = open(state_file.c_str(), O_RDONLY | O_CLOEXEC);
@@ -165,7 +166,7 @@ absl::StatusOr<OwnedIdentity> OwnIdentity(const std::string& state_file) {
   text << in.rdbuf();
   GANNET_ASSIGN_OR_RETURN(owned.worker, Parse(text.str(), state_file));
   // Above those of the starts before, as long as the clock goes forward.
-  owned.worker.incarnation = Incarnation(absl::ToUnixMicros(absl::Now()));
+  owned.worker.incarnation = base::Incarnation(absl::ToUnixMicros(absl::Now()));
   return owned;
 }
 

@@ -11,7 +11,7 @@ namespace gannet::worker {
 // An identity that no other process of this machine can use while this object lives: one identity
 // is one worker.
 struct OwnedIdentity {
-  WorkerIdentity worker;
+  exchange::WorkerIdentity worker;
   std::string state_file;
   int number = 1;              // 2 and more: beside others, see OwnDefaultIdentity
   std::shared_ptr<void> lock;  // an flock on the state file

@@ -36,8 +36,8 @@ TEST_F(WorkerIdentityTest, TheSecondStartIsTheSameWorkerInANewIncarnation) {
   first.lock.reset();
   ASSERT_OK_AND_ASSIGN(const OwnedIdentity second, OwnIdentity(file));
 
-  EXPECT_TRUE(IsHex(first.worker.id.value(), 32));
-  EXPECT_TRUE(IsHex(first.worker.secret, 64));
+  EXPECT_TRUE(base::IsHex(first.worker.id.value(), 32));
+  EXPECT_TRUE(base::IsHex(first.worker.secret, 64));
   EXPECT_EQ(first.worker.id, second.worker.id);
   EXPECT_EQ(first.worker.secret, second.worker.secret);
   EXPECT_LT(first.worker.incarnation, second.worker.incarnation);
@@ -49,14 +49,14 @@ TEST_F(WorkerIdentityTest, AnIdentityInUseIsRefused) {
   ASSERT_OK_AND_ASSIGN(const OwnedIdentity first, OwnIdentity(file));
 
   EXPECT_THAT(OwnIdentity(file),
-              StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr(file)));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, ::testing::HasSubstr(file)));
 }
 
 TEST_F(WorkerIdentityTest, WorkersOfOneMachineGetIdentitiesOfTheirOwn) {
   ASSERT_OK_AND_ASSIGN(OwnedIdentity first, OwnDefaultIdentity());
   ASSERT_OK_AND_ASSIGN(OwnedIdentity second, OwnDefaultIdentity());
-  const WorkerId first_id = first.worker.id;
-  const WorkerId second_id = second.worker.id;
+  const base::WorkerId first_id = first.worker.id;
+  const base::WorkerId second_id = second.worker.id;
 
   EXPECT_NE(first_id, second_id);
   EXPECT_EQ(first.state_file, StateFolder() + "/worker.json");
@@ -139,7 +139,7 @@ TEST_F(WorkerIdentityTest, AForeignFileIsRefusedAndKept) {
   std::ofstream(file) << "{\"worker_id\": \"short\"}";
 
   EXPECT_THAT(OwnIdentity(file),
-              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr(file)));
+              base::StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr(file)));
 
   EXPECT_TRUE(std::filesystem::exists(file));
 }

@@ -3,12 +3,12 @@
 namespace gannet::worker {
 namespace {
 
-Counter& OutcomeCounter(Metrics& metrics, const char* outcome) {
+telemetry::Counter& OutcomeCounter(telemetry::Metrics& metrics, const char* outcome) {
   return metrics.AddCounter("gannet_worker_gradients_total", "Gradients handed in, by outcome.",
                             {{"outcome", outcome}});
 }
 
-Counter& TransferCounter(Metrics& metrics, const char* direction) {
+telemetry::Counter& TransferCounter(telemetry::Metrics& metrics, const char* direction) {
   return metrics.AddCounter("gannet_worker_transfer_seconds_total",
                             "Time in calls that send gradients or receive weights; sending goes on "
                             "beside the computation.",
@@ -17,7 +17,7 @@ Counter& TransferCounter(Metrics& metrics, const char* direction) {
 
 }  // namespace
 
-WorkerMetrics::WorkerMetrics(Metrics& metrics)
+WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
     : images(metrics.AddCounter("gannet_worker_images_total",
                                 "Images in gradients the run has kept.")),
       sent_bytes(metrics.AddCounter("gannet_worker_sent_bytes_total",
@@ -30,16 +30,18 @@ WorkerMetrics::WorkerMetrics(Metrics& metrics)
       receiving_seconds(TransferCounter(metrics, "receiving")),
       compute_seconds(metrics.AddHistogram(
           "gannet_worker_compute_seconds",
-          "Time to compute a unit, without waiting for its images.", DurationBounds())),
+          "Time to compute a unit, without waiting for its images.", telemetry::DurationBounds())),
       data_seconds(metrics.AddHistogram("gannet_worker_data_seconds",
-                                        "Time a unit waited for its images.", DurationBounds())),
+                                        "Time a unit waited for its images.",
+                                        telemetry::DurationBounds())),
       fetch_seconds(metrics.AddHistogram("gannet_worker_fetch_seconds",
-                                         "Time to fetch and decode weights.", DurationBounds())),
+                                         "Time to fetch and decode weights.",
+                                         telemetry::DurationBounds())),
       submit_seconds(metrics.AddHistogram("gannet_worker_submit_seconds",
                                           "Time to encode and hand in a gradient, waits included.",
-                                          DurationBounds())),
+                                          telemetry::DurationBounds())),
       claim_seconds(metrics.AddHistogram("gannet_worker_claim_seconds", "Time waited for a unit.",
-                                         DurationBounds())),
+                                         telemetry::DurationBounds())),
       weights_version(
           metrics.AddGauge("gannet_worker_weights_version", "Version of the weights held.")),
       reference_blas(metrics.AddGauge("gannet_worker_reference_blas",
@@ -51,19 +53,19 @@ WorkerMetrics::WorkerMetrics(Metrics& metrics)
       closed_(OutcomeCounter(metrics, "closed")),
       duplicate_(OutcomeCounter(metrics, "duplicate")) {}
 
-void WorkerMetrics::CountOutcome(SubmitOutcome outcome) {
+void WorkerMetrics::CountOutcome(domain::SubmitOutcome outcome) {
   switch (outcome) {
-    case SubmitOutcome::kAccepted:
+    case domain::SubmitOutcome::kAccepted:
       return accepted_.Increment();
-    case SubmitOutcome::kLate:
+    case domain::SubmitOutcome::kLate:
       return late_.Increment();
-    case SubmitOutcome::kAlreadyAccepted:
+    case domain::SubmitOutcome::kAlreadyAccepted:
       return already_accepted_.Increment();
-    case SubmitOutcome::kSuperseded:
+    case domain::SubmitOutcome::kSuperseded:
       return superseded_.Increment();
-    case SubmitOutcome::kClosed:
+    case domain::SubmitOutcome::kClosed:
       return closed_.Increment();
-    case SubmitOutcome::kDuplicate:
+    case domain::SubmitOutcome::kDuplicate:
       return duplicate_.Increment();
   }
 }

@@ -7,31 +7,31 @@ namespace gannet::worker {
 
 // The worker's metrics, as handles.
 struct WorkerMetrics {
-  explicit WorkerMetrics(Metrics& metrics);
+  explicit WorkerMetrics(telemetry::Metrics& metrics);
 
-  void CountOutcome(SubmitOutcome outcome);
+  void CountOutcome(domain::SubmitOutcome outcome);
 
-  Counter& images;
-  Counter& sent_bytes;
-  Counter& received_bytes;
-  Counter& failed_units;
-  Counter& sending_seconds;
-  Counter& receiving_seconds;
-  Histogram& compute_seconds;
-  Histogram& data_seconds;
-  Histogram& fetch_seconds;
-  Histogram& submit_seconds;
-  Histogram& claim_seconds;
-  Gauge& weights_version;
-  Gauge& reference_blas;
+  telemetry::Counter& images;
+  telemetry::Counter& sent_bytes;
+  telemetry::Counter& received_bytes;
+  telemetry::Counter& failed_units;
+  telemetry::Counter& sending_seconds;
+  telemetry::Counter& receiving_seconds;
+  telemetry::Histogram& compute_seconds;
+  telemetry::Histogram& data_seconds;
+  telemetry::Histogram& fetch_seconds;
+  telemetry::Histogram& submit_seconds;
+  telemetry::Histogram& claim_seconds;
+  telemetry::Gauge& weights_version;
+  telemetry::Gauge& reference_blas;
 
  private:
-  Counter& accepted_;
-  Counter& late_;
-  Counter& already_accepted_;
-  Counter& superseded_;
-  Counter& closed_;
-  Counter& duplicate_;
+  telemetry::Counter& accepted_;
+  telemetry::Counter& late_;
+  telemetry::Counter& already_accepted_;
+  telemetry::Counter& superseded_;
+  telemetry::Counter& closed_;
+  telemetry::Counter& duplicate_;
 };
 
 }  // namespace gannet::worker

@@ -32,56 +32,58 @@ constexpr int64_t kImageCacheBytes = int64_t{256} << 20;
 
 // The way to the run: by a gateway, or straight to the database.
 struct Connection {
-  std::string peer;                      // for people
-  std::unique_ptr<PgBackend> backend;    // direct mode only
-  std::unique_ptr<GrpcExchange> client;  // otherwise
-  Exchange& exchange() { return backend != nullptr ? backend->exchange() : *client; }
+  std::string peer;                              // for people
+  std::unique_ptr<store::PgBackend> backend;     // direct mode only
+  std::unique_ptr<client::GrpcExchange> client;  // otherwise
+  exchange::Exchange& exchange() { return backend != nullptr ? backend->exchange() : *client; }
 };
 
-bool IsDirect(const Config& config) {
+bool IsDirect(const config::Config& config) {
   return absl::StartsWith(config.worker.exchange, "postgres://") ||
          absl::StartsWith(config.worker.exchange, "postgresql://");
 }
 
-absl::StatusOr<Connection> Connect(const Config& config, Clock& clock, StopSignal& stop,
-                                   Logger& log, Metrics& metrics) {
+absl::StatusOr<Connection> Connect(const config::Config& config, base::Clock& clock,
+                                   base::StopSignal& stop, telemetry::Logger& log,
+                                   telemetry::Metrics& metrics) {
   Connection connection;
   if (!IsDirect(config)) {
     connection.peer = absl::StrCat("the gateway at ", config.worker.exchange);
-    GANNET_ASSIGN_OR_RETURN(const GrpcExchangeOptions options,
+    GANNET_ASSIGN_OR_RETURN(const client::GrpcExchangeOptions options,
                             GatewayConnectionFrom(config, absl::Now()));
-    if (options.channel.credentials == nullptr && !IsLoopbackAddress(config.worker.exchange)) {
+    if (options.channel.credentials == nullptr &&
+        !config::IsLoopbackAddress(config.worker.exchange)) {
       log.Warning(
           "plaintext: anybody on the way to the gateway can read class code and weights; set "
           "worker.ca_file");
     }
-    GANNET_ASSIGN_OR_RETURN(connection.client, GrpcExchange::Create(options));
+    GANNET_ASSIGN_OR_RETURN(connection.client, client::GrpcExchange::Create(options));
     return connection;
   }
   connection.peer = "the database";
-  PgBackendOptions options;
+  store::PgBackendOptions options;
   options.url = config.worker.exchange;
   options.password_file = config.database.password_file;
   options.pool_size = 2;
   options.application_name = "gannet-worker";
-  RetryingCaller caller(connection.peer, clock, stop, log);
+  telemetry::RetryingCaller caller(connection.peer, clock, stop, log);
   GANNET_ASSIGN_OR_RETURN(connection.backend, caller.CallFor("connect", [&] {
-    return PgBackend::Create(options, log, metrics);
+    return store::PgBackend::Create(options, log, metrics);
   }));
   return connection;
 }
 
 // Metrics are served on another port when the wanted one is taken: a second worker on a machine is
 // no mistake.
-absl::StatusOr<std::unique_ptr<MetricsServer>> ServeMetrics(const Config& config, Logger& log,
-                                                            Metrics& metrics) {
-  absl::StatusOr<std::unique_ptr<MetricsServer>> server =
-      MetricsServer::Start(metrics, config.worker.metrics_listen);
+absl::StatusOr<std::unique_ptr<telemetry::MetricsServer>> ServeMetrics(
+    const config::Config& config, telemetry::Logger& log, telemetry::Metrics& metrics) {
+  absl::StatusOr<std::unique_ptr<telemetry::MetricsServer>> server =
+      telemetry::MetricsServer::Start(metrics, config.worker.metrics_listen);
   if (server.status().code() != absl::StatusCode::kUnavailable) return server;
   const std::string host =
       config.worker.metrics_listen.substr(0, config.worker.metrics_listen.rfind(':'));
-  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<MetricsServer> other,
-                          MetricsServer::Start(metrics, absl::StrCat(host, ":0")));
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<telemetry::MetricsServer> other,
+                          telemetry::MetricsServer::Start(metrics, absl::StrCat(host, ":0")));
   log.Warning("port of the metrics is in use, took another one",
               {{"wanted", config.worker.metrics_listen}, {"port", other->bound_port()}});
   return other;
@@ -99,7 +101,7 @@ const char* EndName(WorkerReport::End end) {
   return "";
 }
 
-void LogSummary(const WorkerReport& report, Logger& log) {
+void LogSummary(const WorkerReport& report, telemetry::Logger& log) {
   const double seconds = absl::ToDoubleSeconds(report.duration);
   log.Info("done, thank you for the help",
            {{"because", EndName(report.end)},
@@ -115,7 +117,7 @@ void LogSummary(const WorkerReport& report, Logger& log) {
 constexpr int64_t kQuietBytes = int64_t{100} << 20;
 constexpr int64_t kLoggedParts = 4;
 
-std::function<void(int64_t, int64_t)> LogReading(Logger& log) {
+std::function<void(int64_t, int64_t)> LogReading(telemetry::Logger& log) {
   return [&log, next = int64_t{0}](int64_t done_bytes, int64_t total_bytes) mutable {
     if (total_bytes < kQuietBytes || done_bytes < next) return;
     next = done_bytes + total_bytes / kLoggedParts;
@@ -128,7 +130,7 @@ std::function<void(int64_t, int64_t)> LogReading(Logger& log) {
 // several of one machine share that.
 std::string NameFor(const std::string& configured, int number) {
   constexpr size_t kMaxNameBytes = 64;
-  std::string name = configured.empty() ? HostName() : configured;
+  std::string name = configured.empty() ? base::HostName() : configured;
   const std::string suffix = number > 1 ? absl::StrCat(" ", number) : "";
   // A character is not cut in half.
   size_t end = std::min(name.size(), kMaxNameBytes - suffix.size());
@@ -140,14 +142,15 @@ std::string NameFor(const std::string& configured, int number) {
 
 // The way a connection takes, for the line at the start: a proxy is often set for the whole machine
 // and forgotten.
-std::string ProxyText(const Config& config) {
+std::string ProxyText(const config::Config& config) {
   if (IsDirect(config)) return "none";
-  const std::string proxy = ProxyFor(config.worker.exchange, ProxyEnvironment::FromProcess());
+  const std::string proxy =
+      rpc::ProxyFor(config.worker.exchange, rpc::ProxyEnvironment::FromProcess());
   return proxy.empty() ? "none" : proxy;
 }
 
 // Out of memory a process is killed and says nothing: this is the place to say it before.
-void WarnOfLittleMemory(Logger& log) {
+void WarnOfLittleMemory(telemetry::Logger& log) {
   constexpr int64_t kUsual = int64_t{448} << 20;
   const int64_t limit = MemoryLimit();
   if (limit == 0 || limit >= kUsual) return;
@@ -158,7 +161,7 @@ void WarnOfLittleMemory(Logger& log) {
       {{"limit_mib", limit >> 20}});
 }
 
-void WarnOfReferenceBlas(Logger& log) {
+void WarnOfReferenceBlas(telemetry::Logger& log) {
   log.Warning(
       "LibTorch runs on the reference BLAS and is about six times slower than it could be; install "
       "the package libopenblas0-pthread");
@@ -172,7 +175,7 @@ absl::Status ExplainRefusal(const absl::Status& status, bool joined,
                                                    state_file,
                                                    ", move that away to start as a new worker"));
   }
-  if (absl::IsFailedPrecondition(status) && joined && !IsRemovedWorkerStatus(status)) {
+  if (absl::IsFailedPrecondition(status) && joined && !exchange::IsRemovedWorkerStatus(status)) {
     return absl::FailedPreconditionError(
         absl::StrCat(status.message(), "; if another machine uses a copy of ", state_file,
                      ", delete the copy there: it is this worker's identity"));
@@ -181,47 +184,47 @@ absl::Status ExplainRefusal(const absl::Status& status, bool joined,
 }
 
 // The images that the settings name, decoded ones in a cache. Refers to the log.
-absl::StatusOr<std::unique_ptr<Dataset>> OpenImages(const Config& config, int image_size,
-                                                    Logger& log) {
-  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                          OpenDataset({.kind = config.data.kind,
-                                       .path = config.data.path,
-                                       .image_size = image_size,
-                                       .crop = config.data.crop,
-                                       .seed = config.data.seed,
-                                       .count = config.data.count,
-                                       .on_reading = LogReading(log)}));
+absl::StatusOr<std::unique_ptr<data::Dataset>> OpenImages(const config::Config& config,
+                                                          int image_size, telemetry::Logger& log) {
+  GANNET_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> dataset,
+                          data::OpenDataset({.kind = config.data.kind,
+                                             .path = config.data.path,
+                                             .image_size = image_size,
+                                             .crop = config.data.crop,
+                                             .seed = config.data.seed,
+                                             .count = config.data.count,
+                                             .on_reading = LogReading(log)}));
   if (dataset->is_decoded()) return dataset;
-  return std::make_unique<ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
+  return std::make_unique<data::ImageCache>(std::move(dataset), image_size, kImageCacheBytes);
 }
 
 }  // namespace
 
-absl::Status CheckWorkerSettings(const Config& config) {
-  if (IsDirect(config)) return CheckDatabaseUrl("worker.exchange", config.worker.exchange);
+absl::Status CheckWorkerSettings(const config::Config& config) {
+  if (IsDirect(config)) return pg::CheckDatabaseUrl("worker.exchange", config.worker.exchange);
   if (config.worker.ca.empty()) return absl::OkStatus();
-  absl::Status authority = PemFromCompact(config.worker.ca).status();
+  absl::Status authority = rpc::PemFromCompact(config.worker.ca).status();
   if (authority.ok()) return authority;
   return absl::InvalidArgumentError(absl::StrCat("worker.ca is ", authority.message()));
 }
 
-absl::Status CheckWorkerFiles(const Config& config) {
+absl::Status CheckWorkerFiles(const config::Config& config) {
   GANNET_RETURN_IF_ERROR(CheckWorkerSettings(config));
-  GANNET_RETURN_IF_ERROR(CheckNamedFiles(config, {"database.password_file"}));
+  GANNET_RETURN_IF_ERROR(config::CheckNamedFiles(config, {"database.password_file"}));
   return IsDirect(config) ? absl::OkStatus() : GatewayConnectionFrom(config, absl::Now()).status();
 }
 
-WorkerServer::WorkerServer(Config config, Clock& clock, Logger& log)
+WorkerServer::WorkerServer(config::Config config, base::Clock& clock, telemetry::Logger& log)
     : config_(std::move(config)), clock_(clock), log_(log) {}
 
 absl::StatusOr<WorkerReport> WorkerServer::Run() {
   const int threads = config_.worker.threads > 0 ? config_.worker.threads : AvailableCores();
-  ConfigureCompute(threads);
-  const ComputeDescription compute = DescribeCompute();
+  gan::ConfigureCompute(threads);
+  const gan::ComputeDescription compute = gan::DescribeCompute();
   if (compute.reference_blas) WarnOfReferenceBlas(log_);
 
-  Metrics metrics;
-  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<MetricsServer> metrics_server,
+  telemetry::Metrics metrics;
+  GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<telemetry::MetricsServer> metrics_server,
                           ServeMetrics(config_, log_, metrics));
   GANNET_ASSIGN_OR_RETURN(const OwnedIdentity identity,
                           config_.worker.state_file.empty()
@@ -243,7 +246,7 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
   WorkerOptions options;
   options.identity = identity.worker;
   // The default name is nobody's choice: then the one run that has not ended is meant.
-  options.run_name = config_.run.name == Config().run.name ? "" : config_.run.name;
+  options.run_name = config_.run.name == config::Config().run.name ? "" : config_.run.name;
   options.display_name = name;
   options.hardware = DescribeHardware(threads);
   options.peer = connection->peer;
@@ -252,18 +255,18 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
   const Worker::OpenDatasetFunction open_dataset = [this](int image_size) {
     return OpenImages(config_, image_size, log_);
   };
-  const Worker::MakeComputerFunction make_computer = [this](const ModelConfig& model) {
-    return MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
+  const Worker::MakeComputerFunction make_computer = [this](const domain::ModelConfig& model) {
+    return gan::MakeGradientComputerOn({config_.worker.device, config_.worker.precision}, model);
   };
   Worker worker(options, connection->exchange(), open_dataset, make_computer, stop_, clock_, log_,
                 metrics);
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     worker_ = &worker;
   }
   absl::StatusOr<WorkerReport> report = worker.Run();
   {
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     worker_ = nullptr;
   }
   const absl::Status explained =
@@ -276,7 +279,7 @@ absl::StatusOr<WorkerReport> WorkerServer::Run() {
 
 void WorkerServer::RequestStop() {
   stop_.Request();
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   if (worker_ != nullptr) worker_->RequestStop();
 }
 

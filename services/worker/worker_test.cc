@@ -27,49 +27,51 @@ using ::testing::HasSubstr;
 
 // An exchange into whose calls a test injects faults: `before` may refuse a call, `after` may lose
 // its answer.
-class FaultInjectingExchange final : public ForwardingExchange {
+class FaultInjectingExchange final : public exchange::ForwardingExchange {
  public:
   using Fault = std::function<absl::Status(absl::string_view call)>;
 
-  using ForwardingExchange::ForwardingExchange;
+  using exchange::ForwardingExchange::ForwardingExchange;
 
   Fault before = [](absl::string_view) { return absl::OkStatus(); };
   Fault after = [](absl::string_view) { return absl::OkStatus(); };
-  std::function<void(WorkUnit&)> change_unit = [](WorkUnit&) {};
-  std::function<void(Attempt)> after_fail = [](Attempt) {};
+  std::function<void(exchange::WorkUnit&)> change_unit = [](exchange::WorkUnit&) {};
+  std::function<void(base::Attempt)> after_fail = [](base::Attempt) {};
   std::atomic<int> fetches{0};
   std::vector<std::string> joined;  // the runs asked for
 
-  absl::StatusOr<JoinResult> Join(const JoinRequest& r) override {
+  absl::StatusOr<exchange::JoinResult> Join(const exchange::JoinRequest& r) override {
     joined.push_back(r.run_name);
-    return WithFaults("join", [&] { return ForwardingExchange::Join(r); });
+    return WithFaults("join", [&] { return exchange::ForwardingExchange::Join(r); });
   }
-  absl::StatusOr<ClaimResult> Claim(const ClaimRequest& r) override {
+  absl::StatusOr<exchange::ClaimResult> Claim(const exchange::ClaimRequest& r) override {
     return WithFaults("claim", [&] {
-      absl::StatusOr<ClaimResult> result = ForwardingExchange::Claim(r);
+      absl::StatusOr<exchange::ClaimResult> result = exchange::ForwardingExchange::Claim(r);
       if (result.ok() && result->unit.has_value()) change_unit(*result->unit);
       return result;
     });
   }
-  absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) override {
+  absl::StatusOr<exchange::Payload> FetchWeights(
+      const exchange::FetchWeightsRequest& request) override {
     ++fetches;
-    return WithFaults("fetch", [&] { return ForwardingExchange::FetchWeights(request); });
+    return WithFaults("fetch", [&] { return exchange::ForwardingExchange::FetchWeights(request); });
   }
-  absl::StatusOr<SubmitOutcome> Submit(const SubmitRequest& r) override {
-    return WithFaults("submit", [&] { return ForwardingExchange::Submit(r); });
+  absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::SubmitRequest& r) override {
+    return WithFaults("submit", [&] { return exchange::ForwardingExchange::Submit(r); });
   }
-  absl::Status Release(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt) override {
+  absl::Status Release(const exchange::WorkerIdentity& w, base::RunId run, base::UnitId unit,
+                       base::Attempt attempt) override {
     return WithFaults("release",
-                      [&] { return ForwardingExchange::Release(w, run, unit, attempt); });
+                      [&] { return exchange::ForwardingExchange::Release(w, run, unit, attempt); });
   }
-  absl::Status Fail(const WorkerIdentity& w, RunId run, UnitId unit, Attempt attempt,
-                    const std::string& reason) override {
-    GANNET_RETURN_IF_ERROR(ForwardingExchange::Fail(w, run, unit, attempt, reason));
+  absl::Status Fail(const exchange::WorkerIdentity& w, base::RunId run, base::UnitId unit,
+                    base::Attempt attempt, const std::string& reason) override {
+    GANNET_RETURN_IF_ERROR(exchange::ForwardingExchange::Fail(w, run, unit, attempt, reason));
     after_fail(attempt);
     return absl::OkStatus();
   }
-  absl::Status Leave(const WorkerIdentity& w, RunId run) override {
-    return WithFaults("leave", [&] { return ForwardingExchange::Leave(w, run); });
+  absl::Status Leave(const exchange::WorkerIdentity& w, base::RunId run) override {
+    return WithFaults("leave", [&] { return exchange::ForwardingExchange::Leave(w, run); });
   }
 
  private:
@@ -83,25 +85,25 @@ class FaultInjectingExchange final : public ForwardingExchange {
 };
 
 // The database's clock, which a test may set forward.
-class MovableClock final : public Clock {
+class MovableClock final : public base::Clock {
  public:
   absl::Time Now() override { return real_.Now() + absl::Seconds(ahead_seconds_.load()); }
   absl::Duration Steady() override { return real_.Steady(); }
   void Advance(absl::Duration by) { ahead_seconds_ += absl::ToInt64Seconds(by); }
 
  private:
-  RealClock real_;
+  base::RealClock real_;
   std::atomic<int64_t> ahead_seconds_{0};
 };
 
 // The real images, but a test sees each read and may make it fail.
-class WatchedDataset final : public Dataset {
+class WatchedDataset final : public data::Dataset {
  public:
-  WatchedDataset(std::unique_ptr<Dataset> inner, std::function<absl::Status(int64_t)> on_read)
+  WatchedDataset(std::unique_ptr<data::Dataset> inner, std::function<absl::Status(int64_t)> on_read)
       : inner_(std::move(inner)), on_read_(std::move(on_read)) {}
 
   int64_t size() const override { return inner_->size(); }
-  const DatasetFingerprint& fingerprint() const override { return inner_->fingerprint(); }
+  const data::DatasetFingerprint& fingerprint() const override { return inner_->fingerprint(); }
   std::string NameOf(int64_t index) const override { return inner_->NameOf(index); }
   absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
     if (absl::Status status = on_read_(index); !status.ok()) return status;
@@ -109,7 +111,7 @@ class WatchedDataset final : public Dataset {
   }
 
  private:
-  const std::unique_ptr<Dataset> inner_;
+  const std::unique_ptr<data::Dataset> inner_;
   const std::function<absl::Status(int64_t)> on_read_;
 };
 
@@ -118,58 +120,61 @@ class WorkerTest : public ::testing::Test {
   static constexpr int64_t kImageCount = 64;
 
   void SetUp() override {
-    config_ = TinyRunConfig();
+    config_ = exchange::TinyRunConfig();
     config_.model = {.image_size = 32, .latent_dim = 8, .base_width = 4};
-    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Dataset> dataset, OpenFaces(kImageCount));
-    const DatasetFingerprint& data = dataset->fingerprint();
+    ASSERT_OK_AND_ASSIGN(const std::unique_ptr<data::Dataset> dataset, OpenFaces(kImageCount));
+    const data::DatasetFingerprint& data = dataset->fingerprint();
     config_.data = {data.kind, data.image_count, data.digest, data.description};
-    NewRun run = TestNewRun(config_);
-    run.weights = Payload::FromBytes(Codec::kFp32,
-                                     *EncodeBundle(InitialWeights(config_.model, 1), Codec::kFp32));
+    exchange::NewRun run = exchange::TestNewRun(config_);
+    run.weights = exchange::Payload::FromBytes(
+        tensor::Codec::kFp32,
+        *EncodeBundle(gan::InitialWeights(config_.model, 1), tensor::Codec::kFp32));
     ASSERT_OK_AND_ASSIGN(run_, backend_.store().CreateRun(run));
-    ASSERT_OK_AND_ASSIGN(leadership_,
-                         backend_.store().AcquireLeadership(run_, TestLeader(1), absl::Hours(1)));
+    ASSERT_OK_AND_ASSIGN(leadership_, backend_.store().AcquireLeadership(
+                                          run_, exchange::TestLeader(1), absl::Hours(1)));
   }
 
-  static absl::StatusOr<std::unique_ptr<Dataset>> OpenFaces(int64_t count) {
-    return OpenDataset(
+  static absl::StatusOr<std::unique_ptr<data::Dataset>> OpenFaces(int64_t count) {
+    return data::OpenDataset(
         {.kind = "procedural", .path = "", .image_size = 32, .seed = 1, .count = count});
   }
 
   // A worker over `exchange_`; its images are those `on_read_` lets pass.
   std::unique_ptr<Worker> MakeWorker(int number, int64_t image_count = kImageCount) {
     WorkerOptions options;
-    options.identity = TestWorker(number, starts_);
+    options.identity = exchange::TestWorker(number, starts_);
     options.display_name = absl::StrCat("worker ", number);
     options.peer = "the test";
     options.claim_wait = absl::Milliseconds(50);
     options.backoff = {.initial = absl::Microseconds(10), .max = absl::Milliseconds(1)};
     options.failure_pause = options.backoff;
     options.spool_path = spool_path_;
-    stops_.push_back(std::make_unique<StopSignal>());
+    stops_.push_back(std::make_unique<base::StopSignal>());
     return std::make_unique<Worker>(
         options, exchange_,
-        [this, image_count](int) -> absl::StatusOr<std::unique_ptr<Dataset>> {
+        [this, image_count](int) -> absl::StatusOr<std::unique_ptr<data::Dataset>> {
           if (open_images_) return open_images_();
           auto faces = OpenFaces(image_count);
           if (!faces.ok()) return faces.status();
           return std::make_unique<WatchedDataset>(*std::move(faces), on_read_);
         },
-        MakeGradientComputer, *stops_.back(), clock_, NullLogger(), metrics_);
+        gan::MakeGradientComputer, *stops_.back(), clock_, telemetry::NullLogger(), metrics_);
   }
 
   // Waits until the round's state is as wanted.
-  RoundProgress AwaitRound(Round round, const std::function<bool(const RoundProgress&)>& wanted) {
+  exchange::RoundProgress AwaitRound(
+      base::Round round, const std::function<bool(const exchange::RoundProgress&)>& wanted) {
     while (true) {
-      absl::StatusOr<RoundProgress> progress = backend_.store().GetRoundProgress(run_, round);
+      absl::StatusOr<exchange::RoundProgress> progress =
+          backend_.store().GetRoundProgress(run_, round);
       EXPECT_OK(progress);
-      if (!progress.ok() || wanted(*progress)) return progress.value_or(RoundProgress{});
+      if (!progress.ok() || wanted(*progress)) return progress.value_or(exchange::RoundProgress{});
       backend_.store().AwaitChange(run_, absl::Milliseconds(5));
     }
   }
 
-  RoundProgress AwaitGradients(Round round) {
-    return AwaitRound(round, [&](const RoundProgress& progress) {
+  exchange::RoundProgress AwaitGradients(base::Round round) {
+    return AwaitRound(round, [&](const exchange::RoundProgress& progress) {
       return static_cast<int>(progress.gradients.size()) == config_.units_per_round;
     });
   }
@@ -178,31 +183,32 @@ class WorkerTest : public ::testing::Test {
   std::string WhyAUnitFails();
 
   // Publishes the round with the weights it had.
-  void Publish(Round round, bool finished) {
-    PublishRequest request =
-        TestPublish(config_, run_, leadership_, WeightsVersion(round.value() - 1));
-    request.weights = Payload::FromBytes(
-        Codec::kFp32, *EncodeBundle(InitialWeights(config_.model, 1), Codec::kFp32));
+  void Publish(base::Round round, bool finished) {
+    exchange::PublishRequest request =
+        exchange::TestPublish(config_, run_, leadership_, base::WeightsVersion(round.value() - 1));
+    request.weights = exchange::Payload::FromBytes(
+        tensor::Codec::kFp32,
+        *EncodeBundle(gan::InitialWeights(config_.model, 1), tensor::Codec::kFp32));
     request.finished = finished;
     if (finished) request.next_units.clear();
-    ASSERT_OK(backend_.store().PrepareRound(run_, leadership_, Round(round.value() + 1)));
+    ASSERT_OK(backend_.store().PrepareRound(run_, leadership_, base::Round(round.value() + 1)));
     ASSERT_OK(backend_.store().Publish(request));
   }
 
-  std::vector<std::unique_ptr<StopSignal>> stops_;
-  RealClock clock_;
+  std::vector<std::unique_ptr<base::StopSignal>> stops_;
+  base::RealClock clock_;
   MovableClock database_clock_;
-  MemoryBackend backend_{database_clock_};
+  exchange::MemoryBackend backend_{database_clock_};
   FaultInjectingExchange exchange_{backend_.exchange()};
   // In place of the faces, if it is set.
-  std::function<absl::StatusOr<std::unique_ptr<Dataset>>()> open_images_;
+  std::function<absl::StatusOr<std::unique_ptr<data::Dataset>>()> open_images_;
   std::function<absl::Status(int64_t)> on_read_ = [](int64_t) { return absl::OkStatus(); };
-  Metrics metrics_;
+  telemetry::Metrics metrics_;
   std::string spool_path_;
   int64_t starts_ = 1;
-  RunConfig config_;
-  RunId run_;
-  Leadership leadership_;
+  domain::RunConfig config_;
+  base::RunId run_;
+  exchange::Leadership leadership_;
 };
 
 // Runs a worker in a thread of its own.
@@ -227,22 +233,23 @@ class RunningWorker {
 };
 
 std::string WorkerTest::WhyAUnitFails() {
-  exchange_.after_fail = [this](Attempt attempt) {
-    database_clock_.Advance(ReturnDelay(attempt, ReturnCause::kFailed));
+  exchange_.after_fail = [this](base::Attempt attempt) {
+    database_clock_.Advance(domain::ReturnDelay(attempt, domain::ReturnCause::kFailed));
   };
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
-  return AwaitRound(Round(1), [](const RoundProgress& p) { return p.failed > 0; }).failure_reason;
+  return AwaitRound(base::Round(1), [](const exchange::RoundProgress& p) { return p.failed > 0; })
+      .failure_reason;
 }
 
 TEST_F(WorkerTest, WorksUntilTheRunIsFinished) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
 
-  AwaitGradients(Round(1));
-  Publish(Round(1), false);
-  AwaitGradients(Round(2));
-  Publish(Round(2), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), false);
+  AwaitGradients(base::Round(2));
+  Publish(base::Round(2), true);
 
   ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
   EXPECT_EQ(report.end, WorkerReport::End::kRunFinished);
@@ -254,8 +261,8 @@ TEST_F(WorkerTest, WorksUntilTheRunIsFinished) {
 TEST_F(WorkerTest, TheTimeOfTransfersIsMeasured) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
-  AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
   ASSERT_OK(running.Wait());
 
   const std::string metrics = metrics_.Render();
@@ -272,16 +279,16 @@ TEST_F(WorkerTest, WeightsAreFetchedOncePerVersion) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
 
-  AwaitGradients(Round(1));
+  AwaitGradients(base::Round(1));
   EXPECT_EQ(exchange_.fetches, 1);
-  Publish(Round(1), false);
-  AwaitGradients(Round(2));
+  Publish(base::Round(1), false);
+  AwaitGradients(base::Round(2));
 
   EXPECT_EQ(exchange_.fetches, 2);
 }
 
 TEST_F(WorkerTest, AStopGivesTheUnitBackAtOnce) {
-  StopSignal reading;
+  base::StopSignal reading;
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   on_read_ = [&](int64_t) {
     reading.Request();
@@ -294,8 +301,8 @@ TEST_F(WorkerTest, AStopGivesTheUnitBackAtOnce) {
   ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
 
   EXPECT_EQ(report.end, WorkerReport::End::kAskedToStop);
-  ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
-                       backend_.store().GetRoundProgress(run_, Round(1)));
+  ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress progress,
+                       backend_.store().GetRoundProgress(run_, base::Round(1)));
   EXPECT_EQ(progress.ready, config_.units_per_round);
   EXPECT_EQ(progress.leased, 0);
 }
@@ -322,24 +329,25 @@ TEST_F(WorkerTest, AFinishedGradientWaitsForTheNextStartWhenNobodyAnswers) {
 
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
-  AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
   ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
 
   EXPECT_EQ(report.accepted_units, config_.units_per_round);
   EXPECT_FALSE(std::filesystem::exists(spool_path_));
-  ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
-                       backend_.store().GetRoundProgress(run_, Round(1)));
+  ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress progress,
+                       backend_.store().GetRoundProgress(run_, base::Round(1)));
   // One that had been finished beside it may have taken its place in the file.
-  EXPECT_THAT(progress.gradients, Contains(Field(&GradientInfo::attempt, Attempt(1))));
+  EXPECT_THAT(progress.gradients,
+              Contains(Field(&exchange::GradientInfo::attempt, base::Attempt(1))));
 }
 
 TEST_F(WorkerTest, AnUnreadableImageIsReportedByName) {
   on_read_ = [](int64_t) { return absl::DataLossError("cannot decode 000042.jpg"); };
 
   EXPECT_THAT(WhyAUnitFails(), HasSubstr("000042.jpg"));
-  ASSERT_OK_AND_ASSIGN(const RunStatus status, backend_.store().GetRunStatus(run_));
-  EXPECT_EQ(status.state, RunState::kPaused);
+  ASSERT_OK_AND_ASSIGN(const exchange::RunStatus status, backend_.store().GetRunStatus(run_));
+  EXPECT_EQ(status.state, domain::RunState::kPaused);
 }
 
 TEST_F(WorkerTest, AFileNameThatIsNoTextIsReportedAllTheSame) {
@@ -367,24 +375,26 @@ TEST_F(WorkerTest, LostAnswersCostNothing) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
 
-  const RoundProgress progress = AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  const exchange::RoundProgress progress = AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
 
   ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
   EXPECT_EQ(report.accepted_units, config_.units_per_round);
   EXPECT_EQ(report.lost_units, 0);
-  for (const GradientInfo& gradient : progress.gradients) EXPECT_EQ(gradient.attempt, Attempt(1));
+  for (const exchange::GradientInfo& gradient : progress.gradients)
+    EXPECT_EQ(gradient.attempt, base::Attempt(1));
 }
 
 TEST_F(WorkerTest, AnotherDataSetIsRefusedWithTheDifference) {
   const std::unique_ptr<Worker> worker = MakeWorker(1, kImageCount - 1);
 
-  EXPECT_THAT(worker->Run(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("63")));
+  EXPECT_THAT(worker->Run(),
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("63")));
 }
 
 TEST_F(WorkerTest, ANewIncarnationEndsTheOldOne) {
-  StopSignal reading;
-  StopSignal go_on;
+  base::StopSignal reading;
+  base::StopSignal go_on;
   on_read_ = [&](int64_t) {
     reading.Request();
     go_on.AwaitFor(absl::InfiniteDuration());
@@ -394,51 +404,53 @@ TEST_F(WorkerTest, ANewIncarnationEndsTheOldOne) {
   RunningWorker running(*worker);
   reading.AwaitFor(absl::InfiniteDuration());
 
-  ASSERT_OK(backend_.exchange().Join(TestJoin(TestWorker(1, /*incarnation=*/2), config_)));
+  ASSERT_OK(backend_.exchange().Join(
+      exchange::TestJoin(exchange::TestWorker(1, /*incarnation=*/2), config_)));
   go_on.Request();
 
-  EXPECT_THAT(running.Wait(), StatusIs(absl::StatusCode::kFailedPrecondition));
-  ASSERT_OK_AND_ASSIGN(const RoundProgress progress,
-                       backend_.store().GetRoundProgress(run_, Round(1)));
+  EXPECT_THAT(running.Wait(), base::StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress progress,
+                       backend_.store().GetRoundProgress(run_, base::Round(1)));
   EXPECT_EQ(progress.gradients.size(), 0u);
 }
 
 // The images, by another digest than the run was begun with.
-class RenamedDataset final : public Dataset {
+class RenamedDataset final : public data::Dataset {
  public:
-  RenamedDataset(std::unique_ptr<Dataset> inner, bool knows_former) : inner_(std::move(inner)) {
+  RenamedDataset(std::unique_ptr<data::Dataset> inner, bool knows_former)
+      : inner_(std::move(inner)) {
     fingerprint_ = inner_->fingerprint();
     if (knows_former) fingerprint_.former_digest = fingerprint_.digest;
     fingerprint_.digest = std::string(64, 'b');
   }
 
   int64_t size() const override { return inner_->size(); }
-  const DatasetFingerprint& fingerprint() const override { return fingerprint_; }
+  const data::DatasetFingerprint& fingerprint() const override { return fingerprint_; }
   std::string NameOf(int64_t index) const override { return inner_->NameOf(index); }
   absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
     return inner_->ReadRgb(index, out);
   }
 
  private:
-  const std::unique_ptr<Dataset> inner_;
-  DatasetFingerprint fingerprint_;
+  const std::unique_ptr<data::Dataset> inner_;
+  data::DatasetFingerprint fingerprint_;
 };
 
 TEST_F(WorkerTest, OtherImagesAreRefusedButNotARunThatKnowsThemByTheirFormerDigest) {
   bool knows_former = false;
-  open_images_ = [&]() -> absl::StatusOr<std::unique_ptr<Dataset>> {
+  open_images_ = [&]() -> absl::StatusOr<std::unique_ptr<data::Dataset>> {
     auto faces = OpenFaces(kImageCount);
     if (!faces.ok()) return faces.status();
     return std::make_unique<RenamedDataset>(*std::move(faces), knows_former);
   };
   EXPECT_THAT(MakeWorker(1)->Run(),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("data sets differ")));
+              base::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("data sets differ")));
 
   knows_former = true;
   const std::unique_ptr<Worker> worker = MakeWorker(2);
   RunningWorker running(*worker);
-  AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
 
   ASSERT_OK(running.Wait());
 }
@@ -453,8 +465,8 @@ TEST_F(WorkerTest, AWorkerThatIsForgottenJoinsAgainAndGoesOn) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
 
-  AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
 
   ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
   EXPECT_EQ(report.accepted_units, config_.units_per_round);
@@ -471,8 +483,8 @@ TEST_F(WorkerTest, AWorkerWhoseRunIsLostJoinsWhicheverIsThere) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
 
-  AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
 
   ASSERT_OK(running.Wait());
   // Each time first to be told of the run, then with the data.
@@ -483,14 +495,14 @@ TEST_F(WorkerTest, AWorkerWhoseRunIsLostJoinsWhicheverIsThere) {
 TEST_F(WorkerTest, WeightsAreKnownByTheirChecksum) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   bool renamed = false;
-  exchange_.change_unit = [&](WorkUnit& unit) {
+  exchange_.change_unit = [&](exchange::WorkUnit& unit) {
     // As a gateway of before: it names no checksum, so nobody knows whether these are the same.
     if (std::exchange(renamed, true)) unit.weights_sha256.clear();
   };
   RunningWorker running(*worker);
 
-  AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
 
   ASSERT_OK(running.Wait());
   EXPECT_EQ(exchange_.fetches.load(), 2);
@@ -502,8 +514,8 @@ TEST_F(WorkerTest, TwoWorkersShareARound) {
   RunningWorker running_first(*first);
   RunningWorker running_second(*second);
 
-  AwaitGradients(Round(1));
-  Publish(Round(1), true);
+  AwaitGradients(base::Round(1));
+  Publish(base::Round(1), true);
 
   ASSERT_OK_AND_ASSIGN(const WorkerReport a, running_first.Wait());
   ASSERT_OK_AND_ASSIGN(const WorkerReport b, running_second.Wait());

@@ -65,7 +65,7 @@ const std::vector<std::pair<LedgerOutcome, const char*>>& OutcomeNames() {
   return names;
 }
 
-ProgramSettings WithRoomForFaults(ProgramSettings settings) {
+e2e::ProgramSettings WithRoomForFaults(e2e::ProgramSettings settings) {
   // Enough for whatever is injected.
   settings.insert({"run.rounds", "1000000"});
   settings.insert({"training.lease", kLease});
@@ -91,7 +91,7 @@ const std::map<std::string, std::vector<std::string>>& Failpoints() {
 
 }  // namespace
 
-FaultInjector::FaultInjector(const ProgramSettings& settings, uint64_t seed,
+FaultInjector::FaultInjector(const e2e::ProgramSettings& settings, uint64_t seed,
                              absl::Duration freeze_duration)
     : freeze_duration_(freeze_duration),
       random_(seed),
@@ -106,12 +106,12 @@ FaultInjector::FaultInjector(const ProgramSettings& settings, uint64_t seed,
     }
   }
   cluster_.Execute(kBookkeeping);
-  PgBackendOptions options;
+  store::PgBackendOptions options;
   options.url = cluster_.superuser_url();
-  auto hostile = PgBackend::Create(options, NullLogger(), metrics_);
+  auto hostile = store::PgBackend::Create(options, telemetry::NullLogger(), metrics_);
   EXPECT_TRUE(hostile.ok()) << hostile.status();
   hostile_ = *std::move(hostile);
-  rogue_ = {WorkerId(RandomHex(16)), RandomHex(32), Incarnation(1)};
+  rogue_ = {base::WorkerId(base::RandomHex(16)), base::RandomHex(32), base::Incarnation(1)};
 
   roles_.push_back({"gateway", "gateway", [this] {
                       return &cluster_.StartGateway({{"database.url", HostList("gateway")}});
@@ -121,7 +121,7 @@ FaultInjector::FaultInjector(const ProgramSettings& settings, uint64_t seed,
   EXPECT_TRUE(absl::SimpleAtoi(
       std::vector<std::string>(absl::StrSplit(cluster_.gateway_address(), ':')).at(1),
       &gateway_port));
-  network_ = std::make_unique<TcpProxy>(gateway_port);
+  network_ = std::make_unique<base::TcpProxy>(gateway_port);
   const std::string by_bad_network = absl::StrCat("127.0.0.1:", network_->port());
   for (const char* name : {"coordinator", "standby"}) {
     roles_.push_back(
@@ -234,7 +234,7 @@ void FaultInjector::TendFor(absl::Duration most, const std::function<bool()>& en
 void FaultInjector::CountFailpoints() {
   for (const std::string kind : {"gateway", "coordinator", "worker"}) {
     std::map<std::string, int> hits;
-    const std::string killed = FileContents(FailpointFile(kind));
+    const std::string killed = base::FileContents(FailpointFile(kind));
     for (const auto name : absl::StrSplit(killed, '\n', absl::SkipEmpty())) {
       ++hits[std::string(name)];
     }
@@ -351,7 +351,7 @@ void FaultInjector::ExpectThatTheRunGoesOn(int64_t rounds) {
 void FaultInjector::Resume() {
   if (cluster_.Text("SELECT state FROM gannet.run") != "paused") return;
   const int64_t run = cluster_.Number("SELECT run_id FROM gannet.run");
-  hostile_->store().SetRunState(RunId(run), RunState::kRunning, "").IgnoreError();
+  hostile_->store().SetRunState(base::RunId(run), domain::RunState::kRunning, "").IgnoreError();
 }
 
 FaultInjector::Role& FaultInjector::AnyRole(const std::string& kind) {
@@ -398,7 +398,7 @@ void FaultInjector::RefuseAtDatabaseLink() {
   refusing_until_ = clock_.Steady() + absl::Seconds(2);
 }
 
-void FaultInjector::RestartDatabase(TestPostgres::StopMode mode) {
+void FaultInjector::RestartDatabase(store::TestPostgres::StopMode mode) {
   // Claims do not wait for the disk, but any commit that does takes them along: what a crash loses
   // are those of the last moment.
   const std::string claims = LookAtHoldings().claims;
@@ -409,8 +409,8 @@ void FaultInjector::RestartDatabase(TestPostgres::StopMode mode) {
                claims, "', ','))")) > 0;
   });
   const Holdings before = LookAtHoldings();
-  TestPostgres::Get().Stop(mode);
-  TestPostgres::Get().Start();
+  store::TestPostgres::Get().Stop(mode);
+  store::TestPostgres::Get().Start();
   const Losses lost = LossesSince(before);
   table_.Add(kLostByCrash, kClaims, lost.claims);
   EXPECT_EQ(lost.gradients, 0) << "accepted gradients are lost by a crash";
@@ -419,7 +419,7 @@ void FaultInjector::RestartDatabase(TestPostgres::StopMode mode) {
 
 // What a failover to a standby does that lacks the last commits.
 void FaultInjector::LetDatabaseGoBack() {
-  TestPostgres::Get().Save();
+  store::TestPostgres::Get().Save();
   // What happens now is another training than the one that goes on: whoever takes anything of it
   // along, weights, gradients or settings, changes the bits of the end.
   const int64_t version = Ask("SELECT coalesce(max(weights_version), 0) FROM gannet.run");
@@ -428,7 +428,7 @@ void FaultInjector::LetDatabaseGoBack() {
   TendFor(absl::Seconds(8),
           [&] { return cluster_.Number("SELECT weights_version FROM gannet.run") >= version + 3; });
   const Holdings before = LookAtHoldings();
-  TestPostgres::Get().GoBack();
+  store::TestPostgres::Get().GoBack();
   const Losses lost = LossesSince(before);
   table_.Add(kLostByGoingBack, kClaims, lost.claims);
   table_.Add(kLostByGoingBack, kGradients, lost.gradients);
@@ -436,9 +436,9 @@ void FaultInjector::LetDatabaseGoBack() {
 }
 
 void FaultInjector::ChangeLearningRate() {
-  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("cluster");
+  const absl::StatusOr<exchange::RunStatus> status = hostile_->store().FindRun("cluster");
   if (!status.ok()) return;
-  RunConfig other = status->next_config;
+  domain::RunConfig other = status->next_config;
   other.adam.learning_rate *= 3;
   hostile_->store().ChangeSettings(status->run, other, "to be forgotten").IgnoreError();
 }
@@ -460,7 +460,7 @@ FaultInjector::Holdings FaultInjector::LookAtHoldings() const {
 
 int64_t FaultInjector::Ask(const std::string& sql) const {
   int64_t answer = -1;
-  EXPECT_TRUE(AwaitUntil([&] { return (answer = cluster_.Number(sql)) >= 0; })) << sql;
+  EXPECT_TRUE(base::AwaitUntil([&] { return (answer = cluster_.Number(sql)) >= 0; })) << sql;
   return answer;
 }
 
@@ -486,12 +486,12 @@ FaultInjector::Losses FaultInjector::LossesSince(const Holdings& before) const {
 }
 
 void FaultInjector::CrashDatabase() {
-  RestartDatabase(TestPostgres::StopMode::kImmediate);
+  RestartDatabase(store::TestPostgres::StopMode::kImmediate);
   table_.Add(kRestarts, "crash");
 }
 
 void FaultInjector::KillDatabase() {
-  RestartDatabase(TestPostgres::StopMode::kKilled);
+  RestartDatabase(store::TestPostgres::StopMode::kKilled);
   table_.Add(kKills, "postmaster");
 }
 
@@ -525,61 +525,61 @@ void FaultInjector::DeliverTwice() {
   for (const size_t i : {0U, 1U, 2U, 4U, 5U, 6U}) {
     if (!absl::SimpleAtoi(fields[i], &numbers[i])) return;
   }
-  SubmitRequest request;
+  exchange::SubmitRequest request;
   for (const char* name : {"ada", "bob", "cy"}) {
     const auto identity = nlohmann::json::parse(
-        FileContents(cluster_.PathOf(absl::StrCat(name, ".json"))), nullptr, false);
+        base::FileContents(cluster_.PathOf(absl::StrCat(name, ".json"))), nullptr, false);
     if (identity.is_object() && identity.value("worker_id", "") == fields[3]) {
       request.worker.secret = identity.value("secret", "");
     }
   }
   if (request.worker.secret.empty()) return;
-  request.worker.id = WorkerId(fields[3]);
-  request.worker.incarnation = Incarnation(numbers[4]);
-  request.run = RunId(numbers[0]);
-  request.unit = UnitId(numbers[1]);
+  request.worker.id = base::WorkerId(fields[3]);
+  request.worker.incarnation = base::Incarnation(numbers[4]);
+  request.run = base::RunId(numbers[0]);
+  request.unit = base::UnitId(numbers[1]);
   request.stats.image_count = static_cast<int>(numbers[5]);
   request.stats.micro_batch_count = static_cast<int>(numbers[6]);
-  const absl::StatusOr<Payload> payload =
+  const absl::StatusOr<exchange::Payload> payload =
       hostile_->store().FetchGradient(request.run, request.unit);
   if (!payload.ok()) return;
   request.payload = *payload;
   for (int64_t attempt = numbers[2]; attempt >= std::max<int64_t>(1, numbers[2] - 1); --attempt) {
-    request.attempt = Attempt(static_cast<int32_t>(attempt));
-    const absl::StatusOr<SubmitOutcome> outcome = hostile_->exchange().Submit(request);
+    request.attempt = base::Attempt(static_cast<int32_t>(attempt));
+    const absl::StatusOr<domain::SubmitOutcome> outcome = hostile_->exchange().Submit(request);
     if (!outcome.ok()) continue;  // the database is away, or the worker has started anew
-    EXPECT_NE(*outcome, SubmitOutcome::kAccepted);
-    EXPECT_NE(*outcome, SubmitOutcome::kLate);
+    EXPECT_NE(*outcome, domain::SubmitOutcome::kAccepted);
+    EXPECT_NE(*outcome, domain::SubmitOutcome::kLate);
   }
 }
 
-std::optional<WorkUnit> FaultInjector::ClaimAsRogue() {
-  Exchange& exchange = hostile_->exchange();
-  JoinRequest join;
+std::optional<exchange::WorkUnit> FaultInjector::ClaimAsRogue() {
+  exchange::Exchange& exchange = hostile_->exchange();
+  exchange::JoinRequest join;
   join.worker = rogue_;
   join.display_name = "rogue";
-  absl::StatusOr<JoinResult> run = exchange.Join(join);
+  absl::StatusOr<exchange::JoinResult> run = exchange.Join(join);
   if (!run.ok()) return std::nullopt;
   join.data = run->config.data;
   run = exchange.Join(join);
   if (!run.ok()) return std::nullopt;
-  absl::StatusOr<ClaimResult> claim = exchange.Claim({.worker = rogue_,
-                                                      .run = run->run,
-                                                      .request_id = RandomHex(16),
-                                                      .wait = absl::Milliseconds(50)});
+  absl::StatusOr<exchange::ClaimResult> claim = exchange.Claim({.worker = rogue_,
+                                                                .run = run->run,
+                                                                .request_id = base::RandomHex(16),
+                                                                .wait = absl::Milliseconds(50)});
   return claim.ok() ? std::move(claim->unit) : std::nullopt;
 }
 
-absl::StatusOr<SubmitOutcome> FaultInjector::SubmitGarbage(const WorkUnit& unit) {
-  SubmitRequest request;
+absl::StatusOr<domain::SubmitOutcome> FaultInjector::SubmitGarbage(const exchange::WorkUnit& unit) {
+  exchange::SubmitRequest request;
   request.worker = rogue_;
   request.run = unit.run;
   request.unit = unit.unit;
   request.attempt = unit.attempt;
   request.stats.image_count = static_cast<int>(unit.image_indices.size());
   request.stats.micro_batch_count =
-      static_cast<int>(MicroBatchSizes(request.stats.image_count, unit.micro_batch).size());
-  request.payload = Payload::FromBytes(Codec::kFp32, "not a gradient");
+      static_cast<int>(domain::MicroBatchSizes(request.stats.image_count, unit.micro_batch).size());
+  request.payload = exchange::Payload::FromBytes(tensor::Codec::kFp32, "not a gradient");
   return hostile_->exchange().Submit(request);
 }
 
@@ -592,14 +592,15 @@ void FaultInjector::FailAUnit() {
   }
   MoveClockBy(61);   // longer than any lease: what they hold comes back
   int failures = 0;  // where there are spares it may fail those again and again
-  TendFor(kPatience, [&] { return FailOnce(failures) || failures >= 4 * kMaxUnitFailures; });
+  TendFor(kPatience,
+          [&] { return FailOnce(failures) || failures >= 4 * domain::kMaxUnitFailures; });
   for (Role& role : roles_) {
     if (role.kind == "worker" && role.frozen_until.has_value()) role.frozen_until = clock_.Steady();
   }
 }
 
 bool FaultInjector::FailOnce(int& failures) {
-  const std::optional<WorkUnit> unit = ClaimAsRogue();
+  const std::optional<exchange::WorkUnit> unit = ClaimAsRogue();
   if (!unit.has_value()) return false;
   ++failures;
   if (!hostile_->exchange()
@@ -607,13 +608,13 @@ bool FaultInjector::FailOnce(int& failures) {
            .ok()) {
     return false;
   }
-  MoveClockBy(
-      static_cast<int>(absl::ToInt64Seconds(ReturnDelay(unit->attempt, ReturnCause::kFailed))));
-  const absl::StatusOr<RunStatus> status = hostile_->store().GetRunStatus(unit->run);
-  if (!status.ok() || status->state != RunState::kPaused) return false;
-  const absl::StatusOr<SubmitOutcome> outcome = SubmitGarbage(*unit);
+  MoveClockBy(static_cast<int>(
+      absl::ToInt64Seconds(domain::ReturnDelay(unit->attempt, domain::ReturnCause::kFailed))));
+  const absl::StatusOr<exchange::RunStatus> status = hostile_->store().GetRunStatus(unit->run);
+  if (!status.ok() || status->state != domain::RunState::kPaused) return false;
+  const absl::StatusOr<domain::SubmitOutcome> outcome = SubmitGarbage(*unit);
   if (outcome.ok()) {
-    EXPECT_NE(*outcome, SubmitOutcome::kAccepted);
+    EXPECT_NE(*outcome, domain::SubmitOutcome::kAccepted);
   }
   return true;
 }
@@ -636,15 +637,17 @@ void FaultInjector::LetALeaseExpire() {
 void FaultInjector::PauseAndResume() {
   const int64_t run = cluster_.Number("SELECT run_id FROM gannet.run");
   if (run < 0) return;
-  hostile_->store().SetRunState(RunId(run), RunState::kPaused, "an injected fault").IgnoreError();
+  hostile_->store()
+      .SetRunState(base::RunId(run), domain::RunState::kPaused, "an injected fault")
+      .IgnoreError();
 }
 
 // From one round on the round waits for those who are slow, which takes duplicates, from another on
 // it does not, which takes stale gradients.
 void FaultInjector::ChangeDeadline() {
-  const absl::StatusOr<RunStatus> status = hostile_->store().FindRun("cluster");
+  const absl::StatusOr<exchange::RunStatus> status = hostile_->store().FindRun("cluster");
   if (!status.ok()) return;
-  RunConfig other = status->next_config;
+  domain::RunConfig other = status->next_config;
   const bool shall_wait = table_.IsBelowTarget(kOutcomes, "duplicate") || random_() % 2 == 0;
   other.policy.deadline = shall_wait ? absl::Seconds(20) : absl::ZeroDuration();
   hostile_->store().ChangeSettings(status->run, other, "an injected fault").IgnoreError();

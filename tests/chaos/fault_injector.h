@@ -24,12 +24,12 @@ namespace gannet::chaos {
 // As the database numbers them: a SubmitOutcome, or how a lease ended without a gradient
 // (libs/store/migrations/V0006__ledger.sql).
 enum class LedgerOutcome {
-  kAccepted = static_cast<int>(SubmitOutcome::kAccepted),
-  kLate = static_cast<int>(SubmitOutcome::kLate),
-  kAlreadyAccepted = static_cast<int>(SubmitOutcome::kAlreadyAccepted),
-  kSuperseded = static_cast<int>(SubmitOutcome::kSuperseded),
-  kClosed = static_cast<int>(SubmitOutcome::kClosed),
-  kDuplicate = static_cast<int>(SubmitOutcome::kDuplicate),
+  kAccepted = static_cast<int>(domain::SubmitOutcome::kAccepted),
+  kLate = static_cast<int>(domain::SubmitOutcome::kLate),
+  kAlreadyAccepted = static_cast<int>(domain::SubmitOutcome::kAlreadyAccepted),
+  kSuperseded = static_cast<int>(domain::SubmitOutcome::kSuperseded),
+  kClosed = static_cast<int>(domain::SubmitOutcome::kClosed),
+  kDuplicate = static_cast<int>(domain::SubmitOutcome::kDuplicate),
   kExpired = 101,
   kReturned = 102,
   kFailed = 103,
@@ -52,7 +52,8 @@ class FaultInjector {
  public:
   // `settings` as for E2eCluster; a lease of 2 s unless they say otherwise. `freeze_duration` is
   // how long a worker or coordinator is frozen. The class starts with the object.
-  FaultInjector(const ProgramSettings& settings, uint64_t seed, absl::Duration freeze_duration);
+  FaultInjector(const e2e::ProgramSettings& settings, uint64_t seed,
+                absl::Duration freeze_duration);
   ~FaultInjector();
 
   // Blows for `least`, and on until the table is complete, but not longer than `most`. Then every
@@ -72,7 +73,7 @@ class FaultInjector {
   void AlsoChangeDeadlines();
 
   FaultCoverage& table() { return table_; }
-  E2eCluster& cluster() { return cluster_; }
+  e2e::E2eCluster& cluster() { return cluster_; }
 
   // Over all rounds (the ledger itself is pruned).
   int64_t LedgerRows(LedgerOutcome outcome) const;
@@ -81,8 +82,8 @@ class FaultInjector {
   struct Role {
     std::string kind;  // "coordinator", "gateway", "worker"
     std::string name;
-    std::function<ChildProcess*()> start;
-    ChildProcess* process = nullptr;
+    std::function<base::ChildProcess*()> start;
+    base::ChildProcess* process = nullptr;
     std::optional<absl::Duration> frozen_until = {};
   };
   struct Fault {
@@ -145,10 +146,10 @@ class FaultInjector {
   // For a service: the link first, then the server itself.
   std::string HostList(const std::string& service) const;
   // Lets the rogue join and claim, for this one look.
-  std::optional<WorkUnit> ClaimAsRogue();
+  std::optional<exchange::WorkUnit> ClaimAsRogue();
   // Hands in what is no gradient for a unit of the rogue's.
-  absl::StatusOr<SubmitOutcome> SubmitGarbage(const WorkUnit& unit);
-  void RestartDatabase(TestPostgres::StopMode mode);
+  absl::StatusOr<domain::SubmitOutcome> SubmitGarbage(const exchange::WorkUnit& unit);
+  void RestartDatabase(store::TestPostgres::StopMode mode);
   Holdings LookAtHoldings() const;
   Losses LossesSince(const Holdings& before) const;
   // A number that is not negative, however long the database takes to answer.
@@ -156,20 +157,20 @@ class FaultInjector {
   void ChangeLearningRate();
   void Freeze(Role& role, absl::Duration how_long);
 
-  RealClock clock_;
+  base::RealClock clock_;
   const absl::Duration freeze_duration_;
   std::mt19937_64 random_;
-  E2eCluster cluster_;
+  e2e::E2eCluster cluster_;
   const int database_port_;
-  TcpProxy database_link_;
+  base::TcpProxy database_link_;
   FaultCoverage table_;
   std::vector<Fault> faults_ = Faults();
-  std::unique_ptr<TcpProxy> network_;
+  std::unique_ptr<base::TcpProxy> network_;
   std::vector<Role> roles_;
-  Metrics metrics_;
-  std::unique_ptr<PgBackend> hostile_;  // of the superuser
-  WorkerIdentity rogue_;
-  std::optional<WorkUnit> expired_unit_;
+  telemetry::Metrics metrics_;
+  std::unique_ptr<store::PgBackend> hostile_;  // of the superuser
+  exchange::WorkerIdentity rogue_;
+  std::optional<exchange::WorkUnit> expired_unit_;
   absl::Duration expired_unit_since_;
   int clock_offset_seconds_ = 0;
   std::optional<absl::Duration> slow_until_;

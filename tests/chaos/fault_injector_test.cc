@@ -18,9 +18,9 @@ namespace {
 using ::testing::IsEmpty;
 
 // Gradients too large for one statement, so that every path of the accept is taken.
-const ProgramSettings& Settings() {
+const e2e::ProgramSettings& Settings() {
   static const auto& settings =
-      *new ProgramSettings{{"model.base_width", "28"}, {"training.units_per_round", "4"}};
+      *new e2e::ProgramSettings{{"model.base_width", "28"}, {"training.units_per_round", "4"}};
   return settings;
 }
 
@@ -31,7 +31,7 @@ Number FromEnvironment(const char* name, Number otherwise) {
   return text != nullptr && absl::SimpleAtoi(text, &number) ? number : otherwise;
 }
 
-std::string Digests(const E2eCluster& cluster, int64_t version) {
+std::string Digests(const e2e::E2eCluster& cluster, int64_t version) {
   return cluster.Text(absl::StrCat(
       "SELECT concat_ws(' ', 'weights', encode(w.sha256, 'hex'), 'moments', encode(a.sha256, "
       "'hex')) "
@@ -60,7 +60,7 @@ uint64_t FaultSeed() {
 // Prints what was injected, and shows that the ledger adds up: what was kept and not taken
 // back is there once and credited once, apart from duplicates.
 void ExpectSoundLedger(FaultInjector& faults) {
-  E2eCluster& cluster = faults.cluster();
+  e2e::E2eCluster& cluster = faults.cluster();
   const int64_t version = cluster.Number("SELECT weights_version FROM gannet.run");
   const int64_t gradients = cluster.Number("SELECT count(*) FROM gannet.gradient");
   faults.table().Set("run", "rounds", static_cast<int>(version));
@@ -104,17 +104,17 @@ TEST(FaultInjectionTest, EndsWithTheWeightsAndMomentsOfARunWithoutFaults) {
   ExpectSoundLedger(faults);
   faults.ExpectThatTheRunGoesOn(3);
 
-  E2eCluster& cluster = faults.cluster();
+  e2e::E2eCluster& cluster = faults.cluster();
   const int64_t version = cluster.Number("SELECT weights_version FROM gannet.run");
   ASSERT_GT(version, 0);
   EXPECT_EQ(
       cluster.Number(absl::StrCat("SELECT count(*) FROM gannet.gradient WHERE round <= ", version)),
       version * kUnitsPerRound);
-  ProgramSettings settings = Settings();
+  e2e::ProgramSettings settings = Settings();
   settings["run.rounds"] = absl::StrCat(version);
-  E2eCluster baseline(settings);
-  ChildProcess& worker = baseline.StartDirectWorker("baseline");
-  ChildProcess& coordinator = baseline.StartCoordinator();
+  e2e::E2eCluster baseline(settings);
+  base::ChildProcess& worker = baseline.StartDirectWorker("baseline");
+  base::ChildProcess& coordinator = baseline.StartCoordinator();
   EXPECT_EQ(worker.AwaitExit(absl::Minutes(30)), 0);
   EXPECT_EQ(coordinator.AwaitExit(), 0);
   const std::string expected = Digests(baseline, version);
@@ -125,7 +125,7 @@ TEST(FaultInjectionTest, EndsWithTheWeightsAndMomentsOfARunWithoutFaults) {
 // Rounds that need not wait for all, with spares for whoever sleeps and room for what comes a round
 // late: no claim on bits, but the ledger adds up and nothing stalls.
 TEST(FaultInjectionTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
-  ProgramSettings settings = Settings();
+  e2e::ProgramSettings settings = Settings();
   settings["model.base_width"] = "16";          // here the gradients fit into one statement
   settings["training.images_per_unit"] = "32";  // who is late shall be so in mid-unit
   settings["training.quorum"] = "2";

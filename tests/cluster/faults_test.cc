@@ -8,12 +8,12 @@
 #include "libs/store/testing/test_postgres.h"
 #include "tests/cluster/test_cluster.h"
 
-namespace gannet {
+namespace gannet::cluster {
 namespace {
 
-const ModelConfig kModel = {.image_size = 32, .latent_dim = 16, .base_width = 4};
+const domain::ModelConfig kModel = {.image_size = 32, .latent_dim = 16, .base_width = 4};
 
-std::string CalmRun(const RunConfig& config) {
+std::string CalmRun(const domain::RunConfig& config) {
   TestCluster cluster(config);
   cluster.StartGateway();
   cluster.StartCoordinator();
@@ -23,8 +23,8 @@ std::string CalmRun(const RunConfig& config) {
 }
 
 TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
-  ConfigureCompute(1);
-  const RunConfig config = FacesRunConfig(kModel, 8, 4, 40);
+  gan::ConfigureCompute(1);
+  const domain::RunConfig config = FacesRunConfig(kModel, 8, 4, 40);
   const std::string calm = CalmRun(config);
 
   TestCluster cluster(config);
@@ -42,12 +42,12 @@ TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
   cluster.AddWorker(WorkerPath::kDirect);
   cluster.StartCoordinator();
   cluster.AwaitRounds(20);
-  TestPostgres::Get().Stop(TestPostgres::StopMode::kImmediate);
-  TestPostgres::Get().Start();
+  store::TestPostgres::Get().Stop(store::TestPostgres::StopMode::kImmediate);
+  store::TestPostgres::Get().Start();
   cluster.AwaitRounds(25);
-  TestPostgres::Get().Stop(TestPostgres::StopMode::kFast);
+  store::TestPostgres::Get().Stop(store::TestPostgres::StopMode::kFast);
   cluster.StopGateway();
-  TestPostgres::Get().Start();
+  store::TestPostgres::Get().Start();
   cluster.StartGateway();
   cluster.AwaitFinished();
 
@@ -58,49 +58,50 @@ TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
 // further than the database then, and one worker has joined that it does not know. What is lost is
 // another training, at another learning rate: whoever took anything of it along would be seen.
 TEST(FaultsTest, ADatabaseThatGoesBackCostsNothingButTime) {
-  ConfigureCompute(1);
-  const RunConfig config = FacesRunConfig(kModel, 16, 4, 60);
+  gan::ConfigureCompute(1);
+  const domain::RunConfig config = FacesRunConfig(kModel, 16, 4, 60);
   const std::string calm = CalmRun(config);
 
   TestCluster cluster(config);
   const auto change_learning_rate = [&cluster] {
-    ASSERT_OK_AND_ASSIGN(const RunStatus status, cluster.store().GetRunStatus(cluster.run()));
-    RunConfig other = status.next_config;
+    ASSERT_OK_AND_ASSIGN(const exchange::RunStatus status,
+                         cluster.store().GetRunStatus(cluster.run()));
+    domain::RunConfig other = status.next_config;
     other.adam.learning_rate *= 3;
     ASSERT_OK(cluster.store().ChangeSettings(status.run, other, "to be forgotten"));
   };
-  const auto set_state = [&cluster](RunId run, RunState state) {
+  const auto set_state = [&cluster](base::RunId run, domain::RunState state) {
     while (!cluster.store().SetRunState(run, state, "").ok()) std::this_thread::yield();
   };
   // A run that ended meanwhile would have no coordinator afterwards.
   const auto while_paused = [&](auto act) {
-    const RunId run = cluster.run();
-    set_state(run, RunState::kPaused);
+    const base::RunId run = cluster.run();
+    set_state(run, domain::RunState::kPaused);
     act();
-    set_state(run, RunState::kRunning);
+    set_state(run, domain::RunState::kRunning);
   };
   cluster.StartGateway();
   cluster.StartCoordinator();
   cluster.AddWorker(WorkerPath::kGateway);
   cluster.AwaitRounds(3);
-  while_paused([] { TestPostgres::Get().Save(); });
+  while_paused([] { store::TestPostgres::Get().Save(); });
   change_learning_rate();
   cluster.AwaitRounds(6);
   cluster.AddWorker(WorkerPath::kGateway);
   cluster.AddWorker(WorkerPath::kDirect);
   cluster.AwaitRounds(12);
-  while_paused([] { TestPostgres::Get().GoBack(); });
+  while_paused([] { store::TestPostgres::Get().GoBack(); });
   cluster.AwaitRounds(15);
-  while_paused([] { TestPostgres::Get().Save(); });
+  while_paused([] { store::TestPostgres::Get().Save(); });
   change_learning_rate();
   cluster.AwaitRounds(20);
-  const RunId run = cluster.run();
-  TestPostgres::Get().GoBack();        // in full swing
-  set_state(run, RunState::kRunning);  // as saved, it is paused
+  const base::RunId run = cluster.run();
+  store::TestPostgres::Get().GoBack();         // in full swing
+  set_state(run, domain::RunState::kRunning);  // as saved, it is paused
   cluster.AwaitFinished();
 
   EXPECT_EQ(cluster.FinalWeightsSha(), calm);
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cluster

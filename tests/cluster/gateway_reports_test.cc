@@ -14,7 +14,7 @@
 #include "services/gateway/testing/waiting.h"
 #include "tests/cluster/test_cluster.h"
 
-namespace gannet {
+namespace gannet::cluster {
 namespace {
 
 using ::testing::ElementsAre;
@@ -25,29 +25,30 @@ TEST(GatewayReportsTest, WhoeverAsksForTheStatusIsToldWhatAGatewayRefuses) {
       FacesRunConfig({.image_size = 32, .latent_dim = 2, .base_width = 1}, 2, 2, 1000));
   ASSERT_NO_FATAL_FAILURE(cluster.StartGateway());
   ASSERT_NO_FATAL_FAILURE(cluster.StartCoordinator());
-  auto admin = AdminClient::Create(
+  auto admin = client::AdminClient::Create(
       {.channel = {.target = absl::StrCat("127.0.0.1:", cluster.admin_port())}});
   ASSERT_OK(admin);
-  RunReport report;
+  client::RunReport report;
   ASSERT_TRUE(gateway::AwaitTrue([&] {
-    const absl::StatusOr<RunReport> answer = (*admin)->GetRun();
+    const absl::StatusOr<client::RunReport> answer = (*admin)->GetRun();
     if (answer.ok()) report = *answer;
     return answer.ok();
   }));
   EXPECT_TRUE(report.gateways.empty());
   auto client = gateway::ConnectTo(cluster.gateway_port());
-  const WorkerIdentity worker = TestWorker(1);
-  ASSERT_OK(client->Join(TestJoin(worker, cluster.config())));
-  ASSERT_OK_AND_ASSIGN(const ClaimResult claim,
-                       client->Claim({worker, cluster.run(), RandomHex(16), absl::Seconds(30)}));
+  const exchange::WorkerIdentity worker = exchange::TestWorker(1);
+  ASSERT_OK(client->Join(exchange::TestJoin(worker, cluster.config())));
+  ASSERT_OK_AND_ASSIGN(
+      const exchange::ClaimResult claim,
+      client->Claim({worker, cluster.run(), base::RandomHex(16), absl::Seconds(30)}));
   ASSERT_TRUE(claim.unit.has_value());
-  SubmitRequest submit = TestSubmit(cluster.config(), worker, *claim.unit);
-  submit.payload = Payload::FromBytes(Codec::kFp32, std::string(4 << 20, 'x'));
+  exchange::SubmitRequest submit = exchange::TestSubmit(cluster.config(), worker, *claim.unit);
+  submit.payload = exchange::Payload::FromBytes(tensor::Codec::kFp32, std::string(4 << 20, 'x'));
 
-  EXPECT_THAT(client->Submit(submit), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(client->Submit(submit), base::StatusIs(absl::StatusCode::kInvalidArgument));
 
   EXPECT_TRUE(gateway::AwaitTrue([&] {
-    const absl::StatusOr<RunReport> answer = (*admin)->GetRun();
+    const absl::StatusOr<client::RunReport> answer = (*admin)->GetRun();
     if (answer.ok()) report = *answer;
     return !report.gateways.empty();
   }));
@@ -57,4 +58,4 @@ TEST(GatewayReportsTest, WhoeverAsksForTheStatusIsToldWhatAGatewayRefuses) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cluster

@@ -9,11 +9,11 @@
 #include "libs/store/testing/pg_fixture.h"
 #include "services/gateway/testing/gateway_fixture.h"
 
-namespace gannet {
+namespace gannet::cluster {
 namespace {
 
-std::unique_ptr<BackendFixture> MakeGatewayBeforePostgresFixture() {
-  return std::make_unique<gateway::GatewayFixture>(MakePgFixture());
+std::unique_ptr<exchange::BackendFixture> MakeGatewayBeforePostgresFixture() {
+  return std::make_unique<gateway::GatewayFixture>(store::MakePgFixture());
 }
 
 GANNET_INSTANTIATE_EXCHANGE_CONTRACT(GatewayBeforePostgreSql, MakeGatewayBeforePostgresFixture);
@@ -22,11 +22,11 @@ TEST(GatewayBeforePostgreSqlTest, MemoryAndPostgreSqlThroughAGatewayAnswerAlike)
   gateway::GatewayServerOptions options = gateway::TestGatewayOptions();
   // Weights in memory outlive those in the database, which is the one difference that is meant.
   options.service.weights_cache_bytes = 0;
-  MemoryFixture memory;
-  gateway::GatewayFixture gateway(MakePgFixture(), options);
+  exchange::MemoryFixture memory;
+  gateway::GatewayFixture gateway(store::MakePgFixture(), options);
 
-  EXPECT_TRUE(CompareRandomOperations(memory, gateway, 6, 2'000));
+  EXPECT_TRUE(exchange::CompareRandomOperations(memory, gateway, 6, 2'000));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cluster

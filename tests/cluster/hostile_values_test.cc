@@ -31,7 +31,7 @@
 #include "libs/store/testing/test_postgres.h"
 #include "tests/cluster/test_cluster.h"
 
-namespace gannet {
+namespace gannet::cluster {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -40,7 +40,7 @@ using google::protobuf::Message;
 constexpr uint64_t kSeed = 20261129;
 constexpr int kRandomMessages = 150;
 
-const ModelConfig kModel = {.image_size = 32, .latent_dim = 2, .base_width = 1};
+const domain::ModelConfig kModel = {.image_size = 32, .latent_dim = 2, .base_width = 1};
 
 const std::vector<double>& Doubles() {
   static const std::vector<double> values = {0.0,
@@ -177,37 +177,37 @@ class HostileValuesTest : public ::testing::Test {
  protected:
   HostileValuesTest() : cluster_(Config()), random_(kSeed) {
     std::cout << "seed " << kSeed << std::endl;
-    ConfigureCompute(1);
+    gan::ConfigureCompute(1);
     cluster_.StartGateway();
     cluster_.StartCoordinator();
     run_ = cluster_.run();
     honest_ = cluster_.AddWorker(WorkerPath::kGateway);
-    const auto channel = MakeChannel(
-        {.target = absl::StrCat("127.0.0.1:", cluster_.gateway_port())}, ChannelUse::kBulk);
+    const auto channel = rpc::MakeChannel(
+        {.target = absl::StrCat("127.0.0.1:", cluster_.gateway_port())}, rpc::ChannelUse::kBulk);
     EXPECT_OK(channel);
     stub_ = v1::ExchangeService::NewStub(*channel);
   }
 
-  static RunConfig Config() {
-    RunConfig config = FacesRunConfig(kModel, 4, 2, 1'000'000);
+  static domain::RunConfig Config() {
+    domain::RunConfig config = FacesRunConfig(kModel, 4, 2, 1'000'000);
     config.units_per_round = 3;
     return config;
   }
 
   // ---- The class
 
-  RunStatus Status() {
-    absl::StatusOr<RunStatus> status = cluster_.store().GetRunStatus(run_);
+  exchange::RunStatus Status() {
+    absl::StatusOr<exchange::RunStatus> status = cluster_.store().GetRunStatus(run_);
     EXPECT_OK(status);
     return *std::move(status);
   }
 
   // What an instructor does when a unit was failed again and again: the reason names who did it.
   void ResumeIfPaused() {
-    const RunStatus status = Status();
-    if (status.state != RunState::kPaused) return;
+    const exchange::RunStatus status = Status();
+    if (status.state != domain::RunState::kPaused) return;
     EXPECT_TRUE(absl::StrContains(status.state_reason, "worker ")) << status.state_reason;
-    EXPECT_OK(cluster_.store().SetRunState(run_, RunState::kRunning, ""));
+    EXPECT_OK(cluster_.store().SetRunState(run_, domain::RunState::kRunning, ""));
   }
 
   // The hostile worker stands aside; the next rounds must be published, and be in order.
@@ -220,28 +220,29 @@ class HostileValuesTest : public ::testing::Test {
       ResumeIfPaused();
       cluster_.store().AwaitChange(run_, absl::Milliseconds(50));
     }
-    const absl::StatusOr<Store::Snapshot> snapshot = cluster_.store().LoadSnapshot(run_);
+    const absl::StatusOr<exchange::Store::Snapshot> snapshot = cluster_.store().LoadSnapshot(run_);
     ASSERT_OK(snapshot);
-    for (const Payload& payload : {snapshot->weights, snapshot->adam_state}) {
-      const absl::StatusOr<TensorBundle> bundle = DecodeBundle(*payload.bytes, payload.codec);
+    for (const exchange::Payload& payload : {snapshot->weights, snapshot->adam_state}) {
+      const absl::StatusOr<tensor::TensorBundle> bundle =
+          DecodeBundle(*payload.bytes, payload.codec);
       ASSERT_OK(bundle);
       EXPECT_OK(bundle->CheckFinite());
-      for (const Tensor& tensor : bundle->tensors()) {
+      for (const tensor::Tensor& tensor : bundle->tensors()) {
         if (!absl::EndsWith(tensor.spec.name, "running_var")) continue;
         for (const float value : tensor.f32()) EXPECT_GE(value, 0) << tensor.spec.name;
       }
     }
-    const RunStatus status = Status();
+    const exchange::RunStatus status = Status();
     ASSERT_TRUE(status.last_round.has_value());
     EXPECT_LE(std::abs(status.last_round->discriminator_loss), 1e4);
     EXPECT_LE(std::abs(status.last_round->generator_loss), 1e4);
     EXPECT_GE(status.last_round->real_accuracy, 0);
     EXPECT_LE(status.last_round->real_accuracy, 1);
-    const absl::StatusOr<std::vector<WorkerSummary>> workers =
-        cluster_.store().ListWorkers(run_, WorkerId(), kMaxPage);
+    const absl::StatusOr<std::vector<exchange::WorkerSummary>> workers =
+        cluster_.store().ListWorkers(run_, base::WorkerId(), exchange::kMaxPage);
     ASSERT_OK(workers);
-    for (const WorkerSummary& worker : *workers) {
-      if (worker.worker == TestWorker(honest_).id) {
+    for (const exchange::WorkerSummary& worker : *workers) {
+      if (worker.worker == exchange::TestWorker(honest_).id) {
         EXPECT_EQ(worker.removed_reason, "");
       }
     }
@@ -249,13 +250,13 @@ class HostileValuesTest : public ::testing::Test {
 
   // ---- The hostile worker
 
-  Exchange& direct() { return cluster_.direct_exchange(); }
-  WorkerIdentity me() const { return TestWorker(1000 + number_); }
+  exchange::Exchange& direct() { return cluster_.direct_exchange(); }
+  exchange::WorkerIdentity me() const { return exchange::TestWorker(1000 + number_); }
 
   // Joined, and with a unit where one is free; under a new identity once the old one was removed.
   void TakePlace() {
     while (true) {
-      const auto joined = direct().Join(TestJoin(me(), cluster_.config()));
+      const auto joined = direct().Join(exchange::TestJoin(me(), cluster_.config()));
       if (joined.ok()) break;
       ASSERT_EQ(joined.status().code(), absl::StatusCode::kFailedPrecondition) << joined.status();
       ++number_;
@@ -266,7 +267,7 @@ class HostileValuesTest : public ::testing::Test {
       if (held.ok() && held->dropped.empty()) return;
       unit_.reset();
     }
-    const auto claimed = direct().Claim({me(), run_, RandomHex(16), absl::Milliseconds(200)});
+    const auto claimed = direct().Claim({me(), run_, base::RandomHex(16), absl::Milliseconds(200)});
     if (claimed.ok()) unit_ = claimed->unit;
     if (!unit_.has_value()) ResumeIfPaused();
   }
@@ -274,33 +275,34 @@ class HostileValuesTest : public ::testing::Test {
   void LeaveEverything() {
     for (int number = 0; number <= number_; ++number) {
       // Refused when it was removed, by which nothing is left to give back.
-      direct().Leave(TestWorker(1000 + number), run_).IgnoreError();
+      direct().Leave(exchange::TestWorker(1000 + number), run_).IgnoreError();
     }
     unit_.reset();
   }
 
-  WorkUnit UnitOrAny() const {
+  exchange::WorkUnit UnitOrAny() const {
     if (unit_.has_value()) return *unit_;
-    WorkUnit any;
+    exchange::WorkUnit any;
     any.run = run_;
-    any.unit = UnitId(1);
-    any.attempt = Attempt(1);
+    any.unit = base::UnitId(1);
+    any.attempt = base::Attempt(1);
     return any;
   }
 
-  SubmitRequest Submission(const TensorBundle& gradient) {
-    SubmitRequest request = TestSubmit(cluster_.config(), me(), UnitOrAny());
+  exchange::SubmitRequest Submission(const tensor::TensorBundle& gradient) {
+    exchange::SubmitRequest request = exchange::TestSubmit(cluster_.config(), me(), UnitOrAny());
     request.run = run_;
-    absl::StatusOr<Payload> payload = Payload::FromBundle(gradient, Codec::kFp32);
+    absl::StatusOr<exchange::Payload> payload =
+        exchange::Payload::FromBundle(gradient, tensor::Codec::kFp32);
     EXPECT_OK(payload);
     request.payload = *std::move(payload);
     return request;
   }
 
-  static TensorBundle Gradient() {
-    TensorBundle gradient;
-    for (const TensorSpec& spec : GradientSpec(kModel)) {
-      Tensor tensor = Tensor::Zeros(spec);
+  static tensor::TensorBundle Gradient() {
+    tensor::TensorBundle gradient;
+    for (const tensor::TensorSpec& spec : domain::GradientSpec(kModel)) {
+      tensor::Tensor tensor = tensor::Tensor::Zeros(spec);
       for (float& value : tensor.mutable_f32()) value = 0.01F;
       gradient.Add(std::move(tensor));
     }
@@ -319,7 +321,7 @@ class HostileValuesTest : public ::testing::Test {
       Request request = ordinary();
       for (const size_t change : chosen) changes[change](request);
       grpc::ClientContext context;
-      SetDeadline(context, absl::Seconds(20));
+      rpc::SetDeadline(context, absl::Seconds(20));
       Response response;
       call(context, request, response);
       ++sent_;
@@ -350,11 +352,11 @@ class HostileValuesTest : public ::testing::Test {
 
   absl::Status Sql(const std::string& sql) {
     ++sent_;
-    return TestPostgres::Get().Query(cluster_.worker_url(), sql).status();
+    return store::TestPostgres::Get().Query(cluster_.worker_url(), sql).status();
   }
 
   std::string SqlBytes(const std::string& bytes) {
-    return absl::StrCat("'\\x", HexEncode(bytes), "'::bytea");
+    return absl::StrCat("'\\x", base::HexEncode(bytes), "'::bytea");
   }
 
   struct Argument {
@@ -467,9 +469,9 @@ class HostileValuesTest : public ::testing::Test {
     return arguments;
   }
 
-  std::vector<Argument> SubmitArguments(const TensorBundle& gradient) {
-    const SubmitRequest request = Submission(gradient);
-    const GradientStats& stats = request.stats;
+  std::vector<Argument> SubmitArguments(const tensor::TensorBundle& gradient) {
+    const exchange::SubmitRequest request = Submission(gradient);
+    const exchange::GradientStats& stats = request.stats;
     std::vector<Argument> arguments = LeaseArguments();
     const auto add = [&](const std::string& key, const std::string& value,
                          std::vector<std::string> extremes) {
@@ -493,21 +495,21 @@ class HostileValuesTest : public ::testing::Test {
 
   static constexpr size_t kChunkBytes = 64 * 1024;
 
-  RealClock clock_;
+  base::RealClock clock_;
   TestCluster cluster_;
   std::mt19937_64 random_;
-  RunId run_;
+  base::RunId run_;
   int honest_ = 0;
   std::unique_ptr<v1::ExchangeService::Stub> stub_;
   int number_ = 0;  // of the hostile worker's identity
-  std::optional<WorkUnit> unit_;
+  std::optional<exchange::WorkUnit> unit_;
   int sent_ = 0;
 };
 
 TEST_F(HostileValuesTest, NoFieldOfAMessageStopsAClass) {
-  const auto identity = [this] { return ToProto(me()); };
+  const auto identity = [this] { return exchange::ToProto(me()); };
   SendChanged<v1::JoinRequest, v1::JoinResponse>(
-      [&] { return ToProto(TestJoin(me(), cluster_.config())); },
+      [&] { return exchange::ToProto(exchange::TestJoin(me(), cluster_.config())); },
       [&](auto& context, const auto& request, auto& response) {
         stub_->Join(&context, request, &response);
       });
@@ -516,7 +518,7 @@ TEST_F(HostileValuesTest, NoFieldOfAMessageStopsAClass) {
         v1::ClaimRequest request;
         *request.mutable_worker() = identity();
         request.set_run_id(run_.value());
-        request.set_request_id(RandomHex(16));
+        request.set_request_id(base::RandomHex(16));
         return request;
       },
       [&](auto& context, const auto& request, auto& response) {
@@ -599,11 +601,11 @@ TEST_F(HostileValuesTest, NoFieldOfAMessageStopsAClass) {
 }
 
 TEST_F(HostileValuesTest, NoFieldOfASubmissionAndNoTensorStopsAClass) {
-  SubmitRequest last;
+  exchange::SubmitRequest last;
   SendChanged<v1::SubmitHeader, v1::SubmitResponse>(
       [&] {
         last = Submission(Gradient());
-        return SubmitHeaderOf(last);
+        return exchange::SubmitHeaderOf(last);
       },
       [&](auto& context, const auto& header, auto& response) {
         SendStream(context, header, *last.payload.bytes, response);
@@ -614,14 +616,14 @@ TEST_F(HostileValuesTest, NoFieldOfASubmissionAndNoTensorStopsAClass) {
   for (size_t tensor = 0; tensor < tensors; ++tensor) {
     for (const float value : Floats()) {
       TakePlace();
-      TensorBundle gradient = Gradient();
+      tensor::TensorBundle gradient = Gradient();
       const absl::Span<float> values = gradient.mutable_tensors()[tensor].mutable_f32();
       values[Below(values.size())] = value;
-      const SubmitRequest request = Submission(gradient);
+      const exchange::SubmitRequest request = Submission(gradient);
       grpc::ClientContext context;
-      SetDeadline(context, absl::Seconds(20));
+      rpc::SetDeadline(context, absl::Seconds(20));
       v1::SubmitResponse response;
-      SendStream(context, SubmitHeaderOf(request), *request.payload.bytes, response);
+      SendStream(context, exchange::SubmitHeaderOf(request), *request.payload.bytes, response);
       ++sent_;
     }
   }
@@ -630,7 +632,7 @@ TEST_F(HostileValuesTest, NoFieldOfASubmissionAndNoTensorStopsAClass) {
 }
 
 TEST_F(HostileValuesTest, NoArgumentOfAFunctionStopsAClass) {
-  const DataFingerprint& data = cluster_.config().data;
+  const domain::DataFingerprint& data = cluster_.config().data;
   CallChanged("join_run", [&] {
     std::vector<Argument> arguments = IdentityArguments();
     arguments.back() = {"'cluster'::text", SqlJsonTexts(), "run_name"};
@@ -643,7 +645,7 @@ TEST_F(HostileValuesTest, NoArgumentOfAFunctionStopsAClass) {
   });
   CallChanged("claim_unit", [&] {
     std::vector<Argument> arguments = IdentityArguments();
-    arguments.push_back({absl::StrCat("'", RandomHex(16), "'"), SqlTexts()});
+    arguments.push_back({absl::StrCat("'", base::RandomHex(16), "'"), SqlTexts()});
     return arguments;
   });
   CallChanged("open_weights", [&] {
@@ -654,7 +656,7 @@ TEST_F(HostileValuesTest, NoArgumentOfAFunctionStopsAClass) {
   });
   CallChanged("heartbeat", [&] {
     std::vector<Argument> arguments = IdentityArguments();
-    const WorkUnit unit = UnitOrAny();
+    const exchange::WorkUnit unit = UnitOrAny();
     arguments.push_back({absl::StrCat("ARRAY[", unit.unit.value(), "]::bigint[]"),
                          {"'{}'", "NULL", "'{NULL}'", "'{9223372036854775807}'",
                           "array_fill(1::bigint, '{100000}')"}});
@@ -705,12 +707,12 @@ TEST_F(HostileValuesTest, NoGradientThatIsStoredPastTheGatewayStopsAClass) {
   ExpectTheClassGoesOn();
 
   // Nobody decodes these before the coordinator does.
-  const TensorBundle ordinary = Gradient();
+  const tensor::TensorBundle ordinary = Gradient();
   for (const char* part : {"generator.main.0.weight", ".batch_mean.", ".batch_var."}) {
     for (const float value : Floats()) {
       TakePlace();
-      TensorBundle gradient = ordinary;
-      for (Tensor& tensor : gradient.mutable_tensors()) {
+      tensor::TensorBundle gradient = ordinary;
+      for (tensor::Tensor& tensor : gradient.mutable_tensors()) {
         if (!absl::StrContains(tensor.spec.name, part)) continue;
         for (float& each : tensor.mutable_f32()) each = value;
       }
@@ -722,10 +724,10 @@ TEST_F(HostileValuesTest, NoGradientThatIsStoredPastTheGatewayStopsAClass) {
     }
   }
   ExpectTheClassGoesOn();
-  const absl::StatusOr<std::vector<WorkerSummary>> workers =
-      cluster_.store().ListWorkers(run_, WorkerId(), kMaxPage);
+  const absl::StatusOr<std::vector<exchange::WorkerSummary>> workers =
+      cluster_.store().ListWorkers(run_, base::WorkerId(), exchange::kMaxPage);
   ASSERT_OK(workers);
-  EXPECT_TRUE(absl::c_any_of(*workers, [](const WorkerSummary& worker) {
+  EXPECT_TRUE(absl::c_any_of(*workers, [](const exchange::WorkerSummary& worker) {
     return absl::StrContains(worker.removed_reason, "more gradients were rejected than used");
   })) << "whoever does so again and again is sent away";
   std::cout << sent_ << " calls" << std::endl;
@@ -738,12 +740,12 @@ TEST_F(HostileValuesTest, ADatabaseThatHoldsAnAbsurdLossGetsGoingAgain) {
   const std::string ready =
       "SELECT 1 FROM gannet.gradient g JOIN gannet.run r USING (run_id) WHERE g.round = "
       "r.weights_version + 1 AND g.slot = 0";
-  absl::StatusOr<SqlRows> stored;
+  absl::StatusOr<pg::SqlRows> stored;
   do {
-    stored = TestPostgres::Get().Query(cluster_.admin_url(), ready);
+    stored = store::TestPostgres::Get().Query(cluster_.admin_url(), ready);
     ASSERT_OK(stored);
   } while (stored->rows.empty());
-  ASSERT_OK(TestPostgres::Get().Run(
+  ASSERT_OK(store::TestPostgres::Get().Run(
       cluster_.admin_url(),
       "UPDATE gannet.gradient g SET discriminator_loss = 1e308, generator_loss = 1e308 "
       "FROM gannet.run r WHERE r.run_id = g.run_id AND g.round = r.weights_version + 1 "
@@ -752,11 +754,11 @@ TEST_F(HostileValuesTest, ADatabaseThatHoldsAnAbsurdLossGetsGoingAgain) {
   cluster_.StartCoordinator();
 
   ExpectTheClassGoesOn();
-  const absl::StatusOr<SqlRows> rejected = TestPostgres::Get().Query(
+  const absl::StatusOr<pg::SqlRows> rejected = store::TestPostgres::Get().Query(
       cluster_.admin_url(), "SELECT 1 FROM gannet.ledger WHERE outcome = 104 /* rejected */");
   ASSERT_OK(rejected);
   EXPECT_EQ(rejected->rows.size(), 1u);
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cluster

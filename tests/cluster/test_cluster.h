@@ -16,7 +16,7 @@
 #include "services/gateway/gateway_server.h"
 #include "services/worker/worker.h"
 
-namespace gannet {
+namespace gannet::cluster {
 
 // How a worker reaches the run.
 enum class WorkerPath { kGateway, kDirect };
@@ -33,7 +33,7 @@ enum class WorkerPath { kGateway, kDirect };
 // Thread safety: none.
 class TestCluster {
  public:
-  explicit TestCluster(RunConfig config);
+  explicit TestCluster(domain::RunConfig config);
   ~TestCluster();
 
   void StartGateway();
@@ -60,25 +60,25 @@ class TestCluster {
   const std::string& admin_url() const { return url_; }
   std::string worker_url() const;
 
-  Store& store() { return backend_->store(); }
-  Exchange& direct_exchange() { return backend_->exchange(); }
-  RunId run();
-  const RunConfig& config() const { return config_; }
+  exchange::Store& store() { return backend_->store(); }
+  exchange::Exchange& direct_exchange() { return backend_->exchange(); }
+  base::RunId run();
+  const domain::RunConfig& config() const { return config_; }
 
   // The published weights, which must be kept still.
-  Payload Weights(WeightsVersion version);
+  exchange::Payload Weights(base::WeightsVersion version);
   // SHA-256 of the last weights, as hexadecimal digits.
   std::string FinalWeightsSha();
 
  private:
   struct RunningWorker;
 
-  RunConfig config_;
-  RealClock clock_;
-  Metrics metrics_;
+  domain::RunConfig config_;
+  base::RealClock clock_;
+  telemetry::Metrics metrics_;
   std::string url_;
-  std::unique_ptr<PgBackend> backend_;
-  WorkerIdentity reader_;
+  std::unique_ptr<store::PgBackend> backend_;
+  exchange::WorkerIdentity reader_;
 
   std::unique_ptr<gateway::GatewayServer> gateway_;
   int gateway_port_ = 0;
@@ -89,7 +89,7 @@ class TestCluster {
 };
 
 // A run on procedural faces, named "cluster": 2 units a round.
-RunConfig FacesRunConfig(const ModelConfig& model, int images_per_unit, int micro_batch,
-                         int64_t round_count);
+domain::RunConfig FacesRunConfig(const domain::ModelConfig& model, int images_per_unit,
+                                 int micro_batch, int64_t round_count);
 
-}  // namespace gannet
+}  // namespace gannet::cluster

@@ -15,20 +15,20 @@
 #include "libs/image/pixel_range.h"
 #include "tests/cluster/test_cluster.h"
 
-namespace gannet {
+namespace gannet::cluster {
 namespace {
 
-const ModelConfig kSmall64 = {.image_size = 64, .latent_dim = 100, .base_width = 8};
-const ModelConfig kSmall32 = {.image_size = 32, .latent_dim = 100, .base_width = 8};
+const domain::ModelConfig kSmall64 = {.image_size = 64, .latent_dim = 100, .base_width = 8};
+const domain::ModelConfig kSmall32 = {.image_size = 32, .latent_dim = 100, .base_width = 8};
 
 class TrainingParityTest : public ::testing::Test {
  protected:
   // Bits are promised for one thread.
-  static void SetUpTestSuite() { ConfigureCompute(1); }
+  static void SetUpTestSuite() { gan::ConfigureCompute(1); }
 };
 
 // ||a - b|| / ||b||
-double RelativeDistance(const Tensor& a, const Tensor& b) {
+double RelativeDistance(const tensor::Tensor& a, const tensor::Tensor& b) {
   double difference = 0, norm = 0;
   for (size_t i = 0; i < b.f32().size(); ++i) {
     const double d = static_cast<double>(a.f32()[i]) - static_cast<double>(b.f32()[i]);
@@ -38,16 +38,16 @@ double RelativeDistance(const Tensor& a, const Tensor& b) {
   return norm == 0 ? std::sqrt(difference) : std::sqrt(difference / norm);
 }
 
-TensorBundle Decode(const Payload& payload) {
-  absl::StatusOr<TensorBundle> bundle = DecodeBundle(*payload.bytes, payload.codec);
+tensor::TensorBundle Decode(const exchange::Payload& payload) {
+  absl::StatusOr<tensor::TensorBundle> bundle = DecodeBundle(*payload.bytes, payload.codec);
   EXPECT_OK(bundle);
   return *std::move(bundle);
 }
 
 // The task of a slot as a worker gets it.
-UnitTask TaskOf(const RunConfig& config, const Dataset& faces, Round round,
-                const PlannedUnit& unit) {
-  UnitTask task;
+gan::UnitTask TaskOf(const domain::RunConfig& config, const data::Dataset& faces, base::Round round,
+                     const domain::PlannedUnit& unit) {
+  gan::UnitTask task;
   task.round = round.value();
   task.slot = unit.slot.value();
   task.seed = config.seed;
@@ -58,18 +58,18 @@ UnitTask TaskOf(const RunConfig& config, const Dataset& faces, Round round,
     std::vector<uint8_t> rgb(out.size());
     EXPECT_OK(
         faces.ReadRgb(unit.image_indices[static_cast<size_t>(position)], absl::MakeSpan(rgb)));
-    RgbToFloat(rgb, out);
+    image::RgbToFloat(rgb, out);
     return absl::OkStatus();
   };
   return task;
 }
 
-std::unique_ptr<Dataset> OpenFaces(const RunConfig& config) {
-  DatasetOptions options;
+std::unique_ptr<data::Dataset> OpenFaces(const domain::RunConfig& config) {
+  data::DatasetOptions options;
   options.image_size = config.model.image_size;
   options.seed = 5;
   options.count = config.data.image_count;
-  return *OpenDataset(options);
+  return *data::OpenDataset(options);
 }
 
 void RunToTheEnd(TestCluster& cluster, std::vector<WorkerPath> workers) {
@@ -81,13 +81,14 @@ void RunToTheEnd(TestCluster& cluster, std::vector<WorkerPath> workers) {
 }
 
 // The gradients that were kept for a round, in slot order.
-std::vector<TensorBundle> KeptGradients(TestCluster& cluster, Round round) {
-  const absl::StatusOr<RoundProgress> progress =
+std::vector<tensor::TensorBundle> KeptGradients(TestCluster& cluster, base::Round round) {
+  const absl::StatusOr<exchange::RoundProgress> progress =
       cluster.store().GetRoundProgress(cluster.run(), round);
   EXPECT_OK(progress);
-  std::vector<TensorBundle> gradients;
-  for (const GradientInfo& info : progress->gradients) {
-    const absl::StatusOr<Payload> payload = cluster.store().FetchGradient(cluster.run(), info.unit);
+  std::vector<tensor::TensorBundle> gradients;
+  for (const exchange::GradientInfo& info : progress->gradients) {
+    const absl::StatusOr<exchange::Payload> payload =
+        cluster.store().FetchGradient(cluster.run(), info.unit);
     EXPECT_OK(payload);
     gradients.push_back(Decode(*payload));
   }
@@ -97,28 +98,28 @@ std::vector<TensorBundle> KeptGradients(TestCluster& cluster, Round round) {
 // Except those that are not defined to rounding: nobody can choose the seed of every round's
 // weights.
 TEST_F(TrainingParityTest, GradientsEqualTheReferenceInEveryRound) {
-  for (ModelConfig model : {kSmall64, kSmall32}) {
+  for (domain::ModelConfig model : {kSmall64, kSmall32}) {
     model.base_width = 4;
     // 5 images in micro-batches of 2: the last one has 3.
-    const RunConfig config = FacesRunConfig(model, 5, 2, 3);
+    const domain::RunConfig config = FacesRunConfig(model, 5, 2, 3);
     TestCluster cluster(config);
     RunToTheEnd(cluster, {WorkerPath::kGateway});
 
-    const std::unique_ptr<Dataset> faces = OpenFaces(config);
-    RoundPlanner planner(config);
+    const std::unique_ptr<data::Dataset> faces = OpenFaces(config);
+    domain::RoundPlanner planner(config);
     int compared = 0;
     for (int64_t r = 1; r <= config.round_count; ++r) {
-      const TensorBundle weights = Decode(cluster.Weights(WeightsVersion(r - 1)));
-      const std::vector<TensorBundle> kept = KeptGradients(cluster, Round(r));
-      const std::vector<PlannedUnit> units = planner.Plan(Round(r));
+      const tensor::TensorBundle weights = Decode(cluster.Weights(base::WeightsVersion(r - 1)));
+      const std::vector<tensor::TensorBundle> kept = KeptGradients(cluster, base::Round(r));
+      const std::vector<domain::PlannedUnit> units = planner.Plan(base::Round(r));
       ASSERT_EQ(kept.size(), units.size());
       for (size_t slot = 0; slot < units.size(); ++slot) {
-        const ReferenceUnit reference =
-            ReferenceGradient(model, weights, TaskOf(config, *faces, Round(r), units[slot]));
-        if (reference.kink_distance < kKinkDistanceMin) continue;
+        const gan::ReferenceUnit reference = gan::ReferenceGradient(
+            model, weights, TaskOf(config, *faces, base::Round(r), units[slot]));
+        if (reference.kink_distance < gan::kKinkDistanceMin) continue;
         ++compared;
-        for (const Tensor& expected : reference.gradient.tensors()) {
-          const Tensor* got = kept[slot].Find(expected.spec.name);
+        for (const tensor::Tensor& expected : reference.gradient.tensors()) {
+          const tensor::Tensor* got = kept[slot].Find(expected.spec.name);
           ASSERT_NE(got, nullptr) << expected.spec.name;
           EXPECT_LE(RelativeDistance(*got, expected), 1e-5)
               << expected.spec.name << " round " << r << " slot " << slot;
@@ -131,22 +132,22 @@ TEST_F(TrainingParityTest, GradientsEqualTheReferenceInEveryRound) {
 }
 
 TEST_F(TrainingParityTest, BuffersEqualLibTorchsAtOneMicroBatchARound) {
-  RunConfig config = FacesRunConfig(kSmall64, 8, 8, 3);
+  domain::RunConfig config = FacesRunConfig(kSmall64, 8, 8, 3);
   config.units_per_round = 1;
   TestCluster cluster(config);
   RunToTheEnd(cluster, {WorkerPath::kGateway});
 
-  const std::unique_ptr<Dataset> faces = OpenFaces(config);
-  RoundPlanner planner(config);
+  const std::unique_ptr<data::Dataset> faces = OpenFaces(config);
+  domain::RoundPlanner planner(config);
   for (int64_t r = 1; r <= config.round_count; ++r) {
-    const ReferenceUnit reference =
-        ReferenceGradient(config.model, Decode(cluster.Weights(WeightsVersion(r - 1))),
-                          TaskOf(config, *faces, Round(r), planner.Plan(Round(r))[0]));
-    const TensorBundle published = Decode(cluster.Weights(WeightsVersion(r)));
+    const gan::ReferenceUnit reference = gan::ReferenceGradient(
+        config.model, Decode(cluster.Weights(base::WeightsVersion(r - 1))),
+        TaskOf(config, *faces, base::Round(r), planner.Plan(base::Round(r))[0]));
+    const tensor::TensorBundle published = Decode(cluster.Weights(base::WeightsVersion(r)));
     int buffers = 0;
-    for (const Tensor& got : published.tensors()) {
-      const Tensor& expected = *reference.weights.Find(got.spec.name);
-      if (got.spec.dtype == Dtype::kI64) {
+    for (const tensor::Tensor& got : published.tensors()) {
+      const tensor::Tensor& expected = *reference.weights.Find(got.spec.name);
+      if (got.spec.dtype == tensor::Dtype::kI64) {
         EXPECT_EQ(got.i64_scalar(), expected.i64_scalar()) << got.spec.name;
         ++buffers;
       } else if (absl::StrContains(got.spec.name, "running_")) {
@@ -154,22 +155,22 @@ TEST_F(TrainingParityTest, BuffersEqualLibTorchsAtOneMicroBatchARound) {
         ++buffers;
       }
     }
-    EXPECT_EQ(buffers, 3 * static_cast<int>(BatchNormLayouts(config.model).size()));
+    EXPECT_EQ(buffers, 3 * static_cast<int>(domain::BatchNormLayouts(config.model).size()));
   }
 }
 
 TEST_F(TrainingParityTest, BuffersFollowTheFormulaAtManyMicroBatches) {
-  const RunConfig config = FacesRunConfig(kSmall64, 8, 4, 2);
+  const domain::RunConfig config = FacesRunConfig(kSmall64, 8, 4, 2);
   TestCluster cluster(config);
   RunToTheEnd(cluster, {WorkerPath::kGateway});
 
   const int micro_batches = config.units_per_round * config.images_per_unit / config.micro_batch;
   const double keep = std::pow(0.9, micro_batches);
   for (int64_t r = 1; r <= config.round_count; ++r) {
-    const TensorBundle before = Decode(cluster.Weights(WeightsVersion(r - 1)));
-    const TensorBundle after = Decode(cluster.Weights(WeightsVersion(r)));
-    const std::vector<TensorBundle> kept = KeptGradients(cluster, Round(r));
-    for (const BatchNormLayout& layer : BatchNormLayouts(config.model)) {
+    const tensor::TensorBundle before = Decode(cluster.Weights(base::WeightsVersion(r - 1)));
+    const tensor::TensorBundle after = Decode(cluster.Weights(base::WeightsVersion(r)));
+    const std::vector<tensor::TensorBundle> kept = KeptGradients(cluster, base::Round(r));
+    for (const domain::BatchNormLayout& layer : domain::BatchNormLayouts(config.model)) {
       const std::map<std::string, std::string> statistics = {{"running_mean", "batch_mean"},
                                                              {"running_var", "batch_var"}};
       for (const auto& [running, batch] : statistics) {
@@ -178,7 +179,7 @@ TEST_F(TrainingParityTest, BuffersFollowTheFormulaAtManyMicroBatches) {
           double value = static_cast<double>(before.Find(name)->f32()[c]);
           for (const std::string& pass : layer.passes) {
             double mean = 0;
-            for (const TensorBundle& gradient : kept) {
+            for (const tensor::TensorBundle& gradient : kept) {
               mean +=
                   static_cast<double>(
                       gradient.Find(absl::StrCat(layer.prefix, ".", batch, ".", pass))->f32()[c]) /
@@ -198,26 +199,27 @@ TEST_F(TrainingParityTest, BuffersFollowTheFormulaAtManyMicroBatches) {
 }
 
 TEST_F(TrainingParityTest, TheFirstStepIsLibTorchsAdam) {
-  const RunConfig config = FacesRunConfig(kSmall64, 8, 8, 1);
+  const domain::RunConfig config = FacesRunConfig(kSmall64, 8, 8, 1);
   TestCluster cluster(config);
   RunToTheEnd(cluster, {WorkerPath::kGateway});
 
-  const std::unique_ptr<Aggregator> mean = CreateAggregator("weighted_mean");
-  for (const TensorBundle& gradient : KeptGradients(cluster, Round(1))) {
+  const std::unique_ptr<aggregate::Aggregator> mean = aggregate::CreateAggregator("weighted_mean");
+  for (const tensor::TensorBundle& gradient : KeptGradients(cluster, base::Round(1))) {
     ASSERT_OK(mean->Add(gradient, config.images_per_unit));
   }
-  ASSERT_OK_AND_ASSIGN(const TensorBundle round_gradient, mean->Finish());
-  const TensorBundle expected = ReferenceAdam(
-      config.model, config.adam, Decode(cluster.Weights(WeightsVersion(0))), round_gradient, 1);
-  const TensorBundle published = Decode(cluster.Weights(WeightsVersion(1)));
-  for (const Tensor& parameter : expected.tensors()) {
+  ASSERT_OK_AND_ASSIGN(const tensor::TensorBundle round_gradient, mean->Finish());
+  const tensor::TensorBundle expected =
+      gan::ReferenceAdam(config.model, config.adam,
+                         Decode(cluster.Weights(base::WeightsVersion(0))), round_gradient, 1);
+  const tensor::TensorBundle published = Decode(cluster.Weights(base::WeightsVersion(1)));
+  for (const tensor::Tensor& parameter : expected.tensors()) {
     EXPECT_LE(RelativeDistance(*published.Find(parameter.spec.name), parameter), 1e-6)
         << parameter.spec.name;
   }
 }
 
 TEST_F(TrainingParityTest, AnyWorkersByAnyPathEndWithTheSameBits) {
-  const RunConfig config = FacesRunConfig(kSmall32, 8, 4, 6);
+  const domain::RunConfig config = FacesRunConfig(kSmall32, 8, 4, 6);
   const std::vector<std::vector<WorkerPath>> classes = {
       {WorkerPath::kGateway},
       {WorkerPath::kGateway, WorkerPath::kGateway},
@@ -234,15 +236,17 @@ TEST_F(TrainingParityTest, AnyWorkersByAnyPathEndWithTheSameBits) {
 }
 
 TEST_F(TrainingParityTest, SamplesInEvalModeAreNotGrey) {
-  RunConfig config = FacesRunConfig(kSmall32, 16, 16, 120);
+  domain::RunConfig config = FacesRunConfig(kSmall32, 16, 16, 120);
   config.adam.learning_rate = 1e-3;
   config.objective.real_label = 0.9;
   TestCluster cluster(config);
   RunToTheEnd(cluster, {WorkerPath::kGateway, WorkerPath::kGateway});
 
-  const TensorBundle weights = Decode(cluster.Weights(WeightsVersion(config.round_count)));
-  const auto spread = [&](SampleMode mode) {
-    const absl::StatusOr<ImageBatch> samples = GenerateImages(config.model, weights, 1, 64, mode);
+  const tensor::TensorBundle weights =
+      Decode(cluster.Weights(base::WeightsVersion(config.round_count)));
+  const auto spread = [&](gan::SampleMode mode) {
+    const absl::StatusOr<gan::ImageBatch> samples =
+        gan::GenerateImages(config.model, weights, 1, 64, mode);
     EXPECT_OK(samples);
     double sum = 0, squares = 0, n = 0;
     for (const std::vector<float>& image : samples->images) {
@@ -254,11 +258,11 @@ TEST_F(TrainingParityTest, SamplesInEvalModeAreNotGrey) {
     }
     return std::sqrt(squares / n - sum / n * sum / n);
   };
-  const double eval = spread(SampleMode::kEval);
-  const double batch_statistics = spread(SampleMode::kBatchStatistics);
+  const double eval = spread(gan::SampleMode::kEval);
+  const double batch_statistics = spread(gan::SampleMode::kBatchStatistics);
   EXPECT_GE(eval, 0.5 * batch_statistics);
   EXPECT_GT(batch_statistics, 0.1);
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::cluster

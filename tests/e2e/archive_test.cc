@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::HasSubstr;
@@ -21,9 +21,9 @@ const ProgramSettings kSettings = {{"run.rounds", "150"}, {"training.ema_decay",
 
 // Runs a class with one worker to its end.
 void RunToItsEnd(E2eCluster& cluster) {
-  ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
   cluster.StartGateway();
-  ChildProcess& worker = cluster.StartWorker("ada");
+  base::ChildProcess& worker = cluster.StartWorker("ada");
   cluster.ExpectEnd({&coordinator, &worker});
 }
 
@@ -62,7 +62,7 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
   EXPECT_FALSE(calm.FinalWeights().empty());
   EXPECT_TRUE(second.FinalWeights() == calm.FinalWeights());
   const std::vector<std::string> history =
-      absl::StrSplit(FileContents(second.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
+      absl::StrSplit(base::FileContents(second.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_THAT(history, SizeIs(1 + 150));
 
   // Once more, without a database.
@@ -70,7 +70,8 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
                                        "--training.ema_decay", "0.9", "--resume", file, "--out",
                                        second.PathOf("alone"), "--run.rounds", "150"});
   ASSERT_EQ(alone.exit_code, 0) << alone.out << alone.err;
-  EXPECT_TRUE(FileContents(second.PathOf("alone/weights.safetensors")) == calm.FinalWeights());
+  EXPECT_TRUE(base::FileContents(second.PathOf("alone/weights.safetensors")) ==
+              calm.FinalWeights());
 
   const Outcome again = second.Gannet(import);
   EXPECT_EQ(again.exit_code, 1);
@@ -85,9 +86,9 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
 // The file is written in a pause, with a change that holds from the round after the open one.
 TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
   E2eCluster first(kSettings);
-  ChildProcess& coordinator = first.StartCoordinator();
+  base::ChildProcess& coordinator = first.StartCoordinator();
   first.StartGateway();
-  ChildProcess& ada = first.StartWorker("ada");
+  base::ChildProcess& ada = first.StartWorker("ada");
   ASSERT_TRUE(first.AwaitRounds(5));
   const std::string address =
       absl::StrCat("127.0.0.1:", E2eCluster::PortOf(coordinator, "admin_port"));
@@ -119,7 +120,7 @@ TEST(ArchiveTest, AChangeThatDoesNotHoldYetAndCreditGoAlong) {
   EXPECT_THAT(imported.out, HasSubstr("paused, as it was"));
   EXPECT_EQ(second.Text("SELECT state FROM gannet.run"), "paused");
   second.Execute("UPDATE gannet.run SET state = 'running'");
-  second.Write("ada.json", FileContents(first.PathOf("ada.json")));
+  second.Write("ada.json", base::FileContents(first.PathOf("ada.json")));
   RunToItsEnd(second);
   EXPECT_EQ(second.Number("SELECT count(*) FROM gannet.worker"), 1) << "ada is who she was";
 
@@ -150,10 +151,10 @@ TEST(ArchiveTest, TheBestWeightsAreInTheDatabase) {
   const std::string file = cluster.PathOf("best.safetensors");
   const std::vector<std::string> export_best = {
       "export", "--best", file, "--run", "cluster", "--database.url", cluster.superuser_url()};
-  ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
   ASSERT_TRUE(coordinator.AwaitError("leading the run"));
   cluster.StartGateway();
-  ChildProcess& worker = cluster.StartWorker("ada");
+  base::ChildProcess& worker = cluster.StartWorker("ada");
   cluster.ExpectEnd({&coordinator, &worker});
   std::filesystem::remove_all(cluster.OutputPath(""));
 
@@ -175,4 +176,4 @@ TEST(ArchiveTest, TheBestWeightsAreInTheDatabase) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

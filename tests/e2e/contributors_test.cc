@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::AllOf;
@@ -23,13 +23,13 @@ std::vector<std::string> Lines(const std::string& text) {
 
 TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
   E2eCluster cluster(ProgramSettings{{"run.rounds", "6"}});
-  ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
   cluster.StartGateway();
-  ChildProcess& ada = cluster.StartWorker("=ada");
-  ChildProcess& bob = cluster.StartWorker("bob");
+  base::ChildProcess& ada = cluster.StartWorker("=ada");
+  base::ChildProcess& bob = cluster.StartWorker("bob");
   cluster.ExpectEnd({&coordinator, &ada, &bob});
 
-  const std::string file = FileContents(cluster.OutputPath("contributors.csv"));
+  const std::string file = base::FileContents(cluster.OutputPath("contributors.csv"));
   EXPECT_THAT(Lines(file), SizeIs(3)) << file;
   EXPECT_THAT(file, AllOf(StartsWith("display_name,worker_id,accepted_unit_count,"),
                           HasSubstr("\n'=ada,"), HasSubstr("\nbob,")));
@@ -84,7 +84,7 @@ TEST(ContributorsTest, TheListOutlivesTheCoordinator) {
 
 TEST(ContributorsTest, ARunThatGoesOnIsNotDeleted) {
   E2eCluster cluster(ProgramSettings{{"run.rounds", "1000000"}});
-  ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
   ASSERT_TRUE(coordinator.AwaitError("leading the run"));
   const auto erase = [&](std::vector<std::string> more) {
     std::vector<std::string> words = {"run",
@@ -112,4 +112,4 @@ TEST(ContributorsTest, ARunThatGoesOnIsNotDeleted) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -11,7 +11,7 @@
 #include "libs/base/testing/status_matchers.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 constexpr char kSettings[] = R"yaml(
@@ -30,7 +30,7 @@ constexpr size_t kShownLogBytes = 6000;
 // Makes the roles of the services, each with the rights of its service only, and lets nobody but
 // the superuser in without a password.
 bool PrepareServer() {
-  TestPostgres& server = TestPostgres::Get();
+  store::TestPostgres& server = store::TestPostgres::Get();
   // Its schema brings the groups.
   const std::string url = server.CreateDatabase();
   for (const auto& [role, group] :
@@ -39,7 +39,7 @@ bool PrepareServer() {
     EXPECT_OK(server.Run(url, absl::StrFormat("CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE %s", role,
                                               kPassword, group)));
   }
-  const absl::StatusOr<SqlRows> file =
+  const absl::StatusOr<pg::SqlRows> file =
       server.Query(url, "SELECT current_setting('hba_file') AS path");
   EXPECT_OK(file);
   EXPECT_OK(
@@ -47,9 +47,9 @@ bool PrepareServer() {
                                         "('host all postgres 127.0.0.1/32 trust'), "
                                         "('local all all scram-sha-256'), "
                                         "('host all all 127.0.0.1/32 scram-sha-256')) TO '%s'",
-                                        SqlRow(*file, 0).Text("path"))));
+                                        pg::SqlRow(*file, 0).Text("path"))));
   server.DropDatabase(url);
-  server.Stop(TestPostgres::StopMode::kFast);
+  server.Stop(store::TestPostgres::StopMode::kFast);
   server.Start();
   return !::testing::Test::HasFailure();
 }
@@ -70,8 +70,8 @@ std::string ProgramPath(const std::string& program) {
 }  // namespace
 
 E2eCluster::E2eCluster(ProgramSettings settings, Schema schema)
-    : url_(schema == Schema::kNone ? TestPostgres::Get().CreateEmptyDatabase()
-                                   : TestPostgres::Get().CreateDatabase()),
+    : url_(schema == Schema::kNone ? store::TestPostgres::Get().CreateEmptyDatabase()
+                                   : store::TestPostgres::Get().CreateDatabase()),
       settings_(std::move(settings)) {
   static const bool server_prepared = PrepareServer();
   EXPECT_TRUE(server_prepared);
@@ -84,13 +84,13 @@ E2eCluster::~E2eCluster() {
   programs_.clear();
   if (::testing::Test::HasFailure()) {
     for (const auto& entry : std::filesystem::directory_iterator(PathOf("logs"))) {
-      const std::string log = FileContents(entry.path());
+      const std::string log = base::FileContents(entry.path());
       if (log.empty()) continue;
       std::fprintf(stderr, "---- %s\n%s\n", entry.path().filename().c_str(),
                    log.substr(log.size() - std::min(log.size(), kShownLogBytes)).c_str());
     }
   }
-  TestPostgres::Get().DropDatabase(url_);
+  store::TestPostgres::Get().DropDatabase(url_);
 }
 
 std::string E2eCluster::password() { return kPassword; }
@@ -102,7 +102,8 @@ std::string E2eCluster::PathOf(const std::string& name) const {
 std::string E2eCluster::OutputPath(const std::string& name) const { return PathOf("out/" + name); }
 
 std::string E2eCluster::UrlOf(const std::string& service) const {
-  return TestPostgres::UrlAs(TestPostgres::Get().TcpUrl(url_), absl::StrCat("e2e_", service));
+  return store::TestPostgres::UrlAs(store::TestPostgres::Get().TcpUrl(url_),
+                                    absl::StrCat("e2e_", service));
 }
 
 std::string E2eCluster::LogPath(const std::string& name) {
@@ -113,12 +114,12 @@ std::string E2eCluster::LogPath(const std::string& name) {
   return path;
 }
 
-ChildProcess& E2eCluster::Start(const std::string& name, const std::string& program,
-                                const ProgramSettings& settings) {
+base::ChildProcess& E2eCluster::Start(const std::string& name, const std::string& program,
+                                      const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert(settings_.begin(), settings_.end());
   all.insert({"database.password_file", password_file()});
-  ChildOptions options;
+  base::ChildOptions options;
   options.argv = {ProgramPath(program), "--config", PathOf("class.yaml")};
   for (const auto& [key, value] : all) {
     options.argv.push_back(absl::StrCat("--", key));
@@ -127,11 +128,11 @@ ChildProcess& E2eCluster::Start(const std::string& name, const std::string& prog
   options.environment = Environment(folder_.path());
   if (!environment_.empty()) options.environment.push_back(environment_);
   options.output_prefix = LogPath(name);
-  programs_.push_back(std::make_unique<ChildProcess>(options));
+  programs_.push_back(std::make_unique<base::ChildProcess>(options));
   return *programs_.back();
 }
 
-ChildProcess& E2eCluster::StartCoordinator(const ProgramSettings& settings) {
+base::ChildProcess& E2eCluster::StartCoordinator(const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({{"database.url", UrlOf("coordinator")},
               {"coordinator.admin_listen", "127.0.0.1:0"},
@@ -140,19 +141,20 @@ ChildProcess& E2eCluster::StartCoordinator(const ProgramSettings& settings) {
   return Start("coordinator", "gannet-coordinator", all);
 }
 
-ChildProcess& E2eCluster::StartGateway(const ProgramSettings& settings) {
+base::ChildProcess& E2eCluster::StartGateway(const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({{"database.url", UrlOf("gateway")},
               {"gateway.listen", gateway_address_.empty() ? "127.0.0.1:0" : gateway_address_},
               {"gateway.metrics_listen", "127.0.0.1:0"}});
-  ChildProcess& gateway = Start("gateway", "gannet-gateway", all);
+  base::ChildProcess& gateway = Start("gateway", "gannet-gateway", all);
   if (gateway_address_.empty()) {
     gateway_address_ = absl::StrCat("127.0.0.1:", PortOf(gateway, "port"));
   }
   return gateway;
 }
 
-ChildProcess& E2eCluster::StartWorker(const std::string& name, const ProgramSettings& settings) {
+base::ChildProcess& E2eCluster::StartWorker(const std::string& name,
+                                            const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({{"worker.exchange", gateway_address_},
               {"worker.name", name},
@@ -161,30 +163,30 @@ ChildProcess& E2eCluster::StartWorker(const std::string& name, const ProgramSett
   return Start(name, "gannet-worker", all);
 }
 
-ChildProcess& E2eCluster::StartDirectWorker(const std::string& name,
-                                            const ProgramSettings& settings) {
+base::ChildProcess& E2eCluster::StartDirectWorker(const std::string& name,
+                                                  const ProgramSettings& settings) {
   ProgramSettings all = settings;
   all.insert({"worker.exchange", UrlOf("worker")});
   return StartWorker(name, all);
 }
 
 Outcome E2eCluster::Gannet(const std::vector<std::string>& arguments) {
-  ChildOptions options;
+  base::ChildOptions options;
   options.argv = arguments;
   options.argv.insert(options.argv.begin(), ProgramPath("gannet"));
   options.environment = Environment(folder_.path());
   options.output_prefix = LogPath("gannet");
-  ChildProcess gannet(options);
+  base::ChildProcess gannet(options);
   const int exit_code = gannet.AwaitExit();
   return {exit_code, gannet.out(), gannet.err()};
 }
 
-int E2eCluster::PortOf(ChildProcess& program, const std::string& key) {
+int E2eCluster::PortOf(base::ChildProcess& program, const std::string& key) {
   const std::string field = absl::StrCat(" ", key, "=");
   if (!program.AwaitError(field)) return 0;
   int port = 0;
   // The digits are whole when something follows them.
-  const bool found = AwaitUntil([&] {
+  const bool found = base::AwaitUntil([&] {
     const std::string log = program.err();
     const size_t start = log.find(field) + field.size();
     size_t end = start;
@@ -196,7 +198,7 @@ int E2eCluster::PortOf(ChildProcess& program, const std::string& key) {
 }
 
 std::string E2eCluster::Text(const std::string& sql) const {
-  const absl::StatusOr<SqlRows> rows = TestPostgres::Get().Query(url_, sql);
+  const absl::StatusOr<pg::SqlRows> rows = store::TestPostgres::Get().Query(url_, sql);
   if (!rows.ok() || rows->empty()) return "";
   return rows->rows[0].at(0).value_or("");
 }
@@ -207,18 +209,18 @@ int64_t E2eCluster::Number(const std::string& sql) const {
 }
 
 void E2eCluster::Execute(const std::string& sql) const {
-  EXPECT_OK(TestPostgres::Get().Run(url_, sql));
+  EXPECT_OK(store::TestPostgres::Get().Run(url_, sql));
 }
 
 bool E2eCluster::AwaitRounds(int64_t rounds) const {
-  const bool published =
-      AwaitUntil([&] { return Number("SELECT max(weights_version) FROM gannet.run") >= rounds; });
+  const bool published = base::AwaitUntil(
+      [&] { return Number("SELECT max(weights_version) FROM gannet.run") >= rounds; });
   EXPECT_TRUE(published) << "round " << rounds << " does not come";
   return published;
 }
 
-void E2eCluster::ExpectEnd(const std::vector<ChildProcess*>& programs) const {
-  for (ChildProcess* program : programs) EXPECT_EQ(program->AwaitExit(), 0) << program->err();
+void E2eCluster::ExpectEnd(const std::vector<base::ChildProcess*>& programs) const {
+  for (base::ChildProcess* program : programs) EXPECT_EQ(program->AwaitExit(), 0) << program->err();
   EXPECT_EQ(Text("SELECT state FROM gannet.run"), "finished");
 }
 
@@ -239,4 +241,4 @@ void E2eCluster::ExpectEveryGradientCountedOnce() const {
             0);
 }
 
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -9,7 +9,7 @@
 #include "libs/image/testing/image_files.h"
 #include "libs/pg/sql_values.h"
 
-namespace gannet {
+namespace gannet::e2e {
 
 // How a run of `gannet` ended, and what it wrote.
 struct Outcome {
@@ -47,15 +47,16 @@ class E2eCluster {
   // Starts a program and does not wait for anything, as the order of starts does not matter, but
   // for the port of the first gateway. `settings` are its own and win. A gateway that is started
   // again has the same port.
-  ChildProcess& StartCoordinator(const ProgramSettings& settings = {});
-  ChildProcess& StartGateway(const ProgramSettings& settings = {});
+  base::ChildProcess& StartCoordinator(const ProgramSettings& settings = {});
+  base::ChildProcess& StartGateway(const ProgramSettings& settings = {});
   // A worker that goes by the gateway, and one that goes straight to the database. Workers of
   // different names are different ones.
-  ChildProcess& StartWorker(const std::string& name, const ProgramSettings& settings = {});
-  ChildProcess& StartDirectWorker(const std::string& name, const ProgramSettings& settings = {});
+  base::ChildProcess& StartWorker(const std::string& name, const ProgramSettings& settings = {});
+  base::ChildProcess& StartDirectWorker(const std::string& name,
+                                        const ProgramSettings& settings = {});
   // Any program, with the settings of the class and its own.
-  ChildProcess& Start(const std::string& name, const std::string& program,
-                      const ProgramSettings& settings);
+  base::ChildProcess& Start(const std::string& name, const std::string& program,
+                            const ProgramSettings& settings);
 
   // One more environment variable ("NAME=VALUE") of the programs started from now on; empty: none.
   void set_environment(const std::string& variable) { environment_ = variable; }
@@ -64,14 +65,14 @@ class E2eCluster {
   Outcome Gannet(const std::vector<std::string>& arguments);
 
   // The port that a program has named in its log: "port", "metrics_port", "admin_port".
-  static int PortOf(ChildProcess& program, const std::string& key);
+  static int PortOf(base::ChildProcess& program, const std::string& key);
   const std::string& gateway_address() const { return gateway_address_; }
 
   // A file of the class, and one among the results.
   std::string PathOf(const std::string& name) const;
   std::string OutputPath(const std::string& name) const;
   // The file of the final weights.
-  std::string FinalWeights() const { return FileContents(OutputPath("weights.safetensors")); }
+  std::string FinalWeights() const { return base::FileContents(OutputPath("weights.safetensors")); }
   std::string Write(const std::string& name, const std::string& bytes) const {
     return folder_.Write(name, bytes);
   }
@@ -92,7 +93,7 @@ class E2eCluster {
   // Waits until so many rounds are published.
   [[nodiscard]] bool AwaitRounds(int64_t rounds) const;
   // Waits until the run is finished and these programs have ended by themselves, with code 0.
-  void ExpectEnd(const std::vector<ChildProcess*>& programs) const;
+  void ExpectEnd(const std::vector<base::ChildProcess*>& programs) const;
   // Shows that no gradient counted twice: one per unit and slot, under the attempt of its unit, and
   // one kept submission for each that the ledger still holds.
   void ExpectEveryGradientCountedOnce() const;
@@ -100,12 +101,12 @@ class E2eCluster {
  private:
   std::string LogPath(const std::string& name);
 
-  TempFolder folder_;
+  image::TempFolder folder_;
   const std::string url_;
   const ProgramSettings settings_;
   std::string gateway_address_;
   std::string environment_;
-  std::vector<std::unique_ptr<ChildProcess>> programs_;
+  std::vector<std::unique_ptr<base::ChildProcess>> programs_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::e2e

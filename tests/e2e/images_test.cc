@@ -9,7 +9,7 @@
 #include "libs/image/testing/image_files.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::AllOf;
@@ -19,7 +19,9 @@ constexpr int kImageCount = 40;
 
 std::string NameOf(int64_t index) { return absl::StrFormat("%04d.png", index); }
 
-std::string ImageBytes(int variant) { return EncodePng(SoftImage(32, 32, variant), PngKind::kRgb); }
+std::string ImageBytes(int variant) {
+  return image::EncodePng(image::SoftImage(32, 32, variant), image::PngKind::kRgb);
+}
 
 // A folder of images, of which number `index` in the order of a data set is NameOf(index).
 std::string WriteImages(const E2eCluster& cluster) {
@@ -33,7 +35,7 @@ TEST(ImagesTest, AnEmptyFolderIsSaidToBeEmpty) {
   E2eCluster cluster;
   cluster.Write("empty/.hidden.png", ImageBytes(0));
 
-  ChildProcess& coordinator =
+  base::ChildProcess& coordinator =
       cluster.StartCoordinator({{"data.kind", "folder"}, {"data.path", cluster.PathOf("empty")}});
 
   EXPECT_EQ(coordinator.AwaitExit(), 2);
@@ -49,14 +51,14 @@ TEST(ImagesTest, AnImageThatBecomesUnreadablePausesTheRunUntilItIsRepaired) {
   // Its name comes last, so that it is nobody's index.
   cluster.Write("faces/z.png", "not an image from the first");
   cluster.StartGateway();
-  ChildProcess& coordinator = cluster.StartCoordinator(data);
+  base::ChildProcess& coordinator = cluster.StartCoordinator(data);
   ASSERT_TRUE(coordinator.AwaitError("leading the run"));
   EXPECT_THAT(coordinator.err(), HasSubstr("40 images in the folder"));
   EXPECT_THAT(coordinator.err(), HasSubstr("1 unreadable ones left out"));
   const std::string address =
       absl::StrCat("127.0.0.1:", E2eCluster::PortOf(coordinator, "admin_port"));
   ASSERT_EQ(cluster.Gannet({"pause", "--address", address}).exit_code, 0);
-  ChildProcess& ada = cluster.StartWorker("ada", data);
+  base::ChildProcess& ada = cluster.StartWorker("ada", data);
   ASSERT_TRUE(ada.AwaitError("joined"));
 
   const int index =
@@ -87,4 +89,4 @@ TEST(ImagesTest, AnImageThatBecomesUnreadablePausesTheRunUntilItIsRepaired) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -10,11 +10,11 @@
 #include "gtest/gtest.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
-int64_t ResidentKilobytes(const ChildProcess& program) {
-  const std::string status = FileContents(absl::StrCat("/proc/", program.pid(), "/status"));
+int64_t ResidentKilobytes(const base::ChildProcess& program) {
+  const std::string status = base::FileContents(absl::StrCat("/proc/", program.pid(), "/status"));
   int64_t kilobytes = 0;
   for (absl::string_view line : absl::StrSplit(status, '\n')) {
     if (!absl::ConsumePrefix(&line, "VmRSS:")) continue;
@@ -26,13 +26,13 @@ int64_t ResidentKilobytes(const ChildProcess& program) {
 
 TEST(MemoryTest, ServicesKeepTheirSize) {
   E2eCluster cluster(ProgramSettings{{"run.rounds", "100000"}});
-  const std::vector<ChildProcess*> programs = {&cluster.StartCoordinator(), &cluster.StartGateway(),
-                                               &cluster.StartWorker("ada"),
-                                               &cluster.StartDirectWorker("bob")};
+  const std::vector<base::ChildProcess*> programs = {
+      &cluster.StartCoordinator(), &cluster.StartGateway(), &cluster.StartWorker("ada"),
+      &cluster.StartDirectWorker("bob")};
   ASSERT_TRUE(cluster.AwaitRounds(150));
   std::vector<int64_t> before;
   before.reserve(programs.size());
-  for (const ChildProcess* program : programs) before.push_back(ResidentKilobytes(*program));
+  for (const base::ChildProcess* program : programs) before.push_back(ResidentKilobytes(*program));
 
   ASSERT_TRUE(cluster.AwaitRounds(600));
 
@@ -46,4 +46,4 @@ TEST(MemoryTest, ServicesKeepTheirSize) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -12,7 +12,7 @@
 #include "libs/base/clock.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::AllOf;
@@ -23,8 +23,8 @@ using ::testing::Not;
 constexpr absl::Duration kPromptly = absl::Seconds(15);
 
 // How long a program takes to end by itself after SIGTERM, with code 0.
-absl::Duration TimeToEnd(ChildProcess& program) {
-  RealClock clock;
+absl::Duration TimeToEnd(base::ChildProcess& program) {
+  base::RealClock clock;
   const absl::Duration start = clock.Steady();
   program.Signal(SIGTERM);
   EXPECT_EQ(program.AwaitExit(), 0) << program.err();
@@ -41,11 +41,11 @@ TEST(MistakesTest, EveryServiceReportsAllMistakesOfAConfigurationAtOnce) {
                                          "gateway:\n"
                                          "  listen: nowhere\n"
                                          "  drain_limit: 10\n");
-  std::vector<ChildProcess*> programs;
+  std::vector<base::ChildProcess*> programs;
   for (const char* service : {"gannet-coordinator", "gannet-gateway", "gannet-worker"}) {
     programs.push_back(&cluster.Start(service, service, {{"run.seed", "x"}}));
   }
-  for (ChildProcess* program : programs) {
+  for (base::ChildProcess* program : programs) {
     EXPECT_EQ(program->AwaitExit(), 2);
     EXPECT_THAT(program->err(),
                 AllOf(HasSubstr(file + ":2: run.rounds must be an integer"),
@@ -60,11 +60,11 @@ TEST(MistakesTest, EveryServiceReportsAllMistakesOfAConfigurationAtOnce) {
 TEST(MistakesTest, APasswordInAUrlIsRefusedAndNotRepeated) {
   E2eCluster cluster;
   const std::string url = "postgres://ada:geheim@127.0.0.1:1/gannet";
-  const std::vector<ChildProcess*> programs = {
+  const std::vector<base::ChildProcess*> programs = {
       &cluster.Start("coordinator", "gannet-coordinator", {{"database.url", url}}),
       &cluster.Start("gateway", "gannet-gateway", {{"database.url", url}}),
       &cluster.Start("worker", "gannet-worker", {{"worker.exchange", url}})};
-  for (ChildProcess* program : programs) {
+  for (base::ChildProcess* program : programs) {
     EXPECT_EQ(program->AwaitExit(), 2);
     EXPECT_THAT(program->err(),
                 AllOf(HasSubstr("must not carry a password: put it into a file named by "
@@ -89,7 +89,7 @@ TEST(MistakesTest, ADatabaseWithoutTheSchemaOrWithAnotherOneIsRefused) {
   const std::string to_older =
       absl::StrCat("the schema is older than this binary: run `gannet migrate`: expected version ",
                    version, ", got ", version - 1);
-  const std::vector<std::pair<ChildProcess*, std::string>> programs = {
+  const std::vector<std::pair<base::ChildProcess*, std::string>> programs = {
       {&none.StartGateway(), to_none},         {&none.StartCoordinator(), to_none},
       {&none.StartDirectWorker("a"), to_none}, {&newer.StartGateway(), to_newer},
       {&newer.StartCoordinator(), to_newer},   {&newer.StartDirectWorker("a"), to_newer},
@@ -104,7 +104,7 @@ TEST(MistakesTest, WhatCannotBeReachedIsNamedAndAwaitedUntilASignalComes) {
   E2eCluster cluster;
   const std::string nowhere = "postgres://ada@127.0.0.1:1/gannet";
   const std::string database = "PostgreSQL cannot be reached at ada@127.0.0.1:1/gannet";
-  const std::vector<std::pair<ChildProcess*, std::string>> programs = {
+  const std::vector<std::pair<base::ChildProcess*, std::string>> programs = {
       {&cluster.StartGateway({{"database.url", nowhere}}), database},
       {&cluster.StartCoordinator({{"database.url", nowhere}}), database},
       {&cluster.StartDirectWorker("direct", {{"worker.exchange", nowhere}}), database},
@@ -121,8 +121,9 @@ TEST(MistakesTest, APasswordThatIsRefusedEndsAtOnce) {
   E2eCluster cluster;
   cluster.Write("wrong", "battery-horse");
   const ProgramSettings wrong = {{"database.password_file", cluster.PathOf("wrong")}};
-  for (ChildProcess* program : {&cluster.StartGateway(wrong), &cluster.StartCoordinator(wrong),
-                                &cluster.StartDirectWorker("wrong", wrong)}) {
+  for (base::ChildProcess* program :
+       {&cluster.StartGateway(wrong), &cluster.StartCoordinator(wrong),
+        &cluster.StartDirectWorker("wrong", wrong)}) {
     EXPECT_EQ(program->AwaitExit(), 1);
     EXPECT_THAT(program->err(), AllOf(HasSubstr("password authentication failed for user"),
                                       HasSubstr("database.password_file")));
@@ -132,9 +133,9 @@ TEST(MistakesTest, APasswordThatIsRefusedEndsAtOnce) {
 TEST(MistakesTest, AFileThatIsMissingIsAMistakeOfTheSettings) {
   E2eCluster cluster;
   const ProgramSettings wrong = {{"database.password_file", cluster.PathOf("nothing")}};
-  for (ChildProcess* program : {&cluster.Start("gateway", "gannet-gateway", wrong),
-                                &cluster.Start("coordinator", "gannet-coordinator", wrong),
-                                &cluster.Start("worker", "gannet-worker", wrong)}) {
+  for (base::ChildProcess* program : {&cluster.Start("gateway", "gannet-gateway", wrong),
+                                      &cluster.Start("coordinator", "gannet-coordinator", wrong),
+                                      &cluster.Start("worker", "gannet-worker", wrong)}) {
     EXPECT_EQ(program->AwaitExit(), 2);
     EXPECT_THAT(program->err(), HasSubstr("cannot read the file of database.password_file"));
   }
@@ -143,8 +144,8 @@ TEST(MistakesTest, AFileThatIsMissingIsAMistakeOfTheSettings) {
 TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
   E2eCluster cluster(ProgramSettings{{"run.rounds", "100000"}});
   cluster.StartGateway();
-  ChildProcess& coordinator = cluster.StartCoordinator();
-  ChildProcess& ada = cluster.StartWorker("ada");
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& ada = cluster.StartWorker("ada");
   ASSERT_TRUE(ada.AwaitError("joined"));
   const std::string id = cluster.Text("SELECT worker_id FROM gannet.worker");
   const auto state_file = [](const std::string& worker_id) {
@@ -156,10 +157,10 @@ TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
   // Of a run that is long gone.
   cluster.Write("stale.json", state_file(std::string(32, 'b')));
 
-  ChildProcess& twin =
+  base::ChildProcess& twin =
       cluster.StartWorker("twin", {{"worker.state_file", cluster.PathOf("ada.json")}});
-  ChildProcess& stranger = cluster.StartWorker("stranger", {{"data.count", "65"}});
-  const std::vector<std::pair<ChildProcess*, std::string>> refused = {
+  base::ChildProcess& stranger = cluster.StartWorker("stranger", {{"data.count", "65"}});
+  const std::vector<std::pair<base::ChildProcess*, std::string>> refused = {
       {&twin,
        "another worker on this machine uses this identity; give this one another file with "
        "worker.state_file"},
@@ -171,7 +172,7 @@ TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
        absl::StrCat("the worker's state file is not one that gannet-worker wrote; move it away to "
                     "start as a new worker: ",
                     cluster.PathOf("broken.json"))}};
-  ChildProcess& stale = cluster.StartWorker("stale");
+  base::ChildProcess& stale = cluster.StartWorker("stale");
   for (const auto& [program, reason] : refused) {
     EXPECT_EQ(program->AwaitExit(), 1);
     EXPECT_THAT(program->err(), HasSubstr(reason));
@@ -181,7 +182,7 @@ TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
 
   EXPECT_LT(TimeToEnd(coordinator), kPromptly);
   // With nobody to publish the round there soon is no work to be had.
-  ASSERT_TRUE(AwaitUntil([&] {
+  ASSERT_TRUE(base::AwaitUntil([&] {
     return cluster.Number(
                "SELECT count(*) FROM gannet.work_unit WHERE state IN ('ready', 'leased')") == 0;
   }));
@@ -190,4 +191,4 @@ TEST(MistakesTest, AWorkerThatDoesNotBelongIsToldWhy) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -18,7 +18,7 @@
 #include "libs/store/testing/test_postgres.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::AllOf;
@@ -38,8 +38,8 @@ ProgramSettings Settings() {
 const std::string& CalmWeights() {
   static const std::string weights = [] {
     E2eCluster calm(Settings());
-    ChildProcess& worker = calm.StartDirectWorker("calm");
-    ChildProcess& coordinator = calm.StartCoordinator();
+    base::ChildProcess& worker = calm.StartDirectWorker("calm");
+    base::ChildProcess& coordinator = calm.StartCoordinator();
     calm.ExpectEnd({&worker, &coordinator});
     EXPECT_THAT(calm.FinalWeights(), Not(IsEmpty()));
     return calm.FinalWeights();
@@ -70,9 +70,9 @@ class ServiceFaultsTest : public ::testing::Test {
   }
 
   E2eCluster cluster_;
-  ChildProcess* gateway_;
-  ChildProcess& worker_;
-  ChildProcess* coordinator_;
+  base::ChildProcess* gateway_;
+  base::ChildProcess& worker_;
+  base::ChildProcess* coordinator_;
 };
 
 TEST_F(ServiceFaultsTest, AKilledGatewayIsAwaitedAndComesBackOnItsPort) {
@@ -95,17 +95,18 @@ TEST_F(ServiceFaultsTest, AKilledCoordinatorIsSucceededByTheNext) {
   coordinator_ = &cluster_.StartCoordinator();
   ExpectCalmEnd();
   EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=cluster term=2"));
-  const std::vector<std::string> history =
-      absl::StrSplit(FileContents(cluster_.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
+  const std::vector<std::string> history = absl::StrSplit(
+      base::FileContents(cluster_.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_THAT(history, SizeIs(1 + kRounds)) << "the rounds of the dead one are in it too";
 }
 
 TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
-  const auto channel = MakeChannel({.target = cluster_.gateway_address()}, ChannelUse::kControl);
+  const auto channel =
+      rpc::MakeChannel({.target = cluster_.gateway_address()}, rpc::ChannelUse::kControl);
   ASSERT_OK(channel);
   const auto serving = [&] {
     const absl::StatusOr<bool> answer =
-        ProbeHealth(*channel, "gannet.v1.ExchangeService", absl::Seconds(10));
+        rpc::ProbeHealth(*channel, "gannet.v1.ExchangeService", absl::Seconds(10));
     EXPECT_OK(answer) << "the gateway itself is there";
     return answer.ok() && *answer;
   };
@@ -113,10 +114,10 @@ TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
 
   ExpectUnderWay();
   const size_t before = worker_.err().size();
-  TestPostgres::Get().Stop(TestPostgres::StopMode::kImmediate);
-  RealClock clock;
+  store::TestPostgres::Get().Stop(store::TestPostgres::StopMode::kImmediate);
+  base::RealClock clock;
   const absl::Duration start = clock.Steady();
-  ASSERT_TRUE(AwaitUntil([&] { return !serving(); }));
+  ASSERT_TRUE(base::AwaitUntil([&] { return !serving(); }));
   const absl::Duration noticed = clock.Steady() - start;
   RecordProperty("not_serving_after", absl::FormatDuration(noticed));
   // 5 s are promised; three times that is for a machine that is busy.
@@ -125,8 +126,8 @@ TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
   ASSERT_TRUE(coordinator_->AwaitError("waiting, will try again peer=\"the database\""));
   ASSERT_TRUE(gateway_->AwaitError("this gateway is not serving until it does"));
 
-  TestPostgres::Get().Start();
-  ASSERT_TRUE(AwaitUntil(serving));
+  store::TestPostgres::Get().Start();
+  ASSERT_TRUE(base::AwaitUntil(serving));
   ASSERT_TRUE(worker_.AwaitError("answers again", before));
   ExpectCalmEnd();
 }
@@ -136,17 +137,18 @@ TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
 TEST(HostListTest, TheNextServerOfTheListIsUsed) {
   E2eCluster cluster(Settings());
   const std::string port = absl::StrCat(cluster.Number("SELECT current_setting('port')::bigint"));
-  auto second = std::make_unique<TcpProxy>(std::stoi(port));
+  auto second = std::make_unique<base::TcpProxy>(std::stoi(port));
   const auto listed = [&](const std::string& service) {
     return absl::StrReplaceAll(cluster.UrlOf(service),
                                {{"host=127.0.0.1", "host=no-such-host.invalid,127.0.0.1,127.0.0.1"},
                                 {absl::StrCat("port=", port),
                                  absl::StrCat("port=", port, ",", second->port(), ",", port)}});
   };
-  ChildProcess& coordinator = cluster.StartCoordinator({{"database.url", listed("coordinator")}});
+  base::ChildProcess& coordinator =
+      cluster.StartCoordinator({{"database.url", listed("coordinator")}});
   cluster.StartGateway({{"database.url", listed("gateway")}});
-  ChildProcess& ada = cluster.StartWorker("ada");
-  ChildProcess& bob = cluster.StartWorker("bob", {{"worker.exchange", listed("worker")}});
+  base::ChildProcess& ada = cluster.StartWorker("ada");
+  base::ChildProcess& bob = cluster.StartWorker("bob", {{"worker.exchange", listed("worker")}});
   ASSERT_TRUE(cluster.AwaitRounds(3));
   ASSERT_EQ(cluster.Text("SELECT state FROM gannet.run"), "running");
 
@@ -163,12 +165,12 @@ TEST(HostListTest, TheNextServerOfTheListIsUsed) {
 // As on a laptop without a network.
 TEST(NameServiceTest, ANameWithoutAnAddressIsAwaited) {
   E2eCluster cluster(Settings());
-  ChildProcess& worker =
+  base::ChildProcess& worker =
       cluster.StartWorker("ada", {{"worker.exchange", "no-such-host.invalid:1"}});
-  ChildProcess& coordinator = cluster.StartCoordinator(
+  base::ChildProcess& coordinator = cluster.StartCoordinator(
       {{"database.url", absl::StrReplaceAll(cluster.UrlOf("coordinator"),
                                             {{"127.0.0.1", "no-such-host.invalid"}})}});
-  for (ChildProcess* program : {&worker, &coordinator}) {
+  for (base::ChildProcess* program : {&worker, &coordinator}) {
     ASSERT_TRUE(program->AwaitError("waiting, will try again"));
     EXPECT_THAT(program->err(), HasSubstr("no-such-host.invalid"));
     program->Signal(SIGTERM);
@@ -177,4 +179,4 @@ TEST(NameServiceTest, ANameWithoutAnAddressIsAwaited) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

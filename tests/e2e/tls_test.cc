@@ -11,7 +11,7 @@
 #include "libs/rpc/testing/certificates.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::AllOf;
@@ -25,7 +25,7 @@ class TlsTest : public testing::Test {
  protected:
   explicit TlsTest(const std::string& rounds = "6")
       : cluster_(ProgramSettings{{"run.rounds", rounds}}) {
-    const TestCertificate gateway = authority_.Issue("IP:127.0.0.1,DNS:localhost");
+    const rpc::TestCertificate gateway = authority_.Issue("IP:127.0.0.1,DNS:localhost");
     cluster_.Write("ca.crt", authority_.certificate());
     cluster_.Write("gateway.crt", gateway.certificate);
     cluster_.Write("gateway.key", gateway.key);
@@ -56,26 +56,26 @@ class TlsTest : public testing::Test {
     return address.substr(address.rfind(':') + 1);
   }
 
-  const TestAuthority authority_;
+  const rpc::TestAuthority authority_;
   E2eCluster cluster_;
   ProgramSettings gateway_settings_;
   ProgramSettings worker_settings_;
 };
 
 TEST_F(TlsTest, AClassTrainsByTlsAndNobodySeesItsCode) {
-  ChildProcess& coordinator = cluster_.StartCoordinator();
-  ChildProcess& gateway = cluster_.StartGateway(gateway_settings_);
+  base::ChildProcess& coordinator = cluster_.StartCoordinator();
+  base::ChildProcess& gateway = cluster_.StartGateway(gateway_settings_);
   // The certificate as a student is given it: in one piece, on a command line.
   const std::string ca = absl::StrReplaceAll(
       authority_.certificate(),
       {{"-----BEGIN CERTIFICATE-----", ""}, {"-----END CERTIFICATE-----", ""}, {"\n", ""}});
-  ChildProcess& ada = cluster_.StartWorker("ada", worker_settings_);
-  ChildProcess& bob = cluster_.StartWorker(
+  base::ChildProcess& ada = cluster_.StartWorker("ada", worker_settings_);
+  base::ChildProcess& bob = cluster_.StartWorker(
       "bob", {{"worker.ca", ca}, {"worker.class_code_file", cluster_.PathOf("code")}});
 
   cluster_.ExpectEnd({&coordinator, &ada, &bob});
   cluster_.ExpectEveryGradientCountedOnce();
-  for (const ChildProcess* program : {&coordinator, &gateway, &ada, &bob}) {
+  for (const base::ChildProcess* program : {&coordinator, &gateway, &ada, &bob}) {
     EXPECT_THAT(program->err(), Not(HasSubstr(kCode)));
   }
 }
@@ -87,9 +87,9 @@ class LongTlsTest : public TlsTest {
 
 // By now the worker asks so seldom that a handshake has to go on between its calls.
 TEST_F(LongTlsTest, AGatewayThatWasAwayForLongIsFoundAgain) {
-  ChildProcess& coordinator = cluster_.StartCoordinator();
-  ChildProcess& gateway = cluster_.StartGateway(gateway_settings_);
-  ChildProcess& ada = cluster_.StartWorker("ada", worker_settings_);
+  base::ChildProcess& coordinator = cluster_.StartCoordinator();
+  base::ChildProcess& gateway = cluster_.StartGateway(gateway_settings_);
+  base::ChildProcess& ada = cluster_.StartWorker("ada", worker_settings_);
   ASSERT_TRUE(cluster_.AwaitRounds(3));
   const std::string peer = absl::StrCat("peer=\"the gateway at ", cluster_.gateway_address(), "\"");
   const std::string waiting = absl::StrCat("waiting, will try again ", peer);
@@ -99,13 +99,13 @@ TEST_F(LongTlsTest, AGatewayThatWasAwayForLongIsFoundAgain) {
   const size_t first = ada.err().find(waiting);
 
   // As a network does that wants everybody to sign in first.
-  const TestCertificate stranger = TestAuthority().Issue("IP:127.0.0.1");
+  const rpc::TestCertificate stranger = rpc::TestAuthority().Issue("IP:127.0.0.1");
   cluster_.Write("stranger.crt", stranger.certificate);
   cluster_.Write("stranger.key", stranger.key);
   ProgramSettings strange = GatewayWith("gateway.listen", absl::StrCat("0.0.0.0:", Port()));
   strange["gateway.tls_cert_file"] = cluster_.PathOf("stranger.crt");
   strange["gateway.tls_key_file"] = cluster_.PathOf("stranger.key");
-  ChildProcess& impostor = cluster_.StartGateway(strange);
+  base::ChildProcess& impostor = cluster_.StartGateway(strange);
   ASSERT_TRUE(ada.AwaitError("not signed by the certificate authority", first))
       << "the line after 10 s";
   impostor.Kill();
@@ -120,8 +120,8 @@ TEST_F(TlsTest, WhoeverDoesNotBelongIsToldWhy) {
   cluster_.StartCoordinator();
   cluster_.StartGateway(gateway_settings_);
   cluster_.Write("wrong", "walrus-and-otter");
-  cluster_.Write("other.crt", TestAuthority().certificate());
-  const std::vector<std::pair<ChildProcess*, std::string>> refused = {
+  cluster_.Write("other.crt", rpc::TestAuthority().certificate());
+  const std::vector<std::pair<base::ChildProcess*, std::string>> refused = {
       {&cluster_.StartWorker("no-code", {{"worker.ca_file", cluster_.PathOf("ca.crt")}}),
        "this class asks for a class code"},
       {&cluster_.StartWorker("wrong-code",
@@ -138,7 +138,7 @@ TEST_F(TlsTest, WhoeverDoesNotBelongIsToldWhy) {
     EXPECT_THAT(worker->err(), HasSubstr(reason));
   }
   cluster_.Write("blanks", "otter and walrus");
-  const std::vector<std::pair<ChildProcess*, std::string>> mistaken = {
+  const std::vector<std::pair<base::ChildProcess*, std::string>> mistaken = {
       {&cluster_.StartWorker("no-file", WorkerWith("worker.ca_file", cluster_.PathOf("nothing"))),
        "cannot read the file of worker.ca_file"},
       {&cluster_.StartWorker("no-ca", WorkerWith("worker.ca_file", cluster_.PathOf("code"))),
@@ -150,14 +150,14 @@ TEST_F(TlsTest, WhoeverDoesNotBelongIsToldWhy) {
     EXPECT_EQ(worker->AwaitExit(), 2);
     EXPECT_THAT(worker->err(), HasSubstr(reason));
   }
-  ChildProcess& plain =
+  base::ChildProcess& plain =
       cluster_.StartWorker("plain", {{"worker.class_code_file", cluster_.PathOf("code")}});
   EXPECT_TRUE(plain.AwaitError("the server may want TLS"));
   EXPECT_EQ(cluster_.Number("SELECT count(*) FROM gannet.worker"), 0);
 }
 
 TEST_F(TlsTest, AGatewayThatCannotBeTrustedDoesNotStart) {
-  const TestCertificate old = authority_.Issue(
+  const rpc::TestCertificate old = authority_.Issue(
       "IP:127.0.0.1",
       {.from = absl::Now() - absl::Hours(2), .until = absl::Now() - absl::Hours(1)});
   cluster_.Write("old.crt", old.certificate);
@@ -170,7 +170,7 @@ TEST_F(TlsTest, AGatewayThatCannotBeTrustedDoesNotStart) {
   open.erase("gateway.tls_key_file");
   ProgramSettings nameless = gateway_settings_;
   nameless.erase("gateway.class_code_file");
-  const std::vector<std::pair<ChildProcess*, std::string>> programs = {
+  const std::vector<std::pair<base::ChildProcess*, std::string>> programs = {
       {&cluster_.Start("expired", "gannet-gateway", expired), "the certificate expired at"},
       {&cluster_.Start("mixed", "gannet-gateway",
                        GatewayWith("gateway.tls_key_file", cluster_.PathOf("old.key"))),
@@ -192,26 +192,28 @@ TEST_F(TlsTest, AGatewayThatCannotBeTrustedDoesNotStart) {
 }
 
 TEST_F(TlsTest, HealthIsAskedWithoutTls) {
-  ChildProcess& gateway =
+  base::ChildProcess& gateway =
       cluster_.StartGateway(GatewayWith("gateway.health_listen", "127.0.0.1:0"));
   const std::string address =
       absl::StrCat("127.0.0.1:", E2eCluster::PortOf(gateway, "health_port"));
   ASSERT_TRUE(gateway.AwaitError("the database answers"));
 
   // As a container's health check asks.
-  ASSERT_TRUE(AwaitUntil([&] {
-    ChildProcess asked({.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
-                        .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
-                        .output_prefix = cluster_.PathOf("health")});
+  ASSERT_TRUE(base::AwaitUntil([&] {
+    base::ChildProcess asked(
+        {.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
+         .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
+         .output_prefix = cluster_.PathOf("health")});
     return asked.AwaitExit() == 0 && asked.out() == "serving\n";
   }));
   gateway.Kill();
-  ChildProcess asked({.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
-                      .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
-                      .output_prefix = cluster_.PathOf("health")});
+  base::ChildProcess asked(
+      {.argv = {absl::StrCat(GANNET_BINARY_DIR, "/gannet-gateway"), "--health"},
+       .environment = {absl::StrCat("GANNET_GATEWAY_HEALTH_LISTEN=", address)},
+       .output_prefix = cluster_.PathOf("health")});
   EXPECT_EQ(asked.AwaitExit(), 1);
   EXPECT_THAT(asked.out(), AllOf(HasSubstr("no answer from"), HasSubstr(address)));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -12,7 +12,7 @@
 #include "services/gateway/testing/waiting.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::AllOf;
@@ -24,13 +24,13 @@ using ::testing::StartsWith;
 
 constexpr char kPngSignature[] = "\x89PNG";
 
-std::string MetricsOf(ChildProcess& program) {
+std::string MetricsOf(base::ChildProcess& program) {
   return gateway::Scrape(E2eCluster::PortOf(program, "metrics_port"));
 }
 
 TEST(WholeRunTest, WorkersAreListedWithTheImagesTheyComputedForNothing) {
   E2eCluster cluster(ProgramSettings{{"run.rounds", "1000000"}});
-  ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
   cluster.StartGateway();
   cluster.StartWorker("ada");
   ASSERT_TRUE(cluster.AwaitRounds(1));
@@ -51,10 +51,10 @@ TEST(WholeRunTest, TwoWorkersBehindAGatewayFinishARunAndLeaveItsResults) {
   E2eCluster cluster({{"run.rounds", "60"}}, E2eCluster::Schema::kNone);
   const Outcome migrated = cluster.Gannet({"migrate", "--database.url", cluster.superuser_url()});
   ASSERT_EQ(migrated.exit_code, 0) << migrated.err;
-  ChildProcess& gateway = cluster.StartGateway();
-  ChildProcess& ada = cluster.StartWorker("ada");
-  ChildProcess& bob = cluster.StartWorker("bob");
-  ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& gateway = cluster.StartGateway();
+  base::ChildProcess& ada = cluster.StartWorker("ada");
+  base::ChildProcess& bob = cluster.StartWorker("bob");
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
 
   ASSERT_TRUE(cluster.AwaitRounds(2));
   EXPECT_THAT(MetricsOf(coordinator),
@@ -71,7 +71,7 @@ TEST(WholeRunTest, TwoWorkersBehindAGatewayFinishARunAndLeaveItsResults) {
                     HasSubstr("gannet_gateway_submits_total{outcome=\"refused\"}"),
                     HasSubstr("gannet_gateway_parked_claims"),
                     HasSubstr("gannet_gateway_payload_bytes_total")));
-  for (ChildProcess* worker : {&ada, &bob}) {
+  for (base::ChildProcess* worker : {&ada, &bob}) {
     EXPECT_THAT(
         MetricsOf(*worker),
         AllOf(StartsWith("HTTP/1."), HasSubstr("gannet_worker_compute_seconds_count"),
@@ -89,35 +89,35 @@ TEST(WholeRunTest, TwoWorkersBehindAGatewayFinishARunAndLeaveItsResults) {
   EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.gradient"), 2 * 60);
 
   EXPECT_THAT(cluster.FinalWeights(), HasSubstr("discriminator."));
-  EXPECT_THAT(FileContents(cluster.OutputPath("generator.safetensors")),
+  EXPECT_THAT(base::FileContents(cluster.OutputPath("generator.safetensors")),
               AllOf(Not(IsEmpty()), Not(HasSubstr("discriminator."))));
-  const std::vector<std::string> history =
-      absl::StrSplit(FileContents(cluster.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
+  const std::vector<std::string> history = absl::StrSplit(
+      base::FileContents(cluster.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   ASSERT_THAT(history, SizeIs(1 + 60)) << "a header and a line for each round";
   EXPECT_THAT(history.back(), StartsWith("60,"));
   for (const char* sample : {"round_000000.png", "round_000060.png", "latest.png"}) {
-    EXPECT_THAT(FileContents(cluster.OutputPath(absl::StrCat("samples/", sample))),
+    EXPECT_THAT(base::FileContents(cluster.OutputPath(absl::StrCat("samples/", sample))),
                 StartsWith(kPngSignature))
         << sample;
   }
 }
 
 // What others of this machine may see of a process.
-std::string CommandLine(const ChildProcess& program) {
-  return FileContents(absl::StrCat("/proc/", program.pid(), "/cmdline"));
+std::string CommandLine(const base::ChildProcess& program) {
+  return base::FileContents(absl::StrCat("/proc/", program.pid(), "/cmdline"));
 }
 
 TEST(WholeRunTest, DirectModeEndsWithTheBytesOfGatewayModeAndTellsThePasswordToNobody) {
   E2eCluster by_gateway(ProgramSettings{{"run.rounds", "20"}});
   by_gateway.StartGateway();
-  ChildProcess& ada = by_gateway.StartWorker("ada");
-  ChildProcess& leader = by_gateway.StartCoordinator();
+  base::ChildProcess& ada = by_gateway.StartWorker("ada");
+  base::ChildProcess& leader = by_gateway.StartCoordinator();
   E2eCluster direct({{"run.rounds", "20"}, {"log.level", "debug"}});
-  ChildProcess& bob = direct.StartDirectWorker("bob");
-  ChildProcess& other_leader = direct.StartCoordinator();
+  base::ChildProcess& bob = direct.StartDirectWorker("bob");
+  base::ChildProcess& other_leader = direct.StartCoordinator();
 
   ASSERT_TRUE(bob.AwaitError("joined"));
-  for (ChildProcess* program : {&bob, &other_leader}) {
+  for (base::ChildProcess* program : {&bob, &other_leader}) {
     ASSERT_THAT(CommandLine(*program), HasSubstr("--database.password_file"));
     EXPECT_THAT(CommandLine(*program), Not(HasSubstr(E2eCluster::password())));
   }
@@ -126,7 +126,7 @@ TEST(WholeRunTest, DirectModeEndsWithTheBytesOfGatewayModeAndTellsThePasswordToN
 
   EXPECT_THAT(direct.FinalWeights(), Not(IsEmpty()));
   EXPECT_TRUE(direct.FinalWeights() == by_gateway.FinalWeights());
-  for (ChildProcess* program : {&bob, &other_leader}) {
+  for (base::ChildProcess* program : {&bob, &other_leader}) {
     EXPECT_THAT(program->err(), Not(HasSubstr(E2eCluster::password())));
   }
   direct.ExpectEveryGradientCountedOnce();
@@ -136,9 +136,9 @@ TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
   // More than there is time for.
   E2eCluster cluster({{"run.rounds", "1000000"}, {"training.units_per_round", "3"}});
   cluster.StartGateway();
-  ChildProcess& ada = cluster.StartWorker("ada");
-  ChildProcess& bob = cluster.StartWorker("bob");
-  ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& ada = cluster.StartWorker("ada");
+  base::ChildProcess& bob = cluster.StartWorker("bob");
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
   ASSERT_TRUE(cluster.AwaitRounds(5));
   const std::string address =
       absl::StrCat("127.0.0.1:", E2eCluster::PortOf(coordinator, "admin_port"));
@@ -180,4 +180,4 @@ TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -11,7 +11,7 @@
 #include "libs/base/clock.h"
 #include "tests/e2e/e2e_cluster.h"
 
-namespace gannet {
+namespace gannet::e2e {
 namespace {
 
 using ::testing::HasSubstr;
@@ -20,8 +20,8 @@ using ::testing::Not;
 
 std::string CalmWeights(const ProgramSettings& settings) {
   E2eCluster calm(settings);
-  ChildProcess& worker = calm.StartDirectWorker("calm");
-  ChildProcess& coordinator = calm.StartCoordinator();
+  base::ChildProcess& worker = calm.StartDirectWorker("calm");
+  base::ChildProcess& coordinator = calm.StartCoordinator();
   calm.ExpectEnd({&worker, &coordinator});
   EXPECT_THAT(calm.FinalWeights(), Not(IsEmpty()));
   return calm.FinalWeights();
@@ -43,13 +43,14 @@ struct Lease {
 };
 
 // Stops a worker (it may be continued, or killed) in the middle of a unit.
-Lease FreezeInMidUnit(const E2eCluster& cluster, ChildProcess& worker, const std::string& name) {
+Lease FreezeInMidUnit(const E2eCluster& cluster, base::ChildProcess& worker,
+                      const std::string& name) {
   const std::string fresh = absl::StrFormat(
       "FROM gannet.work_unit WHERE state = 'leased' AND holder = '%s' AND micro_batches_done = 0 "
       "AND clock_timestamp() - progress_at < interval '%s'",
       IdOf(cluster, name), kFreshClaim);
   Lease lease;
-  const bool frozen = AwaitUntil([&] {
+  const bool frozen = base::AwaitUntil([&] {
     if (!worker.running()) return false;
     worker.Signal(SIGSTOP);
     lease.unit = cluster.Number(absl::StrCat("SELECT max(unit_id) ", fresh));
@@ -64,7 +65,7 @@ Lease FreezeInMidUnit(const E2eCluster& cluster, ChildProcess& worker, const std
 }
 
 bool AwaitTakenOver(const E2eCluster& cluster, const Lease& lease) {
-  return AwaitUntil([&] {
+  return base::AwaitUntil([&] {
     return cluster.Number(absl::StrCat("SELECT attempt FROM gannet.work_unit WHERE unit_id = ",
                                        lease.unit)) > lease.attempt;
   });
@@ -78,13 +79,13 @@ TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
                       {"data.count", kUnitImages},
                       {"training.lease", "10m"}});
   cluster.StartGateway();
-  ChildProcess& coordinator = cluster.StartCoordinator();
-  ChildProcess& ada = cluster.StartWorker("ada");
-  ASSERT_TRUE(AwaitUntil([&] {
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& ada = cluster.StartWorker("ada");
+  ASSERT_TRUE(base::AwaitUntil([&] {
     return cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE state = 'leased'") == 1;
   }));
 
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration start = clock.Steady();
   ada.Signal(SIGINT);
   EXPECT_EQ(ada.AwaitExit(), 0);
@@ -96,7 +97,7 @@ TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
             "ready 1 t");
   EXPECT_EQ(cluster.Text("SELECT signed_off FROM gannet.worker"), "t");
 
-  ChildProcess& bob = cluster.StartWorker("bob");
+  base::ChildProcess& bob = cluster.StartWorker("bob");
   cluster.ExpectEnd({&coordinator, &bob});
   EXPECT_EQ(cluster.Text("SELECT concat_ws(' ', attempt, w.display_name) FROM gannet.gradient g "
                          "JOIN gannet.worker w USING (worker_id)"),
@@ -113,14 +114,14 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
   short_lease["training.lease"] = "4s";
   E2eCluster cluster(short_lease);
   cluster.StartGateway();
-  ChildProcess& coordinator = cluster.StartCoordinator();
-  ChildProcess& ada = cluster.StartWorker("ada");
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& ada = cluster.StartWorker("ada");
   ASSERT_TRUE(ada.AwaitError("joined"));
 
   // Ada's lid closes, and opens when somebody else has her unit. Whoever is to be frozen is the
   // only one awake then: the other might take every unit.
   const Lease slept_over = FreezeInMidUnit(cluster, ada, "ada");
-  ChildProcess& bob = cluster.StartWorker("bob");
+  base::ChildProcess& bob = cluster.StartWorker("bob");
   EXPECT_TRUE(AwaitTakenOver(cluster, slept_over));
   const Lease orphaned = FreezeInMidUnit(cluster, bob, "bob");
   ada.Signal(SIGCONT);
@@ -141,14 +142,14 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
   with_spares["training.spare_after"] = "1";
   E2eCluster cluster(with_spares);
   cluster.StartGateway();
-  ChildProcess& coordinator = cluster.StartCoordinator();
-  ChildProcess& ada = cluster.StartWorker("ada");
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& ada = cluster.StartWorker("ada");
   // What a unit usually takes is known after the first round.
   ASSERT_TRUE(cluster.AwaitRounds(1));
 
   // Alone: others might take every unit.
   const Lease asleep = FreezeInMidUnit(cluster, ada, "ada");
-  ChildProcess& bob = cluster.StartWorker("bob");
+  base::ChildProcess& bob = cluster.StartWorker("bob");
   cluster.ExpectEnd({&coordinator, &bob});
   ada.Signal(SIGCONT);
   EXPECT_EQ(ada.AwaitExit(), 0);
@@ -171,16 +172,16 @@ TEST(WorkerFaultsTest, WhereStaleWorkCountsAWorkerThatIsARoundLateIsNotInVain) {
                       {"training.lease", "1h"},
                       {"training.spare_after", "0"}});
   cluster.StartGateway();
-  ChildProcess& coordinator = cluster.StartCoordinator();
-  ChildProcess& ada = cluster.StartWorker("ada");
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& ada = cluster.StartWorker("ada");
   ASSERT_TRUE(ada.AwaitError("joined"));
   FreezeInMidUnit(cluster, ada, "ada");
   const int64_t before = cluster.Number("SELECT weights_version FROM gannet.run");
-  ChildProcess& bob = cluster.StartWorker("bob");
+  base::ChildProcess& bob = cluster.StartWorker("bob");
   ASSERT_TRUE(cluster.AwaitRounds(before + 1));
   FreezeInMidUnit(cluster, bob, "bob");
   ada.Signal(SIGCONT);
-  EXPECT_TRUE(AwaitUntil([&] {
+  EXPECT_TRUE(base::AwaitUntil([&] {
     return cluster.Number(
                "SELECT count(*) FROM gannet.gradient g JOIN gannet.work_unit u "
                "USING (unit_id) WHERE u.stale_rounds > 0") >= 1;
@@ -199,22 +200,23 @@ TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
   const ProgramSettings settings = {{"run.rounds", "7"}, {"training.images_per_unit", kUnitImages}};
   E2eCluster cluster(settings);
   const std::string state_file = cluster.PathOf("ada.json");
-  ChildProcess& coordinator = cluster.StartCoordinator();
-  ChildProcess& gateway = cluster.StartGateway();
-  ChildProcess& ada = cluster.StartWorker("ada", {{"worker.state_file", state_file}});
+  base::ChildProcess& coordinator = cluster.StartCoordinator();
+  base::ChildProcess& gateway = cluster.StartGateway();
+  base::ChildProcess& ada = cluster.StartWorker("ada", {{"worker.state_file", state_file}});
   // The gateway falls silent while the second unit of a round is computed, which needs no other
   // weights, so that its gradient finds no answer. It may have fallen silent before it answered the
   // claim: then once more, in another round.
   const std::string kept = state_file + ".gradient";
   bool is_kept = false;
   for (int round = 1; round <= 6 && !is_kept; ++round) {
-    ASSERT_TRUE(AwaitUntil([&] {
+    ASSERT_TRUE(base::AwaitUntil([&] {
       return cluster.Number(absl::StrCat("SELECT count(*) FROM gannet.work_unit WHERE state = "
                                          "'leased' AND slot = 1 AND round >= ",
                                          round)) > 0;
     }));
     gateway.Signal(SIGSTOP);
-    is_kept = AwaitUntil([&] { return !FileContents(kept).empty(); }, absl::Seconds(10));
+    is_kept =
+        base::AwaitUntil([&] { return !base::FileContents(kept).empty(); }, absl::Seconds(10));
     if (!is_kept) gateway.Signal(SIGCONT);
   }
   ASSERT_TRUE(is_kept);
@@ -222,14 +224,14 @@ TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
   ada.AwaitExit();
   gateway.Signal(SIGCONT);
 
-  ChildProcess& again = cluster.StartWorker("ada", {{"worker.state_file", state_file}});
+  base::ChildProcess& again = cluster.StartWorker("ada", {{"worker.state_file", state_file}});
 
   EXPECT_TRUE(again.AwaitError("a gradient kept from before was handed in"));
   cluster.ExpectEnd({&coordinator, &again});
   cluster.ExpectEveryGradientCountedOnce();
-  EXPECT_EQ(FileContents(kept), "");
+  EXPECT_EQ(base::FileContents(kept), "");
   EXPECT_TRUE(cluster.FinalWeights() == CalmWeights(settings));
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::e2e

@@ -17,17 +17,17 @@ namespace {
 // alone it would never come past the header.
 const std::string& GoodCheckpoint() {
   static const auto& bytes = *[] {
-    gannet::Checkpoint checkpoint;
-    checkpoint.config = gannet::TinyRunConfig("fuzz");
+    gannet::checkpoint::Checkpoint checkpoint;
+    checkpoint.config = gannet::exchange::TinyRunConfig("fuzz");
     checkpoint.config.model.latent_dim = 1;
-    checkpoint.version = gannet::WeightsVersion(3);
-    const gannet::Payload weights = gannet::TestWeights(checkpoint.config, 1);
-    const gannet::Payload adam = gannet::TestAdamState(checkpoint.config, 2);
-    checkpoint.weights = *gannet::DecodeBundle(*weights.bytes, weights.codec);
-    checkpoint.adam_state = *gannet::DecodeBundle(*adam.bytes, adam.codec);
+    checkpoint.version = gannet::base::WeightsVersion(3);
+    const gannet::exchange::Payload weights = gannet::exchange::TestWeights(checkpoint.config, 1);
+    const gannet::exchange::Payload adam = gannet::exchange::TestAdamState(checkpoint.config, 2);
+    checkpoint.weights = *gannet::tensor::DecodeBundle(*weights.bytes, weights.codec);
+    checkpoint.adam_state = *gannet::tensor::DecodeBundle(*adam.bytes, adam.codec);
     checkpoint.history.resize(1);
-    checkpoint.history[0].round = gannet::Round(3);
-    return new std::string(gannet::EncodeCheckpoint(checkpoint));
+    checkpoint.history[0].round = gannet::base::Round(3);
+    return new std::string(gannet::checkpoint::EncodeCheckpoint(checkpoint));
   }();
   return bytes;
 }
@@ -46,9 +46,11 @@ std::string Changed(const uint8_t* data, size_t size) {
 }
 
 void Try(absl::string_view bytes) {
-  const absl::StatusOr<gannet::Checkpoint> checkpoint = gannet::DecodeCheckpoint(bytes);
+  const absl::StatusOr<gannet::checkpoint::Checkpoint> checkpoint =
+      gannet::checkpoint::DecodeCheckpoint(bytes);
   if (!checkpoint.ok()) return;
-  const auto again = gannet::DecodeCheckpoint(gannet::EncodeCheckpoint(*checkpoint));
+  const auto again =
+      gannet::checkpoint::DecodeCheckpoint(gannet::checkpoint::EncodeCheckpoint(*checkpoint));
   if (!again.ok() || again->config != checkpoint->config || again->version != checkpoint->version ||
       again->history != checkpoint->history) {
     std::abort();
@@ -57,7 +59,7 @@ void Try(absl::string_view bytes) {
       checkpoint->config.data.image_count > 1'000'000) {
     return;
   }
-  gannet::RunFromCheckpoint(*checkpoint, checkpoint->config).status().IgnoreError();
+  gannet::checkpoint::RunFromCheckpoint(*checkpoint, checkpoint->config).status().IgnoreError();
 }
 
 }  // namespace

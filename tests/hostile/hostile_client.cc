@@ -20,7 +20,7 @@
 #include "libs/rpc/grpc_status.h"
 #include "libs/tensor/codec.h"
 
-namespace gannet {
+namespace gannet::hostile {
 namespace {
 
 constexpr size_t kMostWorkers = 40;
@@ -74,18 +74,20 @@ HostileClient::HostileClient(const HostileOptions& options)
   stub_ = v1::ExchangeService::NewStub(
       grpc::CreateCustomChannel(options.gateway, grpc::InsecureChannelCredentials(), arguments));
   // It has read the documentation: what the run is, and what a gradient of it looks like.
-  JoinRequest describe;
-  describe.worker = {WorkerId(Digits(random_, 32)), Digits(random_, 64), Incarnation(1)};
+  exchange::JoinRequest describe;
+  describe.worker = {base::WorkerId(Digits(random_, 32)), Digits(random_, 64),
+                     base::Incarnation(1)};
   describe.run_name = options.run_name;
   grpc::ClientContext context;
   SetEnd(context);
-  const grpc::Status status = stub_->Join(&context, ToProto(describe), &run_);
+  const grpc::Status status = stub_->Join(&context, exchange::ToProto(describe), &run_);
   GANNET_CHECK(status.ok());
-  const auto config = FromProto(run_.config());
+  const auto config = exchange::FromProto(run_.config());
   GANNET_CHECK(config.ok());
-  TensorBundle zeros;
-  for (const TensorSpec& spec : GradientSpec(config->model)) zeros.Add(Tensor::Zeros(spec));
-  zero_gradient_ = EncodeBundle(zeros, Codec::kFp32).value();
+  tensor::TensorBundle zeros;
+  for (const tensor::TensorSpec& spec : domain::GradientSpec(config->model))
+    zeros.Add(tensor::Tensor::Zeros(spec));
+  zero_gradient_ = EncodeBundle(zeros, tensor::Codec::kFp32).value();
 }
 
 HostileClient::~HostileClient() {
@@ -123,7 +125,7 @@ void HostileClient::Join() {
   request.set_run_name(options_.run_name);
   request.set_display_name(Percent(random_, 50) ? "mallory" : HostileText(random_));
   request.set_hardware("any");
-  request.set_protocol_version(kProtocolVersion);
+  request.set_protocol_version(exchange::kProtocolVersion);
   *request.mutable_data() = run_.config().data();
   if (Percent(random_, 30)) Mutate(request, random_);
   grpc::ClientContext context;
@@ -394,7 +396,7 @@ v1::SubmitHeader HostileClient::HeaderOf(const Unit& unit, const std::string& by
   v1::PayloadHeader& payload = *header.mutable_payload();
   payload.set_codec(Percent(random_, 95) ? v1::CODEC_FP32 : v1::CODEC_FP16);
   payload.set_total_bytes(static_cast<int64_t>(bytes.size()));
-  payload.set_sha256(Sha256(bytes));
+  payload.set_sha256(base::Sha256(bytes));
   return header;
 }
 
@@ -409,13 +411,13 @@ std::string HostileClient::GradientBytes() {
   }
   constexpr float kMost = std::numeric_limits<float>::max();
   const float values[] = {kMost, -kMost, 1e30f, -1e6f, 3e19f, std::nanf(""), INFINITY, 1e-40f};
-  TensorBundle bundle = DecodeBundle(zero_gradient_, Codec::kFp32).value();
-  for (Tensor& tensor : bundle.mutable_tensors()) {
-    if (tensor.spec.dtype != Dtype::kF32 || !Percent(random_, 30)) continue;
+  tensor::TensorBundle bundle = DecodeBundle(zero_gradient_, tensor::Codec::kFp32).value();
+  for (tensor::Tensor& tensor : bundle.mutable_tensors()) {
+    if (tensor.spec.dtype != tensor::Dtype::kF32 || !Percent(random_, 30)) continue;
     const absl::Span<float> numbers = tensor.mutable_f32();
     numbers[Below(random_, numbers.size())] = values[Below(random_, std::size(values))];
   }
-  return EncodeBundle(bundle, Codec::kFp32).value();
+  return EncodeBundle(bundle, tensor::Codec::kFp32).value();
 }
 
 void HostileClient::Spoil(google::protobuf::Message& message) {
@@ -423,11 +425,11 @@ void HostileClient::Spoil(google::protobuf::Message& message) {
 }
 
 void HostileClient::Note(const std::string& kind, const grpc::Status& status) {
-  Note(kind, std::string(absl::StatusCodeToString(FromGrpcStatus(status).code())));
+  Note(kind, std::string(absl::StatusCodeToString(rpc::FromGrpcStatus(status).code())));
 }
 
 void HostileClient::Note(const std::string& kind, const std::string& answer) {
   ++answers_[absl::StrCat(kind, ": ", answer)];
 }
 
-}  // namespace gannet
+}  // namespace gannet::hostile

@@ -12,7 +12,7 @@
 #include "libs/exchange/exchange.h"
 #include "tests/hostile/mutation.h"
 
-namespace gannet {
+namespace gannet::hostile {
 
 struct HostileOptions {
   std::string gateway;   // "127.0.0.1:PORT"
@@ -86,4 +86,4 @@ class HostileClient {
   std::map<std::string, int64_t> answers_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::hostile

@@ -25,7 +25,7 @@
 #include "tests/hostile/hostile_client.h"
 #include "tests/hostile/invariants.h"
 
-namespace gannet {
+namespace gannet::hostile {
 namespace {
 
 constexpr int kStrangers = 4;
@@ -42,9 +42,9 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return text != nullptr && absl::SimpleAtoi(text, &number) ? number : otherwise;
 }
 
-int64_t ResidentBytes(const ChildProcess& program) {
+int64_t ResidentBytes(const base::ChildProcess& program) {
   const std::vector<std::string> fields =
-      absl::StrSplit(FileContents(absl::StrCat("/proc/", program.pid(), "/statm")), ' ');
+      absl::StrSplit(base::FileContents(absl::StrCat("/proc/", program.pid(), "/statm")), ' ');
   int64_t pages = 0;
   return fields.size() > 1 && absl::SimpleAtoi(fields[1], &pages) ? pages * sysconf(_SC_PAGESIZE)
                                                                   : 0;
@@ -104,20 +104,21 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
   std::printf("seed %s (GANNET_HOSTILE_SEED)\n", absl::StrCat(seed).c_str());
 
   // Every program is started before this one has threads.
-  E2eCluster cluster({{"run.rounds", "10000000"},
-                      {"training.lease", "2s"},
-                      {"training.units_per_round", "3"},
-                      {"coordinator.sample_every", "0"},
-                      {"log.level", "warning"}});
-  ChildProcess& gateway = cluster.StartGateway({{"log.level", "info"}});
-  ChildProcess& coordinator = cluster.StartCoordinator({{"log.level", "info"}});
-  ChildProcess& honest = cluster.StartWorker("ada", {{"log.level", "info"}});
-  const int admin_port = E2eCluster::PortOf(coordinator, "admin_port");
+  e2e::E2eCluster cluster({{"run.rounds", "10000000"},
+                           {"training.lease", "2s"},
+                           {"training.units_per_round", "3"},
+                           {"coordinator.sample_every", "0"},
+                           {"log.level", "warning"}});
+  base::ChildProcess& gateway = cluster.StartGateway({{"log.level", "info"}});
+  base::ChildProcess& coordinator = cluster.StartCoordinator({{"log.level", "info"}});
+  base::ChildProcess& honest = cluster.StartWorker("ada", {{"log.level", "info"}});
+  const int admin_port = e2e::E2eCluster::PortOf(coordinator, "admin_port");
   ASSERT_TRUE(cluster.AwaitRounds(3));
   const std::string honest_units =
       "SELECT accepted_unit_count FROM gannet.worker WHERE display_name = 'ada'";
-  RealClock clock;
-  const auto channel = MakeChannel({.target = cluster.gateway_address()}, ChannelUse::kControl);
+  base::RealClock clock;
+  const auto channel =
+      rpc::MakeChannel({.target = cluster.gateway_address()}, rpc::ChannelUse::kControl);
   ASSERT_TRUE(channel.ok());
 
   Strangers strangers({.gateway = cluster.gateway_address(),
@@ -135,8 +136,8 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
   int64_t gateway_bytes = 0;
   int64_t coordinator_bytes = 0;
   while (clock.Steady() - start < time && !::testing::Test::HasFailure()) {
-    AwaitUntil([&] { return strangers.calls() - checked_calls >= kCallsBetweenChecks; },
-               absl::Seconds(20));
+    base::AwaitUntil([&] { return strangers.calls() - checked_calls >= kCallsBetweenChecks; },
+                     absl::Seconds(20));
     checked_calls = strangers.calls();
     ++checks;
     EXPECT_THAT(BrokenInvariants([&](const std::string& sql) { return cluster.Number(sql); }),
@@ -153,7 +154,7 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
                                "AND cardinality(failed_by) < 3"),
                 0);
       std::printf("paused: %s\n", cluster.Text("SELECT state_reason FROM gannet.run").c_str());
-      const Outcome resumed =
+      const e2e::Outcome resumed =
           cluster.Gannet({"resume", "--address", absl::StrCat("127.0.0.1:", admin_port)});
       EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
     }
@@ -182,7 +183,7 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
       std::fflush(stdout);
     }
   }
-  EXPECT_OK(ProbeHealth(*channel, "", absl::Seconds(30)).status());
+  EXPECT_OK(rpc::ProbeHealth(*channel, "", absl::Seconds(30)).status());
   for (const auto& [program, before] :
        {std::pair{&gateway, gateway_bytes}, std::pair{&coordinator, coordinator_bytes}}) {
     const int64_t bytes = ResidentBytes(*program);
@@ -217,4 +218,4 @@ TEST(HostileTest, AnHonestWorkerTrainsWhileStrangersDoWhatTheyCan) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::hostile

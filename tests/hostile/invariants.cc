@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace gannet {
+namespace gannet::hostile {
 
 // NOLINTNEXTLINE(readability-function-size): a table, one row per invariant.
 const std::vector<Invariant>& Invariants() {
@@ -91,4 +91,4 @@ std::vector<std::string> BrokenInvariants(const std::function<int64_t(const std:
   return broken;
 }
 
-}  // namespace gannet
+}  // namespace gannet::hostile

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace gannet {
+namespace gannet::hostile {
 
 // Something that is true of the database at any moment, whatever anybody sends.
 struct Invariant {
@@ -18,4 +18,4 @@ const std::vector<Invariant>& Invariants();
 // number.
 std::vector<std::string> BrokenInvariants(const std::function<int64_t(const std::string&)>& count);
 
-}  // namespace gannet
+}  // namespace gannet::hostile

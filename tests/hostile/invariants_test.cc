@@ -11,7 +11,7 @@
 #include "libs/store/testing/test_postgres.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::hostile {
 namespace {
 
 using ::testing::ElementsAre;
@@ -22,33 +22,36 @@ using ::testing::IsEmpty;
 class InvariantsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    PgBackendOptions options;
+    store::PgBackendOptions options;
     options.url = url_;
-    auto backend = PgBackend::Create(options, NullLogger(), metrics_);
+    auto backend = store::PgBackend::Create(options, telemetry::NullLogger(), metrics_);
     ASSERT_OK(backend);
     backend_ = *std::move(backend);
-    auto run = SyntheticRun::Create(backend_->store(), backend_->exchange(), "cluster", 2, 20'000);
+    auto run =
+        store::SyntheticRun::Create(backend_->store(), backend_->exchange(), "cluster", 2, 20'000);
     ASSERT_OK(run);
     run_ = *std::move(run);
     worker_ = run_->Join().value();
-    for (int i = 0; i < 2; ++i) ASSERT_THAT(run_->ClaimAndSubmit(worker_), IsOkAndHolds(true));
+    for (int i = 0; i < 2; ++i)
+      ASSERT_THAT(run_->ClaimAndSubmit(worker_), base::IsOkAndHolds(true));
     ASSERT_OK(run_->PrepareNext());
     ASSERT_OK(run_->Publish());
-    ASSERT_THAT(run_->ClaimAndSubmit(worker_), IsOkAndHolds(true));
-    ASSERT_OK(backend_->exchange().Claim({.worker = worker_,
-                                          .run = RunId(Number("SELECT run_id FROM gannet.run")),
-                                          .request_id = std::string(32, 'a'),
-                                          .wait = absl::ZeroDuration()}));
+    ASSERT_THAT(run_->ClaimAndSubmit(worker_), base::IsOkAndHolds(true));
+    ASSERT_OK(
+        backend_->exchange().Claim({.worker = worker_,
+                                    .run = base::RunId(Number("SELECT run_id FROM gannet.run")),
+                                    .request_id = std::string(32, 'a'),
+                                    .wait = absl::ZeroDuration()}));
     ASSERT_EQ(Number("SELECT count(*) FROM gannet.work_unit WHERE state = 'leased'"), 1);
   }
   void TearDown() override {
     run_.reset();
     backend_.reset();
-    TestPostgres::Get().DropDatabase(url_);
+    store::TestPostgres::Get().DropDatabase(url_);
   }
 
   int64_t Number(const std::string& sql) {
-    const auto rows = TestPostgres::Get().Query(url_, sql);
+    const auto rows = store::TestPostgres::Get().Query(url_, sql);
     EXPECT_OK(rows) << sql;
     return rows.ok() ? std::stoll(rows->rows[0].at(0).value()) : -1;
   }
@@ -57,17 +60,17 @@ class InvariantsTest : public ::testing::Test {
   }
   // What is found when a statement has spoilt the database; puts it back.
   std::vector<std::string> BrokenBy(const std::string& fault, const std::string& remedy) {
-    EXPECT_OK(TestPostgres::Get().Run(url_, fault));
+    EXPECT_OK(store::TestPostgres::Get().Run(url_, fault));
     std::vector<std::string> broken = Broken();
-    EXPECT_OK(TestPostgres::Get().Run(url_, remedy));
+    EXPECT_OK(store::TestPostgres::Get().Run(url_, remedy));
     return broken;
   }
 
-  const std::string url_ = TestPostgres::Get().CreateDatabase();
-  Metrics metrics_;
-  std::unique_ptr<PgBackend> backend_;
-  std::unique_ptr<SyntheticRun> run_;
-  WorkerIdentity worker_;
+  const std::string url_ = store::TestPostgres::Get().CreateDatabase();
+  telemetry::Metrics metrics_;
+  std::unique_ptr<store::PgBackend> backend_;
+  std::unique_ptr<store::SyntheticRun> run_;
+  exchange::WorkerIdentity worker_;
 };
 
 TEST_F(InvariantsTest, HoldInASoundDatabase) { EXPECT_THAT(Broken(), IsEmpty()); }
@@ -107,4 +110,4 @@ TEST_F(InvariantsTest, EachFaultThatIsPlantedIsFound) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::hostile

@@ -6,7 +6,7 @@
 
 #include "google/protobuf/descriptor.h"
 
-namespace gannet {
+namespace gannet::hostile {
 namespace {
 
 using google::protobuf::FieldDescriptor;
@@ -138,4 +138,4 @@ void Mutate(Message& message, HostileRandom& random) {
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::hostile

@@ -5,7 +5,7 @@
 
 #include "google/protobuf/message.h"
 
-namespace gannet {
+namespace gannet::hostile {
 
 using HostileRandom = std::mt19937_64;
 
@@ -21,4 +21,4 @@ std::string HostileText(HostileRandom& random);
 // clears them. The message stays one that can be encoded.
 void Mutate(google::protobuf::Message& message, HostileRandom& random);
 
-}  // namespace gannet
+}  // namespace gannet::hostile

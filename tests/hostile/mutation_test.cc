@@ -6,7 +6,7 @@
 #include "gannet/v1/exchange_service.pb.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::hostile {
 namespace {
 
 v1::SubmitHeader GoodHeader() {
@@ -63,4 +63,4 @@ TEST(MutationTest, IsTheSameFromTheSameSeed) {
 }
 
 }  // namespace
-}  // namespace gannet
+}  // namespace gannet::hostile

@@ -38,9 +38,9 @@ class LongTrainingTest : public ::testing::TestWithParam<int> {
 
   std::string Run(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), GANNET_BINARY);
-    ChildProcess gannet({.argv = arguments,
-                         .environment = {"PATH=/usr/bin:/bin"},
-                         .output_prefix = folder_ + "/gannet"});
+    base::ChildProcess gannet({.argv = arguments,
+                               .environment = {"PATH=/usr/bin:/bin"},
+                               .output_prefix = folder_ + "/gannet"});
     EXPECT_EQ(gannet.AwaitExit(absl::Hours(1)), 0) << gannet.err();
     return gannet.out();
   }
@@ -48,7 +48,7 @@ class LongTrainingTest : public ::testing::TestWithParam<int> {
   // A column of metrics.csv.
   std::vector<double> Column(const std::string& name) const {
     const std::vector<std::string> lines =
-        absl::StrSplit(FileContents(folder_ + "/out/metrics.csv"), '\n', absl::SkipEmpty());
+        absl::StrSplit(base::FileContents(folder_ + "/out/metrics.csv"), '\n', absl::SkipEmpty());
     const std::vector<std::string> names = absl::StrSplit(lines.at(0), ',');
     size_t column = 0;
     while (names.at(column) != name) ++column;

@@ -2,12 +2,15 @@
 # Deliberate mistakes in the code, each of which a test must notice: `./run mutants`. Those in the SQL are in
 # libs/store/pg_random_operations_test.cc, where a mutant costs no compilation.
 
-# mutant NAME FILE TEST SED: the mistake, made by a sed script in a file, and the test that fails with it.
+# mutant NAME FILE TEST SED...: the mistake, made by sed scripts in a file, each of which changes something there, and the test
+# that fails with it.
 list_mutants() {
   mutant no_buffer_reset libs/gan/engines/cpu_networks.cc gan_gradient_computer_test \
-    's/BeginUnit() override { sums_ =/BeginUnit() override { if (!begun_++) sums_ =/; s/^  UnitSums sums_;/&\n  int begun_ = 0;/'
+    's/BeginUnit() override { sums_ =/BeginUnit() override { if (!begun_++) sums_ =/' \
+    's/^  UnitSums sums_;/&\n  int begun_ = 0;/'
   mutant no_slot_order services/coordinator/round_collector.cc coordination_round_collector_test \
-    '/GANNET_RETURN_IF_ERROR(aggregator_->Add(/d; s/^  held_.emplace(info.slot, Held/  GANNET_RETURN_IF_ERROR(aggregator_->Add(*gradient, info.stats.image_count));\n&/'
+    '/GANNET_RETURN_IF_ERROR(aggregator_->Add(/d' \
+    's/^  held_.emplace(info.slot, Held/  GANNET_RETURN_IF_ERROR(aggregator_->Add(*gradient, info.stats.image_count));\n&/'
   mutant stale_adam_moment libs/gan/round_update.cc gan_round_update_test \
     '/^    exp_avg\[i\] = m;$/d'
   mutant stale_moments_are_published services/coordinator/leader_term.cc coordinator_coordinator_test \
@@ -27,21 +30,24 @@ list_mutants() {
   mutant no_compare_and_swap libs/exchange/memory/memory_store.cc exchange_memory_contract_test \
     's/  if (run->version != request.expected_version) {/    if (false) {/'
   mutant any_leader libs/exchange/memory/memory_state.cc exchange_state_space_test \
-    's/run->leader_term != leadership.term || run->leader_until <= clock.Now()/false/; s/run->leader != leadership.leader ||/false ||/'
+    's/run->leader_term != leadership.term || run->leader_until <= clock.Now()/false/' \
+    's/run->leader != leadership.leader ||/false ||/'
   mutant not_weighted_by_images libs/aggregate/rules/weighted_mean.cc aggregate_weighted_mean_test \
     's/weight_ + weight;/weight_ + 1;/'
   mutant stale_gradients_count_in_full services/coordinator/round_collector.cc coordination_round_collector_test \
-    's/ \* StaleWeight(stale_weight_, info.stale_rounds)//'
+    's/ \* domain::StaleWeight(stale_weight_, info.stale_rounds)//'
   mutant stale_spares_count_twice libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
-    's/const Unit\*& most_recent = by_slot\[unit.slot\];/const Unit*\& most_recent = by_slot[Slot(unit.slot.value() * 100 + static_cast<int>(by_slot.size()))];/'
+    's/const Unit\*& most_recent = by_slot\[unit.slot\];/const Unit*\& most_recent = by_slot[base::Slot(unit.slot.value() * 100 + static_cast<int>(by_slot.size()))];/'
   mutant nan_is_a_gradient services/coordinator/round_collector.cc coordination_round_collector_test \
-    '/GANNET_RETURN_IF_ERROR(CheckGradientValues(gradient));/d'
+    '/GANNET_RETURN_IF_ERROR(domain::CheckGradientValues(gradient));/d'
   mutant two_spares_of_a_unit libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
-    's/!helped.contains(unit.slot) && open_units\[unit.slot\] < kMaxOpenUnitsOfSlot;/true;/'
+    's/!helped.contains(unit.slot) &&$/true;/' \
+    '/open_units\[unit.slot\] < domain::kMaxOpenUnitsOfSlot;/d'
   mutant made_up_progress_counts libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
     's/^      std::min(progress.micro_batches_done,/      std::max(progress.micro_batches_done,/'
   mutant lost_answer_is_a_failure services/coordinator/leader_term.cc coordinator_coordinator_test \
-    's/    const bool in_doubt = .*/    const bool in_doubt = false;/'
+    's/    const bool in_doubt =$/    const bool in_doubt = false;/' \
+    '/ telemetry::RetryingCaller::IsTransient(status) && !absl::IsAborted(status);/d'
 }
 
 # mutants [NAME...]: all, or those named. Works in a copy, build/mutants, of what git knows or would add.
@@ -57,11 +63,14 @@ mutants() {
   ((${#found[@]} > 0)) || die "No mutant has such a name."
 }
 
-# Fails and names every mutant that would change nothing, for its code looks different now. Compiles nothing.
+# Fails and names every mutant of which a part would change nothing, because its code looks different now. Compiles nothing.
 check_mutants() {
   local stale=()
   mutant() {
-    ! sed -e "$4" -- "$2" | cmp --quiet -- - "$2" || stale+=("$1 ($2)")
+    local expression
+    for expression in "${@:4}"; do
+      ! sed -e "$expression" -- "$2" | cmp --quiet -- - "$2" || stale+=("$1 ($2)")
+    done
   }
   list_mutants
   unset -f mutant
@@ -69,14 +78,18 @@ check_mutants() {
 }
 
 mutant() {
-  local name=$1 file=$copy/$2 target=$3 script=$4 log=$copy/build/$1.log
+  local name=$1 file=$copy/$2 target=$3 log=$copy/build/$1.log expression
   if ((${#wanted[@]} > 0)) && [[ " ${wanted[*]} " != *" $name "* ]]; then
     return
   fi
   # Without the mistake the test must pass, or its failure would say nothing.
   mutant_test "$target" "$log" || die_with_log "$target fails without a mutant." "$log"
-  sed -i -e "$script" -- "$file"
-  ! cmp --quiet -- "$file" "$root/$2" || die "Mutant $name changes nothing: $2 looks different now."
+  for expression in "${@:4}"; do
+    cp -- "$file" "$file.before"
+    sed -i -e "$expression" -- "$file"
+    ! cmp --quiet -- "$file" "$file.before" || die "Mutant $name is not what it was: $2 looks different now."
+    rm -- "$file.before"
+  done
   cmake --build "$copy/build/dev" --target "$target" -j "$(jobs)" >"$log" 2>&1 || die_with_log "Mutant $name does not compile." "$log"
   if mutant_test "$target" "$log"; then
     missed+=("$name")

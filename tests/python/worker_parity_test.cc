@@ -26,7 +26,7 @@ constexpr int kRounds = 5;
 
 struct Training {
   const char* name;
-  ProgramSettings settings;
+  e2e::ProgramSettings settings;
   // Of the weights, as the relative L2 distance of each tensor.
   double tolerance;
 };
@@ -35,17 +35,18 @@ void PrintTo(const Training& training, std::ostream* out) { *out << training.nam
 
 // Without these modules there is nobody to compare with.
 bool HasPythonModules() {
-  const TempFolder folder;
-  ChildProcess python({.argv = {"/usr/bin/python3", "-c", "import grpc, google.protobuf, torch"},
-                       .environment = {"PATH=/usr/bin:/bin"},
-                       .output_prefix = folder.path() + "/python"});
+  const image::TempFolder folder;
+  base::ChildProcess python(
+      {.argv = {"/usr/bin/python3", "-c", "import grpc, google.protobuf, torch"},
+       .environment = {"PATH=/usr/bin:/bin"},
+       .output_prefix = folder.path() + "/python"});
   return python.AwaitExit() == 0;
 }
 
 // A class that trains on packed images; they are packed before anything else is started.
 class PackedClass {
  public:
-  explicit PackedClass(ProgramSettings settings)
+  explicit PackedClass(e2e::ProgramSettings settings)
       : class_([&] {
           settings.insert({{"run.rounds", absl::StrCat(kRounds)},
                            {"run.seed", "1"},
@@ -54,7 +55,7 @@ class PackedClass {
                            {"data.path", PackedPath()}});
           return settings;
         }()) {
-    const Outcome packed =
+    const e2e::Outcome packed =
         class_.Gannet({"data", "pack", "--data.kind", "procedural", "--data.count", "50",
                        "--data.seed", "3", "--model.image_size", "32", "--out", PackedPath()});
     EXPECT_EQ(packed.exit_code, 0) << packed.err;
@@ -62,17 +63,17 @@ class PackedClass {
 
   // Trains with our own worker.
   void TrainWithOurWorker() {
-    ChildProcess& coordinator = class_.StartCoordinator();
+    base::ChildProcess& coordinator = class_.StartCoordinator();
     class_.StartGateway();
-    ChildProcess& worker = class_.StartWorker("ada");
+    base::ChildProcess& worker = class_.StartWorker("ada");
     class_.ExpectEnd({&coordinator, &worker});
   }
 
   // Trains with the worker in Python.
   void TrainWithPythonWorker() {
-    ChildProcess& coordinator = class_.StartCoordinator();
+    base::ChildProcess& coordinator = class_.StartCoordinator();
     class_.StartGateway();
-    ChildProcess python(
+    base::ChildProcess python(
         {.argv = {"/usr/bin/python3", "-m", "gannet_worker", class_.gateway_address(),
                   PackedPath()},
          .environment = {"PATH=/usr/bin:/bin", "OMP_NUM_THREADS=1", "PYTHONDONTWRITEBYTECODE=1",
@@ -85,10 +86,10 @@ class PackedClass {
     class_.ExpectEveryGradientCountedOnce();
   }
 
-  TensorBundle Weights() {
-    absl::StatusOr<TensorBundle> weights = DecodeSafetensors(class_.FinalWeights());
+  tensor::TensorBundle Weights() {
+    absl::StatusOr<tensor::TensorBundle> weights = tensor::DecodeSafetensors(class_.FinalWeights());
     EXPECT_OK(weights);
-    return weights.ok() ? *std::move(weights) : TensorBundle();
+    return weights.ok() ? *std::move(weights) : tensor::TensorBundle();
   }
 
   // Of a column of all rounds.
@@ -102,11 +103,11 @@ class PackedClass {
  private:
   std::string PackedPath() const { return folder_.path() + "/faces.packed"; }
 
-  const TempFolder folder_;
-  E2eCluster class_;
+  const image::TempFolder folder_;
+  e2e::E2eCluster class_;
 };
 
-double RelativeDistance(const Tensor& expected, const Tensor& got) {
+double RelativeDistance(const tensor::Tensor& expected, const tensor::Tensor& got) {
   double squares = 0, difference = 0;
   for (size_t i = 0; i < expected.f32().size(); ++i) {
     const double a = expected.f32()[i], b = got.f32()[i];
@@ -116,15 +117,16 @@ double RelativeDistance(const Tensor& expected, const Tensor& got) {
   return std::sqrt(difference / squares);
 }
 
-void ExpectSameWeights(const TensorBundle& expected, const TensorBundle& got, double tolerance) {
+void ExpectSameWeights(const tensor::TensorBundle& expected, const tensor::TensorBundle& got,
+                       double tolerance) {
   ASSERT_FALSE(expected.tensors().empty());
   ASSERT_EQ(expected.tensors().size(), got.tensors().size());
   double most = 0;
-  for (const Tensor& tensor : expected.tensors()) {
-    const Tensor* const other = got.Find(tensor.spec.name);
+  for (const tensor::Tensor& tensor : expected.tensors()) {
+    const tensor::Tensor* const other = got.Find(tensor.spec.name);
     ASSERT_NE(other, nullptr) << tensor.spec.name;
     ASSERT_EQ(other->spec, tensor.spec);
-    if (tensor.spec.dtype == Dtype::kI64) {
+    if (tensor.spec.dtype == tensor::Dtype::kI64) {
       EXPECT_EQ(other->bytes, tensor.bytes) << tensor.spec.name;
       continue;
     }

@@ -4,7 +4,7 @@
 #include "absl/types/span.h"
 #include "libs/aggregate/aggregator.h"
 
-namespace gannet {
+namespace gannet::aggregate {
 namespace {
 
 void SetScaled(absl::Span<const float> values, double weight, std::vector<double>& sums) {
@@ -26,8 +26,8 @@ class WeightedMean final : public Aggregator {
   bool needs_all() const override { return false; }
 
  private:
-  void Fold(TensorBundle gradient, double weight, bool is_first) override {
-    const std::vector<Tensor>& tensors = gradient.tensors();
+  void Fold(tensor::TensorBundle gradient, double weight, bool is_first) override {
+    const std::vector<tensor::Tensor>& tensors = gradient.tensors();
     sums_.resize(tensors.size());
     for (size_t i = 0; i < tensors.size(); ++i) {
       if (is_first) {
@@ -39,7 +39,7 @@ class WeightedMean final : public Aggregator {
     weight_ = is_first ? weight : weight_ + weight;
   }
 
-  void Write(TensorBundle& out) const override {
+  void Write(tensor::TensorBundle& out) const override {
     for (size_t i = 0; i < sums_.size(); ++i) {
       float* values = out.mutable_tensors()[i].mutable_f32().data();
       const double* in = sums_[i].data();
@@ -59,4 +59,4 @@ class WeightedMean final : public Aggregator {
 // the mean loss over all images of the round.
 std::unique_ptr<Aggregator> rules::weighted_mean() { return std::make_unique<WeightedMean>(); }
 
-}  // namespace gannet
+}  // namespace gannet::aggregate

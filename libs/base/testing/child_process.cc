@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "libs/base/clock.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 constexpr int kCannotStart = 127;
@@ -134,4 +134,4 @@ bool ChildProcess::AwaitError(const std::string& text, size_t from) {
   return came;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -9,7 +9,7 @@
 
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // How long a test waits for what must come: far more than it takes, so that only a hang meets it.
 inline constexpr absl::Duration kTestPatience = absl::Minutes(2);
@@ -72,4 +72,4 @@ class ChildProcess {
   std::optional<int> exit_code_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -1,6 +1,6 @@
 #include "libs/base/testing/fake_clock.h"
 
-namespace gannet {
+namespace gannet::base {
 
 absl::Time FakeClock::Now() {
   MutexLock lock(mu_);
@@ -18,4 +18,4 @@ void FakeClock::Advance(absl::Duration by) {
   steady_ += by;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

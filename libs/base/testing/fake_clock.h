@@ -3,7 +3,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // A clock that stands still until a test advances it.
 //
@@ -23,4 +23,4 @@ class FakeClock final : public Clock {
   absl::Duration steady_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

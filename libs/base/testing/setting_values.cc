@@ -6,7 +6,7 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // Words, and what a check of some setting asks of a text.
@@ -73,4 +73,4 @@ std::optional<SettingValue> WrongFor(const Setting& setting) {
   return std::visit(Beyond{setting}, setting.default_value);
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::base {
 
 inline const absl::Status& GetStatus(const absl::Status& status) { return status; }
 template <typename T>
@@ -44,7 +44,7 @@ MATCHER_P2(StatusIs, code, message, "has the status code " + absl::StatusCodeToS
                                        result_listener);
 }
 
-}  // namespace gannet
+}  // namespace gannet::base
 
 #define GANNET_TEST_CONCAT_INNER(a, b) a##b
 #define GANNET_TEST_CONCAT(a, b) GANNET_TEST_CONCAT_INNER(a, b)
@@ -57,5 +57,5 @@ MATCHER_P2(StatusIs, code, message, "has the status code " + absl::StatusCodeToS
   ASSERT_TRUE(tmp.ok()) << tmp.status().ToString(); \
   lhs = std::move(tmp).value()
 
-#define EXPECT_OK(expr) EXPECT_THAT((expr), ::gannet::IsOk())
-#define ASSERT_OK(expr) ASSERT_THAT((expr), ::gannet::IsOk())
+#define EXPECT_OK(expr) EXPECT_THAT((expr), ::gannet::base::IsOk())
+#define ASSERT_OK(expr) ASSERT_THAT((expr), ::gannet::base::IsOk())

@@ -8,7 +8,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::base {
 namespace {
 
 // How long a stop, or a new mode, may go unnoticed.
@@ -168,4 +168,4 @@ void TcpProxy::Forward(Connection& connection) {
   connection.finished = true;
 }
 
-}  // namespace gannet
+}  // namespace gannet::base

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "libs/base/mutex.h"
 
-namespace gannet {
+namespace gannet::base {
 
 // A bad network: forwards connections of a loopback port to another one, and on demand cuts them,
 // refuses new ones, slows them down, or swallows what they carry without a word (a half-open
@@ -62,4 +62,4 @@ class TcpProxy {
   std::thread acceptor_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::base

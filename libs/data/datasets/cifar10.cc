@@ -17,7 +17,7 @@
 #include "libs/image/image_io.h"
 #include "libs/image/resize.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -79,11 +79,12 @@ class CifarDataset final : public Dataset {
       std::copy(planes, planes + 3 * kPixels, out.begin());
       return absl::OkStatus();
     }
-    RgbImage image{.width = kSide, .height = kSide, .pixels = std::vector<uint8_t>(3 * kPixels)};
+    image::RgbImage image{
+        .width = kSide, .height = kSide, .pixels = std::vector<uint8_t>(3 * kPixels)};
     for (size_t i = 0; i < kPixels; ++i) {
       for (size_t c = 0; c < 3; ++c) image.pixels[3 * i + c] = planes[c * kPixels + i];
     }
-    ResizeAndCrop(image, image_size_, out);
+    image::ResizeAndCrop(image, image_size_, out);
     return absl::OkStatus();
   }
 
@@ -102,7 +103,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::vector<std::string> files, FindFiles(options.path));
   std::string records;
   for (const std::string& file : files) {
-    const absl::StatusOr<std::string> bytes = ReadFileBytes(file, kMaxFileBytes);
+    const absl::StatusOr<std::string> bytes = base::ReadFileBytes(file, kMaxFileBytes);
     if (!bytes.ok()) {
       return absl::FailedPreconditionError(
           absl::StrCat("CIFAR-10 file cannot be read: ", bytes.status().message(), ": ", file));
@@ -125,7 +126,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
   DatasetFingerprint fingerprint;
   fingerprint.kind = "cifar10";
   fingerprint.image_count = static_cast<int64_t>(records.size() / kRecordBytes);
-  fingerprint.digest = Sha256Hex(records);
+  fingerprint.digest = base::Sha256Hex(records);
   fingerprint.description =
       absl::StrCat(fingerprint.image_count, " images of CIFAR-10 in ", options.path);
   return std::make_unique<CifarDataset>(std::move(records), options.image_size,
@@ -148,4 +149,4 @@ bool MayLookLikeText(const std::string& path, absl::string_view head) {
 // an image is known by its position. The digest is of the files, one after the other.
 const DatasetKind datasets::cifar10 = {.open = Open, .may_look_like_text = MayLookLikeText};
 
-}  // namespace gannet
+}  // namespace gannet::data

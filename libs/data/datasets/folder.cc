@@ -22,7 +22,7 @@
 #include "libs/data/own_output.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -67,7 +67,8 @@ class FolderSource final : public ImageSource {
 
   absl::StatusOr<std::string> Read(size_t i) const override {
     const Entry& entry = entries_[i];
-    absl::StatusOr<std::string> bytes = ReadFileBytes(PathOf(entry.path), kMaxImageFileBytes);
+    absl::StatusOr<std::string> bytes =
+        base::ReadFileBytes(PathOf(entry.path), image::kMaxImageFileBytes);
     if (!bytes.ok()) return absl::DataLossError(bytes.status().message());
     if (static_cast<int64_t>(bytes->size()) != entry.bytes) {
       return absl::DataLossError(
@@ -86,7 +87,7 @@ class FolderSource final : public ImageSource {
     if (above) folders.insert(folders.end(), {root_ + "/Anno", root_ + "/..", root_ + "/../Anno"});
     for (const std::string& folder : folders) {
       absl::StatusOr<std::string> bytes =
-          ReadFileBytes(absl::StrCat(folder, "/", name), kMaxSideFileBytes);
+          base::ReadFileBytes(absl::StrCat(folder, "/", name), kMaxSideFileBytes);
       if (bytes.ok()) return SideFile{.folder = "", .bytes = *std::move(bytes)};
       if (!absl::IsNotFound(bytes.status())) {
         return absl::DataLossError(absl::StrCat(bytes.status().message(), ": ", folder, "/", name));
@@ -179,8 +180,8 @@ class FolderSource final : public ImageSource {
   }
 
   void AddFile(const std::string& path, bool is_link) {
-    const absl::StatusOr<FileHead> head =
-        ReadFileHead(PathOf(path), std::max(kImageHeadBytes, kGridHeadBytes));
+    const absl::StatusOr<base::FileHead> head =
+        base::ReadFileHead(PathOf(path), std::max(image::kImageHeadBytes, kGridHeadBytes));
     if (!head.ok()) {
       LeaveOut(path, is_link && absl::IsNotFound(head.status()) ? kDanglingAdvice
                                                                 : head.status().message());
@@ -190,12 +191,12 @@ class FolderSource final : public ImageSource {
       PassOver(GridKind(), path);
       return;
     }
-    if (const absl::Status status = CheckImageHead(head->bytes); !status.ok()) {
+    if (const absl::Status status = image::CheckImageHead(head->bytes); !status.ok()) {
       LeaveOut(path, status.message());
       return;
     }
-    if (head->size > kMaxImageFileBytes) {
-      LeaveOut(path, absl::StrCat("file larger than the limit of ", kMaxImageFileBytes,
+    if (head->size > image::kMaxImageFileBytes) {
+      LeaveOut(path, absl::StrCat("file larger than the limit of ", image::kMaxImageFileBytes,
                                   " bytes: ", head->size, " bytes"));
       return;
     }
@@ -244,4 +245,4 @@ absl::StatusOr<std::unique_ptr<ImageSource>> OpenFiles(const std::string& path,
 const DatasetKind datasets::folder = {
     .open = OpenEncodedDataset, .open_files = OpenFiles, .is_folder = true};
 
-}  // namespace gannet
+}  // namespace gannet::data

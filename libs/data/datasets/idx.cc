@@ -23,7 +23,7 @@
 #include "libs/image/image_io.h"
 #include "libs/image/resize.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 namespace fs = std::filesystem;
@@ -77,10 +77,10 @@ absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path, size_t dimension_co
   const absl::Span<uint8_t> magic = absl::MakeSpan(header).first(4);
   GANNET_RETURN_IF_ERROR(GzReadAll(file.get(), magic, path));
   if (header[0] != 0 || header[1] != 0 || header[2] != 8 || header[3] != dimension_count) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("not an idx file of unsigned bytes with ", dimension_count,
-                     " dimensions: expected the first bytes 00 00 08 0", dimension_count, ", got ",
-                     HexEncode({reinterpret_cast<const char*>(header.data()), 4}), ": ", path));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "not an idx file of unsigned bytes with ", dimension_count,
+        " dimensions: expected the first bytes 00 00 08 0", dimension_count, ", got ",
+        base::HexEncode({reinterpret_cast<const char*>(header.data()), 4}), ": ", path));
   }
   GANNET_RETURN_IF_ERROR(GzReadAll(file.get(), absl::MakeSpan(header).subspan(4), path));
   IdxFile idx;
@@ -101,7 +101,7 @@ absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path, size_t dimension_co
     return absl::FailedPreconditionError(absl::StrCat("idx file holds nothing: ", path));
   }
   // Grows with what is really there: a header may promise gigabytes that never come.
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   hasher.Update({reinterpret_cast<const char*>(header.data()), header.size()});
   while (static_cast<int64_t>(idx.values.size()) < bytes) {
     const size_t old = idx.values.size();
@@ -118,7 +118,7 @@ absl::StatusOr<IdxFile> ReadIdxFile(const std::string& path, size_t dimension_co
   int code = Z_OK;
   const char* reason = gzerror(file.get(), &code);
   if (rest < 0 || (code != Z_OK && code != Z_STREAM_END)) return Damaged(reason, path);
-  idx.digest = HexEncode(hasher.Finish());
+  idx.digest = base::HexEncode(hasher.Finish());
   return idx;
 }
 
@@ -225,7 +225,7 @@ absl::StatusOr<std::string> FindLabelsFile(const std::string& images) {
   const std::string name = path.filename().string();
   std::string spelling = OneSpelling(name);
   if (!absl::EndsWith(spelling, kImagesEnding)) {
-    return absl::NotFoundError(absl::StrCat("the name of ", Printable(name, kShownNameChars),
+    return absl::NotFoundError(absl::StrCat("the name of ", base::Printable(name, kShownNameChars),
                                             " does not end in images-idx3-ubyte, so that of its "
                                             "labels is not known"));
   }
@@ -275,7 +275,7 @@ class IdxDataset final : public Dataset {
 
   absl::Status ReadRgb(int64_t index, absl::Span<uint8_t> out) const override {
     GANNET_RETURN_IF_ERROR(CheckImageRequest(index, size(), image_size_, out.size()));
-    RgbImage image;
+    image::RgbImage image;
     image.height = static_cast<int>(images_.dimensions[1]);
     image.width = static_cast<int>(images_.dimensions[2]);
     const size_t pixels = static_cast<size_t>(images_.dimensions[1] * images_.dimensions[2]);
@@ -284,7 +284,7 @@ class IdxDataset final : public Dataset {
     for (size_t i = 0; i < pixels; ++i) {
       std::fill_n(image.pixels.begin() + static_cast<std::ptrdiff_t>(3 * i), 3, grey[i]);
     }
-    ResizeAndCrop(image, image_size_, out);
+    image::ResizeAndCrop(image, image_size_, out);
     return absl::OkStatus();
   }
 
@@ -329,4 +329,4 @@ absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
 // digest is of the uncompressed images file.
 const DatasetKind datasets::idx = {.open = Open};
 
-}  // namespace gannet
+}  // namespace gannet::data

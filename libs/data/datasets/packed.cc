@@ -23,7 +23,7 @@
 #include "libs/data/packed_dataset.h"
 #include "nlohmann/json.hpp"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 constexpr absl::string_view kMagic = "GANNETPK";
@@ -94,7 +94,7 @@ absl::StatusOr<std::string> EncodeHeader(const Header& header) {
   json["image_count"] = header.fingerprint.image_count;
   json["digest"] = header.fingerprint.digest;
   json["former_digest"] = header.fingerprint.former_digest;
-  json["description"] = Printable(header.fingerprint.description, kMaxDescriptionChars);
+  json["description"] = base::Printable(header.fingerprint.description, kMaxDescriptionChars);
   json["has_labels"] = header.has_labels;
   json["label_bits"] = header.label_bits;
   json["sha256"] = header.sha256;
@@ -166,7 +166,7 @@ absl::StatusOr<Header> ReadHeader(const File& file, const std::string& path) {
   if (!complete) return NotPacked(path, "header without a part");
   if (header.image_size < kMinDatasetImageSize || header.image_size > kMaxDatasetImageSize ||
       fingerprint.image_count < 1 || fingerprint.image_count > kMaxImages ||
-      !IsHex(fingerprint.digest, 64)) {
+      !base::IsHex(fingerprint.digest, 64)) {
     return NotPacked(path, "impossible numbers");
   }
   // Packed when the digest of a folder or archive was one of names and sizes.
@@ -218,7 +218,7 @@ class PackedDataset final : public Dataset {
 
 // Raw SHA-256 of all that follows the header.
 absl::StatusOr<std::string> HashBody(const File& file, const Header& header) {
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   std::vector<uint8_t> part;
   for (int64_t at = kHeaderBytes; at < header.file_bytes();) {
     part.resize(static_cast<size_t>(
@@ -240,7 +240,7 @@ absl::Status CheckBody(const DatasetOptions& options, const File& file, const He
   if (!identity.ok()) return absl::FailedPreconditionError(identity.status().message());
   std::error_code error;
   const std::filesystem::path canonical = std::filesystem::canonical(options.path, error);
-  RealClock clock;
+  base::RealClock clock;
   const ContentDigests digests = DigestContents(
       {{.name = header.sha256, .identity = *identity}},
       [&](size_t) { return HashBody(file, header); },
@@ -248,7 +248,7 @@ absl::Status CheckBody(const DatasetOptions& options, const File& file, const He
        .cache_key = absl::StrCat("packed\n", error ? options.path : canonical.string()),
        .now = clock.Now(),
        .progress = options.on_reading});
-  if (HexEncode(digests.sha256[0]) == header.sha256) return absl::OkStatus();
+  if (base::HexEncode(digests.sha256[0]) == header.sha256) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(kDamaged, options.path));
 }
 
@@ -266,14 +266,15 @@ absl::StatusOr<std::unique_ptr<File>> OpenForReading(const std::string& path) {
 
 absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const std::string& path,
                                 const std::function<void(int64_t done)>& progress) {
-  GANNET_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Open(path, FileKinds::kRegularOnly));
+  GANNET_ASSIGN_OR_RETURN(base::AtomicFile file,
+                          base::AtomicFile::Open(path, base::FileKinds::kRegularOnly));
   Header header;
   header.image_size = image_size;
   header.fingerprint = dataset.fingerprint();
   header.label_bits = dataset.label_bits();
   header.has_labels = dataset.has_labels();
 
-  Sha256Hasher hasher;
+  base::Sha256Hasher hasher;
   int64_t at = kHeaderBytes;
   std::string part;
   const auto flush = [&]() -> absl::Status {
@@ -296,10 +297,10 @@ absl::Status WritePackedDataset(const Dataset& dataset, int image_size, const st
     part.append(reinterpret_cast<const char*>(&label), sizeof label);
   }
   GANNET_RETURN_IF_ERROR(flush());
-  header.sha256 = HexEncode(hasher.Finish());
+  header.sha256 = base::HexEncode(hasher.Finish());
   GANNET_ASSIGN_OR_RETURN(const std::string head, EncodeHeader(header));
   GANNET_RETURN_IF_ERROR(file.WriteAt(head, 0));
-  return file.Commit(Durability::kSynced);
+  return file.Commit(base::Durability::kSynced);
 }
 
 namespace {
@@ -327,7 +328,7 @@ absl::Status Verify(const DatasetOptions& options) {
   GANNET_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenForReading(options.path));
   GANNET_ASSIGN_OR_RETURN(const Header header, ReadHeader(*file, options.path));
   GANNET_ASSIGN_OR_RETURN(const std::string sha256, HashBody(*file, header));
-  if (HexEncode(sha256) == header.sha256) return absl::OkStatus();
+  if (base::HexEncode(sha256) == header.sha256) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(kDamaged, options.path));
 }
 
@@ -339,4 +340,4 @@ absl::Status Verify(const DatasetOptions& options) {
 // kind in its fingerprint are those of what was packed.
 const DatasetKind datasets::packed = {.open = Open, .verify = Verify};
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -10,7 +10,7 @@
 #include "libs/data/image_request.h"
 #include "libs/data/procedural_faces.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 // Far more faces than anybody trains on, and far below the 2^48 streams that Philox has.
@@ -56,8 +56,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
   fingerprint.kind = "procedural";
   fingerprint.image_count = options.count;
   fingerprint.digest =
-      Sha256Hex(absl::StrCat("gannet procedural faces\nversion ", kProceduralFacesVersion,
-                             "\nseed ", options.seed, "\ncount ", options.count, "\n"));
+      base::Sha256Hex(absl::StrCat("gannet procedural faces\nversion ", kProceduralFacesVersion,
+                                   "\nseed ", options.seed, "\ncount ", options.count, "\n"));
   fingerprint.description = absl::StrCat(options.count, " procedural faces, seed ", options.seed,
                                          ", algorithm version ", kProceduralFacesVersion);
   return std::make_unique<ProceduralDataset>(options, std::move(fingerprint));
@@ -69,4 +69,4 @@ absl::StatusOr<std::unique_ptr<Dataset>> Open(const DatasetOptions& options) {
 // FaceLabel bits. The digest is of the algorithm's version, the seed and the count.
 const DatasetKind datasets::procedural = {.open = Open};
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -24,7 +24,7 @@
 #include "libs/data/zip_start.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 // More entries than the largest image collections have.
@@ -148,7 +148,7 @@ class ZipSource final : public ImageSource {
       }
     }
     SortAndLeaveOutDoubles();
-    const MutexLock lock(mu_);
+    const base::MutexLock lock(mu_);
     idle_.push_back(std::move(archive));
     handle_count_ = 1;
     return absl::OkStatus();
@@ -257,10 +257,10 @@ class ZipSource final : public ImageSource {
       left_out_.push_back({std::move(name), "without size or checksum in the archive"});
       return;
     }
-    if (info.size > static_cast<zip_uint64_t>(kMaxImageFileBytes)) {
-      left_out_.push_back(
-          {std::move(name), absl::StrCat("file larger than the limit of ", kMaxImageFileBytes,
-                                         " bytes: ", info.size, " bytes")});
+    if (info.size > static_cast<zip_uint64_t>(image::kMaxImageFileBytes)) {
+      left_out_.push_back({std::move(name),
+                           absl::StrCat("file larger than the limit of ", image::kMaxImageFileBytes,
+                                        " bytes: ", info.size, " bytes")});
       return;
     }
     Entry entry;
@@ -270,13 +270,13 @@ class ZipSource final : public ImageSource {
     entry.crc32 = info.crc;
     entry.position = position;
     const int64_t head_bytes =
-        std::min<int64_t>(std::max(kImageHeadBytes, kGridHeadBytes), entry.bytes);
+        std::min<int64_t>(std::max(image::kImageHeadBytes, kGridHeadBytes), entry.bytes);
     const absl::StatusOr<std::string> head = ReadEntry(archive, position, head_bytes, false);
     if (head.ok() && IsGridPng(*head)) {
       passed_over_.Add(GridKind(), entry.name);
       return;
     }
-    const absl::Status status = head.ok() ? CheckImageHead(*head) : head.status();
+    const absl::Status status = head.ok() ? image::CheckImageHead(*head) : head.status();
     if (!status.ok()) {
       left_out_.push_back({std::move(entry.name), std::string(status.message())});
       return;
@@ -316,7 +316,7 @@ class ZipSource final : public ImageSource {
 
   absl::StatusOr<ZipHandle> Borrow() const {
     {
-      const MutexLock lock(mu_);
+      const base::MutexLock lock(mu_);
       while (idle_.empty() && handle_count_ == kMaxZipHandles) returned_.Wait(mu_);
       if (!idle_.empty()) {
         ZipHandle handle = std::move(idle_.back());
@@ -327,14 +327,14 @@ class ZipSource final : public ImageSource {
     }
     absl::StatusOr<ZipHandle> handle = OpenHandle(path_, start_);
     if (handle.ok()) return handle;
-    const MutexLock lock(mu_);
+    const base::MutexLock lock(mu_);
     --handle_count_;
     returned_.NotifyOne();
     return absl::DataLossError(handle.status().message());
   }
 
   void GiveBack(ZipHandle handle) const {
-    const MutexLock lock(mu_);
+    const base::MutexLock lock(mu_);
     idle_.push_back(std::move(handle));
     returned_.NotifyOne();
   }
@@ -344,8 +344,8 @@ class ZipSource final : public ImageSource {
   std::set<std::string> output_folders_;
   std::set<std::string> passed_over_folders_;
   std::vector<Entry> side_files_;
-  mutable Mutex mu_;
-  mutable CondVar returned_;
+  mutable base::Mutex mu_;
+  mutable base::CondVar returned_;
   mutable std::vector<ZipHandle> idle_ ABSL_GUARDED_BY(mu_);
   mutable int handle_count_ ABSL_GUARDED_BY(mu_) = 0;
 };
@@ -372,4 +372,4 @@ absl::StatusOr<std::unique_ptr<ImageSource>> OpenFiles(const std::string& path,
 // and digest: encoded_dataset.h.
 const DatasetKind datasets::zip = {.open = OpenEncodedDataset, .open_files = OpenFiles};
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -6,7 +6,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::data {
 namespace {
 
 void Append16(std::string& out, size_t value) {
@@ -80,4 +80,4 @@ std::string EncodeZip(const std::vector<ZipEntry>& entries) {
 
 std::string Gzip(absl::string_view bytes) { return Deflate(bytes, 15 + 16); }
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -5,7 +5,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace gannet {
+namespace gannet::data {
 
 // The bytes of a zip archive with these entries, in this order; names may repeat.
 struct ZipEntry {
@@ -18,4 +18,4 @@ std::string EncodeZip(const std::vector<ZipEntry>& entries);
 // Bytes compressed as gzip does.
 std::string Gzip(absl::string_view bytes);
 
-}  // namespace gannet
+}  // namespace gannet::data

@@ -3,7 +3,7 @@
 // DCGAN (Radford, Metz and Chintala 2015, "Unsupervised Representation Learning with Deep
 // Convolutional Generative Adversarial Networks"), as PyTorch's example has it.
 
-namespace gannet {
+namespace gannet::domain {
 
 NetworkArchitecture models::dcgan(const ModelConfig& model) {
   // Channels where the side of the features is `side`: those at half the image's, doubled at each
@@ -30,4 +30,4 @@ NetworkArchitecture models::dcgan(const ModelConfig& model) {
   return design;
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

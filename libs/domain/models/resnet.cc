@@ -6,7 +6,7 @@
 // 2017) for each of its inner layers: the strided convolution, a second one at the new resolution,
 // and a shortcut beside them; BatchNorm behind their sum.
 
-namespace gannet {
+namespace gannet::domain {
 
 NetworkArchitecture models::resnet(const ModelConfig& model) {
   const auto channels = [&](int side) {
@@ -38,4 +38,4 @@ NetworkArchitecture models::resnet(const ModelConfig& model) {
   return design;
 }
 
-}  // namespace gannet
+}  // namespace gannet::domain

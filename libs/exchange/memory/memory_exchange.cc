@@ -11,34 +11,34 @@
 
 namespace gannet::memory {
 
-absl::StatusOr<JoinResult> MemoryExchange::Join(const JoinRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateJoin(request));
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::JoinResult> MemoryExchange::Join(const exchange::JoinRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateJoin(request));
+  base::MutexLock lock(state_.mu);
   Run* run = FindRunToJoin(request.run_name);
   if (run == nullptr) {
     return absl::NotFoundError(request.run_name.empty()
                                    ? std::string("no run that has not ended")
                                    : absl::StrCat("no such run: ", request.run_name));
   }
-  const std::string secret_sha256 = Sha256(request.worker.secret);
+  const std::string secret_sha256 = base::Sha256(request.worker.secret);
   const auto known = run->workers.find(request.worker.id);
   if (known != run->workers.end() && known->second.secret_sha256 != secret_sha256) {
     return absl::UnauthenticatedError(
         absl::StrCat("the worker is known with another secret: ", request.worker.id.value()));
   }
   if (known != run->workers.end() && !known->second.removed_reason.empty()) {
-    return RemovedWorkerStatus(known->second.removed_reason);
+    return exchange::RemovedWorkerStatus(known->second.removed_reason);
   }
   if (request.data.has_value()) {
-    GANNET_RETURN_IF_ERROR(CheckFingerprint(run->config.data, *request.data));
+    GANNET_RETURN_IF_ERROR(exchange::CheckFingerprint(run->config.data, *request.data));
     if (known == run->workers.end() &&
-        run->workers.size() >= static_cast<size_t>(kMaxWorkersOfRun)) {
+        run->workers.size() >= static_cast<size_t>(exchange::kMaxWorkersOfRun)) {
       return absl::ResourceExhaustedError(
-          absl::StrCat("the run has all the workers it may have: ", kMaxWorkersOfRun));
+          absl::StrCat("the run has all the workers it may have: ", exchange::kMaxWorkersOfRun));
     }
     Worker& worker = run->workers[request.worker.id];
     if (known != run->workers.end() && worker.incarnation != request.worker.incarnation) {
-      state_.ReturnUnitsOf(*run, request.worker.id, ReturnCause::kTakenOver);
+      state_.ReturnUnitsOf(*run, request.worker.id, domain::ReturnCause::kTakenOver);
     }
     worker.secret_sha256 = secret_sha256;
     worker.incarnation = request.worker.incarnation;
@@ -46,34 +46,36 @@ absl::StatusOr<JoinResult> MemoryExchange::Join(const JoinRequest& request) {
     worker.hardware = request.hardware;
     RecordLife(worker);
   }
-  JoinResult result;
+  exchange::JoinResult result;
   result.run = run->id;
   result.config = run->ConfigOf(run->open_round());
   result.state = run->state;
-  result.heartbeat_interval = HeartbeatInterval(run->latest_config().lease);
+  result.heartbeat_interval = domain::HeartbeatInterval(run->latest_config().lease);
   return result;
 }
 
-absl::StatusOr<RunDescription> MemoryExchange::Describe(const WorkerIdentity& worker, RunId run) {
-  GANNET_RETURN_IF_ERROR(ValidateDescribe(worker, run));
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::RunDescription> MemoryExchange::Describe(
+    const exchange::WorkerIdentity& worker, base::RunId run) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateDescribe(worker, run));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(const AuthenticatedWorker caller, state_.Authenticate(worker, run));
-  RunDescription description;
+  exchange::RunDescription description;
   description.run = caller.run.id;
   description.config = caller.run.ConfigOf(caller.run.open_round());
   description.state = caller.run.state;
   return description;
 }
 
-absl::StatusOr<ClaimResult> MemoryExchange::Claim(const ClaimRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateClaim(request));
-  RealClock wait_clock;
+absl::StatusOr<exchange::ClaimResult> MemoryExchange::Claim(const exchange::ClaimRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateClaim(request));
+  base::RealClock wait_clock;
   const absl::Duration end = wait_clock.Steady() + request.wait;
   while (true) {
     const uint64_t generation = state_.work.generation();
-    GANNET_ASSIGN_OR_RETURN(ClaimResult result, state_.LookForWork(request));
+    GANNET_ASSIGN_OR_RETURN(exchange::ClaimResult result, state_.LookForWork(request));
     const absl::Duration remaining = end - wait_clock.Steady();
-    if (result.unit.has_value() || HasEnded(result.state) || remaining <= absl::ZeroDuration()) {
+    if (result.unit.has_value() || domain::HasEnded(result.state) ||
+        remaining <= absl::ZeroDuration()) {
       return result;
     }
     // What only time changes (ReturnDelay, spares) tells nobody.
@@ -81,9 +83,10 @@ absl::StatusOr<ClaimResult> MemoryExchange::Claim(const ClaimRequest& request) {
   }
 }
 
-absl::StatusOr<Payload> MemoryExchange::FetchWeights(const FetchWeightsRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateFetchWeights(request));
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::Payload> MemoryExchange::FetchWeights(
+    const exchange::FetchWeightsRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateFetchWeights(request));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller,
                           state_.Authenticate(request.worker, request.run));
   const auto found = caller.run.weights.find(request.version);
@@ -92,7 +95,7 @@ absl::StatusOr<Payload> MemoryExchange::FetchWeights(const FetchWeightsRequest& 
         absl::StrCat("weights of this version are not kept, fetch the current ones: current ",
                      caller.run.version.value(), ", got ", request.version.value()));
   }
-  const Payload& weights = found->second.payload;
+  const exchange::Payload& weights = found->second.payload;
   if (!request.sha256.empty() && request.sha256 != weights.sha256) {
     return absl::NotFoundError(absl::StrCat(
         "other weights have this version, claim again: version ", request.version.value()));
@@ -100,31 +103,35 @@ absl::StatusOr<Payload> MemoryExchange::FetchWeights(const FetchWeightsRequest& 
   return weights;
 }
 
-absl::StatusOr<SubmitOutcome> MemoryExchange::Submit(const SubmitRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidateSubmit(request));
-  MutexLock lock(state_.mu);
+absl::StatusOr<domain::SubmitOutcome> MemoryExchange::Submit(
+    const exchange::SubmitRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateSubmit(request));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller,
                           state_.Authenticate(request.worker, request.run));
-  GANNET_RETURN_IF_ERROR(CheckCodec(caller.run.config.gradient_codec, request.payload.codec));
+  GANNET_RETURN_IF_ERROR(
+      exchange::CheckCodec(caller.run.config.gradient_codec, request.payload.codec));
   Unit* unit = caller.run.FindUnit(request.unit);
   if (unit == nullptr) {
     return absl::NotFoundError(absl::StrCat("no such unit: ", request.unit.value()));
   }
   GANNET_RETURN_IF_ERROR(
-      CheckUnitCounts(request.stats, unit->image_count, caller.run.config.micro_batch));
-  GANNET_ASSIGN_OR_RETURN(const SubmitOutcome outcome,
-                          ClassifySubmit(ViewOf(caller.run, *unit, state_.clock.Now()), caller.id,
-                                         request.attempt, request.payload.sha256));
+      exchange::CheckUnitCounts(request.stats, unit->image_count, caller.run.config.micro_batch));
+  GANNET_ASSIGN_OR_RETURN(
+      const domain::SubmitOutcome outcome,
+      domain::ClassifySubmit(ViewOf(caller.run, *unit, state_.clock.Now()), caller.id,
+                             request.attempt, request.payload.sha256));
   State::CountWasted(caller, *unit, request.attempt, outcome);
-  if (outcome != SubmitOutcome::kAccepted && outcome != SubmitOutcome::kLate) return outcome;
+  if (outcome != domain::SubmitOutcome::kAccepted && outcome != domain::SubmitOutcome::kLate)
+    return outcome;
 
-  unit->state = UnitState::kDone;
+  unit->state = domain::UnitState::kDone;
   unit->gradient = Gradient{request.attempt, caller.id, request.stats,
                             state_.clock.Now() - unit->claimed_at, request.payload};
   caller.run.ForEachUnit(unit->round, [&](Unit& other) {
     const bool beside = other.slot == unit->slot && other.id != unit->id;
-    if (beside && (IsOpen(other) || other.state == UnitState::kFailed)) {
-      other.state = UnitState::kClosed;
+    if (beside && (IsOpen(other) || other.state == domain::UnitState::kFailed)) {
+      other.state = domain::UnitState::kClosed;
     }
   });
   caller.run.rounds_with_bytes.insert(unit->round);
@@ -138,47 +145,51 @@ absl::StatusOr<SubmitOutcome> MemoryExchange::Submit(const SubmitRequest& reques
   return outcome;
 }
 
-absl::StatusOr<std::optional<SubmitOutcome>> MemoryExchange::CheckSubmission(
-    const SubmissionCheck& submission) {
-  GANNET_RETURN_IF_ERROR(
-      ValidateRelease(submission.worker, submission.run, submission.unit, submission.attempt));
-  MutexLock lock(state_.mu);
+absl::StatusOr<std::optional<domain::SubmitOutcome>> MemoryExchange::CheckSubmission(
+    const exchange::SubmissionCheck& submission) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateRelease(submission.worker, submission.run,
+                                                   submission.unit, submission.attempt));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller,
                           state_.Authenticate(submission.worker, submission.run));
   Unit* unit = caller.run.FindUnit(submission.unit);
   if (unit == nullptr) {
     return absl::NotFoundError(absl::StrCat("no such unit: ", submission.unit.value()));
   }
-  GradientStats counts;
+  exchange::GradientStats counts;
   counts.image_count = submission.image_count;
   counts.micro_batch_count = submission.micro_batch_count;
-  GANNET_RETURN_IF_ERROR(CheckUnitCounts(counts, unit->image_count, caller.run.config.micro_batch));
-  GANNET_ASSIGN_OR_RETURN(const SubmitOutcome outcome,
-                          ClassifySubmit(ViewOf(caller.run, *unit, state_.clock.Now()), caller.id,
-                                         submission.attempt, submission.sha256));
-  if (outcome == SubmitOutcome::kAccepted || outcome == SubmitOutcome::kLate) {
-    return std::optional<SubmitOutcome>();
+  GANNET_RETURN_IF_ERROR(
+      exchange::CheckUnitCounts(counts, unit->image_count, caller.run.config.micro_batch));
+  GANNET_ASSIGN_OR_RETURN(const domain::SubmitOutcome outcome,
+                          domain::ClassifySubmit(ViewOf(caller.run, *unit, state_.clock.Now()),
+                                                 caller.id, submission.attempt, submission.sha256));
+  if (outcome == domain::SubmitOutcome::kAccepted || outcome == domain::SubmitOutcome::kLate) {
+    return std::optional<domain::SubmitOutcome>();
   }
   State::CountWasted(caller, *unit, submission.attempt, outcome);
-  return std::optional<SubmitOutcome>(outcome);
+  return std::optional<domain::SubmitOutcome>(outcome);
 }
 
-absl::StatusOr<HeartbeatResult> MemoryExchange::Heartbeat(const WorkerIdentity& worker, RunId run,
-                                                          const std::vector<UnitProgress>& held) {
-  GANNET_RETURN_IF_ERROR(ValidateHeartbeat(worker, run, held));
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::HeartbeatResult> MemoryExchange::Heartbeat(
+    const exchange::WorkerIdentity& worker, base::RunId run,
+    const std::vector<exchange::UnitProgress>& held) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateHeartbeat(worker, run, held));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller, state_.Authenticate(worker, run));
   RecordLife(caller.worker);
   const absl::Time now = state_.clock.Now();
   int leases = 0;
   caller.run.ForEachUnit(caller.run.open_round(), [&](const Unit& unit) {
-    if (unit.state == UnitState::kLeased && unit.holder == caller.id) ++leases;
+    if (unit.state == domain::UnitState::kLeased && unit.holder == caller.id) ++leases;
   });
-  std::vector<UnitProgress> by_unit = held;
+  std::vector<exchange::UnitProgress> by_unit = held;
   std::sort(by_unit.begin(), by_unit.end(),
-            [](const UnitProgress& a, const UnitProgress& b) { return a.unit < b.unit; });
-  HeartbeatResult result;
-  for (const UnitProgress& progress : by_unit) {
+            [](const exchange::UnitProgress& a, const exchange::UnitProgress& b) {
+              return a.unit < b.unit;
+            });
+  exchange::HeartbeatResult result;
+  for (const exchange::UnitProgress& progress : by_unit) {
     Unit* unit = caller.run.FindUnit(progress.unit);
     if (unit == nullptr || !State::Renew(caller.run, *unit, caller.id, progress, now, leases)) {
       result.dropped.push_back(progress.unit);
@@ -188,23 +199,24 @@ absl::StatusOr<HeartbeatResult> MemoryExchange::Heartbeat(const WorkerIdentity& 
   return result;
 }
 
-absl::Status MemoryExchange::Release(const WorkerIdentity& worker, RunId run, UnitId unit,
-                                     Attempt attempt) {
-  GANNET_RETURN_IF_ERROR(ValidateRelease(worker, run, unit, attempt));
-  return state_.GiveBack(worker, run, unit, attempt, ReturnCause::kReleased, "");
+absl::Status MemoryExchange::Release(const exchange::WorkerIdentity& worker, base::RunId run,
+                                     base::UnitId unit, base::Attempt attempt) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateRelease(worker, run, unit, attempt));
+  return state_.GiveBack(worker, run, unit, attempt, domain::ReturnCause::kReleased, "");
 }
 
-absl::Status MemoryExchange::Fail(const WorkerIdentity& worker, RunId run, UnitId unit,
-                                  Attempt attempt, const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateFail(worker, run, unit, attempt, reason));
-  return state_.GiveBack(worker, run, unit, attempt, ReturnCause::kFailed, reason);
+absl::Status MemoryExchange::Fail(const exchange::WorkerIdentity& worker, base::RunId run,
+                                  base::UnitId unit, base::Attempt attempt,
+                                  const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateFail(worker, run, unit, attempt, reason));
+  return state_.GiveBack(worker, run, unit, attempt, domain::ReturnCause::kFailed, reason);
 }
 
-absl::Status MemoryExchange::Leave(const WorkerIdentity& worker, RunId run) {
-  GANNET_RETURN_IF_ERROR(ValidateLeave(worker, run));
-  MutexLock lock(state_.mu);
+absl::Status MemoryExchange::Leave(const exchange::WorkerIdentity& worker, base::RunId run) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateLeave(worker, run));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller, state_.Authenticate(worker, run));
-  state_.ReturnUnitsOf(caller.run, caller.id, ReturnCause::kReleased);
+  state_.ReturnUnitsOf(caller.run, caller.id, domain::ReturnCause::kReleased);
   caller.worker.signed_off = true;
   return absl::OkStatus();
 }
@@ -212,7 +224,7 @@ absl::Status MemoryExchange::Leave(const WorkerIdentity& worker, RunId run) {
 Run* MemoryExchange::FindRunToJoin(const std::string& name) {
   for (auto it = state_.runs.rbegin(); it != state_.runs.rend(); ++it) {
     Run& run = *it->second;
-    if (name.empty() ? !HasEnded(run.state) : run.config.name == name) return &run;
+    if (name.empty() ? !domain::HasEnded(run.state) : run.config.name == name) return &run;
   }
   return nullptr;
 }

@@ -21,7 +21,7 @@ bool IsSlotFilled(Run& run, const Unit& unit) {
 
 }  // namespace
 
-WorkerSummary SummaryOf(const WorkerId& id, const Worker& worker) {
+exchange::WorkerSummary SummaryOf(const base::WorkerId& id, const Worker& worker) {
   return {id,
           worker.display_name,
           worker.hardware,
@@ -34,15 +34,16 @@ WorkerSummary SummaryOf(const WorkerId& id, const Worker& worker) {
 }
 
 bool IsOpen(const Unit& unit) {
-  return unit.state == UnitState::kReady || unit.state == UnitState::kLeased;
+  return unit.state == domain::UnitState::kReady || unit.state == domain::UnitState::kLeased;
 }
 
-bool IsHeldBy(const Unit& unit, const WorkerId& worker, Attempt attempt) {
-  return unit.state == UnitState::kLeased && unit.holder == worker && unit.attempt == attempt;
+bool IsHeldBy(const Unit& unit, const base::WorkerId& worker, base::Attempt attempt) {
+  return unit.state == domain::UnitState::kLeased && unit.holder == worker &&
+         unit.attempt == attempt;
 }
 
-UnitView ViewOf(Run& run, const Unit& unit, absl::Time now) {
-  UnitView view;
+domain::UnitView ViewOf(Run& run, const Unit& unit, absl::Time now) {
+  domain::UnitView view;
   view.state = unit.state;
   view.attempt = unit.attempt;
   view.holder = unit.holder;
@@ -67,35 +68,35 @@ absl::Duration State::MedianTaken(Run& run) {
   return taken[(taken.size() - 1) / 2];
 }
 
-std::vector<Unit> State::CarryOverStragglers(Run& run, const PublishRequest& request) {
-  std::map<Slot, const Unit*> by_slot;
+std::vector<Unit> State::CarryOverStragglers(Run& run, const exchange::PublishRequest& request) {
+  std::map<base::Slot, const Unit*> by_slot;
   run.ForEachUnit(run.open_round(), [&](const Unit& unit) {
-    if (unit.state != UnitState::kLeased || unit.stale_rounds >= request.max_stale_rounds ||
+    if (unit.state != domain::UnitState::kLeased || unit.stale_rounds >= request.max_stale_rounds ||
         IsSlotFilled(run, unit)) {
       return;
     }
     const Unit*& most_recent = by_slot[unit.slot];
     if (most_recent == nullptr || unit.progress_at > most_recent->progress_at) most_recent = &unit;
   });
-  Slot next_slot(0);
-  for (const PlannedUnit& unit : request.next_units) {
-    next_slot = std::max(next_slot, Slot(unit.slot.value() + 1));
+  base::Slot next_slot(0);
+  for (const domain::PlannedUnit& unit : request.next_units) {
+    next_slot = std::max(next_slot, base::Slot(unit.slot.value() + 1));
   }
   std::vector<Unit> taken;
   for (const auto& [slot, unit] : by_slot) {
     Unit& moved = taken.emplace_back(*unit);
-    moved.round = Round(unit->round.value() + 1);
+    moved.round = base::Round(unit->round.value() + 1);
     moved.slot = next_slot;
     moved.claimed_slot = unit->claimed_slot.value_or(unit->slot);
     moved.is_spare = true;
     ++moved.stale_rounds;
-    next_slot = Slot(next_slot.value() + 1);
+    next_slot = base::Slot(next_slot.value() + 1);
   }
   for (const Unit& unit : taken) run.RemoveUnit(unit.id);
   return taken;
 }
 
-absl::StatusOr<Run*> State::FindRun(RunId id) {
+absl::StatusOr<Run*> State::FindRun(base::RunId id) {
   const auto found = runs.find(id);
   if (found == runs.end()) {
     return absl::NotFoundError(absl::StrCat("no such run: ", id.value()));
@@ -103,7 +104,8 @@ absl::StatusOr<Run*> State::FindRun(RunId id) {
   return found->second.get();
 }
 
-absl::StatusOr<AuthenticatedWorker> State::Authenticate(const WorkerIdentity& identity, RunId id) {
+absl::StatusOr<AuthenticatedWorker> State::Authenticate(const exchange::WorkerIdentity& identity,
+                                                        base::RunId id) {
   GANNET_ASSIGN_OR_RETURN(Run * run, FindRun(id));
   const auto found = run->workers.find(identity.id);
   if (found == run->workers.end()) {
@@ -111,11 +113,11 @@ absl::StatusOr<AuthenticatedWorker> State::Authenticate(const WorkerIdentity& id
         absl::StrCat("the worker is unknown in this run, join it first: ", identity.id.value()));
   }
   Worker& worker = found->second;
-  if (worker.secret_sha256 != Sha256(identity.secret)) {
+  if (worker.secret_sha256 != base::Sha256(identity.secret)) {
     return absl::UnauthenticatedError(
         absl::StrCat("the secret is not this worker's: ", identity.id.value()));
   }
-  if (!worker.removed_reason.empty()) return RemovedWorkerStatus(worker.removed_reason);
+  if (!worker.removed_reason.empty()) return exchange::RemovedWorkerStatus(worker.removed_reason);
   if (worker.incarnation < identity.incarnation) {
     return absl::UnauthenticatedError(absl::StrCat(
         "this start of the worker is unknown in this run, join it first: ", identity.id.value()));
@@ -128,7 +130,7 @@ absl::StatusOr<AuthenticatedWorker> State::Authenticate(const WorkerIdentity& id
   return AuthenticatedWorker{*run, identity.id, worker};
 }
 
-absl::StatusOr<Run*> State::CheckFence(RunId id, const Leadership& leadership) {
+absl::StatusOr<Run*> State::CheckFence(base::RunId id, const exchange::Leadership& leadership) {
   GANNET_ASSIGN_OR_RETURN(Run * run, FindRun(id));
   if (run->leader.value().empty() || run->leader != leadership.leader ||
       run->leader_term != leadership.term || run->leader_until <= clock.Now()) {
@@ -139,69 +141,70 @@ absl::StatusOr<Run*> State::CheckFence(RunId id, const Leadership& leadership) {
   return run;
 }
 
-void State::SetState(Run& run, RunState state, const std::string& reason) {
+void State::SetState(Run& run, domain::RunState state, const std::string& reason) {
   run.state = state;
   run.state_reason = reason;
   run.changes_signal.Notify();
   work.Notify();
 }
 
-void State::ReturnUnit(Run& run, Unit& unit, ReturnCause cause, const std::string& reason,
-                       const WorkerId& by) {
-  const ReturnDecision decision =
-      DecideReturn(unit.failures, cause, unit.is_spare, unit.stale_rounds);
+void State::ReturnUnit(Run& run, Unit& unit, domain::ReturnCause cause, const std::string& reason,
+                       const base::WorkerId& by) {
+  const domain::ReturnDecision decision =
+      domain::DecideReturn(unit.failures, cause, unit.is_spare, unit.stale_rounds);
   // Of a rejected gradient the holder is forgotten already.
   if (!unit.holder.value().empty()) run.EndLease(unit, unit.holder);
   unit.state = decision.state;
   unit.failures = decision.failures;
-  unit.ran_out = cause == ReturnCause::kExpired;
-  if (cause != ReturnCause::kReleased && cause != ReturnCause::kTakenOver) {
-    unit.ready_at = clock.Now() + ReturnDelay(unit.attempt, cause);
+  unit.ran_out = cause == domain::ReturnCause::kExpired;
+  if (cause != domain::ReturnCause::kReleased && cause != domain::ReturnCause::kTakenOver) {
+    unit.ready_at = clock.Now() + domain::ReturnDelay(unit.attempt, cause);
   }
-  if (cause == ReturnCause::kFailed || cause == ReturnCause::kRejected) {
+  if (cause == domain::ReturnCause::kFailed || cause == domain::ReturnCause::kRejected) {
     unit.failure_reason = reason;
     unit.failed_by.insert(by);
   }
-  if (unit.state == UnitState::kFailed) {
-    if (run.state == RunState::kRunning) {
-      SetState(run, RunState::kPaused,
-               FailedUnitReason(unit.round, unit.slot, unit.failures, unit.holder, reason));
+  if (unit.state == domain::UnitState::kFailed) {
+    if (run.state == domain::RunState::kRunning) {
+      SetState(
+          run, domain::RunState::kPaused,
+          exchange::FailedUnitReason(unit.round, unit.slot, unit.failures, unit.holder, reason));
     }
     run.changes_signal.Notify();
   }
   work.Notify();
 }
 
-void State::ReturnUnitsOf(Run& run, const WorkerId& worker, ReturnCause cause) {
+void State::ReturnUnitsOf(Run& run, const base::WorkerId& worker, domain::ReturnCause cause) {
   run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
-    if (unit.state == UnitState::kLeased && unit.holder == worker) {
+    if (unit.state == domain::UnitState::kLeased && unit.holder == worker) {
       ReturnUnit(run, unit, cause, "", worker);
     }
   });
 }
 
-void State::Remove(Run& run, const WorkerId& id, const std::string& reason) {
+void State::Remove(Run& run, const base::WorkerId& id, const std::string& reason) {
   Worker& worker = run.workers.at(id);
   worker.removed_reason = reason;
   worker.signed_off = true;
-  if (HasEnded(run.state)) return;
+  if (domain::HasEnded(run.state)) return;
   run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     if (unit.holder != id) return;
-    if (unit.state == UnitState::kDone || unit.state == UnitState::kLeased) {
+    if (unit.state == domain::UnitState::kDone || unit.state == domain::UnitState::kLeased) {
       run.EndLease(unit, id);
     }
-    if (unit.state == UnitState::kDone) {
+    if (unit.state == domain::UnitState::kDone) {
       worker.accepted_unit_count -= 1;
       worker.accepted_image_count -= unit.image_count;
       unit.gradient.reset();
       unit.is_spare = unit.stale_rounds > 0;  // else the slot's only one now
-      unit.state = unit.is_spare ? UnitState::kClosed : UnitState::kReady;
-    } else if (unit.state == UnitState::kLeased) {
-      unit.state = unit.is_spare ? UnitState::kClosed : UnitState::kReady;
-    } else if (unit.state != UnitState::kReady) {
+      unit.state = unit.is_spare ? domain::UnitState::kClosed : domain::UnitState::kReady;
+    } else if (unit.state == domain::UnitState::kLeased) {
+      unit.state = unit.is_spare ? domain::UnitState::kClosed : domain::UnitState::kReady;
+    } else if (unit.state != domain::UnitState::kReady) {
       return;
     }
-    unit.holder = WorkerId();
+    unit.holder = base::WorkerId();
     unit.ran_out = false;
   });
   run.changes_signal.Notify();
@@ -210,24 +213,24 @@ void State::Remove(Run& run, const WorkerId& id, const std::string& reason) {
 
 void State::CloseOpenUnits(Run& run) {
   run.ForEachUnit(run.open_round(), [](Unit& unit) {
-    if (IsOpen(unit)) unit.state = UnitState::kClosed;
+    if (IsOpen(unit)) unit.state = domain::UnitState::kClosed;
   });
 }
 
 void State::ReopenFailedUnits(Run& run) {
   run.ForEachUnit(run.open_round(), [](Unit& unit) {
-    if (unit.state != UnitState::kFailed) return;
-    unit.state = UnitState::kReady;
+    if (unit.state != domain::UnitState::kFailed) return;
+    unit.state = domain::UnitState::kReady;
     unit.failures = 0;
     unit.failed_by.clear();
     unit.ready_at = absl::InfinitePast();
   });
 }
 
-void State::AddUnits(Run& run, Round round, const std::vector<PlannedUnit>& planned) {
-  for (const PlannedUnit& plan : planned) {
+void State::AddUnits(Run& run, base::Round round, const std::vector<domain::PlannedUnit>& planned) {
+  for (const domain::PlannedUnit& plan : planned) {
     Unit unit;
-    unit.id = UnitId(++last_unit_id);
+    unit.id = base::UnitId(++last_unit_id);
     unit.round = round;
     unit.slot = plan.slot;
     unit.image_indices = plan.image_indices;
@@ -236,29 +239,29 @@ void State::AddUnits(Run& run, Round round, const std::vector<PlannedUnit>& plan
   }
 }
 
-bool State::MayClaim(const Run& run, const Unit& unit, const WorkerId& id, absl::Time now) {
+bool State::MayClaim(const Run& run, const Unit& unit, const base::WorkerId& id, absl::Time now) {
   if (!unit.failed_by.contains(id) ||
-      unit.ready_at + StallLimit(run.latest_config().lease) <= now) {
+      unit.ready_at + domain::StallLimit(run.latest_config().lease) <= now) {
     return true;
   }
   for (const auto& [other_id, other] : run.workers) {
     if (!unit.failed_by.contains(other_id) && !other.signed_off && other.removed_reason.empty() &&
-        now - other.last_seen < kWorkerLivenessTimeout) {
+        now - other.last_seen < exchange::kWorkerLivenessTimeout) {
       return false;
     }
   }
   return true;
 }
 
-Unit* State::FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now) {
-  const absl::Duration limit = SpareAfter(run.latest_config().policy.spare_after,
-                                          run.median_unit_time, run.latest_config().lease);
+Unit* State::FindSlowUnit(Run& run, const base::WorkerId& worker, absl::Time now) {
+  const absl::Duration limit = domain::SpareAfter(run.latest_config().policy.spare_after,
+                                                  run.median_unit_time, run.latest_config().lease);
   const auto is_late = [&](const Unit& unit) {
-    return unit.state == UnitState::kLeased && unit.holder != worker &&
+    return unit.state == domain::UnitState::kLeased && unit.holder != worker &&
            now - unit.claimed_at > limit;
   };
-  std::map<Slot, int> open_units;
-  std::set<Slot> helped;  // by a unit from which something is to be hoped
+  std::map<base::Slot, int> open_units;
+  std::set<base::Slot> helped;  // by a unit from which something is to be hoped
   run.ForEachUnit(run.open_round(), [&](Unit& unit) {
     if (!IsOpen(unit)) return;
     ++open_units[unit.slot];
@@ -267,7 +270,8 @@ Unit* State::FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now) {
   Unit* slow = nullptr;
   run.ForEachUnit(run.open_round(), [&](Unit& unit) {
     const bool waits = is_late(unit) && !unit.is_spare && !unit.failed_by.contains(worker) &&
-                       !helped.contains(unit.slot) && open_units[unit.slot] < kMaxOpenUnitsOfSlot;
+                       !helped.contains(unit.slot) &&
+                       open_units[unit.slot] < domain::kMaxOpenUnitsOfSlot;
     if (waits && (slow == nullptr || unit.claimed_at < slow->claimed_at)) slow = &unit;
   });
   return slow;
@@ -275,7 +279,7 @@ Unit* State::FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now) {
 
 Unit* State::AddSpare(Run& run, const Unit& slow) {
   Unit spare;
-  spare.id = UnitId(++last_unit_id);
+  spare.id = base::UnitId(++last_unit_id);
   spare.round = slow.round;
   spare.slot = slow.slot;
   spare.image_indices = slow.image_indices;
@@ -284,55 +288,55 @@ Unit* State::AddSpare(Run& run, const Unit& slow) {
   return run.AddUnit(std::move(spare));
 }
 
-void State::CountWasted(const AuthenticatedWorker& caller, Unit& unit, Attempt attempt,
-                        SubmitOutcome outcome) {
+void State::CountWasted(const AuthenticatedWorker& caller, Unit& unit, base::Attempt attempt,
+                        domain::SubmitOutcome outcome) {
   // An attempt that is unknown, or another's, is no lease that came to nothing.
-  if (!IsWasted(outcome) || attempt <= unit.wasted_attempt ||
+  if (!domain::IsWasted(outcome) || attempt <= unit.wasted_attempt ||
       !caller.run.HadLease(unit, caller.id, attempt)) {
     return;
   }
   unit.wasted_attempt = attempt;
   caller.worker.wasted_image_count += unit.image_count;
-  if (outcome == SubmitOutcome::kDuplicate) caller.worker.duplicate_unit_count += 1;
+  if (outcome == domain::SubmitOutcome::kDuplicate) caller.worker.duplicate_unit_count += 1;
 }
 
-absl::StatusOr<ClaimResult> State::LookForWork(const ClaimRequest& request) {
-  MutexLock lock(mu);
+absl::StatusOr<exchange::ClaimResult> State::LookForWork(const exchange::ClaimRequest& request) {
+  base::MutexLock lock(mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller, Authenticate(request.worker, request.run));
   const absl::Time now = clock.Now();
   int held = 0;
   Unit* claimed_before = nullptr;
   Unit* ready = nullptr;
   caller.run.ForEachUnit(caller.run.open_round(), [&](Unit& unit) {
-    if (unit.state == UnitState::kLeased && unit.holder == caller.id) {
+    if (unit.state == domain::UnitState::kLeased && unit.holder == caller.id) {
       ++held;
       if (unit.request_id == request.request_id) claimed_before = &unit;
     }
-    if (unit.state == UnitState::kReady && unit.ready_at <= now && ready == nullptr &&
+    if (unit.state == domain::UnitState::kReady && unit.ready_at <= now && ready == nullptr &&
         MayClaim(caller.run, unit, caller.id, now)) {
       ready = &unit;
     }
   });
 
-  ClaimResult result;
+  exchange::ClaimResult result;
   result.state = caller.run.state;
   if (claimed_before != nullptr) {
     result.unit = Describe(caller.run, *claimed_before, now);
     return result;
   }
-  if (held >= kMaxLeasesPerWorker) {
+  if (held >= domain::kMaxLeasesPerWorker) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the worker holds all the units it may, submit or release one: ", held));
   }
-  if (caller.run.state != RunState::kRunning) return result;
+  if (caller.run.state != domain::RunState::kRunning) return result;
   if (ready == nullptr) {
     Unit* slow = FindSlowUnit(caller.run, caller.id, now);
     if (slow == nullptr) return result;
     ready = AddSpare(caller.run, *slow);
   }
   ready->claimed_at = now;
-  ready->state = UnitState::kLeased;
-  ready->attempt = Attempt(ready->attempt.value() + 1);
+  ready->state = domain::UnitState::kLeased;
+  ready->attempt = base::Attempt(ready->attempt.value() + 1);
   ready->holder = caller.id;
   ready->request_id = request.request_id;
   ready->lease_until = now + caller.run.unit_lease();
@@ -343,15 +347,15 @@ absl::StatusOr<ClaimResult> State::LookForWork(const ClaimRequest& request) {
   return result;
 }
 
-WorkUnit State::Describe(const Run& run, const Unit& unit, absl::Time now) {
-  WorkUnit work;
+exchange::WorkUnit State::Describe(const Run& run, const Unit& unit, absl::Time now) {
+  exchange::WorkUnit work;
   work.run = run.id;
   work.unit = unit.id;
   work.attempt = unit.attempt;
   // As they were when it was claimed: noise depends on them.
-  work.round = Round(unit.round.value() - unit.stale_rounds);
+  work.round = base::Round(unit.round.value() - unit.stale_rounds);
   work.slot = unit.claimed_slot.value_or(unit.slot);
-  work.weights_version = WeightsVersion(work.round.value() - 1);
+  work.weights_version = base::WeightsVersion(work.round.value() - 1);
   work.weights_sha256 = run.weights.at(work.weights_version).payload.sha256;
   work.image_indices = unit.image_indices;
   work.micro_batch = run.config.micro_batch;
@@ -360,33 +364,34 @@ WorkUnit State::Describe(const Run& run, const Unit& unit, absl::Time now) {
   return work;
 }
 
-bool State::Renew(Run& run, Unit& unit, const WorkerId& worker, const UnitProgress& progress,
-                  absl::Time now, int& leases) {
-  const bool had_run_out = unit.state == UnitState::kReady && unit.ran_out;
-  if (had_run_out && leases >= kMaxLeasesPerWorker) return false;
+bool State::Renew(Run& run, Unit& unit, const base::WorkerId& worker,
+                  const exchange::UnitProgress& progress, absl::Time now, int& leases) {
+  const bool had_run_out = unit.state == domain::UnitState::kReady && unit.ran_out;
+  if (had_run_out && leases >= domain::kMaxLeasesPerWorker) return false;
   // More than all of them cannot be done: whoever says so makes no progress.
   const int done =
       std::min(progress.micro_batches_done, std::max(1, unit.image_count / run.config.micro_batch));
   const bool goes_on = done > unit.micro_batches_done;
-  const RenewDecision decision =
-      DecideRenewal(ViewOf(run, unit, now), worker, progress.attempt,
-                    goes_on ? absl::ZeroDuration() : now - unit.progress_at,
-                    StallLimit(run.latest_config().lease));
+  const domain::RenewDecision decision =
+      domain::DecideRenewal(ViewOf(run, unit, now), worker, progress.attempt,
+                            goes_on ? absl::ZeroDuration() : now - unit.progress_at,
+                            domain::StallLimit(run.latest_config().lease));
   if (!decision.renew) return false;
   if (goes_on) {
     unit.micro_batches_done = done;
     unit.progress_at = now;
   }
   unit.lease_until = now + run.unit_lease();
-  unit.state = UnitState::kLeased;
+  unit.state = domain::UnitState::kLeased;
   unit.ran_out = false;
   if (had_run_out) ++leases;
   return true;
 }
 
-absl::Status State::GiveBack(const WorkerIdentity& identity, RunId run, UnitId unit_id,
-                             Attempt attempt, ReturnCause cause, const std::string& reason) {
-  MutexLock lock(mu);
+absl::Status State::GiveBack(const exchange::WorkerIdentity& identity, base::RunId run,
+                             base::UnitId unit_id, base::Attempt attempt, domain::ReturnCause cause,
+                             const std::string& reason) {
+  base::MutexLock lock(mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller, Authenticate(identity, run));
   Unit* unit = caller.run.FindUnit(unit_id);
   if (unit != nullptr && IsHeldBy(*unit, caller.id, attempt)) {
@@ -395,12 +400,12 @@ absl::Status State::GiveBack(const WorkerIdentity& identity, RunId run, UnitId u
   return absl::OkStatus();
 }
 
-RunStatus State::StatusOf(const Run& run) {
+exchange::RunStatus State::StatusOf(const Run& run) {
   const absl::Time now = clock.Now();
-  RunStatus status;
+  exchange::RunStatus status;
   status.run = run.id;
   status.config = run.ConfigOf(run.open_round());
-  status.next_config = run.ConfigOf(Round(run.open_round().value() + 1));
+  status.next_config = run.ConfigOf(base::Round(run.open_round().value() + 1));
   status.created_config = run.config;
   status.settings_round = run.settings_round();
   status.settings_version = run.settings_version;
@@ -411,7 +416,7 @@ RunStatus State::StatusOf(const Run& run) {
   status.best = run.best;
   if (!run.rounds.empty()) status.last_round = run.rounds.back();
   for (const auto& [id, worker] : run.workers) {
-    if (!worker.signed_off && now - worker.last_seen < kWorkerLivenessTimeout)
+    if (!worker.signed_off && now - worker.last_seen < exchange::kWorkerLivenessTimeout)
       ++status.worker_count;
     status.accepted_image_count += worker.accepted_image_count;
     status.wasted_image_count += worker.wasted_image_count;

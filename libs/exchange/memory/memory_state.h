@@ -31,22 +31,22 @@ namespace gannet::memory {
 inline constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
 struct Gradient {
-  Attempt attempt;
-  WorkerId worker;
-  GradientStats stats;
-  absl::Duration taken;  // from claim to accept
-  Payload payload;       // without bytes once PrepareRound has made room
+  base::Attempt attempt;
+  base::WorkerId worker;
+  exchange::GradientStats stats;
+  absl::Duration taken;       // from claim to accept
+  exchange::Payload payload;  // without bytes once PrepareRound has made room
 };
 
 struct Unit {
-  UnitId id;
-  Round round;
-  Slot slot;
+  base::UnitId id;
+  base::Round round;
+  base::Slot slot;
   std::vector<int64_t> image_indices;  // empty once its round is published
   int image_count = 0;
-  UnitState state = UnitState::kReady;
-  Attempt attempt{0};
-  WorkerId holder;
+  domain::UnitState state = domain::UnitState::kReady;
+  base::Attempt attempt{0};
+  base::WorkerId holder;
   std::string request_id;  // of the claim that leased it
   absl::Time claimed_at;
   absl::Time lease_until;
@@ -54,20 +54,20 @@ struct Unit {
   int micro_batches_done = 0;
   int failures = 0;
   std::string failure_reason;
-  std::set<WorkerId> failed_by;                // since it was made, or the run resumed
+  std::set<base::WorkerId> failed_by;          // since it was made, or the run resumed
   absl::Time ready_at = absl::InfinitePast();  // not given out before
   bool ran_out = false;                        // when ready: its last lease did
   bool consumed = false;
   bool is_spare = false;
-  int stale_rounds = 0;              // publications that have taken it along
-  std::optional<Slot> claimed_slot;  // before the first of them
-  Attempt wasted_attempt{0};
+  int stale_rounds = 0;                    // publications that have taken it along
+  std::optional<base::Slot> claimed_slot;  // before the first of them
+  base::Attempt wasted_attempt{0};
   std::optional<Gradient> gradient;
 };
 
 struct Worker {
   std::string secret_sha256;
-  Incarnation incarnation;
+  base::Incarnation incarnation;
   std::string display_name;
   std::string hardware;
   int64_t accepted_unit_count = 0;
@@ -81,63 +81,70 @@ struct Worker {
 };
 
 struct Weights {
-  Payload payload;
+  exchange::Payload payload;
   bool keep = false;
 };
 
 // Units of one slot by the order in which they were made.
-using UnitPlace = std::tuple<Round, Slot, UnitId>;
+using UnitPlace = std::tuple<base::Round, base::Slot, base::UnitId>;
 
 struct Run {
-  RunId id;
-  RunConfig config;
-  RunState state = RunState::kRunning;
+  base::RunId id;
+  domain::RunConfig config;
+  domain::RunState state = domain::RunState::kRunning;
   std::string state_reason;
-  WeightsVersion version{0};
-  LeaderId leader;
+  base::WeightsVersion version{0};
+  base::LeaderId leader;
   int64_t leader_term = 0;
   absl::Time leader_until;
-  std::map<WeightsVersion, Weights> weights;
-  Payload adam_state;
-  std::optional<BestWeights> best;
-  Payload best_weights;
+  std::map<base::WeightsVersion, Weights> weights;
+  exchange::Payload adam_state;
+  std::optional<exchange::BestWeights> best;
+  exchange::Payload best_weights;
   std::map<UnitPlace, Unit> units;
-  std::unordered_map<UnitId, UnitPlace> unit_places;
-  std::set<Round> rounds_with_bytes;
+  std::unordered_map<base::UnitId, UnitPlace> unit_places;
+  std::set<base::Round> rounds_with_bytes;
   // Who had the leases that have ended without a gradient that is kept, by the round they ended in.
-  std::map<Round, std::map<std::pair<UnitId, Attempt>, WorkerId>> ended_leases;
-  std::map<WorkerId, Worker> workers;
-  std::vector<RoundSummary> rounds;
-  std::vector<SettingsChange> changes;
+  std::map<base::Round, std::map<std::pair<base::UnitId, base::Attempt>, base::WorkerId>>
+      ended_leases;
+  std::map<base::WorkerId, Worker> workers;
+  std::vector<exchange::RoundSummary> rounds;
+  std::vector<exchange::SettingsChange> changes;
   int64_t settings_version = 0;
   absl::Duration median_unit_time;
 
-  WorkSignal changes_signal;  // what AwaitChange waits for
+  exchange::WorkSignal changes_signal;  // what AwaitChange waits for
   uint64_t changes_seen = 0;
 
-  Round open_round() const { return Round(version.value() + 1); }
+  base::Round open_round() const { return base::Round(version.value() + 1); }
 
   // The settings that hold in `round`. Lease and spares are always those set last.
-  const RunConfig& ConfigOf(Round round) const { return gannet::ConfigOf(config, changes, round); }
-  const RunConfig& latest_config() const {
+  const domain::RunConfig& ConfigOf(base::Round round) const {
+    return gannet::exchange::ConfigOf(config, changes, round);
+  }
+  const domain::RunConfig& latest_config() const {
     return changes.empty() ? config : changes.back().config;
   }
-  Round settings_round() const { return changes.empty() ? Round(0) : changes.back().round; }
-  absl::Duration unit_lease() const { return UnitLease(latest_config().lease, median_unit_time); }
+  base::Round settings_round() const {
+    return changes.empty() ? base::Round(0) : changes.back().round;
+  }
+  absl::Duration unit_lease() const {
+    return domain::UnitLease(latest_config().lease, median_unit_time);
+  }
 
-  Unit* FindUnit(UnitId id_wanted) {
+  Unit* FindUnit(base::UnitId id_wanted) {
     const auto place = unit_places.find(id_wanted);
     return place == unit_places.end() ? nullptr : &units.at(place->second);
   }
 
-  void EndLease(const Unit& unit, const WorkerId& worker) {
+  void EndLease(const Unit& unit, const base::WorkerId& worker) {
     ended_leases[unit.round][{unit.id, unit.attempt}] = worker;
   }
 
   // Whether the attempt is, or was, a lease of the worker.
-  bool HadLease(const Unit& unit, const WorkerId& worker, Attempt attempt) const {
+  bool HadLease(const Unit& unit, const base::WorkerId& worker, base::Attempt attempt) const {
     if (attempt == unit.attempt && unit.holder == worker) return true;
-    const Round first(unit.round.value() - unit.stale_rounds);
+    const base::Round first(unit.round.value() - unit.stale_rounds);
     for (auto it = ended_leases.lower_bound(first);
          it != ended_leases.end() && it->first <= unit.round; ++it) {
       const auto found = it->second.find({unit.id, attempt});
@@ -146,7 +153,7 @@ struct Run {
     return false;
   }
 
-  void RemoveUnit(UnitId id_gone) {
+  void RemoveUnit(base::UnitId id_gone) {
     units.erase(unit_places.at(id_gone));
     unit_places.erase(id_gone);
   }
@@ -159,28 +166,29 @@ struct Run {
 
   // Calls `visit` for the units of a round, in slot order.
   template <typename Visit>
-  void ForEachUnit(Round round, Visit visit) {
-    for (auto it = units.lower_bound({round, Slot(0), UnitId(0)}); it != units.end(); ++it) {
+  void ForEachUnit(base::Round round, Visit visit) {
+    for (auto it = units.lower_bound({round, base::Slot(0), base::UnitId(0)}); it != units.end();
+         ++it) {
       if (it->second.round != round) return;
       visit(it->second);
     }
   }
 };
 
-WorkerSummary SummaryOf(const WorkerId& id, const Worker& worker);
+exchange::WorkerSummary SummaryOf(const base::WorkerId& id, const Worker& worker);
 
 // Ready or leased.
 bool IsOpen(const Unit& unit);
 
-bool IsHeldBy(const Unit& unit, const WorkerId& worker, Attempt attempt);
+bool IsHeldBy(const Unit& unit, const base::WorkerId& worker, base::Attempt attempt);
 
 // The unit as the rules of libs/domain see it.
-UnitView ViewOf(Run& run, const Unit& unit, absl::Time now);
+domain::UnitView ViewOf(Run& run, const Unit& unit, absl::Time now);
 
 // A worker whose identity has been checked, and its run.
 struct AuthenticatedWorker {
   Run& run;
-  WorkerId id;
+  base::WorkerId id;
   Worker& worker;
 };
 
@@ -191,76 +199,78 @@ struct State {
 
   // Takes the units out of the open round that are carried over to the next one, as they are there:
   // of each slot the one with the most recent progress.
-  static std::vector<Unit> CarryOverStragglers(Run& run, const PublishRequest& request);
+  static std::vector<Unit> CarryOverStragglers(Run& run, const exchange::PublishRequest& request);
 
-  State(Clock& clock_in, int blob_ring_in) : clock(clock_in), blob_ring(blob_ring_in) {}
+  State(base::Clock& clock_in, int blob_ring_in) : clock(clock_in), blob_ring(blob_ring_in) {}
 
-  absl::StatusOr<Run*> FindRun(RunId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  absl::StatusOr<Run*> FindRun(base::RunId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
-  absl::StatusOr<AuthenticatedWorker> Authenticate(const WorkerIdentity& identity, RunId id)
+  absl::StatusOr<AuthenticatedWorker> Authenticate(const exchange::WorkerIdentity& identity,
+                                                   base::RunId id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // The run, when the leadership is the current one.
-  absl::StatusOr<Run*> CheckFence(RunId id, const Leadership& leadership)
+  absl::StatusOr<Run*> CheckFence(base::RunId id, const exchange::Leadership& leadership)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
-  void SetState(Run& run, RunState state, const std::string& reason)
+  void SetState(Run& run, domain::RunState state, const std::string& reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // `by`: who held the unit, or its gradient came from.
-  void ReturnUnit(Run& run, Unit& unit, ReturnCause cause, const std::string& reason,
-                  const WorkerId& by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void ReturnUnit(Run& run, Unit& unit, domain::ReturnCause cause, const std::string& reason,
+                  const base::WorkerId& by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Returns every unit the worker holds.
-  void ReturnUnitsOf(Run& run, const WorkerId& worker, ReturnCause cause)
+  void ReturnUnitsOf(Run& run, const base::WorkerId& worker, domain::ReturnCause cause)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Refuses the worker from now on, and gives everything of the open round to others that it holds
   // or that came from it.
-  void Remove(Run& run, const WorkerId& id, const std::string& reason)
+  void Remove(Run& run, const base::WorkerId& id, const std::string& reason)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   void CloseOpenUnits(Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   void ReopenFailedUnits(Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
-  void AddUnits(Run& run, Round round, const std::vector<PlannedUnit>& planned)
+  void AddUnits(Run& run, base::Round round, const std::vector<domain::PlannedUnit>& planned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Whether a worker gets a ready unit. Whoever failed it waits while somebody is there who has
   // not, but no longer than a unit may stall: that one may never ask.
-  static bool MayClaim(const Run& run, const Unit& unit, const WorkerId& id, absl::Time now);
+  static bool MayClaim(const Run& run, const Unit& unit, const base::WorkerId& id, absl::Time now);
 
   // The unit that is to get a spare by this worker; null when none is.
-  Unit* FindSlowUnit(Run& run, const WorkerId& worker, absl::Time now)
+  Unit* FindSlowUnit(Run& run, const base::WorkerId& worker, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   Unit* AddSpare(Run& run, const Unit& slow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Counts a gradient that came for nothing.
-  static void CountWasted(const AuthenticatedWorker& caller, Unit& unit, Attempt attempt,
-                          SubmitOutcome outcome);
+  static void CountWasted(const AuthenticatedWorker& caller, Unit& unit, base::Attempt attempt,
+                          domain::SubmitOutcome outcome);
 
   // One look of Claim.
-  absl::StatusOr<ClaimResult> LookForWork(const ClaimRequest& request);
+  absl::StatusOr<exchange::ClaimResult> LookForWork(const exchange::ClaimRequest& request);
 
-  static WorkUnit Describe(const Run& run, const Unit& unit, absl::Time now);
+  static exchange::WorkUnit Describe(const Run& run, const Unit& unit, absl::Time now);
 
   // Whether the heartbeat renews the lease; renews it. `leases` is how many the worker has.
-  static bool Renew(Run& run, Unit& unit, const WorkerId& worker, const UnitProgress& progress,
-                    absl::Time now, int& leases);
+  static bool Renew(Run& run, Unit& unit, const base::WorkerId& worker,
+                    const exchange::UnitProgress& progress, absl::Time now, int& leases);
 
   // Gives a unit back that the worker holds; does nothing otherwise.
-  absl::Status GiveBack(const WorkerIdentity& identity, RunId run, UnitId unit_id, Attempt attempt,
-                        ReturnCause cause, const std::string& reason);
+  absl::Status GiveBack(const exchange::WorkerIdentity& identity, base::RunId run,
+                        base::UnitId unit_id, base::Attempt attempt, domain::ReturnCause cause,
+                        const std::string& reason);
 
-  RunStatus StatusOf(const Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  exchange::RunStatus StatusOf(const Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
-  Clock& clock;
+  base::Clock& clock;
   const int blob_ring;
-  WorkSignal work;  // something may have become ready, or a run changed its state
-  Mutex mu;
-  std::map<RunId, std::shared_ptr<Run>> runs ABSL_GUARDED_BY(mu);
+  exchange::WorkSignal work;  // something may have become ready, or a run changed its state
+  base::Mutex mu;
+  std::map<base::RunId, std::shared_ptr<Run>> runs ABSL_GUARDED_BY(mu);
   int64_t last_run_id ABSL_GUARDED_BY(mu) = 0;
   int64_t last_unit_id ABSL_GUARDED_BY(mu) = 0;
 };

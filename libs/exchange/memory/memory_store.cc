@@ -11,18 +11,18 @@
 
 namespace gannet::memory {
 
-absl::StatusOr<RunStatus> MemoryStore::FindRun(const std::string& name) {
-  GANNET_RETURN_IF_ERROR(ValidateText("name", name, kMaxRunNameChars));
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::RunStatus> MemoryStore::FindRun(const std::string& name) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateText("name", name, exchange::kMaxRunNameChars));
+  base::MutexLock lock(state_.mu);
   for (const auto& [id, run] : state_.runs) {
     if (run->config.name == name) return state_.StatusOf(*run);
   }
   return absl::NotFoundError(absl::StrCat("no such run: ", name));
 }
 
-absl::StatusOr<RunId> MemoryStore::CreateRun(const NewRun& request) {
-  GANNET_RETURN_IF_ERROR(ValidateNewRun(request));
-  MutexLock lock(state_.mu);
+absl::StatusOr<base::RunId> MemoryStore::CreateRun(const exchange::NewRun& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateNewRun(request));
+  base::MutexLock lock(state_.mu);
   for (const auto& [id, other] : state_.runs) {
     if (other->config.name == request.config.name) {
       return absl::AlreadyExistsError(
@@ -30,7 +30,7 @@ absl::StatusOr<RunId> MemoryStore::CreateRun(const NewRun& request) {
     }
   }
   auto run = std::make_unique<Run>();
-  run->id = RunId(++state_.last_run_id);
+  run->id = base::RunId(++state_.last_run_id);
   run->config = request.config;
   run->version = request.version;
   run->rounds = request.history;
@@ -38,11 +38,11 @@ absl::StatusOr<RunId> MemoryStore::CreateRun(const NewRun& request) {
   run->adam_state = request.adam_state;
   run->changes = request.changes;
   if (request.pause_reason.has_value()) {
-    run->state = RunState::kPaused;
+    run->state = domain::RunState::kPaused;
     run->state_reason = *request.pause_reason;
   }
-  for (const WorkerRecord& record : request.workers) {
-    const WorkerSummary& summary = record.summary;
+  for (const exchange::WorkerRecord& record : request.workers) {
+    const exchange::WorkerSummary& summary = record.summary;
     run->workers[summary.worker] = {.secret_sha256 = record.secret_sha256,
                                     .incarnation = record.incarnation,
                                     .display_name = summary.display_name,
@@ -56,15 +56,16 @@ absl::StatusOr<RunId> MemoryStore::CreateRun(const NewRun& request) {
                                     .removed_reason = summary.removed_reason};
   }
   state_.AddUnits(*run, run->open_round(), request.units);
-  const RunId id = run->id;
+  const base::RunId id = run->id;
   state_.runs.emplace(id, std::move(run));
   return id;
 }
 
-absl::StatusOr<Leadership> MemoryStore::AcquireLeadership(RunId id, const LeaderId& leader,
-                                                          absl::Duration ttl) {
-  GANNET_RETURN_IF_ERROR(ValidateAcquireLeadership(leader, ttl));
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::Leadership> MemoryStore::AcquireLeadership(base::RunId id,
+                                                                    const base::LeaderId& leader,
+                                                                    absl::Duration ttl) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateAcquireLeadership(leader, ttl));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   const absl::Time now = state_.clock.Now();
   if (run->leader != leader) {
@@ -77,47 +78,49 @@ absl::StatusOr<Leadership> MemoryStore::AcquireLeadership(RunId id, const Leader
     run->leader_term += 1;
   }
   run->leader_until = now + ttl;
-  return Leadership{leader, run->leader_term};
+  return exchange::Leadership{leader, run->leader_term};
 }
 
-absl::Status MemoryStore::ResignLeadership(RunId id, const Leadership& leadership) {
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::ResignLeadership(base::RunId id, const exchange::Leadership& leadership) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   if (run->leader == leadership.leader && run->leader_term == leadership.term) {
-    run->leader = LeaderId();
+    run->leader = base::LeaderId();
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunStatus> MemoryStore::GetRunStatus(RunId id) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::RunStatus> MemoryStore::GetRunStatus(base::RunId id) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   return state_.StatusOf(*run);
 }
 
-absl::StatusOr<Store::Snapshot> MemoryStore::LoadSnapshot(RunId id) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::Store::Snapshot> MemoryStore::LoadSnapshot(base::RunId id) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   return Snapshot{run->version, run->weights.at(run->version).payload, run->adam_state};
 }
 
-absl::StatusOr<RoundProgress> MemoryStore::GetRoundProgress(RunId id, Round round) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::RoundProgress> MemoryStore::GetRoundProgress(base::RunId id,
+                                                                      base::Round round) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  RoundProgress progress;
+  exchange::RoundProgress progress;
   run->ForEachUnit(round, [&](const Unit& unit) {
     const bool is_stale = unit.stale_rounds > 0;
-    if (unit.state == UnitState::kReady) ++progress.ready;
-    if (unit.state == UnitState::kLeased) ++(is_stale ? progress.stale_leased : progress.leased);
+    if (unit.state == domain::UnitState::kReady) ++progress.ready;
+    if (unit.state == domain::UnitState::kLeased)
+      ++(is_stale ? progress.stale_leased : progress.leased);
     if (IsOpen(unit) && !is_stale && unit.attempt.value() > progress.most_attempts) {
       progress.most_attempts = unit.attempt.value();
       progress.most_attempts_slot = unit.slot;
     }
-    if (unit.state == UnitState::kFailed) {
+    if (unit.state == domain::UnitState::kFailed) {
       if (progress.failed == 0) progress.failure_reason = unit.failure_reason;
       ++progress.failed;
     }
-    if (unit.state != UnitState::kDone) return;
+    if (unit.state != domain::UnitState::kDone) return;
     const Gradient& gradient = *unit.gradient;
     (is_stale ? progress.stale : progress.gradients)
         .push_back({unit.id, gradient.attempt, unit.slot, gradient.worker, gradient.stats,
@@ -126,23 +129,23 @@ absl::StatusOr<RoundProgress> MemoryStore::GetRoundProgress(RunId id, Round roun
   return progress;
 }
 
-void MemoryStore::AwaitChange(RunId id, absl::Duration timeout) {
+void MemoryStore::AwaitChange(base::RunId id, absl::Duration timeout) {
   std::shared_ptr<Run> run;  // so that the signal outlives the wait, also when the run is deleted
   uint64_t seen = 0;
   {
-    MutexLock lock(state_.mu);
+    base::MutexLock lock(state_.mu);
     const auto found = state_.runs.find(id);
     if (found == state_.runs.end()) return;
     run = found->second;
     seen = run->changes_seen;
   }
   const uint64_t generation = run->changes_signal.AwaitPast(seen, timeout);
-  MutexLock lock(state_.mu);
+  base::MutexLock lock(state_.mu);
   run->changes_seen = std::max(run->changes_seen, generation);
 }
 
-absl::StatusOr<Payload> MemoryStore::FetchGradient(RunId id, UnitId unit_id) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::Payload> MemoryStore::FetchGradient(base::RunId id, base::UnitId unit_id) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   const Unit* unit = run->FindUnit(unit_id);
   if (unit == nullptr || !unit->gradient.has_value() || unit->gradient->payload.bytes == nullptr) {
@@ -151,46 +154,46 @@ absl::StatusOr<Payload> MemoryStore::FetchGradient(RunId id, UnitId unit_id) {
   return unit->gradient->payload;
 }
 
-absl::Status MemoryStore::RejectGradient(RunId id, const Leadership& leadership, UnitId unit_id,
-                                         const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::RejectGradient(base::RunId id, const exchange::Leadership& leadership,
+                                         base::UnitId unit_id, const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
   Unit* unit = run->FindUnit(unit_id);
-  if (unit == nullptr || unit->state != UnitState::kDone || HasEnded(run->state) ||
+  if (unit == nullptr || unit->state != domain::UnitState::kDone || domain::HasEnded(run->state) ||
       unit->round != run->open_round()) {
     return absl::NotFoundError(
         absl::StrCat("no gradient of the open round belongs to this unit: ", unit_id.value()));
   }
-  const WorkerId id_of_worker = unit->gradient->worker;
+  const base::WorkerId id_of_worker = unit->gradient->worker;
   Worker& worker = run->workers.at(id_of_worker);
   worker.accepted_unit_count -= 1;
   worker.accepted_image_count -= unit->image_count;
   worker.rejected_in_a_row += 1;
   unit->gradient.reset();
   run->EndLease(*unit, id_of_worker);
-  unit->holder = WorkerId();
+  unit->holder = base::WorkerId();
   unit->is_spare = unit->stale_rounds > 0;  // else the slot's only one now
-  state_.ReturnUnit(*run, *unit, ReturnCause::kRejected, reason, id_of_worker);
-  if (worker.rejected_in_a_row >= kMaxRejectionsInARow && worker.removed_reason.empty()) {
-    state_.Remove(*run, id_of_worker, RejectionsReason(worker.rejected_in_a_row, reason));
+  state_.ReturnUnit(*run, *unit, domain::ReturnCause::kRejected, reason, id_of_worker);
+  if (worker.rejected_in_a_row >= exchange::kMaxRejectionsInARow && worker.removed_reason.empty()) {
+    state_.Remove(*run, id_of_worker, exchange::RejectionsReason(worker.rejected_in_a_row, reason));
   }
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::RemoveWorker(RunId id, const WorkerId& worker,
+absl::Status MemoryStore::RemoveWorker(base::RunId id, const base::WorkerId& worker,
                                        const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateRemoveWorker(worker, reason));
-  MutexLock lock(state_.mu);
+  GANNET_RETURN_IF_ERROR(exchange::ValidateRemoveWorker(worker, reason));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   GANNET_RETURN_IF_ERROR(RequireWorker(*run, worker));
   state_.Remove(*run, worker, reason);
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::RestoreWorker(RunId id, const WorkerId& worker) {
-  GANNET_RETURN_IF_ERROR(ValidateWorkerId(worker));
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::RestoreWorker(base::RunId id, const base::WorkerId& worker) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateWorkerId(worker));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   GANNET_RETURN_IF_ERROR(RequireWorker(*run, worker));
   run->workers.at(worker).removed_reason.clear();
@@ -198,13 +201,13 @@ absl::Status MemoryStore::RestoreWorker(RunId id, const WorkerId& worker) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::Publish(const PublishRequest& request) {
-  GANNET_RETURN_IF_ERROR(ValidatePublish(request));
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::Publish(const exchange::PublishRequest& request) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidatePublish(request));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(request.run, request.leadership));
-  if (HasEnded(run->state)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the run has ended, publish nothing more: ", RunStateName(run->state)));
+  if (domain::HasEnded(run->state)) {
+    return absl::FailedPreconditionError(absl::StrCat("the run has ended, publish nothing more: ",
+                                                      domain::RunStateName(run->state)));
   }
   if (run->version != request.expected_version) {
     return absl::AbortedError(
@@ -219,9 +222,10 @@ absl::Status MemoryStore::Publish(const PublishRequest& request) {
   if (run->settings_version != request.settings_version) {
     return absl::AbortedError("settings have been changed, plan the next round again");
   }
-  for (const UnitId id : request.consumed) {
+  for (const base::UnitId id : request.consumed) {
     const Unit* unit = run->FindUnit(id);
-    if (unit == nullptr || unit->round != run->open_round() || unit->state != UnitState::kDone) {
+    if (unit == nullptr || unit->round != run->open_round() ||
+        unit->state != domain::UnitState::kDone) {
       return absl::AbortedError(
           absl::StrCat("consumed names a unit without a gradient of this round, read the run "
                        "again: ",
@@ -229,17 +233,18 @@ absl::Status MemoryStore::Publish(const PublishRequest& request) {
     }
   }
   std::vector<std::string> gradients;
-  for (const UnitId id : request.consumed) {
+  for (const base::UnitId id : request.consumed) {
     gradients.push_back(run->FindUnit(id)->gradient->payload.sha256);
   }
-  if (!request.consumed_sha256.empty() && request.consumed_sha256 != ConsumedSha256(gradients)) {
+  if (!request.consumed_sha256.empty() &&
+      request.consumed_sha256 != exchange::ConsumedSha256(gradients)) {
     return absl::AbortedError(
         absl::StrCat("other gradients than those consumed belong to these units, read the run "
                      "again: round ",
                      run->open_round().value()));
   }
 
-  for (const UnitId id : request.consumed) {
+  for (const base::UnitId id : request.consumed) {
     Unit& unit = *run->FindUnit(id);
     unit.consumed = true;
     int& rejected = run->workers[unit.gradient->worker].rejected_in_a_row;
@@ -248,40 +253,43 @@ absl::Status MemoryStore::Publish(const PublishRequest& request) {
   run->median_unit_time = State::MedianTaken(*run);
   std::vector<Unit> taken_along = State::CarryOverStragglers(*run, request);
   run->ForEachUnit(run->open_round(), [run](Unit& unit) {
-    if (IsOpen(unit) || unit.state == UnitState::kFailed) unit.state = UnitState::kClosed;
+    if (IsOpen(unit) || unit.state == domain::UnitState::kFailed)
+      unit.state = domain::UnitState::kClosed;
     if (unit.gradient.has_value() && !unit.consumed) {
       run->workers[unit.gradient->worker].wasted_image_count += unit.image_count;
     }
     unit.image_indices = {};  // of no use any more, and a long run has many
   });
-  run->version = WeightsVersion(request.expected_version.value() + 1);
+  run->version = base::WeightsVersion(request.expected_version.value() + 1);
   run->weights[run->version] = Weights{request.weights, request.keep};
   run->adam_state = request.adam_state;
   run->rounds.push_back(request.summary);
   state_.AddUnits(*run, run->open_round(), request.next_units);
   for (Unit& unit : taken_along) run->AddUnit(std::move(unit));
-  if (request.finished) state_.SetState(*run, RunState::kFinished, "");
+  if (request.finished) state_.SetState(*run, domain::RunState::kFinished, "");
   state_.work.Notify();
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> MemoryStore::ReapExpiredLeases(RunId id, const Leadership& leadership) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<int> MemoryStore::ReapExpiredLeases(base::RunId id,
+                                                   const exchange::Leadership& leadership) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
   const absl::Time now = state_.clock.Now();
   int count = 0;
   run->ForEachUnit(run->open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mu) {
-    if (unit.state != UnitState::kLeased || unit.lease_until > now) return;
-    state_.ReturnUnit(*run, unit, ReturnCause::kExpired, "", unit.holder);
+    if (unit.state != domain::UnitState::kLeased || unit.lease_until > now) return;
+    state_.ReturnUnit(*run, unit, domain::ReturnCause::kExpired, "", unit.holder);
     ++count;
   });
   return count;
 }
 
-absl::Status MemoryStore::PrepareRound(RunId id, const Leadership& leadership, Round round) {
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::PrepareRound(base::RunId id, const exchange::Leadership& leadership,
+                                       base::Round round) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
-  GANNET_RETURN_IF_ERROR(CheckPrepareRound(run->version, round));
+  GANNET_RETURN_IF_ERROR(exchange::CheckPrepareRound(run->version, round));
   const auto makes_room = [&](int64_t other) {
     return other < round.value() && (round.value() - other) % state_.blob_ring == 0;
   };
@@ -295,8 +303,9 @@ absl::Status MemoryStore::PrepareRound(RunId id, const Leadership& leadership, R
     });
     it = run->rounds_with_bytes.erase(it);
   }
-  run->ended_leases.erase(run->ended_leases.begin(),
-                          run->ended_leases.upper_bound(Round(round.value() - kBlobRing)));
+  run->ended_leases.erase(
+      run->ended_leases.begin(),
+      run->ended_leases.upper_bound(base::Round(round.value() - exchange::kBlobRing)));
   for (auto it = run->weights.begin(); it != run->weights.end();) {
     const bool goes = makes_room(it->first.value()) && !it->second.keep;
     it = goes ? run->weights.erase(it) : std::next(it);
@@ -304,14 +313,14 @@ absl::Status MemoryStore::PrepareRound(RunId id, const Leadership& leadership, R
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::ReclaimBlobs(RunId id, const Leadership& leadership) {
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::ReclaimBlobs(base::RunId id, const exchange::Leadership& leadership) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
-  if (!HasEnded(run->state)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the run has not ended, its bytes are needed: ", RunStateName(run->state)));
+  if (!domain::HasEnded(run->state)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the run has not ended, its bytes are needed: ", domain::RunStateName(run->state)));
   }
-  for (const Round round : run->rounds_with_bytes) {
+  for (const base::Round round : run->rounds_with_bytes) {
     run->ForEachUnit(round, [](Unit& unit) {
       if (unit.gradient.has_value()) unit.gradient->payload.bytes = nullptr;
     });
@@ -323,8 +332,8 @@ absl::Status MemoryStore::ReclaimBlobs(RunId id, const Leadership& leadership) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::DeleteRun(RunId id) {
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::DeleteRun(base::RunId id) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   if (!run->leader.value().empty() && run->leader_until > state_.clock.Now()) {
     return absl::FailedPreconditionError(
@@ -337,52 +346,55 @@ absl::Status MemoryStore::DeleteRun(RunId id) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::KeepBest(RunId id, const Leadership& leadership, const BestWeights& best,
-                                   const Payload& weights) {
-  GANNET_RETURN_IF_ERROR(ValidateKeepBest(best, weights));
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::KeepBest(base::RunId id, const exchange::Leadership& leadership,
+                                   const exchange::BestWeights& best,
+                                   const exchange::Payload& weights) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateKeepBest(best, weights));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
-  GANNET_RETURN_IF_ERROR(CheckIsPublished(run->version, best.version));
+  GANNET_RETURN_IF_ERROR(exchange::CheckIsPublished(run->version, best.version));
   run->best = best;
   run->best_weights = weights;
   return absl::OkStatus();
 }
 
-absl::StatusOr<Store::BestSnapshot> MemoryStore::LoadBest(RunId id) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<exchange::Store::BestSnapshot> MemoryStore::LoadBest(base::RunId id) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   if (!run->best.has_value()) return absl::NotFoundError("no weights are kept as the best yet");
   return BestSnapshot{*run->best, run->best_weights};
 }
 
-absl::Status MemoryStore::SetRunState(RunId id, RunState to, const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
-  MutexLock lock(state_.mu);
+absl::Status MemoryStore::SetRunState(base::RunId id, domain::RunState to,
+                                      const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  GANNET_RETURN_IF_ERROR(CheckRunTransition(run->state, to));
+  GANNET_RETURN_IF_ERROR(domain::CheckRunTransition(run->state, to));
   if (run->state == to) return absl::OkStatus();
-  if (to == RunState::kStopped) state_.CloseOpenUnits(*run);
-  if (to == RunState::kRunning) state_.ReopenFailedUnits(*run);
-  state_.SetState(*run, to, to == RunState::kRunning ? "" : reason);
+  if (to == domain::RunState::kStopped) state_.CloseOpenUnits(*run);
+  if (to == domain::RunState::kRunning) state_.ReopenFailedUnits(*run);
+  state_.SetState(*run, to, to == domain::RunState::kRunning ? "" : reason);
   return absl::OkStatus();
 }
 
-absl::StatusOr<Round> MemoryStore::ChangeSettings(RunId id, const RunConfig& config,
-                                                  const std::string& reason) {
-  GANNET_RETURN_IF_ERROR(ValidateReason(reason));
-  MutexLock lock(state_.mu);
+absl::StatusOr<base::Round> MemoryStore::ChangeSettings(base::RunId id,
+                                                        const domain::RunConfig& config,
+                                                        const std::string& reason) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateReason(reason));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  if (HasEnded(run->state)) {
+  if (domain::HasEnded(run->state)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("the run has ended, nothing can change: ", RunStateName(run->state)));
+        absl::StrCat("the run has ended, nothing can change: ", domain::RunStateName(run->state)));
   }
-  const Round from(run->open_round().value() + 1);
-  GANNET_ASSIGN_OR_RETURN(
-      RunConfig changed,
-      ChangeConfig(run->ConfigOf(run->open_round()), run->ConfigOf(from), config, from.value()));
+  const base::Round from(run->open_round().value() + 1);
+  GANNET_ASSIGN_OR_RETURN(domain::RunConfig changed,
+                          domain::ChangeConfig(run->ConfigOf(run->open_round()),
+                                               run->ConfigOf(from), config, from.value()));
   std::string reasons = reason;
   if (run->settings_round() == from) {
-    reasons = JoinReasons(run->changes.back().reason, reason);
+    reasons = exchange::JoinReasons(run->changes.back().reason, reason);
     run->changes.pop_back();
   }
   run->changes.push_back({from, std::move(changed), std::move(reasons)});
@@ -392,31 +404,32 @@ absl::StatusOr<Round> MemoryStore::ChangeSettings(RunId id, const RunConfig& con
   return from;
 }
 
-absl::StatusOr<std::vector<SettingsChange>> MemoryStore::ListChanges(RunId id) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<std::vector<exchange::SettingsChange>> MemoryStore::ListChanges(base::RunId id) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   return run->changes;
 }
 
-absl::StatusOr<std::vector<RoundSummary>> MemoryStore::ListRounds(RunId id, Round after,
-                                                                  int limit) {
-  GANNET_RETURN_IF_ERROR(ValidateListRounds(after, limit));
-  MutexLock lock(state_.mu);
+absl::StatusOr<std::vector<exchange::RoundSummary>> MemoryStore::ListRounds(base::RunId id,
+                                                                            base::Round after,
+                                                                            int limit) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateListRounds(after, limit));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  std::vector<RoundSummary> page;
-  for (const RoundSummary& summary : run->rounds) {
+  std::vector<exchange::RoundSummary> page;
+  for (const exchange::RoundSummary& summary : run->rounds) {
     if (page.size() == static_cast<size_t>(limit)) break;
     if (summary.round > after) page.push_back(summary);
   }
   return page;
 }
 
-absl::StatusOr<std::vector<WorkerSummary>> MemoryStore::ListWorkers(RunId id, const WorkerId& after,
-                                                                    int limit) {
-  GANNET_RETURN_IF_ERROR(ValidateListWorkers(after, limit));
-  MutexLock lock(state_.mu);
+absl::StatusOr<std::vector<exchange::WorkerSummary>> MemoryStore::ListWorkers(
+    base::RunId id, const base::WorkerId& after, int limit) {
+  GANNET_RETURN_IF_ERROR(exchange::ValidateListWorkers(after, limit));
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  std::vector<WorkerSummary> page;
+  std::vector<exchange::WorkerSummary> page;
   for (auto it = run->workers.upper_bound(after); it != run->workers.end(); ++it) {
     if (page.size() == static_cast<size_t>(limit)) break;
     page.push_back(SummaryOf(it->first, it->second));
@@ -424,17 +437,17 @@ absl::StatusOr<std::vector<WorkerSummary>> MemoryStore::ListWorkers(RunId id, co
   return page;
 }
 
-absl::StatusOr<std::vector<WorkerRecord>> MemoryStore::ListWorkerRecords(RunId id) {
-  MutexLock lock(state_.mu);
+absl::StatusOr<std::vector<exchange::WorkerRecord>> MemoryStore::ListWorkerRecords(base::RunId id) {
+  base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  std::vector<WorkerRecord> records;
+  std::vector<exchange::WorkerRecord> records;
   for (const auto& [worker_id, worker] : run->workers) {
     records.push_back({SummaryOf(worker_id, worker), worker.secret_sha256, worker.incarnation});
   }
   return records;
 }
 
-absl::Status MemoryStore::RequireWorker(const Run& run, const WorkerId& worker) {
+absl::Status MemoryStore::RequireWorker(const Run& run, const base::WorkerId& worker) {
   if (run.workers.count(worker) > 0) return absl::OkStatus();
   return absl::NotFoundError(absl::StrCat("no such worker in this run: ", worker.value()));
 }

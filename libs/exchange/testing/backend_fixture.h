@@ -10,7 +10,7 @@
 #include "libs/exchange/testing/run_dump.h"
 #include "libs/exchange/testing/state_dump.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // An empty backend of its own whose time stands still until a test moves it: what the contract
 // suite and the random-operations comparison run against. A gateway in front of a backend is a
@@ -29,8 +29,8 @@ class BackendFixture {
   virtual void AdvanceTime(absl::Duration by) = 0;
 
   // What is stored about a run. Fails the test when it cannot be read.
-  virtual RunDump Dump(RunId run) = 0;
-  std::string DumpState(RunId run) { return FormatRunDump(Dump(run)); }
+  virtual RunDump Dump(base::RunId run) = 0;
+  std::string DumpState(base::RunId run) { return FormatRunDump(Dump(run)); }
 
   // Whether something on the way to the exchange decodes gradients and refuses what does not fit
   // the run's model (a gateway does, the backends do not).
@@ -39,4 +39,4 @@ class BackendFixture {
 
 using BackendFixtureFactory = std::function<std::unique_ptr<BackendFixture>()>;
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -18,7 +18,7 @@
 #include "libs/exchange/testing/contract/contract_support.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 ExchangeContractParam MakeExchangeContractParam(const std::string& name,
                                                 BackendFixtureFactory make) {
   return {name, std::move(make)};
@@ -31,7 +31,7 @@ void ExchangeContractTest::SetUp() {
 
 void ExchangeContractTest::ExpectWoken(const std::function<void()>& wait,
                                        const std::function<void()>& act) {
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration start = clock.Steady();
   std::thread waiter(wait);
   // A claim that comes later and has waited in vain: by then the waiter waits, too.
@@ -72,8 +72,9 @@ void ExchangeContractTest::ExpectNothingToClaim(const WorkerIdentity& worker) {
   EXPECT_FALSE(Must(exchange().Claim(NewClaim(worker))).unit.has_value());
 }
 
-absl::StatusOr<SubmitOutcome> ExchangeContractTest::Submit(const WorkerIdentity& worker,
-                                                           const WorkUnit& unit, float value) {
+absl::StatusOr<domain::SubmitOutcome> ExchangeContractTest::Submit(const WorkerIdentity& worker,
+                                                                   const WorkUnit& unit,
+                                                                   float value) {
   return exchange().Submit(TestSubmit(config_, worker, unit, value));
 }
 
@@ -98,38 +99,38 @@ void ExchangeContractTest::Finish() {
 }
 
 void ExchangeContractTest::FailForGood(const WorkerIdentity& worker, const std::string& reason) {
-  for (int failure = 0; failure < kMaxUnitFailures; ++failure) {
+  for (int failure = 0; failure < domain::kMaxUnitFailures; ++failure) {
     const WorkUnit unit = ClaimUnit(worker);
     Must(exchange().Fail(worker, run_, unit.unit, unit.attempt, reason));
-    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
+    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
   }
 }
 
 RunStatus ExchangeContractTest::Status() { return Must(store().GetRunStatus(run_)); }
 
 RoundProgress ExchangeContractTest::Progress(int64_t round) {
-  return Must(store().GetRoundProgress(run_, Round(round)));
+  return Must(store().GetRoundProgress(run_, base::Round(round)));
 }
 
 WorkerSummary ExchangeContractTest::Summary(const WorkerIdentity& worker) {
-  for (const WorkerSummary& summary : Must(store().ListWorkers(run_, WorkerId(), kMaxPage))) {
+  for (const WorkerSummary& summary : Must(store().ListWorkers(run_, base::WorkerId(), kMaxPage))) {
     if (summary.worker == worker.id) return summary;
   }
   throw std::runtime_error("the worker is not listed");
 }
 
 std::vector<ExchangeContractTest::Answer> ExchangeContractTest::CallEverything(
-    const WorkerIdentity& worker, RunId run) {
+    const WorkerIdentity& worker, base::RunId run) {
   WorkUnit unit;
   unit.run = run;
-  unit.unit = UnitId(1);
-  unit.attempt = Attempt(1);
+  unit.unit = base::UnitId(1);
+  unit.attempt = base::Attempt(1);
   ClaimRequest claim = NewClaim(worker);
   claim.run = run;
   return {
       {"Describe", exchange().Describe(worker, run).status()},
       {"Claim", exchange().Claim(claim).status()},
-      {"FetchWeights", exchange().FetchWeights({worker, run, WeightsVersion(0)}).status()},
+      {"FetchWeights", exchange().FetchWeights({worker, run, base::WeightsVersion(0)}).status()},
       {"Submit", Submit(worker, unit).status()},
       {"Heartbeat", exchange().Heartbeat(worker, run, {}).status()},
       {"Release", exchange().Release(worker, run, unit.unit, unit.attempt)},
@@ -138,4 +139,4 @@ std::vector<ExchangeContractTest::Answer> ExchangeContractTest::CallEverything(
   };
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -11,7 +11,7 @@
 #include "libs/exchange/testing/backend_fixture.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // Every promise of exchange.h and store.h, as tests that any backend must pass:
 //
@@ -50,8 +50,8 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
   WorkUnit ClaimUnit(const WorkerIdentity& worker);
   // Claims and expects that there is none.
   void ExpectNothingToClaim(const WorkerIdentity& worker);
-  absl::StatusOr<SubmitOutcome> Submit(const WorkerIdentity& worker, const WorkUnit& unit,
-                                       float value = 1.0f);
+  absl::StatusOr<domain::SubmitOutcome> Submit(const WorkerIdentity& worker, const WorkUnit& unit,
+                                               float value = 1.0f);
   absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, const WorkUnit& unit,
                                             int micro_batches_done);
   // Publishes the version after the current one, with `unit_count` units in the round to come.
@@ -76,10 +76,10 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
     std::string call;
     absl::Status status;
   };
-  std::vector<Answer> CallEverything(const WorkerIdentity& worker, RunId run);
+  std::vector<Answer> CallEverything(const WorkerIdentity& worker, base::RunId run);
 
-  RunConfig config_ = TinyRunConfig();  // changed before StartRun only
-  RunId run_;
+  domain::RunConfig config_ = TinyRunConfig();  // changed before StartRun only
+  base::RunId run_;
   Leadership leadership_;
 
  private:
@@ -87,9 +87,10 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
   int request_count_ = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::exchange
 
 #define GANNET_INSTANTIATE_EXCHANGE_CONTRACT(prefix, factory) \
+  using ::gannet::exchange::ExchangeContractTest;             \
   INSTANTIATE_TEST_SUITE_P(                                   \
       prefix, ExchangeContractTest,                           \
-      ::testing::Values(::gannet::MakeExchangeContractParam(#prefix, factory)))
+      ::testing::Values(::gannet::exchange::MakeExchangeContractParam(#prefix, factory)))

@@ -2,9 +2,9 @@
 
 #include "gtest/gtest.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
-RunDump MemoryFixture::Dump(RunId run) {
+RunDump MemoryFixture::Dump(base::RunId run) {
   absl::StatusOr<RunDump> dump = MemoryBackendInspector::Dump(backend_, run);
   if (!dump.ok()) {
     ADD_FAILURE() << dump.status();
@@ -15,4 +15,4 @@ RunDump MemoryFixture::Dump(RunId run) {
 
 std::unique_ptr<BackendFixture> MakeMemoryFixture() { return std::make_unique<MemoryFixture>(); }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -7,7 +7,7 @@
 #include "libs/exchange/testing/backend_fixture.h"
 #include "libs/exchange/testing/memory_inspector.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // The in-memory backend under a clock moved by hand: the reference that others are compared with.
 class MemoryFixture final : public BackendFixture {
@@ -15,13 +15,13 @@ class MemoryFixture final : public BackendFixture {
   Store& store() override { return backend_.store(); }
   Exchange& exchange() override { return backend_.exchange(); }
   void AdvanceTime(absl::Duration by) override { clock_.Advance(by); }
-  RunDump Dump(RunId run) override;
+  RunDump Dump(base::RunId run) override;
 
  private:
-  FakeClock clock_;
+  base::FakeClock clock_;
   MemoryBackend backend_{clock_};
 };
 
 std::unique_ptr<BackendFixture> MakeMemoryFixture();
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -7,11 +7,11 @@
 #include "libs/base/status_macros.h"
 #include "libs/exchange/memory/memory_state.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
-absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, RunId id) {
+absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, base::RunId id) {
   memory::State& state = *backend.state_;
-  MutexLock lock(state.mu);
+  base::MutexLock lock(state.mu);
   GANNET_ASSIGN_OR_RETURN(memory::Run * run, state.FindRun(id));
   const absl::Time now = state.clock.Now();
   RunDump dump;
@@ -40,13 +40,13 @@ absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, Run
     out.failures = unit.failures;
     out.failure_reason = unit.failure_reason;
     out.failed_by.assign(unit.failed_by.begin(), unit.failed_by.end());
-    out.ran_out = unit.state == UnitState::kReady && unit.ran_out;
-    if (unit.state == UnitState::kReady) out.ready_in = std::max(unit.ready_at, now) - now;
+    out.ran_out = unit.state == domain::UnitState::kReady && unit.ran_out;
+    if (unit.state == domain::UnitState::kReady) out.ready_in = std::max(unit.ready_at, now) - now;
     out.consumed = unit.consumed;
     out.is_spare = unit.is_spare;
     out.stale_rounds = unit.stale_rounds;
     out.wasted_attempt = unit.wasted_attempt;
-    if (unit.state == UnitState::kLeased) {
+    if (unit.state == domain::UnitState::kLeased) {
       out.lease_remaining = unit.lease_until - now;
       out.since_progress = now - unit.progress_at;
       out.since_claim = now - unit.claimed_at;
@@ -71,4 +71,4 @@ absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, Run
   return dump;
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -5,7 +5,7 @@
 #include "libs/exchange/memory_backend.h"
 #include "libs/exchange/testing/run_dump.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // Looks into a memory backend.
 //
@@ -14,7 +14,7 @@ class MemoryBackendInspector {
  public:
   // What is stored about a run.
   // Returns: NOT_FOUND.
-  static absl::StatusOr<RunDump> Dump(MemoryBackend& backend, RunId run);
+  static absl::StatusOr<RunDump> Dump(MemoryBackend& backend, base::RunId run);
 };
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -19,7 +19,7 @@
 #include "libs/base/sha256.h"
 #include "libs/exchange/testing/test_values.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 constexpr int kWorkers = 5;
@@ -34,23 +34,23 @@ using Operation = std::function<std::string(BackendFixture&, int side)>;
 
 struct KnownUnit {
   size_t run = 0;
-  Round round;
-  Slot slot;
+  base::Round round;
+  base::Slot slot;
   int image_count = 0;
-  UnitId ids[2];
+  base::UnitId ids[2];
 };
 
 // A unit as somebody was given it.
 struct Claimed {
   size_t unit = 0;
-  Attempt attempt;
+  base::Attempt attempt;
   int worker = 0;
   bool spent = false;  // handed in or given back: what comes later is late or a repeat
 };
 
 struct KnownRun {
-  RunConfig config;
-  RunId ids[2];
+  domain::RunConfig config;
+  base::RunId ids[2];
   int64_t incarnation[kWorkers] = {};  // joined last; 0 before
   bool ended = false;                  // as far as the generator has seen
   std::vector<Leadership> leaderships;
@@ -76,22 +76,23 @@ std::string Text(const RoundSummary& round) {
 }
 
 std::string Text(const Payload& payload) {
-  const bool intact = Sha256(*payload.bytes) == payload.sha256;
+  const bool intact = base::Sha256(*payload.bytes) == payload.sha256;
   return absl::StrCat("codec ", static_cast<int>(payload.codec), " ", payload.bytes->size(),
-                      " bytes ", HexEncode(payload.sha256).substr(0, 16), intact ? "" : " DAMAGED");
+                      " bytes ", base::HexEncode(payload.sha256).substr(0, 16),
+                      intact ? "" : " DAMAGED");
 }
 
 std::string Text(const RunStatus& status) {
   return absl::StrCat(
-      status.config.name, " ", RunStateName(status.state), " \"", status.state_reason,
+      status.config.name, " ", domain::RunStateName(status.state), " \"", status.state_reason,
       "\" version ", status.weights_version.value(), " last ",
       status.last_round.has_value() ? Text(*status.last_round) : "none",
       absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count,
                    " wasted ", status.wasted_image_count, " usual ",
                    absl::FormatDuration(status.median_unit_time), " settings from ",
                    status.settings_round.value(), " changes ", status.settings_version >> 24,
-                   " now ", DescribeDifference(status.created_config, status.config), " then ",
-                   DescribeDifference(status.created_config, status.next_config),
+                   " now ", domain::DescribeDifference(status.created_config, status.config),
+                   " then ", domain::DescribeDifference(status.created_config, status.next_config),
                    status.best.has_value() ? absl::StrCat(" best ", status.best->version.value(),
                                                           " ", Number(status.best->distance))
                                            : ""));
@@ -113,7 +114,8 @@ class Driver {
     }
     const bool decodes = a.DecodesGradients() || b.DecodesGradients();
     // Backends keep whatever bytes they are given; only a gateway looks into them.
-    if (!decodes) gradients_.push_back(Payload::FromBytes(Codec::kFp32, "no tensors at all"));
+    if (!decodes)
+      gradients_.push_back(Payload::FromBytes(tensor::Codec::kFp32, "no tensors at all"));
   }
 
   // False after the first difference.
@@ -165,7 +167,7 @@ class Driver {
     size_t live = 0;
     for (KnownRun& run : runs_) {
       const absl::StatusOr<RunStatus> status = sides_[0]->store().GetRunStatus(run.ids[0]);
-      run.ended = status.ok() && HasEnded(status->state);
+      run.ended = status.ok() && domain::HasEnded(status->state);
       if (!run.ended) ++live;
     }
     return live;
@@ -176,10 +178,10 @@ class Driver {
   WorkerIdentity Identity(const KnownRun& run, int worker) {
     WorkerIdentity identity = TestWorker(worker + 1, std::max<int64_t>(run.incarnation[worker], 1));
     const uint64_t flaw = Below(80);
-    if (flaw < 2) identity.incarnation = Incarnation(static_cast<int64_t>(Below(4)) + 1);
+    if (flaw < 2) identity.incarnation = base::Incarnation(static_cast<int64_t>(Below(4)) + 1);
     if (flaw == 2) identity.secret = TestWorker(99).secret;
-    if (flaw == 3) identity.id = WorkerId("not an id");
-    if (flaw == 4) identity.incarnation = Incarnation(0);
+    if (flaw == 3) identity.id = base::WorkerId("not an id");
+    if (flaw == 4) identity.incarnation = base::Incarnation(0);
     return identity;
   }
 
@@ -259,7 +261,7 @@ class Driver {
     runs_[run].claimed.push_back({place->second, unit.attempt, found_worker_});
   }
 
-  std::string Label(int side, RunId run, UnitId unit) const {
+  std::string Label(int side, base::RunId run, base::UnitId unit) const {
     const auto found = labels_[side].find({run, unit});
     return found == labels_[side].end() ? "unknown" : found->second;
   }
@@ -316,11 +318,11 @@ class Driver {
     request.units.resize(1 + Below(3));
     const bool same = Run(absl::StrCat("CreateRun ", run.config.name),
                           [&run, request](BackendFixture& side, int index) {
-                            const absl::StatusOr<RunId> id = side.store().CreateRun(request);
+                            const absl::StatusOr<base::RunId> id = side.store().CreateRun(request);
                             if (id.ok()) run.ids[index] = *id;
                             return Name(id.status());
                           });
-    if (same && run.ids[0] != RunId()) runs_.push_back(std::move(run));
+    if (same && run.ids[0] != base::RunId()) runs_.push_back(std::move(run));
     return same;
   }
 
@@ -331,7 +333,7 @@ class Driver {
     const bool restarts = run.incarnation[worker] == 0 || Percent(30);
     const int64_t incarnation =
         restarts ? static_cast<int64_t>(Below(4)) + 1 : run.incarnation[worker];
-    request.worker.incarnation = Incarnation(incarnation);
+    request.worker.incarnation = base::Incarnation(incarnation);
     request.display_name = absl::StrCat("name ", Below(3));
     const uint64_t flaw = Below(40);
     if (flaw == 0) request.worker.secret = TestWorker(99).secret;
@@ -350,9 +352,10 @@ class Driver {
                [request](BackendFixture& side, int) {
                  const absl::StatusOr<JoinResult> result = side.exchange().Join(request);
                  if (!result.ok()) return Name(result.status());
-                 return absl::StrCat("run ", result->config.name, " ",
-                                     DescribeDifference(result->config, RunConfig()), " ",
-                                     RunStateName(result->state));
+                 return absl::StrCat(
+                     "run ", result->config.name, " ",
+                     domain::DescribeDifference(result->config, domain::RunConfig()), " ",
+                     domain::RunStateName(result->state));
                });
   }
 
@@ -364,21 +367,21 @@ class Driver {
     // the unit is gone.
     std::string request_id = absl::StrFormat("%032x", Below(Percent(30) ? 8 : 1'000'000));
     if (Percent(1)) request_id = "nonsense";
-    const RunId ids[2] = {run.ids[0], run.ids[1]};
+    const base::RunId ids[2] = {run.ids[0], run.ids[1]};
     found_worker_ = worker;
     return RunAndRemember(
         absl::StrCat("Claim ", run.config.name, " worker ", worker, " request ", request_id),
-        [this, identity, request_id, ids = std::vector<RunId>(ids, ids + 2), worker](
+        [this, identity, request_id, ids = std::vector<base::RunId>(ids, ids + 2), worker](
             BackendFixture& side, int index) {
           const absl::StatusOr<ClaimResult> result = side.exchange().Claim(
               {identity, ids[static_cast<size_t>(index)], request_id, absl::ZeroDuration()});
           if (!result.ok()) return Name(result.status());
           if (!result->unit.has_value()) {
-            return absl::StrCat("none, ", RunStateName(result->state));
+            return absl::StrCat("none, ", domain::RunStateName(result->state));
           }
           found_worker_ = worker;
           found_[index] = result->unit;
-          return absl::StrCat(Text(*result->unit), ", ", RunStateName(result->state));
+          return absl::StrCat(Text(*result->unit), ", ", domain::RunStateName(result->state));
         });
   }
 
@@ -386,10 +389,10 @@ class Driver {
   struct Target {
     size_t run = 0;
     size_t claimed = 0;
-    std::vector<RunId> runs;
-    std::vector<UnitId> units;
+    std::vector<base::RunId> runs;
+    std::vector<base::UnitId> units;
     WorkerIdentity worker;
-    Attempt attempt;
+    base::Attempt attempt;
     int image_count = 0;
     std::string text;
   };
@@ -410,10 +413,10 @@ class Driver {
     const int worker = Percent(90) ? claimed->worker : AnyWorker();
     target.worker = Identity(run, worker);
     const uint64_t flaw = Below(50);
-    if (flaw == 0) target.units.assign(2, UnitId(int64_t{1} << 60));
-    if (flaw == 1) target.attempt = Attempt(target.attempt.value() + 1);
-    if (flaw == 2) target.attempt = Attempt(target.attempt.value() - 1);
-    if (flaw == 3) target.runs.assign(2, RunId(int64_t{1} << 60));
+    if (flaw == 0) target.units.assign(2, base::UnitId(int64_t{1} << 60));
+    if (flaw == 1) target.attempt = base::Attempt(target.attempt.value() + 1);
+    if (flaw == 2) target.attempt = base::Attempt(target.attempt.value() - 1);
+    if (flaw == 3) target.runs.assign(2, base::RunId(int64_t{1} << 60));
     if (flaw == 4) {
       const KnownRun& other = runs_[AnyRun()];
       target.runs = {other.ids[0], other.ids[1]};
@@ -444,18 +447,18 @@ class Driver {
     if (flaw == 0) request.stats.image_count += 1;
     if (flaw == 1) request.stats.micro_batch_count += 1;
     if (flaw == 2) request.stats.micro_batch_count = -1;
-    if (flaw == 3) request.payload.sha256 = Sha256("something else");
+    if (flaw == 3) request.payload.sha256 = base::Sha256("something else");
     if (flaw == 4) request.payload = Payload();
-    if (flaw == 5) request.payload.codec = static_cast<Codec>(9);
+    if (flaw == 5) request.payload.codec = static_cast<tensor::Codec>(9);
     return RunAndRemember(
         absl::StrCat("Submit ", target->text, " sha ",
-                     HexEncode(request.payload.sha256).substr(0, 4),
+                     base::HexEncode(request.payload.sha256).substr(0, 4),
                      flaw <= 5 ? absl::StrCat(" malformed ", flaw) : ""),
         [request, runs = target->runs, units = target->units](BackendFixture& side, int index) {
           SubmitRequest own = request;
           own.run = runs[static_cast<size_t>(index)];
           own.unit = units[static_cast<size_t>(index)];
-          const absl::StatusOr<SubmitOutcome> outcome = side.exchange().Submit(own);
+          const absl::StatusOr<domain::SubmitOutcome> outcome = side.exchange().Submit(own);
           if (!outcome.ok()) return Name(outcome.status());
           return absl::StrCat("outcome ", static_cast<int>(*outcome));
         });
@@ -471,7 +474,7 @@ class Driver {
       if (!place.has_value()) break;
       const Claimed* claimed = &run.claimed[*place];
       if (Percent(70)) worker = claimed->worker;
-      const UnitId id = units_[claimed->unit].ids[0];
+      const base::UnitId id = units_[claimed->unit].ids[0];
       const bool named = std::any_of(held[0].begin(), held[0].end(),
                                      [id](const UnitProgress& other) { return other.unit == id; });
       if (named && Percent(95)) continue;  // refused
@@ -484,10 +487,10 @@ class Driver {
     }
     const WorkerIdentity identity = Identity(run, worker);
     return RunAndRemember(absl::StrCat("Heartbeat ", run.config.name, " worker ", worker, text),
-                          [this, identity, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
+                          [this, identity, runs = std::vector<base::RunId>{run.ids[0], run.ids[1]},
                            all = std::vector<std::vector<UnitProgress>>{held[0], held[1]}](
                               BackendFixture& side, int index) {
-                            const RunId run_id = runs[static_cast<size_t>(index)];
+                            const base::RunId run_id = runs[static_cast<size_t>(index)];
                             const absl::StatusOr<HeartbeatResult> result =
                                 side.exchange().Heartbeat(identity, run_id,
                                                           all[static_cast<size_t>(index)]);
@@ -496,11 +499,11 @@ class Driver {
                               return std::string("the dropped units are not ascending");
                             }
                             std::vector<std::string> dropped;
-                            for (const UnitId unit : result->dropped)
+                            for (const base::UnitId unit : result->dropped)
                               dropped.push_back(Label(index, run_id, unit));
                             std::sort(dropped.begin(), dropped.end());
                             return absl::StrCat("dropped ", absl::StrJoin(dropped, ","), ", ",
-                                                RunStateName(result->state));
+                                                domain::RunStateName(result->state));
                           });
   }
 
@@ -535,7 +538,7 @@ class Driver {
     const KnownRun& run = runs_[AnyRun()];
     const int worker = AnyJoinedWorker(run);
     const WorkerIdentity identity = Identity(run, worker);
-    for (int i = 0; i < kMaxUnitFailures; ++i) {
+    for (int i = 0; i < domain::kMaxUnitFailures; ++i) {
       const std::string request_id = absl::StrFormat("%032x", random_());
       std::optional<WorkUnit> held[2];
       const bool same = Run(absl::StrCat("Claim ", run.config.name, " worker ", worker),
@@ -567,9 +570,9 @@ class Driver {
                  const absl::StatusOr<RunDescription> description =
                      side.exchange().Describe(identity, run.ids[index]);
                  if (!description.ok()) return Name(description.status());
-                 const RunConfig& config = description->config;
-                 return absl::StrCat(RunStateName(description->state), " ", config.name, " lease ",
-                                     absl::FormatDuration(config.lease), " spare ",
+                 const domain::RunConfig& config = description->config;
+                 return absl::StrCat(domain::RunStateName(description->state), " ", config.name,
+                                     " lease ", absl::FormatDuration(config.lease), " spare ",
                                      config.policy.spare_after, " rate ",
                                      config.adam.learning_rate);
                });
@@ -590,8 +593,8 @@ class Driver {
     const WorkerIdentity identity = Identity(run, AnyWorker());
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
-    const WeightsVersion version(status->weights_version.value() + 1 -
-                                 static_cast<int64_t>(Below(14)));
+    const base::WeightsVersion version(status->weights_version.value() + 1 -
+                                       static_cast<int64_t>(Below(14)));
     return Run(absl::StrCat("FetchWeights ", run.config.name, " version ", version.value()),
                [&run, identity, version](BackendFixture& side, int index) {
                  const absl::StatusOr<Payload> weights =
@@ -613,7 +616,7 @@ class Driver {
   }
 
   // A round's progress as both sides describe it; false when they differ.
-  bool ReadProgress(const KnownRun& run, Round round, RoundProgress progress[2]) {
+  bool ReadProgress(const KnownRun& run, base::Round round, RoundProgress progress[2]) {
     return Run(
         absl::StrCat("GetRoundProgress ", run.config.name, " round ", round.value()),
         [&](BackendFixture& side, int index) {
@@ -631,7 +634,8 @@ class Driver {
               absl::StrAppend(&text, "; s", info.slot.value(), " attempt ", info.attempt.value(),
                               " ", info.worker.value(), " ", Text(info.stats));
               absl::StrAppend(&text, " codec ", static_cast<int>(info.codec), " ",
-                              HexEncode(info.sha256).substr(0, 8), " stale ", info.stale_rounds);
+                              base::HexEncode(info.sha256).substr(0, 8), " stale ",
+                              info.stale_rounds);
             }
           }
           return text;
@@ -645,7 +649,7 @@ class Driver {
   }
 
   bool LookAtRounds(const KnownRun& run, const RunStatus& status) {
-    const Round after(
+    const base::Round after(
         static_cast<int64_t>(Below(static_cast<uint64_t>(status.weights_version.value()) + 2)));
     const int limit = static_cast<int>(Below(4));
     return Run(
@@ -663,7 +667,7 @@ class Driver {
   }
 
   bool LookAtWorkers(const KnownRun& run) {
-    const WorkerId after = Percent(50) ? WorkerId() : TestWorker(AnyWorker() + 1).id;
+    const base::WorkerId after = Percent(50) ? base::WorkerId() : TestWorker(AnyWorker() + 1).id;
     const int limit = static_cast<int>(Below(4));
     return Run(
         absl::StrCat("ListWorkers ", run.config.name, " after ", after.value(), " limit ", limit),
@@ -707,7 +711,7 @@ class Driver {
       case 2: {
         RoundProgress progress[2];
         const int64_t back = static_cast<int64_t>(Below(10));
-        return ReadProgress(run, Round(status->weights_version.value() + 1 - back), progress);
+        return ReadProgress(run, base::Round(status->weights_version.value() + 1 - back), progress);
       }
       case 3: {
         const std::optional<size_t> place = AnyClaimed(run);
@@ -728,7 +732,7 @@ class Driver {
     }
   }
 
-  bool AcquireLeadership(KnownRun& run, const LeaderId& leader) {
+  bool AcquireLeadership(KnownRun& run, const base::LeaderId& leader) {
     const absl::Duration ttl = absl::Seconds(static_cast<int64_t>(Below(300)));
     std::optional<Leadership> got;
     const bool same =
@@ -762,7 +766,8 @@ class Driver {
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
     RoundProgress progress[2];
-    if (!ReadProgress(run, Round(status->weights_version.value() + 1), progress)) return false;
+    if (!ReadProgress(run, base::Round(status->weights_version.value() + 1), progress))
+      return false;
     const std::vector<GradientInfo> kept[2] = {AllOf(progress[0]), AllOf(progress[1])};
     if (!kept[0].empty() && Percent(50)) {
       const size_t i = Below(kept[0].size());
@@ -780,7 +785,7 @@ class Driver {
 
   bool RemoveOrRestoreWorker() {
     const KnownRun& run = runs_[AnyRun()];
-    const WorkerId worker = TestWorker(AnyWorker() + 1).id;
+    const base::WorkerId worker = TestWorker(AnyWorker() + 1).id;
     const bool removes = Percent(30);  // seldom enough that somebody is left
     return Run(absl::StrCat(removes ? "RemoveWorker " : "RestoreWorker ", run.config.name, " ",
                             worker.value()),
@@ -794,7 +799,7 @@ class Driver {
     const KnownRun& run = runs_[AnyRun()];
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
-    RunConfig config = status->next_config;
+    domain::RunConfig config = status->next_config;
     switch (Below(6)) {
       case 0:
         config.adam.learning_rate = AnyNumber() / 200;  // sometimes out of range
@@ -816,9 +821,9 @@ class Driver {
     }
     const std::string reason = absl::StrCat("because ", Below(3));
     return Run(absl::StrCat("ChangeSettings ", run.config.name, " ",
-                            DescribeDifference(status->next_config, config)),
+                            domain::DescribeDifference(status->next_config, config)),
                [&run, config, reason](BackendFixture& side, int index) {
-                 const absl::StatusOr<Round> round =
+                 const absl::StatusOr<base::Round> round =
                      side.store().ChangeSettings(run.ids[index], config, reason);
                  return round.ok() ? absl::StrCat("from ", round->value()) : Name(round.status());
                });
@@ -827,22 +832,22 @@ class Driver {
   bool Publish() {
     KnownRun& run = runs_[AnyRun()];
     if (!run.leaderships.empty() && Percent(60)) {
-      const LeaderId last = run.leaderships.back().leader;
+      const base::LeaderId last = run.leaderships.back().leader;
       if (!AcquireLeadership(run, last)) return false;
     }
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
-    WeightsVersion expected = status->weights_version;
-    if (Percent(5)) expected = WeightsVersion(expected.value() + (Percent(50) ? 1 : -1));
+    base::WeightsVersion expected = status->weights_version;
+    if (Percent(5)) expected = base::WeightsVersion(expected.value() + (Percent(50) ? 1 : -1));
     RoundProgress progress[2];
-    if (!ReadProgress(run, Round(expected.value() + 1), progress)) return false;
+    if (!ReadProgress(run, base::Round(expected.value() + 1), progress)) return false;
     const Leadership leadership = AnyLeadership(run);
-    const Round next(expected.value() + 2);
+    const base::Round next(expected.value() + 2);
     if (Percent(70)) {
       if (!Prepare(run, leadership, next)) return false;
     }
 
-    PublishRequest request = TestPublish(run.config, RunId(), leadership, expected);
+    PublishRequest request = TestPublish(run.config, base::RunId(), leadership, expected);
     request.summary.epoch = static_cast<int64_t>(Below(5));
     request.summary.gradient_count = static_cast<int>(progress[0].gradients.size());
     request.summary.discriminator_loss = AnyNumber();
@@ -864,10 +869,11 @@ class Driver {
     if (request.finished) request.next_units.clear();
     if (Percent(2)) request.next_units.clear();
     if (!request.finished && Percent(60)) {
-      request.max_stale_rounds = static_cast<int>(Below(kMaxStaleRounds + 2));  // or one too many
+      request.max_stale_rounds =
+          static_cast<int>(Below(domain::kMaxStaleRounds + 2));  // or one too many
     }
     const std::vector<GradientInfo> kept[2] = {AllOf(progress[0]), AllOf(progress[1])};
-    std::vector<UnitId> consumed[2];
+    std::vector<base::UnitId> consumed[2];
     for (size_t i = 0; i < kept[0].size(); ++i) {
       if (Percent(5)) continue;
       for (int side = 0; side < 2; ++side) consumed[side].push_back(kept[side][i].unit);
@@ -881,9 +887,9 @@ class Driver {
         absl::StrCat("Publish ", run.config.name, " version ", expected.value() + 1, " epoch ",
                      leadership.term, " consumed ", consumed[0].size(), " takes along ",
                      request.max_stale_rounds, request.finished ? " finished" : ""),
-        [request, settings, runs = std::vector<RunId>{run.ids[0], run.ids[1]},
-         all = std::vector<std::vector<UnitId>>{consumed[0], consumed[1]}](BackendFixture& side,
-                                                                           int index) {
+        [request, settings, runs = std::vector<base::RunId>{run.ids[0], run.ids[1]},
+         all = std::vector<std::vector<base::UnitId>>{consumed[0], consumed[1]}](
+            BackendFixture& side, int index) {
           PublishRequest own = request;
           own.run = runs[static_cast<size_t>(index)];
           own.settings_version = settings[static_cast<size_t>(index)];
@@ -902,7 +908,7 @@ class Driver {
                });
   }
 
-  bool Prepare(const KnownRun& run, const Leadership& leadership, Round round) {
+  bool Prepare(const KnownRun& run, const Leadership& leadership, base::Round round) {
     return Run(absl::StrCat("PrepareRound ", run.config.name, " round ", round.value()),
                [&run, leadership, round](BackendFixture& side, int index) {
                  return Name(side.store().PrepareRound(run.ids[index], leadership, round));
@@ -913,7 +919,7 @@ class Driver {
     const KnownRun& run = runs_[AnyRun()];
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
-    const Round round(status->weights_version.value() + static_cast<int64_t>(Below(5)) - 1);
+    const base::Round round(status->weights_version.value() + static_cast<int64_t>(Below(5)) - 1);
     return Prepare(run, AnyLeadership(run), round);
   }
 
@@ -923,7 +929,7 @@ class Driver {
     if (!status.has_value()) return false;
     // Now and then one that is not published yet.
     const auto published = static_cast<uint64_t>(status->weights_version.value());
-    const BestWeights best = {WeightsVersion(static_cast<int64_t>(Below(published + 2))),
+    const BestWeights best = {base::WeightsVersion(static_cast<int64_t>(Below(published + 2))),
                               static_cast<double>(Below(100)) / 100};
     const Payload weights = TestWeights(TinyRunConfig(), static_cast<float>(best.version.value()));
     const Leadership leadership = AnyLeadership(run);
@@ -935,11 +941,11 @@ class Driver {
 
   bool SetRunState() {
     const KnownRun& run = runs_[AnyRun()];
-    RunState state = Percent(85) ? RunState::kRunning : RunState::kPaused;
-    if (Percent(1)) state = RunState::kStopped;
-    if (Percent(2)) state = RunState::kFinished;
+    domain::RunState state = Percent(85) ? domain::RunState::kRunning : domain::RunState::kPaused;
+    if (Percent(1)) state = domain::RunState::kStopped;
+    if (Percent(2)) state = domain::RunState::kFinished;
     const std::string reason = absl::StrCat("because ", Below(5));
-    return Run(absl::StrCat("SetRunState ", run.config.name, " ", RunStateName(state)),
+    return Run(absl::StrCat("SetRunState ", run.config.name, " ", domain::RunStateName(state)),
                [&run, state, reason](BackendFixture& side, int index) {
                  return Name(side.store().SetRunState(run.ids[index], state, reason));
                });
@@ -954,7 +960,7 @@ class Driver {
       const RunDump dump = sides_[0]->Dump(run.ids[0]);
       std::vector<absl::Duration> ends;
       for (const UnitDump& unit : dump.units) {
-        if (unit.state == UnitState::kLeased) ends.push_back(unit.lease_remaining);
+        if (unit.state == domain::UnitState::kLeased) ends.push_back(unit.lease_remaining);
       }
       if (!dump.leader.value().empty() && Percent(20)) ends.push_back(dump.leadership_remaining);
       if (!ends.empty()) {
@@ -977,8 +983,8 @@ class Driver {
 
   std::vector<KnownRun> runs_;
   std::vector<KnownUnit> units_;
-  std::map<std::pair<RunId, UnitId>, size_t> unit_places_;  // by the first side's ids
-  std::map<std::pair<RunId, UnitId>, std::string> labels_[2];
+  std::map<std::pair<base::RunId, base::UnitId>, size_t> unit_places_;  // by the first side's ids
+  std::map<std::pair<base::RunId, base::UnitId>, std::string> labels_[2];
 
   std::optional<WorkUnit> found_[2];  // handed out by the operation that just ran
   int found_worker_ = 0;
@@ -1005,4 +1011,4 @@ class Driver {
          << "seed " << seed << ": no difference in " << operations << " operations";
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

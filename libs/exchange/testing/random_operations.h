@@ -5,7 +5,7 @@
 #include "gtest/gtest.h"
 #include "libs/exchange/testing/backend_fixture.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // Drives two empty backends through the same seeded sequence of random operations, in lockstep, and
 // compares every answer (status code and value, units named by round and slot) and every now and
@@ -20,4 +20,4 @@ namespace gannet {
 ::testing::AssertionResult CompareRandomOperations(BackendFixture& a, BackendFixture& b,
                                                    uint64_t seed, int operations);
 
-}  // namespace gannet
+}  // namespace gannet::exchange

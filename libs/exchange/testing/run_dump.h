@@ -12,34 +12,34 @@
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // Everything stored about a run that any call can ever depend on, without database ids and absolute
 // times, so that two backends can be compared. Times are relative to the backend's now.
 
 struct GradientDump {
-  Attempt attempt;
-  WorkerId worker;
+  base::Attempt attempt;
+  base::WorkerId worker;
   GradientStats stats;
-  Codec codec = Codec::kFp32;
+  tensor::Codec codec = tensor::Codec::kFp32;
   std::string sha256;      // 32 raw bytes
   bool has_bytes = false;  // false once PrepareRound has made room
 };
 
 struct UnitDump {
-  Round round;
-  Slot slot;
-  UnitState state = UnitState::kReady;
-  Attempt attempt;
-  WorkerId holder;  // empty when none or forgotten
+  base::Round round;
+  base::Slot slot;
+  domain::UnitState state = domain::UnitState::kReady;
+  base::Attempt attempt;
+  base::WorkerId holder;  // empty when none or forgotten
   int failures = 0;
-  std::string failure_reason;       // of the last Fail or RejectGradient
-  std::vector<WorkerId> failed_by;  // ascending, each once
-  absl::Duration ready_in;          // of a ready one
-  bool consumed = false;            // named by Publish
+  std::string failure_reason;             // of the last Fail or RejectGradient
+  std::vector<base::WorkerId> failed_by;  // ascending, each once
+  absl::Duration ready_in;                // of a ready one
+  bool consumed = false;                  // named by Publish
   bool is_spare = false;
   int stale_rounds = 0;            // publications that have taken it along
-  Attempt wasted_attempt;          // the last one counted as wasted; 0: none
+  base::Attempt wasted_attempt;    // the last one counted as wasted; 0: none
   bool ran_out = false;            // when ready: its last lease did
   absl::Duration since_claim;      // when leased
   absl::Duration lease_remaining;  // when leased; at most zero when it has run out
@@ -49,8 +49,8 @@ struct UnitDump {
 };
 
 struct WorkerDump {
-  WorkerId worker;
-  Incarnation incarnation;
+  base::WorkerId worker;
+  base::Incarnation incarnation;
   std::string display_name;
   std::string hardware;
   int64_t accepted_unit_count = 0;
@@ -64,17 +64,17 @@ struct WorkerDump {
 };
 
 struct WeightsDump {
-  WeightsVersion version;
+  base::WeightsVersion version;
   std::string sha256;  // 32 raw bytes
   bool keep = false;
 };
 
 struct RunDump {
-  RunConfig config;
-  RunState state = RunState::kRunning;
+  domain::RunConfig config;
+  domain::RunState state = domain::RunState::kRunning;
   std::string state_reason;
-  WeightsVersion weights_version;
-  LeaderId leader;                      // empty when nobody is leader of record
+  base::WeightsVersion weights_version;
+  base::LeaderId leader;                // empty when nobody is leader of record
   int64_t leader_term = 0;              // of the last leader; 0 before the first
   absl::Duration leadership_remaining;  // when there is a leader; at most zero when it has run out
   absl::Duration median_unit_time;      // zero: not known yet
@@ -88,4 +88,4 @@ struct RunDump {
   std::vector<RoundSummary> rounds;  // by round
 };
 
-}  // namespace gannet
+}  // namespace gannet::exchange

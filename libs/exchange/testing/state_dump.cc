@@ -4,26 +4,26 @@
 #include "absl/time/time.h"
 #include "libs/base/hex.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
-const char* UnitStateName(UnitState state) {
+const char* UnitStateName(domain::UnitState state) {
   switch (state) {
-    case UnitState::kReady:
+    case domain::UnitState::kReady:
       return "ready";
-    case UnitState::kLeased:
+    case domain::UnitState::kLeased:
       return "leased";
-    case UnitState::kDone:
+    case domain::UnitState::kDone:
       return "done";
-    case UnitState::kFailed:
+    case domain::UnitState::kFailed:
       return "failed";
-    case UnitState::kClosed:
+    case domain::UnitState::kClosed:
       return "closed";
   }
   return "unknown";
 }
 
-std::string Short(const std::string& sha256) { return HexEncode(sha256).substr(0, 16); }
+std::string Short(const std::string& sha256) { return base::HexEncode(sha256).substr(0, 16); }
 
 std::string StatsText(const GradientStats& stats) {
   return absl::StrCat(stats.image_count, "/", stats.micro_batch_count, " ",
@@ -34,21 +34,21 @@ std::string StatsText(const GradientStats& stats) {
 std::string UnitLine(const UnitDump& unit) {
   std::string line = absl::StrCat("unit r", unit.round.value(), " s", unit.slot.value(), " ",
                                   UnitStateName(unit.state), " attempt ", unit.attempt.value());
-  if (unit.state != UnitState::kClosed && unit.state != UnitState::kFailed) {
+  if (unit.state != domain::UnitState::kClosed && unit.state != domain::UnitState::kFailed) {
     absl::StrAppend(&line, " holder ", unit.holder.value().empty() ? "-" : unit.holder.value());
   }
   absl::StrAppend(&line, " failures ", unit.failures, " reason=\"", unit.failure_reason, "\"");
-  if (unit.state == UnitState::kReady || unit.state == UnitState::kLeased) {
-    for (const WorkerId& worker : unit.failed_by) {
+  if (unit.state == domain::UnitState::kReady || unit.state == domain::UnitState::kLeased) {
+    for (const base::WorkerId& worker : unit.failed_by) {
       absl::StrAppend(&line, " failed_by ", worker.value());
     }
   }
-  if (unit.state == UnitState::kLeased) {
+  if (unit.state == domain::UnitState::kLeased) {
     absl::StrAppend(&line, " remaining ", absl::FormatDuration(unit.lease_remaining),
                     " since_progress ", absl::FormatDuration(unit.since_progress), " done ",
                     unit.micro_batches_done);
   }
-  if (unit.state == UnitState::kLeased) {
+  if (unit.state == domain::UnitState::kLeased) {
     absl::StrAppend(&line, " since_claim ", absl::FormatDuration(unit.since_claim));
   }
   if (unit.ready_in > absl::ZeroDuration()) {
@@ -58,7 +58,7 @@ std::string UnitLine(const UnitDump& unit) {
   if (unit.consumed) absl::StrAppend(&line, " consumed");
   if (unit.is_spare) absl::StrAppend(&line, " spare");
   if (unit.stale_rounds > 0) absl::StrAppend(&line, " stale ", unit.stale_rounds);
-  if (unit.wasted_attempt > Attempt(0)) {
+  if (unit.wasted_attempt > base::Attempt(0)) {
     absl::StrAppend(&line, " wasted ", unit.wasted_attempt.value());
   }
   if (unit.gradient.has_value()) {
@@ -74,9 +74,10 @@ std::string UnitLine(const UnitDump& unit) {
 }  // namespace
 
 std::string FormatRunDump(const RunDump& dump) {
-  std::string text = absl::StrCat(
-      "run ", dump.config.name, " ", RunStateName(dump.state), " reason=\"", dump.state_reason,
-      "\" version ", dump.weights_version.value(), " adam ", Short(dump.adam_sha256), "\n");
+  std::string text =
+      absl::StrCat("run ", dump.config.name, " ", domain::RunStateName(dump.state), " reason=\"",
+                   dump.state_reason, "\" version ", dump.weights_version.value(), " adam ",
+                   Short(dump.adam_sha256), "\n");
   absl::StrAppend(&text, "leader ", dump.leader.value().empty() ? "-" : dump.leader.value(),
                   " term ", dump.leader_term);
   if (!dump.leader.value().empty()) {
@@ -85,7 +86,7 @@ std::string FormatRunDump(const RunDump& dump) {
   absl::StrAppend(&text, " usual ", absl::FormatDuration(dump.median_unit_time), "\n");
   for (const SettingsChange& change : dump.changes) {
     absl::StrAppend(&text, "change r", change.round.value(), " \"", change.reason, "\" ",
-                    DescribeDifference(dump.config, change.config), " origin ",
+                    domain::DescribeDifference(dump.config, change.config), " origin ",
                     change.config.plan_origin.round, "/", change.config.plan_origin.position, "\n");
   }
   for (const WeightsDump& weights : dump.weights) {
@@ -122,4 +123,4 @@ std::string FormatRunDump(const RunDump& dump) {
   return text;
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -4,7 +4,7 @@
 
 #include "libs/exchange/testing/run_dump.h"
 
-namespace gannet {
+namespace gannet::exchange {
 
 // The normalised state of a run as text, one fact a line, made to be compared: equal behaviour
 // means equal text, whatever the backend.
@@ -21,4 +21,4 @@ namespace gannet {
 // and progress of a unit that is not leased. Checksums are shortened to 16 digits.
 std::string FormatRunDump(const RunDump& dump);
 
-}  // namespace gannet
+}  // namespace gannet::exchange

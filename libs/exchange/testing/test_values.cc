@@ -8,28 +8,28 @@
 #include "libs/tensor/codec.h"
 #include "libs/tensor/tensor_bundle.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
-Payload Filled(const BundleSpec& spec, float value) {
-  TensorBundle bundle;
-  for (const TensorSpec& tensor_spec : spec) {
-    Tensor tensor = Tensor::Zeros(tensor_spec);
-    if (tensor_spec.dtype == Dtype::kF32) {
+Payload Filled(const tensor::BundleSpec& spec, float value) {
+  tensor::TensorBundle bundle;
+  for (const tensor::TensorSpec& tensor_spec : spec) {
+    tensor::Tensor tensor = tensor::Tensor::Zeros(tensor_spec);
+    if (tensor_spec.dtype == tensor::Dtype::kF32) {
       const absl::Span<float> values = tensor.mutable_f32();
       std::fill(values.begin(), values.end(), value);
     }
     bundle.Add(std::move(tensor));
   }
-  absl::StatusOr<std::string> bytes = EncodeBundle(bundle, Codec::kFp32);
+  absl::StatusOr<std::string> bytes = EncodeBundle(bundle, tensor::Codec::kFp32);
   GANNET_CHECK(bytes.ok());
-  return Payload::FromBytes(Codec::kFp32, *std::move(bytes));
+  return Payload::FromBytes(tensor::Codec::kFp32, *std::move(bytes));
 }
 
 }  // namespace
 
-RunConfig TinyRunConfig(const std::string& name) {
-  RunConfig config;
+domain::RunConfig TinyRunConfig(const std::string& name) {
+  domain::RunConfig config;
   config.name = name;
   config.seed = 7;
   config.model = {.image_size = 32, .latent_dim = 2, .base_width = 1};
@@ -44,11 +44,11 @@ RunConfig TinyRunConfig(const std::string& name) {
 }
 
 WorkerIdentity TestWorker(int number, int64_t incarnation) {
-  return {WorkerId(absl::StrFormat("%032x", number)), absl::StrFormat("%064x", number + 0x5ec7e7),
-          Incarnation(incarnation)};
+  return {base::WorkerId(absl::StrFormat("%032x", number)),
+          absl::StrFormat("%064x", number + 0x5ec7e7), base::Incarnation(incarnation)};
 }
 
-JoinRequest TestJoin(const WorkerIdentity& worker, const RunConfig& config) {
+JoinRequest TestJoin(const WorkerIdentity& worker, const domain::RunConfig& config) {
   JoinRequest request;
   request.worker = worker;
   request.run_name = config.name;
@@ -58,25 +58,27 @@ JoinRequest TestJoin(const WorkerIdentity& worker, const RunConfig& config) {
   return request;
 }
 
-LeaderId TestLeader(int number) { return LeaderId(absl::StrFormat("%032x", number + 0x1eade7)); }
-
-Payload TestWeights(const RunConfig& config, float value) {
-  return Filled(WeightsSpec(config.model), value);
+base::LeaderId TestLeader(int number) {
+  return base::LeaderId(absl::StrFormat("%032x", number + 0x1eade7));
 }
 
-Payload TestAdamState(const RunConfig& config, float value) {
-  return Filled(AdamStateSpec(config.model, config.adam), value);
+Payload TestWeights(const domain::RunConfig& config, float value) {
+  return Filled(domain::WeightsSpec(config.model), value);
 }
 
-Payload TestGradient(const RunConfig& config, float value) {
-  return Filled(GradientSpec(config.model), value);
+Payload TestAdamState(const domain::RunConfig& config, float value) {
+  return Filled(domain::AdamStateSpec(config.model, config.adam), value);
 }
 
-GradientStats TestStats(const RunConfig& config) {
+Payload TestGradient(const domain::RunConfig& config, float value) {
+  return Filled(domain::GradientSpec(config.model), value);
+}
+
+GradientStats TestStats(const domain::RunConfig& config) {
   GradientStats stats;
   stats.image_count = config.images_per_unit;
   stats.micro_batch_count =
-      static_cast<int>(MicroBatchSizes(config.images_per_unit, config.micro_batch).size());
+      static_cast<int>(domain::MicroBatchSizes(config.images_per_unit, config.micro_batch).size());
   stats.discriminator_loss = 1.25;
   stats.generator_loss = 0.75;
   stats.real_accuracy = 0.5;
@@ -85,21 +87,21 @@ GradientStats TestStats(const RunConfig& config) {
   return stats;
 }
 
-std::vector<PlannedUnit> TestUnits(const RunConfig& config, Round round) {
-  return RoundPlanner(config).Plan(round);
+std::vector<domain::PlannedUnit> TestUnits(const domain::RunConfig& config, base::Round round) {
+  return domain::RoundPlanner(config).Plan(round);
 }
 
-NewRun TestNewRun(const RunConfig& config) {
+NewRun TestNewRun(const domain::RunConfig& config) {
   NewRun run;
   run.config = config;
   run.weights = TestWeights(config, 0.0f);
   run.adam_state = TestAdamState(config, 0.0f);
-  run.units = TestUnits(config, Round(1));
+  run.units = TestUnits(config, base::Round(1));
   return run;
 }
 
-PublishRequest TestPublish(const RunConfig& config, RunId run, const Leadership& leadership,
-                           WeightsVersion expected) {
+PublishRequest TestPublish(const domain::RunConfig& config, base::RunId run,
+                           const Leadership& leadership, base::WeightsVersion expected) {
   const int64_t version = expected.value() + 1;
   PublishRequest request;
   request.run = run;
@@ -107,17 +109,17 @@ PublishRequest TestPublish(const RunConfig& config, RunId run, const Leadership&
   request.expected_version = expected;
   request.weights = TestWeights(config, static_cast<float>(version));
   request.adam_state = TestAdamState(config, static_cast<float>(version));
-  request.summary.round = Round(version);
+  request.summary.round = base::Round(version);
   request.summary.discriminator_loss = 1.5;
   request.summary.generator_loss = 0.5;
   request.summary.real_accuracy = 0.5;
   request.summary.fake_accuracy = 0.25;
   request.summary.seconds = 2.5;
-  request.next_units = TestUnits(config, Round(version + 1));
+  request.next_units = TestUnits(config, base::Round(version + 1));
   return request;
 }
 
-SubmitRequest TestSubmit(const RunConfig& config, const WorkerIdentity& worker,
+SubmitRequest TestSubmit(const domain::RunConfig& config, const WorkerIdentity& worker,
                          const WorkUnit& unit, float value) {
   SubmitRequest request;
   request.worker = worker;
@@ -129,4 +131,4 @@ SubmitRequest TestSubmit(const RunConfig& config, const WorkerIdentity& worker,
   return request;
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

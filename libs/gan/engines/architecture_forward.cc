@@ -22,10 +22,10 @@ namespace {
 
 class DesignGenerator final : public ImageGenerator {
  public:
-  DesignGenerator(const ModelConfig& model, const TensorBundle& weights)
+  DesignGenerator(const domain::ModelConfig& model, const tensor::TensorBundle& weights)
       : steps_(DesignOf(model).generator) {
-    for (const gannet::Tensor& tensor : weights.tensors()) {
-      if (tensor.spec.dtype == Dtype::kF32)
+    for (const gannet::tensor::Tensor& tensor : weights.tensors()) {
+      if (tensor.spec.dtype == tensor::Dtype::kF32)
         tensors_[tensor.spec.name] = CopyToDevice(tensor, at::kCPU);
     }
   }
@@ -38,39 +38,39 @@ class DesignGenerator final : public ImageGenerator {
   }
 
  private:
-  const Steps steps_;
+  const domain::Steps steps_;
   NamedTensors tensors_;
 };
 
 }  // namespace
 
-at::Tensor ArchitectureForward::Run(const Steps& steps, const std::string& prefix, at::Tensor x,
-                                    std::map<std::string, BatchMoments>* moments,
+at::Tensor ArchitectureForward::Run(const domain::Steps& steps, const std::string& prefix,
+                                    at::Tensor x, std::map<std::string, BatchMoments>* moments,
                                     const Observer* observer) const {
   for (size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
+    const domain::Step& step = steps[i];
     const std::string name = absl::StrCat(prefix, ".", i);
     switch (step.kind) {
-      case Step::Kind::kConvolution:
-      case Step::Kind::kTransposedConvolution:
+      case domain::Step::Kind::kConvolution:
+      case domain::Step::Kind::kTransposedConvolution:
         x = Convolve(step, name, x);
         break;
-      case Step::Kind::kBatchNorm:
+      case domain::Step::Kind::kBatchNorm:
         x = Normalize(name, x, moments);
         break;
-      case Step::Kind::kRelu:
+      case domain::Step::Kind::kRelu:
         x = at::relu(x);
         break;
-      case Step::Kind::kLeakyRelu:
-        x = at::leaky_relu(x, kLeakyReluSlope);
+      case domain::Step::Kind::kLeakyRelu:
+        x = at::leaky_relu(x, domain::kLeakyReluSlope);
         break;
-      case Step::Kind::kUpsample:
+      case domain::Step::Kind::kUpsample:
         x = at::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2});
         break;
-      case Step::Kind::kAveragePool:
+      case domain::Step::Kind::kAveragePool:
         x = at::avg_pool2d(x, 2);
         break;
-      case Step::Kind::kResidual:
+      case domain::Step::Kind::kResidual:
         x = Run(step.main, absl::StrCat(name, ".main"), x, moments, observer) +
             Run(step.shortcut, absl::StrCat(name, ".shortcut"), x, moments, observer);
         break;
@@ -86,13 +86,13 @@ const at::Tensor& ArchitectureForward::Named(const std::string& name) const {
   return found->second;
 }
 
-at::Tensor ArchitectureForward::Convolve(const Step& step, const std::string& name,
+at::Tensor ArchitectureForward::Convolve(const domain::Step& step, const std::string& name,
                                          const at::Tensor& x) const {
   const at::Tensor weight =
       Named(name + ".weight").to(precision_).contiguous(at::MemoryFormat::ChannelsLast);
   return at::convolution(x.to(precision_), weight, {}, {step.stride, step.stride},
                          {step.padding, step.padding}, {1, 1},
-                         step.kind == Step::Kind::kTransposedConvolution, {0, 0}, 1);
+                         step.kind == domain::Step::Kind::kTransposedConvolution, {0, 0}, 1);
 }
 
 at::Tensor ArchitectureForward::Normalize(const std::string& name, const at::Tensor& x,
@@ -101,18 +101,18 @@ at::Tensor ArchitectureForward::Normalize(const std::string& name, const at::Ten
   const at::Tensor& beta = Named(name + ".bias");
   if (statistics_ == Statistics::kRunning) {
     return at::batch_norm(x, gamma, beta, Named(name + ".running_mean"),
-                          Named(name + ".running_var"), /*training=*/false, kBatchNormMomentum,
-                          kBatchNormEpsilon,
+                          Named(name + ".running_var"), /*training=*/false,
+                          domain::kBatchNormMomentum, domain::kBatchNormEpsilon,
                           /*cudnn_enabled=*/false);
   }
-  auto [y, mean, inverse_std] =
-      at::native_batch_norm(x, gamma, beta, {}, {}, true, kBatchNormMomentum, kBatchNormEpsilon);
+  auto [y, mean, inverse_std] = at::native_batch_norm(
+      x, gamma, beta, {}, {}, true, domain::kBatchNormMomentum, domain::kBatchNormEpsilon);
   if (moments != nullptr) (*moments)[name] = MomentsOf(mean, inverse_std, x.numel() / x.size(1));
   return y;
 }
 
-std::unique_ptr<ImageGenerator> MakeDesignGenerator(const ModelConfig& model,
-                                                    const TensorBundle& weights) {
+std::unique_ptr<ImageGenerator> MakeDesignGenerator(const domain::ModelConfig& model,
+                                                    const tensor::TensorBundle& weights) {
   return std::make_unique<DesignGenerator>(model, weights);
 }
 

@@ -33,13 +33,13 @@ class ArchitectureForward {
   // The output of `steps`, which are named below `prefix`, at `x` (count, channels, side, side).
   // Adds the moments of every BatchNorm layer to `moments`, and tells `observer`, unless they are
   // null.
-  at::Tensor Run(const Steps& steps, const std::string& prefix, at::Tensor x,
+  at::Tensor Run(const domain::Steps& steps, const std::string& prefix, at::Tensor x,
                  std::map<std::string, BatchMoments>* moments = nullptr,
                  const Observer* observer = nullptr) const;
 
  private:
   const at::Tensor& Named(const std::string& name) const;
-  at::Tensor Convolve(const Step& step, const std::string& name, const at::Tensor& x) const;
+  at::Tensor Convolve(const domain::Step& step, const std::string& name, const at::Tensor& x) const;
   at::Tensor Normalize(const std::string& name, const at::Tensor& x,
                        std::map<std::string, BatchMoments>* moments) const;
 

@@ -18,7 +18,7 @@ using ::testing::ElementsAre;
 // What no kind of networks has yet must work all the same for the first that has it.
 class ArchitectureForwardTest : public ::testing::Test {
  protected:
-  std::vector<float> Run(const Steps& steps, const at::Tensor& x) const {
+  std::vector<float> Run(const domain::Steps& steps, const at::Tensor& x) const {
     const at::Tensor y = ArchitectureForward(&tensors_, at::kFloat, Statistics::kBatch)
                              .Run(steps, "generator.main", x)
                              .contiguous();
@@ -30,14 +30,14 @@ class ArchitectureForwardTest : public ::testing::Test {
 };
 
 TEST_F(ArchitectureForwardTest, AnEmptyShortcutIsTheInputItself) {
-  EXPECT_THAT(Run({Residual({Relu()}, {})}, square_), ElementsAre(2, -2, 6, -4));
-  EXPECT_THAT(Run({Residual({}, {})}, square_), ElementsAre(2, -4, 6, -8));
+  EXPECT_THAT(Run({domain::Residual({domain::Relu()}, {})}, square_), ElementsAre(2, -2, 6, -4));
+  EXPECT_THAT(Run({domain::Residual({}, {})}, square_), ElementsAre(2, -4, 6, -8));
 }
 
 TEST_F(ArchitectureForwardTest, ModulesWithoutParametersAreThoseOfPyTorch) {
-  EXPECT_THAT(Run({LeakyRelu()}, square_), ElementsAre(1, -0.4f, 3, -0.8f));
-  EXPECT_THAT(Run({AveragePool()}, square_), ElementsAre(-0.5f));
-  EXPECT_THAT(Run({Upsample()}, square_),
+  EXPECT_THAT(Run({domain::LeakyRelu()}, square_), ElementsAre(1, -0.4f, 3, -0.8f));
+  EXPECT_THAT(Run({domain::AveragePool()}, square_), ElementsAre(-0.5f));
+  EXPECT_THAT(Run({domain::Upsample()}, square_),
               ElementsAre(1, 1, -2, -2, 1, 1, -2, -2, 3, 3, -4, -4, 3, 3, -4, -4));
 }
 
@@ -49,8 +49,9 @@ TEST_F(ArchitectureForwardTest, TheObserverHearsOfEveryStepByItsName) {
   };
 
   ArchitectureForward(&tensors_, at::kFloat, Statistics::kBatch)
-      .Run({Residual({Relu(), Convolution(1, 1, 1, 0)}, {}), Relu()}, "generator.main", square_,
-           nullptr, &observer);
+      .Run(
+          {domain::Residual({domain::Relu(), domain::Convolution(1, 1, 1, 0)}, {}), domain::Relu()},
+          "generator.main", square_, nullptr, &observer);
 
   EXPECT_THAT(names, ElementsAre("generator.main.0.main.0", "generator.main.0.main.1",
                                  "generator.main.0", "generator.main.1"));

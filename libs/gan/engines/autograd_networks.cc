@@ -43,15 +43,15 @@ struct Sums {
 
 class AutogradNetworks final : public Networks {
  public:
-  AutogradNetworks(const ModelConfig& model, at::Device device, at::ScalarType precision)
+  AutogradNetworks(const domain::ModelConfig& model, at::Device device, at::ScalarType precision)
       : model_(model), design_(DesignOf(model)), device_(device), precision_(precision) {}
 
-  void SetWeights(const TensorBundle& weights) override {
+  void SetWeights(const tensor::TensorBundle& weights) override {
     const c10::InferenceMode autograd(kNoInference);
     parameters_.clear();
     generator_names_.clear();
     discriminator_names_.clear();
-    for (const TensorSpec& spec : ParameterSpec(model_)) {
+    for (const tensor::TensorSpec& spec : domain::ParameterSpec(model_)) {
       parameters_[spec.name] =
           CopyToDevice(*weights.Find(spec.name), device_).set_requires_grad(true);
       (absl::StartsWith(spec.name, "generator.") ? generator_names_ : discriminator_names_)
@@ -86,12 +86,13 @@ class AutogradNetworks final : public Networks {
                   /*keep_graph=*/false);
   }
 
-  TensorBundle Gradient(int64_t unit_images) override {
-    TensorBundle bundle;
-    for (const TensorSpec& spec : GradientSpec(model_)) bundle.Add(gannet::Tensor::Zeros(spec));
+  tensor::TensorBundle Gradient(int64_t unit_images) override {
+    tensor::TensorBundle bundle;
+    for (const tensor::TensorSpec& spec : domain::GradientSpec(model_))
+      bundle.Add(gannet::tensor::Tensor::Zeros(spec));
     for (const auto& [name, sum] : sums_.parameters) CopyToBundle(sum, name, bundle);
     const double weight = 1.0 / static_cast<double>(unit_images);
-    for (const BatchNormLayout& layout : BatchNormLayouts(model_)) {
+    for (const domain::BatchNormLayout& layout : domain::BatchNormLayouts(model_)) {
       for (const std::string& pass : layout.passes) {
         const PassSums& sums = sums_.passes.at(absl::StrCat(layout.prefix, ".", pass));
         CopyToBundle(sums.mean * weight, absl::StrCat(layout.prefix, ".batch_mean.", pass), bundle);
@@ -193,8 +194,8 @@ class AutogradNetworks final : public Networks {
     sum = sum.defined() ? sum + value : value;
   }
 
-  const ModelConfig model_;
-  const NetworkArchitecture design_;
+  const domain::ModelConfig model_;
+  const domain::NetworkArchitecture design_;
   const at::Device device_;
   const at::ScalarType precision_;
   NamedTensors parameters_;
@@ -205,7 +206,7 @@ class AutogradNetworks final : public Networks {
 
 }  // namespace
 
-std::unique_ptr<Networks> MakeAutogradNetworks(const ModelConfig& model,
+std::unique_ptr<Networks> MakeAutogradNetworks(const domain::ModelConfig& model,
                                                const ComputeDevice& device) {
   return std::make_unique<AutogradNetworks>(model, at::Device(device.name), PrecisionOf(device));
 }

@@ -7,8 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
-namespace gannet {
-namespace gan {
+namespace gannet::gan {
 
 at::ScalarType PrecisionOf(const ComputeDevice& device) {
   return device.precision == "bf16" ? at::kBFloat16 : at::kFloat;
@@ -22,8 +21,6 @@ void PrepareDevice(const ComputeDevice& device) {
   at::globalContext().setAllowTF32CuDNN(tf32);
   at::globalContext().setBenchmarkCuDNN(true);
 }
-
-}  // namespace gan
 
 absl::Status CheckComputeDevice(const ComputeDevice& device) {
   if (device.precision != "fp32" && device.precision != "tf32" && device.precision != "bf16") {
@@ -51,4 +48,4 @@ absl::Status CheckComputeDevice(const ComputeDevice& device) {
                    "': choose one of them, or compute on the CPU (worker.device cpu)"));
 }
 
-}  // namespace gannet
+}  // namespace gannet::gan

@@ -11,26 +11,26 @@ namespace {
 
 // What a chain has at one place.
 struct Expected {
-  Step convolution;
+  domain::Step convolution;
   bool batch_norm = false;
-  std::optional<Step::Kind> activation;
+  std::optional<domain::Step::Kind> activation;
 };
 
-bool IsLike(const Step& step, const Step& expected) {
+bool IsLike(const domain::Step& step, const domain::Step& expected) {
   return step.kind == expected.kind && step.kernel == expected.kernel &&
          step.stride == expected.stride && step.padding == expected.padding;
 }
 
 // The layers of `steps` if they are `count` of them as `expected` has them; none otherwise.
 template <typename ExpectedAt>
-std::vector<Layer> LayersLike(const Steps& steps, const std::string& network, FeatureShape shape,
-                              size_t count, ExpectedAt expected_at) {
+std::vector<Layer> LayersLike(const domain::Steps& steps, const std::string& network,
+                              domain::FeatureShape shape, size_t count, ExpectedAt expected_at) {
   std::vector<Layer> layers;
   size_t at = 0;
   for (size_t i = 0; i < count; ++i) {
     const Expected expected = expected_at(i);
     if (at == steps.size() || !IsLike(steps[at], expected.convolution)) return {};
-    const FeatureShape out = ShapeAfter(steps[at], shape);
+    const domain::FeatureShape out = domain::ShapeAfter(steps[at], shape);
     layers.push_back({.weight_name = absl::StrCat(network, ".main.", at, ".weight"),
                       .batch_norm_prefix = "",
                       .in_channels = shape.channels,
@@ -40,7 +40,7 @@ std::vector<Layer> LayersLike(const Steps& steps, const std::string& network, Fe
     shape = out;
     ++at;
     if (expected.batch_norm) {
-      if (at == steps.size() || steps[at].kind != Step::Kind::kBatchNorm) return {};
+      if (at == steps.size() || steps[at].kind != domain::Step::Kind::kBatchNorm) return {};
       layers.back().batch_norm_prefix = absl::StrCat(network, ".main.", at++);
     }
     if (expected.activation.has_value()) {
@@ -52,45 +52,47 @@ std::vector<Layer> LayersLike(const Steps& steps, const std::string& network, Fe
 }
 
 // Layers between one pixel and the image's side: the first or last makes or takes 4 x 4.
-size_t LayerCount(const ModelConfig& model) {
+size_t LayerCount(const domain::ModelConfig& model) {
   size_t count = 0;
   for (int side = model.image_size; side >= 4; side /= 2) ++count;
   return count;
 }
 
-std::vector<Layer> GeneratorChain(const ModelConfig& model) {
+std::vector<Layer> GeneratorChain(const domain::ModelConfig& model) {
   const size_t count = LayerCount(model);
   return LayersLike(DesignOf(model).generator, "generator", {model.latent_dim, 1}, count,
                     [&](size_t i) -> Expected {
-                      const Step convolution = i == 0 ? TransposedConvolution(0, 4, 1, 0)
-                                                      : TransposedConvolution(0, 4, 2, 1);
+                      const domain::Step convolution =
+                          i == 0 ? domain::TransposedConvolution(0, 4, 1, 0)
+                                 : domain::TransposedConvolution(0, 4, 2, 1);
                       if (i + 1 == count) return {convolution, false, std::nullopt};
-                      return {convolution, true, Step::Kind::kRelu};
+                      return {convolution, true, domain::Step::Kind::kRelu};
                     });
 }
 
-std::vector<Layer> DiscriminatorChain(const ModelConfig& model) {
+std::vector<Layer> DiscriminatorChain(const domain::ModelConfig& model) {
   const size_t count = LayerCount(model);
-  return LayersLike(DesignOf(model).discriminator, "discriminator",
-                    {kImageChannels, model.image_size}, count, [&](size_t i) -> Expected {
-                      if (i + 1 == count) return {Convolution(0, 4, 1, 0), false, std::nullopt};
-                      return {Convolution(0, 4, 2, 1), i > 0, Step::Kind::kLeakyRelu};
-                    });
+  return LayersLike(
+      DesignOf(model).discriminator, "discriminator", {domain::kImageChannels, model.image_size},
+      count, [&](size_t i) -> Expected {
+        if (i + 1 == count) return {domain::Convolution(0, 4, 1, 0), false, std::nullopt};
+        return {domain::Convolution(0, 4, 2, 1), i > 0, domain::Step::Kind::kLeakyRelu};
+      });
 }
 
 }  // namespace
 
-bool IsChain(const ModelConfig& model) {
+bool IsChain(const domain::ModelConfig& model) {
   return !GeneratorChain(model).empty() && !DiscriminatorChain(model).empty();
 }
 
-std::vector<Layer> GeneratorLayers(const ModelConfig& model) {
+std::vector<Layer> GeneratorLayers(const domain::ModelConfig& model) {
   std::vector<Layer> layers = GeneratorChain(model);
   GANNET_CHECK(!layers.empty());
   return layers;
 }
 
-std::vector<Layer> DiscriminatorLayers(const ModelConfig& model) {
+std::vector<Layer> DiscriminatorLayers(const domain::ModelConfig& model) {
   std::vector<Layer> layers = DiscriminatorChain(model);
   GANNET_CHECK(!layers.empty());
   return layers;

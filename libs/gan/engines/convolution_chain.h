@@ -23,11 +23,11 @@ struct Layer {
 // Whether both networks are such chains: the generator's of transposed convolutions, BatchNorm and
 // ReLU behind all but the last, and the discriminator's of convolutions, LeakyReLU behind all but
 // the last, BatchNorm before it in all but the first.
-bool IsChain(const ModelConfig& model);
+bool IsChain(const domain::ModelConfig& model);
 
 // From the latent vector (side 1) to the image, and from the image to the logit (side 1). `model`
 // must be a chain.
-std::vector<Layer> GeneratorLayers(const ModelConfig& model);
-std::vector<Layer> DiscriminatorLayers(const ModelConfig& model);
+std::vector<Layer> GeneratorLayers(const domain::ModelConfig& model);
+std::vector<Layer> DiscriminatorLayers(const domain::ModelConfig& model);
 
 }  // namespace gannet::gan

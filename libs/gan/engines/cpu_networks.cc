@@ -11,9 +11,9 @@ namespace {
 
 class CpuNetworks final : public Networks {
  public:
-  explicit CpuNetworks(const ModelConfig& model) : model_(model) {}
+  explicit CpuNetworks(const domain::ModelConfig& model) : model_(model) {}
 
-  void SetWeights(const TensorBundle& weights) override {
+  void SetWeights(const tensor::TensorBundle& weights) override {
     networks_.reset();
     networks_.emplace(model_, weights);
   }
@@ -30,7 +30,7 @@ class CpuNetworks final : public Networks {
     networks_->AddGradient(latent, objective, images, sums_);
   }
 
-  TensorBundle Gradient(int64_t unit_images) override {
+  tensor::TensorBundle Gradient(int64_t unit_images) override {
     return networks_->ToGradient(sums_, unit_images);
   }
 
@@ -42,14 +42,14 @@ class CpuNetworks final : public Networks {
   }
 
  private:
-  const ModelConfig model_;
+  const domain::ModelConfig model_;
   std::optional<Dcgan> networks_;
   UnitSums sums_;
 };
 
 }  // namespace
 
-std::unique_ptr<Networks> MakeCpuNetworks(const ModelConfig& model) {
+std::unique_ptr<Networks> MakeCpuNetworks(const domain::ModelConfig& model) {
   return std::make_unique<CpuNetworks>(model);
 }
 

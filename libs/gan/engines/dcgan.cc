@@ -23,7 +23,7 @@ namespace gannet::gan {
 namespace {
 
 constexpr float kReluSlope = 0.0f;
-constexpr auto kLeakySlope = static_cast<float>(kLeakyReluSlope);
+constexpr auto kLeakySlope = static_cast<float>(domain::kLeakyReluSlope);
 
 constexpr int64_t kKernel = 4;
 
@@ -74,7 +74,7 @@ BatchNormStatistics Measure(const at::Tensor& activation) {
   BatchNormStatistics statistics{std::vector<float>(channels), std::vector<float>(channels),
                                  std::vector<float>(channels)};
   BatchStatistics(activation.data_ptr<float>(), Rows(activation), activation.size(1),
-                  kBatchNormEpsilon, statistics.mean.data(), statistics.inverse_std.data(),
+                  domain::kBatchNormEpsilon, statistics.mean.data(), statistics.inverse_std.data(),
                   statistics.unbiased_variance.data());
   return statistics;
 }
@@ -88,14 +88,14 @@ void AddStatistics(const BatchNormStatistics& statistics, int64_t images,
   }
 }
 
-std::vector<float> ReadVector(const TensorBundle& bundle, const std::string& name) {
+std::vector<float> ReadVector(const tensor::TensorBundle& bundle, const std::string& name) {
   const absl::Span<const float> values = bundle.Find(name)->f32();
   return {values.begin(), values.end()};
 }
 
-LayerWeights ReadLayer(const TensorBundle& bundle, const Layer& layer) {
+LayerWeights ReadLayer(const tensor::TensorBundle& bundle, const Layer& layer) {
   LayerWeights weights;
-  const Tensor* tensor = bundle.Find(layer.weight_name);
+  const tensor::Tensor* tensor = bundle.Find(layer.weight_name);
   // from_blob takes a mutable pointer; the copy below only reads it.
   void* data = const_cast<float*>(tensor->f32().data());
   weights.convolution = ConvolutionWeight(
@@ -106,13 +106,14 @@ LayerWeights ReadLayer(const TensorBundle& bundle, const Layer& layer) {
   weights.running.mean = ReadVector(bundle, absl::StrCat(layer.batch_norm_prefix, ".running_mean"));
   for (const float variance :
        ReadVector(bundle, absl::StrCat(layer.batch_norm_prefix, ".running_var"))) {
-    weights.running.inverse_std.push_back(
-        static_cast<float>(1.0 / std::sqrt(static_cast<double>(variance) + kBatchNormEpsilon)));
+    weights.running.inverse_std.push_back(static_cast<float>(
+        1.0 / std::sqrt(static_cast<double>(variance) + domain::kBatchNormEpsilon)));
   }
   return weights;
 }
 
-std::vector<LayerWeights> ReadLayers(const TensorBundle& bundle, const std::vector<Layer>& layers) {
+std::vector<LayerWeights> ReadLayers(const tensor::TensorBundle& bundle,
+                                     const std::vector<Layer>& layers) {
   std::vector<LayerWeights> weights;
   for (const Layer& layer : layers) weights.push_back(ReadLayer(bundle, layer));
   return weights;
@@ -156,7 +157,7 @@ void CopyVector(const std::vector<double>& values, double factor, absl::Span<flo
 
 }  // namespace
 
-Generator::Generator(const ModelConfig& model, const TensorBundle& weights)
+Generator::Generator(const domain::ModelConfig& model, const tensor::TensorBundle& weights)
     : layers_(GeneratorLayers(model)), weights_(ReadLayers(weights, layers_)) {}
 
 at::Tensor Generator::Run(const at::Tensor& latent, Statistics statistics,
@@ -191,7 +192,7 @@ at::Tensor Generator::Generate(const at::Tensor& latent, Statistics statistics) 
   return Run(latent, statistics, nullptr).tanh_();
 }
 
-Dcgan::Dcgan(const ModelConfig& model, const TensorBundle& weights)
+Dcgan::Dcgan(const domain::ModelConfig& model, const tensor::TensorBundle& weights)
     : model_(model),
       generator_(model, weights),
       layers_(DiscriminatorLayers(model)),
@@ -352,7 +353,7 @@ void Dcgan::GeneratorBackward(const at::Tensor& latent, at::Tensor image_gradien
              sums.generator[0].convolution);
 }
 
-TensorBundle Dcgan::ToGradient(const UnitSums& sums, int64_t unit_images) const {
+tensor::TensorBundle Dcgan::ToGradient(const UnitSums& sums, int64_t unit_images) const {
   // Names the parts once; GradientSpec decides the order.
   std::vector<std::pair<std::string, const at::Tensor*>> convolutions;
   struct Vector {
@@ -383,10 +384,11 @@ TensorBundle Dcgan::ToGradient(const UnitSums& sums, int64_t unit_images) const 
   collect(generator_.layers(), sums.generator, {"fake"});
   collect(layers_, sums.discriminator, {"real", "fake"});
 
-  TensorBundle bundle;
-  for (const TensorSpec& spec : GradientSpec(model_)) bundle.Add(Tensor::Zeros(spec));
+  tensor::TensorBundle bundle;
+  for (const tensor::TensorSpec& spec : domain::GradientSpec(model_))
+    bundle.Add(tensor::Tensor::Zeros(spec));
   for (const auto& [name, gradient] : convolutions) {
-    Tensor* tensor = bundle.Find(name);
+    tensor::Tensor* tensor = bundle.Find(name);
     GANNET_CHECK(tensor != nullptr && gradient->sizes().vec() == tensor->spec.shape);
     CopyWeight(*gradient, tensor->mutable_f32());
   }

@@ -65,7 +65,7 @@ struct Trace {
 class Generator final : public ImageGenerator {
  public:
   // `weights` must have the layout WeightsSpec(model).
-  Generator(const ModelConfig& model, const TensorBundle& weights);
+  Generator(const domain::ModelConfig& model, const tensor::TensorBundle& weights);
 
   const std::vector<Layer>& layers() const { return layers_; }
   const std::vector<LayerWeights>& weights() const { return weights_; }
@@ -87,7 +87,7 @@ class Generator final : public ImageGenerator {
 class Dcgan {
  public:
   // `weights` must have the layout WeightsSpec(model).
-  Dcgan(const ModelConfig& model, const TensorBundle& weights);
+  Dcgan(const domain::ModelConfig& model, const tensor::TensorBundle& weights);
 
   // Adds the gradient of a micro-batch to `sums`: the gradient of the mean losses over
   // `unit_images` images as far as this micro-batch contributes. `images` is (2n, 3, side, side) in
@@ -106,7 +106,7 @@ class Dcgan {
 
   // Writes the gradient in layout GradientSpec. `unit_images` is the number of images that were
   // added.
-  TensorBundle ToGradient(const UnitSums& sums, int64_t unit_images) const;
+  tensor::TensorBundle ToGradient(const UnitSums& sums, int64_t unit_images) const;
 
  private:
   // Fills the second half of `images`; the traces of the generator are returned.
@@ -129,7 +129,7 @@ class Dcgan {
   void GeneratorBackward(const at::Tensor& latent, at::Tensor image_gradient,
                          std::vector<Trace>& generated, UnitSums& sums) const;
 
-  const ModelConfig model_;
+  const domain::ModelConfig model_;
   const Generator generator_;
   const std::vector<Layer> layers_;  // of the discriminator
   const std::vector<LayerWeights> weights_;

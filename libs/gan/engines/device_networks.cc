@@ -77,10 +77,10 @@ void Accumulate(const at::Tensor& gradient, at::Tensor& sum) {
 
 class DeviceNetworks final : public Networks {
  public:
-  DeviceNetworks(const ModelConfig& model, at::Device device, at::ScalarType precision)
+  DeviceNetworks(const domain::ModelConfig& model, at::Device device, at::ScalarType precision)
       : model_(model), device_(device), precision_(precision) {}
 
-  void SetWeights(const TensorBundle& weights) override {
+  void SetWeights(const tensor::TensorBundle& weights) override {
     generator_ = ReadLayers(GeneratorLayers(model_), /*transposed=*/true, weights);
     discriminator_ = ReadLayers(DiscriminatorLayers(model_), /*transposed=*/false, weights);
   }
@@ -103,8 +103,7 @@ class DeviceNetworks final : public Networks {
     std::vector<DeviceTrace> judged = Judge(seen);
     const at::Tensor logits = Logits(judged).contiguous();
     at::Tensor gradients = at::empty({3 * n}, at::kFloat);
-    gan::LogitGradients(logits.data_ptr<float>(), n, objective, gradients.data_ptr<float>(),
-                        totals_);
+    LogitGradients(logits.data_ptr<float>(), n, objective, gradients.data_ptr<float>(), totals_);
     at::Tensor d = DiscriminatorBackward(gradients, seen, judged).to(at::kFloat);
     if (augmentation != nullptr) {
       // Those of the real images are not needed; their places are filled with zeros.
@@ -113,9 +112,10 @@ class DeviceNetworks final : public Networks {
     GeneratorBackward(latent, at::tanh_backward(d.to(precision_), fake), generated);
   }
 
-  TensorBundle Gradient(int64_t unit_images) override {
-    TensorBundle bundle;
-    for (const TensorSpec& spec : GradientSpec(model_)) bundle.Add(Tensor::Zeros(spec));
+  tensor::TensorBundle Gradient(int64_t unit_images) override {
+    tensor::TensorBundle bundle;
+    for (const tensor::TensorSpec& spec : domain::GradientSpec(model_))
+      bundle.Add(tensor::Tensor::Zeros(spec));
     const double weight = 1.0 / static_cast<double>(unit_images);
     Collect(generator_, generator_sums_, {"fake"}, weight, bundle);
     Collect(discriminator_, discriminator_sums_, {"real", "fake"}, weight, bundle);
@@ -154,7 +154,7 @@ class DeviceNetworks final : public Networks {
   }
 
   std::vector<DeviceLayer> ReadLayers(const std::vector<Layer>& layers, bool transposed,
-                                      const TensorBundle& weights) const {
+                                      const tensor::TensorBundle& weights) const {
     std::vector<DeviceLayer> read;
     for (const Layer& layer : layers) {
       DeviceLayer& device = read.emplace_back();
@@ -176,8 +176,9 @@ class DeviceNetworks final : public Networks {
   // BatchNorm of one pass, with its statistics kept in the trace and added to the sums.
   at::Tensor Normalize(const DeviceLayer& layer, const at::Tensor& x, size_t pass,
                        DeviceTrace& trace, DeviceSums& sums) const {
-    auto [y, mean, inverse_std] = at::native_batch_norm(x, layer.gamma, layer.beta, {}, {}, true,
-                                                        kBatchNormMomentum, kBatchNormEpsilon);
+    auto [y, mean, inverse_std] =
+        at::native_batch_norm(x, layer.gamma, layer.beta, {}, {}, true, domain::kBatchNormMomentum,
+                              domain::kBatchNormEpsilon);
     const auto images = static_cast<double>(x.size(0));
     const BatchMoments moments = MomentsOf(mean, inverse_std, x.numel() / x.size(1));
     sums.means.resize(std::max(sums.means.size(), pass + 1));
@@ -238,7 +239,7 @@ class DeviceNetworks final : public Networks {
         }
         x = at::cat(passes);
       }
-      x = at::leaky_relu(x, kLeakyReluSlope);
+      x = at::leaky_relu(x, domain::kLeakyReluSlope);
       trace.after = x;
     }
     return traces;
@@ -274,7 +275,8 @@ class DeviceNetworks final : public Networks {
   // `d` has three parts: real, fake, and fake for the generator.
   static at::Tensor ActivationBackward(const at::Tensor& after, const at::Tensor& d) {
     const int64_t n = after.size(0) / 2;
-    return at::leaky_relu_backward(d, at::cat({after, after.narrow(0, n, n)}), kLeakyReluSlope,
+    return at::leaky_relu_backward(d, at::cat({after, after.narrow(0, n, n)}),
+                                   domain::kLeakyReluSlope,
                                    /*self_is_result=*/true);
   }
 
@@ -288,7 +290,8 @@ class DeviceNetworks final : public Networks {
       const auto p = static_cast<size_t>(pass);
       auto [by_x, by_gamma, by_beta] = at::native_batch_norm_backward(
           d.narrow(0, part * n, n), trace.before.narrow(0, pass * n, n), layer.gamma, {}, {},
-          trace.means[p], trace.inverse_stds[p], true, kBatchNormEpsilon, {true, counts, counts});
+          trace.means[p], trace.inverse_stds[p], true, domain::kBatchNormEpsilon,
+          {true, counts, counts});
       parts.push_back(by_x);
       if (!counts) continue;
       Accumulate(by_gamma, discriminator_sums_[i].gamma);
@@ -306,7 +309,7 @@ class DeviceNetworks final : public Networks {
         d = at::threshold_backward(d, trace.after, 0);
         auto [by_x, by_gamma, by_beta] = at::native_batch_norm_backward(
             d, trace.before, layer.gamma, {}, {}, trace.means[0], trace.inverse_stds[0], true,
-            kBatchNormEpsilon, {true, true, true});
+            domain::kBatchNormEpsilon, {true, true, true});
         Accumulate(by_gamma, generator_sums_[i].gamma);
         Accumulate(by_beta, generator_sums_[i].beta);
         d = by_x;
@@ -321,7 +324,8 @@ class DeviceNetworks final : public Networks {
   }
 
   static void Collect(const std::vector<DeviceLayer>& layers, const std::vector<DeviceSums>& sums,
-                      const std::vector<std::string>& passes, double weight, TensorBundle& bundle) {
+                      const std::vector<std::string>& passes, double weight,
+                      tensor::TensorBundle& bundle) {
     for (size_t i = 0; i < layers.size(); ++i) {
       const std::string& prefix = layers[i].layer.batch_norm_prefix;
       CopyToBundle(sums[i].weight, layers[i].layer.weight_name, bundle);
@@ -337,7 +341,7 @@ class DeviceNetworks final : public Networks {
     }
   }
 
-  const ModelConfig model_;
+  const domain::ModelConfig model_;
   const at::Device device_;
   const at::ScalarType precision_;
   std::vector<DeviceLayer> generator_, discriminator_;
@@ -347,7 +351,7 @@ class DeviceNetworks final : public Networks {
 
 }  // namespace
 
-std::unique_ptr<Networks> MakeDeviceNetworks(const ModelConfig& model,
+std::unique_ptr<Networks> MakeDeviceNetworks(const domain::ModelConfig& model,
                                              const ComputeDevice& device) {
   return std::make_unique<DeviceNetworks>(model, at::Device(device.name), PrecisionOf(device));
 }

@@ -11,15 +11,15 @@
 
 namespace gannet::gan {
 
-at::Tensor CopyToDevice(const Tensor& tensor, at::Device device) {
+at::Tensor CopyToDevice(const tensor::Tensor& tensor, at::Device device) {
   // from_blob takes a mutable pointer; the copy only reads it.
   auto* data = const_cast<float*>(tensor.f32().data());
   return at::from_blob(data, tensor.spec.shape, at::kFloat).clone().to(device);
 }
 
-void CopyToBundle(const at::Tensor& value, const std::string& name, TensorBundle& bundle) {
+void CopyToBundle(const at::Tensor& value, const std::string& name, tensor::TensorBundle& bundle) {
   const at::Tensor plain = value.detach().to(at::kCPU, at::kFloat).contiguous();
-  Tensor* tensor = bundle.Find(name);
+  tensor::Tensor* tensor = bundle.Find(name);
   GANNET_CHECK(tensor != nullptr &&
                static_cast<size_t>(plain.numel()) * sizeof(float) == tensor->bytes.size());
   std::memcpy(tensor->bytes.data(), plain.data_ptr<float>(), tensor->bytes.size());
@@ -27,9 +27,9 @@ void CopyToBundle(const at::Tensor& value, const std::string& name, TensorBundle
 
 BatchMoments MomentsOf(const at::Tensor& mean, const at::Tensor& inverse_std, int64_t rows) {
   const auto count = static_cast<double>(rows);
-  return {
-      mean.detach().to(at::kDouble),
-      (inverse_std.detach().to(at::kDouble).pow(-2) - kBatchNormEpsilon) * (count / (count - 1))};
+  return {mean.detach().to(at::kDouble),
+          (inverse_std.detach().to(at::kDouble).pow(-2) - domain::kBatchNormEpsilon) *
+              (count / (count - 1))};
 }
 
 at::Tensor NewHostImages(int64_t count, int64_t side, at::Device device) {

@@ -12,10 +12,10 @@
 namespace gannet::gan {
 
 // A copy on `device` of a tensor of floats.
-at::Tensor CopyToDevice(const Tensor& tensor, at::Device device);
+at::Tensor CopyToDevice(const tensor::Tensor& tensor, at::Device device);
 
 // Writes a value into the bundle's tensor of that name, which must be of its shape.
-void CopyToBundle(const at::Tensor& value, const std::string& name, TensorBundle& bundle);
+void CopyToBundle(const at::Tensor& value, const std::string& name, tensor::TensorBundle& bundle);
 
 // Of one BatchNorm layer in one pass, double, as long as the layer has channels.
 struct BatchMoments {

@@ -16,8 +16,8 @@ constexpr double kEpsilon = 1e-5;
 
 std::vector<float> Normal(int64_t count, uint64_t stream, float mean = 0) {
   std::vector<float> values(static_cast<size_t>(count));
-  PhiloxStream random(1, RandomPurpose::kNoise, stream, 0);
-  FillNormal(random, absl::MakeSpan(values));
+  base::PhiloxStream random(1, base::RandomPurpose::kNoise, stream, 0);
+  base::FillNormal(random, absl::MakeSpan(values));
   for (float& value : values) value += mean;
   return values;
 }

@@ -15,7 +15,7 @@
 #include "libs/gan/kernels/convolution.h"
 #include "libs/gan/kernels/strided_convolution.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 constexpr int64_t kKernel = 4;
@@ -25,7 +25,7 @@ constexpr int64_t kProductSide = 2048;
 constexpr int64_t kVectorChannels = 16;
 
 // Of one application of the layer to one image, in either direction or for the gradient.
-double LayerFlops(const gan::Layer& layer) {
+double LayerFlops(const Layer& layer) {
   // The side with the fewer pixels has one 4 x 4 window per pixel.
   const double windows = static_cast<double>(std::min(layer.in_side, layer.out_side)) *
                          static_cast<double>(std::min(layer.in_side, layer.out_side));
@@ -76,38 +76,36 @@ class Race {
   }
 
   // The three computations of a convolution that halves `side`.
-  void EnterLayer(const gan::Layer& layer, int64_t wide_channels, int64_t narrow_channels,
+  void EnterLayer(const Layer& layer, int64_t wide_channels, int64_t narrow_channels,
                   int64_t side) {
     const at::Tensor wide = RandomNhwc(images_, wide_channels, side);
     const at::Tensor narrow = RandomNhwc(images_, narrow_channels, side / 2);
     const at::Tensor values = RandomNhwc(narrow_channels, wide_channels, 4);
     const double flops = LayerFlops(layer) * InsideShare(side / 2) * images_;
     if (wide_channels < kVectorChannels) {
-      const gan::ConvolutionWeight weight(values);
-      Enter("convolution", flops, [&] { gan::Convolve(wide, weight); });
-      Enter("transposed convolution", flops, [&] { gan::ConvolveTransposed(narrow, weight); });
+      const ConvolutionWeight weight(values);
+      Enter("convolution", flops, [&] { Convolve(wide, weight); });
+      Enter("transposed convolution", flops, [&] { ConvolveTransposed(narrow, weight); });
       Enter("gradient by a weight", flops,
-            [&] { gan::ConvolutionWeightGradient(narrow, wide, weight); });
+            [&] { ConvolutionWeightGradient(narrow, wide, weight); });
       return;
     }
     // Those that do every product, not those that do with fewer: a rate of the processor is wanted.
-    const gan::StridedWeight<float> weight(wide_channels, narrow_channels,
-                                           values.data_ptr<float>());
+    const StridedWeight<float> weight(wide_channels, narrow_channels, values.data_ptr<float>());
     Enter("convolution", flops, [&] {
-      gan::StridedConvolve(images_, side / 2, wide.data_ptr<float>(), weight,
-                           narrow.data_ptr<float>());
+      StridedConvolve(images_, side / 2, wide.data_ptr<float>(), weight, narrow.data_ptr<float>());
     });
     Enter("transposed convolution", flops, [&] {
-      gan::StridedConvolveTransposed(images_, side / 2, narrow.data_ptr<float>(), weight,
-                                     wide.data_ptr<float>());
+      StridedConvolveTransposed(images_, side / 2, narrow.data_ptr<float>(), weight,
+                                wide.data_ptr<float>());
     });
     Enter("gradient by a weight", flops, [&] {
-      gan::StridedWeightGradient<float>({.images = images_,
-                                         .side = side / 2,
-                                         .wide_channels = wide_channels,
-                                         .narrow_channels = narrow_channels},
-                                        narrow.data_ptr<float>(), wide.data_ptr<float>(),
-                                        values.data_ptr<float>());
+      StridedWeightGradient<float>({.images = images_,
+                                    .side = side / 2,
+                                    .wide_channels = wide_channels,
+                                    .narrow_channels = narrow_channels},
+                                   narrow.data_ptr<float>(), wide.data_ptr<float>(),
+                                   values.data_ptr<float>());
     });
   }
 
@@ -122,14 +120,14 @@ class Race {
 
 }  // namespace
 
-double StepFlopsPerImage(const ModelConfig& model) {
+double StepFlopsPerImage(const domain::ModelConfig& model) {
   double flops = 0;
-  const std::vector<gan::Layer> generator = gan::GeneratorLayers(model);
+  const std::vector<Layer> generator = GeneratorLayers(model);
   for (size_t i = 0; i < generator.size(); ++i) {
     // Forward, gradient by the weight, and by the input where that is no latent vector.
     flops += (i == 0 ? 2 : 3) * LayerFlops(generator[i]);
   }
-  const std::vector<gan::Layer> discriminator = gan::DiscriminatorLayers(model);
+  const std::vector<Layer> discriminator = DiscriminatorLayers(model);
   for (size_t i = 0; i < discriminator.size(); ++i) {
     // Forward and gradient by the weight for real and fake; by the input for three losses, of
     // which only the generator's needs that by the images.
@@ -138,9 +136,9 @@ double StepFlopsPerImage(const ModelConfig& model) {
   return flops;
 }
 
-ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats,
+ComputeRate FastestComputation(const domain::ModelConfig& model, int micro_batch, int repeats,
                                double sample_seconds) {
-  gan::PrepareComputeThread();
+  PrepareComputeThread();
   Race race(2 * micro_batch, repeats, sample_seconds);
   {
     const at::Tensor a = at::rand({kProductSide, kProductSide}, at::kFloat);
@@ -149,11 +147,11 @@ ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int re
     race.Enter("product", 2 * side * side * side, [&] { at::mm(a, b); });
   }
   // The generator's are the same convolutions with the roles changed, but for its last layer's.
-  for (const gan::Layer& layer : gan::DiscriminatorLayers(model)) {
+  for (const Layer& layer : DiscriminatorLayers(model)) {
     if (layer.out_side == 1) continue;
     race.EnterLayer(layer, layer.in_channels, layer.out_channels, layer.in_side);
   }
   return race.fastest();
 }
 
-}  // namespace gannet
+}  // namespace gannet::gan

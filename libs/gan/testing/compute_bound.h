@@ -6,14 +6,14 @@
 // the fastest rate that anything like them reaches here. For the benchmark. Minimal filtering
 // (winograd_convolution.h) does with fewer products and may be faster.
 
-namespace gannet {
+namespace gannet::gan {
 
 // Floating-point operations (a multiplication and an addition are two) of one training step per
 // real image, in its convolutions alone. Counted with everything shared that can be: one generator
 // pass, D(real) and D(fake) once, the input gradient of three losses through the discriminator, no
 // gradient by the real images; products with the padding included, as everybody counts them. 2.09e9
 // for the default model.
-double StepFlopsPerImage(const ModelConfig& model);
+double StepFlopsPerImage(const domain::ModelConfig& model);
 
 // Which computation was the fastest, and its rate.
 struct ComputeRate {
@@ -26,7 +26,7 @@ struct ComputeRate {
 // `repeats` measurements each, which last `sample_seconds`: as long as a training step, since a
 // processor is faster for an instant than for long. Rates count operations that are done: not
 // products with the padding. With the threads of ConfigureCompute.
-ComputeRate FastestComputation(const ModelConfig& model, int micro_batch, int repeats,
+ComputeRate FastestComputation(const domain::ModelConfig& model, int micro_batch, int repeats,
                                double sample_seconds);
 
-}  // namespace gannet
+}  // namespace gannet::gan

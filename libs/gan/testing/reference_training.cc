@@ -19,12 +19,12 @@
 #include "libs/domain/round_plan.h"
 #include "libs/gan/augment.h"
 
-namespace gannet {
+namespace gannet::gan {
 namespace {
 
 namespace nn = torch::nn;
 
-nn::Sequential MakeDcganGenerator(const ModelConfig& model) {
+nn::Sequential MakeDcganGenerator(const domain::ModelConfig& model) {
   int64_t width = int64_t{model.base_width} * model.image_size / 8;
   nn::Sequential main(
       nn::ConvTranspose2d(nn::ConvTranspose2dOptions(model.latent_dim, width, 4).bias(false)),
@@ -43,7 +43,7 @@ nn::Sequential MakeDcganGenerator(const ModelConfig& model) {
 
 nn::LeakyReLU MakeLeakyRelu() { return nn::LeakyReLU(nn::LeakyReLUOptions().negative_slope(0.2)); }
 
-nn::Sequential MakeDcganDiscriminator(const ModelConfig& model) {
+nn::Sequential MakeDcganDiscriminator(const domain::ModelConfig& model) {
   const int64_t last = int64_t{model.base_width} * model.image_size / 8;
   int64_t width = model.base_width;
   nn::Sequential main(nn::Conv2d(nn::Conv2dOptions(3, width, 4).stride(2).padding(1).bias(false)),
@@ -77,7 +77,7 @@ nn::Conv2d MakeConvolution(int64_t in, int64_t out, int64_t kernel, int64_t padd
   return nn::Conv2d(nn::Conv2dOptions(in, out, kernel).padding(padding).bias(false));
 }
 
-nn::Sequential MakeResnetGenerator(const ModelConfig& model) {
+nn::Sequential MakeResnetGenerator(const domain::ModelConfig& model) {
   int64_t width = int64_t{model.base_width} * model.image_size / 8;
   nn::Sequential main(
       nn::ConvTranspose2d(nn::ConvTranspose2dOptions(model.latent_dim, width, 4).bias(false)),
@@ -101,7 +101,7 @@ nn::Sequential MakeResnetGenerator(const ModelConfig& model) {
   return main;
 }
 
-nn::Sequential MakeResnetDiscriminator(const ModelConfig& model) {
+nn::Sequential MakeResnetDiscriminator(const domain::ModelConfig& model) {
   const int64_t last = int64_t{model.base_width} * model.image_size / 8;
   int64_t width = model.base_width;
   nn::Sequential main(nn::Conv2d(nn::Conv2dOptions(3, width, 4).stride(2).padding(1).bias(false)),
@@ -122,7 +122,7 @@ nn::Sequential MakeResnetDiscriminator(const ModelConfig& model) {
 }
 
 // Generator and discriminator.
-std::pair<nn::Sequential, nn::Sequential> MakeModules(const ModelConfig& model) {
+std::pair<nn::Sequential, nn::Sequential> MakeModules(const domain::ModelConfig& model) {
   if (model.kind == "resnet") return {MakeResnetGenerator(model), MakeResnetDiscriminator(model)};
   // Another kind belongs here as anybody would write it with these modules.
   GANNET_CHECK(model.kind == "dcgan");
@@ -131,7 +131,8 @@ std::pair<nn::Sequential, nn::Sequential> MakeModules(const ModelConfig& model) 
 
 // Both networks with their tensors by the names that bundles use.
 struct Networks {
-  Networks(const ModelConfig& model, const TensorBundle& weights, torch::ScalarType precision) {
+  Networks(const domain::ModelConfig& model, const tensor::TensorBundle& weights,
+           torch::ScalarType precision) {
     std::tie(generator, discriminator) = MakeModules(model);
     for (auto [prefix, network] : {std::pair{"generator.main.", generator},
                                    std::pair{"discriminator.main.", discriminator}}) {
@@ -146,9 +147,9 @@ struct Networks {
       }
     }
     const torch::NoGradGuard no_grad;
-    for (const gannet::Tensor& source : weights.tensors()) {
+    for (const gannet::tensor::Tensor& source : weights.tensors()) {
       void* data = const_cast<char*>(source.bytes.data());
-      const auto dtype = source.spec.dtype == Dtype::kI64 ? torch::kInt64 : torch::kFloat32;
+      const auto dtype = source.spec.dtype == tensor::Dtype::kI64 ? torch::kInt64 : torch::kFloat32;
       tensors.at(source.spec.name).copy_(torch::from_blob(data, source.spec.shape, dtype));
     }
   }
@@ -158,28 +159,31 @@ struct Networks {
   std::map<std::string, torch::Tensor> tensors;
 };
 
-gannet::Tensor ToTensor(const TensorSpec& spec, const torch::Tensor& value) {
+gannet::tensor::Tensor ToTensor(const tensor::TensorSpec& spec, const torch::Tensor& value) {
   GANNET_CHECK(value.sizes().vec() == spec.shape);
   const torch::Tensor plain =
-      value.detach().to(spec.dtype == Dtype::kI64 ? torch::kInt64 : torch::kFloat32).contiguous();
-  gannet::Tensor tensor = gannet::Tensor::Zeros(spec);
+      value.detach()
+          .to(spec.dtype == tensor::Dtype::kI64 ? torch::kInt64 : torch::kFloat32)
+          .contiguous();
+  gannet::tensor::Tensor tensor = gannet::tensor::Tensor::Zeros(spec);
   std::memcpy(tensor.bytes.data(), plain.data_ptr(), tensor.bytes.size());
   return tensor;
 }
 
-std::vector<gan::ImageVariation> DrawVariations(const ModelConfig& model, const UnitTask& task,
-                                                int first, int count) {
-  std::vector<gan::ImageVariation> variations;
+std::vector<ImageVariation> DrawVariations(const domain::ModelConfig& model, const UnitTask& task,
+                                           int first, int count) {
+  std::vector<ImageVariation> variations;
   for (int i = 0; i < count; ++i) {
-    variations.push_back(gan::DrawVariation(
+    variations.push_back(DrawVariation(
         task.seed, static_cast<uint64_t>(task.round),
         static_cast<uint64_t>(task.slot) * (1u << 20) + static_cast<uint64_t>(first + i),
-        task.objective.flip, gan::ParseAugmentPolicy(task.objective.augment), model.image_size));
+        task.objective.flip, ParseAugmentPolicy(task.objective.augment), model.image_size));
   }
   return variations;
 }
 
-torch::Tensor ReadImages(const ModelConfig& model, const UnitTask& task, int first, int count) {
+torch::Tensor ReadImages(const domain::ModelConfig& model, const UnitTask& task, int first,
+                         int count) {
   torch::Tensor images = torch::empty({count, 3, model.image_size, model.image_size});
   const size_t size = static_cast<size_t>(3 * model.image_size * model.image_size);
   for (int i = 0; i < count; ++i) {
@@ -192,15 +196,16 @@ torch::Tensor ReadImages(const ModelConfig& model, const UnitTask& task, int fir
   return images;
 }
 
-torch::Tensor DrawNoise(const ModelConfig& model, const UnitTask& task, int first, int count) {
+torch::Tensor DrawNoise(const domain::ModelConfig& model, const UnitTask& task, int first,
+                        int count) {
   torch::Tensor noise = torch::empty({count, model.latent_dim, 1, 1});
   const size_t size = static_cast<size_t>(model.latent_dim);
   for (int i = 0; i < count; ++i) {
-    PhiloxStream stream(
-        task.seed, RandomPurpose::kNoise, static_cast<uint64_t>(task.round),
+    base::PhiloxStream stream(
+        task.seed, base::RandomPurpose::kNoise, static_cast<uint64_t>(task.round),
         static_cast<uint64_t>(task.slot) * (1u << 20) + static_cast<uint64_t>(first + i));
-    FillNormal(stream,
-               absl::MakeSpan(noise.data_ptr<float>() + static_cast<size_t>(i) * size, size));
+    base::FillNormal(stream,
+                     absl::MakeSpan(noise.data_ptr<float>() + static_cast<size_t>(i) * size, size));
   }
   return noise;
 }
@@ -242,7 +247,7 @@ struct StockLoss {
   double threshold = 0;
 };
 
-StockLoss MakeStockLoss(const ObjectiveConfig& objective, const torch::Tensor& real,
+StockLoss MakeStockLoss(const domain::ObjectiveConfig& objective, const torch::Tensor& real,
                         const torch::Tensor& fake) {
   const auto entropy = [](const torch::Tensor& logits, double target) {
     return torch::binary_cross_entropy_with_logits(logits, torch::full_like(logits, target));
@@ -262,7 +267,7 @@ StockLoss MakeStockLoss(const ObjectiveConfig& objective, const torch::Tensor& r
 }
 
 // DiffAugment as its authors' PyTorch code has it, of one image (1, 3, side, side).
-torch::Tensor StockAugment(const gan::ImageAugmentation& image, torch::Tensor x) {
+torch::Tensor StockAugment(const ImageAugmentation& image, torch::Tensor x) {
   const int64_t side = x.size(2);
   x = x + image.brightness;
   const torch::Tensor grey = x.mean(1, /*keepdim=*/true);
@@ -281,8 +286,8 @@ torch::Tensor StockAugment(const gan::ImageAugmentation& image, torch::Tensor x)
 
 // Applies `which` of each image's variation.
 torch::Tensor StockAugment(const torch::Tensor& images,
-                           const std::vector<gan::ImageVariation>& variations,
-                           gan::ImageAugmentation gan::ImageVariation::*which) {
+                           const std::vector<ImageVariation>& variations,
+                           ImageAugmentation ImageVariation::*which) {
   if (variations.empty()) return images;
   std::vector<torch::Tensor> augmented;
   for (size_t i = 0; i < variations.size(); ++i) {
@@ -293,15 +298,15 @@ torch::Tensor StockAugment(const torch::Tensor& images,
 }
 
 MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const torch::Tensor& noise,
-                      const ObjectiveConfig& objective,
-                      const std::vector<gan::ImageVariation>& variations) {
+                      const domain::ObjectiveConfig& objective,
+                      const std::vector<ImageVariation>& variations) {
   MicroBatchResult result;
   const torch::Tensor fake = Forward(networks.generator, noise, result.kink_distance);
   result.real_logits =
-      Forward(networks.discriminator, StockAugment(images, variations, &gan::ImageVariation::real),
+      Forward(networks.discriminator, StockAugment(images, variations, &ImageVariation::real),
               result.kink_distance);
   result.fake_logits =
-      Forward(networks.discriminator, StockAugment(fake, variations, &gan::ImageVariation::fake),
+      Forward(networks.discriminator, StockAugment(fake, variations, &ImageVariation::fake),
               result.kink_distance);
   const StockLoss loss = MakeStockLoss(objective, result.real_logits, result.fake_logits);
   result.threshold = loss.threshold;
@@ -318,15 +323,15 @@ MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const tor
 
 }  // namespace
 
-ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& weights,
-                                const UnitTask& task) {
+ReferenceUnit ReferenceGradient(const domain::ModelConfig& model,
+                                const tensor::TensorBundle& weights, const UnitTask& task) {
   Networks networks(model, weights, torch::kFloat64);
   ReferenceUnit unit;
   std::vector<torch::Tensor> sums;
   for (const auto& [name, parameter] : networks.parameters)
     sums.push_back(torch::zeros_like(parameter));
   int first = 0;
-  for (const int count : MicroBatchSizes(task.image_count, task.micro_batch)) {
+  for (const int count : domain::MicroBatchSizes(task.image_count, task.micro_batch)) {
     const MicroBatchResult result =
         Step(networks, ReadImages(model, task, first, count).to(torch::kFloat64),
              DrawNoise(model, task, first, count).to(torch::kFloat64), task.objective,
@@ -344,17 +349,18 @@ ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& we
     first += count;
   }
   for (size_t i = 0; i < sums.size(); ++i) {
-    unit.gradient.Add(
-        ToTensor({networks.parameters[i].first, Dtype::kF32, sums[i].sizes().vec()}, sums[i]));
+    unit.gradient.Add(ToTensor(
+        {networks.parameters[i].first, tensor::Dtype::kF32, sums[i].sizes().vec()}, sums[i]));
   }
-  for (const TensorSpec& spec : WeightsSpec(model)) {
+  for (const tensor::TensorSpec& spec : domain::WeightsSpec(model)) {
     unit.weights.Add(ToTensor(spec, networks.tensors.at(spec.name)));
   }
   return unit;
 }
 
-TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
-                           const TensorBundle& weights, const TensorBundle& gradient, int steps) {
+tensor::TensorBundle ReferenceAdam(const domain::ModelConfig& model, const domain::AdamConfig& adam,
+                                   const tensor::TensorBundle& weights,
+                                   const tensor::TensorBundle& gradient, int steps) {
   Networks networks(model, weights, torch::kFloat32);
   const auto optimizer_of = [&](const std::string& prefix, double learning_rate) {
     std::vector<torch::Tensor> parameters;
@@ -369,7 +375,7 @@ TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
   torch::optim::Adam discriminator = optimizer_of("discriminator.", adam.DiscriminatorRate());
   for (int step = 1; step <= steps; ++step) {
     for (auto& [name, parameter] : networks.parameters) {
-      const gannet::Tensor* source = gradient.Find(name);
+      const gannet::tensor::Tensor* source = gradient.Find(name);
       void* data = const_cast<char*>(source->bytes.data());
       parameter.mutable_grad() =
           torch::from_blob(data, source->spec.shape, torch::kFloat32) / static_cast<double>(step);
@@ -377,9 +383,9 @@ TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
     generator.step();
     discriminator.step();
   }
-  TensorBundle result;
+  tensor::TensorBundle result;
   for (const auto& [name, parameter] : networks.parameters) {
-    result.Add(ToTensor({name, Dtype::kF32, parameter.sizes().vec()}, parameter));
+    result.Add(ToTensor({name, tensor::Dtype::kF32, parameter.sizes().vec()}, parameter));
   }
   return result;
 }
@@ -405,8 +411,9 @@ struct StockTrainingStep::State {
   torch::Tensor images, noise;
 };
 
-StockTrainingStep::StockTrainingStep(const ModelConfig& model, const TensorBundle& weights,
-                                     int micro_batch, const std::string& device)
+StockTrainingStep::StockTrainingStep(const domain::ModelConfig& model,
+                                     const tensor::TensorBundle& weights, int micro_batch,
+                                     const std::string& device)
     : state_(std::make_unique<State>(
           State{Networks(model, weights, torch::kFloat32),
                 torch::rand({micro_batch, 3, model.image_size, model.image_size}) * 2 - 1,
@@ -434,4 +441,4 @@ void StockTrainingStep::Run() {
   if (state_->images.is_cuda()) torch::cuda::synchronize();
 }
 
-}  // namespace gannet
+}  // namespace gannet::gan

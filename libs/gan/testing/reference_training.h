@@ -14,15 +14,16 @@
 // and optimizer, in one process: what the parity tests and the benchmark compare with. Its header
 // includes no torch.
 
-namespace gannet {
+namespace gannet::gan {
 
 // Rounding moves the input of an activation by at most a third of this share of its layer's size.
 // With a nearer one (ReferenceUnit.kink_distance), gradients were seen to differ by 1e-2.
 constexpr double kKinkDistanceMin = 1e-6;
 
 struct ReferenceUnit {
-  TensorBundle gradient;  // layout ParameterSpec
-  TensorBundle weights;   // the weights given, with the buffers as LibTorch's modules left them
+  tensor::TensorBundle gradient;  // layout ParameterSpec
+  tensor::TensorBundle
+      weights;  // the weights given, with the buffers as LibTorch's modules left them
   double discriminator_loss = 0;
   double generator_loss = 0;
   double real_accuracy = 0;
@@ -40,13 +41,14 @@ struct ReferenceUnit {
 // Computed in double and rounded at the end, without oneDNN. In float these modules are wrong on
 // Debian 13: in NCHW, which is their order, oneDNN 3.7 leaves a part of a convolution's result
 // unwritten for some numbers of channels, 20, 24, 48 and the 100 of a latent vector among them.
-ReferenceUnit ReferenceGradient(const ModelConfig& model, const TensorBundle& weights,
-                                const UnitTask& task);
+ReferenceUnit ReferenceGradient(const domain::ModelConfig& model,
+                                const tensor::TensorBundle& weights, const UnitTask& task);
 
 // Runs `steps` updates of torch::optim::Adam, a fresh one for each network, at constant `gradient`
 // factors 1, 1/2, 1/3, … and returns the parameters (layout ParameterSpec).
-TensorBundle ReferenceAdam(const ModelConfig& model, const AdamConfig& adam,
-                           const TensorBundle& weights, const TensorBundle& gradient, int steps);
+tensor::TensorBundle ReferenceAdam(const domain::ModelConfig& model, const domain::AdamConfig& adam,
+                                   const tensor::TensorBundle& weights,
+                                   const tensor::TensorBundle& gradient, int steps);
 
 // LibTorch's own BatchNorm2d on `rows` x `channels` inputs (a row per pixel), one training pass
 // from the running averages given, which it updates.
@@ -58,8 +60,8 @@ void ReferenceBatchNorm(int64_t rows, int64_t channels, const std::vector<float>
 class StockTrainingStep {
  public:
   // `device` as LibTorch names it.
-  StockTrainingStep(const ModelConfig& model, const TensorBundle& weights, int micro_batch,
-                    const std::string& device = "cpu");
+  StockTrainingStep(const domain::ModelConfig& model, const tensor::TensorBundle& weights,
+                    int micro_batch, const std::string& device = "cpu");
   ~StockTrainingStep();
 
   // Returns when the device has done it.
@@ -70,4 +72,4 @@ class StockTrainingStep {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::gan

@@ -13,9 +13,9 @@
 #include "libs/gan/gan.h"
 #include "libs/gan/testing/reference_training.h"
 
-namespace gannet {
+namespace gannet::gan {
 
-StockProcess::StockProcess(const ModelConfig& model, int batch, int threads) {
+StockProcess::StockProcess(const domain::ModelConfig& model, int batch, int threads) {
   int requests[2];
   int answers[2];
   GANNET_CHECK(pipe(requests) == 0 && pipe(answers) == 0);
@@ -58,11 +58,11 @@ double StockProcess::Step() {
 
 int RunStockProcess(int argument_count, char** arguments) {
   if (argument_count != 5) return 2;
-  ModelConfig model;
+  domain::ModelConfig model;
   model.image_size = std::atoi(arguments[0]);
   model.latent_dim = std::atoi(arguments[1]);
   model.base_width = std::atoi(arguments[2]);
-  gan::ConfigureThreads(std::atoi(arguments[4]));
+  ConfigureThreads(std::atoi(arguments[4]));
   StockTrainingStep step(model, InitialWeights(model, 1), std::atoi(arguments[3]));
   char line[16];
   while (fgets(line, sizeof(line), stdin) != nullptr) {
@@ -75,4 +75,4 @@ int RunStockProcess(int argument_count, char** arguments) {
   return 0;
 }
 
-}  // namespace gannet
+}  // namespace gannet::gan

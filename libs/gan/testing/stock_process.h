@@ -4,7 +4,7 @@
 
 #include "libs/domain/run_config.h"
 
-namespace gannet {
+namespace gannet::gan {
 
 // Stock LibTorch modules in a process of their own, as a program of somebody else would run them:
 // nothing that this project does to a process (TuneMalloc above all) helps them or disturbs them.
@@ -16,7 +16,7 @@ namespace gannet {
 class StockProcess {
  public:
   // Ends the program when the process cannot be started.
-  StockProcess(const ModelConfig& model, int batch, int threads);
+  StockProcess(const domain::ModelConfig& model, int batch, int threads);
   ~StockProcess();
   StockProcess(const StockProcess&) = delete;
   StockProcess& operator=(const StockProcess&) = delete;
@@ -35,4 +35,4 @@ inline constexpr char kStockArgument[] = "--stock-process";
 // The other side: `arguments` are those behind kStockArgument. Returns the exit code.
 int RunStockProcess(int argument_count, char** arguments);
 
-}  // namespace gannet
+}  // namespace gannet::gan

@@ -15,7 +15,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::image {
 namespace {
 
 void AppendPng(png_structp png, png_bytep bytes, size_t count) {
@@ -219,4 +219,4 @@ std::string WithExif(const std::string& jpeg, const std::string& block) {
   return jpeg.substr(0, 2) + segment + std::string("Exif\0\0", 6) + block + jpeg.substr(2);
 }
 
-}  // namespace gannet
+}  // namespace gannet::image

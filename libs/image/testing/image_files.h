@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "libs/image/image_io.h"
 
-namespace gannet {
+namespace gannet::image {
 
 // A folder of a test's own, removed with everything in it.
 class TempFolder {
@@ -53,4 +53,4 @@ std::string ExifBlock(int orientation, bool big_endian = true);
 // The JPEG with such a block before its picture, as a camera writes it.
 std::string WithExif(const std::string& jpeg, const std::string& block);
 
-}  // namespace gannet
+}  // namespace gannet::image

@@ -9,7 +9,7 @@
 
 #include "libs/base/check.h"
 
-namespace gannet {
+namespace gannet::rpc {
 namespace {
 
 using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
@@ -91,4 +91,4 @@ TestCertificate TestAuthority::Issue(const std::string& names, const TestValidit
   return {PemOf(certificate.get()), PemOf(key.get())};
 }
 
-}  // namespace gannet
+}  // namespace gannet::rpc

@@ -6,7 +6,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
-namespace gannet {
+namespace gannet::rpc {
 
 // A certificate with its private key, both in PEM.
 struct TestCertificate {
@@ -42,4 +42,4 @@ class TestAuthority {
   std::unique_ptr<Parts> parts_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::rpc

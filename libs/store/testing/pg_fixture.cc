@@ -16,7 +16,7 @@
 #include "libs/store/testing/test_postgres.h"
 #include "libs/telemetry/log.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr char kStandingClock[] =
@@ -26,11 +26,11 @@ constexpr char kStandingClock[] =
     "SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
     "AS 'SELECT now FROM gannet.test_clock';";
 
-constexpr SqlStatement kAdvance = {
+constexpr pg::SqlStatement kAdvance = {
     "advance_time",
     "UPDATE gannet.test_clock SET now = now + $1::bigint * interval '1 microsecond'"};
 
-constexpr SqlStatement kDumpRun = {
+constexpr pg::SqlStatement kDumpRun = {
     "dump_run",
     "SELECT r.config::text AS config, r.state::text AS state, r.state_reason, r.weights_version, "
     "coalesce(r.leader_id, '') AS leader_id, r.leader_epoch, "
@@ -42,12 +42,12 @@ constexpr SqlStatement kDumpRun = {
     "LEFT JOIN gannet.best_weights b ON b.run_id = r.run_id WHERE r.run_id = $1::bigint",
     true};
 
-constexpr SqlStatement kDumpWeights = {
+constexpr pg::SqlStatement kDumpWeights = {
     "dump_weights",
     "SELECT version, sha256, keep FROM gannet.weights WHERE run_id = $1::bigint ORDER BY version",
     true};
 
-constexpr SqlStatement kDumpUnits = {
+constexpr pg::SqlStatement kDumpUnits = {
     "dump_units",
     "SELECT u.round, u.slot, u.state::text AS state, u.attempt, coalesce(u.holder, '') AS holder, "
     "u.failures, u.failure_reason, array_to_string(ARRAY(SELECT f FROM unnest(u.failed_by) AS f "
@@ -64,7 +64,7 @@ constexpr SqlStatement kDumpUnits = {
     "WHERE u.run_id = $1::bigint ORDER BY u.round, u.slot, u.unit_id",
     true};
 
-constexpr SqlStatement kDumpWorkers = {
+constexpr pg::SqlStatement kDumpWorkers = {
     "dump_workers",
     "SELECT w.worker_id, w.incarnation, w.display_name, w.hardware, w.accepted_unit_count, "
     "w.accepted_image_count, w.duplicate_unit_count, w.wasted_image_count, (extract(epoch FROM "
@@ -74,33 +74,33 @@ constexpr SqlStatement kDumpWorkers = {
     "WHERE w.run_id = $1::bigint ORDER BY w.worker_id",
     true};
 
-constexpr SqlStatement kDumpRounds = {
+constexpr pg::SqlStatement kDumpRounds = {
     "dump_rounds",
     "SELECT round, epoch, gradient_count, image_count, discriminator_loss, generator_loss, "
     "real_accuracy, fake_accuracy, seconds FROM gannet.round_summary "
     "WHERE run_id = $1::bigint ORDER BY round",
     true};
 
-RealClock& ProcessClock() {
-  static RealClock clock;
+base::RealClock& ProcessClock() {
+  static base::RealClock clock;
   return clock;
 }
 
-UnitState UnitStateFromName(const std::string& name) {
-  if (name == "ready") return UnitState::kReady;
-  if (name == "leased") return UnitState::kLeased;
-  if (name == "done") return UnitState::kDone;
-  if (name == "failed") return UnitState::kFailed;
-  return UnitState::kClosed;
+domain::UnitState UnitStateFromName(const std::string& name) {
+  if (name == "ready") return domain::UnitState::kReady;
+  if (name == "leased") return domain::UnitState::kLeased;
+  if (name == "done") return domain::UnitState::kDone;
+  if (name == "failed") return domain::UnitState::kFailed;
+  return domain::UnitState::kClosed;
 }
 
-UnitDump ReadUnit(SqlRow& row) {
-  UnitDump unit;
-  unit.round = Round(row.Int("round"));
-  unit.slot = Slot(static_cast<int32_t>(row.Int("slot")));
+exchange::UnitDump ReadUnit(pg::SqlRow& row) {
+  exchange::UnitDump unit;
+  unit.round = base::Round(row.Int("round"));
+  unit.slot = base::Slot(static_cast<int32_t>(row.Int("slot")));
   unit.state = UnitStateFromName(row.Text("state"));
-  unit.attempt = Attempt(static_cast<int32_t>(row.Int("attempt")));
-  unit.holder = WorkerId(row.Text("holder"));
+  unit.attempt = base::Attempt(static_cast<int32_t>(row.Int("attempt")));
+  unit.holder = base::WorkerId(row.Text("holder"));
   unit.failures = static_cast<int>(row.Int("failures"));
   unit.failure_reason = row.Text("failure_reason");
   for (const absl::string_view worker :
@@ -110,19 +110,20 @@ UnitDump ReadUnit(SqlRow& row) {
   unit.consumed = row.Bool("consumed");
   unit.is_spare = row.Bool("is_spare");
   unit.stale_rounds = static_cast<int>(row.Int("stale_rounds"));
-  unit.wasted_attempt = Attempt(static_cast<int32_t>(row.Int("wasted_attempt")));
-  unit.ran_out = unit.state == UnitState::kReady && row.Bool("has_lease_until");
-  if (unit.state == UnitState::kReady) unit.ready_in = absl::Microseconds(row.Int("ready_us"));
-  if (unit.state == UnitState::kLeased) {
+  unit.wasted_attempt = base::Attempt(static_cast<int32_t>(row.Int("wasted_attempt")));
+  unit.ran_out = unit.state == domain::UnitState::kReady && row.Bool("has_lease_until");
+  if (unit.state == domain::UnitState::kReady)
+    unit.ready_in = absl::Microseconds(row.Int("ready_us"));
+  if (unit.state == domain::UnitState::kLeased) {
     unit.lease_remaining = absl::Microseconds(row.Int("lease_us"));
     unit.since_progress = absl::Microseconds(row.Int("progress_us"));
     unit.since_claim = absl::Microseconds(row.Int("claim_us"));
     unit.micro_batches_done = static_cast<int>(row.Int("micro_batches_done"));
   }
   if (!row.IsNull("gradient_attempt")) {
-    GradientDump& gradient = unit.gradient.emplace();
-    gradient.attempt = Attempt(static_cast<int32_t>(row.Int("gradient_attempt")));
-    gradient.worker = WorkerId(row.Text("worker_id"));
+    exchange::GradientDump& gradient = unit.gradient.emplace();
+    gradient.attempt = base::Attempt(static_cast<int32_t>(row.Int("gradient_attempt")));
+    gradient.worker = base::WorkerId(row.Text("worker_id"));
     gradient.stats.image_count = static_cast<int>(row.Int("image_count"));
     gradient.stats.micro_batch_count = static_cast<int>(row.Int("micro_batch_count"));
     gradient.stats.discriminator_loss = row.Double("discriminator_loss");
@@ -130,16 +131,16 @@ UnitDump ReadUnit(SqlRow& row) {
     gradient.stats.real_accuracy = row.Double("real_accuracy");
     gradient.stats.fake_accuracy = row.Double("fake_accuracy");
     gradient.stats.compute_seconds = row.Double("compute_seconds");
-    gradient.codec = static_cast<Codec>(row.Int("codec"));
+    gradient.codec = static_cast<tensor::Codec>(row.Int("codec"));
     gradient.sha256 = row.Bytes("sha256");
     gradient.has_bytes = row.Bool("has_bytes");
   }
   return unit;
 }
 
-RoundSummary ReadSummary(SqlRow& row) {
-  RoundSummary summary;
-  summary.round = Round(row.Int("round"));
+exchange::RoundSummary ReadSummary(pg::SqlRow& row) {
+  exchange::RoundSummary summary;
+  summary.round = base::Round(row.Int("round"));
   summary.epoch = row.Int("epoch");
   summary.gradient_count = static_cast<int>(row.Int("gradient_count"));
   summary.image_count = static_cast<int>(row.Int("image_count"));
@@ -151,12 +152,12 @@ RoundSummary ReadSummary(SqlRow& row) {
   return summary;
 }
 
-std::unique_ptr<PgBackend> MakeBackend(const std::string& url, Metrics& metrics) {
+std::unique_ptr<PgBackend> MakeBackend(const std::string& url, telemetry::Metrics& metrics) {
   PgBackendOptions options;
   options.url = url;
   options.pool_size = 8;
   absl::StatusOr<std::unique_ptr<PgBackend>> backend =
-      PgBackend::Create(options, NullLogger(), metrics);
+      PgBackend::Create(options, telemetry::NullLogger(), metrics);
   EXPECT_TRUE(backend.ok()) << backend.status();
   // A fixture without a backend is of no use to anybody.
   GANNET_CHECK(backend.ok());
@@ -168,12 +169,12 @@ std::unique_ptr<PgBackend> MakeBackend(const std::string& url, Metrics& metrics)
 PgFixture::PgFixture(const std::string& sql) : url_(TestPostgres::Get().CreateDatabase()) {
   const absl::Status prepared = TestPostgres::Get().Run(url_, kStandingClock + sql);
   EXPECT_TRUE(prepared.ok()) << prepared;
-  PgConnectionOptions options;
+  pg::PgConnectionOptions options;
   options.url = url_;
-  absl::StatusOr<PgConnectionParams> params = MakeConnectionParams(options);
+  absl::StatusOr<pg::PgConnectionParams> params = pg::MakeConnectionParams(options);
   GANNET_CHECK(params.ok());
-  superuser_ = std::make_unique<PgPool>(*params, BoundedPoolOptions{"superuser", 1}, ProcessClock(),
-                                        metrics_);
+  superuser_ = std::make_unique<pg::PgPool>(*params, pg::BoundedPoolOptions{"superuser", 1},
+                                            ProcessClock(), metrics_);
   coordinator_ = MakeBackend(TestPostgres::UrlAs(url_, "test_coordinator"), metrics_);
   worker_ = MakeBackend(TestPostgres::UrlAs(url_, "test_worker"), metrics_);
 }
@@ -185,59 +186,59 @@ PgFixture::~PgFixture() {
   TestPostgres::Get().DropDatabase(url_);
 }
 
-SqlRows PgFixture::Query(const SqlStatement& statement, const SqlParams& params) {
-  absl::StatusOr<SqlRows> rows = superuser_->Execute(statement, params);
+pg::SqlRows PgFixture::Query(const pg::SqlStatement& statement, const pg::SqlParams& params) {
+  absl::StatusOr<pg::SqlRows> rows = superuser_->Execute(statement, params);
   EXPECT_TRUE(rows.ok()) << rows.status();
-  return rows.ok() ? *std::move(rows) : SqlRows();
+  return rows.ok() ? *std::move(rows) : pg::SqlRows();
 }
 
 void PgFixture::AdvanceTime(absl::Duration by) {
-  SqlParams params;
+  pg::SqlParams params;
   params.Int(absl::ToInt64Microseconds(by));
   Query(kAdvance, params);
 }
 
-WorkUnit PgFixture::Claim(const WorkerIdentity& worker, RunId run) {
-  const absl::StatusOr<ClaimResult> result =
-      exchange().Claim({worker, run, RandomHex(16), absl::ZeroDuration()});
+exchange::WorkUnit PgFixture::Claim(const exchange::WorkerIdentity& worker, base::RunId run) {
+  const absl::StatusOr<exchange::ClaimResult> result =
+      exchange().Claim({worker, run, base::RandomHex(16), absl::ZeroDuration()});
   EXPECT_OK(result);
   EXPECT_TRUE(result.ok() && result->unit.has_value());
-  return result.ok() && result->unit.has_value() ? *result->unit : WorkUnit();
+  return result.ok() && result->unit.has_value() ? *result->unit : exchange::WorkUnit();
 }
 
-void PgFixture::LetEveryUnitBeSlow(const RunConfig& config, RunId run) {
+void PgFixture::LetEveryUnitBeSlow(const domain::RunConfig& config, base::RunId run) {
   for (int i = 0; i < config.units_per_round; ++i) {
-    EXPECT_OK(exchange().Join(TestJoin(TestWorker(10 + i), config)));
-    Claim(TestWorker(10 + i), run);
+    EXPECT_OK(exchange().Join(exchange::TestJoin(exchange::TestWorker(10 + i), config)));
+    Claim(exchange::TestWorker(10 + i), run);
   }
   EXPECT_OK(TestPostgres::Get().Run(
       url_, "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
   AdvanceTime(absl::Seconds(30));
 }
 
-RunDump PgFixture::Dump(RunId run) {
-  SqlParams params;
+exchange::RunDump PgFixture::Dump(base::RunId run) {
+  pg::SqlParams params;
   params.Int(run.value());
-  RunDump dump;
-  const auto for_each = [&](const SqlStatement& statement, auto read) {
-    const SqlRows rows = Query(statement, params);
+  exchange::RunDump dump;
+  const auto for_each = [&](const pg::SqlStatement& statement, auto read) {
+    const pg::SqlRows rows = Query(statement, params);
     for (size_t i = 0; i < rows.size(); ++i) {
-      SqlRow row(rows, i);
+      pg::SqlRow row(rows, i);
       read(row);
       EXPECT_TRUE(row.status().ok()) << row.status();
     }
     return rows.size();
   };
-  const size_t runs = for_each(kDumpRun, [&](SqlRow& row) {
-    absl::StatusOr<RunConfig> config = RunConfigFromJson(row.Text("config"));
+  const size_t runs = for_each(kDumpRun, [&](pg::SqlRow& row) {
+    absl::StatusOr<domain::RunConfig> config = exchange::RunConfigFromJson(row.Text("config"));
     EXPECT_TRUE(config.ok()) << config.status();
     if (config.ok()) dump.config = *config;
-    absl::StatusOr<RunState> state = RunStateFromName(row.Text("state"));
+    absl::StatusOr<domain::RunState> state = RunStateFromName(row.Text("state"));
     EXPECT_TRUE(state.ok()) << state.status();
     if (state.ok()) dump.state = *state;
     dump.state_reason = row.Text("state_reason");
-    dump.weights_version = WeightsVersion(row.Int("weights_version"));
-    dump.leader = LeaderId(row.Text("leader_id"));
+    dump.weights_version = base::WeightsVersion(row.Int("weights_version"));
+    dump.leader = base::LeaderId(row.Text("leader_id"));
     dump.leader_term = row.Int("leader_epoch");
     if (!dump.leader.value().empty()) {
       dump.leadership_remaining = absl::Microseconds(row.Int("leader_us"));
@@ -245,32 +246,32 @@ RunDump PgFixture::Dump(RunId run) {
     dump.adam_sha256 = row.Bytes("adam_sha256");
     dump.median_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
     if (!row.IsNull("best_version")) {
-      dump.best = {WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
+      dump.best = {base::WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
       dump.best_sha256 = row.Bytes("best_sha256");
     }
   });
   EXPECT_EQ(runs, 1u) << "no such run: " << run;
-  absl::StatusOr<std::vector<SettingsChange>> changes = store().ListChanges(run);
+  absl::StatusOr<std::vector<exchange::SettingsChange>> changes = store().ListChanges(run);
   EXPECT_TRUE(changes.ok()) << changes.status();
   if (changes.ok()) dump.changes = *std::move(changes);
-  for_each(kDumpWeights, [&](SqlRow& row) {
+  for_each(kDumpWeights, [&](pg::SqlRow& row) {
     dump.weights.push_back(
-        {WeightsVersion(row.Int("version")), row.Bytes("sha256"), row.Bool("keep")});
+        {base::WeightsVersion(row.Int("version")), row.Bytes("sha256"), row.Bool("keep")});
   });
-  for_each(kDumpUnits, [&](SqlRow& row) { dump.units.push_back(ReadUnit(row)); });
-  for_each(kDumpWorkers, [&](SqlRow& row) {
-    dump.workers.push_back({WorkerId(row.Text("worker_id")), Incarnation(row.Int("incarnation")),
-                            row.Text("display_name"), row.Text("hardware"),
-                            row.Int("accepted_unit_count"), row.Int("accepted_image_count"),
-                            row.Int("duplicate_unit_count"), row.Int("wasted_image_count"),
-                            absl::Microseconds(row.Int("seen_us")), row.Bool("signed_off"),
-                            static_cast<int>(row.Int("rejected_in_a_row")),
+  for_each(kDumpUnits, [&](pg::SqlRow& row) { dump.units.push_back(ReadUnit(row)); });
+  for_each(kDumpWorkers, [&](pg::SqlRow& row) {
+    dump.workers.push_back({base::WorkerId(row.Text("worker_id")),
+                            base::Incarnation(row.Int("incarnation")), row.Text("display_name"),
+                            row.Text("hardware"), row.Int("accepted_unit_count"),
+                            row.Int("accepted_image_count"), row.Int("duplicate_unit_count"),
+                            row.Int("wasted_image_count"), absl::Microseconds(row.Int("seen_us")),
+                            row.Bool("signed_off"), static_cast<int>(row.Int("rejected_in_a_row")),
                             row.Text("removed_reason")});
   });
-  for_each(kDumpRounds, [&](SqlRow& row) { dump.rounds.push_back(ReadSummary(row)); });
+  for_each(kDumpRounds, [&](pg::SqlRow& row) { dump.rounds.push_back(ReadSummary(row)); });
   return dump;
 }
 
-std::unique_ptr<BackendFixture> MakePgFixture() { return std::make_unique<PgFixture>(); }
+std::unique_ptr<exchange::BackendFixture> MakePgFixture() { return std::make_unique<PgFixture>(); }
 
-}  // namespace gannet
+}  // namespace gannet::store

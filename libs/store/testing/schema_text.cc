@@ -4,7 +4,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/store/testing/test_postgres.h"
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 constexpr char kHeading[] =
@@ -77,7 +77,7 @@ absl::StatusOr<std::string> SchemaText(const std::string& url) {
   std::string text = kHeading;
   const auto append = [&](const char* heading, const char* sql) -> absl::Status {
     absl::StrAppend(&text, heading);
-    GANNET_ASSIGN_OR_RETURN(const SqlRows rows, TestPostgres::Get().Query(url, sql));
+    GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, TestPostgres::Get().Query(url, sql));
     for (const auto& row : rows.rows) absl::StrAppend(&text, row[0].value_or(""), "\n");
     return absl::OkStatus();
   };
@@ -89,4 +89,4 @@ absl::StatusOr<std::string> SchemaText(const std::string& url) {
   return text;
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -4,7 +4,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // The schema of a migrated database as SQL to read: types, sequences, tables with their columns,
 // constraints and comments, indexes, and functions by name, parameters and result. The same of
@@ -12,4 +12,4 @@ namespace gannet {
 // it came to it, but for the order of columns. Returns: as PgPool::Execute.
 absl::StatusOr<std::string> SchemaText(const std::string& url);
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -9,7 +9,7 @@
 #include "libs/exchange/exchange.h"
 #include "libs/exchange/store.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // Bytes that no compression shortens.
 std::string Noise(size_t bytes, uint64_t seed);
@@ -22,44 +22,45 @@ std::string Noise(size_t bytes, uint64_t seed);
 class SyntheticRun {
  public:
   // `payload_bytes` is the size of each payload. The store and the exchange outlive the run.
-  static absl::StatusOr<std::unique_ptr<SyntheticRun>> Create(Store& store, Exchange& exchange,
+  static absl::StatusOr<std::unique_ptr<SyntheticRun>> Create(exchange::Store& store,
+                                                              exchange::Exchange& exchange,
                                                               const std::string& name,
                                                               int units_per_round,
                                                               size_t payload_bytes);
 
-  absl::StatusOr<WorkerIdentity> Join();
+  absl::StatusOr<exchange::WorkerIdentity> Join();
 
   // Claims a unit and hands its gradient in. False: there was none.
-  absl::StatusOr<bool> ClaimAndSubmit(const WorkerIdentity& worker);
+  absl::StatusOr<bool> ClaimAndSubmit(const exchange::WorkerIdentity& worker);
 
   // Makes room for the round after the open one. Returns: as Store::PrepareRound.
   absl::Status PrepareNext();
 
   // Reads every gradient of the open round, and the current weights.
   // Returns: DATA_LOSS - one is missing or not what was handed in.
-  absl::Status CheckPayloads(const WorkerIdentity& worker);
+  absl::Status CheckPayloads(const exchange::WorkerIdentity& worker);
 
   absl::Status Publish();
   // Keeps the payload as the run's best weights, those of the version published last.
   absl::Status KeepBest();
 
-  const Payload& payload() const { return payload_; }
+  const exchange::Payload& payload() const { return payload_; }
   int64_t version() const { return version_; }
 
  private:
-  SyntheticRun(Store& store, Exchange& exchange, int units_per_round)
+  SyntheticRun(exchange::Store& store, exchange::Exchange& exchange, int units_per_round)
       : store_(store), exchange_(exchange), units_per_round_(units_per_round) {}
 
-  std::vector<PlannedUnit> Units(int64_t round) const;
+  std::vector<domain::PlannedUnit> Units(int64_t round) const;
 
-  Store& store_;
-  Exchange& exchange_;
+  exchange::Store& store_;
+  exchange::Exchange& exchange_;
   const int units_per_round_;
-  RunConfig config_;
-  Payload payload_;
-  RunId run_;
-  Leadership leadership_;
+  domain::RunConfig config_;
+  exchange::Payload payload_;
+  base::RunId run_;
+  exchange::Leadership leadership_;
   int64_t version_ = 0;
 };
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -34,7 +34,7 @@
 
 extern char** environ;
 
-namespace gannet {
+namespace gannet::store {
 namespace {
 
 // Runs as the user of the server. Commands come on stdin, one a line, and are answered with "ok" or
@@ -128,7 +128,7 @@ struct TestPostgres::State {
   int to_guard = -1;
   FILE* from_guard = nullptr;
   std::atomic<int> last_database{0};
-  Mutex template_mu;
+  base::Mutex template_mu;
   bool template_made ABSL_GUARDED_BY(template_mu) = false;
 };
 
@@ -284,26 +284,26 @@ std::string TestPostgres::UrlAs(const std::string& url, const std::string& role)
   return absl::StrReplaceAll(url, {{"user=postgres", absl::StrCat("user=", role)}});
 }
 
-absl::StatusOr<SqlRows> TestPostgres::Query(const std::string& url, const std::string& sql) {
-  PgConnectionOptions options;
+absl::StatusOr<pg::SqlRows> TestPostgres::Query(const std::string& url, const std::string& sql) {
+  pg::PgConnectionOptions options;
   options.url = url;
-  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, MakeConnectionParams(options));
-  RealClock clock;
-  Metrics metrics;
-  PgPool pool(params, {"test", 1}, clock, metrics);
-  return pool.Execute({"query", sql.c_str()}, SqlParams());
+  GANNET_ASSIGN_OR_RETURN(const pg::PgConnectionParams params, pg::MakeConnectionParams(options));
+  base::RealClock clock;
+  telemetry::Metrics metrics;
+  pg::PgPool pool(params, {"test", 1}, clock, metrics);
+  return pool.Execute({"query", sql.c_str()}, pg::SqlParams());
 }
 
 absl::Status TestPostgres::Run(const std::string& url, const std::string& sql) {
-  PgConnectionOptions options;
+  pg::PgConnectionOptions options;
   options.url = url;
-  GANNET_ASSIGN_OR_RETURN(const PgConnectionParams params, MakeConnectionParams(options));
-  RealClock clock;
-  Metrics metrics;
-  PgPool pool(params, {"test", 1}, clock, metrics);
+  GANNET_ASSIGN_OR_RETURN(const pg::PgConnectionParams params, pg::MakeConnectionParams(options));
+  base::RealClock clock;
+  telemetry::Metrics metrics;
+  pg::PgPool pool(params, {"test", 1}, clock, metrics);
   return pool.RunInTransaction(
-      "run", SqlIsolation::kReadCommitted,
-      [&](SqlTransaction& transaction) { return transaction.ExecuteScript(sql); });
+      "run", pg::SqlIsolation::kReadCommitted,
+      [&](pg::SqlTransaction& transaction) { return transaction.ExecuteScript(sql); });
 }
 
 std::unique_ptr<TestPostgres> TestPostgres::MakeAnother() {
@@ -322,7 +322,7 @@ std::string TestPostgres::NewDatabase(const std::string& from_template,
                                       const std::string& options) {
   const std::string name = absl::StrCat("test_", ++state_->last_database);
   // Without fsync this is eight times faster than writing every page to the log.
-  const absl::StatusOr<SqlRows> made =
+  const absl::StatusOr<pg::SqlRows> made =
       Query(UrlOf("postgres"), absl::StrCat("CREATE DATABASE ", name, " TEMPLATE ", from_template,
                                             " STRATEGY file_copy", options));
   EXPECT_TRUE(made.ok()) << made.status();
@@ -335,14 +335,14 @@ std::string TestPostgres::CreateEmptyDatabase(const std::string& encoding) {
 
 std::string TestPostgres::CreateDatabase() {
   {
-    MutexLock lock(state_->template_mu);
+    base::MutexLock lock(state_->template_mu);
     if (!state_->template_made) {
-      const absl::StatusOr<SqlRows> made =
+      const absl::StatusOr<pg::SqlRows> made =
           Query(UrlOf("postgres"), "CREATE DATABASE gannet_template TEMPLATE template0");
       EXPECT_TRUE(made.ok()) << made.status();
       PgBackendOptions options;
       options.url = UrlOf("gannet_template");
-      const absl::StatusOr<int> version = Migrate(options, NullLogger());
+      const absl::StatusOr<int> version = Migrate(options, telemetry::NullLogger());
       EXPECT_TRUE(version.ok()) << version.status();
       const absl::Status roles =
           Run(UrlOf("postgres"),
@@ -358,9 +358,9 @@ std::string TestPostgres::CreateDatabase() {
 void TestPostgres::DropDatabase(const std::string& url) {
   const size_t start = std::strlen("postgres:///");
   const std::string name = url.substr(start, url.find('?') - start);
-  const absl::StatusOr<SqlRows> dropped =
+  const absl::StatusOr<pg::SqlRows> dropped =
       Query(UrlOf("postgres"), absl::StrCat("DROP DATABASE IF EXISTS ", name, " WITH (FORCE)"));
   EXPECT_TRUE(dropped.ok()) << dropped.status();
 }
 
-}  // namespace gannet
+}  // namespace gannet::store

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "libs/pg/sql_values.h"
 
-namespace gannet {
+namespace gannet::store {
 
 // A private PostgreSQL server for the tests of this process: made at first use in a directory of
 // its own below /tmp, reached by a socket there and by a free loopback port, without fsync. It is
@@ -55,7 +55,7 @@ class TestPostgres {
   static std::string UrlAs(const std::string& url, const std::string& role);
 
   // Runs SQL (several statements, when there are no results to read) as the URL's role.
-  absl::StatusOr<SqlRows> Query(const std::string& url, const std::string& sql);
+  absl::StatusOr<pg::SqlRows> Query(const std::string& url, const std::string& sql);
   absl::Status Run(const std::string& url, const std::string& sql);
 
   // Stops the server, cutting every connection; kImmediate is a crash, kKilled a SIGKILL of the
@@ -82,4 +82,4 @@ class TestPostgres {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace gannet
+}  // namespace gannet::store

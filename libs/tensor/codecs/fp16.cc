@@ -14,7 +14,7 @@
 #include "libs/tensor/half.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 // Converts, or returns false when a value does not fit.
@@ -107,4 +107,4 @@ absl::StatusOr<TensorBundle> Decode(absl::string_view bytes) {
 // It refuses values beyond 65504, and NaN.
 const CodecFormat codecs::fp16 = {.data_bytes = DataBytes, .encode = Encode, .decode = Decode};
 
-}  // namespace gannet
+}  // namespace gannet::tensor

@@ -6,7 +6,7 @@
 #include "libs/tensor/codec.h"
 #include "libs/tensor/safetensors.h"
 
-namespace gannet {
+namespace gannet::tensor {
 namespace {
 
 int64_t DataBytes(const TensorSpec& spec) {
@@ -22,4 +22,4 @@ absl::StatusOr<TensorBundle> Decode(absl::string_view bytes) { return DecodeSafe
 // safetensors with every tensor in its own dtype: loses nothing.
 const CodecFormat codecs::fp32 = {.data_bytes = DataBytes, .encode = Encode, .decode = Decode};
 
-}  // namespace gannet
+}  // namespace gannet::tensor

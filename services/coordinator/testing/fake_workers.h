@@ -12,7 +12,8 @@
 namespace gannet::coordinator {
 
 // The gradient that FakeWorkers hand in for a slot of a round: a pure function of both.
-TensorBundle FakeGradient(const RunConfig& config, Round round, Slot slot);
+tensor::TensorBundle FakeGradient(const domain::RunConfig& config, base::Round round,
+                                  base::Slot slot);
 
 // Workers without a network to train: they claim the units of a round and hand in made-up
 // gradients.
@@ -21,43 +22,46 @@ TensorBundle FakeGradient(const RunConfig& config, Round round, Slot slot);
 class FakeWorkers {
  public:
   // Joins as many workers as it takes to hold all units of a round. `config` is the run's.
-  FakeWorkers(Exchange& exchange, const RunConfig& config, int64_t incarnation = 1);
+  FakeWorkers(exchange::Exchange& exchange, const domain::RunConfig& config,
+              int64_t incarnation = 1);
 
   // Waits for the units of the next round and claims all of them; in slot order.
   // Returns: DEADLINE_EXCEEDED - they did not come.
-  absl::StatusOr<std::vector<WorkUnit>> ClaimRound();
+  absl::StatusOr<std::vector<exchange::WorkUnit>> ClaimRound();
 
   // Waits for one unit.
-  absl::StatusOr<WorkUnit> ClaimOne();
+  absl::StatusOr<exchange::WorkUnit> ClaimOne();
   // The next claim is that of the worker after the one whose turn it is: a unit does not go back to
   // who failed it while another is there.
   void SkipTurn() { ++next_worker_; }
 
   // Hands in FakeGradient, or other bytes.
-  absl::StatusOr<SubmitOutcome> Submit(const WorkUnit& unit);
-  absl::StatusOr<SubmitOutcome> Submit(const WorkUnit& unit, const TensorBundle& gradient);
-  absl::StatusOr<SubmitOutcome> SubmitBytes(const WorkUnit& unit, std::string bytes);
+  absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::WorkUnit& unit);
+  absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::WorkUnit& unit,
+                                               const tensor::TensorBundle& gradient);
+  absl::StatusOr<domain::SubmitOutcome> SubmitBytes(const exchange::WorkUnit& unit,
+                                                    std::string bytes);
 
-  absl::Status Fail(const WorkUnit& unit, const std::string& reason);
+  absl::Status Fail(const exchange::WorkUnit& unit, const std::string& reason);
 
   // Plays so many whole rounds; gradients are handed in in the order of `order`, slots.
   absl::Status PlayRounds(int count, const std::vector<int>& order);
 
-  RunId run() const { return run_; }
+  base::RunId run() const { return run_; }
 
   // Who claimed the unit last.
-  const WorkerIdentity& HolderOf(const WorkUnit& unit) const;
+  const exchange::WorkerIdentity& HolderOf(const exchange::WorkUnit& unit) const;
 
  private:
   struct Claimed {
-    UnitId unit;
+    base::UnitId unit;
     size_t worker = 0;
   };
 
-  Exchange& exchange_;
-  const RunConfig config_;
-  RunId run_;
-  std::vector<WorkerIdentity> workers_;
+  exchange::Exchange& exchange_;
+  const domain::RunConfig config_;
+  base::RunId run_;
+  std::vector<exchange::WorkerIdentity> workers_;
   std::vector<Claimed> claimed_;
   size_t next_worker_ = 0;
   int next_request_ = 0;

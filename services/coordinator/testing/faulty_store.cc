@@ -16,39 +16,39 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 }  // namespace
 
 void FaultyStore::FailBefore(const std::string& method, absl::Status status, int times) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   methods_[method].fail_with = std::move(status);
   methods_[method].fail_times = times;
 }
 
 void FaultyStore::LoseAnswer(const std::string& method, absl::Status status) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   methods_[method].lost = std::move(status);
 }
 
 int FaultyStore::calls(const std::string& method) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   return methods_[method].calls;
 }
 
 int FaultyStore::failures(const std::string& method) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   return methods_[method].failures;
 }
 
 bool FaultyStore::AwaitUntil(const std::function<bool()>& condition, absl::Duration limit) {
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration end = clock.Steady() + limit;
   while (!condition()) {
     if (clock.Steady() >= end) return false;
-    MutexLock lock(mu_);
+    base::MutexLock lock(mu_);
     ended_.WaitFor(mu_, absl::Milliseconds(20));  // a call may have ended since the condition
   }
   return true;
 }
 
 absl::Status FaultyStore::Enter(const std::string& method) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   Method& m = methods_[method];
   if (m.fail_times == 0) return absl::OkStatus();
   --m.fail_times;
@@ -56,7 +56,7 @@ absl::Status FaultyStore::Enter(const std::string& method) {
 }
 
 absl::Status FaultyStore::Leave(const std::string& method, bool ok) {
-  MutexLock lock(mu_);
+  base::MutexLock lock(mu_);
   Method& m = methods_[method];
   absl::Status lost = std::exchange(m.lost, absl::OkStatus());
   ++m.calls;
@@ -73,147 +73,157 @@ Result FaultyStore::Pass(const std::string& method, const std::function<Result()
   return result;
 }
 
-absl::StatusOr<RunStatus> FaultyStore::FindRun(const std::string& name) {
-  return Pass<absl::StatusOr<RunStatus>>("FindRun", [&] { return inner_.FindRun(name); });
+absl::StatusOr<exchange::RunStatus> FaultyStore::FindRun(const std::string& name) {
+  return Pass<absl::StatusOr<exchange::RunStatus>>("FindRun", [&] { return inner_.FindRun(name); });
 }
 
-absl::StatusOr<RunId> FaultyStore::CreateRun(const NewRun& run) {
-  return Pass<absl::StatusOr<RunId>>("CreateRun", [&] { return inner_.CreateRun(run); });
+absl::StatusOr<base::RunId> FaultyStore::CreateRun(const exchange::NewRun& run) {
+  return Pass<absl::StatusOr<base::RunId>>("CreateRun", [&] { return inner_.CreateRun(run); });
 }
 
-absl::StatusOr<Leadership> FaultyStore::AcquireLeadership(RunId run, const LeaderId& leader,
-                                                          absl::Duration ttl) {
-  return Pass<absl::StatusOr<Leadership>>(
+absl::StatusOr<exchange::Leadership> FaultyStore::AcquireLeadership(base::RunId run,
+                                                                    const base::LeaderId& leader,
+                                                                    absl::Duration ttl) {
+  return Pass<absl::StatusOr<exchange::Leadership>>(
       "AcquireLeadership", [&] { return inner_.AcquireLeadership(run, leader, ttl); });
 }
 
-absl::Status FaultyStore::ResignLeadership(RunId run, const Leadership& leadership) {
+absl::Status FaultyStore::ResignLeadership(base::RunId run,
+                                           const exchange::Leadership& leadership) {
   return Pass<absl::Status>("ResignLeadership",
                             [&] { return inner_.ResignLeadership(run, leadership); });
 }
 
-absl::StatusOr<RunStatus> FaultyStore::GetRunStatus(RunId run) {
-  return Pass<absl::StatusOr<RunStatus>>("GetRunStatus", [&]() -> absl::StatusOr<RunStatus> {
-    absl::StatusOr<RunStatus> status = inner_.GetRunStatus(run);
-    MutexLock lock(mu_);
-    if (status.ok() && go_back_from_ == status->weights_version) {
-      status->weights_version = WeightsVersion(status->weights_version.value() - 1);
-      go_back_from_.reset();
-    }
-    return status;
-  });
+absl::StatusOr<exchange::RunStatus> FaultyStore::GetRunStatus(base::RunId run) {
+  return Pass<absl::StatusOr<exchange::RunStatus>>(
+      "GetRunStatus", [&]() -> absl::StatusOr<exchange::RunStatus> {
+        absl::StatusOr<exchange::RunStatus> status = inner_.GetRunStatus(run);
+        base::MutexLock lock(mu_);
+        if (status.ok() && go_back_from_ == status->weights_version) {
+          status->weights_version = base::WeightsVersion(status->weights_version.value() - 1);
+          go_back_from_.reset();
+        }
+        return status;
+      });
 }
 
-void FaultyStore::GoBackFrom(WeightsVersion version) {
-  MutexLock lock(mu_);
+void FaultyStore::GoBackFrom(base::WeightsVersion version) {
+  base::MutexLock lock(mu_);
   go_back_from_ = version;
 }
 
-absl::StatusOr<Store::Snapshot> FaultyStore::LoadSnapshot(RunId run) {
+absl::StatusOr<exchange::Store::Snapshot> FaultyStore::LoadSnapshot(base::RunId run) {
   return Pass<absl::StatusOr<Snapshot>>("LoadSnapshot", [&] { return inner_.LoadSnapshot(run); });
 }
 
-absl::StatusOr<RoundProgress> FaultyStore::GetRoundProgress(RunId run, Round round) {
-  return Pass<absl::StatusOr<RoundProgress>>("GetRoundProgress", [&] {
-    absl::StatusOr<RoundProgress> progress = inner_.GetRoundProgress(run, round);
-    MutexLock lock(mu_);
+absl::StatusOr<exchange::RoundProgress> FaultyStore::GetRoundProgress(base::RunId run,
+                                                                      base::Round round) {
+  return Pass<absl::StatusOr<exchange::RoundProgress>>("GetRoundProgress", [&] {
+    absl::StatusOr<exchange::RoundProgress> progress = inner_.GetRoundProgress(run, round);
+    base::MutexLock lock(mu_);
     if (progress.ok() && change_progress_) change_progress_(*progress);
     return progress;
   });
 }
 
-void FaultyStore::ChangeProgress(std::function<void(RoundProgress&)> change) {
-  MutexLock lock(mu_);
+void FaultyStore::ChangeProgress(std::function<void(exchange::RoundProgress&)> change) {
+  base::MutexLock lock(mu_);
   change_progress_ = std::move(change);
 }
 
-void FaultyStore::AwaitChange(RunId run, absl::Duration timeout) {
+void FaultyStore::AwaitChange(base::RunId run, absl::Duration timeout) {
   inner_.AwaitChange(run, timeout);
 }
 
-absl::StatusOr<Payload> FaultyStore::FetchGradient(RunId run, UnitId unit) {
-  return Pass<absl::StatusOr<Payload>>("FetchGradient",
-                                       [&] { return inner_.FetchGradient(run, unit); });
+absl::StatusOr<exchange::Payload> FaultyStore::FetchGradient(base::RunId run, base::UnitId unit) {
+  return Pass<absl::StatusOr<exchange::Payload>>("FetchGradient",
+                                                 [&] { return inner_.FetchGradient(run, unit); });
 }
 
-absl::Status FaultyStore::RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
-                                         const std::string& reason) {
+absl::Status FaultyStore::RejectGradient(base::RunId run, const exchange::Leadership& leadership,
+                                         base::UnitId unit, const std::string& reason) {
   return Pass<absl::Status>("RejectGradient",
                             [&] { return inner_.RejectGradient(run, leadership, unit, reason); });
 }
 
-absl::Status FaultyStore::RemoveWorker(RunId run, const WorkerId& worker,
+absl::Status FaultyStore::RemoveWorker(base::RunId run, const base::WorkerId& worker,
                                        const std::string& reason) {
   return Pass<absl::Status>("RemoveWorker",
                             [&] { return inner_.RemoveWorker(run, worker, reason); });
 }
 
-absl::Status FaultyStore::RestoreWorker(RunId run, const WorkerId& worker) {
+absl::Status FaultyStore::RestoreWorker(base::RunId run, const base::WorkerId& worker) {
   return Pass<absl::Status>("RestoreWorker", [&] { return inner_.RestoreWorker(run, worker); });
 }
 
-absl::Status FaultyStore::Publish(const PublishRequest& request) {
+absl::Status FaultyStore::Publish(const exchange::PublishRequest& request) {
   return Pass<absl::Status>("Publish", [&] { return inner_.Publish(request); });
 }
 
-absl::StatusOr<int> FaultyStore::ReapExpiredLeases(RunId run, const Leadership& leadership) {
+absl::StatusOr<int> FaultyStore::ReapExpiredLeases(base::RunId run,
+                                                   const exchange::Leadership& leadership) {
   return Pass<absl::StatusOr<int>>("ReapExpiredLeases",
                                    [&] { return inner_.ReapExpiredLeases(run, leadership); });
 }
 
-absl::Status FaultyStore::PrepareRound(RunId run, const Leadership& leadership, Round round) {
+absl::Status FaultyStore::PrepareRound(base::RunId run, const exchange::Leadership& leadership,
+                                       base::Round round) {
   return Pass<absl::Status>("PrepareRound",
                             [&] { return inner_.PrepareRound(run, leadership, round); });
 }
 
-absl::Status FaultyStore::ReclaimBlobs(RunId run, const Leadership& leadership) {
+absl::Status FaultyStore::ReclaimBlobs(base::RunId run, const exchange::Leadership& leadership) {
   return Pass<absl::Status>("ReclaimBlobs", [&] { return inner_.ReclaimBlobs(run, leadership); });
 }
 
-absl::Status FaultyStore::DeleteRun(RunId run) {
+absl::Status FaultyStore::DeleteRun(base::RunId run) {
   return Pass<absl::Status>("DeleteRun", [&] { return inner_.DeleteRun(run); });
 }
 
-absl::Status FaultyStore::KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
-                                   const Payload& weights) {
+absl::Status FaultyStore::KeepBest(base::RunId run, const exchange::Leadership& leadership,
+                                   const exchange::BestWeights& best,
+                                   const exchange::Payload& weights) {
   return Pass<absl::Status>("KeepBest",
                             [&] { return inner_.KeepBest(run, leadership, best, weights); });
 }
 
-absl::StatusOr<Store::BestSnapshot> FaultyStore::LoadBest(RunId run) {
+absl::StatusOr<exchange::Store::BestSnapshot> FaultyStore::LoadBest(base::RunId run) {
   return Pass<absl::StatusOr<BestSnapshot>>("LoadBest", [&] { return inner_.LoadBest(run); });
 }
 
-absl::Status FaultyStore::SetRunState(RunId run, RunState state, const std::string& reason) {
+absl::Status FaultyStore::SetRunState(base::RunId run, domain::RunState state,
+                                      const std::string& reason) {
   return Pass<absl::Status>("SetRunState", [&] { return inner_.SetRunState(run, state, reason); });
 }
 
-absl::StatusOr<Round> FaultyStore::ChangeSettings(RunId run, const RunConfig& config,
-                                                  const std::string& reason) {
-  return Pass<absl::StatusOr<Round>>("ChangeSettings",
-                                     [&] { return inner_.ChangeSettings(run, config, reason); });
+absl::StatusOr<base::Round> FaultyStore::ChangeSettings(base::RunId run,
+                                                        const domain::RunConfig& config,
+                                                        const std::string& reason) {
+  return Pass<absl::StatusOr<base::Round>>(
+      "ChangeSettings", [&] { return inner_.ChangeSettings(run, config, reason); });
 }
 
-absl::StatusOr<std::vector<SettingsChange>> FaultyStore::ListChanges(RunId run) {
-  return Pass<absl::StatusOr<std::vector<SettingsChange>>>("ListChanges",
-                                                           [&] { return inner_.ListChanges(run); });
+absl::StatusOr<std::vector<exchange::SettingsChange>> FaultyStore::ListChanges(base::RunId run) {
+  return Pass<absl::StatusOr<std::vector<exchange::SettingsChange>>>(
+      "ListChanges", [&] { return inner_.ListChanges(run); });
 }
 
-absl::StatusOr<std::vector<RoundSummary>> FaultyStore::ListRounds(RunId run, Round after,
-                                                                  int limit) {
-  return Pass<absl::StatusOr<std::vector<RoundSummary>>>(
+absl::StatusOr<std::vector<exchange::RoundSummary>> FaultyStore::ListRounds(base::RunId run,
+                                                                            base::Round after,
+                                                                            int limit) {
+  return Pass<absl::StatusOr<std::vector<exchange::RoundSummary>>>(
       "ListRounds", [&] { return inner_.ListRounds(run, after, limit); });
 }
 
-absl::StatusOr<std::vector<WorkerSummary>> FaultyStore::ListWorkers(RunId run,
-                                                                    const WorkerId& after,
-                                                                    int limit) {
-  return Pass<absl::StatusOr<std::vector<WorkerSummary>>>(
+absl::StatusOr<std::vector<exchange::WorkerSummary>> FaultyStore::ListWorkers(
+    base::RunId run, const base::WorkerId& after, int limit) {
+  return Pass<absl::StatusOr<std::vector<exchange::WorkerSummary>>>(
       "ListWorkers", [&] { return inner_.ListWorkers(run, after, limit); });
 }
 
-absl::StatusOr<std::vector<WorkerRecord>> FaultyStore::ListWorkerRecords(RunId run) {
-  return Pass<absl::StatusOr<std::vector<WorkerRecord>>>(
+absl::StatusOr<std::vector<exchange::WorkerRecord>> FaultyStore::ListWorkerRecords(
+    base::RunId run) {
+  return Pass<absl::StatusOr<std::vector<exchange::WorkerRecord>>>(
       "ListWorkerRecords", [&] { return inner_.ListWorkerRecords(run); });
 }
 

@@ -17,9 +17,9 @@ namespace gannet::coordinator {
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: the inner store must outlive it.
-class FaultyStore final : public Store {
+class FaultyStore final : public exchange::Store {
  public:
-  explicit FaultyStore(Store& inner) : inner_(inner) {}
+  explicit FaultyStore(exchange::Store& inner) : inner_(inner) {}
 
   // The next `times` calls of that method ("Publish") fail with `status` and do nothing.
   void FailBefore(const std::string& method, absl::Status status, int times = 1);
@@ -27,11 +27,11 @@ class FaultyStore final : public Store {
   void LoseAnswer(const std::string& method, absl::Status status);
 
   // The next GetRunStatus once `version` is published answers as a database that has gone back one.
-  void GoBackFrom(WeightsVersion version);
+  void GoBackFrom(base::WeightsVersion version);
 
   // What GetRoundProgress finds is changed so before it is answered: what an older version may have
   // stored. Null: no more.
-  void ChangeProgress(std::function<void(RoundProgress&)> change);
+  void ChangeProgress(std::function<void(exchange::RoundProgress&)> change);
 
   // How many calls of the method have ended, and how many of them badly.
   int calls(const std::string& method);
@@ -41,36 +41,45 @@ class FaultyStore final : public Store {
   // `limit`.
   bool AwaitUntil(const std::function<bool()>& condition, absl::Duration limit = absl::Seconds(60));
 
-  absl::StatusOr<RunStatus> FindRun(const std::string& name) override;
-  absl::StatusOr<RunId> CreateRun(const NewRun& run) override;
-  absl::StatusOr<Leadership> AcquireLeadership(RunId run, const LeaderId& leader,
-                                               absl::Duration ttl) override;
-  absl::Status ResignLeadership(RunId run, const Leadership& leadership) override;
-  absl::StatusOr<RunStatus> GetRunStatus(RunId run) override;
-  absl::StatusOr<Snapshot> LoadSnapshot(RunId run) override;
-  absl::StatusOr<RoundProgress> GetRoundProgress(RunId run, Round round) override;
-  void AwaitChange(RunId run, absl::Duration timeout) override;
-  absl::StatusOr<Payload> FetchGradient(RunId run, UnitId unit) override;
-  absl::Status RejectGradient(RunId run, const Leadership& leadership, UnitId unit,
-                              const std::string& reason) override;
-  absl::Status RemoveWorker(RunId run, const WorkerId& worker, const std::string& reason) override;
-  absl::Status RestoreWorker(RunId run, const WorkerId& worker) override;
-  absl::Status Publish(const PublishRequest& request) override;
-  absl::StatusOr<int> ReapExpiredLeases(RunId run, const Leadership& leadership) override;
-  absl::Status PrepareRound(RunId run, const Leadership& leadership, Round round) override;
-  absl::Status ReclaimBlobs(RunId run, const Leadership& leadership) override;
-  absl::Status DeleteRun(RunId run) override;
-  absl::Status KeepBest(RunId run, const Leadership& leadership, const BestWeights& best,
-                        const Payload& weights) override;
-  absl::StatusOr<BestSnapshot> LoadBest(RunId run) override;
-  absl::Status SetRunState(RunId run, RunState state, const std::string& reason) override;
-  absl::StatusOr<Round> ChangeSettings(RunId run, const RunConfig& config,
-                                       const std::string& reason) override;
-  absl::StatusOr<std::vector<SettingsChange>> ListChanges(RunId run) override;
-  absl::StatusOr<std::vector<RoundSummary>> ListRounds(RunId run, Round after, int limit) override;
-  absl::StatusOr<std::vector<WorkerSummary>> ListWorkers(RunId run, const WorkerId& after,
-                                                         int limit) override;
-  absl::StatusOr<std::vector<WorkerRecord>> ListWorkerRecords(RunId run) override;
+  absl::StatusOr<exchange::RunStatus> FindRun(const std::string& name) override;
+  absl::StatusOr<base::RunId> CreateRun(const exchange::NewRun& run) override;
+  absl::StatusOr<exchange::Leadership> AcquireLeadership(base::RunId run,
+                                                         const base::LeaderId& leader,
+                                                         absl::Duration ttl) override;
+  absl::Status ResignLeadership(base::RunId run, const exchange::Leadership& leadership) override;
+  absl::StatusOr<exchange::RunStatus> GetRunStatus(base::RunId run) override;
+  absl::StatusOr<Snapshot> LoadSnapshot(base::RunId run) override;
+  absl::StatusOr<exchange::RoundProgress> GetRoundProgress(base::RunId run,
+                                                           base::Round round) override;
+  void AwaitChange(base::RunId run, absl::Duration timeout) override;
+  absl::StatusOr<exchange::Payload> FetchGradient(base::RunId run, base::UnitId unit) override;
+  absl::Status RejectGradient(base::RunId run, const exchange::Leadership& leadership,
+                              base::UnitId unit, const std::string& reason) override;
+  absl::Status RemoveWorker(base::RunId run, const base::WorkerId& worker,
+                            const std::string& reason) override;
+  absl::Status RestoreWorker(base::RunId run, const base::WorkerId& worker) override;
+  absl::Status Publish(const exchange::PublishRequest& request) override;
+  absl::StatusOr<int> ReapExpiredLeases(base::RunId run,
+                                        const exchange::Leadership& leadership) override;
+  absl::Status PrepareRound(base::RunId run, const exchange::Leadership& leadership,
+                            base::Round round) override;
+  absl::Status ReclaimBlobs(base::RunId run, const exchange::Leadership& leadership) override;
+  absl::Status DeleteRun(base::RunId run) override;
+  absl::Status KeepBest(base::RunId run, const exchange::Leadership& leadership,
+                        const exchange::BestWeights& best,
+                        const exchange::Payload& weights) override;
+  absl::StatusOr<BestSnapshot> LoadBest(base::RunId run) override;
+  absl::Status SetRunState(base::RunId run, domain::RunState state,
+                           const std::string& reason) override;
+  absl::StatusOr<base::Round> ChangeSettings(base::RunId run, const domain::RunConfig& config,
+                                             const std::string& reason) override;
+  absl::StatusOr<std::vector<exchange::SettingsChange>> ListChanges(base::RunId run) override;
+  absl::StatusOr<std::vector<exchange::RoundSummary>> ListRounds(base::RunId run, base::Round after,
+                                                                 int limit) override;
+  absl::StatusOr<std::vector<exchange::WorkerSummary>> ListWorkers(base::RunId run,
+                                                                   const base::WorkerId& after,
+                                                                   int limit) override;
+  absl::StatusOr<std::vector<exchange::WorkerRecord>> ListWorkerRecords(base::RunId run) override;
 
  private:
   struct Method {
@@ -88,12 +97,12 @@ class FaultyStore final : public Store {
   absl::Status Enter(const std::string& method);
   absl::Status Leave(const std::string& method, bool ok);
 
-  Store& inner_;
-  Mutex mu_;
-  CondVar ended_;
+  exchange::Store& inner_;
+  base::Mutex mu_;
+  base::CondVar ended_;
   std::map<std::string, Method> methods_ ABSL_GUARDED_BY(mu_);
-  std::optional<WeightsVersion> go_back_from_ ABSL_GUARDED_BY(mu_);
-  std::function<void(RoundProgress&)> change_progress_ ABSL_GUARDED_BY(mu_);
+  std::optional<base::WeightsVersion> go_back_from_ ABSL_GUARDED_BY(mu_);
+  std::function<void(exchange::RoundProgress&)> change_progress_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace gannet::coordinator

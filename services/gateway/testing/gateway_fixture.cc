@@ -19,27 +19,27 @@ GatewayServerOptions TestGatewayOptions() {
   return options;
 }
 
-std::unique_ptr<GrpcExchange> ConnectTo(const GatewayServer& gateway) {
+std::unique_ptr<client::GrpcExchange> ConnectTo(const GatewayServer& gateway) {
   return ConnectTo(gateway.port());
 }
 
-std::unique_ptr<GrpcExchange> ConnectTo(int port) {
-  GrpcExchangeOptions options;
+std::unique_ptr<client::GrpcExchange> ConnectTo(int port) {
+  client::GrpcExchangeOptions options;
   options.channel.target = absl::StrCat("127.0.0.1:", port);
   // A test that waits this long has failed.
   options.call_limit = absl::Seconds(60);
-  auto client = GrpcExchange::Create(options);
+  auto client = client::GrpcExchange::Create(options);
   GANNET_CHECK(client.ok());
   return *std::move(client);
 }
 
-GatewayFixture::GatewayFixture(std::unique_ptr<BackendFixture> backend,
+GatewayFixture::GatewayFixture(std::unique_ptr<exchange::BackendFixture> backend,
                                const GatewayServerOptions& options)
     : backend_(std::move(backend)) {
-  auto gateway = GatewayServer::Start(options, clock_, NullLogger());
+  auto gateway = GatewayServer::Start(options, clock_, telemetry::NullLogger());
   GANNET_CHECK(gateway.ok());
   gateway_ = *std::move(gateway);
-  const absl::Status ready = gateway_->AwaitBackend([this](Metrics&) {
+  const absl::Status ready = gateway_->AwaitBackend([this](telemetry::Metrics&) {
     return GatewayBackend{
         .owner = nullptr, .exchange = &backend_->exchange(), .signal = &signal_, .probe = [] {
           return absl::OkStatus();

@@ -15,29 +15,29 @@ namespace gannet::gateway {
 GatewayServerOptions TestGatewayOptions();
 
 // A client of the gateway, of its own connections.
-std::unique_ptr<GrpcExchange> ConnectTo(const GatewayServer& gateway);
-std::unique_ptr<GrpcExchange> ConnectTo(int port);
+std::unique_ptr<client::GrpcExchange> ConnectTo(const GatewayServer& gateway);
+std::unique_ptr<client::GrpcExchange> ConnectTo(int port);
 
 // A backend seen through a gateway and its client, over a real socket: what holds for the backend
 // must hold for this one.
-class GatewayFixture final : public BackendFixture {
+class GatewayFixture final : public exchange::BackendFixture {
  public:
-  explicit GatewayFixture(std::unique_ptr<BackendFixture> backend,
+  explicit GatewayFixture(std::unique_ptr<exchange::BackendFixture> backend,
                           const GatewayServerOptions& options = TestGatewayOptions());
   ~GatewayFixture() override;
 
-  Store& store() override { return backend_->store(); }
-  Exchange& exchange() override { return *client_; }
+  exchange::Store& store() override { return backend_->store(); }
+  exchange::Exchange& exchange() override { return *client_; }
   void AdvanceTime(absl::Duration by) override { backend_->AdvanceTime(by); }
-  RunDump Dump(RunId run) override { return backend_->Dump(run); }
+  exchange::RunDump Dump(base::RunId run) override { return backend_->Dump(run); }
   bool DecodesGradients() const override { return true; }
 
  private:
-  const std::unique_ptr<BackendFixture> backend_;
-  RealClock clock_;
-  WorkSignal signal_;
+  const std::unique_ptr<exchange::BackendFixture> backend_;
+  base::RealClock clock_;
+  exchange::WorkSignal signal_;
   std::unique_ptr<GatewayServer> gateway_;
-  std::unique_ptr<GrpcExchange> client_;
+  std::unique_ptr<client::GrpcExchange> client_;
 };
 
 }  // namespace gannet::gateway

@@ -17,7 +17,7 @@
 namespace gannet::gateway {
 
 bool AwaitTrue(const std::function<bool()>& condition) {
-  return AwaitUntil(condition, absl::Seconds(30));
+  return base::AwaitUntil(condition, absl::Seconds(30));
 }
 
 std::string Scrape(int port) {

@@ -19,7 +19,7 @@ std::string Scrape(int port);
 double MetricValue(const std::string& text, const std::string& series);
 
 // A gauge that can be read.
-class ReadableGauge final : public Gauge {
+class ReadableGauge final : public telemetry::Gauge {
  public:
   void Set(double value) override { value_ = value; }
   void Add(double by) override { value_ = value_ + by; }

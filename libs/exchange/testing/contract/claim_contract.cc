@@ -10,7 +10,7 @@
 #include "libs/exchange/testing/exchange_contract.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::ElementsAre;
@@ -27,22 +27,22 @@ TEST_P(ExchangeContractTest, ClaimDescribesTheUnit) {
 
   const ClaimResult result = Must(exchange().Claim(NewClaim(TestWorker(1))));
 
-  EXPECT_EQ(result.state, RunState::kRunning);
+  EXPECT_EQ(result.state, domain::RunState::kRunning);
   ASSERT_TRUE(result.unit.has_value());
   const WorkUnit& unit = *result.unit;
   EXPECT_EQ(unit.run, run_);
-  EXPECT_EQ(unit.attempt, Attempt(1));
-  EXPECT_EQ(unit.round, Round(1));
-  EXPECT_EQ(unit.slot, Slot(0));
-  EXPECT_EQ(unit.weights_version, WeightsVersion(0));
-  EXPECT_EQ(unit.image_indices, TestUnits(config_, Round(1))[0].image_indices);
+  EXPECT_EQ(unit.attempt, base::Attempt(1));
+  EXPECT_EQ(unit.round, base::Round(1));
+  EXPECT_EQ(unit.slot, base::Slot(0));
+  EXPECT_EQ(unit.weights_version, base::WeightsVersion(0));
+  EXPECT_EQ(unit.image_indices, TestUnits(config_, base::Round(1))[0].image_indices);
   EXPECT_EQ(unit.micro_batch, config_.micro_batch);
   EXPECT_EQ(unit.seed, config_.seed);
   EXPECT_EQ(unit.lease, config_.lease);
 }
 
 TEST_P(ExchangeContractTest, LargeSeedsAndIndicesSurvive) {
-  RunConfig config = config_;
+  domain::RunConfig config = config_;
   config.seed = std::numeric_limits<int64_t>::max();
   NewRun request = TestNewRun(config);
   request.units.resize(1);
@@ -69,10 +69,10 @@ TEST_P(ExchangeContractTest, TheLowestSlotGoesFirst) {
   const WorkUnit again = ClaimUnit(TestWorker(2));
   const WorkUnit third = ClaimUnit(TestWorker(2));
 
-  EXPECT_EQ(first.slot, Slot(0));
-  EXPECT_EQ(second.slot, Slot(1));
-  EXPECT_EQ(again.slot, Slot(0));
-  EXPECT_EQ(third.slot, Slot(2));
+  EXPECT_EQ(first.slot, base::Slot(0));
+  EXPECT_EQ(second.slot, base::Slot(1));
+  EXPECT_EQ(again.slot, base::Slot(0));
+  EXPECT_EQ(third.slot, base::Slot(2));
 }
 
 TEST_P(ExchangeContractTest, ARepeatedClaimGetsTheSameUnitWithWhatIsLeftOfItsLease) {
@@ -105,8 +105,8 @@ TEST_P(ExchangeContractTest, ARepeatedClaimOfALostUnitIsANewClaim) {
   const WorkUnit repeated = *Must(exchange().Claim(request)).unit;
 
   EXPECT_EQ(taken.unit, first.unit);
-  EXPECT_EQ(second.slot, Slot(1));
-  EXPECT_EQ(second.attempt, Attempt(1));
+  EXPECT_EQ(second.slot, base::Slot(1));
+  EXPECT_EQ(second.attempt, base::Attempt(1));
   EXPECT_EQ(repeated, second);
 }
 
@@ -131,14 +131,14 @@ TEST_P(ExchangeContractTest, AWorkerHoldsTwoLeasesAtMost) {
   ClaimUnit(TestWorker(1));
 
   EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+              base::StatusIs(absl::StatusCode::kResourceExhausted));
   backend().AdvanceTime(config_.lease);  // an expired lease counts until it is reaped
   EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+              base::StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_OK(exchange().Claim(request)) << "a repeat is not a third lease";
 
-  ASSERT_THAT(Submit(TestWorker(1), first), IsOk());
-  EXPECT_EQ(ClaimUnit(TestWorker(1)).slot, Slot(2));
+  ASSERT_THAT(Submit(TestWorker(1), first), base::IsOk());
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).slot, base::Slot(2));
 }
 
 TEST_P(ExchangeContractTest, MalformedClaimsAreRefused) {
@@ -146,12 +146,12 @@ TEST_P(ExchangeContractTest, MalformedClaimsAreRefused) {
   Join(TestWorker(1));
   ClaimRequest request = NewClaim(TestWorker(1));
   request.request_id = "once more";
-  EXPECT_THAT(exchange().Claim(request), StatusIs(kInvalid));
+  EXPECT_THAT(exchange().Claim(request), base::StatusIs(kInvalid));
   for (const absl::Duration wait :
        {absl::Milliseconds(-1), kMaxClaimWait + absl::Milliseconds(1)}) {
     request = NewClaim(TestWorker(1));
     request.wait = wait;
-    EXPECT_THAT(exchange().Claim(request), StatusIs(kInvalid));
+    EXPECT_THAT(exchange().Claim(request), base::StatusIs(kInvalid));
   }
   EXPECT_EQ(Progress(1).ready, 3);
 }
@@ -162,7 +162,7 @@ TEST_P(ExchangeContractTest, ClaimWithoutWorkAnswersAfterItsWait) {
   ClaimUnit(TestWorker(1));
   ClaimRequest request = NewClaim(TestWorker(1));
   request.wait = absl::Milliseconds(50);
-  RealClock clock;
+  base::RealClock clock;
   const absl::Duration start = clock.Steady();
 
   EXPECT_FALSE(Must(exchange().Claim(request)).unit.has_value());
@@ -184,7 +184,7 @@ TEST_P(ExchangeContractTest, AWaitingClaimIsWokenByARelease) {
 
   ASSERT_OK(result);
   ASSERT_TRUE(result->unit.has_value());
-  EXPECT_EQ(result->unit->attempt, Attempt(2));
+  EXPECT_EQ(result->unit->attempt, base::Attempt(2));
 }
 
 TEST_P(ExchangeContractTest, AWaitingClaimIsWokenByAPublication) {
@@ -200,8 +200,8 @@ TEST_P(ExchangeContractTest, AWaitingClaimIsWokenByAPublication) {
 
   ASSERT_OK(result);
   ASSERT_TRUE(result->unit.has_value());
-  EXPECT_EQ(result->unit->round, Round(2));
-  EXPECT_EQ(result->unit->weights_version, WeightsVersion(1));
+  EXPECT_EQ(result->unit->round, base::Round(2));
+  EXPECT_EQ(result->unit->weights_version, base::WeightsVersion(1));
 }
 
 TEST_P(ExchangeContractTest, AWaitingClaimIsAnsweredWhenTheRunEnds) {
@@ -216,19 +216,19 @@ TEST_P(ExchangeContractTest, AWaitingClaimIsAnsweredWhenTheRunEnds) {
 
   ASSERT_OK(result);
   EXPECT_FALSE(result->unit.has_value());
-  EXPECT_EQ(result->state, RunState::kFinished);
+  EXPECT_EQ(result->state, domain::RunState::kFinished);
 }
 
 TEST_P(ExchangeContractTest, AWaitingClaimIsWokenWhenTheRunResumes) {
   StartRun(1);
   Join(TestWorker(1));
-  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "break"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kPaused, "break"));
   ClaimRequest request = NewClaim(TestWorker(1));
   request.wait = kMaxClaimWait;
   absl::StatusOr<ClaimResult> result;
 
   ExpectWoken([&] { result = exchange().Claim(request); },
-              [&] { Must(store().SetRunState(run_, RunState::kRunning, "")); });
+              [&] { Must(store().SetRunState(run_, domain::RunState::kRunning, "")); });
 
   ASSERT_OK(result);
   EXPECT_TRUE(result->unit.has_value());
@@ -244,9 +244,9 @@ TEST_P(ExchangeContractTest, FetchedWeightsAreThePublishedOnes) {
     const Payload expected = TestWeights(config_, static_cast<float>(version));
 
     const Payload got =
-        Must(exchange().FetchWeights({TestWorker(1), run_, WeightsVersion(version)}));
+        Must(exchange().FetchWeights({TestWorker(1), run_, base::WeightsVersion(version)}));
 
-    EXPECT_EQ(got.codec, Codec::kFp32);
+    EXPECT_EQ(got.codec, tensor::Codec::kFp32);
     EXPECT_EQ(got.sha256, expected.sha256);
     EXPECT_EQ(*got.bytes, *expected.bytes);
     EXPECT_TRUE(got.IsIntact());
@@ -257,10 +257,10 @@ TEST_P(ExchangeContractTest, WeightsThatAreNotKeptAreNotFound) {
   StartRun();
   Join(TestWorker(1));
 
-  EXPECT_THAT(exchange().FetchWeights({TestWorker(1), run_, WeightsVersion(1)}),
-              StatusIs(kNotFound));
-  EXPECT_THAT(exchange().FetchWeights({TestWorker(1), run_, WeightsVersion(-1)}),
-              StatusIs(kInvalid));
+  EXPECT_THAT(exchange().FetchWeights({TestWorker(1), run_, base::WeightsVersion(1)}),
+              base::StatusIs(kNotFound));
+  EXPECT_THAT(exchange().FetchWeights({TestWorker(1), run_, base::WeightsVersion(-1)}),
+              base::StatusIs(kInvalid));
 }
 
 // The number of a version comes again when a database has gone back.
@@ -274,9 +274,11 @@ TEST_P(ExchangeContractTest, AUnitNamesItsWeightsAndNoOthersAreFetchedForThem) {
 
   EXPECT_EQ(Must(exchange().FetchWeights(request)).sha256, unit.weights_sha256);
   request.sha256 = TestWeights(config_, 5.0f).sha256;
-  EXPECT_THAT(exchange().FetchWeights(request), StatusIs(kNotFound, HasSubstr("other weights")));
+  EXPECT_THAT(exchange().FetchWeights(request),
+              base::StatusIs(kNotFound, HasSubstr("other weights")));
   request.sha256 = "short";
-  EXPECT_THAT(exchange().FetchWeights(request), StatusIs(kInvalid, HasSubstr("weights_sha256")));
+  EXPECT_THAT(exchange().FetchWeights(request),
+              base::StatusIs(kInvalid, HasSubstr("weights_sha256")));
 }
 
 // ---- Concurrency
@@ -287,7 +289,7 @@ TEST_P(ExchangeContractTest, ManyWorkersAtOnceNeverShareAUnit) {
   NewRun request = TestNewRun(config_);
   request.units.clear();
   for (int slot = 0; slot < kUnits; ++slot) {
-    request.units.push_back({Slot(slot), {0, 1, 2, 3}});
+    request.units.push_back({base::Slot(slot), {0, 1, 2, 3}});
   }
   run_ = Must(store().CreateRun(request));
   for (int number = 1; number <= kWorkers; ++number) Join(TestWorker(number));
@@ -305,9 +307,9 @@ TEST_P(ExchangeContractTest, ManyWorkersAtOnceNeverShareAUnit) {
           return;
         }
         if (!result->unit.has_value()) return;
-        const absl::StatusOr<SubmitOutcome> outcome = exchange().Submit(
+        const absl::StatusOr<domain::SubmitOutcome> outcome = exchange().Submit(
             TestSubmit(config_, worker, *result->unit, static_cast<float>(number)));
-        EXPECT_THAT(outcome, IsOkAndHolds(SubmitOutcome::kAccepted));
+        EXPECT_THAT(outcome, base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
         ++accepted[static_cast<size_t>(number - 1)];
       }
     });
@@ -319,8 +321,8 @@ TEST_P(ExchangeContractTest, ManyWorkersAtOnceNeverShareAUnit) {
   EXPECT_EQ(total, kUnits);
   const RoundProgress progress = Progress(1);
   ASSERT_THAT(progress.gradients, SizeIs(kUnits));
-  for (const GradientInfo& info : progress.gradients) EXPECT_EQ(info.attempt, Attempt(1));
+  for (const GradientInfo& info : progress.gradients) EXPECT_EQ(info.attempt, base::Attempt(1));
   EXPECT_EQ(Status().accepted_image_count, int64_t{kUnits} * config_.images_per_unit);
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -7,7 +7,7 @@
 #include "libs/exchange/testing/exchange_contract.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::ElementsAre;
@@ -27,11 +27,11 @@ TEST_P(ExchangeContractTest, AHeartbeatRenewsTheLease) {
   const HeartbeatResult result = Must(Heartbeat(TestWorker(1), unit, 1));
 
   EXPECT_THAT(result.dropped, IsEmpty());
-  EXPECT_EQ(result.state, RunState::kRunning);
+  EXPECT_EQ(result.state, domain::RunState::kRunning);
   backend().AdvanceTime(config_.lease - absl::Milliseconds(1));
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(0));
   backend().AdvanceTime(absl::Milliseconds(1));
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(1));
 }
 
 TEST_P(ExchangeContractTest, AHeartbeatRevivesALeaseThatNobodyReaped) {
@@ -42,7 +42,7 @@ TEST_P(ExchangeContractTest, AHeartbeatRevivesALeaseThatNobodyReaped) {
 
   EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, 0)).dropped, IsEmpty());
 
-  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), unit), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, AHeartbeatTakesUpALeaseThatRanOutUnlessSomebodyElseHasTheUnit) {
@@ -53,7 +53,7 @@ TEST_P(ExchangeContractTest, AHeartbeatTakesUpALeaseThatRanOutUnlessSomebodyElse
   const WorkUnit lost = ClaimUnit(TestWorker(1));
   backend().AdvanceTime(config_.lease);
   ASSERT_OK(store().AcquireLeadership(run_, leadership_.leader, absl::Hours(1)));
-  ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(2));
+  ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(2));
   ASSERT_EQ(Progress(1).ready, 2);
   EXPECT_EQ(Progress(1).most_attempts, 1);
   ASSERT_OK(Heartbeat(TestWorker(1), kept, 1));
@@ -67,7 +67,7 @@ TEST_P(ExchangeContractTest, AHeartbeatTakesUpALeaseThatRanOutUnlessSomebodyElse
 
   EXPECT_THAT(result.dropped, ElementsAre(lost.unit));
   EXPECT_EQ(Progress(1).leased, 2);
-  EXPECT_THAT(Submit(TestWorker(1), kept), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), kept), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, WhatWasGivenBackIsNotTakenUpByAHeartbeat) {
@@ -95,7 +95,7 @@ TEST_P(ExchangeContractTest, AHeartbeatTakesUpNoMoreThanAWorkerMayHold) {
     }
     backend().AdvanceTime(config_.lease);
     ASSERT_OK(store().AcquireLeadership(run_, leadership_.leader, absl::Hours(1)));
-    ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(2));
+    ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(2));
   }
   const WorkUnit third = ClaimUnit(TestWorker(1));
   ClaimUnit(TestWorker(1));
@@ -117,7 +117,7 @@ TEST_P(ExchangeContractTest, AHeartbeatNamesTheUnitsThatAreLost) {
   ASSERT_OK(exchange().Release(TestWorker(1), run_, lost.unit, lost.attempt));
 
   const HeartbeatResult result = Must(exchange().Heartbeat(TestWorker(1), run_,
-                                                           {{kNoSuchUnit, Attempt(1), 0},
+                                                           {{kNoSuchUnit, base::Attempt(1), 0},
                                                             {foreign.unit, foreign.attempt, 0},
                                                             {held.unit, held.attempt, 0},
                                                             {lost.unit, lost.attempt, 0}}));
@@ -147,21 +147,21 @@ TEST_P(ExchangeContractTest, AHeartbeatDropsWhatIsHandedInOrClosed) {
   Finish();
   const HeartbeatResult result = Must(Heartbeat(TestWorker(1), open, 2));
   EXPECT_THAT(result.dropped, ElementsAre(open.unit));
-  EXPECT_EQ(result.state, RunState::kFinished);
+  EXPECT_EQ(result.state, domain::RunState::kFinished);
 }
 
 TEST_P(ExchangeContractTest, ALeaseWithoutProgressIsNotRenewedForEver) {
-  const absl::Duration limit = StallLimit(config_.lease);
+  const absl::Duration limit = domain::StallLimit(config_.lease);
   const absl::Duration tick = absl::Milliseconds(1);
   for (const absl::Duration since_progress : {limit - tick, limit, limit + tick}) {
     SCOPED_TRACE(absl::FormatDuration(since_progress));
-    UnitView view;
-    view.state = UnitState::kLeased;
-    view.attempt = Attempt(1);
+    domain::UnitView view;
+    view.state = domain::UnitState::kLeased;
+    view.attempt = base::Attempt(1);
     view.holder = TestWorker(1).id;
     view.lease_expired = true;
     const bool renewed =
-        DecideRenewal(view, view.holder, view.attempt, since_progress, limit).renew;
+        domain::DecideRenewal(view, view.holder, view.attempt, since_progress, limit).renew;
     if (since_progress != limit) {
       ASSERT_EQ(renewed, since_progress < limit);
     }
@@ -175,7 +175,7 @@ TEST_P(ExchangeContractTest, ALeaseWithoutProgressIsNotRenewedForEver) {
     const HeartbeatResult result = Must(Heartbeat(TestWorker(1), unit, 0));
 
     EXPECT_EQ(result.dropped.empty(), renewed);
-    EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(renewed ? 0 : 1));
+    EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(renewed ? 0 : 1));
   }
 }
 
@@ -183,7 +183,7 @@ TEST_P(ExchangeContractTest, OnlyMoreMicroBatchesThanBeforeAreProgress) {
   StartRun(1);
   Join(TestWorker(1));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
-  const absl::Duration step = StallLimit(config_.lease) - absl::Milliseconds(1);
+  const absl::Duration step = domain::StallLimit(config_.lease) - absl::Milliseconds(1);
   backend().AdvanceTime(step);
   ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, 1)).dropped, IsEmpty());
   backend().AdvanceTime(step);
@@ -201,9 +201,9 @@ TEST_P(ExchangeContractTest, MoreMicroBatchesThanTheUnitHasAreNoProgress) {
   StartRun(1);
   Join(TestWorker(1));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
-  const auto all =
-      static_cast<int>(MicroBatchSizes(config_.images_per_unit, config_.micro_batch).size());
-  const absl::Duration step = StallLimit(config_.lease) - absl::Milliseconds(1);
+  const auto all = static_cast<int>(
+      domain::MicroBatchSizes(config_.images_per_unit, config_.micro_batch).size());
+  const absl::Duration step = domain::StallLimit(config_.lease) - absl::Milliseconds(1);
   ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, all + 5)).dropped, IsEmpty());
   backend().AdvanceTime(step);
   ASSERT_THAT(Must(Heartbeat(TestWorker(1), unit, all + 6)).dropped, IsEmpty());
@@ -213,7 +213,7 @@ TEST_P(ExchangeContractTest, MoreMicroBatchesThanTheUnitHasAreNoProgress) {
   EXPECT_THAT(Must(Heartbeat(TestWorker(1), unit, std::numeric_limits<int>::max())).dropped,
               ElementsAre(unit.unit));
   backend().AdvanceTime(config_.lease);
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(1));
 }
 
 TEST_P(ExchangeContractTest, MadeUpProgressDoesNotHoldTheFirstRound) {
@@ -222,7 +222,7 @@ TEST_P(ExchangeContractTest, MadeUpProgressDoesNotHoldTheFirstRound) {
   for (int worker = 1; worker <= 2; ++worker) Join(TestWorker(worker));
   const WorkUnit held = ClaimUnit(TestWorker(1));
   ASSERT_EQ(Status().median_unit_time, absl::ZeroDuration()) << "the first round";
-  backend().AdvanceTime(StallLimit(config_.lease) - absl::Milliseconds(1));
+  backend().AdvanceTime(domain::StallLimit(config_.lease) - absl::Milliseconds(1));
   ASSERT_THAT(Must(Heartbeat(TestWorker(1), held, 1)).dropped, IsEmpty());
   backend().AdvanceTime(absl::Milliseconds(1));
   ExpectNothingToClaim(TestWorker(2));
@@ -231,7 +231,7 @@ TEST_P(ExchangeContractTest, MadeUpProgressDoesNotHoldTheFirstRound) {
   const WorkUnit spare = ClaimUnit(TestWorker(2));
 
   EXPECT_EQ(spare.slot, held.slot);
-  EXPECT_THAT(Submit(TestWorker(2), spare), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(2), spare), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
   EXPECT_THAT(Must(Heartbeat(TestWorker(1), held, 2)).dropped, ElementsAre(held.unit));
 }
 
@@ -241,9 +241,9 @@ TEST_P(ExchangeContractTest, ANewClaimStartsItsProgressAnew) {
   const WorkUnit first = ClaimUnit(TestWorker(1));
   ASSERT_OK(Heartbeat(TestWorker(1), first, 2));
   ASSERT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
-  backend().AdvanceTime(StallLimit(config_.lease));
+  backend().AdvanceTime(domain::StallLimit(config_.lease));
   const WorkUnit second = ClaimUnit(TestWorker(1));
-  backend().AdvanceTime(StallLimit(config_.lease) - absl::Milliseconds(1));
+  backend().AdvanceTime(domain::StallLimit(config_.lease) - absl::Milliseconds(1));
 
   ASSERT_THAT(Must(Heartbeat(TestWorker(1), second, 1)).dropped, IsEmpty());
 
@@ -257,16 +257,16 @@ TEST_P(ExchangeContractTest, MalformedHeartbeatsAreRefused) {
   const WorkUnit unit = ClaimUnit(TestWorker(1));
   const UnitProgress good{unit.unit, unit.attempt, 1};
   const std::vector<std::vector<UnitProgress>> flaws = {
-      {{UnitId(0), unit.attempt, 1}},
-      {{unit.unit, Attempt(0), 1}},
+      {{base::UnitId(0), unit.attempt, 1}},
+      {{unit.unit, base::Attempt(0), 1}},
       {{unit.unit, unit.attempt, -1}},
       {good, good},
       std::vector<UnitProgress>(kMaxHeldUnits + 1, good),
   };
   for (size_t i = 0; i < flaws.size(); ++i) {
-    EXPECT_THAT(exchange().Heartbeat(TestWorker(1), run_, flaws[i]), StatusIs(kInvalid))
+    EXPECT_THAT(exchange().Heartbeat(TestWorker(1), run_, flaws[i]), base::StatusIs(kInvalid))
         << "flaw " << i;
   }
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -8,7 +8,7 @@
 #include "libs/exchange/testing/exchange_contract.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::AllOf;
@@ -29,12 +29,12 @@ TEST_P(ExchangeContractTest, JoinDescribesTheRun) {
   EXPECT_EQ(result.run, run_);
   EXPECT_EQ(result.config, config_);
   EXPECT_EQ(result.config.data.description, config_.data.description);
-  EXPECT_EQ(result.state, RunState::kRunning);
-  EXPECT_EQ(result.heartbeat_interval, HeartbeatInterval(config_.lease));
+  EXPECT_EQ(result.state, domain::RunState::kRunning);
+  EXPECT_EQ(result.heartbeat_interval, domain::HeartbeatInterval(config_.lease));
 }
 
 TEST_P(ExchangeContractTest, AShortLeaseAsksForMoreHeartbeats) {
-  RunConfig config = config_;
+  domain::RunConfig config = config_;
   config.lease = absl::Seconds(3);
   Must(store().CreateRun(TestNewRun(config)).status());
 
@@ -54,12 +54,12 @@ TEST_P(ExchangeContractTest, JoiningAgainChangesNamesOnly) {
   again.hardware = "another machine";
   ASSERT_OK(exchange().Join(again));
 
-  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)),
+  EXPECT_THAT(Must(store().ListWorkers(run_, base::WorkerId(), 10)),
               ElementsAre(AllOf(Field(&WorkerSummary::worker, worker.id),
                                 Field(&WorkerSummary::display_name, again.display_name),
                                 Field(&WorkerSummary::hardware, again.hardware))));
   EXPECT_EQ(Progress(1).leased, 1);
-  EXPECT_THAT(Submit(worker, unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(worker, unit), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, JoinWithAnotherSecretIsRefused) {
@@ -68,14 +68,14 @@ TEST_P(ExchangeContractTest, JoinWithAnotherSecretIsRefused) {
   JoinRequest thief = TestJoin(TestWorker(1, 2), config_);
   thief.worker.secret = TestWorker(2).secret;
 
-  EXPECT_THAT(exchange().Join(thief), StatusIs(kUnauthenticated));
+  EXPECT_THAT(exchange().Join(thief), base::StatusIs(kUnauthenticated));
   thief.data.reset();
-  EXPECT_THAT(exchange().Join(thief), StatusIs(kUnauthenticated));
+  EXPECT_THAT(exchange().Join(thief), base::StatusIs(kUnauthenticated));
 
   EXPECT_OK(exchange().Heartbeat(TestWorker(1), run_, {}));
 }
 
-RoundSummary TestSummary(Round round) {
+RoundSummary TestSummary(base::Round round) {
   RoundSummary summary;
   summary.round = round;
   summary.gradient_count = 3;
@@ -87,8 +87,8 @@ RoundSummary TestSummary(Round round) {
 
 TEST_P(ExchangeContractTest, ARunGoesOnFromACheckpoint) {
   NewRun run = TestNewRun(config_);
-  run.version = WeightsVersion(41);
-  run.history = {TestSummary(Round(7)), TestSummary(Round(41))};
+  run.version = base::WeightsVersion(41);
+  run.history = {TestSummary(base::Round(7)), TestSummary(base::Round(41))};
   run.history[0].generator_loss = 0.1 + 0.2;
   run_ = Must(store().CreateRun(run));
   leadership_ = Must(store().AcquireLeadership(run_, TestLeader(1), kMaxLeadershipTtl));
@@ -97,39 +97,39 @@ TEST_P(ExchangeContractTest, ARunGoesOnFromACheckpoint) {
 
   const WorkUnit unit = ClaimUnit(worker);
 
-  EXPECT_EQ(unit.round, Round(42));
-  EXPECT_EQ(unit.weights_version, WeightsVersion(41));
+  EXPECT_EQ(unit.round, base::Round(42));
+  EXPECT_EQ(unit.weights_version, base::WeightsVersion(41));
   EXPECT_EQ(Must(exchange().FetchWeights({worker, run_, unit.weights_version})).sha256,
             run.weights.sha256);
   const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
-  EXPECT_EQ(snapshot.version, WeightsVersion(41));
+  EXPECT_EQ(snapshot.version, base::WeightsVersion(41));
   EXPECT_EQ(snapshot.adam_state.sha256, run.adam_state.sha256);
-  EXPECT_EQ(Must(store().ListRounds(run_, Round(0), 10)), run.history);
+  EXPECT_EQ(Must(store().ListRounds(run_, base::Round(0), 10)), run.history);
   EXPECT_EQ(Must(store().GetRunStatus(run_)).last_round, run.history[1]);
 }
 
 TEST_P(ExchangeContractTest, ACheckpointThatCannotBeIsRefused) {
   NewRun run = TestNewRun(config_);
-  run.version = WeightsVersion(config_.round_count);
-  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
-  run.version = WeightsVersion(-1);
-  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
-  run.version = WeightsVersion(5);
-  run.history = {TestSummary(Round(6))};
-  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
-  run.history = {TestSummary(Round(3)), TestSummary(Round(3))};
-  EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid));
+  run.version = base::WeightsVersion(config_.round_count);
+  EXPECT_THAT(store().CreateRun(run), base::StatusIs(kInvalid));
+  run.version = base::WeightsVersion(-1);
+  EXPECT_THAT(store().CreateRun(run), base::StatusIs(kInvalid));
+  run.version = base::WeightsVersion(5);
+  run.history = {TestSummary(base::Round(6))};
+  EXPECT_THAT(store().CreateRun(run), base::StatusIs(kInvalid));
+  run.history = {TestSummary(base::Round(3)), TestSummary(base::Round(3))};
+  EXPECT_THAT(store().CreateRun(run), base::StatusIs(kInvalid));
 }
 
 TEST_P(ExchangeContractTest, JoinOfNoNameFindsTheNewestRunThatHasNotEnded) {
-  const RunConfig names[] = {TinyRunConfig("first"), TinyRunConfig("second"),
-                             TinyRunConfig("third")};
-  std::vector<RunId> runs;
-  for (const RunConfig& config : names) {
+  const domain::RunConfig names[] = {TinyRunConfig("first"), TinyRunConfig("second"),
+                                     TinyRunConfig("third")};
+  std::vector<base::RunId> runs;
+  for (const domain::RunConfig& config : names) {
     runs.push_back(Must(store().CreateRun(TestNewRun(config))));
   }
-  ASSERT_OK(store().SetRunState(runs[2], RunState::kStopped, "over"));
-  ASSERT_OK(store().SetRunState(runs[1], RunState::kPaused, "break"));
+  ASSERT_OK(store().SetRunState(runs[2], domain::RunState::kStopped, "over"));
+  ASSERT_OK(store().SetRunState(runs[1], domain::RunState::kPaused, "break"));
   JoinRequest request = TestJoin(TestWorker(1), names[1]);
   request.run_name = "";
 
@@ -137,21 +137,21 @@ TEST_P(ExchangeContractTest, JoinOfNoNameFindsTheNewestRunThatHasNotEnded) {
 
   EXPECT_EQ(result.run, runs[1]);
   EXPECT_EQ(result.config.name, "second");
-  EXPECT_EQ(result.state, RunState::kPaused);
+  EXPECT_EQ(result.state, domain::RunState::kPaused);
 }
 
 TEST_P(ExchangeContractTest, JoinWithoutARunIsNotFound) {
   JoinRequest request = TestJoin(TestWorker(1), config_);
-  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+  EXPECT_THAT(exchange().Join(request), base::StatusIs(kNotFound));
   request.run_name = "";
-  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+  EXPECT_THAT(exchange().Join(request), base::StatusIs(kNotFound));
 
   StartRun();
-  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "over"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kStopped, "over"));
 
-  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+  EXPECT_THAT(exchange().Join(request), base::StatusIs(kNotFound));
   request.run_name = "another";
-  EXPECT_THAT(exchange().Join(request), StatusIs(kNotFound));
+  EXPECT_THAT(exchange().Join(request), base::StatusIs(kNotFound));
 }
 
 TEST_P(ExchangeContractTest, ARunThatHasEndedIsJoinedByName) {
@@ -160,8 +160,8 @@ TEST_P(ExchangeContractTest, ARunThatHasEndedIsJoinedByName) {
 
   const JoinResult result = Must(exchange().Join(TestJoin(TestWorker(1), config_)));
 
-  EXPECT_EQ(result.state, RunState::kFinished);
-  EXPECT_EQ(Must(exchange().Claim(NewClaim(TestWorker(1)))).state, RunState::kFinished);
+  EXPECT_EQ(result.state, domain::RunState::kFinished);
+  EXPECT_EQ(Must(exchange().Claim(NewClaim(TestWorker(1)))).state, domain::RunState::kFinished);
 }
 
 TEST_P(ExchangeContractTest, JoinWithoutDataRegistersNothing) {
@@ -172,8 +172,8 @@ TEST_P(ExchangeContractTest, JoinWithoutDataRegistersNothing) {
   const JoinResult result = Must(exchange().Join(request));
 
   EXPECT_EQ(result.config, config_);
-  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)), IsEmpty());
-  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), StatusIs(kUnauthenticated));
+  EXPECT_THAT(Must(store().ListWorkers(run_, base::WorkerId(), 10)), IsEmpty());
+  EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))), base::StatusIs(kUnauthenticated));
 }
 
 TEST_P(ExchangeContractTest, JoinWithOtherDataSaysHowItDiffers) {
@@ -181,12 +181,12 @@ TEST_P(ExchangeContractTest, JoinWithOtherDataSaysHowItDiffers) {
   JoinRequest request = TestJoin(TestWorker(1), config_);
   request.data->image_count = 63;
 
-  EXPECT_THAT(exchange().Join(request), StatusIs(kFailedPrecondition, HasSubstr("63")));
+  EXPECT_THAT(exchange().Join(request), base::StatusIs(kFailedPrecondition, HasSubstr("63")));
   request = TestJoin(TestWorker(1), config_);
   request.data->digest = std::string(64, 'e');
-  EXPECT_THAT(exchange().Join(request), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(exchange().Join(request), base::StatusIs(kFailedPrecondition));
 
-  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)), IsEmpty());
+  EXPECT_THAT(Must(store().ListWorkers(run_, base::WorkerId(), 10)), IsEmpty());
   request = TestJoin(TestWorker(1), config_);
   request.data->description = "the same images, told otherwise";
   EXPECT_OK(exchange().Join(request));
@@ -197,7 +197,7 @@ TEST_P(ExchangeContractTest, JoinOfAnOldProtocolIsRefused) {
   JoinRequest request = TestJoin(TestWorker(1), config_);
   request.protocol_version = kMinProtocolVersion - 1;
 
-  EXPECT_THAT(exchange().Join(request), StatusIs(kFailedPrecondition, HasSubstr("protocol")));
+  EXPECT_THAT(exchange().Join(request), base::StatusIs(kFailedPrecondition, HasSubstr("protocol")));
   request.protocol_version = kProtocolVersion + 1;
   EXPECT_OK(exchange().Join(request));
 }
@@ -205,12 +205,12 @@ TEST_P(ExchangeContractTest, JoinOfAnOldProtocolIsRefused) {
 TEST_P(ExchangeContractTest, MalformedJoinsAreRefused) {
   StartRun();
   const std::vector<std::function<void(JoinRequest&)>> flaws = {
-      [](JoinRequest& r) { r.worker.id = WorkerId(""); },
-      [](JoinRequest& r) { r.worker.id = WorkerId(std::string(32, 'F')); },
-      [](JoinRequest& r) { r.worker.id = WorkerId(std::string(33, 'f')); },
+      [](JoinRequest& r) { r.worker.id = base::WorkerId(""); },
+      [](JoinRequest& r) { r.worker.id = base::WorkerId(std::string(32, 'F')); },
+      [](JoinRequest& r) { r.worker.id = base::WorkerId(std::string(33, 'f')); },
       [](JoinRequest& r) { r.worker.secret = std::string(32, 'f'); },
-      [](JoinRequest& r) { r.worker.incarnation = Incarnation(0); },
-      [](JoinRequest& r) { r.worker.incarnation = Incarnation(-7); },
+      [](JoinRequest& r) { r.worker.incarnation = base::Incarnation(0); },
+      [](JoinRequest& r) { r.worker.incarnation = base::Incarnation(-7); },
       [](JoinRequest& r) { r.display_name = std::string(65, 'x'); },
       [](JoinRequest& r) { r.display_name = "two\nlines"; },
       [](JoinRequest& r) { r.display_name = std::string("nul\0", 4); },
@@ -224,9 +224,9 @@ TEST_P(ExchangeContractTest, MalformedJoinsAreRefused) {
   for (size_t i = 0; i < flaws.size(); ++i) {
     JoinRequest request = TestJoin(TestWorker(1), config_);
     flaws[i](request);
-    EXPECT_THAT(exchange().Join(request), StatusIs(kInvalid)) << "flaw " << i;
+    EXPECT_THAT(exchange().Join(request), base::StatusIs(kInvalid)) << "flaw " << i;
   }
-  EXPECT_THAT(Must(store().ListWorkers(run_, WorkerId(), 10)), IsEmpty());
+  EXPECT_THAT(Must(store().ListWorkers(run_, base::WorkerId(), 10)), IsEmpty());
 }
 
 // ---- Describe
@@ -239,21 +239,21 @@ TEST_P(ExchangeContractTest, DescribeSaysHowTheRunStands) {
 
   EXPECT_EQ(running.run, run_);
   EXPECT_EQ(running.config, config_);
-  EXPECT_EQ(running.state, RunState::kRunning);
+  EXPECT_EQ(running.state, domain::RunState::kRunning);
 
-  RunConfig changed = config_;
+  domain::RunConfig changed = config_;
   changed.lease = absl::Seconds(90);
   Must(store().ChangeSettings(run_, changed, "slow machines"));
-  Must(store().SetRunState(run_, RunState::kPaused, "lunch"));
+  Must(store().SetRunState(run_, domain::RunState::kPaused, "lunch"));
   EXPECT_EQ(Must(exchange().Describe(TestWorker(1), run_)),
-            (RunDescription{run_, config_, RunState::kPaused}))
+            (RunDescription{run_, config_, domain::RunState::kPaused}))
       << "the change holds from round 2";
-  PublishRequest publish = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  PublishRequest publish = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
   publish.settings_version = Status().settings_version;
   Must(store().Publish(publish));
   EXPECT_EQ(Must(exchange().Describe(TestWorker(1), run_)).config.lease, absl::Seconds(90));
-  Must(store().SetRunState(run_, RunState::kStopped, ""));
-  EXPECT_EQ(Must(exchange().Describe(TestWorker(1), run_)).state, RunState::kStopped);
+  Must(store().SetRunState(run_, domain::RunState::kStopped, ""));
+  EXPECT_EQ(Must(exchange().Describe(TestWorker(1), run_)).state, domain::RunState::kStopped);
 }
 
 TEST_P(ExchangeContractTest, DescribeChangesNothingAndIsNoSignOfLife) {
@@ -267,7 +267,7 @@ TEST_P(ExchangeContractTest, DescribeChangesNothingAndIsNoSignOfLife) {
   const RunDump dump = backend().Dump(run_);
   EXPECT_EQ(dump.workers.front().since_seen, config_.lease + absl::Seconds(1));
   EXPECT_EQ(Status().worker_count, 0);
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(1));
 }
 
 // ---- Identity
@@ -275,7 +275,7 @@ TEST_P(ExchangeContractTest, DescribeChangesNothingAndIsNoSignOfLife) {
 TEST_P(ExchangeContractTest, CallsOfAnUnknownWorkerAreRefused) {
   StartRun();
   for (const Answer& answer : CallEverything(TestWorker(1), run_)) {
-    EXPECT_THAT(answer.status, StatusIs(kUnauthenticated)) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kUnauthenticated)) << answer.call;
   }
 }
 
@@ -284,9 +284,9 @@ TEST_P(ExchangeContractTest, CallsWithAnotherSecretAreRefused) {
   Join(TestWorker(1));
   WorkerIdentity thief = TestWorker(1);
   thief.secret = TestWorker(2).secret;
-  thief.incarnation = Incarnation(9);
+  thief.incarnation = base::Incarnation(9);
   for (const Answer& answer : CallEverything(thief, run_)) {
-    EXPECT_THAT(answer.status, StatusIs(kUnauthenticated)) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kUnauthenticated)) << answer.call;
   }
 }
 
@@ -295,7 +295,7 @@ TEST_P(ExchangeContractTest, CallsOfAStaleIncarnationAreRefused) {
   Join(TestWorker(1, 10));
   Join(TestWorker(1, 20));
   for (const Answer& answer : CallEverything(TestWorker(1, 10), run_)) {
-    EXPECT_THAT(answer.status, StatusIs(kFailedPrecondition)) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kFailedPrecondition)) << answer.call;
   }
   EXPECT_OK(exchange().Heartbeat(TestWorker(1, 20), run_, {}));
 }
@@ -305,7 +305,7 @@ TEST_P(ExchangeContractTest, CallsOfAnIncarnationThatHasNotJoinedAreRefusedUntil
   StartRun();
   Join(TestWorker(1, 10));
   for (const Answer& answer : CallEverything(TestWorker(1, 20), run_)) {
-    EXPECT_THAT(answer.status, StatusIs(kUnauthenticated, HasSubstr("join"))) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kUnauthenticated, HasSubstr("join"))) << answer.call;
   }
   Join(TestWorker(1, 20));
   EXPECT_OK(exchange().Heartbeat(TestWorker(1, 20), run_, {}));
@@ -317,28 +317,28 @@ TEST_P(ExchangeContractTest, CallsToNoRunAreNotFound) {
   StartRun();
   Join(TestWorker(1));
   for (const Answer& answer : CallEverything(TestWorker(1), kNoSuchRun)) {
-    EXPECT_THAT(answer.status, StatusIs(kNotFound)) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kNotFound)) << answer.call;
   }
-  for (const Answer& answer : CallEverything(TestWorker(1), RunId(0))) {
-    EXPECT_THAT(answer.status, StatusIs(kInvalid)) << answer.call;
+  for (const Answer& answer : CallEverything(TestWorker(1), base::RunId(0))) {
+    EXPECT_THAT(answer.status, base::StatusIs(kInvalid)) << answer.call;
   }
 }
 
 TEST_P(ExchangeContractTest, CallsWithAMalformedIdentityAreRefused) {
   StartRun();
   WorkerIdentity malformed = TestWorker(1);
-  malformed.id = WorkerId("'; DROP TABLE worker; --");
+  malformed.id = base::WorkerId("'; DROP TABLE worker; --");
   for (const Answer& answer : CallEverything(malformed, run_)) {
-    EXPECT_THAT(answer.status, StatusIs(kInvalid)) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kInvalid)) << answer.call;
   }
 }
 
 TEST_P(ExchangeContractTest, AWorkerIsRegisteredPerRun) {
   StartRun();
   Join(TestWorker(1));
-  const RunId other = Must(store().CreateRun(TestNewRun(TinyRunConfig("other"))));
+  const base::RunId other = Must(store().CreateRun(TestNewRun(TinyRunConfig("other"))));
   for (const Answer& answer : CallEverything(TestWorker(1), other)) {
-    EXPECT_THAT(answer.status, StatusIs(kUnauthenticated)) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kUnauthenticated)) << answer.call;
   }
 }
 
@@ -353,7 +353,7 @@ TEST_P(ExchangeContractTest, TakingOverFreesTheLeases) {
   EXPECT_EQ(Progress(1).ready, 2);
   const WorkUnit again = ClaimUnit(TestWorker(1, 2));
   EXPECT_EQ(again.unit, first.unit);
-  EXPECT_EQ(again.attempt, Attempt(2));
+  EXPECT_EQ(again.attempt, base::Attempt(2));
 }
 
 TEST_P(ExchangeContractTest, TheNewIncarnationMayHandInWhatTheOldOneComputed) {
@@ -362,7 +362,7 @@ TEST_P(ExchangeContractTest, TheNewIncarnationMayHandInWhatTheOldOneComputed) {
   const WorkUnit unit = ClaimUnit(TestWorker(1, 1));
   Join(TestWorker(1, 2));
 
-  EXPECT_THAT(Submit(TestWorker(1, 2), unit), IsOkAndHolds(SubmitOutcome::kLate));
+  EXPECT_THAT(Submit(TestWorker(1, 2), unit), base::IsOkAndHolds(domain::SubmitOutcome::kLate));
 }
 
 // ---- Removing
@@ -376,12 +376,12 @@ TEST_P(ExchangeContractTest, EveryCallOfARemovedWorkerIsRefusedUntilItIsRestored
   const std::string told =
       "this worker was removed from the run: plays with the loss; ask the instructor";
   for (const Answer& answer : CallEverything(TestWorker(1), run_)) {
-    EXPECT_THAT(answer.status, StatusIs(kFailedPrecondition, HasSubstr(told))) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kFailedPrecondition, HasSubstr(told))) << answer.call;
   }
   JoinRequest again = TestJoin(TestWorker(1, 7), config_);
-  EXPECT_THAT(exchange().Join(again), StatusIs(kFailedPrecondition, HasSubstr(told)));
+  EXPECT_THAT(exchange().Join(again), base::StatusIs(kFailedPrecondition, HasSubstr(told)));
   again.data.reset();
-  EXPECT_THAT(exchange().Join(again), StatusIs(kFailedPrecondition, HasSubstr(told)));
+  EXPECT_THAT(exchange().Join(again), base::StatusIs(kFailedPrecondition, HasSubstr(told)));
   EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "plays with the loss");
   EXPECT_EQ(Status().worker_count, 0);
 
@@ -413,13 +413,14 @@ TEST_P(ExchangeContractTest, WhatARemovedWorkerHeldOrHandedInIsComputedAnew) {
   EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 0);
   EXPECT_EQ(Summary(TestWorker(1)).accepted_image_count, 0);
   EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "y");
-  EXPECT_THAT(store().FetchGradient(run_, done.unit), StatusIs(kNotFound));
+  EXPECT_THAT(store().FetchGradient(run_, done.unit), base::StatusIs(kNotFound));
   EXPECT_EQ(ClaimUnit(TestWorker(2)).unit, done.unit);
   const WorkUnit second = ClaimUnit(TestWorker(2));
   EXPECT_EQ(second.unit, leased.unit);
-  EXPECT_EQ(second.attempt, Attempt(2));
+  EXPECT_EQ(second.attempt, base::Attempt(2));
   ASSERT_OK(store().RestoreWorker(run_, TestWorker(1).id));
-  EXPECT_THAT(Submit(TestWorker(1), leased), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  EXPECT_THAT(Submit(TestWorker(1), leased),
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   EXPECT_EQ(backend().Dump(run_).units[0].failures, 0);
 }
 
@@ -440,15 +441,15 @@ TEST_P(ExchangeContractTest, OnlyWhoHasJoinedIsRemovedAndForAReason) {
   StartRun();
   Join(TestWorker(1));
 
-  EXPECT_THAT(store().RemoveWorker(run_, TestWorker(2).id, "x"), StatusIs(kNotFound));
-  EXPECT_THAT(store().RestoreWorker(run_, TestWorker(2).id), StatusIs(kNotFound));
-  EXPECT_THAT(store().RemoveWorker(kNoSuchRun, TestWorker(1).id, "x"), StatusIs(kNotFound));
-  EXPECT_THAT(store().RestoreWorker(kNoSuchRun, TestWorker(1).id), StatusIs(kNotFound));
-  EXPECT_THAT(store().RemoveWorker(run_, TestWorker(1).id, ""), StatusIs(kInvalid));
+  EXPECT_THAT(store().RemoveWorker(run_, TestWorker(2).id, "x"), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().RestoreWorker(run_, TestWorker(2).id), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().RemoveWorker(kNoSuchRun, TestWorker(1).id, "x"), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().RestoreWorker(kNoSuchRun, TestWorker(1).id), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().RemoveWorker(run_, TestWorker(1).id, ""), base::StatusIs(kInvalid));
   EXPECT_THAT(store().RemoveWorker(run_, TestWorker(1).id, std::string(501, 'x')),
-              StatusIs(kInvalid));
-  EXPECT_THAT(store().RemoveWorker(run_, WorkerId("me"), "x"), StatusIs(kInvalid));
-  EXPECT_THAT(store().RestoreWorker(run_, WorkerId("me")), StatusIs(kInvalid));
+              base::StatusIs(kInvalid));
+  EXPECT_THAT(store().RemoveWorker(run_, base::WorkerId("me"), "x"), base::StatusIs(kInvalid));
+  EXPECT_THAT(store().RestoreWorker(run_, base::WorkerId("me")), base::StatusIs(kInvalid));
   ClaimUnit(TestWorker(1));
 }
 
@@ -459,10 +460,11 @@ TEST_P(ExchangeContractTest, ARemovedWorkerStaysRemovedInTheRunThatGoesOn) {
   NewRun archived = TestNewRun(TinyRunConfig("restored"));
   archived.workers = Must(store().ListWorkerRecords(run_));
 
-  const RunId restored = Must(store().CreateRun(archived));
+  const base::RunId restored = Must(store().CreateRun(archived));
 
   for (const Answer& answer : CallEverything(TestWorker(1), restored)) {
-    EXPECT_THAT(answer.status, StatusIs(kFailedPrecondition, HasSubstr("removed"))) << answer.call;
+    EXPECT_THAT(answer.status, base::StatusIs(kFailedPrecondition, HasSubstr("removed")))
+        << answer.call;
   }
 }
 
@@ -473,12 +475,14 @@ TEST_P(ExchangeContractTest, OnlyGradientsOfTheOpenRoundAreRejected) {
   const WorkUnit leased = ClaimUnit(TestWorker(1));
   ASSERT_OK(Submit(TestWorker(1), done));
 
-  EXPECT_THAT(store().RejectGradient(run_, leadership_, leased.unit, ""), StatusIs(kNotFound));
-  EXPECT_THAT(store().RejectGradient(run_, leadership_, kNoSuchUnit, ""), StatusIs(kNotFound));
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, leased.unit, ""),
+              base::StatusIs(kNotFound));
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, kNoSuchUnit, ""),
+              base::StatusIs(kNotFound));
   Publish();
-  EXPECT_THAT(store().RejectGradient(run_, leadership_, done.unit, ""), StatusIs(kNotFound));
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, done.unit, ""), base::StatusIs(kNotFound));
 
   EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

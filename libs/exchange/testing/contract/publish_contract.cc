@@ -10,7 +10,7 @@
 #include "libs/exchange/testing/exchange_contract.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::ElementsAre;
@@ -28,30 +28,30 @@ TEST_P(ExchangeContractTest, OneCoordinatorLeadsAtATime) {
   EXPECT_EQ(first.leader, TestLeader(1));
   EXPECT_EQ(first.term, 1);
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
-              StatusIs(kFailedPrecondition));
+              base::StatusIs(kFailedPrecondition));
   backend().AdvanceTime(absl::Milliseconds(9'999));
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
-              StatusIs(kFailedPrecondition));
+              base::StatusIs(kFailedPrecondition));
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(10)),
-              IsOkAndHolds(first));
+              base::IsOkAndHolds(first));
   backend().AdvanceTime(absl::Milliseconds(9'999));
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
-              StatusIs(kFailedPrecondition));
+              base::StatusIs(kFailedPrecondition));
   backend().AdvanceTime(absl::Milliseconds(1));
 
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(10)),
-              IsOkAndHolds(Leadership{TestLeader(2), 2}));
-  EXPECT_THAT(store().ReapExpiredLeases(run_, first), StatusIs(kFailedPrecondition));
+              base::IsOkAndHolds(Leadership{TestLeader(2), 2}));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, first), base::StatusIs(kFailedPrecondition));
 }
 
 TEST_P(ExchangeContractTest, TheLeaderOfRecordKeepsItsEpoch) {
   run_ = Must(store().CreateRun(TestNewRun(config_)));
   const Leadership first = Must(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)));
   backend().AdvanceTime(absl::Seconds(1));
-  ASSERT_THAT(store().ReapExpiredLeases(run_, first), StatusIs(kFailedPrecondition));
+  ASSERT_THAT(store().ReapExpiredLeases(run_, first), base::StatusIs(kFailedPrecondition));
 
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)),
-              IsOkAndHolds(first));
+              base::IsOkAndHolds(first));
 
   EXPECT_OK(store().ReapExpiredLeases(run_, first));
 }
@@ -65,9 +65,9 @@ TEST_P(ExchangeContractTest, ResigningLetsASuccessorInAtOnce) {
   ASSERT_OK(store().ResignLeadership(run_, leadership_));
   ASSERT_OK(store().ResignLeadership(run_, leadership_));
 
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::StatusIs(kFailedPrecondition));
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(2), absl::Seconds(1)),
-              IsOkAndHolds(Leadership{TestLeader(2), leadership_.term + 1}));
+              base::IsOkAndHolds(Leadership{TestLeader(2), leadership_.term + 1}));
 }
 
 TEST_P(ExchangeContractTest, WhoResignedComesBackUnderANewEpoch) {
@@ -75,17 +75,17 @@ TEST_P(ExchangeContractTest, WhoResignedComesBackUnderANewEpoch) {
   ASSERT_OK(store().ResignLeadership(run_, leadership_));
 
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)),
-              IsOkAndHolds(Leadership{TestLeader(1), leadership_.term + 1}));
+              base::IsOkAndHolds(Leadership{TestLeader(1), leadership_.term + 1}));
 }
 
 TEST_P(ExchangeContractTest, MalformedLeadershipsAreRefused) {
   StartRun();
-  EXPECT_THAT(store().AcquireLeadership(run_, LeaderId("me"), absl::Seconds(1)),
-              StatusIs(kInvalid));
+  EXPECT_THAT(store().AcquireLeadership(run_, base::LeaderId("me"), absl::Seconds(1)),
+              base::StatusIs(kInvalid));
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::ZeroDuration()),
-              StatusIs(kInvalid));
+              base::StatusIs(kInvalid));
   EXPECT_THAT(store().AcquireLeadership(run_, TestLeader(1), absl::InfiniteDuration()),
-              StatusIs(kInvalid));
+              base::StatusIs(kInvalid));
 }
 
 TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
@@ -97,11 +97,13 @@ TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
   const Leadership expired = leadership_;
   const Leadership forged{TestLeader(1), leadership_.term + 1};
   const auto expect_refused = [&](const Leadership& who) {
-    EXPECT_THAT(store().RejectGradient(run_, who, unit.unit, "bad"), StatusIs(kFailedPrecondition));
-    EXPECT_THAT(store().Publish(TestPublish(config_, run_, who, WeightsVersion(0))),
-                StatusIs(kFailedPrecondition));
-    EXPECT_THAT(store().ReapExpiredLeases(run_, who), StatusIs(kFailedPrecondition));
-    EXPECT_THAT(store().PrepareRound(run_, who, Round(2)), StatusIs(kFailedPrecondition));
+    EXPECT_THAT(store().RejectGradient(run_, who, unit.unit, "bad"),
+                base::StatusIs(kFailedPrecondition));
+    EXPECT_THAT(store().Publish(TestPublish(config_, run_, who, base::WeightsVersion(0))),
+                base::StatusIs(kFailedPrecondition));
+    EXPECT_THAT(store().ReapExpiredLeases(run_, who), base::StatusIs(kFailedPrecondition));
+    EXPECT_THAT(store().PrepareRound(run_, who, base::Round(2)),
+                base::StatusIs(kFailedPrecondition));
   };
 
   expect_refused(expired);
@@ -113,9 +115,9 @@ TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
   expect_refused(Leadership{TestLeader(2), second.term + 1});
   expect_refused(Leadership());
 
-  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+  EXPECT_EQ(Status().weights_version, base::WeightsVersion(0));
   EXPECT_THAT(Progress(1).gradients, SizeIs(1));
-  EXPECT_OK(store().Publish(TestPublish(config_, run_, second, WeightsVersion(0))));
+  EXPECT_OK(store().Publish(TestPublish(config_, run_, second, base::WeightsVersion(0))));
 }
 
 // ---- Publish
@@ -125,7 +127,7 @@ TEST_P(ExchangeContractTest, APublicationIsTheNewStateOfTheRun) {
   Join(TestWorker(1));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
   ASSERT_OK(Submit(TestWorker(1), unit));
-  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  PublishRequest request = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
   request.consumed = {unit.unit};
   request.summary.epoch = 3;
   request.summary.gradient_count = 1;
@@ -135,22 +137,23 @@ TEST_P(ExchangeContractTest, APublicationIsTheNewStateOfTheRun) {
   ASSERT_OK(store().Publish(request));
 
   const RunStatus status = Status();
-  EXPECT_EQ(status.weights_version, WeightsVersion(1));
+  EXPECT_EQ(status.weights_version, base::WeightsVersion(1));
   EXPECT_EQ(status.last_round, request.summary);
   EXPECT_EQ(status.accepted_image_count, 4);
-  EXPECT_THAT(store().ListRounds(run_, Round(0), 10), IsOkAndHolds(ElementsAre(request.summary)));
+  EXPECT_THAT(store().ListRounds(run_, base::Round(0), 10),
+              base::IsOkAndHolds(ElementsAre(request.summary)));
   const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
-  EXPECT_EQ(snapshot.version, WeightsVersion(1));
+  EXPECT_EQ(snapshot.version, base::WeightsVersion(1));
   EXPECT_EQ(snapshot.weights.sha256, request.weights.sha256);
   EXPECT_EQ(*snapshot.adam_state.bytes, *request.adam_state.bytes);
   EXPECT_THAT(Progress(1).gradients, SizeIs(1));
   EXPECT_EQ(Progress(1).ready, 0) << "what was left of the round is closed";
   EXPECT_EQ(Progress(2).ready, 3);
   const WorkUnit next = ClaimUnit(TestWorker(1));
-  EXPECT_EQ(next.round, Round(2));
-  EXPECT_EQ(next.slot, Slot(0));
-  EXPECT_EQ(next.weights_version, WeightsVersion(1));
-  EXPECT_EQ(next.attempt, Attempt(1));
+  EXPECT_EQ(next.round, base::Round(2));
+  EXPECT_EQ(next.slot, base::Slot(0));
+  EXPECT_EQ(next.weights_version, base::WeightsVersion(1));
+  EXPECT_EQ(next.attempt, base::Attempt(1));
 }
 
 TEST_P(ExchangeContractTest, LeftoversOfAPublishedRoundAreClosed) {
@@ -163,8 +166,8 @@ TEST_P(ExchangeContractTest, LeftoversOfAPublishedRoundAreClosed) {
 
   Publish();
 
-  EXPECT_THAT(Submit(TestWorker(1), leased), IsOkAndHolds(SubmitOutcome::kClosed));
-  EXPECT_THAT(Submit(TestWorker(2), released), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(1), leased), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(2), released), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
   EXPECT_THAT(Must(Heartbeat(TestWorker(1), leased, 1)).dropped, ElementsAre(leased.unit));
   ClaimUnit(TestWorker(1));
   ClaimUnit(TestWorker(1));  // the closed lease does not count
@@ -173,16 +176,16 @@ TEST_P(ExchangeContractTest, LeftoversOfAPublishedRoundAreClosed) {
 
 TEST_P(ExchangeContractTest, AnotherVersionThanTheExpectedOneAborts) {
   StartRun();
-  const PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  const PublishRequest request = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
   ASSERT_OK(store().Publish(request));
 
-  EXPECT_THAT(store().Publish(request), StatusIs(absl::StatusCode::kAborted))
+  EXPECT_THAT(store().Publish(request), base::StatusIs(absl::StatusCode::kAborted))
       << "a repeat is answered by the version it meets";
-  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(2))),
-              StatusIs(absl::StatusCode::kAborted));
+  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, base::WeightsVersion(2))),
+              base::StatusIs(absl::StatusCode::kAborted));
 
-  EXPECT_EQ(Status().weights_version, WeightsVersion(1));
-  EXPECT_THAT(Must(store().ListRounds(run_, Round(0), 10)), SizeIs(1));
+  EXPECT_EQ(Status().weights_version, base::WeightsVersion(1));
+  EXPECT_THAT(Must(store().ListRounds(run_, base::Round(0), 10)), SizeIs(1));
 }
 
 TEST_P(ExchangeContractTest, OnlyGradientsOfTheRoundAreConsumed) {
@@ -191,21 +194,23 @@ TEST_P(ExchangeContractTest, OnlyGradientsOfTheRoundAreConsumed) {
   const WorkUnit done = ClaimUnit(TestWorker(1));
   const WorkUnit leased = ClaimUnit(TestWorker(1));
   ASSERT_OK(Submit(TestWorker(1), done));
-  const std::vector<std::vector<UnitId>> flaws = {
+  const std::vector<std::vector<base::UnitId>> flaws = {
       {leased.unit}, {kNoSuchUnit}, {done.unit, leased.unit}, {done.unit, done.unit}};
   for (size_t i = 0; i < flaws.size(); ++i) {
-    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+    PublishRequest request = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
     request.consumed = flaws[i];
     // Twice the same is malformed; the others may be a database that has gone back.
     const bool twice = i + 1 == flaws.size();
-    EXPECT_THAT(store().Publish(request), StatusIs(twice ? kInvalid : kAborted)) << "flaw " << i;
+    EXPECT_THAT(store().Publish(request), base::StatusIs(twice ? kInvalid : kAborted))
+        << "flaw " << i;
   }
-  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+  EXPECT_EQ(Status().weights_version, base::WeightsVersion(0));
   EXPECT_EQ(Progress(1).leased, 1);
   Publish();
-  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(1));
+  PublishRequest request = TestPublish(config_, run_, leadership_, base::WeightsVersion(1));
   request.consumed = {done.unit};
-  EXPECT_THAT(store().Publish(request), StatusIs(kAborted)) << "a gradient of the round before";
+  EXPECT_THAT(store().Publish(request), base::StatusIs(kAborted))
+      << "a gradient of the round before";
 }
 
 // When a database has gone back, the same numbers may mean other weights and other gradients.
@@ -213,7 +218,7 @@ TEST_P(ExchangeContractTest, APublicationThatStandsOnOthersIsRefused) {
   StartRun(2);
   Join(TestWorker(1));
   std::vector<std::string> checksums;
-  PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+  PublishRequest request = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
   for (int i = 0; i < 2; ++i) {
     const SubmitRequest gradient = TestSubmit(config_, TestWorker(1), ClaimUnit(TestWorker(1)));
     ASSERT_OK(exchange().Submit(gradient));
@@ -225,14 +230,15 @@ TEST_P(ExchangeContractTest, APublicationThatStandsOnOthersIsRefused) {
 
   PublishRequest other_weights = request;
   other_weights.expected_sha256 = TestWeights(config_, 9.0f).sha256;
-  EXPECT_THAT(store().Publish(other_weights), StatusIs(kAborted, HasSubstr("other weights")));
+  EXPECT_THAT(store().Publish(other_weights), base::StatusIs(kAborted, HasSubstr("other weights")));
   PublishRequest other_gradients = request;
-  other_gradients.consumed_sha256 = ConsumedSha256({checksums[0], Sha256("another")});
-  EXPECT_THAT(store().Publish(other_gradients), StatusIs(kAborted, HasSubstr("other gradients")));
+  other_gradients.consumed_sha256 = ConsumedSha256({checksums[0], base::Sha256("another")});
+  EXPECT_THAT(store().Publish(other_gradients),
+              base::StatusIs(kAborted, HasSubstr("other gradients")));
   PublishRequest short_sum = request;
   short_sum.consumed_sha256 = "short";
-  EXPECT_THAT(store().Publish(short_sum), StatusIs(kInvalid));
-  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+  EXPECT_THAT(store().Publish(short_sum), base::StatusIs(kInvalid));
+  EXPECT_EQ(Status().weights_version, base::WeightsVersion(0));
 
   EXPECT_OK(store().Publish(request));
 }
@@ -240,8 +246,8 @@ TEST_P(ExchangeContractTest, APublicationThatStandsOnOthersIsRefused) {
 TEST_P(ExchangeContractTest, MalformedPublicationsAreRefused) {
   StartRun();
   const std::vector<std::function<void(PublishRequest&)>> flaws = {
-      [](PublishRequest& r) { r.expected_version = WeightsVersion(-1); },
-      [](PublishRequest& r) { r.summary.round = Round(2); },
+      [](PublishRequest& r) { r.expected_version = base::WeightsVersion(-1); },
+      [](PublishRequest& r) { r.summary.round = base::Round(2); },
       [](PublishRequest& r) { r.summary.epoch = -1; },
       [](PublishRequest& r) { r.summary.gradient_count = -1; },
       [](PublishRequest& r) { r.summary.image_count = -1; },
@@ -252,17 +258,17 @@ TEST_P(ExchangeContractTest, MalformedPublicationsAreRefused) {
       [](PublishRequest& r) { r.next_units[0].slot = r.next_units[1].slot; },
       [](PublishRequest& r) { r.next_units[0].image_indices.clear(); },
       [](PublishRequest& r) { r.weights = Payload(); },
-      [](PublishRequest& r) { r.adam_state.codec = static_cast<Codec>(0); },
+      [](PublishRequest& r) { r.adam_state.codec = static_cast<tensor::Codec>(0); },
   };
   for (size_t i = 0; i < flaws.size(); ++i) {
-    PublishRequest request = TestPublish(config_, run_, leadership_, WeightsVersion(0));
+    PublishRequest request = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
     flaws[i](request);
-    EXPECT_THAT(store().Publish(request), StatusIs(kInvalid)) << "flaw " << i;
+    EXPECT_THAT(store().Publish(request), base::StatusIs(kInvalid)) << "flaw " << i;
   }
-  PublishRequest damaged = TestPublish(config_, run_, leadership_, WeightsVersion(0));
-  damaged.adam_state.sha256 = Sha256("something else");
-  EXPECT_THAT(store().Publish(damaged), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_EQ(Status().weights_version, WeightsVersion(0));
+  PublishRequest damaged = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
+  damaged.adam_state.sha256 = base::Sha256("something else");
+  EXPECT_THAT(store().Publish(damaged), base::StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(Status().weights_version, base::WeightsVersion(0));
 }
 
 TEST_P(ExchangeContractTest, TheLastPublicationFinishesTheRun) {
@@ -272,32 +278,33 @@ TEST_P(ExchangeContractTest, TheLastPublicationFinishesTheRun) {
 
   Finish();
 
-  EXPECT_EQ(Status().state, RunState::kFinished);
+  EXPECT_EQ(Status().state, domain::RunState::kFinished);
   EXPECT_EQ(Status().state_reason, "");
-  EXPECT_EQ(Status().weights_version, WeightsVersion(1));
+  EXPECT_EQ(Status().weights_version, base::WeightsVersion(1));
   const ClaimResult claim = Must(exchange().Claim(NewClaim(TestWorker(1))));
   EXPECT_FALSE(claim.unit.has_value());
-  EXPECT_EQ(claim.state, RunState::kFinished);
-  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_EQ(claim.state, domain::RunState::kFinished);
+  EXPECT_THAT(Submit(TestWorker(1), unit), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
   EXPECT_OK(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt));
-  EXPECT_OK(exchange().FetchWeights({TestWorker(1), run_, WeightsVersion(1)}));
+  EXPECT_OK(exchange().FetchWeights({TestWorker(1), run_, base::WeightsVersion(1)}));
   EXPECT_OK(exchange().Leave(TestWorker(1), run_));
-  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(1))),
-              StatusIs(kFailedPrecondition));
-  EXPECT_THAT(store().SetRunState(run_, RunState::kStopped, ""), StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, base::WeightsVersion(1))),
+              base::StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().SetRunState(run_, domain::RunState::kStopped, ""),
+              base::StatusIs(kFailedPrecondition));
 }
 
 TEST_P(ExchangeContractTest, APausedRunMayPublishAndFinish) {
   StartRun();
-  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "lunch"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kPaused, "lunch"));
 
   Publish();
-  EXPECT_EQ(Status().state, RunState::kPaused);
+  EXPECT_EQ(Status().state, domain::RunState::kPaused);
   EXPECT_EQ(Status().state_reason, "lunch");
   Finish();
 
-  EXPECT_EQ(Status().state, RunState::kFinished);
+  EXPECT_EQ(Status().state, domain::RunState::kFinished);
   EXPECT_EQ(Status().state_reason, "");
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

@@ -6,7 +6,7 @@
 #include "libs/exchange/testing/exchange_contract.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::SizeIs;
@@ -23,7 +23,7 @@ TEST_P(ExchangeContractTest, AReleasedUnitIsReadyAtOnce) {
   ASSERT_OK(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt));
 
   EXPECT_EQ(Progress(1).ready, 1);
-  EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, Attempt(2));
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, base::Attempt(2));
 }
 
 TEST_P(ExchangeContractTest, ReleasingWhatIsNotHeldChangesNothing) {
@@ -36,13 +36,13 @@ TEST_P(ExchangeContractTest, ReleasingWhatIsNotHeldChangesNothing) {
 
   EXPECT_OK(exchange().Release(TestWorker(1), run_, first.unit, first.attempt));
   EXPECT_OK(exchange().Release(TestWorker(2), run_, second.unit, second.attempt));
-  EXPECT_OK(exchange().Release(TestWorker(1), run_, kNoSuchUnit, Attempt(1)));
+  EXPECT_OK(exchange().Release(TestWorker(1), run_, kNoSuchUnit, base::Attempt(1)));
   EXPECT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "no"));
   EXPECT_OK(exchange().Fail(TestWorker(2), run_, second.unit, second.attempt, "no"));
-  EXPECT_OK(exchange().Fail(TestWorker(1), run_, kNoSuchUnit, Attempt(1), "no"));
+  EXPECT_OK(exchange().Fail(TestWorker(1), run_, kNoSuchUnit, base::Attempt(1), "no"));
 
   EXPECT_EQ(Progress(1).leased, 1);
-  EXPECT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), second), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
   EXPECT_OK(exchange().Release(TestWorker(1), run_, second.unit, second.attempt));
   EXPECT_THAT(Progress(1).gradients, SizeIs(1));
 }
@@ -53,20 +53,20 @@ TEST_P(ExchangeContractTest, AReleasedUnitMayStillBeHandedIn) {
   const WorkUnit unit = ClaimUnit(TestWorker(1));
   ASSERT_OK(exchange().Release(TestWorker(1), run_, unit.unit, unit.attempt));
 
-  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kLate));
+  EXPECT_THAT(Submit(TestWorker(1), unit), base::IsOkAndHolds(domain::SubmitOutcome::kLate));
 }
 
 TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
   StartRun(1);
   Join(TestWorker(1));
-  for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
+  for (int failure = 1; failure < domain::kMaxUnitFailures; ++failure) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
-    EXPECT_EQ(unit.attempt, Attempt(failure));
+    EXPECT_EQ(unit.attempt, base::Attempt(failure));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
-    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
+    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
     EXPECT_EQ(Progress(1).ready, 1);
-    EXPECT_EQ(Status().state, RunState::kRunning);
+    EXPECT_EQ(Status().state, domain::RunState::kRunning);
   }
   const WorkUnit last = ClaimUnit(TestWorker(1));
 
@@ -75,10 +75,11 @@ TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
   EXPECT_EQ(Progress(1).failed, 1);
   EXPECT_EQ(Progress(1).ready, 0);
   EXPECT_EQ(Progress(1).failure_reason, "face 99.jpg");
-  EXPECT_EQ(Status().state, RunState::kPaused);
+  EXPECT_EQ(Status().state, domain::RunState::kPaused);
   EXPECT_EQ(Status().state_reason,
-            FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures, TestWorker(1).id, "face 99.jpg"));
-  EXPECT_THAT(Submit(TestWorker(1), last), IsOkAndHolds(SubmitOutcome::kClosed));
+            FailedUnitReason(base::Round(1), base::Slot(0), domain::kMaxUnitFailures,
+                             TestWorker(1).id, "face 99.jpg"));
+  EXPECT_THAT(Submit(TestWorker(1), last), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
 }
 
 TEST_P(ExchangeContractTest, AUnitGoesToOthersBeforeItGoesBackToWhoFailedIt) {
@@ -96,7 +97,7 @@ TEST_P(ExchangeContractTest, AUnitGoesToOthersBeforeItGoesBackToWhoFailedIt) {
   const WorkUnit rejected = ClaimUnit(TestWorker(2));
   ASSERT_OK(Submit(TestWorker(2), rejected));
   ASSERT_OK(store().RejectGradient(run_, leadership_, rejected.unit, "NaN"));
-  backend().AdvanceTime(ReturnDelay(rejected.attempt, ReturnCause::kRejected));
+  backend().AdvanceTime(domain::ReturnDelay(rejected.attempt, domain::ReturnCause::kRejected));
 
   EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, failed.unit) << "nobody is left who has not failed it";
 }
@@ -108,14 +109,14 @@ TEST_P(ExchangeContractTest, OneWorkerThatFailsEverythingPausesNoClass) {
   for (int slot = 0; slot < 2; ++slot) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "no disk"));
-    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
+    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
   }
 
   ExpectNothingToClaim(TestWorker(1));
   for (int slot = 0; slot < 2; ++slot) {
     ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
   }
-  EXPECT_EQ(Status().state, RunState::kRunning);
+  EXPECT_EQ(Status().state, domain::RunState::kRunning);
   EXPECT_EQ(Progress(1).failed, 0);
 }
 
@@ -151,7 +152,7 @@ TEST_P(ExchangeContractTest, WhoFailedAUnitGetsItAfterAWhileFromOneWhoNeverAsks)
   const WorkUnit failed = ClaimUnit(TestWorker(1));
   ASSERT_OK(exchange().Fail(TestWorker(1), run_, failed.unit, failed.attempt, "no disk"));
 
-  backend().AdvanceTime(StallLimit(config_.lease) - absl::Microseconds(1));
+  backend().AdvanceTime(domain::StallLimit(config_.lease) - absl::Microseconds(1));
   ASSERT_OK(exchange().Heartbeat(TestWorker(2), run_, {}));
   ExpectNothingToClaim(TestWorker(1));
   backend().AdvanceTime(absl::Microseconds(1));
@@ -165,7 +166,7 @@ TEST_P(ExchangeContractTest, AResumedRunForgetsWhoFailed) {
   FailForGood(TestWorker(1), "broken image");
   Join(TestWorker(2));
 
-  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "repaired"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kRunning, "repaired"));
 
   ClaimUnit(TestWorker(1));
 }
@@ -193,7 +194,7 @@ TEST_P(ExchangeContractTest, AUnitThatKeepsFailingIsGivenOutLaterEachTime) {
   ASSERT_OK(exchange().Fail(TestWorker(1), run_, again.unit, again.attempt, "no"));
 
   const WorkUnit other = ClaimUnit(TestWorker(1));
-  EXPECT_EQ(other.slot, Slot(1));
+  EXPECT_EQ(other.slot, base::Slot(1));
   ExpectNothingToClaim(TestWorker(1));
   EXPECT_EQ(Progress(1).ready, 1);
   backend().AdvanceTime(absl::Seconds(1) - absl::Microseconds(1));
@@ -202,16 +203,16 @@ TEST_P(ExchangeContractTest, AUnitThatKeepsFailingIsGivenOutLaterEachTime) {
 
   const WorkUnit third = ClaimUnit(TestWorker(1));
   EXPECT_EQ(third.unit, first.unit);
-  EXPECT_EQ(third.attempt, Attempt(3));
+  EXPECT_EQ(third.attempt, base::Attempt(3));
   ASSERT_OK(exchange().Release(TestWorker(1), run_, third.unit, third.attempt));
   const WorkUnit fourth = ClaimUnit(TestWorker(1));
-  EXPECT_EQ(fourth.attempt, Attempt(4));  // given back: at once
+  EXPECT_EQ(fourth.attempt, base::Attempt(4));  // given back: at once
   backend().AdvanceTime(config_.lease);
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(2));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(2));
   EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, other.unit);
   ExpectNothingToClaim(TestWorker(1));
   backend().AdvanceTime(absl::Seconds(4));
-  EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, Attempt(5));
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).attempt, base::Attempt(5));
 }
 
 TEST_P(ExchangeContractTest, AFailedUnitHasAllItsTriesAgainWhenTheRunResumes) {
@@ -219,33 +220,34 @@ TEST_P(ExchangeContractTest, AFailedUnitHasAllItsTriesAgainWhenTheRunResumes) {
   Join(TestWorker(1));
   FailForGood(TestWorker(1), "broken image");
 
-  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "repaired"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kRunning, "repaired"));
 
-  EXPECT_EQ(Status().state, RunState::kRunning);
+  EXPECT_EQ(Status().state, domain::RunState::kRunning);
   EXPECT_EQ(Status().state_reason, "");
   EXPECT_EQ(Progress(1).failed, 0);
   EXPECT_EQ(Progress(1).failure_reason, "");
   FailForGood(TestWorker(1), "broken still");
-  EXPECT_EQ(Status().state, RunState::kPaused);
-  EXPECT_EQ(Status().state_reason, FailedUnitReason(Round(1), Slot(0), kMaxUnitFailures,
-                                                    TestWorker(1).id, "broken still"));
+  EXPECT_EQ(Status().state, domain::RunState::kPaused);
+  EXPECT_EQ(Status().state_reason,
+            FailedUnitReason(base::Round(1), base::Slot(0), domain::kMaxUnitFailures,
+                             TestWorker(1).id, "broken still"));
 
-  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "repaired"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kRunning, "repaired"));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
-  EXPECT_EQ(unit.attempt, Attempt(2 * kMaxUnitFailures + 1));
-  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_EQ(unit.attempt, base::Attempt(2 * domain::kMaxUnitFailures + 1));
+  EXPECT_THAT(Submit(TestWorker(1), unit), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, AUnitFailingForGoodKeepsTheReasonOfAPausedRun) {
   StartRun(1);
   Join(TestWorker(1));
-  for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
+  for (int failure = 1; failure < domain::kMaxUnitFailures; ++failure) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "no"));
-    backend().AdvanceTime(ReturnDelay(unit.attempt, ReturnCause::kFailed));
+    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
   }
   const WorkUnit last = ClaimUnit(TestWorker(1));
-  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "lunch"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kPaused, "lunch"));
 
   ASSERT_OK(exchange().Fail(TestWorker(1), run_, last.unit, last.attempt, "no"));
 
@@ -257,9 +259,9 @@ TEST_P(ExchangeContractTest, TheFailureReasonIsThatOfTheLowestSlot) {
   StartRun(2);
   Join(TestWorker(1));
   WorkUnit first = ClaimUnit(TestWorker(1));
-  for (int failure = 1; failure < kMaxUnitFailures; ++failure) {
+  for (int failure = 1; failure < domain::kMaxUnitFailures; ++failure) {
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
-    backend().AdvanceTime(ReturnDelay(first.attempt, ReturnCause::kFailed));
+    backend().AdvanceTime(domain::ReturnDelay(first.attempt, domain::ReturnCause::kFailed));
     first = ClaimUnit(TestWorker(1));
   }
   backend().AdvanceTime(kWorkerLivenessTimeout);  // the other is as good as alone
@@ -280,13 +282,14 @@ TEST_P(ExchangeContractTest, ReasonsAreCheckedText) {
   for (const std::string& reason :
        {std::string(501, 'x'), std::string("two\nlines"), std::string("\xFF")}) {
     EXPECT_THAT(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, reason),
-                StatusIs(kInvalid));
-    EXPECT_THAT(store().SetRunState(run_, RunState::kPaused, reason), StatusIs(kInvalid));
+                base::StatusIs(kInvalid));
+    EXPECT_THAT(store().SetRunState(run_, domain::RunState::kPaused, reason),
+                base::StatusIs(kInvalid));
   }
   std::string longest;
   for (int i = 0; i < 500; ++i) longest += "\xC3\xA9";  // 500 characters, 1000 bytes
   EXPECT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, longest));
-  EXPECT_OK(store().SetRunState(run_, RunState::kPaused, longest));
+  EXPECT_OK(store().SetRunState(run_, domain::RunState::kPaused, longest));
   EXPECT_EQ(Status().state_reason, longest);
 }
 
@@ -320,4 +323,4 @@ TEST_P(ExchangeContractTest, WhoLeftMayComeBack) {
   EXPECT_EQ(Status().worker_count, 1);
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

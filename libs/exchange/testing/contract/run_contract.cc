@@ -10,7 +10,7 @@
 #include "libs/exchange/testing/exchange_contract.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::ElementsAre;
@@ -29,15 +29,15 @@ TEST_P(ExchangeContractTest, ANewRunStandsAtVersionZero) {
   EXPECT_EQ(status.run, run_);
   EXPECT_EQ(status.config, config_);
   EXPECT_EQ(status.config.data.description, config_.data.description);
-  EXPECT_EQ(status.state, RunState::kRunning);
+  EXPECT_EQ(status.state, domain::RunState::kRunning);
   EXPECT_EQ(status.state_reason, "");
-  EXPECT_EQ(status.weights_version, WeightsVersion(0));
+  EXPECT_EQ(status.weights_version, base::WeightsVersion(0));
   EXPECT_FALSE(status.last_round.has_value());
   EXPECT_EQ(status.worker_count, 0);
   EXPECT_EQ(status.accepted_image_count, 0);
   EXPECT_EQ(Progress(1).ready, 3);
   const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
-  EXPECT_EQ(snapshot.version, WeightsVersion(0));
+  EXPECT_EQ(snapshot.version, base::WeightsVersion(0));
   EXPECT_EQ(*snapshot.weights.bytes, *TestWeights(config_, 0.0f).bytes);
   EXPECT_EQ(*snapshot.adam_state.bytes, *TestAdamState(config_, 0.0f).bytes);
   EXPECT_TRUE(snapshot.weights.IsIntact());
@@ -46,30 +46,32 @@ TEST_P(ExchangeContractTest, ANewRunStandsAtVersionZero) {
 
 TEST_P(ExchangeContractTest, ARunsNameIsUnique) {
   StartRun();
-  EXPECT_THAT(store().CreateRun(TestNewRun(config_)), StatusIs(absl::StatusCode::kAlreadyExists));
+  EXPECT_THAT(store().CreateRun(TestNewRun(config_)),
+              base::StatusIs(absl::StatusCode::kAlreadyExists));
   EXPECT_OK(store().CreateRun(TestNewRun(TinyRunConfig("other"))));
 }
 
 TEST_P(ExchangeContractTest, CallsOfTheStoreToNoRunAreNotFound) {
   StartRun();
-  const RunId none = kNoSuchRun;
-  EXPECT_THAT(store().FindRun("another"), StatusIs(kNotFound));
-  EXPECT_THAT(store().GetRunStatus(none), StatusIs(kNotFound));
-  EXPECT_THAT(store().GetRunStatus(RunId(0)), StatusIs(kNotFound));
+  const base::RunId none = kNoSuchRun;
+  EXPECT_THAT(store().FindRun("another"), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().GetRunStatus(none), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().GetRunStatus(base::RunId(0)), base::StatusIs(kNotFound));
   EXPECT_THAT(store().AcquireLeadership(none, TestLeader(1), absl::Seconds(1)),
-              StatusIs(kNotFound));
-  EXPECT_THAT(store().ResignLeadership(none, leadership_), StatusIs(kNotFound));
-  EXPECT_THAT(store().LoadSnapshot(none), StatusIs(kNotFound));
-  EXPECT_THAT(store().GetRoundProgress(none, Round(1)), StatusIs(kNotFound));
-  EXPECT_THAT(store().FetchGradient(none, UnitId(1)), StatusIs(kNotFound));
-  EXPECT_THAT(store().RejectGradient(none, leadership_, UnitId(1), ""), StatusIs(kNotFound));
-  EXPECT_THAT(store().Publish(TestPublish(config_, none, leadership_, WeightsVersion(0))),
-              StatusIs(kNotFound));
-  EXPECT_THAT(store().ReapExpiredLeases(none, leadership_), StatusIs(kNotFound));
-  EXPECT_THAT(store().PrepareRound(none, leadership_, Round(1)), StatusIs(kNotFound));
-  EXPECT_THAT(store().SetRunState(none, RunState::kPaused, ""), StatusIs(kNotFound));
-  EXPECT_THAT(store().ListRounds(none, Round(0), 1), StatusIs(kNotFound));
-  EXPECT_THAT(store().ListWorkers(none, WorkerId(), 1), StatusIs(kNotFound));
+              base::StatusIs(kNotFound));
+  EXPECT_THAT(store().ResignLeadership(none, leadership_), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().LoadSnapshot(none), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().GetRoundProgress(none, base::Round(1)), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().FetchGradient(none, base::UnitId(1)), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().RejectGradient(none, leadership_, base::UnitId(1), ""),
+              base::StatusIs(kNotFound));
+  EXPECT_THAT(store().Publish(TestPublish(config_, none, leadership_, base::WeightsVersion(0))),
+              base::StatusIs(kNotFound));
+  EXPECT_THAT(store().ReapExpiredLeases(none, leadership_), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().PrepareRound(none, leadership_, base::Round(1)), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().SetRunState(none, domain::RunState::kPaused, ""), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().ListRounds(none, base::Round(0), 1), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().ListWorkers(none, base::WorkerId(), 1), base::StatusIs(kNotFound));
 }
 
 TEST_P(ExchangeContractTest, MalformedRunsAreRefused) {
@@ -79,22 +81,22 @@ TEST_P(ExchangeContractTest, MalformedRunsAreRefused) {
       [](NewRun& r) { r.config.micro_batch = 0; },
       [](NewRun& r) { r.config.data.digest = ""; },
       [](NewRun& r) { r.units.clear(); },
-      [](NewRun& r) { r.units[1].slot = Slot(0); },
-      [](NewRun& r) { r.units[1].slot = Slot(-1); },
+      [](NewRun& r) { r.units[1].slot = base::Slot(0); },
+      [](NewRun& r) { r.units[1].slot = base::Slot(-1); },
       [](NewRun& r) { r.units[1].image_indices.clear(); },
       [](NewRun& r) { r.units[1].image_indices = {-1}; },
       [](NewRun& r) { r.weights = Payload(); },
-      [](NewRun& r) { r.adam_state = Payload::FromBytes(Codec::kFp32, ""); },
+      [](NewRun& r) { r.adam_state = Payload::FromBytes(tensor::Codec::kFp32, ""); },
   };
   for (size_t i = 0; i < flaws.size(); ++i) {
     NewRun run = TestNewRun(config_);
     flaws[i](run);
-    EXPECT_THAT(store().CreateRun(run), StatusIs(kInvalid)) << "flaw " << i;
+    EXPECT_THAT(store().CreateRun(run), base::StatusIs(kInvalid)) << "flaw " << i;
   }
   NewRun damaged = TestNewRun(config_);
-  damaged.weights.sha256 = Sha256("something else");
-  EXPECT_THAT(store().CreateRun(damaged), StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_THAT(store().FindRun(config_.name), StatusIs(kNotFound));
+  damaged.weights.sha256 = base::Sha256("something else");
+  EXPECT_THAT(store().CreateRun(damaged), base::StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_THAT(store().FindRun(config_.name), base::StatusIs(kNotFound));
 }
 
 TEST_P(ExchangeContractTest, AWorkerIsPresentUntilItsTimeIsOver) {
@@ -118,7 +120,8 @@ TEST_P(ExchangeContractTest, AKeptGradientIsASignOfLifeAndAClaimIsNone) {
   ASSERT_OK(Submit(TestWorker(1), unit));
   EXPECT_EQ(Summary(TestWorker(1)).last_seen, joined + absl::Seconds(7));
   backend().AdvanceTime(absl::Seconds(1));
-  ASSERT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  ASSERT_THAT(Submit(TestWorker(1), unit),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
   EXPECT_EQ(Summary(TestWorker(1)).last_seen, joined + absl::Seconds(7));
 }
 
@@ -128,22 +131,22 @@ TEST_P(ExchangeContractTest, APausedRunHandsOutNothingAndStillAccepts) {
   const ClaimRequest request = NewClaim(TestWorker(1));
   const WorkUnit unit = *Must(exchange().Claim(request)).unit;
 
-  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "lunch"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kPaused, "lunch"));
 
   const ClaimResult none = Must(exchange().Claim(NewClaim(TestWorker(1))));
   EXPECT_FALSE(none.unit.has_value());
-  EXPECT_EQ(none.state, RunState::kPaused);
+  EXPECT_EQ(none.state, domain::RunState::kPaused);
   EXPECT_EQ(Must(exchange().Claim(request)).unit, unit) << "a repeat gets what it holds";
-  EXPECT_EQ(Must(Heartbeat(TestWorker(1), unit, 1)).state, RunState::kPaused);
-  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_EQ(Must(Heartbeat(TestWorker(1), unit, 1)).state, domain::RunState::kPaused);
+  EXPECT_THAT(Submit(TestWorker(1), unit), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
   EXPECT_EQ(Status().state_reason, "lunch");
-  ASSERT_OK(store().SetRunState(run_, RunState::kPaused, "still lunch"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kPaused, "still lunch"));
   EXPECT_EQ(Status().state_reason, "lunch");
 
-  ASSERT_OK(store().SetRunState(run_, RunState::kRunning, "back"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kRunning, "back"));
 
   EXPECT_EQ(Status().state_reason, "");
-  EXPECT_EQ(ClaimUnit(TestWorker(1)).slot, Slot(1));
+  EXPECT_EQ(ClaimUnit(TestWorker(1)).slot, base::Slot(1));
 }
 
 TEST_P(ExchangeContractTest, AStoppedRunIsOver) {
@@ -153,28 +156,31 @@ TEST_P(ExchangeContractTest, AStoppedRunIsOver) {
   const WorkUnit open = ClaimUnit(TestWorker(1));
   ASSERT_OK(Submit(TestWorker(1), done));
 
-  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "enough"));
-  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "enough, again"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kStopped, "enough"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kStopped, "enough, again"));
 
-  EXPECT_EQ(Status().state, RunState::kStopped);
+  EXPECT_EQ(Status().state, domain::RunState::kStopped);
   EXPECT_EQ(Status().state_reason, "enough");
   EXPECT_EQ(Progress(1).ready + Progress(1).leased, 0);
   EXPECT_THAT(Progress(1).gradients, SizeIs(1));
-  EXPECT_THAT(Submit(TestWorker(1), open), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(1), open), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
   const ClaimResult claim = Must(exchange().Claim(NewClaim(TestWorker(1))));
   EXPECT_FALSE(claim.unit.has_value());
-  EXPECT_EQ(claim.state, RunState::kStopped);
-  EXPECT_THAT(store().SetRunState(run_, RunState::kRunning, ""), StatusIs(kFailedPrecondition));
-  EXPECT_THAT(store().SetRunState(run_, RunState::kPaused, ""), StatusIs(kFailedPrecondition));
-  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, WeightsVersion(0))),
-              StatusIs(kFailedPrecondition));
-  EXPECT_THAT(store().RejectGradient(run_, leadership_, done.unit, "bad"), StatusIs(kNotFound));
+  EXPECT_EQ(claim.state, domain::RunState::kStopped);
+  EXPECT_THAT(store().SetRunState(run_, domain::RunState::kRunning, ""),
+              base::StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().SetRunState(run_, domain::RunState::kPaused, ""),
+              base::StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().Publish(TestPublish(config_, run_, leadership_, base::WeightsVersion(0))),
+              base::StatusIs(kFailedPrecondition));
+  EXPECT_THAT(store().RejectGradient(run_, leadership_, done.unit, "bad"),
+              base::StatusIs(kNotFound));
 }
 
 TEST_P(ExchangeContractTest, NobodyMayAskForTheEnd) {
   StartRun();
-  EXPECT_THAT(store().SetRunState(run_, RunState::kFinished, ""), StatusIs(kInvalid));
-  EXPECT_EQ(Status().state, RunState::kRunning);
+  EXPECT_THAT(store().SetRunState(run_, domain::RunState::kFinished, ""), base::StatusIs(kInvalid));
+  EXPECT_EQ(Status().state, domain::RunState::kRunning);
 }
 
 // ---- Waiting for changes
@@ -186,7 +192,7 @@ TEST_P(ExchangeContractTest, TheAcceptThatCompletesARoundIsAChange) {
   const WorkUnit second = ClaimUnit(TestWorker(1));
   ASSERT_OK(Submit(TestWorker(1), first));
   const auto wait = [&] {
-    RealClock clock;
+    base::RealClock clock;
     const absl::Duration end = clock.Steady() + absl::Seconds(40);
     // A hint only: it may come for nothing.
     while (Progress(1).gradients.size() < 2 && clock.Steady() < end) {
@@ -204,14 +210,14 @@ TEST_P(ExchangeContractTest, ControlIsAChange) {
   Join(TestWorker(1));
   ClaimUnit(TestWorker(1));
   const auto wait = [&] {
-    RealClock clock;
+    base::RealClock clock;
     const absl::Duration end = clock.Steady() + absl::Seconds(40);
-    while (Status().state != RunState::kPaused && clock.Steady() < end) {
+    while (Status().state != domain::RunState::kPaused && clock.Steady() < end) {
       store().AwaitChange(run_, absl::Seconds(40));
     }
   };
 
-  ExpectWoken(wait, [&] { Must(store().SetRunState(run_, RunState::kPaused, "lunch")); });
+  ExpectWoken(wait, [&] { Must(store().SetRunState(run_, domain::RunState::kPaused, "lunch")); });
 }
 
 TEST_P(ExchangeContractTest, WaitingForChangesOfNoRunReturns) {
@@ -228,7 +234,7 @@ TEST_P(ExchangeContractTest, RoundsAreListedAPageAtATime) {
   for (int version = 1; version <= 5; ++version) Publish(1);
   const auto rounds = [&](int64_t after, int limit) {
     std::vector<int64_t> numbers;
-    for (const RoundSummary& summary : Must(store().ListRounds(run_, Round(after), limit))) {
+    for (const RoundSummary& summary : Must(store().ListRounds(run_, base::Round(after), limit))) {
       numbers.push_back(summary.round.value());
     }
     return numbers;
@@ -238,28 +244,28 @@ TEST_P(ExchangeContractTest, RoundsAreListedAPageAtATime) {
   EXPECT_THAT(rounds(4, 2), ElementsAre(5));
   EXPECT_THAT(rounds(5, 2), IsEmpty());
   EXPECT_THAT(rounds(0, kMaxPage), SizeIs(5));
-  EXPECT_THAT(store().ListRounds(run_, Round(0), 0), StatusIs(kInvalid));
-  EXPECT_THAT(store().ListRounds(run_, Round(0), kMaxPage + 1), StatusIs(kInvalid));
-  EXPECT_THAT(store().ListRounds(run_, Round(-1), 1), StatusIs(kInvalid));
+  EXPECT_THAT(store().ListRounds(run_, base::Round(0), 0), base::StatusIs(kInvalid));
+  EXPECT_THAT(store().ListRounds(run_, base::Round(0), kMaxPage + 1), base::StatusIs(kInvalid));
+  EXPECT_THAT(store().ListRounds(run_, base::Round(-1), 1), base::StatusIs(kInvalid));
 }
 
 TEST_P(ExchangeContractTest, WorkersAreListedAPageAtATime) {
   StartRun();
   for (const int number : {30, 10, 20}) Join(TestWorker(number));
-  const auto workers = [&](const WorkerId& after, int limit) {
-    std::vector<WorkerId> ids;
+  const auto workers = [&](const base::WorkerId& after, int limit) {
+    std::vector<base::WorkerId> ids;
     for (const WorkerSummary& summary : Must(store().ListWorkers(run_, after, limit))) {
       ids.push_back(summary.worker);
     }
     return ids;
   };
-  EXPECT_THAT(workers(WorkerId(), 2), ElementsAre(TestWorker(10).id, TestWorker(20).id));
+  EXPECT_THAT(workers(base::WorkerId(), 2), ElementsAre(TestWorker(10).id, TestWorker(20).id));
   EXPECT_THAT(workers(TestWorker(20).id, 2), ElementsAre(TestWorker(30).id));
   EXPECT_THAT(workers(TestWorker(11).id, 1), ElementsAre(TestWorker(20).id));
   EXPECT_THAT(workers(TestWorker(30).id, 2), IsEmpty());
-  EXPECT_THAT(store().ListWorkers(run_, WorkerId("x"), 1), StatusIs(kInvalid));
-  EXPECT_THAT(store().ListWorkers(run_, WorkerId(), 0), StatusIs(kInvalid));
-  EXPECT_THAT(store().ListWorkers(run_, WorkerId(), kMaxPage + 1), StatusIs(kInvalid));
+  EXPECT_THAT(store().ListWorkers(run_, base::WorkerId("x"), 1), base::StatusIs(kInvalid));
+  EXPECT_THAT(store().ListWorkers(run_, base::WorkerId(), 0), base::StatusIs(kInvalid));
+  EXPECT_THAT(store().ListWorkers(run_, base::WorkerId(), kMaxPage + 1), base::StatusIs(kInvalid));
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange

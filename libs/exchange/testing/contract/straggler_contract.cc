@@ -8,7 +8,7 @@
 #include "libs/exchange/testing/exchange_contract.h"
 #include "libs/exchange/validation.h"
 
-namespace gannet {
+namespace gannet::exchange {
 namespace {
 
 using ::testing::ElementsAre;
@@ -54,14 +54,15 @@ TEST_P(ExchangeContractTest, ALeaseIsAsLongAsTheUsualTimeSuggests) {
   StartRunWithSpares();
 
   const WorkUnit unit = ClaimUnit(TestWorker(1));
-  EXPECT_EQ(unit.lease, UnitLease(config_.lease, absl::Seconds(10)));
+  EXPECT_EQ(unit.lease, domain::UnitLease(config_.lease, absl::Seconds(10)));
   EXPECT_EQ(unit.lease, absl::Seconds(40));
   backend().AdvanceTime(absl::Seconds(39));
   ASSERT_OK(Heartbeat(TestWorker(1), unit, 1));
   backend().AdvanceTime(absl::Seconds(39));
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(0)) << "renewed by 40 s";
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(0))
+      << "renewed by 40 s";
   backend().AdvanceTime(absl::Seconds(1));
-  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+  EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(1));
 }
 
 TEST_P(ExchangeContractTest, ASlowUnitGetsASpareWhenNothingElseIsToDo) {
@@ -77,7 +78,7 @@ TEST_P(ExchangeContractTest, ASlowUnitGetsASpareWhenNothingElseIsToDo) {
   const WorkUnit spare = ClaimUnit(TestWorker(3));
 
   EXPECT_NE(spare.unit, slow.unit);
-  EXPECT_EQ(spare.attempt, Attempt(1));
+  EXPECT_EQ(spare.attempt, base::Attempt(1));
   EXPECT_EQ(spare.round, slow.round);
   EXPECT_EQ(spare.slot, slow.slot);
   EXPECT_EQ(spare.image_indices, slow.image_indices);
@@ -103,11 +104,11 @@ TEST_P(ExchangeContractTest, TheFasterOfTwoInASlotCountsAndTheOtherIsADuplicate)
     const int64_t wasted_before = Summary(loser).wasted_image_count;
     const int64_t all_wasted_before = Status().wasted_image_count;
 
-    EXPECT_THAT(Submit(winner, won), IsOkAndHolds(SubmitOutcome::kAccepted));
+    EXPECT_THAT(Submit(winner, won), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
     EXPECT_THAT(Must(Heartbeat(loser, lost, 1)).dropped, ElementsAre(lost.unit));
-    EXPECT_THAT(Submit(loser, lost), IsOkAndHolds(SubmitOutcome::kDuplicate));
-    EXPECT_THAT(Submit(loser, lost), IsOkAndHolds(SubmitOutcome::kDuplicate));
-    EXPECT_THAT(Submit(winner, won), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+    EXPECT_THAT(Submit(loser, lost), base::IsOkAndHolds(domain::SubmitOutcome::kDuplicate));
+    EXPECT_THAT(Submit(loser, lost), base::IsOkAndHolds(domain::SubmitOutcome::kDuplicate));
+    EXPECT_THAT(Submit(winner, won), base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
 
     EXPECT_THAT(Progress(2).gradients, SizeIs(2));
     EXPECT_EQ(Progress(2).leased + Progress(2).ready, 0);
@@ -133,8 +134,8 @@ TEST_P(ExchangeContractTest, ASpareThatIsGivenBackMakesRoomForAnother) {
 
   EXPECT_EQ(second.slot, slow.slot);
   EXPECT_NE(second.unit, first.unit);
-  EXPECT_THAT(Submit(TestWorker(2), first), IsOkAndHolds(SubmitOutcome::kClosed));
-  EXPECT_THAT(Submit(TestWorker(2), second), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(2), first), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(2), second), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, ASpareThatIsAsSlowGetsHelpOnce) {
@@ -158,9 +159,9 @@ TEST_P(ExchangeContractTest, ASpareThatIsAsSlowGetsHelpOnce) {
   EXPECT_EQ(help.slot, slow.slot);
   backend().AdvanceTime(absl::Seconds(21));
   ExpectNothingToClaim(TestWorker(4));
-  EXPECT_THAT(Submit(TestWorker(2), help), IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_THAT(Submit(TestWorker(1), slow), IsOkAndHolds(SubmitOutcome::kDuplicate));
-  EXPECT_THAT(Submit(TestWorker(3), spare), IsOkAndHolds(SubmitOutcome::kDuplicate));
+  EXPECT_THAT(Submit(TestWorker(2), help), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), slow), base::IsOkAndHolds(domain::SubmitOutcome::kDuplicate));
+  EXPECT_THAT(Submit(TestWorker(3), spare), base::IsOkAndHolds(domain::SubmitOutcome::kDuplicate));
   EXPECT_EQ(Progress(2).leased, 0);
 }
 
@@ -179,7 +180,7 @@ TEST_P(ExchangeContractTest, ARejectedSpareIsHandedOutAgain) {
   ASSERT_OK(exchange().Release(TestWorker(2), run_, again.unit, again.attempt));
   again = ClaimUnit(TestWorker(2));
   EXPECT_EQ(again.unit, spare.unit);
-  EXPECT_THAT(Submit(TestWorker(2), again), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(2), again), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, WhatIsRefusedCountsAsWasted) {
@@ -191,14 +192,16 @@ TEST_P(ExchangeContractTest, WhatIsRefusedCountsAsWasted) {
   ClaimUnit(TestWorker(2));
   const auto images = static_cast<int64_t>(zombie.image_indices.size());
 
-  ASSERT_THAT(Submit(TestWorker(1), zombie), IsOkAndHolds(SubmitOutcome::kSuperseded));
-  ASSERT_THAT(Submit(TestWorker(1), zombie), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  ASSERT_THAT(Submit(TestWorker(1), zombie),
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
+  ASSERT_THAT(Submit(TestWorker(1), zombie),
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, images);
   EXPECT_EQ(Summary(TestWorker(1)).duplicate_unit_count, 0);
 
   const WorkUnit closed = ClaimUnit(TestWorker(1));
   Publish();
-  ASSERT_THAT(Submit(TestWorker(1), closed), IsOkAndHolds(SubmitOutcome::kClosed));
+  ASSERT_THAT(Submit(TestWorker(1), closed), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
   EXPECT_EQ(Status().wasted_image_count, 2 * images);
 }
 
@@ -212,24 +215,27 @@ TEST_P(ExchangeContractTest, OnlyWhoHadTheLeaseIsChargedForWhatIsRefused) {
   ASSERT_EQ(second.unit, first.unit);
   const auto images = static_cast<int64_t>(first.image_indices.size());
   for (const WorkUnit& asked : {first, second}) {
-    ASSERT_THAT(Submit(TestWorker(2), asked), IsOkAndHolds(SubmitOutcome::kSuperseded));
+    ASSERT_THAT(Submit(TestWorker(2), asked),
+                base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   }
   ASSERT_OK(Submit(TestWorker(1), second));
   ASSERT_OK(store().RejectGradient(run_, leadership_, second.unit, "a NaN"));
-  ASSERT_THAT(Submit(TestWorker(2), second), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  ASSERT_THAT(Submit(TestWorker(2), second),
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   EXPECT_EQ(Summary(TestWorker(2)).wasted_image_count, 0);
 
   // Nor does a stranger's question use up what is counted once.
-  ASSERT_THAT(Submit(TestWorker(1), first), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  ASSERT_THAT(Submit(TestWorker(1), first), base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, images);
-  ASSERT_THAT(Submit(TestWorker(1), second), IsOkAndHolds(SubmitOutcome::kSuperseded));
+  ASSERT_THAT(Submit(TestWorker(1), second),
+              base::IsOkAndHolds(domain::SubmitOutcome::kSuperseded));
   EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, 2 * images);
 }
 
 // ---- Stale work: what a publication takes along
 
 void ExchangeContractTest::PublishTakingAlong(int max_stale_rounds, int unit_count) {
-  const WeightsVersion version = Status().weights_version;
+  const base::WeightsVersion version = Status().weights_version;
   const RoundProgress progress = Progress(version.value() + 1);
   PublishRequest request = TestPublish(config_, run_, leadership_, version);
   request.next_units.resize(static_cast<size_t>(unit_count));
@@ -269,14 +275,15 @@ TEST_P(ExchangeContractTest, APublicationTakesStaleWorkAlong) {
   EXPECT_EQ(again.weights_version, stale.weights_version);
   EXPECT_EQ(again.weights_sha256, stale.weights_sha256);
 
-  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), stale), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), stale),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
   const RoundProgress progress = Progress(2);
   EXPECT_THAT(progress.gradients, IsEmpty());
   ASSERT_THAT(progress.stale, SizeIs(1));
   EXPECT_EQ(progress.stale[0].unit, stale.unit);
   EXPECT_EQ(progress.stale[0].stale_rounds, 1);
-  EXPECT_EQ(progress.stale[0].slot, Slot(2)) << "behind those of the round";
+  EXPECT_EQ(progress.stale[0].slot, base::Slot(2)) << "behind those of the round";
   EXPECT_EQ(progress.stale_leased, 0);
   EXPECT_EQ(Must(store().FetchGradient(run_, stale.unit)).sha256, progress.stale[0].sha256);
   EXPECT_EQ(Summary(TestWorker(1)).accepted_unit_count, 1);
@@ -284,7 +291,8 @@ TEST_P(ExchangeContractTest, APublicationTakesStaleWorkAlong) {
   PublishTakingAlong(1);
   EXPECT_EQ(Status().wasted_image_count, 0);
   EXPECT_EQ(Progress(3).stale_leased, 0);
-  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kAlreadyAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), stale),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
 }
 
 TEST_P(ExchangeContractTest, WhatIsTakenAlongButNotConsumedIsWasted) {
@@ -302,11 +310,13 @@ TEST_P(ExchangeContractTest, BothUnitsOfAWorkerAreTakenAlong) {
   Join(TestWorker(1));
   const WorkUnit uploading = ClaimUnit(TestWorker(1));
   const WorkUnit computing = ClaimUnit(TestWorker(1));
-  PublishTakingAlong(kMaxStaleRounds);
+  PublishTakingAlong(domain::kMaxStaleRounds);
 
   EXPECT_EQ(Progress(2).stale_leased, 2);
-  EXPECT_THAT(Submit(TestWorker(1), computing), IsOkAndHolds(SubmitOutcome::kAccepted));
-  EXPECT_THAT(Submit(TestWorker(1), uploading), IsOkAndHolds(SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), computing),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(TestWorker(1), uploading),
+              base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitThatMadeProgressLastIsTakenAlong) {
@@ -328,9 +338,9 @@ TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitThatMadeProgressLastIsTakenAlong)
     const WorkerIdentity livelier = TestWorker(spare_is_livelier ? 3 : 1);
     const WorkerIdentity other = TestWorker(spare_is_livelier ? 1 : 3);
     EXPECT_THAT(Submit(other, spare_is_livelier ? slow : spare),
-                IsOkAndHolds(SubmitOutcome::kClosed));
+                base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
     EXPECT_THAT(Submit(livelier, spare_is_livelier ? spare : slow),
-                IsOkAndHolds(SubmitOutcome::kAccepted));
+                base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
     EXPECT_EQ(Status().median_unit_time, absl::Seconds(0)) << "of the unit that was in time";
     PublishTakingAlong(1);
     EXPECT_EQ(Status().median_unit_time, absl::Seconds(0)) << "stale ones say nothing of it";
@@ -345,7 +355,7 @@ TEST_P(ExchangeContractTest, StaleWorkThatComesBackIsClosed) {
     Join(TestWorker(1));
     Join(TestWorker(2));
     const WorkUnit stale = ClaimUnit(TestWorker(1));
-    PublishTakingAlong(kMaxStaleRounds, 1);
+    PublishTakingAlong(domain::kMaxStaleRounds, 1);
     ASSERT_EQ(Progress(2).stale_leased, 1);
     const std::string what = how;
     if (what == "released") {
@@ -354,7 +364,7 @@ TEST_P(ExchangeContractTest, StaleWorkThatComesBackIsClosed) {
       ASSERT_OK(exchange().Fail(TestWorker(1), run_, stale.unit, stale.attempt, "no such file"));
     } else if (what == "expired") {
       backend().AdvanceTime(config_.lease);
-      ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), IsOkAndHolds(1));
+      ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(1));
     } else if (what == "rejected") {
       ASSERT_OK(Submit(TestWorker(1), stale));
       ASSERT_OK(store().RejectGradient(run_, leadership_, stale.unit, "a NaN"));
@@ -368,11 +378,11 @@ TEST_P(ExchangeContractTest, StaleWorkThatComesBackIsClosed) {
     EXPECT_EQ(Progress(2).stale_leased, 0);
     EXPECT_EQ(Progress(2).failed, 0);
     EXPECT_THAT(Progress(2).stale, IsEmpty());
-    EXPECT_EQ(Status().state, RunState::kRunning);
-    EXPECT_EQ(ClaimUnit(TestWorker(2)).round, Round(2));
+    EXPECT_EQ(Status().state, domain::RunState::kRunning);
+    EXPECT_EQ(ClaimUnit(TestWorker(2)).round, base::Round(2));
     ExpectNothingToClaim(TestWorker(2));
     if (what != "restarted") {
-      EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kClosed));
+      EXPECT_THAT(Submit(TestWorker(1), stale), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
     }
   }
 }
@@ -386,7 +396,7 @@ TEST_P(ExchangeContractTest, StaleWorkIsTakenAlongSoOftenAndNoMore) {
   EXPECT_EQ(Progress(3).stale_leased, 1);
   PublishTakingAlong(2);
   EXPECT_EQ(Progress(4).stale_leased, 0);
-  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(1), stale), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
 }
 
 TEST_P(ExchangeContractTest, StaleWorkOfTwoRoundsAndOfTheOpenOneIsToldApart) {
@@ -395,10 +405,10 @@ TEST_P(ExchangeContractTest, StaleWorkOfTwoRoundsAndOfTheOpenOneIsToldApart) {
   Join(TestWorker(2));
   Join(TestWorker(3));
   const WorkUnit oldest = ClaimUnit(TestWorker(1));
-  PublishTakingAlong(kMaxStaleRounds);
+  PublishTakingAlong(domain::kMaxStaleRounds);
   backend().AdvanceTime(absl::Seconds(1));
   const WorkUnit old = ClaimUnit(TestWorker(2));
-  PublishTakingAlong(kMaxStaleRounds);
+  PublishTakingAlong(domain::kMaxStaleRounds);
   ASSERT_OK(Submit(TestWorker(2), old));
   ASSERT_OK(Submit(TestWorker(3), ClaimUnit(TestWorker(3))));
   ASSERT_OK(Submit(TestWorker(1), oldest));
@@ -417,16 +427,16 @@ TEST_P(ExchangeContractTest, WithoutStaleWorkOrWithoutANextRoundNothingIsTakenAl
   Join(TestWorker(1));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
   PublishRequest request = TestPublish(config_, run_, leadership_, Status().weights_version);
-  for (const int wrong : {-1, kMaxStaleRounds + 1}) {
+  for (const int wrong : {-1, domain::kMaxStaleRounds + 1}) {
     request.max_stale_rounds = wrong;
-    EXPECT_THAT(store().Publish(request), StatusIs(kInvalid, HasSubstr("max_stale_rounds")));
+    EXPECT_THAT(store().Publish(request), base::StatusIs(kInvalid, HasSubstr("max_stale_rounds")));
   }
   request.max_stale_rounds = 1;
   request.finished = true;
   request.next_units.clear();
-  EXPECT_THAT(store().Publish(request), StatusIs(kInvalid, HasSubstr("max_stale_rounds")));
+  EXPECT_THAT(store().Publish(request), base::StatusIs(kInvalid, HasSubstr("max_stale_rounds")));
   Publish();
-  EXPECT_THAT(Submit(TestWorker(1), unit), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(1), unit), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
 }
 
 TEST_P(ExchangeContractTest, AStoppedRunClosesStaleWorkToo) {
@@ -434,9 +444,9 @@ TEST_P(ExchangeContractTest, AStoppedRunClosesStaleWorkToo) {
   Join(TestWorker(1));
   const WorkUnit stale = ClaimUnit(TestWorker(1));
   PublishTakingAlong(1);
-  ASSERT_OK(store().SetRunState(run_, RunState::kStopped, "enough"));
+  ASSERT_OK(store().SetRunState(run_, domain::RunState::kStopped, "enough"));
   EXPECT_EQ(Progress(2).stale_leased, 0);
-  EXPECT_THAT(Submit(TestWorker(1), stale), IsOkAndHolds(SubmitOutcome::kClosed));
+  EXPECT_THAT(Submit(TestWorker(1), stale), base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
 }
 
-}  // namespace gannet
+}  // namespace gannet::exchange
