@@ -68,7 +68,7 @@ absl::StatusOr<AdminConnection> ConnectToAdmin(const config::Config& config,
 
 int WithAdmin(const CliState& cli, const AdminOptions& options,
               const std::function<int(const AdminConnection&)>& action) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options);
   if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
@@ -77,7 +77,7 @@ int WithAdmin(const CliState& cli, const AdminOptions& options,
 
 int WithRun(const CliState& cli, const AdminOptions& options,
             const std::function<int(const AdminConnection&)>& action) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   if (!options.run.empty()) {
     const auto database = DatabaseAdmin::Create(*config, options.run);
@@ -92,7 +92,7 @@ int WithRun(const CliState& cli, const AdminOptions& options,
   const auto database = DatabaseAdmin::Create(*config, "");
   if (!database.ok()) {
     const int code = FailAdmin(asked, admin->address);
-    std::cerr << "Nor does the database tell: " << database.status().message() << "\n";
+    std::cerr << "The database does not answer either: " << database.status().message() << "\n";
     return code;
   }
   std::cerr << "No coordinator answers at " << admin->address
@@ -112,7 +112,7 @@ int FailAdmin(const absl::Status& status, const std::string& address) {
                 "coordinator.admin_token_file.");
   }
   if (absl::IsFailedPrecondition(status)) {
-    return Fail(status, "See where the run stands: gannet status.");
+    return Fail(status, "See the state of the run: gannet status.");
   }
   if (absl::IsInvalidArgument(status)) return Fail(status, "Nothing was changed.");
   return Fail(status, "See the coordinator's log for more.");

@@ -126,6 +126,13 @@ int Fail(const absl::Status& status, absl::string_view advice) {
   return absl::IsInvalidArgument(status) ? config::kExitUsage : config::kExitFailure;
 }
 
+absl::StatusOr<config::Config> LoadSettings(const config::CommandLine& command_line) {
+  absl::StatusOr<config::Config> config = config::LoadConfig(command_line);
+  if (!config.ok()) return config.status();
+  for (const std::string& warning : config->warnings) std::cerr << "gannet: " << warning << "\n";
+  return config;
+}
+
 int FailConfig(const absl::Status& status) {
   std::cerr << PrintableLines(status.message()) << "\n"
             << "Correct these; gannet config keys lists every key with its meaning.\n";

@@ -144,7 +144,8 @@ TEST_F(CliTest, AValidConfigurationIsConfirmed) {
 TEST_F(CliTest, SettingsThatASlowNetworkCannotCarryAreToldOf) {
   const Outcome slow = Run({"config", "check", "--training.images_per_unit", "64"});
   EXPECT_EQ(slow.exit_code, 0);
-  EXPECT_THAT(slow.err, HasSubstr("over a slow network a unit is longer on the way than in work"));
+  EXPECT_THAT(slow.err,
+              HasSubstr("over a slow network a unit is longer on the way than in progress"));
 
   const Outcome wifi =
       Run({"config", "check", "--config", GANNET_SOURCE_DIR "/deploy/docker/class-wifi.yaml"});
@@ -637,7 +638,7 @@ TEST_F(CliTest, TrainLocalGoesOnBitForBit) {
   EXPECT_EQ(MetricsWithoutTimes("third"), MetricsWithoutTimes("through"));
 }
 
-// Nobody could mend the cause and resume: it ends, and keeps what there is.
+// Nobody could correct the cause and resume: it ends, and keeps what there is.
 TEST_F(CliTest, TrainLocalEndsWhenAnImageCannotBeRead) {
   std::filesystem::create_directory(PathOf("images"));
   const Outcome preview = Run({"sample", "--weights", WriteWeights("w.safetensors", 1), "--count",

@@ -51,6 +51,9 @@ int RunCli(int argc, const char* const* argv);
 // INVALID_ARGUMENT, otherwise kExitFailure.
 int Fail(const absl::Status& status, absl::string_view advice);
 
+// config::LoadConfig; what it warns of goes to stderr.
+absl::StatusOr<config::Config> LoadSettings(const config::CommandLine& command_line);
+
 // The same for a configuration that cannot be loaded. Returns kExitUsage.
 int FailConfig(const absl::Status& status);
 

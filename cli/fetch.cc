@@ -93,7 +93,7 @@ absl::Status BeginBody(Transfer& transfer) {
   curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &code);
   if (code == 206 && !Fits(transfer)) {
     transfer.does_not_fit = true;
-    return absl::UnavailableError("the part that was here did not fit, beginning anew");
+    return absl::UnavailableError("the partial file did not fit, starting over");
   }
   if (code != 206 && transfer.start > 0) {
     // The server sends everything again, or another version.
@@ -153,7 +153,7 @@ struct Attempt {
 // With nothing here, because what is here is of another version.
 Attempt Anew(FetchPart& part) {
   if (absl::Status emptied = part.Empty(); !emptied.ok()) return {std::move(emptied), false};
-  return {absl::UnavailableError("the part that was here did not fit, beginning anew"), true};
+  return {absl::UnavailableError("the partial file did not fit, starting over"), true};
 }
 
 Attempt TryOnce(const FetchOptions& options, FetchPart& part) {

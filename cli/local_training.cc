@@ -61,13 +61,15 @@ absl::Status LocalTraining::Begin(coordinator::CoordinatorOptions options,
     if (options.run.adam.keeps_average() && !kept) {
       return absl::InvalidArgumentError(
           "the moving average of the generator (training.ema_decay, --ema) cannot be turned on "
-          "after the start, its weights are not in the checkpoint: go on without it (--ema 0), or "
+          "after the start, its weights are not in the checkpoint: continue without it (--ema 0), "
+          "or "
           "begin a new training with it (gannet train-local --ema DECAY --out DIR, without "
           "--resume)");
     }
     if (kept && !options.run.adam.keeps_average()) {
       return absl::InvalidArgumentError(
-          "the moving average of the generator cannot be turned off after the start: go on with a "
+          "the moving average of the generator cannot be turned off after the start: continue with "
+          "a "
           "training.ema_decay (--ema) above 0");
     }
     // A checkpoint of an older version knows the same images by another digest.

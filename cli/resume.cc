@@ -33,11 +33,11 @@ absl::Status SuggestOlder(const absl::Status& damaged, const std::vector<std::st
     const absl::StatusOr<checkpoint::Checkpoint> checkpoint =
         checkpoint::ReadCheckpointFile(*older);
     if (!checkpoint.ok()) continue;
-    return absl::Status(
-        damaged.code(),
-        absl::StrCat(damaged.message(), "\nThe newest good checkpoint is of ",
-                     checkpoint->version.value(), " updates; to go on from it: gannet train-local ",
-                     "--resume ", ShellQuoted(*older)));
+    return absl::Status(damaged.code(),
+                        absl::StrCat(damaged.message(), "\nThe newest good checkpoint is of ",
+                                     checkpoint->version.value(),
+                                     " updates; to resume from it: gannet train-local ",
+                                     "--resume ", ShellQuoted(*older)));
   }
   return absl::Status(
       damaged.code(),

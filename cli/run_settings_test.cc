@@ -37,6 +37,9 @@ namespace gannet::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 // Small networks, which a database takes quickly; every setting is at its default otherwise.
 domain::RunConfig PlainRun() {
@@ -115,10 +118,62 @@ TEST(EveryRunSettingTest, ComesFromTheEnvironment) {
   for (const domain::RunSetting& row : domain::RunSettings()) {
     const config::KeySpec* key = config::FindKey(row.name);
     ASSERT_NE(key, nullptr) << row.name;
-    environment[config::EnvironmentName(*key)] = base::SettingText(row, base::OtherThan(row));
+    environment[config::EnvironmentName(key->name)] = base::SettingText(row, base::OtherThan(row));
   }
   ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig({}, environment));
   ExpectOther(config.run);
+}
+
+// A setting that was renamed is read under both names for one version.
+TEST(EveryRunSettingTest, IsReadByItsFormerNameWithAWarning) {
+  const image::TempFolder folder;
+  int renamed = 0;
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    if (row.former_name.empty()) continue;
+    ++renamed;
+    SCOPED_TRACE(row.former_name);
+    const std::string value = base::SettingText(row, base::OtherThan(row));
+    const std::vector<std::string> name = absl::StrSplit(row.former_name, '.');
+    const std::string yaml = absl::StrCat(name[0], ":\n  ", name[1], ": ", value, "\n");
+    const std::string flag = absl::StrCat("--", row.former_name);
+    const std::vector<const char*> argv = {"p", flag.c_str(), value.c_str()};
+    ASSERT_OK_AND_ASSIGN(
+        const config::ServiceFlags flags,
+        config::ParseServiceFlags(static_cast<int>(argv.size()), argv.data(), "p", "Does."));
+    const config::Environment environment = {{config::EnvironmentName(row.former_name), value}};
+    for (const auto& given : {
+             config::LoadConfig({folder.Write("old.yaml", yaml), {}}, {}),
+             config::LoadConfig(flags.command_line, {}),
+             config::LoadConfig({}, environment),
+         }) {
+      ASSERT_OK_AND_ASSIGN(const config::Config config, given);
+      EXPECT_EQ(row.get(config.run), base::OtherThan(row));
+      ASSERT_THAT(config.warnings, SizeIs(1));
+      EXPECT_THAT(config.warnings[0],
+                  HasSubstr(absl::StrCat(row.former_name, " is called ", row.name, " now")));
+    }
+    // What a checkpoint has recorded is nobody's to correct.
+    config::CommandLine recorded;
+    recorded.recorded = {absl::StrCat(row.former_name, "=", value)};
+    recorded.recorded_in = "checkpoint x";
+    ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig(recorded, {}));
+    EXPECT_EQ(row.get(config.run), base::OtherThan(row));
+    EXPECT_THAT(config.warnings, IsEmpty());
+
+    // Both names are one setting, given twice; only the new one is documented.
+    const std::string twice =
+        absl::StrCat(yaml, "  ", row.name.substr(row.name.find('.') + 1), ": ", value, "\n");
+    EXPECT_THAT(config::LoadConfig({folder.Write("twice.yaml", twice), {}}, {}),
+                base::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("stands twice")));
+    EXPECT_THAT(config::ConfigMarkdown(), Not(HasSubstr(row.former_name)));
+
+    domain::RunConfig run;
+    if (row.change != domain::SettingChange::kNever) {
+      EXPECT_OK(domain::ChangeSetting(absl::StrCat(row.former_name, "=", value), run));
+      EXPECT_EQ(row.get(run), base::OtherThan(row));
+    }
+  }
+  EXPECT_GT(renamed, 0) << "no setting has a former name: this test and what it tests may go";
 }
 
 TEST(EveryRunSettingTest, IsShownDocumentedAndLoadedBack) {

@@ -48,7 +48,7 @@ std::string WorkersText(const client::RunReport& report) {
   return text;
 }
 
-// Of a usual unit's time what was not computation, 0 to 1; unset while nothing is known.
+// Of the median unit's time what was not computation, 0 to 1; unset while nothing is known.
 std::optional<double> ShareOnTheWay(const client::RunReport& report) {
   if (!(report.unit_seconds > 0) || !(report.unit_compute_seconds > 0)) return std::nullopt;
   return std::clamp(1 - report.unit_compute_seconds / report.unit_seconds, 0.0, 1.0);
@@ -161,7 +161,7 @@ std::string StatusText(const client::RunReport& report) {
   for (const exchange::GatewayReport& gateway : report.gateways) {
     absl::StrAppend(&text, "\nrefusing ", base::Printable(gateway.gateway), ": ",
                     absl::StrJoin(gateway.refusing, "; ", AppendRefusal),
-                    "; others go on (docs/operations.md, \"What a gateway refuses\")");
+                    "; other workers continue (docs/operations.md, \"What a gateway refuses\")");
   }
   absl::StrAppend(&text, "\nunits    ", config.units_per_round, " a round, ",
                   config.images_per_unit, " images each\ndata     ",
@@ -169,7 +169,7 @@ std::string StatusText(const client::RunReport& report) {
                   " images");
   if (report.wasted_image_count > 0) {
     absl::StrAppend(&text, "\nwasted   ", report.wasted_image_count,
-                    " images in gradients that came for nothing");
+                    " images in gradients that were not used");
   }
   if (report.best.has_value()) {
     absl::StrAppend(&text, "\nbest     round ", report.best->version.value(),
@@ -177,7 +177,7 @@ std::string StatusText(const client::RunReport& report) {
   }
   for (const client::ReportedChange& change : report.changes) {
     absl::StrAppend(&text, "\nchanged  from round ", change.round.value(), ": ",
-                    change.difference.empty() ? "nothing, it was set back"
+                    change.difference.empty() ? "nothing, it was reverted"
                                               : base::Printable(change.difference));
     if (!change.reason.empty()) absl::StrAppend(&text, " (", base::Printable(change.reason), ")");
   }

@@ -56,7 +56,7 @@ std::string NonsenseFor(const config::KeySpec& key) {
 TEST(SettingsCheckTest, EverySettingRefusesNonsenseAndNamesWhereItCameFrom) {
   for (const config::KeySpec& key : config::Schema()) {
     if (key.name == "worker.ca") continue;  // judged by CheckSettings, below
-    const std::string variable = config::EnvironmentName(key);
+    const std::string variable = config::EnvironmentName(key.name);
     EXPECT_THAT(
         Load({}, {{variable, NonsenseFor(key)}}),
         base::StatusIs(kInvalid, AllOf(HasSubstr(absl::StrCat("environment ", variable, ": ")),
@@ -100,7 +100,7 @@ std::vector<Case> BadTogether() {
       {{"training.quorum=9", "training.units_per_round=3"}, "training.quorum"},
       {{"training.round_deadline=10s"}, "training.round_deadline"},
       {{"training.stale_weight=0.5"}, "training.stale_weight"},
-      {{"training.spare_after=0.5"}, "training.spare_after"},
+      {{"training.speculation_multiplier=0.5"}, "training.speculation_multiplier"},
       {{"model.base_width=512", "model.image_size=128"}, "model.base_width"},
       {{"model.base_width=256", "gateway.max_payload_bytes=1MiB"}, "model.base_width"},
       {{"database.url=postgres://h/d?nonsense=1"}, "database.url"},
@@ -142,8 +142,8 @@ TEST(SettingsCheckTest, WhatTheCheckAllowsEveryProgramAllows) {
   const std::vector<std::vector<std::string>> good = {
       {"training.quorum=3", "training.units_per_round=3", "training.round_deadline=10s",
        "training.stale_weight=0.5"},
-      {"training.spare_after=1"},
-      {"training.spare_after=0"},
+      {"training.speculation_multiplier=1"},
+      {"training.speculation_multiplier=0"},
       {"database.url=postgres:///d?host=/run/postgresql"},
       {"worker.exchange=postgresql://alice@db/gannet"},
       {"model.base_width=96", "training.gradient_codec=fp16"},
@@ -162,14 +162,14 @@ TEST(SettingsCheckTest, AllMistakesAreNamedEachWithItsOrigin) {
       folder.Write("class.yaml", "training:\n  quorum: 9\n  units_per_round: 3\n");
   command_line.overrides = {"training.stale_weight=2"};
   EXPECT_THAT(
-      config::LoadConfig(command_line, {{"GANNET_TRAINING_SPARE_AFTER", "0.5"}}),
-      base::StatusIs(
-          kInvalid,
-          AllOf(HasSubstr("flag --training.stale_weight: training.stale_weight must be"),
-                HasSubstr("class.yaml:2: training.quorum must be between 0 and 3 "
-                          "(training.units_per_round), got 9"),
-                HasSubstr("environment GANNET_TRAINING_SPARE_AFTER: training.spare_after must "
-                          "be a number, 0, or 1 to 1000, got '0.5'"))));
+      config::LoadConfig(command_line, {{"GANNET_TRAINING_SPECULATION_MULTIPLIER", "0.5"}}),
+      base::StatusIs(kInvalid,
+                     AllOf(HasSubstr("flag --training.stale_weight: training.stale_weight must be"),
+                           HasSubstr("class.yaml:2: training.quorum must be between 0 and 3 "
+                                     "(training.units_per_round), got 9"),
+                           HasSubstr("environment GANNET_TRAINING_SPECULATION_MULTIPLIER: "
+                                     "training.speculation_multiplier must "
+                                     "be a number, 0, or 1 to 1000, got '0.5'"))));
 }
 
 TEST(SettingsCheckTest, WhatOnlyAProgramFindsIsNamedWithItsOriginToo) {

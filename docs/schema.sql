@@ -33,7 +33,7 @@ CREATE TABLE gannet.adam_state (
   FOREIGN KEY (run_id) REFERENCES gannet.run(run_id)
 );
 
--- As gradient_blob, by turn modulo kBestRing; the first keep_best of a run makes the leaves
+-- As gradient_blob, by turn modulo kBestRing; the first save_best of a run makes the leaves
 CREATE TABLE gannet.best_blob (
   run_id bigint NOT NULL,
   turn bigint NOT NULL,
@@ -62,7 +62,7 @@ CREATE TABLE gannet.gateway_report (
   PRIMARY KEY (gateway)
 );
 
--- What is known of a kept gradient, for good; both unique keys are walls behind the fence of the accept
+-- What is known of an accepted gradient, permanently; both unique keys back the fence of the accept
 CREATE TABLE gannet.gradient (
   unit_id bigint NOT NULL,
   run_id bigint NOT NULL,
@@ -80,7 +80,7 @@ CREATE TABLE gannet.gradient (
   codec smallint NOT NULL,  -- gannet.v1.Codec
   sha256 bytea NOT NULL,  -- of the bytes, as their sender states it
   payload_bytes bigint NOT NULL,
-  has_bytes boolean NOT NULL DEFAULT true,  -- false once prepare_round has made room
+  has_bytes boolean NOT NULL DEFAULT true,  -- false once reclaim_old_blobs has freed them
   accepted_at timestamp with time zone NOT NULL DEFAULT now(),
   PRIMARY KEY (unit_id),
   UNIQUE (run_id, round, slot),
@@ -110,7 +110,7 @@ CREATE TABLE gannet.ledger (
 );
 CREATE INDEX ledger_round ON gannet.ledger USING btree (run_id, round);
 
--- The history of a run, for good
+-- The history of a run, permanently
 CREATE TABLE gannet.round_summary (
   run_id bigint NOT NULL,
   round bigint NOT NULL,
@@ -142,11 +142,11 @@ CREATE TABLE gannet.run (
   data_image_count bigint NOT NULL,
   data_digest text NOT NULL,
   leader_id text,  -- null: nobody leads
-  leader_epoch bigint NOT NULL DEFAULT 0,
+  leader_term bigint NOT NULL DEFAULT 0,
   leader_until timestamp with time zone,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
-  spare_after double precision NOT NULL DEFAULT 0,  -- as set last
-  usual_unit_us bigint NOT NULL DEFAULT 0,  -- of the round published last, the median; 0: not known yet
+  speculation_multiplier double precision NOT NULL DEFAULT 0,  -- as set last
+  median_unit_us bigint NOT NULL DEFAULT 0,  -- of the round published last, the median; 0: not known yet
   settings_version bigint NOT NULL DEFAULT 0,  -- another one after each change of settings
   gradient_codec smallint NOT NULL DEFAULT 1,  -- gannet.v1.Codec
   gradient_bytes_max bigint,  -- what a gradient has at most
@@ -155,7 +155,7 @@ CREATE TABLE gannet.run (
   CHECK ((micro_batch > 0))
 ) WITH (fillfactor=50);
 
--- Settings that were changed in mid-run
+-- Settings that were changed during the run
 CREATE TABLE gannet.run_change (
   run_id bigint NOT NULL,
   from_round bigint NOT NULL,
@@ -183,7 +183,7 @@ CREATE TABLE gannet.weights (
   codec smallint NOT NULL,  -- gannet.v1.Codec
   sha256 bytea NOT NULL,
   payload_bytes bigint NOT NULL,
-  keep boolean NOT NULL,  -- for good
+  keep boolean NOT NULL,  -- permanently
   in_ring boolean NOT NULL DEFAULT true,  -- false: the bytes have moved to weights_kept_blob
   PRIMARY KEY (run_id, version),
   FOREIGN KEY (run_id) REFERENCES gannet.run(run_id)
@@ -197,7 +197,7 @@ CREATE TABLE gannet.weights_blob (
   data bytea STORAGE PLAIN NOT NULL
 ) PARTITION BY LIST (run_id);
 
--- Bytes of weights that are kept for good and have left the ring
+-- Bytes of weights that are kept permanently and have left the ring
 CREATE TABLE gannet.weights_kept_blob (
   run_id bigint NOT NULL,
   version bigint NOT NULL,
@@ -225,9 +225,9 @@ CREATE TABLE gannet.work_unit (
   failure_reason text NOT NULL DEFAULT ''::text,
   consumed boolean NOT NULL DEFAULT false,  -- its gradient is in the published weights
   claimed_at timestamp with time zone,  -- of the last claim
-  is_spare boolean NOT NULL DEFAULT false,  -- a second unit in the slot of a slow one
+  is_speculative boolean NOT NULL DEFAULT false,  -- closed, not requeued, when its lease ends: a second unit in the slot of a straggler, or one carried over
   wasted_attempt integer NOT NULL DEFAULT 0,  -- the last attempt that was counted as wasted
-  ready_at timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,  -- a ready unit is given to nobody before (ReturnDelay)
+  ready_at timestamp with time zone NOT NULL DEFAULT '-infinity'::timestamp with time zone,  -- a ready unit is given to nobody before (RequeueBackoff)
   stale_rounds smallint NOT NULL DEFAULT 0,  -- publications since it was claimed
   claimed_slot integer,  -- null: slot
   failed_by text[] NOT NULL DEFAULT '{}'::text[],  -- since it was made, or the run resumed: others get it first
@@ -249,10 +249,10 @@ CREATE TABLE gannet.worker (
   accepted_unit_count bigint NOT NULL DEFAULT 0,
   accepted_image_count bigint NOT NULL DEFAULT 0,
   last_seen timestamp with time zone NOT NULL,
-  signed_off boolean NOT NULL DEFAULT false,
+  has_left boolean NOT NULL DEFAULT false,
   duplicate_unit_count bigint NOT NULL DEFAULT 0,
   wasted_image_count bigint NOT NULL DEFAULT 0,
-  rejected_in_a_row integer NOT NULL DEFAULT 0,  -- less one for each gradient that was published
+  net_rejections integer NOT NULL DEFAULT 0,  -- less one for each gradient that was published
   removed_reason text,  -- null: not removed
   PRIMARY KEY (run_id, worker_id),
   FOREIGN KEY (run_id) REFERENCES gannet.run(run_id)
@@ -298,6 +298,8 @@ CREATE TABLE gannet.worker (
 --   -> void; gannet_worker
 -- failed_also_by(p_failed_by text[], p_worker text)
 --   -> text[]; other functions
+-- find_straggler(p_run bigint, p_worker text, p_now timestamp with time zone, p_limit interval)
+--   -> bigint; other functions
 -- free_blob_leaf(p_leaf text, p_key text, p_below bigint, p_newer text)
 --   -> void; other functions
 -- heartbeat(p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_units bigint[], p_attempts integer[], p_micro_batches_done integer[])
@@ -312,30 +314,32 @@ CREATE TABLE gannet.worker (
 --   -> boolean; other functions
 -- join_run(p_worker text, p_secret text, p_incarnation bigint, p_request jsonb)
 --   -> TABLE(run_id bigint, config text, run_state text, data_matches boolean); gannet_worker
--- keep_best(p_run bigint, p_leader text, p_term bigint, p_best jsonb, p_sha256 bytea)
---   -> bigint; gannet_coordinator
 -- leave_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 --   -> void; gannet_worker
--- may_claim(p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamp with time zone, p_now timestamp with time zone, p_patience interval)
+-- may_claim(p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamp with time zone, p_now timestamp with time zone, p_max_wait interval)
 --   -> boolean; other functions
 -- open_weights(p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_version bigint, p_sha256 bytea)
 --   -> TABLE(codec smallint, sha256 bytea, payload_bytes bigint); gannet_worker
--- prepare_round(p_run bigint, p_leader text, p_term bigint, p_round bigint)
---   -> void; gannet_coordinator
 -- publish_round(p_run bigint, p_leader text, p_term bigint, p_expected_version bigint, p_expected_sha256 bytea, p_settings_version bigint, p_consumed bigint[], p_consumed_sha256 bytea, p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea)
 --   -> void; gannet_coordinator
 -- reap_expired_leases(p_run bigint, p_leader text, p_term bigint)
 --   -> integer; gannet_coordinator
 -- reclaim_blobs(p_run bigint, p_leader text, p_term bigint)
 --   -> void; gannet_coordinator
+-- reclaim_old_blobs(p_run bigint, p_leader text, p_term bigint, p_round bigint)
+--   -> void; gannet_coordinator
 -- reject_gradient(p_run bigint, p_leader text, p_term bigint, p_unit bigint, p_reason text)
 --   -> text; gannet_coordinator
 -- release_unit(p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer)
 --   -> void; gannet_worker
+-- release_units(p_run bigint, p_worker text, p_unit bigint DEFAULT NULL::bigint, p_attempt integer DEFAULT NULL::integer)
+--   -> integer; other functions
 -- remove_worker(p_run bigint, p_worker text, p_reason text)
 --   -> void; gannet_coordinator
 -- report_gateway(p_gateway text, p_refusing text)
 --   -> void; gannet_worker
+-- requeue_backoff(p_attempt integer)
+--   -> interval; other functions
 -- require_fields(p_function text, p_fields jsonb)
 --   -> void; other functions
 -- require_identity(p_worker text, p_secret text, p_incarnation bigint)
@@ -356,29 +360,25 @@ CREATE TABLE gannet.worker (
 --   -> void; gannet_coordinator
 -- restore_worker(p_run bigint, p_worker text)
 --   -> void; gannet_coordinator
--- return_delay(p_attempt integer)
---   -> interval; other functions
--- return_units(p_run bigint, p_worker text, p_unit bigint DEFAULT NULL::bigint, p_attempt integer DEFAULT NULL::integer)
---   -> integer; other functions
+-- revoke_work(p_run bigint, p_worker text)
+--   -> void; gannet_coordinator
+-- save_best(p_run bigint, p_leader text, p_term bigint, p_best jsonb, p_sha256 bytea)
+--   -> bigint; gannet_coordinator
 -- schema_state(OUT version integer, OUT functions text)
 --   -> record; gannet_coordinator, gannet_worker
 -- sessions_holding_locks()
 --   -> TABLE(pid integer, transaction text, role_name text); gannet_coordinator
 -- set_run_state(p_run bigint, p_from gannet.run_state, p_to gannet.run_state, p_reason text)
 --   -> boolean; gannet_coordinator
--- slow_unit(p_run bigint, p_worker text, p_now timestamp with time zone, p_limit interval)
---   -> bigint; other functions
--- spare_limit(p_spare_after double precision, p_usual_us bigint)
+-- speculation_delay(p_multiplier double precision, p_median_us bigint)
 --   -> interval; other functions
 -- stage_gradient(p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_first_seq integer, p_bytes bytea)
 --   -> void; gannet_worker
 -- state_after_failure(p_failures integer)
 --   -> gannet.unit_state; other functions
--- state_after_return(p_is_spare boolean)
+-- state_after_requeue(p_is_speculative boolean)
 --   -> gannet.unit_state; other functions
 -- submit_gradient(p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_unit bigint, p_attempt integer, p_gradient jsonb, p_sha256 bytea, p_first_seq integer, p_bytes bytea)
 --   -> smallint; gannet_worker
--- take_back_work(p_run bigint, p_worker text)
---   -> void; gannet_coordinator
--- unit_lease(p_configured interval, p_usual_us bigint)
+-- unit_lease(p_configured interval, p_median_us bigint)
 --   -> interval; other functions

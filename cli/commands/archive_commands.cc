@@ -146,7 +146,7 @@ int ExportBest(exchange::Store& store, const std::string& name, const std::strin
 }
 
 int Export(const CliState& cli, const Options& options) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   std::error_code error;
   if (!options.force && std::filesystem::exists(options.file, error)) {
@@ -168,13 +168,13 @@ int Export(const CliState& cli, const Options& options) {
   ReportStream(options.file)
       << options.file << ": run " << name << " after " << run->version.value() << " of "
       << run->config.round_count << " rounds\n"
-      << "gannet import puts it into another database; gannet train-local --resume goes on "
+      << "gannet import puts it into another database; gannet train-local --resume continues "
          "with it alone.\n";
   return config::kExitOk;
 }
 
 int Import(const CliState& cli, const Options& options) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<checkpoint::Checkpoint> checkpoint =
       checkpoint::ReadCheckpointFile(options.file);
@@ -183,7 +183,7 @@ int Import(const CliState& cli, const Options& options) {
   }
   const absl::StatusOr<exchange::NewRun> run =
       checkpoint::RunFromArchive(*checkpoint, options.run, options.rounds);
-  if (!run.ok()) return Fail(run.status(), "A finished run goes on with --rounds MORE.");
+  if (!run.ok()) return Fail(run.status(), "Continue a finished run with --rounds MORE.");
   const absl::StatusOr<Database> database = ConnectToDatabase(*config, "import");
   if (!database.ok()) return FailDatabase(database.status());
   const absl::StatusOr<base::RunId> created = database->backend->store().CreateRun(*run);
@@ -193,9 +193,10 @@ int Import(const CliState& cli, const Options& options) {
   if (!created.ok()) return Fail(created.status(), "Nothing was imported.");
   const domain::RunConfig& last = run->changes.empty() ? run->config : run->changes.back().config;
   std::cout << "Run " << last.name << " stands at " << checkpoint->version.value() << " of "
-            << last.round_count << " rounds. A coordinator with its settings goes on with it.\n";
-  std::cout << (run->pause_reason.has_value() ? "It is paused, as it was: gannet resume.\n"
-                                              : "It is running; a run that was stopped goes on.\n");
+            << last.round_count << " rounds. A coordinator with its settings continues it.\n";
+  std::cout << (run->pause_reason.has_value()
+                    ? "It is paused, as it was: gannet resume.\n"
+                    : "It is running; a run that was stopped continues.\n");
   return config::kExitOk;
 }
 
@@ -203,7 +204,7 @@ int Import(const CliState& cli, const Options& options) {
 
 void AddArchiveCommands(CLI::App& app, CliState& cli) {
   CLI::App* command = app.add_subcommand(
-      "export", "Write a run of the database into one file, from which it goes on bit for bit");
+      "export", "Write a run of the database into one file, from which it continues bit for bit");
   const auto from = std::make_shared<Options>();
   command->add_option("file", from->file, "File to write")->required()->type_name("FILE");
   command->add_option("--run", from->run, "Its name; default: run.name")->type_name("NAME");

@@ -14,7 +14,7 @@ namespace gannet::cli {
 namespace {
 
 int Check(const CliState& cli, bool files) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::Status usable = CheckSettings(*config, files);
   if (!usable.ok()) return FailConfig(usable);
@@ -27,7 +27,7 @@ int Check(const CliState& cli, bool files) {
 }
 
 int Show(const CliState& cli) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   std::cout << config::DumpConfig(*config);
   return config::kExitOk;

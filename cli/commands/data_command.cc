@@ -69,7 +69,7 @@ void ShowPassedOver(const std::vector<data::PassedOver>& all, std::ostream& out)
 }
 
 int Check(const CliState& cli, bool exclude) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const data::DatasetOptions options = ShownDatasetOptions(*config);
   const absl::StatusOr<data::DatasetCheckReport> report = data::CheckDataset(options, nullptr);
@@ -133,7 +133,7 @@ int FetchFile(FetchOptions options) {
   signals.RunUntilDone([&] { status = Fetch(options); }, [&](int) { stopped = true; });
   if (terminal) std::cout << "\r";
   if (absl::IsCancelled(status)) {
-    std::cout << "What has arrived stays; the same command goes on from there.\n";
+    std::cout << "What has arrived stays; the same command resumes from there.\n";
     return kExitStopped;
   }
   if (absl::IsDataLoss(status)) return Fail(status, "Nothing was kept.");
@@ -143,7 +143,7 @@ int FetchFile(FetchOptions options) {
   }
   if (!status.ok()) {
     const bool kept = std::filesystem::file_size(options.out + ".part", error) > 0 && !error;
-    return Fail(status, kept ? "What has arrived stays; the same command goes on from there."
+    return Fail(status, kept ? "What has arrived stays; the same command resumes from there."
                              : "Nothing has arrived.");
   }
   std::cout << base::Printable(options.out) << ": "
@@ -159,7 +159,7 @@ struct PackOptions {
 };
 
 int Pack(const CliState& cli, const PackOptions& options) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
       data::OpenDataset(ShownDatasetOptions(*config));
@@ -192,7 +192,7 @@ struct PreviewOptions {
 };
 
 int Preview(const CliState& cli, const PreviewOptions& options) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
       data::OpenDataset(ShownDatasetOptions(*config));
@@ -239,7 +239,7 @@ void AddDataCommand(CLI::App& app, CliState& cli) {
       [&cli, exclude] { cli.action = [&cli, exclude] { return Check(cli, *exclude); }; });
 
   CLI::App* fetch =
-      group->add_subcommand("fetch", "Download a file; go on where an earlier attempt ended");
+      group->add_subcommand("fetch", "Download a file; resume where an earlier attempt ended");
   const auto fetch_options = std::make_shared<FetchOptions>();
   fetch->add_option("url", fetch_options->url, "Its address, http or https")
       ->required()

@@ -319,7 +319,7 @@ int RunEvaluate(const CliState& cli, const Options& options) {
   if (command_line.config_path.empty()) {
     command_line.config_path = SettingsBeside(options.weights.back());
   }
-  const absl::StatusOr<config::Config> config = config::LoadConfig(command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(command_line);
   if (!config.ok()) return FailConfig(config.status());
   if (options.max_ratio > 0 && !options.initial && options.weights.size() < 2) {
     return Fail(

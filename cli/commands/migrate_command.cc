@@ -31,7 +31,7 @@ const char* AdviceFor(const absl::Status& status) {
 }
 
 int RunMigrate(const CliState& cli, absl::Duration patience) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::Status files = config::CheckNamedFiles(*config, {"database.password_file"});
   if (!files.ok()) return FailConfig(files);

@@ -16,7 +16,7 @@ namespace gannet::cli {
 namespace {
 
 int List(const CliState& cli, bool csv) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<Database> database = ConnectToDatabase(*config, "cli");
   if (!database.ok()) return FailDatabase(database.status());
@@ -54,7 +54,7 @@ struct DeleteOptions {
 };
 
 int Delete(const CliState& cli, const DeleteOptions& options) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<Database> database = ConnectToDatabase(*config, "cli");
   if (!database.ok()) return FailDatabase(database.status());

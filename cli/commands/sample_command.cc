@@ -168,7 +168,7 @@ absl::StatusOr<size_t> WriteMorph(const WeightsFile& file, const std::vector<Nam
 }
 
 int RunSample(const CliState& cli, Options options) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   const absl::StatusOr<WeightsFile> file = ReadWeightsFile(options.weights);
   if (!file.ok()) {

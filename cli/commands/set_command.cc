@@ -26,7 +26,12 @@ int RunSet(const AdminConnection& admin, const Options& options) {
   domain::RunConfig run = report->next_config;
   std::set<std::string> given;
   for (const std::string& setting : options.settings) {
-    const std::string key = setting.substr(0, setting.find('='));
+    const std::string name = setting.substr(0, setting.find('='));
+    const domain::RunSetting* row = domain::FindRunSetting(name);
+    const std::string key = row == nullptr ? name : row->name;
+    if (row != nullptr && name != key) {
+      std::cerr << "gannet: " << base::FormerNameWarning(*row, name) << "\n";
+    }
     if (!given.insert(key).second) {
       return Fail(absl::InvalidArgumentError(absl::StrCat(base::Printable(key), " is given twice")),
                   "Nothing was changed.");
@@ -57,8 +62,7 @@ int RunSet(const AdminConnection& admin, const Options& options) {
 
 void AddSetCommand(CLI::App& app, CliState& cli) {
   CLI::App* command = app.add_subcommand(
-      "set",
-      absl::StrCat("Change settings of the run while it goes on: ", domain::ChangeableSettings()));
+      "set", absl::StrCat("Change settings during the run: ", domain::ChangeableSettings()));
   const auto options = std::make_shared<Options>();
   AddAdminOptions(*command, &options->admin);
   command->add_option("--reason", options->reason, "Why; shown to everybody who looks at the run")

@@ -22,11 +22,11 @@ bool ConfirmStop(const Options& options) {
 }
 
 int Steer(const CliState& cli, const Options& options, domain::RunState state) {
-  const absl::StatusOr<config::Config> config = config::LoadConfig(cli.command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(cli.command_line);
   if (!config.ok()) return FailConfig(config.status());
   if (state == domain::RunState::kStopped && !ConfirmStop(options)) {
     return Fail(absl::InvalidArgumentError("the run was not stopped: nobody confirmed it"),
-                "To stop it for good: gannet stop --yes. To interrupt it: gannet pause.");
+                "To stop it permanently: gannet stop --yes. To interrupt it: gannet pause.");
   }
   const absl::StatusOr<AdminConnection> admin = ConnectToAdmin(*config, options.admin);
   if (!admin.ok()) return Fail(admin.status(), "Check --address and --token-file.");
@@ -54,10 +54,10 @@ void AddSteerCommand(CLI::App& app, CliState& cli, const char* name, const char*
 }  // namespace
 
 void AddSteerCommands(CLI::App& app, CliState& cli) {
-  AddSteerCommand(app, cli, "pause", "Hand out no more work until gannet resume",
+  AddSteerCommand(app, cli, "pause", "Lease no more units until gannet resume",
                   domain::RunState::kPaused);
-  AddSteerCommand(app, cli, "resume", "Go on with a paused run", domain::RunState::kRunning);
-  AddSteerCommand(app, cli, "stop", "End the run for good before its last round",
+  AddSteerCommand(app, cli, "resume", "Resume a paused run", domain::RunState::kRunning);
+  AddSteerCommand(app, cli, "stop", "End the run permanently before its last round",
                   domain::RunState::kStopped);
 }
 

@@ -171,7 +171,7 @@ telemetry::LogOptions QuietUnlessAsked(const config::Config& config) {
 }
 
 // Keeps the settings beside the results, so that the training can go on without naming them again.
-absl::Status KeepSettings(config::Config config) {
+absl::Status SaveSettings(config::Config config) {
   // The training may go on from another directory.
   if (!config.data.path.empty()) {
     std::error_code error;
@@ -180,7 +180,7 @@ absl::Status KeepSettings(config::Config config) {
   }
   return base::WriteFileAtomically(
       absl::StrCat(config.coordinator.output_dir, "/", kSettingsFile),
-      absl::StrCat("# Settings of this training; gannet train-local --resume FOLDER goes on with "
+      absl::StrCat("# Settings of this training; gannet train-local --resume FOLDER continues with "
                    "them.\n",
                    config::DumpConfig(config)));
 }
@@ -223,7 +223,7 @@ int ShowResults(LocalTraining& training, const config::Config& config,
   std::cout << "  metrics.csv            losses of every update\n"
             << "  weights.safetensors    both networks (gannet sample --weights draws from them)\n"
             << "  generator.safetensors  the generator, named as PyTorch's state_dict\n"
-            << "  checkpoints/           go on: gannet train-local --resume " << out
+            << "  checkpoints/           resume: gannet train-local --resume " << out
             << (finished ? " --epochs or --run.rounds MORE\n" : "\n");
   return finished ? config::kExitOk : kExitStopped;
 }
@@ -242,7 +242,7 @@ int FailTrainingConfig(const absl::Status& status, const config::CommandLine& co
 
 // What a training that goes on does otherwise than before.
 void ShowResume(const ResumePoint& point, const config::Config& config) {
-  std::cout << "Going on from " << point.checkpoint_path << ", " << point.checkpoint.version.value()
+  std::cout << "Resuming from " << point.checkpoint_path << ", " << point.checkpoint.version.value()
             << " updates behind it.\n";
   domain::RunConfig run = config.run;
   run.data = point.checkpoint.config.data;
@@ -272,7 +272,7 @@ void ShowStart(const config::Config& settings) {
 
 struct Outcome {
   absl::StatusOr<coordinator::CoordinatorReport> report = absl::UnknownError("not run");
-  std::string paused;  // why: here nobody could mend the cause and resume
+  std::string paused;  // why: here nobody could correct the cause and resume
 };
 
 // Trains while a progress line is shown, until the end or a signal.
@@ -322,7 +322,7 @@ int RunTrainLocal(const CliState& cli, Options options) {
     }
     resume = *std::move(found);
   }
-  const absl::StatusOr<config::Config> config = config::LoadConfig(command_line);
+  const absl::StatusOr<config::Config> config = LoadSettings(command_line);
   if (!config.ok()) return FailTrainingConfig(config.status(), command_line);
   // Before there is a folder.
   if (const absl::Status device =
@@ -341,7 +341,7 @@ int RunTrainLocal(const CliState& cli, Options options) {
   std::error_code error;
   if (!resume.has_value() || !std::filesystem::equivalent(options.out, resume->folder, error)) {
     if (const absl::Status is_free = CheckIsFree(options.out); !is_free.ok()) {
-      return Fail(is_free, "Choose another folder: --out DIR, or go on with it: --resume DIR.");
+      return Fail(is_free, "Choose another folder: --out DIR, or resume it: --resume DIR.");
     }
   }
   const absl::StatusOr<config::Config> settings = SettingsFor(*config, options);
@@ -363,7 +363,7 @@ int RunTrainLocal(const CliState& cli, Options options) {
     return Fail(config::WithOrigins(*settings, training.status()),
                 AdviceFor(training.status(), "Nothing was started."));
   }
-  if (const absl::Status kept = KeepSettings(*settings); !kept.ok()) {
+  if (const absl::Status kept = SaveSettings(*settings); !kept.ok()) {
     return Fail(kept, "Choose another folder: --out DIR.");
   }
   if (resume.has_value()) ShowResume(*resume, *settings);
@@ -387,11 +387,11 @@ void AddTrainLocalCommand(CLI::App& app, CliState& cli) {
   const auto options = std::make_shared<Options>();
   command
       ->add_option("--out", options->out,
-                   "Folder for results; default training, or that of the training that goes on")
+                   "Folder for results; default training, or that of the training resumed")
       ->type_name("DIR");
   command
       ->add_option("--resume", options->resume,
-                   "Go on with a training, bit for bit: its folder, or one of its checkpoints; its "
+                   "Resume a training, bit for bit: its folder, or one of its checkpoints; its "
                    "settings hold unless others are given")
       ->type_name("DIR|FILE");
   command
@@ -418,7 +418,8 @@ void AddTrainLocalCommand(CLI::App& app, CliState& cli) {
   command->footer(
       "Images: --data.kind and --data.path; procedural faces unless said otherwise. Whatever else "
       "gannet config keys names can be set too.\n"
-      "Exit codes: 0 finished, 1 it could not go on, 3 stopped by Ctrl-C (the results are written "
+      "Exit codes: 0 finished, 1 it could not continue, 3 stopped by Ctrl-C (the results are "
+      "written "
       "all the same).");
   command->callback(
       [&cli, options] { cli.action = [&cli, options] { return RunTrainLocal(cli, *options); }; });

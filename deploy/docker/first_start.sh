@@ -132,7 +132,7 @@ print_join() {
 
 renewed=""
 # A name that cannot be used keeps nobody from starting: whatever else is wrong with it, the services do not need it. It is not
-# in the certificate then, and there is no line to hand out before it is mended.
+# in the certificate then, and there is no line to hand out before it is corrected.
 wrong_hosts=""
 if ! check_hosts 2>/dev/null; then wrong_hosts=$(check_hosts 2>&1 || true) hosts=""; fi
 end_without_line() {

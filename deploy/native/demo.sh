@@ -160,7 +160,7 @@ demo_ended() {
       demo_workers=$((demo_workers - 1))
       echo >&2
       ((demo_workers > 0)) || die_with_log "$1 has ended too (exit code $2): no worker is left." "$demo_logs/$1.log"
-      say "$1 has ended (exit code $2), see $demo_logs/$1.log. The other one goes on and takes over its units."
+      say "$1 has ended (exit code $2), see $demo_logs/$1.log. The other one continues and takes over its units."
       ;;
     *)
       echo >&2

@@ -40,7 +40,7 @@ guard_end() {
   [[ ! -d $guard_dir ]] || guard_clean "$guard_dir"
 }
 
-# Start of the process in clock ticks since boot: with the pid it names one process for good.
+# Start of the process in clock ticks since boot: with the pid it names one process and no later one.
 guard_start_time() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0

@@ -14,7 +14,7 @@ namespace gannet::base {
 //
 // Thread safety: all methods may be called from any thread; Await not from the work itself.
 // Ownership and lifetime: everything that `work` uses outlives the queue. The destructor waits for
-// the job in work and drops those that wait.
+// the job in progress and drops those that wait.
 template <typename Job>
 class JobQueue {
  public:

@@ -17,7 +17,7 @@
 namespace gannet::base {
 namespace {
 
-// The largest that could ever be set: the programs of before read it with a sign.
+// The largest that could ever be set: older programs read it with a sign.
 constexpr uint64_t kMaxUnsigned = std::numeric_limits<int64_t>::max();
 
 struct SizeUnit {
@@ -204,6 +204,16 @@ const SettingChoice* FindChoice(const Setting& setting, const SettingValue& valu
 }
 
 }  // namespace
+
+bool IsNameOf(const Setting& setting, absl::string_view name) {
+  return name == setting.name || (!name.empty() && name == setting.former_name);
+}
+
+std::string FormerNameWarning(const Setting& setting, absl::string_view name) {
+  if (name == setting.name || !IsNameOf(setting, name)) return "";
+  return absl::StrCat(name, " is called ", setting.name,
+                      " now; the old name is still read, but not by the next version");
+}
 
 std::string TypeName(const Setting& setting) {
   if (!setting.choices.empty()) return absl::StrCat("one of ", ChoiceNames(setting));

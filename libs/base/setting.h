@@ -49,7 +49,15 @@ struct Setting {
   // Turns a text as people paste it into what they mean, before anything is checked. Null: itself.
   std::string (*clean)(absl::string_view) = nullptr;
   SettingValue default_value = {};  // its alternative is the type
+  // What it was called until the version before; still read, with a warning. Empty: nothing else.
+  std::string former_name = {};
 };
+
+// Whether people may call the setting so: by its name, or by its former one.
+bool IsNameOf(const Setting& setting, absl::string_view name);
+
+// Says that a setting was given by its former name, and what to call it; empty where it was not.
+std::string FormerNameWarning(const Setting& setting, absl::string_view name);
 
 // A mistake in values that may each be right by itself.
 struct SettingMistake {

@@ -167,7 +167,7 @@ absl::StatusOr<Checkpoint> DecodeCheckpoint(absl::string_view bytes) {
                      "expected ",
                      kFormatVersion, ", got ", format.substr(0, 20)));
   }
-  // Files of before have no sum.
+  // Files written before checksums were added have none.
   if (const auto sum = metadata.find(kSumKey);
       sum != metadata.end() && sum->second != SumOf(bytes, metadata)) {
     return absl::InvalidArgumentError(

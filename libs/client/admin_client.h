@@ -22,7 +22,7 @@ struct AdminClientOptions {
   absl::Duration call_limit = absl::Seconds(10);
 };
 
-// Settings that were changed in mid-run.
+// Settings that were changed during the run.
 struct ReportedChange {
   base::Round round;       // from which they hold
   std::string difference;  // "training.learning_rate 0.0002 -> 0.0001"
@@ -41,8 +41,8 @@ struct RunReport {
   int worker_count = 0;
   std::string latest_sample_path;
   std::string waiting_for;         // what the open round waits for; empty unless the run is running
-  int64_t wasted_image_count = 0;  // of gradients that came for nothing
-  double unit_seconds = 0;         // of a usual unit, from claim to accept; 0: not known yet
+  int64_t wasted_image_count = 0;  // of wasted gradients
+  double unit_seconds = 0;         // of the median unit, from claim to accept; 0: not known yet
   double unit_compute_seconds = 0;                // of that, computed
   std::optional<exchange::BestWeights> best;      // none: not measured yet, or never
   domain::RunConfig next_config;                  // holds from the round after the open one
@@ -72,7 +72,7 @@ class AdminClient {
 
   absl::StatusOr<RunReport> GetRun();
 
-  // Newest sign of life first. `page_size` 1 to 1000; the first page has an empty token.
+  // Last seen first. `page_size` 1 to 1000; the first page has an empty token.
   // Returns: INVALID_ARGUMENT - size or token.
   absl::StatusOr<Page<exchange::WorkerSummary>> ListWorkers(int page_size,
                                                             const std::string& page_token);

@@ -126,8 +126,8 @@ absl::StatusOr<exchange::Payload> GrpcExchange::FetchWeights(
   base::Sha256Hasher hasher;
   while (stream->Read(&message)) {
     if (!message.has_chunk() || message.chunk().size() > total_bytes - bytes.size()) {
-      return abandon(absl::DataLossError(
-          absl::StrCat("weights stream goes on after its announced end: ", total_bytes, " bytes")));
+      return abandon(absl::DataLossError(absl::StrCat(
+          "weights stream continues past its announced end: ", total_bytes, " bytes")));
     }
     hasher.Update(message.chunk());
     bytes.append(message.chunk());

@@ -146,10 +146,15 @@ class Loader {
   void ReadEnvironment() {
     std::vector<std::string> names;
     for (const KeySpec& key : Schema()) {
-      names.push_back(EnvironmentName(key));
-      const auto found = environment_.find(names.back());
-      if (found == environment_.end() || found->second.empty()) continue;
-      Set(absl::StrCat("environment ", found->first, ": "), key, found->second);
+      for (const std::string& name : {key.former_name, key.name}) {
+        if (name.empty()) continue;
+        names.push_back(EnvironmentName(name));
+        const auto found = environment_.find(names.back());
+        if (found == environment_.end() || found->second.empty()) continue;
+        const std::string where = absl::StrCat("environment ", found->first, ": ");
+        WarnOfFormerName(where, key, name);
+        Set(where, key, found->second);
+      }
     }
     for (const auto& [name, value] : environment_) {
       if (!absl::StartsWith(name, "GANNET_") || absl::StartsWith(name, "GANNET_TEST_")) continue;
@@ -174,6 +179,8 @@ class Loader {
       } else if (equals == std::string::npos) {
         Mistake(where, "a value must follow");
       } else {
+        // Nobody can rename what a checkpoint has recorded.
+        if (recorded_in.empty()) WarnOfFormerName(where, *key, name);
         Set(where, *key, override.substr(equals + 1));
       }
     }
@@ -220,7 +227,13 @@ class Loader {
       Mistake(where, absl::StrCat(name, ": ", value.status().message()));
       return;
     }
+    WarnOfFormerName(where, *key, name);
     Set(where, *key, *value);
+  }
+
+  void WarnOfFormerName(const std::string& where, const KeySpec& key, const std::string& name) {
+    const std::string warning = base::FormerNameWarning(key, name);
+    if (!warning.empty()) config_.warnings.push_back(absl::StrCat(where, warning));
   }
 
   void Set(const std::string& where, const KeySpec& key, const std::string& value) {
@@ -266,7 +279,7 @@ const std::vector<ConfigKey>& ConfigKeys() {
     auto* list = new std::vector<ConfigKey>();
     for (const KeySpec& key : Schema()) {
       list->push_back({key.name, base::TypeName(key), base::RangeName(key),
-                       ValueText(key, Config()), key.description, EnvironmentName(key)});
+                       ValueText(key, Config()), key.description, EnvironmentName(key.name)});
     }
     return list;
   }();

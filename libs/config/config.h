@@ -45,7 +45,7 @@ struct Config {
     int64_t sample_every = 100;  // rounds between sample grids; 0: only first and last
     int sample_count = 64;
     int64_t evaluate_every = 500;  // rounds between measurements of image quality; 0: never
-    int64_t keep_every = 100;      // weights of every Nth round are kept for good; 0: only the last
+    int64_t keep_every = 100;  // weights of every Nth round are kept permanently; 0: only the last
     int64_t checkpoint_every = 0;  // rounds between checkpoint files; 0: only at the end
     int checkpoint_keep = 3;       // files; the newest
     absl::Duration leadership_ttl = absl::Seconds(15);
@@ -90,6 +90,9 @@ struct Config {
   // Where the values came from, by key: "class.yaml:3", "environment GANNET_RUN_NAME", "flag
   // --run.name". What nobody set is not in it.
   std::map<std::string, std::string> origins;
+
+  // What was read, but should be written differently from now on; for the log, or stderr.
+  std::vector<std::string> warnings;
 };
 
 // One key of the schema, as documentation and checks see it.

@@ -68,7 +68,7 @@ std::string ConfigMarkdown() {
         key.default_value.empty() ? "(empty)" : absl::StrCat("`", key.default_value, "`");
     absl::StrAppend(&page, "| `", key.name, "` | ", AllowedText(key), " | ", value, " | ",
                     key.description,
-                    ChangesInMidRun(key) ? " `gannet set` changes it in mid-run." : "", " |\n");
+                    ChangesInMidRun(key) ? " `gannet set` changes it during a run." : "", " |\n");
   }
   return page;
 }
@@ -84,7 +84,7 @@ std::string ConfigTable() {
     absl::StrAppend(&table, key.name, "\n    ", key.description, "\n    ", AllowedText(key));
     if (!key.default_value.empty()) absl::StrAppend(&table, "; default ", key.default_value);
     absl::StrAppend(&table, "; ", key.environment,
-                    ChangesInMidRun(key) ? "; gannet set changes it in mid-run" : "", "\n");
+                    ChangesInMidRun(key) ? "; gannet set changes it during a run" : "", "\n");
   }
   return table;
 }

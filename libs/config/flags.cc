@@ -56,17 +56,20 @@ void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_li
   file->take_last();
   for (const KeySpec& key : Schema()) {
     if (key.secret) continue;  // other users of the machine see command lines
-    const std::string name = key.name;
-    CLI::Option* option = app.add_option_function<std::string>(
-        absl::StrCat("--", name),
-        [command_line, name](const std::string& value) {
-          command_line->overrides.push_back(absl::StrCat(name, "=", value));
-        },
-        HelpText(key));
-    option->type_name("VALUE");
-    option->take_last();
-    // An option of the group "" is not listed.
-    option->group(help == ConfigFlagsHelp::kListed ? name.substr(0, name.find('.')) : "");
+    for (const std::string& name : {key.name, key.former_name}) {
+      if (name.empty()) continue;
+      CLI::Option* option = app.add_option_function<std::string>(
+          absl::StrCat("--", name),
+          [command_line, name](const std::string& value) {
+            command_line->overrides.push_back(absl::StrCat(name, "=", value));
+          },
+          HelpText(key));
+      option->type_name("VALUE");
+      option->take_last();
+      // An option of the group "" is not listed.
+      const bool listed = help == ConfigFlagsHelp::kListed && name == key.name;
+      option->group(listed ? name.substr(0, name.find('.')) : "");
+    }
   }
 }
 

@@ -208,7 +208,8 @@ std::vector<KeySpec> MakeSchema() {
        GANNET_FIELD(coordinator.evaluate_every)},
       {{.name = "coordinator.keep_every",
         .range = Between(0, 1e9),
-        .description = "Weights of every so many rounds are kept for good; 0: only the last."},
+        .description =
+            "Rounds between versions of the weights that are kept permanently; 0: only the last."},
        GANNET_FIELD(coordinator.keep_every)},
       {{.name = "coordinator.checkpoint_every",
         .range = Between(0, 1e9),
@@ -418,7 +419,7 @@ const std::vector<KeySpec>& Schema() {
 
 const KeySpec* FindKey(absl::string_view name) {
   for (const KeySpec& key : Schema()) {
-    if (key.name == name) return &key;
+    if (base::IsNameOf(key, name)) return &key;
   }
   return nullptr;
 }
@@ -444,10 +445,10 @@ const std::vector<std::string>& SectionNames() {
   return names;
 }
 
-std::string EnvironmentName(const KeySpec& key) {
-  std::string name = absl::StrCat("GANNET_", key.name);
-  for (char& c : name) c = c == '.' ? '_' : absl::ascii_toupper(static_cast<unsigned char>(c));
-  return name;
+std::string EnvironmentName(absl::string_view name) {
+  std::string variable = absl::StrCat("GANNET_", name);
+  for (char& c : variable) c = c == '.' ? '_' : absl::ascii_toupper(static_cast<unsigned char>(c));
+  return variable;
 }
 
 absl::Status SetValue(const KeySpec& key, absl::string_view given, Config& config) {

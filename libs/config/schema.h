@@ -23,15 +23,15 @@ struct KeySpec : base::Setting {
 // database, services and log. The defaults are those of Config.
 const std::vector<KeySpec>& Schema();
 
-// The row of that name, or null.
+// The row of that name, or former name, or null.
 const KeySpec* FindKey(absl::string_view name);
 
 // The names of all rows, and of all sections, in order.
 const std::vector<std::string>& KeyNames();
 const std::vector<std::string>& SectionNames();
 
-// "GANNET_TRAINING_LEARNING_RATE".
-std::string EnvironmentName(const KeySpec& key);
+// "GANNET_TRAINING_LEARNING_RATE", of the name or former name of a key.
+std::string EnvironmentName(absl::string_view name);
 
 // Parses `given` and sets the value.
 // Returns: as ParseSetting.

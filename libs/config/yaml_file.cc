@@ -83,14 +83,18 @@ class Collector {
       }
       const std::string& key = item.first.Scalar();
       const std::string full = absl::StrCat(name, ".", key);
-      if (IsDuplicate(seen, full, item.first, "key")) continue;
+      // A key and its former name are one.
+      const KeySpec* known_key = FindKey(full);
+      if (IsDuplicate(seen, known_key == nullptr ? full : known_key->name, item.first, "key")) {
+        continue;
+      }
       if (item.second.IsScalar() && IsOpenQuote(text_, item.second.Mark())) {
         Mistake(item.second, "not valid YAML: the quote is never closed");
-      } else if (FindKey(full) != nullptr && item.second.IsNull()) {
+      } else if (known_key != nullptr && item.second.IsNull()) {
         Mistake(
             item.first,
             absl::StrCat(full, " has no value: give one (\"\" for an empty text) or remove it"));
-      } else if (FindKey(full) != nullptr && !item.second.IsScalar()) {
+      } else if (known_key != nullptr && !item.second.IsScalar()) {
         Mistake(item.first, absl::StrCat(full, " must be one value, got ", Kind(item.second)));
       } else {
         content_.entries.push_back({name, key, item.second.IsScalar() ? item.second.Scalar() : "",

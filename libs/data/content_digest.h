@@ -34,7 +34,7 @@ struct DigestItem {
 };
 
 struct DigestOptions {
-  // Where the digests of before are kept, one file for each data set; empty: nowhere.
+  // Where the digests of earlier starts are kept, one file for each data set; empty: nowhere.
   std::string cache_folder;
   // Names the data set among others in that folder: its kind and canonical path.
   std::string cache_key;

@@ -43,7 +43,7 @@ class ImageSource {
   // the file, the caller does.
   virtual absl::StatusOr<std::string> Read(size_t i) const = 0;
 
-  // What tells that the bytes of entries()[i] are still those of before (content_digest.h).
+  // What tells that the bytes of entries()[i] have not changed since (content_digest.h).
   // Returns: DATA_LOSS or NOT_FOUND - the file cannot be looked at any more.
   virtual absl::StatusOr<FileIdentity> Identify(size_t i) const = 0;
 

@@ -13,7 +13,7 @@ namespace gannet::domain {
 namespace {
 
 // Positions in the endless sequence of images stay below 2^63: 10^9 rounds of 2^12 units of 2^16
-// images, whatever was changed in mid-run.
+// images, whatever was changed during the run.
 constexpr int64_t kMaxRoundCount = 1'000'000'000;
 constexpr int64_t kMaxPosition = kMaxRoundCount * 4096 * 65'536;
 constexpr int64_t kMaxImageCount = int64_t{1} << 31;

@@ -60,26 +60,26 @@ struct ObjectiveConfig {
 // INVALID_ARGUMENT - naming what is wrong.
 absl::Status ValidateObjective(const ObjectiveConfig& objective);
 
-// When a round may end without all of its units, and when a slow unit gets company.
+// When a round may end without all of its units, and when a straggler gets a speculative copy.
 struct RoundPolicy {
   // Gradients without which a round is not published; 0: one of every unit, which alone makes two
   // trainings equal bit for bit.
   int quorum = 0;
   // With a quorum, a round that has it stays open so long for the others, counted from its
   // beginning.
-  absl::Duration deadline = absl::ZeroDuration();
-  // With a quorum, what a gradient counts that comes a round after its own, against one that is in
-  // time; one that is s rounds late counts stale_weight^s (see StaleWeight). 0: it is refused.
+  absl::Duration round_deadline = absl::ZeroDuration();
+  // With a quorum, the weight of a gradient that is one round stale, against one that is not; one
+  // that time; one that is s rounds late counts stale_weight^s (see StaleWeight). 0: it is refused.
   double stale_weight = 0;
-  // When nothing else is left to do, a unit that has been computed for so many times the usual time
-  // (see Store) is given to a second worker, too: whoever hands in first counts. 0: never.
-  double spare_after = 3;
+  // When nothing else is left to do, a unit that has been computed for so many times the median
+  // (see Store) is given to a second worker, too: whichever is submitted first counts. 0: never.
+  double speculation_multiplier = 3;
 
   friend bool operator==(const RoundPolicy&, const RoundPolicy&) = default;
 };
 
 // Where the sequence of images stands: it is at `position` when `round` begins. Only a change of
-// units or images in mid-run moves it (see ChangeConfig).
+// units or images during the run moves it (see ChangeConfig).
 struct PlanOrigin {
   int64_t round = 1;
   int64_t position = 0;

@@ -222,8 +222,10 @@ TEST(ChangeConfigTest, WhatMayChangeChanges) {
   changed.units_per_round = 5;
   changed.round_count = 77;
   changed.lease = absl::Seconds(30);
-  changed.policy = {
-      .quorum = 4, .deadline = absl::Minutes(1), .stale_weight = 0.5, .spare_after = 2};
+  changed.policy = {.quorum = 4,
+                    .round_deadline = absl::Minutes(1),
+                    .stale_weight = 0.5,
+                    .speculation_multiplier = 2};
 
   const absl::StatusOr<RunConfig> after = ChangeConfig(before, before, changed, 11);
 
@@ -270,12 +272,12 @@ TEST(ChangeConfigTest, WhatMayNotChangeIsNamed) {
       {"nothing", [](RunConfig&) {}},
       {"run.rounds", [](RunConfig& c) { c.round_count = 10; }},
       {"quorum", [](RunConfig& c) { c.policy.quorum = 4; }},
-      {"round_deadline", [](RunConfig& c) { c.policy.deadline = absl::Minutes(1); }},
+      {"round_deadline", [](RunConfig& c) { c.policy.round_deadline = absl::Minutes(1); }},
       {"stale_weight", [](RunConfig& c) { c.policy.stale_weight = 0.5; }},  // without a quorum
       {"stale_weight", [](RunConfig& c) { c.policy = {.quorum = 2, .stale_weight = 1.5}; }},
       {"stale_weight",
        [](RunConfig& c) { c.policy = {.quorum = 2, .stale_weight = std::nan("")}; }},
-      {"spare_after", [](RunConfig& c) { c.policy.spare_after = 0.5; }},
+      {"speculation_multiplier", [](RunConfig& c) { c.policy.speculation_multiplier = 0.5; }},
       {"learning_rate", [](RunConfig& c) { c.adam.learning_rate = std::nan(""); }}};
   for (const Change& change : changes) {
     RunConfig changed = ValidConfig();

@@ -169,7 +169,7 @@ std::vector<RunSetting> MakeRunSettings() {
        GANNET_MEMBER(micro_batch)},
       {{.name = "training.lease",
         .range = Between(1, kDay),
-        .description = "Time a worker may hold a unit without a sign of life."},
+        .description = "Time a worker may hold a unit without a heartbeat."},
        GANNET_MEMBER(lease),
        kAtOnce},
       {{.name = "training.gradient_codec",
@@ -186,20 +186,24 @@ std::vector<RunSetting> MakeRunSettings() {
         .range = Between(0, kDay),
         .description = "How long a round that has its quorum waits for the other units, from its "
                        "beginning."},
-       GANNET_MEMBER(policy.deadline),
+       GANNET_MEMBER(policy.round_deadline),
        kNextRound},
       {{.name = "training.stale_weight",
         .range = Between(0, 1),
-        .description = "With a quorum: what a gradient counts that comes a round late, against one "
-                       "in time (0.5: half; two rounds late: a quarter); 0: it is refused."},
+        .description =
+            "With a quorum: the weight of a gradient that is one round stale, against one "
+            "that is not (0.5: half; two rounds stale: a quarter); 0: it is refused."},
        GANNET_MEMBER(policy.stale_weight),
        kNextRound},
-      {{.name = "training.spare_after",
+      {{.name = "training.speculation_multiplier",
         .range = ZeroOrBetween(1, 1000),
-        .description = "When nothing else is to do, a unit that takes so many times the usual time "
-                       "(and 5 s) is given to a second worker, too, and the faster one counts; 0: "
-                       "never, otherwise at least 1."},
-       GANNET_MEMBER(policy.spare_after),
+        .description =
+            "Speculative execution: when no unit is free, one that takes this many times the "
+            "median "
+            "(and 5 s) is also given to a second worker, and the first result counts; 0: "
+            "never, otherwise at least 1.",
+        .former_name = "training.spare_after"},
+       GANNET_MEMBER(policy.speculation_multiplier),
        kAtOnce},
   };
 }
@@ -217,7 +221,7 @@ std::vector<base::SettingMistake> FindContradictions(const RunConfig& config) {
          absl::StrCat("training.quorum must be between 0 and ", config.units_per_round,
                       " (training.units_per_round), got ", policy.quorum)});
   }
-  if (policy.deadline > absl::ZeroDuration() && policy.quorum == 0) {
+  if (policy.round_deadline > absl::ZeroDuration() && policy.quorum == 0) {
     mistakes.push_back({"training.round_deadline",
                         {"training.quorum"},
                         "training.round_deadline needs a training.quorum: without one a round "
@@ -253,7 +257,7 @@ const std::vector<RunSetting>& RunSettings() {
 
 const RunSetting* FindRunSetting(absl::string_view name) {
   for (const RunSetting& row : RunSettings()) {
-    if (row.name == name) return &row;
+    if (base::IsNameOf(row, name)) return &row;
   }
   return nullptr;
 }

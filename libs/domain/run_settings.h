@@ -32,18 +32,18 @@ struct RunSetting : base::Setting {
 // All rows, those of a section together. The defaults are those of RunConfig.
 const std::vector<RunSetting>& RunSettings();
 
-// Returns the row of that name, or null.
+// Returns the row of that name, or former name, or null.
 const RunSetting* FindRunSetting(absl::string_view name);
 
 // Finds values that are out of range, and then those that do not fit together.
 std::vector<base::SettingMistake> FindMistakes(const RunConfig& config);
 
-// Joins the names of the settings that may change in mid-run, for messages and help.
+// Joins the names of the settings that may change during the run, for messages and help.
 std::string ChangeableSettings();
 
 // Puts `setting`, a text KEY=VALUE, into the settings of a run that is under way.
-// Returns: INVALID_ARGUMENT - there is no such setting, it cannot change in mid-run, the value is
-// missing or not one of it; then `config` is as before.
+// Returns: INVALID_ARGUMENT - there is no such setting, it cannot change during the run, the value
+// is missing or not one of it; then `config` is as before.
 absl::Status ChangeSetting(absl::string_view setting, RunConfig& config);
 
 }  // namespace gannet::domain

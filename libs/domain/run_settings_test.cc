@@ -112,7 +112,7 @@ TEST(RunSettingsTest, ValuesThatDoNotFitTogetherAreFound) {
   RunConfig config;
   config.policy.quorum = 4;
   EXPECT_THAT(Mistaken(config), ElementsAre("training.quorum"));
-  config.policy = {.quorum = 0, .deadline = absl::Seconds(1), .stale_weight = 0.5};
+  config.policy = {.quorum = 0, .round_deadline = absl::Seconds(1), .stale_weight = 0.5};
   EXPECT_THAT(Mistaken(config), ElementsAre("training.round_deadline", "training.stale_weight"));
   config = RunConfig();
   config.objective = {.loss = "hinge", .real_label = 0.9};

@@ -6,8 +6,8 @@ namespace gannet::domain {
 
 // The life of a run; values equal gannet.v1.RunState.
 //
-//   kRunning <-> kPaused          by the instructor, or when a unit has failed for good
-//   kRunning, kPaused -> kStopped for good
+//   kRunning <-> kPaused          by the instructor, or when a unit has failed permanently
+//   kRunning, kPaused -> kStopped permanently
 //   kRunning -> kFinished         with the publication of the last round
 enum class RunState { kRunning = 1, kPaused = 2, kFinished = 3, kStopped = 4 };
 

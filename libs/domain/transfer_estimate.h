@@ -27,7 +27,7 @@ inline constexpr double kAssumedMostImages = 1000;
 UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, tensor::Codec codec);
 
 // What to tell whoever begins such a training: that under the assumptions a unit is longer on the
-// way than in work, with the numbers and what to do. Empty when it is not.
+// way than in progress, with the numbers and what to do. Empty when it is not.
 std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, tensor::Codec codec);
 
 }  // namespace gannet::domain

@@ -27,15 +27,15 @@ absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const base::W
   if (attempt != unit.attempt || unit.state == UnitState::kDone || unit.holder != worker) {
     return SubmitOutcome::kSuperseded;
   }
-  const bool on_time = unit.state == UnitState::kLeased && !unit.lease_expired;
-  return on_time ? SubmitOutcome::kAccepted : SubmitOutcome::kLate;
+  const bool lease_valid = unit.state == UnitState::kLeased && !unit.lease_expired;
+  return lease_valid ? SubmitOutcome::kAccepted : SubmitOutcome::kLate;
 }
 
 RenewDecision DecideRenewal(const UnitView& unit, const base::WorkerId& worker,
                             base::Attempt attempt, absl::Duration since_progress,
                             absl::Duration stall_limit) {
-  const bool ran_out = unit.state == UnitState::kReady && unit.ran_out;
-  if (unit.state != UnitState::kLeased && !ran_out) return {false, "the unit is not leased"};
+  const bool reaped = unit.state == UnitState::kReady && unit.reaped;
+  if (unit.state != UnitState::kLeased && !reaped) return {false, "the unit is not leased"};
   if (unit.holder != worker) return {false, "the unit is leased to another worker"};
   if (unit.attempt != attempt) {
     return {false, absl::StrCat("the unit is leased under another attempt: expected ",
@@ -59,26 +59,30 @@ absl::Duration StallLimit(absl::Duration lease) { return kLeasesOfStall * lease;
 
 absl::Duration UnitLease(absl::Duration configured, absl::Duration usual) {
   if (usual <= absl::ZeroDuration()) return configured;
-  return std::min(configured, std::max(kMinUnitLease, kUsualTimesOfLease * usual));
+  return std::min(configured, std::max(kMinUnitLease, kLeaseMultiplier * usual));
 }
 
-absl::Duration SpareAfter(double spare_after, absl::Duration usual, absl::Duration lease) {
-  if (spare_after <= 0) return absl::InfiniteDuration();
+absl::Duration SpeculationDelay(double speculation_multiplier, absl::Duration usual,
+                                absl::Duration lease) {
+  if (speculation_multiplier <= 0) return absl::InfiniteDuration();
   if (usual <= absl::ZeroDuration()) return StallLimit(lease);
   // Whole microseconds, as the database computes it.
-  const double micros = spare_after * static_cast<double>(absl::ToInt64Microseconds(usual));
-  return std::max(kMinSpareAfter, absl::Microseconds(static_cast<int64_t>(std::floor(micros))));
+  const double micros =
+      speculation_multiplier * static_cast<double>(absl::ToInt64Microseconds(usual));
+  return std::max(kMinSpeculationDelay,
+                  absl::Microseconds(static_cast<int64_t>(std::floor(micros))));
 }
 
 double StaleWeight(double stale_weight, int stale_rounds) {
   return std::pow(stale_weight, stale_rounds);
 }
 
-ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare, int stale_rounds) {
+RequeueDecision DecideRequeue(int failures, RequeueCause cause, bool is_speculative,
+                              int stale_rounds) {
   // Rejected ones were done, and so the only one left in their slot; but for a stale one nobody
   // waits.
-  const bool counts = cause == ReturnCause::kFailed || cause == ReturnCause::kRejected;
-  if ((is_spare && cause != ReturnCause::kRejected) || stale_rounds > 0) {
+  const bool counts = cause == RequeueCause::kFailed || cause == RequeueCause::kRejected;
+  if ((is_speculative && cause != RequeueCause::kRejected) || stale_rounds > 0) {
     return {UnitState::kClosed, failures + (counts ? 1 : 0)};
   }
   if (!counts) {
@@ -88,12 +92,13 @@ ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare, int 
   return {failures >= kMaxUnitFailures ? UnitState::kFailed : UnitState::kReady, failures};
 }
 
-absl::Duration ReturnDelay(base::Attempt attempt, ReturnCause cause) {
-  if (cause == ReturnCause::kReleased || cause == ReturnCause::kTakenOver || attempt.value() < 2) {
+absl::Duration RequeueBackoff(base::Attempt attempt, RequeueCause cause) {
+  if (cause == RequeueCause::kReleased || cause == RequeueCause::kTakenOver ||
+      attempt.value() < 2) {
     return absl::ZeroDuration();
   }
-  const int doublings = std::min(attempt.value() - 2, kMaxReturnDoublings);
-  return std::min(kMaxReturnDelay, (1 << doublings) * kFirstReturnDelay);
+  const int doublings = std::min(attempt.value() - 2, kMaxRequeueDoublings);
+  return std::min(kMaxRequeueBackoff, (1 << doublings) * kFirstRequeueBackoff);
 }
 
 }  // namespace gannet::domain

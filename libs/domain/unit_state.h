@@ -15,8 +15,8 @@ namespace gannet::domain {
 //   kLeased -- submit by the holder -----------> kDone     ACCEPTED, or LATE when the lease has run
 //                                                          out by the database's clock
 //   kReady  -- submit by the last holder ------> kDone     LATE: nobody claimed it since
-//   kReady  -- beat of the last holder, whose    kLeased   a laptop that has slept goes on; attempt
-//              lease had run out --------------->          and claim stay as they were
+//   kReady  -- beat of the last holder, whose    kLeased   a laptop that has slept resumes; attempt
+//              lease had expired --------------->          and claim stay as they were
 //   kLeased -- release, expire, take-over -----> kReady    attempt stays; the holder is remembered
 //                                                          until the next claim
 //   kLeased -- fail ---------------------------> kReady    failures + 1; kFailed when that reaches
@@ -29,26 +29,29 @@ namespace gannet::domain {
 //   kReady, kLeased, kFailed -- published -----> kClosed  (failed: a quorum did without it)
 //   kLeased -- published, stale work counts ----> kLeased   in the next round (see below)
 //
-// A spare is a second unit in the slot of a slow one (RoundPolicy::spare_after), leased when it is
-// made; whichever of the two is handed in first fills the slot, which closes the other:
+// A speculative unit is a second one in the slot of a straggler
+// (RoundPolicy::speculation_multiplier), leased when it is made; whichever of the two is submitted
+// first fills the slot, which closes the other:
 //
 //   kReady, kLeased, kFailed -- another unit fills the slot -> kClosed
-//   kLeased spare -- release, expire, take-over, fail ------> kClosed   a new one may be made
+//   kLeased, speculative -- release, expire, take-over, fail ------> kClosed   a new one may be
+//   made
 //
-// Where stale work counts (RoundPolicy::stale_weight), a publication takes along what is leased and
-// what it did not wait for: of a slot that nobody has filled the unit that made progress last. It
-// becomes a unit of the next round, in a slot of its own above all others, and goes on under the
-// same attempt and lease. Nobody waits for it, nobody else computes it: it is a spare that is
-// beside nobody, and a rejected one is closed, too. After kMaxStaleRounds publications it is
-// closed.
+// Where stale work counts (RoundPolicy::stale_weight), a publication carries over what is leased
+// and what it did not wait for: of a slot that nobody has filled the unit with the most recent
+// progress. It becomes a unit of the next round, in a slot of its own above all others, and goes on
+// under the same attempt and lease. Nobody waits for it, nobody else computes it: it is a
+// speculative copy that is beside nobody, and a rejected one is closed, too. After kMaxStaleRounds
+// publications it is closed.
 //
-// A failed unit pauses the run, so a run that goes on has none. kClosed has no way out.
+// A failed unit pauses the run, so a running run has none. kClosed has no way out.
 enum class UnitState { kReady, kLeased, kDone, kFailed, kClosed };
 
 inline constexpr int kMaxUnitFailures = 5;
 inline constexpr int kMaxLeasesPerWorker = 2;
 inline constexpr int kMaxStaleRounds = 4;
-// Units of a slot that are ready or leased: the slow one, a spare that is slow, too, and one more.
+// Units of a slot that are ready or leased: the slow one, a speculative copy that is slow, too, and
+// one more.
 inline constexpr int kMaxOpenUnitsOfSlot = 3;
 
 // What became of a submitted gradient; see gannet.v1.SubmitOutcome.
@@ -61,7 +64,7 @@ enum class SubmitOutcome {
   kDuplicate = 6
 };
 
-// Whether a gradient with this outcome was computed for nothing.
+// Whether a gradient with this outcome is wasted work.
 constexpr bool IsWasted(SubmitOutcome outcome) {
   return outcome == SubmitOutcome::kSuperseded || outcome == SubmitOutcome::kClosed ||
          outcome == SubmitOutcome::kDuplicate;
@@ -73,7 +76,7 @@ struct UnitView {
   base::Attempt attempt;       // 0 before the first claim
   base::WorkerId holder;       // the last claimer; empty when none or forgotten
   bool lease_expired = false;  // by the database's clock: lease_until <= now
-  bool ran_out = false;        // when ready: the last lease ran out (it was not given back)
+  bool reaped = false;         // when ready: the last lease expired (it was not released)
   bool slot_filled = false;    // by another unit
   bool has_gradient = false;
   base::Attempt gradient_attempt;  // when has_gradient
@@ -93,12 +96,12 @@ struct UnitView {
 //
 // Rule 4 knows nothing of cheats: a claim that was answered may be unknown afterwards, because
 // claims do not wait for the disk, a standby may lack the last ones, and a backup is older still.
-// The unit may then be anybody's, under the same attempt. An honest worker must go on.
+// The unit may then be anybody's, under the same attempt. An honest worker must continue.
 absl::StatusOr<SubmitOutcome> ClassifySubmit(const UnitView& unit, const base::WorkerId& worker,
                                              base::Attempt attempt, const std::string& sha256);
 
 // Whether a heartbeat renews a lease: the unit is leased to the worker under that attempt, or ready
-// since that lease ran out, and progress has been made within `stall_limit`. Otherwise the unit is
+// since that lease expired, and progress has been made within `stall_limit`. Otherwise the unit is
 // to be dropped, and `reason` says why.
 struct RenewDecision {
   bool renew = false;
@@ -115,42 +118,43 @@ inline constexpr int kLeasesOfStall = 3;
 // A lease is not renewed after this long without a finished micro-batch: kLeasesOfStall leases.
 absl::Duration StallLimit(absl::Duration lease);
 
-inline constexpr int kUsualTimesOfLease = 4;
+inline constexpr int kLeaseMultiplier = 4;
 inline constexpr absl::Duration kMinUnitLease = absl::Seconds(15);
-// How long a lease of a unit lasts: kUsualTimesOfLease times the usual time of a unit, if that is
+// How long a lease of a unit lasts: kLeaseMultiplier times the median time of a unit, if that is
 // known (not zero), but not more than the configured lease, and not less than kMinUnitLease of it.
 absl::Duration UnitLease(absl::Duration configured, absl::Duration usual);
 
-inline constexpr absl::Duration kMinSpareAfter = absl::Seconds(5);
-// After how long a leased unit gets a spare. kMinSpareAfter at least: below that, help costs more
-// than it brings. While the usual time is not known (zero), in the first round, StallLimit(lease):
-// progress is what a worker says, and whoever tells tales shall not hold the first round. Infinite
-// when a unit never gets one.
-absl::Duration SpareAfter(double spare_after, absl::Duration usual, absl::Duration lease);
+inline constexpr absl::Duration kMinSpeculationDelay = absl::Seconds(5);
+// After how long a leased unit gets a speculative copy. kMinSpeculationDelay at least: below that,
+// help costs more than it brings. While the median time is not known (zero), in the first round,
+// StallLimit(lease): progress is what a worker says, and one that lies must not hold up the first
+// round. Infinite when a unit never gets one.
+absl::Duration SpeculationDelay(double speculation_multiplier, absl::Duration usual,
+                                absl::Duration lease);
 
-// What a gradient counts that is so many rounds late, against one in time:
+// The weight of a gradient that is so many rounds stale, against one that is not:
 // stale_weight^stale_rounds. Damped exponentially with staleness, as AdaSGD (Damaskinos et al.,
 // FLeet, Middleware 2020).
 double StaleWeight(double stale_weight, int stale_rounds);
 
 // Why a unit returned; decides the failure count.
-enum class ReturnCause { kReleased, kExpired, kTakenOver, kFailed, kRejected };
+enum class RequeueCause { kReleased, kExpired, kTakenOver, kFailed, kRejected };
 
 // The state a unit returns to and its new failure count.
-struct ReturnDecision {
+struct RequeueDecision {
   UnitState state = UnitState::kReady;
   int failures = 0;
 };
-ReturnDecision DecideReturn(int failures, ReturnCause cause, bool is_spare = false,
-                            int stale_rounds = 0);
+RequeueDecision DecideRequeue(int failures, RequeueCause cause, bool is_speculative = false,
+                              int stale_rounds = 0);
 
-inline constexpr absl::Duration kFirstReturnDelay = absl::Seconds(1);
-inline constexpr absl::Duration kMaxReturnDelay = absl::Seconds(5);
-inline constexpr int kMaxReturnDoublings = 3;  // 2^3 s are longer than the longest delay
-// How long a unit that has returned is given to nobody: not at all when it was given back or taken
-// over, and after its first attempt; then kFirstReturnDelay, twice as long after each further
-// attempt, up to kMaxReturnDelay. A unit that makes its workers fail, or end, shall not take a
-// class with it.
-absl::Duration ReturnDelay(base::Attempt attempt, ReturnCause cause);
+inline constexpr absl::Duration kFirstRequeueBackoff = absl::Seconds(1);
+inline constexpr absl::Duration kMaxRequeueBackoff = absl::Seconds(5);
+inline constexpr int kMaxRequeueDoublings = 3;  // 2^3 s are longer than the longest delay
+// How long a unit that has returned is given to nobody: not at all when it was released or taken
+// over, and after its first attempt; then kFirstRequeueBackoff, twice as long after each further
+// attempt, up to kMaxRequeueBackoff. A poison unit, which crashes its workers, must not crash-loop
+// the whole class with it.
+absl::Duration RequeueBackoff(base::Attempt attempt, RequeueCause cause);
 
 }  // namespace gannet::domain

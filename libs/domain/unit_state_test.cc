@@ -172,7 +172,7 @@ TEST(DecideRenewalTest, ALeaseThatRanOutIsTakenUpAgainUntilSomebodyElseClaims) {
   const absl::Duration none = absl::ZeroDuration();
   const absl::Duration limit = absl::Seconds(30);
   UnitView unit = Unit(UnitState::kReady, 2);
-  unit.ran_out = true;
+  unit.reaped = true;
 
   EXPECT_TRUE(DecideRenewal(unit, kHolder, base::Attempt(2), none, limit).renew);
   EXPECT_FALSE(DecideRenewal(unit, kOther, base::Attempt(2), none, limit).renew);
@@ -190,39 +190,39 @@ TEST(HeartbeatIntervalTest, IsAThirdOfAShortLease) {
 
 TEST(StallLimitTest, IsThreeLeases) { EXPECT_EQ(StallLimit(absl::Seconds(10)), absl::Seconds(30)); }
 
-TEST(DecideReturnTest, OnlyFailuresAndRejectionsCount) {
-  for (const ReturnCause cause :
-       {ReturnCause::kReleased, ReturnCause::kExpired, ReturnCause::kTakenOver}) {
-    const ReturnDecision decision = DecideReturn(kMaxUnitFailures - 1, cause);
+TEST(DecideRequeueTest, OnlyFailuresAndRejectionsCount) {
+  for (const RequeueCause cause :
+       {RequeueCause::kReleased, RequeueCause::kExpired, RequeueCause::kTakenOver}) {
+    const RequeueDecision decision = DecideRequeue(kMaxUnitFailures - 1, cause);
     EXPECT_EQ(decision.state, UnitState::kReady);
     EXPECT_EQ(decision.failures, kMaxUnitFailures - 1);
   }
 }
 
-TEST(DecideReturnTest, TheLastFailureAllowedFailsTheUnit) {
-  for (const ReturnCause cause : {ReturnCause::kFailed, ReturnCause::kRejected}) {
-    const ReturnDecision before = DecideReturn(kMaxUnitFailures - 2, cause);
+TEST(DecideRequeueTest, TheLastFailureAllowedFailsTheUnit) {
+  for (const RequeueCause cause : {RequeueCause::kFailed, RequeueCause::kRejected}) {
+    const RequeueDecision before = DecideRequeue(kMaxUnitFailures - 2, cause);
     EXPECT_EQ(before.state, UnitState::kReady);
     EXPECT_EQ(before.failures, kMaxUnitFailures - 1);
 
-    const ReturnDecision last = DecideReturn(kMaxUnitFailures - 1, cause);
+    const RequeueDecision last = DecideRequeue(kMaxUnitFailures - 1, cause);
     EXPECT_EQ(last.state, UnitState::kFailed);
     EXPECT_EQ(last.failures, kMaxUnitFailures);
   }
 }
 
-TEST(ReturnDelayTest, GrowsWithTheAttempts) {
+TEST(RequeueBackoffTest, GrowsWithTheAttempts) {
   const std::vector<int> seconds = {0, 1, 2, 4, 5, 5};
   for (size_t i = 0; i < seconds.size(); ++i) {
     const base::Attempt attempt(static_cast<int32_t>(i) + 1);
-    for (const ReturnCause cause :
-         {ReturnCause::kExpired, ReturnCause::kFailed, ReturnCause::kRejected}) {
-      EXPECT_EQ(ReturnDelay(attempt, cause), absl::Seconds(seconds[i]));
+    for (const RequeueCause cause :
+         {RequeueCause::kExpired, RequeueCause::kFailed, RequeueCause::kRejected}) {
+      EXPECT_EQ(RequeueBackoff(attempt, cause), absl::Seconds(seconds[i]));
     }
-    EXPECT_EQ(ReturnDelay(attempt, ReturnCause::kReleased), absl::ZeroDuration());
-    EXPECT_EQ(ReturnDelay(attempt, ReturnCause::kTakenOver), absl::ZeroDuration());
+    EXPECT_EQ(RequeueBackoff(attempt, RequeueCause::kReleased), absl::ZeroDuration());
+    EXPECT_EQ(RequeueBackoff(attempt, RequeueCause::kTakenOver), absl::ZeroDuration());
   }
-  EXPECT_EQ(ReturnDelay(base::Attempt(2'000'000'000), ReturnCause::kFailed), absl::Seconds(5));
+  EXPECT_EQ(RequeueBackoff(base::Attempt(2'000'000'000), RequeueCause::kFailed), absl::Seconds(5));
 }
 
 TEST(ClassifySubmitTest, WhoeverComesSecondInASlotIsADuplicate) {
@@ -240,7 +240,7 @@ TEST(ClassifySubmitTest, WhoeverComesSecondInASlotIsADuplicate) {
               base::IsOkAndHolds(SubmitOutcome::kClosed));
 }
 
-TEST(UnitLeaseTest, IsFourTimesTheUsualTimeWithinLimits) {
+TEST(UnitLeaseTest, IsFourTimesTheMedianTimeWithinLimits) {
   const absl::Duration configured = absl::Seconds(300);
   EXPECT_EQ(UnitLease(configured, absl::ZeroDuration()), configured) << "not known yet";
   EXPECT_EQ(UnitLease(configured, absl::Seconds(20)), absl::Seconds(80));
@@ -255,33 +255,34 @@ TEST(UnitLeaseTest, LeavesRoomForTwoLostHeartbeats) {
   }
 }
 
-TEST(SpareAfterTest, IsSoManyTimesTheUsualTimeAndNeverBelowFiveSeconds) {
+TEST(SpeculationDelayTest, IsSoManyTimesTheMedianTimeAndNeverBelowFiveSeconds) {
   constexpr absl::Duration kLease = absl::Seconds(60);
-  EXPECT_EQ(SpareAfter(3, absl::Seconds(10), kLease), absl::Seconds(30));
-  EXPECT_EQ(SpareAfter(3, absl::Milliseconds(10), kLease), absl::Seconds(5));
-  EXPECT_EQ(SpareAfter(0, absl::Seconds(10), kLease), absl::InfiniteDuration());
+  EXPECT_EQ(SpeculationDelay(3, absl::Seconds(10), kLease), absl::Seconds(30));
+  EXPECT_EQ(SpeculationDelay(3, absl::Milliseconds(10), kLease), absl::Seconds(5));
+  EXPECT_EQ(SpeculationDelay(0, absl::Seconds(10), kLease), absl::InfiniteDuration());
 }
 
-TEST(SpareAfterTest, TheFirstRoundWhoseUsualTimeIsNotKnownHasALimitToo) {
-  EXPECT_EQ(SpareAfter(3, absl::ZeroDuration(), absl::Seconds(60)), StallLimit(absl::Seconds(60)));
-  EXPECT_EQ(SpareAfter(0, absl::ZeroDuration(), absl::Seconds(60)), absl::InfiniteDuration());
+TEST(SpeculationDelayTest, TheFirstRoundWhoseMedianTimeIsNotKnownHasALimitToo) {
+  EXPECT_EQ(SpeculationDelay(3, absl::ZeroDuration(), absl::Seconds(60)),
+            StallLimit(absl::Seconds(60)));
+  EXPECT_EQ(SpeculationDelay(0, absl::ZeroDuration(), absl::Seconds(60)), absl::InfiniteDuration());
 }
 
-TEST(DecideReturnTest, ASpareIsClosedUnlessItWasAloneInItsSlot) {
-  for (const ReturnCause cause : {ReturnCause::kReleased, ReturnCause::kExpired,
-                                  ReturnCause::kTakenOver, ReturnCause::kFailed}) {
-    EXPECT_EQ(DecideReturn(0, cause, true).state, UnitState::kClosed);
+TEST(DecideRequeueTest, ASpareIsClosedUnlessItWasAloneInItsSlot) {
+  for (const RequeueCause cause : {RequeueCause::kReleased, RequeueCause::kExpired,
+                                   RequeueCause::kTakenOver, RequeueCause::kFailed}) {
+    EXPECT_EQ(DecideRequeue(0, cause, true).state, UnitState::kClosed);
   }
-  EXPECT_EQ(DecideReturn(0, ReturnCause::kRejected, true).state, UnitState::kReady);
+  EXPECT_EQ(DecideRequeue(0, RequeueCause::kRejected, true).state, UnitState::kReady);
 }
 
-TEST(DecideReturnTest, AStaleUnitIsClosedWhateverHappens) {
-  for (const ReturnCause cause :
-       {ReturnCause::kReleased, ReturnCause::kExpired, ReturnCause::kTakenOver,
-        ReturnCause::kFailed, ReturnCause::kRejected}) {
-    const ReturnDecision decision = DecideReturn(kMaxUnitFailures - 1, cause, true, 1);
+TEST(DecideRequeueTest, AStaleUnitIsClosedWhateverHappens) {
+  for (const RequeueCause cause :
+       {RequeueCause::kReleased, RequeueCause::kExpired, RequeueCause::kTakenOver,
+        RequeueCause::kFailed, RequeueCause::kRejected}) {
+    const RequeueDecision decision = DecideRequeue(kMaxUnitFailures - 1, cause, true, 1);
     EXPECT_EQ(decision.state, UnitState::kClosed);
-    const bool counts = cause == ReturnCause::kFailed || cause == ReturnCause::kRejected;
+    const bool counts = cause == RequeueCause::kFailed || cause == RequeueCause::kRejected;
     EXPECT_EQ(decision.failures, kMaxUnitFailures - (counts ? 0 : 1));
   }
 }

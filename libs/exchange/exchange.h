@@ -60,7 +60,7 @@ struct WorkUnit {
   base::Round round;
   base::Slot slot;
   base::WeightsVersion weights_version;
-  std::string weights_sha256;  // 32 raw bytes; empty from a gateway of before
+  std::string weights_sha256;  // 32 raw bytes; empty from an older gateway
   std::vector<int64_t> image_indices;
   int micro_batch = 0;
   uint64_t seed = 0;
@@ -170,7 +170,7 @@ struct HeartbeatResult {
 //   NOT_FOUND           - no such run;
 //   UNAUTHENTICATED     - the worker is unknown in this run, or its secret wrong, or its
 //                         incarnation above the current one: it has not joined, as far as the
-//                         database knows (it may have gone back);
+//                         database knows (it may have been rolled back);
 //   FAILED_PRECONDITION - the worker was removed from the run (Store::RemoveWorker; the message
 //                         says why), or its incarnation is below the current one: the caller must
 //                         end;
@@ -183,11 +183,11 @@ struct HeartbeatResult {
 // (and not for one below an attempt that was counted): its images as wasted, and for kDuplicate the
 // unit as a duplicate.
 //
-// Signs of life are Join, Heartbeat and a Submit whose gradient is kept; Claim is none, so that a
-// long poll costs no write. Leave signs the worker off until its next sign of life.
+// Liveness is Join, Heartbeat and a Submit whose gradient is accepted; Claim is not, so that a
+// long poll costs no write. Leave takes the worker off the list until it is seen again.
 //
-// Time is the database's (MemoryBackend: its Clock). A lease or leadership has run out when its end
-// is at or before now. A returned unit is ready, and given out again after ReturnDelay.
+// Time is the database's (MemoryBackend: its Clock). A lease or leadership has expired when its end
+// is at or before now. A returned unit is ready, and claimable again after RequeueBackoff.
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -209,32 +209,32 @@ class Exchange {
   virtual absl::StatusOr<RunDescription> Describe(const WorkerIdentity& worker,
                                                   base::RunId run) = 0;
 
-  // Leases the unit of the lowest round and slot that is ready (see ReturnDelay), waiting up to
-  // `wait` for one; each look is a whole Claim of its own, every check included. A look decides in
+  // Leases the unit of the lowest round and slot that is ready (see RequeueBackoff), waiting up to
+  // `wait` for one; each poll is a whole Claim of its own, every check included. A poll decides in
   // this order:
   //   1. a unit leased to this worker under this request id: the same unit again, under the same
-  //      attempt, with the time that remains of its lease (zero when it ran out and nobody reaped
+  //      attempt, with the time that remains of its lease (zero when it expired and nobody reaped
   //      it);
   //   2. RESOURCE_EXHAUSTED - the worker holds kMaxLeasesPerWorker already, expired ones included;
   //   3. the run has ended: an answer without a unit, at once;
   //   4. the run is paused: an answer without a unit, after the wait;
   //   5. the unit: attempt + 1, the whole lease (see UnitLease), progress starts at zero now;
-  //   6. nothing is ready: a spare of the unit that was claimed first among those that are leased
-  //   to others for longer than SpareAfter and have no open spare, and whose slot this worker does
-  //   not work on: a new unit in that slot, attempt 1; else an answer without a unit, after the
-  //   wait.
+  //   6. nothing is ready: a speculative copy of the unit that was claimed first among those that
+  //   are leased to others for longer than SpeculationDelay and have no open speculative copy, and
+  //   whose slot this worker does not work on: a new unit in that slot, attempt 1; else an answer
+  //   without a unit, after the wait.
   virtual absl::StatusOr<ClaimResult> Claim(const ClaimRequest& request) = 0;
 
   // The published weights of a version (codec kFp32, layout WeightsSpec).
   // Returns: NOT_FOUND - not kept (any more), not published yet, or others than those asked for.
   virtual absl::StatusOr<Payload> FetchWeights(const FetchWeightsRequest& request) = 0;
 
-  // Hands in a gradient; see ClassifySubmit for outcomes and errors. A kept one makes its unit done
+  // Submits a gradient; see ClassifySubmit for outcomes and errors. A kept one makes its unit done
   // and credits the worker with a unit and its images. Accepted while paused, too.
   // Returns: INVALID_ARGUMENT - a statistic is beyond its limits (gradient_limits.h), the codec is
   // unknown or the payload empty; DATA_LOSS - the bytes do not match their checksum (both before
   // anything is looked up); INVALID_ARGUMENT - the codec is not RunConfig::gradient_codec;
-  // NOT_FOUND - no such unit (any more: a database that has gone back knows nothing of the last
+  // NOT_FOUND - no such unit (any more: a database that was rolled back knows nothing of the last
   // ones, and never gives their ids again); INVALID_ARGUMENT - image_count or micro_batch_count is
   // not the unit's; then as ClassifySubmit. Backends do not decode the payload: the gateway and the
   // coordinator do.
@@ -254,21 +254,21 @@ class Exchange {
   // of life. More micro-batches than reported before count as progress made now; fewer are ignored,
   // and so are those that the unit does not have.
   // A unit that is not renewed is named in the answer, also one that never existed; its lease, if
-  // it is still held, runs out on its own.
+  // it is still held, expires on its own.
   virtual absl::StatusOr<HeartbeatResult> Heartbeat(const WorkerIdentity& worker, base::RunId run,
                                                     const std::vector<UnitProgress>& held) = 0;
 
-  // Gives a unit back. A lease that is not held (any more), or a unit that never existed, is OK.
+  // Releases a unit. A lease that is not held (any more), or a unit that never existed, is OK.
   virtual absl::Status Release(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
                                base::Attempt attempt) = 0;
 
   // Reports that a unit cannot be computed here. A lease that is not held (any more), or a unit
-  // that never existed, is OK. When the unit has failed for good a running run is paused, for the
-  // reason that FailedUnitReason gives. The holder is remembered, as after Release.
+  // that never existed, is OK. When the unit has failed permanently a running run is paused, for
+  // the reason that FailedUnitReason gives. The holder is remembered, as after Release.
   virtual absl::Status Fail(const WorkerIdentity& worker, base::RunId run, base::UnitId unit,
                             base::Attempt attempt, const std::string& reason) = 0;
 
-  // Gives every unit back and signs off; the identity stays valid, and so does the incarnation.
+  // Releases every unit and leaves the run; the identity stays valid, and so does the incarnation.
   virtual absl::Status Leave(const WorkerIdentity& worker, base::RunId run) = 0;
 };
 

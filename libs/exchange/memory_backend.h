@@ -27,9 +27,9 @@ namespace gannet::exchange {
 // as the backend, which must outlive every call in progress.
 class MemoryBackend {
  public:
-  // Bytes of gradients and weights make room for those `blob_ring` rounds later. Memory is dearer
-  // than disk: whoever needs none but the last may ask for three, the fewest with which a round can
-  // be prepared while the one before is computed.
+  // Bytes of gradients and weights are reclaimed for those `blob_ring` rounds later. Memory is
+  // dearer than disk: whoever needs none but the last may ask for three, the fewest with which a
+  // round can be prepared while the one before is computed.
   explicit MemoryBackend(base::Clock& clock, int blob_ring = kBlobRing);
   ~MemoryBackend();
   MemoryBackend(const MemoryBackend&) = delete;

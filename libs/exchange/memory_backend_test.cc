@@ -62,7 +62,7 @@ TEST(MemoryBackendTest, PreparingARoundGivesTheMemoryBack) {
   }
   ASSERT_FALSE(first.expired());
 
-  ASSERT_OK(store.PrepareRound(id, leadership, base::Round(kBlobRing)));
+  ASSERT_OK(store.ReclaimOldBlobs(id, leadership, base::Round(kBlobRing)));
 
   EXPECT_TRUE(first.expired());
 }
@@ -96,7 +96,7 @@ TEST(MemoryBackendTest, AUnitThatFailsForGoodIsAChange) {
                          exchange.Claim({worker, id, std::string(32, 'a'), absl::ZeroDuration()}));
     ASSERT_TRUE(claim.unit.has_value());
     ASSERT_OK(exchange.Fail(worker, id, claim.unit->unit, claim.unit->attempt, "broken"));
-    clock.Advance(domain::ReturnDelay(claim.unit->attempt, domain::ReturnCause::kFailed));
+    clock.Advance(domain::RequeueBackoff(claim.unit->attempt, domain::RequeueCause::kFailed));
   }
 
   store.AwaitChange(id, absl::InfiniteDuration());

@@ -186,9 +186,9 @@ v1::RunConfig ToProto(const domain::RunConfig& config) {
   proto.set_lease_seconds(absl::ToDoubleSeconds(config.lease));
   proto.set_gradient_codec(config.gradient_codec);
   proto.set_quorum(config.policy.quorum);
-  proto.set_round_deadline_seconds(absl::ToDoubleSeconds(config.policy.deadline));
+  proto.set_round_deadline_seconds(absl::ToDoubleSeconds(config.policy.round_deadline));
   proto.set_stale_weight(config.policy.stale_weight);
-  proto.set_spare_after(config.policy.spare_after);
+  proto.set_speculation_multiplier(config.policy.speculation_multiplier);
   // The usual beginning is not worth a field that an older program would not know.
   if (config.plan_origin != domain::PlanOrigin()) {
     proto.set_plan_origin_round(config.plan_origin.round);
@@ -231,9 +231,9 @@ absl::StatusOr<domain::RunConfig> FromProto(const v1::RunConfig& proto) {
   config.gradient_codec = proto.gradient_codec();
   GANNET_RETURN_IF_ERROR(ValidateFinite("round_deadline_seconds", proto.round_deadline_seconds()));
   config.policy = {.quorum = proto.quorum(),
-                   .deadline = absl::Seconds(proto.round_deadline_seconds()),
+                   .round_deadline = absl::Seconds(proto.round_deadline_seconds()),
                    .stale_weight = proto.stale_weight(),
-                   .spare_after = proto.spare_after()};
+                   .speculation_multiplier = proto.speculation_multiplier()};
   config.plan_origin = {.round = std::max<int64_t>(1, proto.plan_origin_round()),
                         .position = proto.plan_origin_position()};
   GANNET_ASSIGN_OR_RETURN(config.data, FromProto(proto.data()));

@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "libs/base/sha256.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/exchange/testing/test_values.h"
@@ -152,7 +153,7 @@ TEST(ProtoConversionTest, AConfigThatNobodyMayChooseTodayIsStillRead) {
   EXPECT_THAT(domain::ValidateRunConfig(config), base::StatusIs(kInvalid)) << "to begin a run with";
 }
 
-// As the store has them from before the networks could have rates of their own.
+// As the store has them of versions in which the networks could not have rates of their own.
 TEST(ProtoConversionTest, AConfigWithoutRatesOfItsNetworksKeepsTheSharedOne) {
   std::string json = RunConfigToJson(TinyRunConfig());
   for (const char* key : {",\"learning_rate_generator\":0", ",\"learning_rate_discriminator\":0"}) {
@@ -172,6 +173,19 @@ TEST(ProtoConversionTest, JsonNamesItsKeysAsTheProtoDoes) {
   const std::string json = RunConfigToJson(TinyRunConfig());
   EXPECT_THAT(json, HasSubstr("\"images_per_unit\":4"));
   EXPECT_THAT(json, HasSubstr("\"image_size\":32"));
+}
+
+// Databases, archives and checkpoints keep their JSON for years.
+TEST(ProtoConversionTest, JsonOfAVersionBeforeARenamingIsRead) {
+  domain::RunConfig config = TinyRunConfig();
+  config.policy.speculation_multiplier = 7;
+  const std::string json = RunConfigToJson(config);
+  const std::string old =
+      absl::StrReplaceAll(json, {{"\"speculation_multiplier\":", "\"spare_after\":"}});
+  ASSERT_NE(old, json) << "written under its name of now";
+
+  ASSERT_OK_AND_ASSIGN(const domain::RunConfig back, RunConfigFromJson(old));
+  EXPECT_EQ(back, config);
 }
 
 TEST(ProtoConversionTest, JsonThatIsNoConfigIsRefused) {

@@ -16,7 +16,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// An exchange without the fence: whoever was superseded hands in under the latest attempt, as if he
+// An exchange without the fence: whoever was superseded submits under the latest attempt, as if he
 // still held the unit.
 class UnfencedExchange final : public ForwardingExchange {
  public:

@@ -31,8 +31,8 @@ constexpr int kLeaders = 2;
 // What is explored; everything beyond is cut off.
 struct Limits {
   int slots = 1;
-  bool spares = false;
-  int failures_before = 0;  // of the first unit, so that failing for good is near
+  bool speculates = false;
+  int failures_before = 0;  // of the first unit, so that failing permanently is near
   int max_attempt = 2;
   int max_rounds = 1;
   int max_stale_rounds = 0;  // of stale work
@@ -48,7 +48,7 @@ class World {
   World(const Limits& limits, Mutant mutant) : limits_(limits), mutant_(mutant) {
     config_ = TinyRunConfig();
     config_.lease = absl::Seconds(60);
-    config_.policy.spare_after = limits.spares ? 1 : 0;
+    config_.policy.speculation_multiplier = limits.speculates ? 1 : 0;
     config_.round_count = limits.max_rounds + 2;
     static const NewRun& fresh = *new NewRun(TestNewRun(TinyRunConfig()));
     NewRun run = fresh;
@@ -56,11 +56,11 @@ class World {
     run.units.resize(static_cast<size_t>(limits.slots));
     run_ = *backend_.store().CreateRun(run);
     for (int worker = 0; worker < kWorkers; ++worker) Join(worker);
-    if (limits.spares) MakeTheUsualTimeKnown();
+    if (limits.speculates) MakeTheMedianKnown();
     for (int i = 0; i < limits.failures_before; ++i) {
       Claim(i % kWorkers);  // whoever failed it waits until the others have, too
       Fail(i % kWorkers);
-      Pass(5);  // the longest ReturnDelay
+      Pass(5);  // the longest RequeueBackoff
     }
   }
 
@@ -118,7 +118,7 @@ class World {
       const bool is_open =
           unit.state == domain::UnitState::kReady || unit.state == domain::UnitState::kLeased;
       if (unit.state == domain::UnitState::kDone || unit.state == domain::UnitState::kFailed ||
-          (is_open && !unit.is_spare)) {
+          (is_open && !unit.is_speculative)) {
         ++alive[slot];
       }
       if (unit.state == domain::UnitState::kLeased) {
@@ -130,7 +130,8 @@ class World {
         return "no unit of a published round is open";
       }
       if (unit.consumed && !unit.gradient.has_value()) return "what is folded has a gradient";
-      if (unit.stale_rounds > 0 && (unit.state == domain::UnitState::kReady || !unit.is_spare)) {
+      if (unit.stale_rounds > 0 &&
+          (unit.state == domain::UnitState::kReady || !unit.is_speculative)) {
         return "stale work is for nobody else";
       }
       if (unit.stale_rounds > limits_.max_stale_rounds) return "stale work is bounded";
@@ -144,7 +145,8 @@ class World {
     for (int slot = 0; slot < limits_.slots; ++slot) {
       const base::Round open(dump.weights_version.value() + 1);
       if (!domain::HasEnded(dump.state) && alive[{open, base::Slot(slot)}] != 1) {
-        return "a slot of the open round is done, or has exactly one unit that is not a spare";
+        return "a slot of the open round is done, or has exactly one unit that is not a "
+               "speculative copy";
       }
     }
     for (const auto& [worker, count] : held) {
@@ -169,8 +171,8 @@ class World {
     for (const UnitDump& unit : dump.units) {
       absl::StrAppend(&key, "\n", unit.round.value(), "/", unit.slot.value(), " ",
                       static_cast<int>(unit.state), " a", unit.attempt.value(), " ",
-                      unit.holder.value(), " f", unit.failures, unit.is_spare ? " spare" : "",
-                      unit.stale_rounds);
+                      unit.holder.value(), " f", unit.failures,
+                      unit.is_speculative ? " speculative copy" : "", unit.stale_rounds);
       if (unit.state == domain::UnitState::kLeased) {
         absl::StrAppend(&key, unit.lease_remaining > absl::ZeroDuration() ? " on time" : " late",
                         unit.since_claim > absl::ZeroDuration() ? " slow " : " ",
@@ -194,12 +196,13 @@ class World {
 
   bool BeyondLimits() {
     const RunDump dump = *MemoryBackendInspector::Dump(backend_, run_);
-    if (dump.weights_version.value() >= limits_.max_rounds + (limits_.spares ? 1 : 0)) return true;
+    if (dump.weights_version.value() >= limits_.max_rounds + (limits_.speculates ? 1 : 0))
+      return true;
     for (const UnitDump& unit : dump.units) {
       if (unit.attempt.value() > limits_.max_attempt + limits_.failures_before) return true;
       if (unit.failures > 2 + limits_.failures_before) return true;
     }
-    // Spares that came to nothing.
+    // Speculative copies that came to nothing.
     const size_t by_late_work = limits_.max_stale_rounds > 0 ? 2 : 0;
     return dump.units.size() > 2 * static_cast<size_t>(limits_.slots) + 1 + by_late_work;
   }
@@ -210,7 +213,7 @@ class World {
     return TestWorker(worker + 1, 1 + incarnations_[worker]);
   }
 
-  void MakeTheUsualTimeKnown() {
+  void MakeTheMedianKnown() {
     Lead(0);
     for (int slot = 0; slot < limits_.slots; ++slot) {
       Claim(0);
@@ -409,12 +412,12 @@ void ExpectSound(const Limits& limits) {
 
 TEST(StateSpaceTest, OneSlot) { ExpectSound({.slots = 1}); }
 
-TEST(StateSpaceTest, OneSlotWithSpares) {
+TEST(StateSpaceTest, OneSlotWithSpeculation) {
 #if defined(__SANITIZE_ADDRESS__)
   // Ten times slower: a part of it.
-  ExpectSound({.slots = 1, .spares = true, .max_attempt = 1});
+  ExpectSound({.slots = 1, .speculates = true, .max_attempt = 1});
 #else
-  ExpectSound({.slots = 1, .spares = true});
+  ExpectSound({.slots = 1, .speculates = true});
 #endif
 }
 
@@ -422,7 +425,7 @@ TEST(StateSpaceTest, AUnitAboutToFailForGood) {
   ExpectSound({.slots = 1, .failures_before = domain::kMaxUnitFailures - 1, .max_attempt = 2});
 }
 
-TEST(StateSpaceTest, StaleWorkIsTakenAlong) {
+TEST(StateSpaceTest, StaleWorkIsCarriedOver) {
   ExpectSound({.slots = 1, .max_attempt = 1, .max_rounds = 2, .max_stale_rounds = 1});
 }
 

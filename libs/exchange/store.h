@@ -38,14 +38,14 @@ struct RoundSummary {
   friend bool operator==(const RoundSummary&, const RoundSummary&) = default;
 };
 
-// A worker counts as present for so long after its last sign of life (see Exchange).
+// How long a worker counts as live after it was last seen (see Exchange).
 inline constexpr absl::Duration kWorkerLivenessTimeout = absl::Seconds(30);
 
 // Blobs of a round (its gradients' bytes, and the weights it publishes) share a place with those of
-// the round eight later; see Store::PrepareRound.
+// the round eight later; see Store::ReclaimOldBlobs.
 inline constexpr int kBlobRing = 8;
 
-// Settings that were changed in mid-run.
+// Settings that were changed during the run.
 struct SettingsChange {
   base::Round round;         // from which they hold
   domain::RunConfig config;  // what holds then
@@ -74,7 +74,7 @@ struct RunStatus {
   std::string state_reason;
   base::WeightsVersion weights_version;  // rounds published
   std::optional<RoundSummary> last_round;
-  int worker_count = 0;  // not signed off, last seen less than kWorkerLivenessTimeout ago
+  int worker_count = 0;              // has not left, last seen less than kWorkerLivenessTimeout ago
   int64_t accepted_image_count = 0;  // of all gradients kept, over all rounds
   int64_t wasted_image_count = 0;    // of gradients that were refused (IsWasted) or not consumed
   // What a unit of the last round took from claim to accept: the median. Zero: not known yet.
@@ -94,16 +94,17 @@ struct GradientInfo {
   int stale_rounds = 0;  // how many versions older its weights are than those of its round
 };
 
-// Units of a round by state, spares included. A round that has no units (yet) has none in any.
-// Units that were taken along from an earlier round are counted apart: nobody waits for them.
+// Units of a round by state, speculative copies included. A round that has no units (yet) has none
+// in any. Units that were carried over from an earlier round are counted apart: nobody waits for
+// them.
 struct RoundProgress {
   std::vector<GradientInfo> gradients;  // of state done, in slot order
-  std::vector<GradientInfo> stale;      // as gradients, of units taken along
-  int stale_leased = 0;                 // units taken along that are in work
+  std::vector<GradientInfo> stale;      // as gradients, of units carried over
+  int stale_leased = 0;                 // units carried over that are leased
   int ready = 0;
   int leased = 0;
   int failed = 0;
-  // Of the ready and leased ones, how often the one was handed out that was most often, and its
+  // Of the ready and leased ones, how often the one was claimed that was most often, and its
   // slot. 0 when there is none.
   int most_attempts = 0;
   base::Slot most_attempts_slot;
@@ -144,7 +145,7 @@ struct RunArchive {
 
 // A worker whose gradients were rejected so often, less one for each that was published, is removed
 // from the run: rejecting the next ones would cost the class more than its work is worth.
-inline constexpr int kMaxRejectionsInARow = 3;
+inline constexpr int kMaxNetRejections = 3;
 
 // Why such a worker is removed, at most kMaxReasonChars.
 std::string RejectionsReason(int rejections, const std::string& last_reason);
@@ -190,8 +191,8 @@ struct PublishRequest {
   std::vector<domain::PlannedUnit>
       next_units;  // of round expected_version + 2; empty when finished
   bool finished = false;
-  bool keep = false;  // keep this version for good (a checkpoint)
-  // Units in work go on in the next round, if they have done so less often than this (see
+  bool keep = false;  // keep this version permanently (a checkpoint)
+  // Units in progress go on in the next round, if they have done so less often than this (see
   // UnitState); at most kMaxStaleRounds. 0: they are closed. With `finished` there is no next one.
   int max_stale_rounds = 0;
 };
@@ -219,8 +220,8 @@ class Store {
   virtual absl::StatusOr<base::RunId> CreateRun(const NewRun& run) = 0;
 
   // Becomes or stays leader until `ttl` from now. The leader of record keeps the term, even when
-  // its time had run out and nobody took over; everybody else gets the next term (the first is 1).
-  // Returns: FAILED_PRECONDITION - another leader's time has not run out.
+  // its leadership had expired and nobody took over; everybody else gets the next term (the first
+  // is 1). Returns: FAILED_PRECONDITION - another leader's time has not expired.
   virtual absl::StatusOr<Leadership> AcquireLeadership(base::RunId run,
                                                        const base::LeaderId& leader,
                                                        absl::Duration ttl) = 0;
@@ -243,19 +244,19 @@ class Store {
   virtual absl::StatusOr<RoundProgress> GetRoundProgress(base::RunId run, base::Round round) = 0;
 
   // Blocks until something of the run may have changed that the coordinator waits for (a round
-  // without ready or leased units, a unit failed for good, control) or `timeout` has passed. A hint
-  // only. A change since the previous call returned is not lost: the next one returns at once. An
-  // unknown run returns at once.
+  // without ready or leased units, a unit failed permanently, control) or `timeout` has passed. A
+  // hint only. A change since the previous call returned is not lost: the next one returns at once.
+  // An unknown run returns at once.
   virtual void AwaitChange(base::RunId run, absl::Duration timeout) = 0;
 
   // The bytes of a kept gradient.
-  // Returns: NOT_FOUND - no such unit, no gradient, or its bytes have made room (PrepareRound).
+  // Returns: NOT_FOUND - no such unit, no gradient, or its bytes were reclaimed (ReclaimOldBlobs).
   virtual absl::StatusOr<Payload> FetchGradient(base::RunId run, base::UnitId unit) = 0;
 
   // Fenced. Deletes an unusable gradient of the open round and returns its unit to ready, or to
-  // failed (see ReturnCause::kRejected; a failed unit pauses the run as after Exchange::Fail); the
+  // failed (see RequeueCause::kRejected; a failed unit pauses the run as after Exchange::Fail); the
   // worker's credit is taken back. The holder is forgotten, so a repeat of that submission is
-  // refused. The worker's rejection number kMaxRejectionsInARow, not counting those for which one
+  // refused. The worker's rejection number kMaxNetRejections, not counting those for which one
   // of its gradients was published, removes it, as RemoveWorker does. Returns: NOT_FOUND - the unit
   // has no gradient, its round is published, or the run has ended.
   virtual absl::Status RejectGradient(base::RunId run, const Leadership& leadership,
@@ -266,7 +267,7 @@ class Store {
   // again. What it holds is ready for others at once, and so is every unit of the open round whose
   // gradient came from it, as if that had been rejected, but without a failure of the unit: whoever
   // has been removed is not believed. Published rounds and the worker's credit for them stay. It
-  // counts as signed off. The worker is refused before its work is taken back; when the answer is
+  // counts as having left. The worker is refused before its work is taken back; when the answer is
   // lost, call it again.
   // Returns: INVALID_ARGUMENT - the reason is empty; NOT_FOUND - no such run or worker.
   virtual absl::Status RemoveWorker(base::RunId run, const base::WorkerId& worker,
@@ -278,7 +279,7 @@ class Store {
 
   // Fenced. Publishes a round in one transaction behind a compare-and-swap on (version, leader,
   // term, state is running or paused, settings): weights, Adam state, summary, consumed units,
-  // next units; open units of the published round are closed or taken along, gradients of it that
+  // next units; open units of the published round are closed or carried over, gradients of it that
   // were not consumed count as wasted; the run becomes finished when asked (also a paused one).
   // Checked in this order: FAILED_PRECONDITION - the run has ended; ABORTED - the version or its
   // weights are not the expected ones, or the settings have been changed since `settings_version`,
@@ -286,24 +287,24 @@ class Store {
   // another gradient.
   virtual absl::Status Publish(const PublishRequest& request) = 0;
 
-  // Fenced. Returns every unit to ready whose lease has run out. The number returned.
+  // Fenced. Returns every unit to ready whose lease has expired. The number returned.
   virtual absl::StatusOr<int> ReapExpiredLeases(base::RunId run, const Leadership& leadership) = 0;
 
-  // Fenced. Makes room for the blobs of round `round` (gradients) and version `round` (weights):
-  // the bytes of gradients and of weights that are not kept for good are deleted where their round
-  // or version is below `round` and equal to it modulo kBlobRing. What is known about those
+  // Fenced. Reclaims the ring's place for round `round` (gradients) and version `round` (weights):
+  // the bytes of gradients and of weights that are not kept permanently are deleted where their
+  // round or version is below `round` and equal to it modulo kBlobRing. What is known about those
   // gradients stays: a repeat of their submission is still answered ALREADY_ACCEPTED. Call it
   // before the units of that round are published; it may be called again, and it may be left out. A
   // long reader (a backup, a forgotten session) does not hold it up; what he sees is only deleted
   // then, and its room is free eight rounds later.
   // Returns: INVALID_ARGUMENT - `round` is not one or two above the published version (checked
   // after the fence).
-  virtual absl::Status PrepareRound(base::RunId run, const Leadership& leadership,
-                                    base::Round round) = 0;
+  virtual absl::Status ReclaimOldBlobs(base::RunId run, const Leadership& leadership,
+                                       base::Round round) = 0;
 
   // Fenced. Frees what nobody asks for once a run has ended: the bytes of all gradients, and of the
-  // weights that are neither kept for good nor the current ones. What is known about them stays, as
-  // after PrepareRound; so do current weights, Adam state and best weights. Idempotent.
+  // weights that are neither kept permanently nor the current ones. What is known about them stays,
+  // as after ReclaimOldBlobs; so do current weights, Adam state and best weights. Idempotent.
   // Returns: FAILED_PRECONDITION - the run has not ended; UNAVAILABLE - a reader holds the bytes:
   // repeat later.
   virtual absl::Status ReclaimBlobs(base::RunId run, const Leadership& leadership) = 0;
@@ -319,7 +320,7 @@ class Store {
   // not Exchange's: where the generator's average is kept, it is in its place.
   // Returns: INVALID_ARGUMENT - `distance` is negative or not finite, or (after the fence) the
   // version is not published yet; DATA_LOSS - the payload does not match its checksum.
-  virtual absl::Status KeepBest(base::RunId run, const Leadership& leadership,
+  virtual absl::Status SaveBest(base::RunId run, const Leadership& leadership,
                                 const BestWeights& best, const Payload& weights) = 0;
 
   // The best weights and what they are, as kept last.
@@ -337,10 +338,10 @@ class Store {
   virtual absl::Status SetRunState(base::RunId run, domain::RunState state,
                                    const std::string& reason) = 0;
 
-  // Changes settings in mid-run: `config` holds from the round after the open one, whose units are
-  // out already; lease and spare_after hold at once. A change that has not begun to hold is
-  // replaced. Returns the round. Returns: as ChangeConfig; FAILED_PRECONDITION - the run has ended;
-  // ABORTED - rounds were published again and again meanwhile: repeat.
+  // Changes settings during the run: `config` holds from the round after the open one, whose units
+  // are out already; lease and speculation_multiplier hold at once. A change that has not begun to
+  // hold is replaced. Returns the round. Returns: as ChangeConfig; FAILED_PRECONDITION - the run
+  // has ended; ABORTED - rounds were published again and again meanwhile: repeat.
   virtual absl::StatusOr<base::Round> ChangeSettings(base::RunId run,
                                                      const domain::RunConfig& config,
                                                      const std::string& reason) = 0;
@@ -364,7 +365,7 @@ class Store {
 
 inline constexpr int kMaxPage = 10000;
 
-// Why a run was paused by a unit that failed for good: "round R slot S failed N times, last by
+// Why a run was paused by a unit that failed permanently: "round R slot S failed N times, last by
 // worker ID: REASON", at most kMaxReasonChars. Without a worker when the reason names it (a
 // rejected gradient's does).
 std::string FailedUnitReason(base::Round round, base::Slot slot, int failures,

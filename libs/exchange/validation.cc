@@ -329,7 +329,7 @@ absl::Status ValidatePublish(const PublishRequest& request) {
   return ValidatePayload("adam_state", request.adam_state);
 }
 
-absl::Status ValidateKeepBest(const BestWeights& best, const Payload& weights) {
+absl::Status ValidateSaveBest(const BestWeights& best, const Payload& weights) {
   GANNET_RETURN_IF_ERROR(ValidateAtLeast("version", 0, best.version.value()));
   GANNET_RETURN_IF_ERROR(ValidateFinite("distance", best.distance));
   if (best.distance < 0) {
@@ -456,7 +456,7 @@ absl::Status CheckIsPublished(base::WeightsVersion published, base::WeightsVersi
                               version.value()));
 }
 
-absl::Status CheckPrepareRound(base::WeightsVersion published, base::Round round) {
+absl::Status CheckReclaimOldBlobs(base::WeightsVersion published, base::Round round) {
   const int64_t ahead = round.value() - published.value();
   if (ahead == 1 || ahead == 2) return absl::OkStatus();
   return Invalid(absl::StrCat("round must be one or two above the published version ",

@@ -56,14 +56,14 @@ absl::Status ValidateFail(const WorkerIdentity& worker, base::RunId run, base::U
                           base::Attempt attempt, const std::string& reason);
 absl::Status ValidateLeave(const WorkerIdentity& worker, base::RunId run);
 
-// Requests of Store. A run id that was never given out is not malformed: it is NOT_FOUND.
+// Requests of Store. A run id that was never used is not malformed: it is NOT_FOUND.
 
 // Also DATA_LOSS - a payload does not match its checksum.
 absl::Status ValidateNewRun(const NewRun& run);
 // Also DATA_LOSS - a payload does not match its checksum.
 absl::Status ValidatePublish(const PublishRequest& request);
 // Also DATA_LOSS - the payload does not match its checksum.
-absl::Status ValidateKeepBest(const BestWeights& best, const Payload& weights);
+absl::Status ValidateSaveBest(const BestWeights& best, const Payload& weights);
 absl::Status ValidateAcquireLeadership(const base::LeaderId& leader, absl::Duration ttl);
 absl::Status ValidateReason(const std::string& reason);
 absl::Status ValidateWorkerId(const base::WorkerId& worker);
@@ -100,8 +100,8 @@ absl::Status RemovedWorkerStatus(const std::string& reason);
 // Whether a call was refused with that, by whatever backend. FAILED_PRECONDITION alone says less: a
 // newer start of the worker may have taken over.
 bool IsRemovedWorkerStatus(const absl::Status& status);
-// INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::PrepareRound).
-absl::Status CheckPrepareRound(base::WeightsVersion published, base::Round round);
+// INVALID_ARGUMENT - `round` is not one or two above `published` (see Store::ReclaimOldBlobs).
+absl::Status CheckReclaimOldBlobs(base::WeightsVersion published, base::Round round);
 // INVALID_ARGUMENT - `version` is above `published`.
 absl::Status CheckIsPublished(base::WeightsVersion published, base::WeightsVersion version);
 

@@ -143,10 +143,10 @@ TEST(ValidationTest, ARemovedWorkerIsToldApartFromOneThatWasTakenOver) {
 
 TEST(ValidationTest, RoundsArePreparedOneOrTwoAhead) {
   for (const int64_t round : {6, 7}) {
-    EXPECT_OK(CheckPrepareRound(base::WeightsVersion(5), base::Round(round)));
+    EXPECT_OK(CheckReclaimOldBlobs(base::WeightsVersion(5), base::Round(round)));
   }
   for (const int64_t round : {-1, 0, 5, 8}) {
-    EXPECT_THAT(CheckPrepareRound(base::WeightsVersion(5), base::Round(round)),
+    EXPECT_THAT(CheckReclaimOldBlobs(base::WeightsVersion(5), base::Round(round)),
                 base::StatusIs(kInvalid));
   }
 }

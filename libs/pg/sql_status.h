@@ -24,7 +24,7 @@ absl::Status InDoubt(absl::string_view operation, absl::string_view reason);
 absl::Status ConnectFailure(absl::string_view description, absl::string_view reason);
 
 // Whether a ConnectFailure (its message, payloads and all) is the server's refusal of user,
-// password or database: waiting will not mend it. A service that has been let in before waits all
+// password or database: waiting will not help. A service that has been let in before waits all
 // the same, because somebody may be changing the password.
 bool IsLoginRefused(const absl::Status& status);
 

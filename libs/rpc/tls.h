@@ -38,7 +38,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelTls(const P
 absl::StatusOr<std::string> PemFromCompact(const std::string& text);
 
 // What a person can do about a connection that failed while it was being made, judging by gRPC's
-// message; empty when that is not TLS's doing. `certain`: waiting will not mend it.
+// message; empty when that is not TLS's doing. `certain`: waiting will not help.
 struct HandshakeAdvice {
   std::string text;
   bool certain = false;

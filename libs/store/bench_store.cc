@@ -176,7 +176,7 @@ class Bench {
         }
         GANNET_RETURN_IF_ERROR(run->CheckPayloads(worker));
         GANNET_RETURN_IF_ERROR(run->Publish());
-        GANNET_RETURN_IF_ERROR(run->KeepBest());
+        GANNET_RETURN_IF_ERROR(run->SaveBest());
       }
       GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, statements_->Execute(kSize, {}));
       pg::SqlRow row(rows, 0);

@@ -43,7 +43,7 @@ absl::StatusOr<exchange::Payload> ReadPayload(pg::BulkTransaction& transaction,
     hasher.Update(row);
     bytes.append(row.data(), row.size());
   }));
-  if (received == 0) return absl::NotFoundError("the bytes have made room");
+  if (received == 0) return absl::NotFoundError("the bytes were reclaimed");
   exchange::Payload payload =
       exchange::Payload::FromHashed(record.codec, std::move(bytes), hasher.Finish());
   if (received != expected_bytes || payload.sha256 != record.sha256) {

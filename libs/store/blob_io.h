@@ -19,7 +19,7 @@ inline constexpr int64_t kMaxBlobSeq =
     exchange::kMaxPayloadBytes / static_cast<int64_t>(kBlobRowBytes);
 
 // Versions of Adam's state, and turns of the best weights, that have a place of their own (those of
-// weights and gradients: kBlobRing). Fixed for good: the tables of every run are made so.
+// weights and gradients: kBlobRing). Fixed permanently: the tables of every run are made so.
 inline constexpr int kAdamRing = 4;
 inline constexpr int kBestRing = 2;
 

@@ -83,8 +83,8 @@ class PgBackend {
 
 // Brings the schema of the database to the version of this binary, and rights to what they should
 // be, also after a backup was restored on another server; safe to repeat. What the role may not
-// mend is logged, with the command that does. Returns the version. Returns: FAILED_PRECONDITION -
-// the database is newer than this binary, a migration that was applied has been edited since, the
+// correct is logged, with the command that does. Returns the version. Returns: FAILED_PRECONDITION
+// - the database is newer than this binary, a migration that was applied has been edited since, the
 // database is not in UTF8, or it is reached through a pooler; PERMISSION_DENIED - the role may
 // not create roles or the schema (the message says what to do); UNAVAILABLE.
 absl::StatusOr<int> Migrate(const PgBackendOptions& options, telemetry::Logger& logger);

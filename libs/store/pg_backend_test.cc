@@ -365,7 +365,7 @@ TEST_F(PgBackendTest, ALongReaderDoesNotHoldUpARound) {
   EXPECT_OK(reader.RunInTransaction(
       "read", pg::SqlIsolation::kReadCommitted, [&](pg::SqlTransaction& transaction) {
         EXPECT_OK(transaction.Execute({"read", read.c_str(), true}, pg::SqlParams()));
-        EXPECT_OK(store.PrepareRound(run, leadership, base::Round(8)));
+        EXPECT_OK(store.ReclaimOldBlobs(run, leadership, base::Round(8)));
         return absl::OkStatus();
       }));
 
@@ -376,7 +376,7 @@ TEST_F(PgBackendTest, ALongReaderDoesNotHoldUpARound) {
     ASSERT_OK(store.Publish(
         exchange::TestPublish(config, run, leadership, base::WeightsVersion(version))));
   }
-  EXPECT_OK(store.PrepareRound(run, leadership, base::Round(16)));
+  EXPECT_OK(store.ReclaimOldBlobs(run, leadership, base::Round(16)));
   EXPECT_EQ(Value(absl::StrCat("SELECT pg_relation_size('", leaf, "')")), "0")
       << "its room is free the next time";
 }

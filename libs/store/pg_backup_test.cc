@@ -55,7 +55,8 @@ class PgBackupTest : public ::testing::Test {
   const std::string url_ = TestPostgres::Get().CreateDatabase();
 };
 
-// A run in its second round, with a unit in work, comes to a server that has never seen our roles.
+// A run in its second round, with a unit in progress, comes to a server that has never seen our
+// roles.
 TEST_F(PgBackupTest, ABackupGoesOnOnANewServer) {
   domain::RunConfig config = exchange::TinyRunConfig();
   const exchange::WorkerIdentity ada = exchange::TestWorker(1);

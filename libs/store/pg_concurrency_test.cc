@@ -38,9 +38,9 @@ enum class Waits { kForAll, kForHalf };
 // Workers that die, come back under a new incarnation, hand units in late, twice or under a lease
 // that was taken from them, while a coordinator reaps and publishes. Some gradients are large
 // enough to be sent in pieces.
-class Storm {
+class StressRun {
  public:
-  explicit Storm(uint64_t seed, Waits waits = Waits::kForAll) : seed_(seed), waits_(waits) {
+  explicit StressRun(uint64_t seed, Waits waits = Waits::kForAll) : seed_(seed), waits_(waits) {
     config_.units_per_round = kUnitsPerRound;
     config_.images_per_unit = 2;
   }
@@ -74,7 +74,7 @@ class Storm {
     exchange::Store& store = backend_.store();
     for (int64_t version = 0; version < kRounds; ++version) {
       const base::Round round(version + 1);
-      EXPECT_OK(store.PrepareRound(run_, leadership_, base::Round(version + 2)));
+      EXPECT_OK(store.ReclaimOldBlobs(run_, leadership_, base::Round(version + 2)));
       while (true) {
         absl::StatusOr<exchange::RoundProgress> progress = store.GetRoundProgress(run_, round);
         ASSERT_OK(progress);
@@ -98,7 +98,7 @@ class Storm {
           Publish(request);
           break;
         }
-        // Leases run out in the middle of everything.
+        // Leases expire in the middle of everything.
         backend_.AdvanceTime(config_.lease / (waits_ == Waits::kForAll ? 4 : 100));
         EXPECT_OK(store.ReapExpiredLeases(run_, leadership_));
         store.AwaitChange(run_, absl::Milliseconds(20));
@@ -165,7 +165,7 @@ class Storm {
             exchange::Payload::FromBytes(tensor::Codec::kFp32, std::string(300'000, 'x'));
       }
       switch (random.NextBelow(8)) {
-        case 0:  // forgets the unit, or hands it in when its round is over
+        case 0:  // forgets the unit, or submits it when its round is over
           if (waits_ == Waits::kForHalf && !slow.has_value()) slow = unit;
           break;
         case 1:
@@ -177,7 +177,7 @@ class Storm {
           Submit(submission, place);
           Submit(submission, place);
           break;
-        case 3:  // everybody's time runs out first
+        case 3:  // everybody's lease expires first
           if (waits_ == Waits::kForAll) backend_.AdvanceTime(config_.lease);
           Submit(submission, place);
           break;
@@ -217,18 +217,18 @@ class Storm {
 class PgConcurrencyTest : public ::testing::TestWithParam<uint64_t> {};
 
 TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {
-  Storm storm(GetParam());
+  StressRun stress(GetParam());
 
-  storm.Run();
+  stress.Run();
 
-  const std::map<std::pair<base::Round, base::Slot>, int> kept = storm.kept();
+  const std::map<std::pair<base::Round, base::Slot>, int> kept = stress.kept();
   EXPECT_EQ(kept.size(), static_cast<size_t>(kRounds * kUnitsPerRound));
   for (const auto& [place, count] : kept) {
     EXPECT_EQ(count, 1) << "round " << place.first << " slot " << place.second;
   }
-  const exchange::RunDump dump = storm.Dump();
+  const exchange::RunDump dump = stress.Dump();
   EXPECT_EQ(dump.state, domain::RunState::kFinished);
-  EXPECT_GE(storm.changes(), kRounds);
+  EXPECT_GE(stress.changes(), kRounds);
   ASSERT_EQ(dump.units.size(), static_cast<size_t>(kRounds * kUnitsPerRound));
   std::map<base::WorkerId, int64_t> credit;
   for (const exchange::UnitDump& unit : dump.units) {
@@ -241,15 +241,15 @@ TEST_P(PgConcurrencyTest, ExactlyOneGradientIsKeptOfEverySlot) {
   }
 }
 
-TEST_P(PgConcurrencyTest, WhatIsTakenAlongCountsOnceToo) {
-  Storm storm(GetParam(), Waits::kForHalf);
+TEST_P(PgConcurrencyTest, WhatIsCarriedOverCountsOnceToo) {
+  StressRun stress(GetParam(), Waits::kForHalf);
 
-  storm.Run();
+  stress.Run();
 
-  for (const auto& [place, count] : storm.kept()) {
+  for (const auto& [place, count] : stress.kept()) {
     EXPECT_EQ(count, 1) << "round " << place.first << " slot " << place.second;
   }
-  const exchange::RunDump dump = storm.Dump();
+  const exchange::RunDump dump = stress.Dump();
   EXPECT_EQ(dump.state, domain::RunState::kFinished);
   std::map<base::WorkerId, int64_t> credit;
   int stale = 0;
@@ -277,10 +277,10 @@ absl::Status InAnOpenTransaction(const PgFixture& backend,
   return pool.RunInTransaction("test", pg::SqlIsolation::kReadCommitted, act);
 }
 
-// A spare that is made while its slot is being filled is closed by who fills it, who waits for its
-// maker. Were it leased still, as former versions left it, a publication would not take it along:
-// what it computes is there already.
-TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
+// A speculative copy that is made while its slot is being filled is closed by who fills it, who
+// waits for its maker. Were it leased still, as former versions left it, a publication would not
+// take it along: what it computes is there already.
+TEST(PgRaceTest, ASpareOfAFilledSlotIsNotCarriedOver) {
   PgFixture backend;
   domain::RunConfig config = exchange::TinyRunConfig();
   config.units_per_round = 1;
@@ -296,7 +296,8 @@ TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
   }
   const exchange::WorkUnit slow = backend.Claim(ada, run);
   ASSERT_OK(TestPostgres::Get().Run(
-      backend.url(), "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
+      backend.url(),
+      "UPDATE gannet.run SET speculation_multiplier = 2, median_unit_us = 10000000"));
   backend.AdvanceTime(absl::Seconds(30));
 
   std::thread submitter;
@@ -321,9 +322,9 @@ TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
   ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress before,
                        backend.store().GetRoundProgress(run, base::Round(1)));
   ASSERT_EQ(before.gradients.size(), 1u);
-  EXPECT_EQ(before.leased, 0) << "the spare";
-  ASSERT_OK(TestPostgres::Get().Run(backend.url(),
-                                    "UPDATE gannet.work_unit SET state = 'leased' WHERE is_spare"));
+  EXPECT_EQ(before.leased, 0) << "the speculative copy";
+  ASSERT_OK(TestPostgres::Get().Run(
+      backend.url(), "UPDATE gannet.work_unit SET state = 'leased' WHERE is_speculative"));
   ASSERT_OK_AND_ASSIGN(const exchange::RoundProgress left,
                        backend.store().GetRoundProgress(run, base::Round(1)));
   ASSERT_EQ(left.leased, 1);
@@ -340,8 +341,8 @@ TEST(PgRaceTest, ASpareOfAFilledSlotIsNotTakenAlong) {
   EXPECT_EQ(after.stale_leased, 0);
 }
 
-// Whoever publishes holds the run's row and closes the units that it sees: a spare made meanwhile
-// would stay open for good.
+// Whoever publishes holds the run's row and closes the units that it sees: a speculative copy made
+// meanwhile would stay open permanently.
 TEST(PgRaceTest, ARoundThatIsBeingPublishedGetsNoSpares) {
   PgFixture backend;
   const domain::RunConfig config = exchange::TinyRunConfig();

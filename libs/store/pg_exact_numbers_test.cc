@@ -71,7 +71,7 @@ TEST_F(PgExactNumbersTest, ARoundAndTheBestWeightsKeepTheirNumbers) {
   publish.summary.fake_accuracy = -0.0;
   publish.summary.seconds = kThird;
   ASSERT_OK(backend_.store().Publish(publish));
-  ASSERT_OK(backend_.store().KeepBest(run, leadership, {base::WeightsVersion(1), kDenormal},
+  ASSERT_OK(backend_.store().SaveBest(run, leadership, {base::WeightsVersion(1), kDenormal},
                                       exchange::TestWeights(config_, 1)));
 
   ASSERT_OK_AND_ASSIGN(const std::vector<exchange::RoundSummary> rounds,

@@ -64,7 +64,7 @@ constexpr pg::SqlStatement kLeave = {"leave",
                                      "SELECT gannet.leave_run($1, $2, $3::bigint, $4::bigint)"};
 
 // A long poll looks again after so long, in case a notification was lost.
-constexpr absl::Duration kLookInterval = absl::Seconds(1);
+constexpr absl::Duration kPollInterval = absl::Seconds(1);
 
 // A gradient up to this size (1 MiB and a bit) goes with the accept, in one round trip.
 constexpr size_t kSmallBytes = 132 * kBlobRowBytes;
@@ -188,18 +188,17 @@ absl::StatusOr<exchange::ClaimResult> PgExchange::Claim(const exchange::ClaimReq
   const absl::Duration end = clock.Steady() + request.wait;
   while (true) {
     const uint64_t generation = work_signal_.generation();
-    GANNET_ASSIGN_OR_RETURN(exchange::ClaimResult result, LookForWork(request));
+    GANNET_ASSIGN_OR_RETURN(exchange::ClaimResult result, TryClaim(request));
     const absl::Duration remaining = end - clock.Steady();
     if (result.unit.has_value() || domain::HasEnded(result.state) ||
         remaining <= absl::ZeroDuration()) {
       return result;
     }
-    work_signal_.AwaitPast(generation, std::min(remaining, kLookInterval));
+    work_signal_.AwaitPast(generation, std::min(remaining, kPollInterval));
   }
 }
 
-absl::StatusOr<exchange::ClaimResult> PgExchange::LookForWork(
-    const exchange::ClaimRequest& request) {
+absl::StatusOr<exchange::ClaimResult> PgExchange::TryClaim(const exchange::ClaimRequest& request) {
   pg::SqlParams params = IdentityParams(request.worker);
   params.Int(request.run.value()).Text(request.request_id);
   GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, Repeatable(pool_.Execute(kClaim, params)));

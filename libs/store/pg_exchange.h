@@ -47,7 +47,7 @@ class PgExchange final : public exchange::Exchange {
   absl::Status Leave(const exchange::WorkerIdentity& worker, base::RunId run) override;
 
  private:
-  absl::StatusOr<exchange::ClaimResult> LookForWork(const exchange::ClaimRequest& request);
+  absl::StatusOr<exchange::ClaimResult> TryClaim(const exchange::ClaimRequest& request);
   absl::StatusOr<domain::SubmitOutcome> SubmitSmall(const exchange::SubmitRequest& request);
   absl::StatusOr<domain::SubmitOutcome> SubmitLarge(const exchange::SubmitRequest& request);
 

@@ -338,12 +338,12 @@ TEST_F(PgHostileSessionTest, WhoWaitsForAHolderIsNotEndedWithIt) {
 
 TEST_F(PgHostileSessionTest, AnAcceptLocksTheUnitsOfItsSlotInTheirOrder) {
   backend_.LetEveryUnitBeSlow(config_, run_);
-  const exchange::WorkUnit spare = backend_.Claim(ada_, run_);
+  const exchange::WorkUnit copy = backend_.Claim(ada_, run_);
   const std::string first =
-      Value(absl::StrCat("SELECT unit_id FROM gannet.work_unit WHERE slot = ", spare.slot.value(),
-                         " AND unit_id <> ", spare.unit.value()));
+      Value(absl::StrCat("SELECT unit_id FROM gannet.work_unit WHERE slot = ", copy.slot.value(),
+                         " AND unit_id <> ", copy.unit.value()));
 
-  ExpectNoDeadlock(first, absl::StrCat(spare.unit.value()), SubmitCall(ada_, spare));
+  ExpectNoDeadlock(first, absl::StrCat(copy.unit.value()), SubmitCall(ada_, copy));
 }
 
 TEST_F(PgHostileSessionTest, WhoLeavesLocksHisUnitsInTheirOrder) {
@@ -357,7 +357,7 @@ TEST_F(PgHostileSessionTest, WhoLeavesLocksHisUnitsInTheirOrder) {
   for (const char* kind : {"indexscan", "bitmapscan"}) {
     ASSERT_OK(TestPostgres::Get().Run(
         backend_.url(),
-        absl::StrCat("ALTER FUNCTION gannet.return_units SET enable_", kind, " = off")));
+        absl::StrCat("ALTER FUNCTION gannet.release_units SET enable_", kind, " = off")));
   }
 
   ExpectNoDeadlock(absl::StrCat(first.unit.value()), absl::StrCat(second.unit.value()),
@@ -398,7 +398,7 @@ TEST_F(PgHostileSessionTest, AGradientThatIsBeingSentHoldsNothing) {
   EXPECT_OK(upload.End());
 }
 
-// What is sent for a round that is over is for nothing, and keeps its leaf from being freed.
+// What is sent for a round that is over is wasted, and keeps its leaf from being freed.
 TEST_F(PgHostileSessionTest, AGradientOfARoundThatIsOverKeepsNoLeaf) {
   const exchange::WorkUnit unit = backend_.Claim(mallory_, run_);
   OpenTransaction upload(hostile_url_, StageCall(mallory_, unit));

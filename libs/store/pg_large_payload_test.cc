@@ -139,7 +139,7 @@ TEST_F(PgLargePayloadTest, AForeignAttemptAndOneNeverIssuedAreSuperseded) {
 
 // Pieces lie with the others of their round: half of them in one round and half in the next would
 // be half a gradient.
-TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain) {
+TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsCarriedOverBetweenThemAreSentAgain) {
   const exchange::WorkUnit unit = backend_.Claim(ada_, run_);
   const std::string who =
       absl::StrFormat("'%s', '%s', %d, %d, %d, 1", ada_.id.value(), ada_.secret,
@@ -149,7 +149,7 @@ TEST_F(PgLargePayloadTest, PiecesOfAUnitThatIsTakenAlongBetweenThemAreSentAgain)
         "SELECT gannet.stage_gradient(%s, %d, decode(repeat('00', 8000), 'hex'));", who, seq);
   };
   const std::string take_along = absl::StrCat(
-      "UPDATE gannet.work_unit SET round = 2, slot = 10, is_spare = true, "
+      "UPDATE gannet.work_unit SET round = 2, slot = 10, is_speculative = true, "
       "stale_rounds = 1 WHERE unit_id = ",
       unit.unit.value(), ";");
   const std::string submit = absl::StrFormat(

@@ -55,7 +55,7 @@ class PgLedgerTest : public ::testing::Test {
   exchange::Leadership leadership_;
 };
 
-TEST_F(PgLedgerTest, AUnitThatIsGivenBackIsReturned) {
+TEST_F(PgLedgerTest, AReleasedUnitIsNotedAsReleased) {
   const exchange::WorkUnit released = backend_.Claim(ada_, run_);
   ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));
   ASSERT_OK(backend_.exchange().Release(ada_, run_, released.unit, released.attempt));

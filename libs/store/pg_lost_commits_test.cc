@@ -47,7 +47,7 @@ class PgLostCommitsTest : public ::testing::Test {
     return backend_.exchange().Submit(exchange::TestSubmit(config_, worker, unit));
   }
 
-  exchange::WorkUnit ClaimASpare(const exchange::WorkerIdentity& worker) {
+  exchange::WorkUnit ClaimSpeculatively(const exchange::WorkerIdentity& worker) {
     backend_.LetEveryUnitBeSlow(config_, run_);
     EXPECT_OK(backend_.exchange().Heartbeat(worker, run_, {}));
     return backend_.Claim(worker, run_);
@@ -110,15 +110,15 @@ TEST_F(PgLostClaimTest, AHeartbeatDropsItAndTheWorkerClaimsAgain) {
 }
 
 TEST_F(PgLostClaimTest, ASpareIsNeverLost) {
-  const exchange::WorkUnit spare = ClaimASpare(ada_);
-  ASSERT_NE(spare.unit, base::UnitId());
+  const exchange::WorkUnit copy = ClaimSpeculatively(ada_);
+  ASSERT_NE(copy.unit, base::UnitId());
 
   server_.Stop(TestPostgres::StopMode::kImmediate);
   server_.Start();
   WaitUntilItAnswers();
 
-  EXPECT_EQ(AttemptOf(spare), "1");
-  EXPECT_THAT(Submit(ada_, spare), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_EQ(AttemptOf(copy), "1");
+  EXPECT_THAT(Submit(ada_, copy), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
 // What waits for the disk is there after the crash.
@@ -137,7 +137,7 @@ TEST_F(PgLostClaimTest, AnAcceptIsNeverLost) {
 
 // A backup is restored, or a standby takes over that lacks the last commits: numbers come again,
 // and mean something else. A real server loses them here.
-class PgGoneBackTest : public PgLostCommitsTest {
+class PgRollbackTest : public PgLostCommitsTest {
  protected:
   void GoBack() {
     server_.GoBack();
@@ -155,25 +155,25 @@ class PgGoneBackTest : public PgLostCommitsTest {
   }
 };
 
-TEST_F(PgGoneBackTest, AUnitMadeAfterwardsIsNeverTakenForOneMadeBefore) {
+TEST_F(PgRollbackTest, AUnitMadeAfterwardsIsNeverTakenForOneMadeBefore) {
   server_.Save();
-  const exchange::WorkUnit lost = ClaimASpare(ada_);
+  const exchange::WorkUnit lost = ClaimSpeculatively(ada_);
   GoBack();
-  const exchange::WorkUnit spare = ClaimASpare(ada_);
-  ASSERT_EQ(spare.slot, lost.slot);
-  ASSERT_EQ(spare.attempt, lost.attempt);
+  const exchange::WorkUnit copy = ClaimSpeculatively(ada_);
+  ASSERT_EQ(copy.slot, lost.slot);
+  ASSERT_EQ(copy.attempt, lost.attempt);
 
-  EXPECT_NE(spare.unit, lost.unit);
+  EXPECT_NE(copy.unit, lost.unit);
   EXPECT_THAT(Submit(ada_, lost), base::StatusIs(absl::StatusCode::kNotFound));
   ASSERT_OK_AND_ASSIGN(
       const exchange::HeartbeatResult beat,
-      backend_.exchange().Heartbeat(
-          ada_, run_, {{lost.unit, lost.attempt, 1}, {spare.unit, spare.attempt, 0}}));
+      backend_.exchange().Heartbeat(ada_, run_,
+                                    {{lost.unit, lost.attempt, 1}, {copy.unit, copy.attempt, 0}}));
   EXPECT_THAT(beat.dropped, ::testing::ElementsAre(lost.unit));
-  EXPECT_THAT(Submit(ada_, spare), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_THAT(Submit(ada_, copy), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
-TEST_F(PgGoneBackTest, UnitsOfARoundPublishedAgainAreOthersAndNameTheirWeights) {
+TEST_F(PgRollbackTest, UnitsOfARoundPublishedAgainAreOthersAndNameTheirWeights) {
   server_.Save();
   Publish(5.0f);
   const exchange::WorkUnit lost = backend_.Claim(ada_, run_);
@@ -193,7 +193,7 @@ TEST_F(PgGoneBackTest, UnitsOfARoundPublishedAgainAreOthersAndNameTheirWeights) 
   EXPECT_EQ(weights.sha256, exchange::TestWeights(config_, 6.0f).sha256);
 }
 
-TEST_F(PgGoneBackTest, AStartThatIsForgottenJoinsAgain) {
+TEST_F(PgRollbackTest, AStartThatIsForgottenJoinsAgain) {
   server_.Save();
   const exchange::WorkerIdentity later = exchange::TestWorker(1, ada_.incarnation.value() + 1);
   ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(later, config_)));

@@ -66,8 +66,8 @@ INSTANTIATE_TEST_SUITE_P(
                            R"(v_run\.weights_version <> p_expected_version)", "false"),
                     "Publish"},
         NamedMutant{"NoLeader",
-                    Mutant("gannet.require_leader",
-                           R"(v_run\.leader_epoch IS DISTINCT FROM p_term)", "false"),
+                    Mutant("gannet.require_leader", R"(v_run\.leader_term IS DISTINCT FROM p_term)",
+                           "false"),
                     "FAILED_PRECONDITION"},
         NamedMutant{
             "NoSecret",
@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Mutant("gannet.publish_round",
                            R"(v_run.settings_version <> p_settings_version)", "false"),
                     "Publish"},
-        NamedMutant{"NothingIsTakenAlong",
+        NamedMutant{"NothingIsCarriedOver",
                     Mutant("gannet.publish_round", R"(v_request\.max_stale_rounds > 0)", "false"),
                     "Publish"}),
     [](const auto& mutant) { return std::string(mutant.param.name); });

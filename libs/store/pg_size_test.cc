@@ -65,7 +65,7 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
   int64_t after_twenty = 0;
 
   for (int64_t version = 0; version < kRounds; ++version) {
-    ASSERT_OK(backend.store().PrepareRound(run, leadership, base::Round(version + 1)));
+    ASSERT_OK(backend.store().ReclaimOldBlobs(run, leadership, base::Round(version + 1)));
     exchange::PublishRequest publish =
         exchange::TestPublish(config, run, leadership, base::WeightsVersion(version));
     publish.weights = payload;
@@ -82,7 +82,7 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
       publish.consumed.push_back(claimed.unit->unit);
     }
     ASSERT_OK(backend.store().Publish(publish));
-    ASSERT_OK(backend.store().KeepBest(run, leadership, {base::WeightsVersion(version + 1), 0.5},
+    ASSERT_OK(backend.store().SaveBest(run, leadership, {base::WeightsVersion(version + 1), 0.5},
                                        payload));
     if (version == 20) after_twenty = BlobBytes(backend.url());
     if (version % 20 == 19) {
@@ -92,7 +92,7 @@ TEST(PgSizeTest, TheDatabaseStaysTheSameSize) {
 
   EXPECT_GT(after_twenty, payloads * int64_t{kPayloadBytes} / 2);
   EXPECT_LE(BlobBytes(backend.url()), after_twenty * 11 / 10);
-  // The ledger is pruned with the ring; what is kept of a unit for good is small.
+  // The ledger is pruned with the ring; what is kept of a unit permanently is small.
   EXPECT_LE(Ask(backend.url(), "SELECT count(*) AS bytes FROM gannet.ledger"),
             9 * config.units_per_round);
   ASSERT_OK(TestPostgres::Get().Query(backend.url(), "VACUUM gannet.work_unit"));
@@ -174,7 +174,7 @@ TEST(PgSizeTest, TwoRunsOfRealSizeStayBoundedAndLoseNothing) {
       }
       ASSERT_OK(run->CheckPayloads(worker));
       ASSERT_OK(run->Publish());
-      ASSERT_OK(run->KeepBest());
+      ASSERT_OK(run->SaveBest());
     }
     if (round == 20) after_twenty = DatabaseBytes(backend.url());
   }
@@ -193,7 +193,7 @@ TEST(PgSizeTest, TwoRunsOfRealSizeStayBoundedAndLoseNothing) {
       ASSERT_OK(fast->Publish());
     }
   }
-  // What it saw makes room once it is gone.
+  // What it saw is reclaimed once it is gone.
   ASSERT_OK_AND_ASSIGN(const exchange::WorkerIdentity worker, fast->Join());
   for (int round = 0; round < 10; ++round) {
     ASSERT_OK(fast->PrepareNext());

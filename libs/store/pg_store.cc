@@ -24,14 +24,14 @@ namespace {
   "nullif(gannet.config_of(r.run_id, r.weights_version + 2), "                                    \
   "gannet.config_of(r.run_id, r.weights_version + 1))::text AS next_config, "                     \
   "(SELECT coalesce(max(h.from_round), 0) FROM gannet.run_change h "                              \
-  "WHERE h.run_id = r.run_id) AS settings_round, r.settings_version, r.usual_unit_us, "           \
+  "WHERE h.run_id = r.run_id) AS settings_round, r.settings_version, r.median_unit_us, "          \
   "(SELECT coalesce(sum(w.wasted_image_count), 0)::bigint FROM gannet.worker w "                  \
   "WHERE w.run_id = r.run_id) AS wasted_image_count, "                                            \
   "r.state::text AS state, r.state_reason, "                                                      \
   "r.weights_version, b.version AS best_version, b.distance AS best_distance, s.round, s.epoch, " \
   "s.gradient_count, s.image_count, "                                                             \
   "s.discriminator_loss, s.generator_loss, s.real_accuracy, s.fake_accuracy, s.seconds, "         \
-  "(SELECT count(*) FROM gannet.worker w WHERE w.run_id = r.run_id AND NOT w.signed_off "         \
+  "(SELECT count(*) FROM gannet.worker w WHERE w.run_id = r.run_id AND NOT w.has_left "           \
   "AND w.last_seen > c.now - $2::bigint * interval '1 microsecond') AS worker_count, "            \
   "(SELECT coalesce(sum(w.accepted_image_count), 0)::bigint FROM gannet.worker w "                \
   "WHERE w.run_id = r.run_id) AS accepted_image_count "                                           \
@@ -51,7 +51,7 @@ constexpr pg::SqlStatement kCreateRun = {
     "create_run", "SELECT gannet.create_run($1::jsonb, $2::bytea, $3::bytea) AS run_id"};
 
 constexpr pg::SqlStatement kAcquireLeadership = {
-    "acquire_leadership", "SELECT gannet.acquire_leadership($1::bigint, $2, $3::bigint) AS epoch"};
+    "acquire_leadership", "SELECT gannet.acquire_leadership($1::bigint, $2, $3::bigint) AS term"};
 constexpr pg::SqlStatement kResignLeadership = {
     "resign_leadership", "SELECT gannet.resign_leadership($1::bigint, $2, $3::bigint)"};
 
@@ -69,7 +69,7 @@ constexpr pg::SqlStatement kAdamRecord = {
     true};
 // The statements below name the rings by number, for only so a plan touches one leaf.
 static_assert(exchange::kBlobRing == 8 && kAdamRing == 4 && kBestRing == 2);
-// The current version is always in the ring: PrepareRound frees only what is eight versions old.
+// The current version is always in the ring: ReclaimOldBlobs frees only what is eight versions old.
 constexpr pg::SqlStatement kWeightsBytes = {
     "weights_bytes",
     "SELECT data FROM gannet.weights_blob WHERE run_id = $1::bigint "
@@ -89,7 +89,7 @@ constexpr pg::SqlStatement kRoundProgress = {
     "g.image_count, g.micro_batch_count, g.discriminator_loss, g.generator_loss, g.real_accuracy, "
     "g.fake_accuracy, g.compute_seconds, g.codec, g.sha256, "
     "coalesce(w.removed_reason IS NOT NULL AND r.state IN ('running', 'paused') "
-    "AND u.round > r.weights_version, false) AS is_taken_back "
+    "AND u.round > r.weights_version, false) AS is_revoked "
     "FROM gannet.run r LEFT JOIN gannet.work_unit u ON u.run_id = r.run_id "
     "AND u.round = $2::bigint LEFT JOIN gannet.gradient g ON g.unit_id = u.unit_id "
     "LEFT JOIN gannet.worker w ON w.run_id = g.run_id AND w.worker_id = g.worker_id "
@@ -114,8 +114,8 @@ constexpr pg::SqlStatement kRejectGradient = {
 
 constexpr pg::SqlStatement kRemoveWorker = {"remove_worker",
                                             "SELECT gannet.remove_worker($1::bigint, $2, $3)"};
-constexpr pg::SqlStatement kTakeBackWork = {"take_back_work",
-                                            "SELECT gannet.take_back_work($1::bigint, $2)"};
+constexpr pg::SqlStatement kTakeBackWork = {"revoke_work",
+                                            "SELECT gannet.revoke_work($1::bigint, $2)"};
 constexpr pg::SqlStatement kRestoreWorker = {"restore_worker",
                                              "SELECT gannet.restore_worker($1::bigint, $2)"};
 
@@ -132,17 +132,17 @@ constexpr pg::SqlStatement kReap = {
     "reap_expired_leases",
     "SELECT gannet.reap_expired_leases($1::bigint, $2, $3::bigint) AS count"};
 
-constexpr pg::SqlStatement kPrepareRound = {
-    "prepare_round", "SELECT gannet.prepare_round($1::bigint, $2, $3::bigint, $4::bigint)"};
+constexpr pg::SqlStatement kReclaimOldBlobs = {
+    "reclaim_old_blobs", "SELECT gannet.reclaim_old_blobs($1::bigint, $2, $3::bigint, $4::bigint)"};
 
 constexpr pg::SqlStatement kReclaimBlobs = {
     "reclaim_blobs", "SELECT gannet.reclaim_blobs($1::bigint, $2, $3::bigint)"};
 
 constexpr pg::SqlStatement kDeleteRun = {"delete_run", "SELECT gannet.delete_run($1::bigint)"};
 
-constexpr pg::SqlStatement kKeepBest = {
-    "keep_best",
-    "SELECT gannet.keep_best($1::bigint, $2, $3::bigint, $4::jsonb, $5::bytea) AS turn"};
+constexpr pg::SqlStatement kSaveBest = {
+    "save_best",
+    "SELECT gannet.save_best($1::bigint, $2, $3::bigint, $4::jsonb, $5::bytea) AS turn"};
 constexpr pg::SqlStatement kBestRecord = {
     "best_record",
     "SELECT version, distance, codec, sha256, payload_bytes, turn "
@@ -335,7 +335,7 @@ absl::StatusOr<exchange::RunStatus> ReadRunStatus(const pg::SqlRows& rows) {
   status.wasted_image_count = row.Int("wasted_image_count");
   status.settings_round = base::Round(row.Int("settings_round"));
   status.settings_version = row.Int("settings_version");
-  status.median_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
+  status.median_unit_time = absl::Microseconds(row.Int("median_unit_us"));
   // Null: as the one before, which nearly all are.
   GANNET_ASSIGN_OR_RETURN(status.created_config,
                           exchange::RunConfigFromJson(row.Text("created_config")));
@@ -405,7 +405,7 @@ absl::StatusOr<base::RunId> PgStore::CreateRun(const exchange::NewRun& request) 
                 .Text("data_kind", config.data.kind)
                 .Int("data_image_count", config.data.image_count)
                 .Text("data_digest", config.data.digest)
-                .Double("spare_after", current.policy.spare_after)
+                .Double("speculation_multiplier", current.policy.speculation_multiplier)
                 .Int("gradient_codec", config.gradient_codec)
                 .Int("gradient_bytes_max", GradientBytesMax(request))
                 .Int("version", request.version.value())
@@ -448,7 +448,7 @@ absl::StatusOr<exchange::Leadership> PgStore::AcquireLeadership(base::RunId run,
   params.Text(leader.value()).Int(absl::ToInt64Microseconds(ttl));
   GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, pool_.Execute(kAcquireLeadership, params));
   pg::SqlRow row(rows, 0);
-  const exchange::Leadership leadership{leader, row.Int("epoch")};
+  const exchange::Leadership leadership{leader, row.Int("term")};
   GANNET_RETURN_IF_ERROR(row.status());
   return leadership;
 }
@@ -514,7 +514,7 @@ absl::StatusOr<exchange::RoundProgress> PgStore::GetRoundProgress(base::RunId ru
       ++(is_stale ? progress.stale_leased : progress.leased);
     } else if (state == "failed") {
       if (progress.failed++ == 0) progress.failure_reason = row.Text("failure_reason");
-    } else if (row.Bool("is_taken_back")) {
+    } else if (row.Bool("is_revoked")) {
       // What the removal of its worker makes of it, in a transaction that has not come yet.
       if (!is_stale) ++progress.ready;
     } else if (state == "done") {
@@ -542,7 +542,7 @@ absl::StatusOr<exchange::Payload> PgStore::FetchGradient(base::RunId run, base::
                                 transaction.Execute(kGradientRecord, params));
         if (rows.empty()) {
           return absl::NotFoundError(
-              absl::StrCat("no gradient is kept of this unit: ", unit.value()));
+              absl::StrCat("no gradient of this unit is stored: ", unit.value()));
         }
         pg::SqlRow row(rows, 0);
         pg::SqlParams place = RunParams(run);
@@ -632,11 +632,11 @@ absl::StatusOr<int> PgStore::ReapExpiredLeases(base::RunId run,
   return static_cast<int>(count);
 }
 
-absl::Status PgStore::PrepareRound(base::RunId run, const exchange::Leadership& leadership,
-                                   base::Round round) {
+absl::Status PgStore::ReclaimOldBlobs(base::RunId run, const exchange::Leadership& leadership,
+                                      base::Round round) {
   pg::SqlParams params = FenceParams(run, leadership);
   params.Int(round.value());
-  return pool_.Execute(kPrepareRound, params).status();
+  return pool_.Execute(kReclaimOldBlobs, params).status();
 }
 
 absl::Status PgStore::ReclaimBlobs(base::RunId run, const exchange::Leadership& leadership) {
@@ -647,10 +647,10 @@ absl::Status PgStore::DeleteRun(base::RunId run) {
   return pool_.Execute(kDeleteRun, RunParams(run)).status();
 }
 
-absl::Status PgStore::KeepBest(base::RunId run, const exchange::Leadership& leadership,
+absl::Status PgStore::SaveBest(base::RunId run, const exchange::Leadership& leadership,
                                const exchange::BestWeights& best,
                                const exchange::Payload& weights) {
-  GANNET_RETURN_IF_ERROR(exchange::ValidateKeepBest(best, weights));
+  GANNET_RETURN_IF_ERROR(exchange::ValidateSaveBest(best, weights));
   pg::SqlParams params = FenceParams(run, leadership);
   params
       .Text(PayloadJson(weights)
@@ -659,9 +659,9 @@ absl::Status PgStore::KeepBest(base::RunId run, const exchange::Leadership& lead
                 .text())
       .Bytes(weights.sha256);
   return bulk_pool_.RunInTransaction(
-      "keep_best", pg::SqlIsolation::kReadCommitted,
+      "save_best", pg::SqlIsolation::kReadCommitted,
       [&](pg::BulkTransaction& transaction) -> absl::Status {
-        GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, transaction.Execute(kKeepBest, params));
+        GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows, transaction.Execute(kSaveBest, params));
         pg::SqlRow row(rows, 0);
         const int64_t turn = row.Int("turn");
         GANNET_RETURN_IF_ERROR(row.status());
@@ -676,7 +676,7 @@ absl::StatusOr<exchange::Store::BestSnapshot> PgStore::LoadBest(base::RunId run)
       [&](pg::BulkTransaction& transaction) -> absl::Status {
         GANNET_ASSIGN_OR_RETURN(const pg::SqlRows rows,
                                 transaction.Execute(kBestRecord, RunParams(run)));
-        if (rows.empty()) return absl::NotFoundError("no weights are kept as the best yet");
+        if (rows.empty()) return absl::NotFoundError("no best weights are saved yet");
         pg::SqlRow row(rows, 0);
         snapshot.best = {base::WeightsVersion(row.Int("version")), row.Double("distance")};
         GANNET_ASSIGN_OR_RETURN(const PayloadRecord record, ReadPayloadRecord(row));
@@ -730,7 +730,7 @@ absl::StatusOr<base::Round> PgStore::ChangeSettings(base::RunId run,
         .Text(pg::SqlJson()
                   .Json("config", exchange::RunConfigToJson(changed))
                   .Int("lease_us", absl::ToInt64Microseconds(changed.lease))
-                  .Double("spare_after", changed.policy.spare_after)
+                  .Double("speculation_multiplier", changed.policy.speculation_multiplier)
                   .Text("reason", reason)
                   .text());
     changed_meanwhile = pool_.Execute(kChangeSettings, params).status();

@@ -41,11 +41,11 @@ class PgStore final : public exchange::Store {
   absl::Status Publish(const exchange::PublishRequest& request) override;
   absl::StatusOr<int> ReapExpiredLeases(base::RunId run,
                                         const exchange::Leadership& leadership) override;
-  absl::Status PrepareRound(base::RunId run, const exchange::Leadership& leadership,
-                            base::Round round) override;
+  absl::Status ReclaimOldBlobs(base::RunId run, const exchange::Leadership& leadership,
+                               base::Round round) override;
   absl::Status ReclaimBlobs(base::RunId run, const exchange::Leadership& leadership) override;
   absl::Status DeleteRun(base::RunId run) override;
-  absl::Status KeepBest(base::RunId run, const exchange::Leadership& leadership,
+  absl::Status SaveBest(base::RunId run, const exchange::Leadership& leadership,
                         const exchange::BestWeights& best,
                         const exchange::Payload& weights) override;
   absl::StatusOr<BestSnapshot> LoadBest(base::RunId run) override;

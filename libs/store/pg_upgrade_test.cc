@@ -78,8 +78,8 @@ TEST_F(PgUpgradeTest, ARunOfVersionTwelveGoesOn) {
   ASSERT_OK_AND_ASSIGN(const exchange::RunStatus before, store.FindRun("tiny"));
   const base::RunId run = before.run;
   EXPECT_EQ(before.weights_version, base::WeightsVersion(1));
-  EXPECT_EQ(before.config.policy.spare_after, 0);
-  EXPECT_EQ(before.next_config.policy.spare_after, 4) << "from round 3";
+  EXPECT_EQ(before.config.policy.speculation_multiplier, 0);
+  EXPECT_EQ(before.next_config.policy.speculation_multiplier, 4) << "from round 3";
   ASSERT_TRUE(before.best.has_value());
   EXPECT_EQ(before.best->distance, 0.25);
   ASSERT_OK_AND_ASSIGN(const exchange::Store::Snapshot snapshot, store.LoadSnapshot(run));
@@ -114,7 +114,7 @@ TEST_F(PgUpgradeTest, ARunOfVersionTwelveGoesOn) {
   // And the round is published, the next one prepared.
   ASSERT_OK_AND_ASSIGN(const exchange::Leadership leadership,
                        store.AcquireLeadership(run, exchange::TestLeader(2), absl::Minutes(1)));
-  ASSERT_OK(store.PrepareRound(run, leadership, base::Round(3)));
+  ASSERT_OK(store.ReclaimOldBlobs(run, leadership, base::Round(3)));
   EXPECT_OK(store.FetchGradient(run, held.unit));
   exchange::PublishRequest publish =
       exchange::TestPublish(before.config, run, leadership, base::WeightsVersion(1));
@@ -124,7 +124,7 @@ TEST_F(PgUpgradeTest, ARunOfVersionTwelveGoesOn) {
   ASSERT_OK(store.Publish(publish));
   ASSERT_OK_AND_ASSIGN(const exchange::RunStatus after, store.GetRunStatus(run));
   EXPECT_EQ(after.weights_version, base::WeightsVersion(2));
-  EXPECT_EQ(after.config.policy.spare_after, 4);
+  EXPECT_EQ(after.config.policy.speculation_multiplier, 4);
   ASSERT_OK_AND_ASSIGN(const exchange::ClaimResult next,
                        exchange.Claim({ada, run, base::RandomHex(16), absl::ZeroDuration()}));
   ASSERT_TRUE(next.unit.has_value());

@@ -24,15 +24,15 @@ SessionGuard::SessionGuard(pg::PgPool& pool, base::Clock& clock, telemetry::Logg
       clock_(clock),
       logger_(logger),
       limit_(limit),
-      runner_(std::clamp(limit / 5, absl::Milliseconds(10), absl::Seconds(1)), [this] { Look(); }) {
-}
+      runner_(std::clamp(limit / 5, absl::Milliseconds(10), absl::Seconds(1)),
+              [this] { Check(); }) {}
 
-void SessionGuard::Look() {
+void SessionGuard::Check() {
   const absl::Status status = EndSessions();
   const std::string failure = status.ok() ? "" : std::string(status.message());
   // Said once, not each second. That the database is away is said by those who need it.
   if (!failure.empty() && failure != last_failure_ && !absl::IsUnavailable(status)) {
-    logger_.Warning("sessions of workers that hold up others are not ended", {{"reason", status}});
+    logger_.Warning("worker sessions that block others are not terminated", {{"reason", status}});
   }
   last_failure_ = failure;
 }
@@ -58,8 +58,9 @@ absl::Status SessionGuard::EndSessions() {
     GANNET_ASSIGN_OR_RETURN(const pg::SqlRows ended, pool_.Execute(kEndSession, params));
     pg::SqlRow answer(ended, 0);
     if (answer.Bool("ended")) {
-      logger_.Warning("a worker's session held up others with an open transaction and was ended",
-                      {{"role", role}, {"pid", transaction.first}, {"held", now - since}});
+      logger_.Warning(
+          "a worker's session blocked others with an open transaction and was terminated",
+          {{"role", role}, {"pid", transaction.first}, {"held", now - since}});
     }
     GANNET_RETURN_IF_ERROR(answer.status());
   }

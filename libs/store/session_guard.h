@@ -34,7 +34,7 @@ class SessionGuard {
  private:
   using Transaction = std::pair<int64_t, std::string>;  // process, virtual transaction
 
-  void Look();
+  void Check();
   absl::Status EndSessions();
 
   pg::PgPool& pool_;

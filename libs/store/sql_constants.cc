@@ -35,10 +35,18 @@ requires std::is_enum_v<Enum> std::string SqlText(Enum value) {
   return absl::StrCat(static_cast<int>(value));
 }
 
+absl::string_view WithoutNamespace(absl::string_view name) {
+  const size_t end = name.find("::");
+  const bool is_namespace =
+      end != absl::string_view::npos && name.front() >= 'a' && name.front() <= 'z';
+  return is_namespace ? name.substr(end + 2) : name;
+}
+
 }  // namespace
 
+// Scripts name a constant without the namespace of its library.
 #define GANNET_SQL_CONSTANT(name) \
-  { #name, SqlText(name) }
+  { std::string(WithoutNamespace(#name)), SqlText(name) }
 
 const std::vector<SqlConstant>& SqlConstants() {
   static const std::vector<SqlConstant> constants = {
@@ -48,7 +56,7 @@ const std::vector<SqlConstant>& SqlConstants() {
       GANNET_SQL_CONSTANT(kBlobRowBytes),
       GANNET_SQL_CONSTANT(domain::kDivergedLoss),
       GANNET_SQL_CONSTANT(kFirstLedgerOutcome),
-      GANNET_SQL_CONSTANT(domain::kFirstReturnDelay),
+      GANNET_SQL_CONSTANT(domain::kFirstRequeueBackoff),
       GANNET_SQL_CONSTANT(domain::kLeasesOfStall),
       GANNET_SQL_CONSTANT(kMaxBlobSeq),
       GANNET_SQL_CONSTANT(domain::kMaxComputeSeconds),
@@ -63,21 +71,21 @@ const std::vector<SqlConstant>& SqlConstants() {
       GANNET_SQL_CONSTANT(exchange::kMaxReasonChars),
       GANNET_SQL_CONSTANT(exchange::kMaxRefusalChars),
       GANNET_SQL_CONSTANT(exchange::kMaxRefusals),
-      GANNET_SQL_CONSTANT(exchange::kMaxRejectionsInARow),
-      GANNET_SQL_CONSTANT(domain::kMaxReturnDelay),
-      GANNET_SQL_CONSTANT(domain::kMaxReturnDoublings),
+      GANNET_SQL_CONSTANT(exchange::kMaxNetRejections),
+      GANNET_SQL_CONSTANT(domain::kMaxRequeueBackoff),
+      GANNET_SQL_CONSTANT(domain::kMaxRequeueDoublings),
       GANNET_SQL_CONSTANT(exchange::kMaxRunNameChars),
       GANNET_SQL_CONSTANT(domain::kMaxUnitFailures),
       GANNET_SQL_CONSTANT(exchange::kMaxWorkersOfRun),
-      GANNET_SQL_CONSTANT(domain::kMinSpareAfter),
+      GANNET_SQL_CONSTANT(domain::kMinSpeculationDelay),
       GANNET_SQL_CONSTANT(domain::kMinUnitLease),
-      GANNET_SQL_CONSTANT(domain::kUsualTimesOfLease),
+      GANNET_SQL_CONSTANT(domain::kLeaseMultiplier),
       GANNET_SQL_CONSTANT(exchange::kWorkerLivenessTimeout),
       GANNET_SQL_CONSTANT(LedgerOutcome::kExpired),
       GANNET_SQL_CONSTANT(LedgerOutcome::kFailed),
       GANNET_SQL_CONSTANT(LedgerOutcome::kRejected),
-      GANNET_SQL_CONSTANT(LedgerOutcome::kReturned),
-      GANNET_SQL_CONSTANT(LedgerOutcome::kTakenBack),
+      GANNET_SQL_CONSTANT(LedgerOutcome::kReleased),
+      GANNET_SQL_CONSTANT(LedgerOutcome::kRevoked),
       GANNET_SQL_CONSTANT(domain::SubmitOutcome::kAccepted),
       GANNET_SQL_CONSTANT(domain::SubmitOutcome::kAlreadyAccepted),
       GANNET_SQL_CONSTANT(domain::SubmitOutcome::kClosed),

@@ -85,7 +85,7 @@ std::vector<std::string> TypedNumbers(const std::string& script) {
 TEST(SqlConstantsTest, AConstantStandsInPlaceOfItsName) {
   EXPECT_THAT(FillSqlConstants("left(t, ${kMaxReasonChars}) || '$1 ${kWorkerLivenessTimeout}'"),
               base::IsOkAndHolds("left(t, 500) || '$1 30 seconds'"));
-  EXPECT_THAT(FillSqlConstants("${SubmitOutcome::kLate}${LedgerOutcome::kTakenBack}"),
+  EXPECT_THAT(FillSqlConstants("${SubmitOutcome::kLate}${LedgerOutcome::kRevoked}"),
               base::IsOkAndHolds("2105"));
   EXPECT_THAT(FillSqlConstants("nothing"), base::IsOkAndHolds("nothing"));
 }

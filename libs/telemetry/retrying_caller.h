@@ -30,7 +30,7 @@ class RetryingCaller {
   RetryingCaller(std::string peer, base::Clock& clock, base::StopSignal& stop, Logger& log,
                  base::BackoffPolicy policy = {}, std::function<void(bool up)> on_change = {});
 
-  // Calls until OK or an error that repeating cannot mend, which is returned. `what` completes the
+  // Calls until OK or a permanent error, which is returned. `what` completes the
   // sentence "waiting for the peer to …".
   // Returns: CANCELLED - a stop was requested during a wait.
   absl::Status Call(absl::string_view what, const std::function<absl::Status()>& call);
@@ -59,7 +59,7 @@ class RetryingCaller {
     return result;
   }
 
-  // Whether waiting can mend the error of a call that may be repeated: IsRetryable, or a commit in
+  // Whether the error of a call that may be repeated is transient: IsRetryable, or a commit in
   // doubt.
   static bool IsTransient(const absl::Status& status);
 
@@ -69,7 +69,7 @@ class RetryingCaller {
   base::StopSignal& stop_;
   Logger& log_;
   const base::BackoffPolicy policy_;
-  const uint64_t seed_;  // each process its own: a class does not come back in step
+  const uint64_t seed_;  // each process its own: workers do not retry in step
   const std::function<void(bool up)> on_change_;
 };
 

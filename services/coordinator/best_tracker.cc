@@ -64,7 +64,7 @@ const char* WhatIsThere(const absl::StatusOr<checkpoint::Checkpoint>& kept,
                         const domain::RunConfig& config) {
   if (!kept.ok()) return "the folder has best weights that cannot be read";
   if (kept->config.name != config.name) return "the folder has the best weights of another run";
-  return "the folder has the best weights of this run from before its settings were changed";
+  return "the folder has the best weights of this run of earlier settings";
 }
 
 // More of that, for a field of the line.
@@ -88,9 +88,9 @@ BestTracker::BestTracker(const std::string& directory,
       queue_(1, [this](const TrainingState& state) { MeasureOffered(state); }) {}
 
 void BestTracker::Begin(const domain::RunConfig& config, base::WeightsVersion version,
-                        const std::optional<exchange::BestWeights>& handed_on, HandOn hand_on) {
+                        const std::optional<exchange::BestWeights>& persisted, Persist hand_on) {
   Await();
-  hand_on_ = std::move(hand_on);
+  persist_ = std::move(hand_on);
   std::vector<Line> lines;
   const absl::StatusOr<checkpoint::Checkpoint> kept = checkpoint::ReadCheckpointFile(best_path_);
   const bool of_run = kept.ok() && IsOfRun(*kept, config);
@@ -100,9 +100,9 @@ void BestTracker::Begin(const domain::RunConfig& config, base::WeightsVersion ve
     std::erase_if(lines, [&](const Line& line) { return line.round > version.value(); });
   }
   if (is_ahead) {
-    // The database has gone back.
-    Quarantine("abandoned_best", "the folder has the best weights of a state that the run has left",
-               "");
+    // The database was rolled back.
+    Quarantine("abandoned_best",
+               "the folder has the best weights of a state from before a database rollback", "");
   } else if (!of_run && !absl::IsNotFound(kept.status())) {
     Quarantine(
         absl::StrCat("best.of_", kept.ok() ? FileNameOfRun(kept->config.name) : "unreadable"),
@@ -113,9 +113,9 @@ void BestTracker::Begin(const domain::RunConfig& config, base::WeightsVersion ve
   if (!is_ahead) {
     for (const Line& line : lines) best = std::min(best, line.distance);
   }
-  is_handed_on_ =
-      lines.empty() || is_ahead || (handed_on.has_value() && handed_on->distance <= best);
-  if (handed_on.has_value()) best = std::min(best, handed_on->distance);
+  is_persisted_ =
+      lines.empty() || is_ahead || (persisted.has_value() && persisted->distance <= best);
+  if (persisted.has_value()) best = std::min(best, persisted->distance);
   if (const absl::Status written = base::WriteFileAtomically(table_path_, TableText(lines));
       !written.ok()) {
     log_.Warning("the table of image quality cannot be written", {{"reason", written}});
@@ -130,7 +130,7 @@ void BestTracker::Begin(const domain::RunConfig& config, base::WeightsVersion ve
     measured_.reset();
     if (!lines.empty()) measured_ = base::WeightsVersion(lines.back().round);
   }
-  HandOnBest();
+  PersistBest();
 }
 
 void BestTracker::Quarantine(const std::string& name, const std::string& why,
@@ -140,24 +140,24 @@ void BestTracker::Quarantine(const std::string& name, const std::string& why,
   std::error_code error;
   std::filesystem::rename(best_path_, aside, error);
   if (error) {
-    log_.Warning(absl::StrCat(why, ", and they cannot be put aside"),
+    log_.Warning(absl::StrCat(why, ", and they cannot be quarantined"),
                  {{"path", aside.string()}, {"reason", error.message()}, {"what", what}});
   } else {
-    log_.Warning(absl::StrCat(why, ", they are put aside"),
+    log_.Warning(absl::StrCat(why, ", they are quarantined"),
                  {{"path", aside.string()}, {"what", what}});
   }
 }
 
-void BestTracker::HandOnBest() {
-  if (is_handed_on_ || !hand_on_) return;
-  const absl::Status status = ReadAndHandOn();
-  is_handed_on_ = status.ok();
+void BestTracker::PersistBest() {
+  if (is_persisted_ || !persist_) return;
+  const absl::Status status = ReadAndPersist();
+  is_persisted_ = status.ok();
   if (!status.ok()) {
     log_.Warning("the best weights are not in the database yet", {{"reason", status}});
   }
 }
 
-absl::Status BestTracker::ReadAndHandOn() {
+absl::Status BestTracker::ReadAndPersist() {
   double distance = 0;
   {
     base::MutexLock lock(mu_);
@@ -170,7 +170,7 @@ absl::Status BestTracker::ReadAndHandOn() {
                                          : best.weights;
   GANNET_ASSIGN_OR_RETURN(const exchange::Payload weights,
                           exchange::Payload::FromBundle(shown, tensor::Codec::kFp32));
-  return hand_on_({best.version, distance}, weights);
+  return persist_({best.version, distance}, weights);
 }
 
 void BestTracker::Offer(TrainingState state) {
@@ -186,7 +186,7 @@ void BestTracker::MeasureOffered(const TrainingState& state) {
     log_.Warning("image quality could not be measured",
                  {{"round", state.snapshot.version.value()}, {"reason", status}});
   }
-  HandOnBest();
+  PersistBest();
 }
 
 absl::Status BestTracker::Measure(const TrainingState& state) {
@@ -213,7 +213,7 @@ absl::Status BestTracker::Measure(const TrainingState& state) {
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(best_path_).parent_path(), error);
     GANNET_RETURN_IF_ERROR(checkpoint::WriteCheckpointFile(best_path_, checkpoint));
-    is_handed_on_ = false;
+    is_persisted_ = false;
     base::MutexLock lock(mu_);
     best_ = best = distance;
   }

@@ -28,12 +28,12 @@ namespace gannet::coordinator {
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: everything passed by reference outlives it. The destructor waits for the
-// measurement in work and drops the next.
+// measurement in progress and drops the next.
 class BestTracker {
  public:
-  // Where the best weights of a run are handed on to (Store::KeepBest). Called from the thread.
-  using HandOn = std::function<absl::Status(const exchange::BestWeights& best,
-                                            const exchange::Payload& weights)>;
+  // Where the best weights of a run are handed on to (Store::SaveBest). Called from the thread.
+  using Persist = std::function<absl::Status(const exchange::BestWeights& best,
+                                             const exchange::Payload& weights)>;
 
   BestTracker(const std::string& directory,
               std::shared_ptr<const quality::ReferenceImages> reference, telemetry::Logger& log,
@@ -44,7 +44,7 @@ class BestTracker {
   // best.of_NAME.safetensors, one from beyond the version as abandoned_best.safetensors. `best` is
   // what was handed on last by whoever led before, perhaps on another machine.
   void Begin(const domain::RunConfig& config, base::WeightsVersion version,
-             const std::optional<exchange::BestWeights>& best, HandOn hand_on);
+             const std::optional<exchange::BestWeights>& best, Persist hand_on);
 
   // Measures this state soon: of the generator's average where one is kept. Left out while another
   // one is being measured, and when it was the last one that was.
@@ -57,10 +57,10 @@ class BestTracker {
   void MeasureOffered(const TrainingState& state);
   absl::Status Measure(const TrainingState& state);
   // Hands on what best.safetensors holds, if that has not been done.
-  void HandOnBest();
+  void PersistBest();
   // Makes room for this run's best, without losing anything.
   void Quarantine(const std::string& name, const std::string& why, const std::string& what);
-  absl::Status ReadAndHandOn();
+  absl::Status ReadAndPersist();
 
   const std::string table_path_;
   const std::string best_path_;
@@ -73,8 +73,8 @@ class BestTracker {
   double best_ ABSL_GUARDED_BY(mu_) = std::numeric_limits<double>::infinity();
   std::optional<base::WeightsVersion> measured_ ABSL_GUARDED_BY(mu_);  // last
   // Only used while a state is measured, or by Begin.
-  HandOn hand_on_;
-  bool is_handed_on_ = true;  // nothing better than what was handed on last is in the file
+  Persist persist_;
+  bool is_persisted_ = true;  // nothing better than what was handed on last is in the file
   base::JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 

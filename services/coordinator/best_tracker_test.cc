@@ -35,7 +35,7 @@ class BestTrackerTest : public ::testing::Test {
   }
   ~BestTrackerTest() override { std::filesystem::remove_all(folder_); }
 
-  std::unique_ptr<BestTracker> MakeKeeper() {
+  std::unique_ptr<BestTracker> MakeTracker() {
     quality::ReferenceImages reference =
         *quality::ReadReferenceImages({.kind = "procedural", .path = "", .image_size = 32}, 8, 0);
     return std::make_unique<BestTracker>(
@@ -44,16 +44,16 @@ class BestTrackerTest : public ::testing::Test {
   }
 
   // As a leader begins, whose database takes or refuses what is handed on.
-  void Begin(BestTracker& keeper, int64_t version) {
-    keeper.Begin(config_, base::WeightsVersion(version), stored_,
-                 [this](const exchange::BestWeights& best, const exchange::Payload& weights) {
-                   if (refused_.ok()) stored_ = best;
-                   if (refused_.ok()) stored_weights_ = weights;
-                   return refused_;
-                 });
+  void Begin(BestTracker& tracker, int64_t version) {
+    tracker.Begin(config_, base::WeightsVersion(version), stored_,
+                  [this](const exchange::BestWeights& best, const exchange::Payload& weights) {
+                    if (refused_.ok()) stored_ = best;
+                    if (refused_.ok()) stored_weights_ = weights;
+                    return refused_;
+                  });
   }
 
-  void Measure(BestTracker& keeper, int64_t version, Kind kind) {
+  void Measure(BestTracker& tracker, int64_t version, Kind kind) {
     tensor::TensorBundle weights = gan::InitialWeights(config_.model, 1);
     if (kind == Kind::kGrey) {
       for (tensor::Tensor& tensor : weights.mutable_tensors())
@@ -64,8 +64,8 @@ class BestTrackerTest : public ::testing::Test {
         exchange::Payload::FromBytes(tensor::Codec::kFp32,
                                      *EncodeBundle(weights, tensor::Codec::kFp32)),
         exchange::TestAdamState(config_, 0.5f)};
-    keeper.Offer({config_, snapshot, {}});
-    keeper.Await();
+    tracker.Offer({config_, snapshot, {}});
+    tracker.Await();
   }
 
   // Of the lines of quality.csv, in order.
@@ -118,12 +118,12 @@ class BestTrackerTest : public ::testing::Test {
 };
 
 TEST_F(BestTrackerTest, TheStateWithTheLeastDistanceIsKept) {
-  const auto keeper = MakeKeeper();
-  Begin(*keeper, 0);
-  Measure(*keeper, 10, Kind::kGrey);
-  Measure(*keeper, 20, Kind::kUntrained);
-  Measure(*keeper, 30, Kind::kGrey);
-  Measure(*keeper, 30, Kind::kGrey);  // a last round that was due, too
+  const auto tracker = MakeTracker();
+  Begin(*tracker, 0);
+  Measure(*tracker, 10, Kind::kGrey);
+  Measure(*tracker, 20, Kind::kUntrained);
+  Measure(*tracker, 30, Kind::kGrey);
+  Measure(*tracker, 30, Kind::kGrey);  // a last round that was due, too
 
   EXPECT_THAT(Rounds(), ElementsAre(10, 20, 30));
   ASSERT_NE(Distances()[0], Distances()[1]);
@@ -134,69 +134,69 @@ TEST_F(BestTrackerTest, TheStateWithTheLeastDistanceIsKept) {
 }
 
 TEST_F(BestTrackerTest, ARestartGoesOnWithTheBestSoFar) {
-  auto keeper = MakeKeeper();
-  Begin(*keeper, 0);
-  Measure(*keeper, 10, Kind::kGrey);
-  Measure(*keeper, 20, Kind::kUntrained);
-  Measure(*keeper, 30, Kind::kUntrained);
+  auto tracker = MakeTracker();
+  Begin(*tracker, 0);
+  Measure(*tracker, 10, Kind::kGrey);
+  Measure(*tracker, 20, Kind::kUntrained);
+  Measure(*tracker, 30, Kind::kUntrained);
   const int64_t best = Best()->version.value();
 
-  keeper = MakeKeeper();
-  Begin(*keeper, 25);
+  tracker = MakeTracker();
+  Begin(*tracker, 25);
   EXPECT_THAT(Rounds(), ElementsAre(10, 20)) << "round 30 is not published";
-  Measure(*keeper, 30, Kind::kGrey);
+  Measure(*tracker, 30, Kind::kGrey);
 
   EXPECT_THAT(Rounds(), ElementsAre(10, 20, 30));
   EXPECT_EQ(Best()->version.value(), best);
 }
 
 TEST_F(BestTrackerTest, ADatabaseThatHasGoneBackBehindTheBestKeepsTheLinesBefore) {
-  auto keeper = MakeKeeper();
-  Begin(*keeper, 0);
-  Measure(*keeper, 10, Kind::kUntrained);
-  Measure(*keeper, 20, Kind::kGrey);
+  auto tracker = MakeTracker();
+  Begin(*tracker, 0);
+  Measure(*tracker, 10, Kind::kUntrained);
+  Measure(*tracker, 20, Kind::kGrey);
   const int64_t best = Best()->version.value();
   const std::vector<int64_t> before =
       best == 10 ? std::vector<int64_t>{} : std::vector<int64_t>{10};
   stored_.reset();
 
-  keeper = MakeKeeper();
-  Begin(*keeper, best - 1);
+  tracker = MakeTracker();
+  Begin(*tracker, best - 1);
 
   EXPECT_EQ(Rounds(), before);
   EXPECT_THAT(Best(), base::StatusIs(absl::StatusCode::kNotFound));
   EXPECT_OK(checkpoint::ReadCheckpointFile(folder_ + "/checkpoints/abandoned_best.safetensors"));
   EXPECT_EQ(stored_, std::nullopt);
-  Measure(*keeper, 15, Kind::kGrey);
+  Measure(*tracker, 15, Kind::kGrey);
   ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint again, Best());
   EXPECT_EQ(again.version, base::WeightsVersion(15));
 }
 
 TEST_F(BestTrackerTest, AnotherRunBeginsAnew) {
-  auto keeper = MakeKeeper();
-  Begin(*keeper, 0);
-  Measure(*keeper, 10, Kind::kUntrained);
+  auto tracker = MakeTracker();
+  Begin(*tracker, 0);
+  Measure(*tracker, 10, Kind::kUntrained);
   config_.seed += 1;
   stored_.reset();
 
-  keeper = MakeKeeper();
-  Begin(*keeper, 20);
+  tracker = MakeTracker();
+  Begin(*tracker, 20);
 
   EXPECT_THAT(Rounds(), IsEmpty());
   EXPECT_THAT(Best(), base::StatusIs(absl::StatusCode::kNotFound));
   EXPECT_OK(checkpoint::ReadCheckpointFile(folder_ + "/checkpoints/best.of_faces.safetensors"))
       << "nothing is lost";
-  Measure(*keeper, 30, Kind::kGrey);
+  Measure(*tracker, 30, Kind::kGrey);
   ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint best, Best());
   EXPECT_EQ(best.version, base::WeightsVersion(30));
 }
 
 TEST_F(BestTrackerTest, TheBestWeightsAreHandedOn) {
-  const auto keeper = MakeKeeper();
-  Begin(*keeper, 0);
+  const auto tracker = MakeTracker();
+  Begin(*tracker, 0);
   EXPECT_EQ(stored_, std::nullopt);
-  Measure(*keeper, 10, Kind::kGrey);
-  Measure(*keeper, 20, Kind::kUntrained);
+  Measure(*tracker, 10, Kind::kGrey);
+  Measure(*tracker, 20, Kind::kUntrained);
 
   ASSERT_OK_AND_ASSIGN(const checkpoint::Checkpoint best, Best());
   const std::vector<double> distances = Distances();
@@ -207,30 +207,30 @@ TEST_F(BestTrackerTest, TheBestWeightsAreHandedOn) {
 }
 
 TEST_F(BestTrackerTest, WhatCouldNotBeHandedOnIsTriedAgain) {
-  auto keeper = MakeKeeper();
-  Begin(*keeper, 0);
+  auto tracker = MakeTracker();
+  Begin(*tracker, 0);
   refused_ = absl::UnavailableError("the database is away");
-  Measure(*keeper, 10, Kind::kUntrained);
+  Measure(*tracker, 10, Kind::kUntrained);
   EXPECT_EQ(stored_, std::nullopt);
   refused_ = absl::OkStatus();
 
-  Measure(*keeper, 20, Kind::kUntrained);  // as good as the first, not better
+  Measure(*tracker, 20, Kind::kUntrained);  // as good as the first, not better
   ASSERT_TRUE(stored_.has_value());
   EXPECT_EQ(stored_->version, base::WeightsVersion(10));
 
   stored_.reset();
-  keeper = MakeKeeper();
-  Begin(*keeper, 20);
+  tracker = MakeTracker();
+  Begin(*tracker, 20);
   ASSERT_TRUE(stored_.has_value()) << "a database restored from a backup";
   EXPECT_EQ(stored_->version, base::WeightsVersion(10));
 }
 
 TEST_F(BestTrackerTest, OnAnotherMachineOnlyWhatIsBetterThanBeforeIsKept) {
   stored_ = {base::WeightsVersion(5), 0.0};
-  const auto keeper = MakeKeeper();
-  Begin(*keeper, 8);
+  const auto tracker = MakeTracker();
+  Begin(*tracker, 8);
 
-  Measure(*keeper, 10, Kind::kUntrained);
+  Measure(*tracker, 10, Kind::kUntrained);
 
   EXPECT_EQ(stored_->version, base::WeightsVersion(5));
   EXPECT_THAT(Best(), base::StatusIs(absl::StatusCode::kNotFound));
@@ -238,14 +238,14 @@ TEST_F(BestTrackerTest, OnAnotherMachineOnlyWhatIsBetterThanBeforeIsKept) {
 }
 
 TEST_F(BestTrackerTest, WhatCannotBeMeasuredIsLeftOut) {
-  const auto keeper = MakeKeeper();
-  Begin(*keeper, 0);
+  const auto tracker = MakeTracker();
+  Begin(*tracker, 0);
 
   const exchange::Store::Snapshot snapshot = {
       base::WeightsVersion(10), exchange::Payload::FromBytes(tensor::Codec::kFp32, "no weights"),
       exchange::TestAdamState(config_, 0.5f)};
-  keeper->Offer({config_, snapshot, {}});
-  keeper->Await();
+  tracker->Offer({config_, snapshot, {}});
+  tracker->Await();
 
   EXPECT_THAT(Rounds(), IsEmpty());
 }

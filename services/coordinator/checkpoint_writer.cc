@@ -36,10 +36,10 @@ void CheckpointWriter::Begin(base::WeightsVersion version) {
     std::error_code error;
     std::filesystem::rename(file, aside, error);
     if (error) {
-      log_.Warning("a checkpoint of a later round is in the way and cannot be put aside",
+      log_.Warning("a checkpoint of a later round cannot be quarantined",
                    {{"path", file}, {"reason", error.message()}});
     } else {
-      log_.Warning("a checkpoint of a later round is put aside", {{"path", aside.string()}});
+      log_.Warning("a checkpoint of a later round is quarantined", {{"path", aside.string()}});
     }
   }
 }
@@ -47,7 +47,7 @@ void CheckpointWriter::Begin(base::WeightsVersion version) {
 void CheckpointWriter::Offer(TrainingState state) {
   const std::optional<TrainingState> left_out = queue_.Push(std::move(state));
   if (left_out.has_value()) {
-    log_.Warning("checkpoint left out, the disk is slower than the rounds",
+    log_.Warning("checkpoint skipped, the disk is slower than the rounds",
                  {{"round", left_out->snapshot.version.value()}});
   }
 }

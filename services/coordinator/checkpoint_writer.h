@@ -15,8 +15,8 @@ namespace gannet::coordinator {
 // before it stay.
 //
 // Thread safety: all methods may be called from any thread.
-// Ownership and lifetime: the log outlives it. The destructor waits for the file in work and drops
-// the next.
+// Ownership and lifetime: the log outlives it. The destructor waits for the file in progress and
+// drops the next.
 class CheckpointWriter {
  public:
   // The folder is made when the first file is written. `keep` is at least 1.

@@ -18,7 +18,7 @@ namespace gannet::coordinator {
 // warning.
 //
 // Thread safety: all methods may be called from any thread.
-// Ownership and lifetime: the logger outlives it. The destructor waits for the file in work.
+// Ownership and lifetime: the logger outlives it. The destructor waits for the file in progress.
 class ContributorsFile {
  public:
   // As Store::ListWorkers. Called from the thread.

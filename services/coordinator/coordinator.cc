@@ -29,8 +29,8 @@ absl::StatusOr<exchange::NewRun> MakeNewRun(const domain::RunConfig& config) {
   return run;
 }
 
-// Whether a run goes on with these settings. What may change in mid-run is changed by `gannet set`
-// alone, so that it is recorded: there the run's own settings hold, whatever the file says.
+// Whether a run goes on with these settings. What may change during the run is changed by `gannet
+// set` alone, so that it is recorded: there the run's own settings hold, whatever the file says.
 absl::Status CheckSameRun(const exchange::RunStatus& stored, domain::RunConfig asked,
                           const std::string& former_data_digest, telemetry::Logger& log) {
   asked.plan_origin = stored.next_config.plan_origin;
@@ -51,7 +51,8 @@ absl::Status CheckSameRun(const exchange::RunStatus& stored, domain::RunConfig a
   }
   if (asked == stored.next_config) return absl::OkStatus();
   const std::string difference = domain::DescribeDifference(stored.next_config, asked);
-  // As it was created with: whoever has changed settings in mid-run may leave the file as it was.
+  // As it was created with: whoever has changed settings during the run may leave the file as it
+  // was.
   domain::RunConfig created = stored.created_config;
   created.plan_origin = asked.plan_origin;
   if (asked == created) {
@@ -61,13 +62,13 @@ absl::Status CheckSameRun(const exchange::RunStatus& stored, domain::RunConfig a
     log.Warning("the run of this name has ended: other settings need another run.name",
                 {{"stored_and_asked_for", difference}});
   } else {
-    log.Warning("the run goes on with its own settings, change them with gannet set",
+    log.Warning("the run continues with its own settings, change them with gannet set",
                 {{"stored_and_asked_for", difference}});
   }
   return absl::OkStatus();
 }
 
-// A class that is about to wait for its network shall know it before, not after an hour.
+// Warns before the first round, not after an hour, that the network will be the bottleneck.
 void WarnOfSlowNetworks(const domain::RunConfig& run, telemetry::Logger& log) {
   const std::string warning = domain::WarnOfTransfer(
       run.model, run.images_per_unit, static_cast<tensor::Codec>(run.gradient_codec));
@@ -129,7 +130,7 @@ absl::StatusOr<CoordinatorReport> Coordinator::Run() {
     SetDatabaseUp(true);
     state = LeadUntilEnd(*run);
     if (!absl::IsNotFound(state.status())) break;
-    log_.Warning("the database does not know the run any more, it has gone back: looking again",
+    log_.Warning("the database no longer has the run, it was rolled back: looking it up again",
                  {{"reason", state.status()}});
     if (stop_.AwaitFor(backoff.Next())) {
       state = absl::CancelledError("asked to stop");
@@ -170,7 +171,7 @@ absl::StatusOr<base::RunId> Coordinator::FindOrCreateRun() {
     const bool look_again = absl::IsAlreadyExists(created.status()) ||
                             telemetry::RetryingCaller::IsTransient(created.status());
     if (!look_again) return created.status();
-    log_.Warning("the run could not be created yet, looking again", {{"reason", created.status()}});
+    log_.Warning("the run could not be created yet, retrying", {{"reason", created.status()}});
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
   }
 }
@@ -180,9 +181,9 @@ absl::StatusOr<domain::RunState> Coordinator::LeadUntilEnd(base::RunId run) {
   while (true) {
     GANNET_ASSIGN_OR_RETURN(const std::optional<exchange::Leadership> leadership, Elect(run));
     if (!leadership.has_value()) {
-      GANNET_ASSIGN_OR_RETURN(
-          const exchange::RunStatus status,
-          retry_.CallFor("look at the run", [&] { return store_.GetRunStatus(run); }));
+      GANNET_ASSIGN_OR_RETURN(const exchange::RunStatus status, retry_.CallFor("read the run", [&] {
+        return store_.GetRunStatus(run);
+      }));
       totals_.weights_version = status.weights_version;
       return status.state;
     }
@@ -197,7 +198,7 @@ absl::StatusOr<domain::RunState> Coordinator::LeadUntilEnd(base::RunId run) {
       Resign(run, *leadership);
       return ended;
     }
-    log_.Warning("standing for leader again", {{"reason", ended.status()}});
+    log_.Warning("re-running the leader election", {{"reason", ended.status()}});
     if (totals_.rounds_published > rounds_before) backoff.Reset();
     if (stop_.AwaitFor(backoff.Next())) {
       Resign(run, *leadership);
@@ -215,9 +216,9 @@ absl::StatusOr<std::optional<exchange::Leadership>> Coordinator::Elect(base::Run
     });
     if (leadership.ok()) return std::optional<exchange::Leadership>(*leadership);
     if (!absl::IsFailedPrecondition(leadership.status())) return leadership.status();
-    GANNET_ASSIGN_OR_RETURN(
-        const exchange::RunStatus status,
-        retry_.CallFor("look at the run", [&] { return store_.GetRunStatus(run); }));
+    GANNET_ASSIGN_OR_RETURN(const exchange::RunStatus status, retry_.CallFor("read the run", [&] {
+      return store_.GetRunStatus(run);
+    }));
     if (domain::HasEnded(status.state)) return std::optional<exchange::Leadership>();
     const absl::Duration so_far = clock_.Steady() - start;
     if (so_far >= next_line) {
@@ -233,12 +234,12 @@ absl::StatusOr<std::optional<exchange::Leadership>> Coordinator::Elect(base::Run
 }
 
 void Coordinator::Resign(base::RunId run, const exchange::Leadership& leadership) {
-  // One attempt: the leadership runs out by itself.
+  // One attempt: the leadership expires by itself.
   const absl::Status status = store_.ResignLeadership(run, leadership);
   if (status.ok()) {
     log_.Info("leadership resigned", {{"term", leadership.term}});
   } else {
-    log_.Warning("leadership could not be resigned, a successor waits until it runs out",
+    log_.Warning("leadership could not be resigned, a successor waits until it expires",
                  {{"reason", status}});
   }
 }

@@ -48,13 +48,13 @@ struct CoordinatorReport {
 //
 //   1. The run of that name is found, or created with its first weights.
 //   2. The coordinator stands for leader. Another one may lead: then it stands by, and takes over
-//      when that one's time has run out.
+//      when that one's leadership has expired.
 //   3. The weights and Adam's moments published last are loaded.
 //   4. Per round: gradients are fetched, checked and folded in slot order as they arrive;
-//      meanwhile room is made for the next round and its units are planned. Once every slot is in:
-//      optimizer step, publication of weights, moments, history and the next units in one
+//      meanwhile old blobs are reclaimed and the next round's units are planned. Once every slot is
+//      in: optimizer step, publication of weights, moments, history and the next units in one
 //      transaction.
-//   5. Leases that ran out are returned; a unit that failed for good pauses the run.
+//   5. Expired leases are reaped; a unit that failed permanently pauses the run.
 //   6. After the last round, results are written and Run returns.
 //
 // The database is the only truth. A publication whose answer was lost is looked up before it is
@@ -76,7 +76,7 @@ class Coordinator {
   // Leads or stands by until the run ends or a stop is asked for; then gives the leadership up.
   // Returns: INVALID_ARGUMENT - a run of that name exists with another config (the message says
   // which values); DATA_LOSS - what is stored is damaged; what the store returns that waiting
-  // cannot mend.
+  // cannot cure.
   absl::StatusOr<CoordinatorReport> Run();
 
   // Ends Run soon: after a publication in progress, and after what is being drawn.

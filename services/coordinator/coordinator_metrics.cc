@@ -17,9 +17,9 @@ CoordinatorMetrics::CoordinatorMetrics(telemetry::Metrics& metrics)
                                 "Images in the rounds published by this process.")),
       rejected_gradients(metrics.AddCounter("gannet_coordinator_rejected_gradients_total",
                                             "Gradients that were unusable; their units were "
-                                            "handed out again.")),
+                                            "requeued.")),
       reaped_leases(metrics.AddCounter("gannet_coordinator_reaped_leases_total",
-                                       "Leases that ran out; their units were handed out again.")),
+                                       "Leases that expired; their units were requeued.")),
       samples_skipped(metrics.AddCounter("gannet_coordinator_samples_skipped_total",
                                          "Sample grids left out because the one before was still "
                                          "being drawn.")),
@@ -29,7 +29,7 @@ CoordinatorMetrics::CoordinatorMetrics(telemetry::Metrics& metrics)
                                          "Gradients of earlier rounds that were taken with less "
                                          "weight.")),
       leader(metrics.AddGauge("gannet_coordinator_leader",
-                              "1 while this process leads the run, 0 while it stands by.")),
+                              "1 while this process leads the run, 0 while it is a standby.")),
       database_up(metrics.AddGauge("gannet_coordinator_database_up",
                                    "1 while the database answers, 0 while it is awaited.")),
       run_paused(metrics.AddGauge("gannet_coordinator_run_paused", "1 while the run is paused.")),
@@ -54,17 +54,17 @@ CoordinatorMetrics::CoordinatorMetrics(telemetry::Metrics& metrics)
       fake_accuracy(metrics.AddGauge("gannet_coordinator_fake_accuracy",
                                      "Share of generated images called fake in the last round.")),
       wasted_images(metrics.AddGauge("gannet_coordinator_wasted_images",
-                                     "Images of gradients that came for nothing: superseded, "
-                                     "closed, or slower than a spare. Of the whole run.")),
+                                     "Images of wasted gradients: superseded, "
+                                     "closed, or duplicates. Of the whole run.")),
       unit_seconds(metrics.AddGauge("gannet_coordinator_unit_seconds",
-                                    "A usual unit of a round done, from claim to accept: the "
+                                    "Time of a unit of the last round, from claim to accept: the "
                                     "median.")),
       unit_compute_seconds(metrics.AddGauge("gannet_coordinator_unit_compute_seconds",
-                                            "How long a usual unit of the last round was computed: "
+                                            "How long a unit of the last round was computed: "
                                             "the median. The rest went into sending, receiving and "
                                             "waiting for images.")),
       round_waiting(metrics.AddGauge("gannet_coordinator_round_waiting_seconds",
-                                     "How long the open round stands still; 0 while it does "
+                                     "How long the open round has been stalled; 0 while it is "
                                      "not.")),
       image_distance(metrics.AddGauge(
           "gannet_coordinator_image_distance",

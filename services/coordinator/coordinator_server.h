@@ -56,7 +56,7 @@ class CoordinatorServer {
 
   // Connects, again and again while the database cannot be reached, and coordinates. The admin
   // service ends with it.
-  // Returns: as Coordinator::Create and Run; what `connect` returns that waiting cannot mend (for
+  // Returns: as Coordinator::Create and Run; what `connect` returns that waiting cannot cure (for
   // instance FAILED_PRECONDITION - another schema version).
   absl::StatusOr<CoordinatorReport> Run(const Connect& connect);
 

@@ -124,7 +124,7 @@ class CoordinatorTest : public ::testing::Test {
 };
 
 // What a run without any incident ends with.
-std::pair<std::string, std::string> CalmChecksums() {
+std::pair<std::string, std::string> BaselineChecksums() {
   base::RealClock clock;
   exchange::MemoryBackend backend(clock);
   FaultyStore store(backend.store());
@@ -191,7 +191,7 @@ TEST_F(CoordinatorTest, TheOrderOfArrivalChangesNoBit) {
   ASSERT_OK(workers.PlayRounds(2, {2, 0, 1}));
   ASSERT_OK(coordinator->Join());
 
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AnotherGradientChangesTheWeights) {
@@ -204,7 +204,7 @@ TEST_F(CoordinatorTest, AnotherGradientChangesTheWeights) {
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
   ASSERT_OK(coordinator->Join());
 
-  EXPECT_NE(Checksums(), CalmChecksums());
+  EXPECT_NE(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AGradientWithANanIsRejectedAndItsUnitHandedOutAgain) {
@@ -226,7 +226,7 @@ TEST_F(CoordinatorTest, AGradientWithANanIsRejectedAndItsUnitHandedOutAgain) {
 
   ASSERT_OK(coordinator->Join());
   EXPECT_EQ(coordinator->Metric("gannet_coordinator_rejected_gradients_total"), "1");
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AnExpiredLeaseIsGivenToAnotherWorker) {
@@ -268,7 +268,7 @@ TEST_F(CoordinatorTest, ADeposedLeaderPublishesNothingUntilItLeadsAgain) {
   ASSERT_OK(backend_.store().ResignLeadership(workers.run(), *other));
   ASSERT_OK(workers.PlayRounds(kRounds - 2, kInOrder));
   ASSERT_OK(coordinator->Join());
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AStandbyTakesOverWhenTheLeaderStops) {
@@ -285,7 +285,7 @@ TEST_F(CoordinatorTest, AStandbyTakesOverWhenTheLeaderStops) {
   ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, standby->Join());
   EXPECT_EQ(report.end, CoordinatorReport::End::kRunFinished);
   EXPECT_EQ(stopped.rounds_published + report.rounds_published, kRounds);
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AStandbyEndsWithTheRun) {
@@ -337,7 +337,7 @@ TEST_F(CoordinatorTest, ARestartGoesOnBitForBit) {
 
   ASSERT_OK_AND_ASSIGN(const CoordinatorReport report, coordinator->Join());
   EXPECT_EQ(report.rounds_published, 2);
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AUnitThatFailsForGoodPausesTheRunUntilItIsResumed) {
@@ -346,7 +346,7 @@ TEST_F(CoordinatorTest, AUnitThatFailsForGoodPausesTheRunUntilItIsResumed) {
   for (int i = 0; i < domain::kMaxUnitFailures; ++i) {
     ASSERT_OK_AND_ASSIGN(const exchange::WorkUnit unit, workers.ClaimOne());
     ASSERT_OK(workers.Fail(unit, "cannot read cat.jpg"));
-    clock_.Advance(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
+    clock_.Advance(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kFailed));
   }
   ASSERT_TRUE(store_.AwaitUntil([&] { return Dump().state == domain::RunState::kPaused; }));
   EXPECT_THAT(Dump().state_reason, HasSubstr("cannot read cat.jpg"));
@@ -356,7 +356,7 @@ TEST_F(CoordinatorTest, AUnitThatFailsForGoodPausesTheRunUntilItIsResumed) {
   ASSERT_OK(workers.PlayRounds(kRounds, kInOrder));
 
   EXPECT_OK(coordinator->Join());
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AStoppedRunEnds) {
@@ -385,7 +385,7 @@ TEST_F(CoordinatorTest, APausedRunStillPublishesWhatIsComplete) {
   ASSERT_OK(store_.SetRunState(workers.run(), domain::RunState::kRunning, ""));
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
   EXPECT_OK(coordinator->Join());
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AnotherConfigOfTheSameNameIsRefused) {
@@ -453,7 +453,7 @@ TEST_F(CoordinatorTest, AStopEndsTheWaitForTheDatabase) {
 // A restored backup, or a standby that lacked the last round, under the leader's own row: he must
 // not wait for gradients of a round that the database does not know.
 TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackIsLoadedAgain) {
-  store_.GoBackFrom(base::WeightsVersion(2));
+  store_.RollBackFrom(base::WeightsVersion(2));
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
 
@@ -462,7 +462,7 @@ TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackIsLoadedAgain) {
   ASSERT_OK(workers.PlayRounds(kRounds - 2, kInOrder));
 
   EXPECT_OK(coordinator->Join());
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 // It may be noticed first when room is made for a round that is too far ahead now.
@@ -473,15 +473,16 @@ TEST_F(CoordinatorTest, ADatabaseThatHasGoneBackDoesNotEndTheCoordinator) {
   FakeWorkers workers(backend_.exchange(), SmallRun());
   ASSERT_OK(workers.PlayRounds(1, kInOrder));
   // That of the next round has been made: the one after it is refused.
-  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("PrepareRound") == 2; }));
-  store_.GoBackFrom(base::WeightsVersion(2));
-  store_.FailBefore("PrepareRound", absl::InvalidArgumentError("round must be one or two above"));
+  ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("ReclaimOldBlobs") == 2; }));
+  store_.RollBackFrom(base::WeightsVersion(2));
+  store_.FailBefore("ReclaimOldBlobs",
+                    absl::InvalidArgumentError("round must be one or two above"));
 
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
 
   EXPECT_OK(coordinator->Join());
-  EXPECT_EQ(store_.failures("PrepareRound"), 1);
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(store_.failures("ReclaimOldBlobs"), 1);
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 // A backup from before the run was made.
@@ -494,7 +495,7 @@ TEST_F(CoordinatorTest, ARunThatIsLostIsCreatedAnew) {
 
   EXPECT_OK(coordinator->Join());
   EXPECT_EQ(store_.calls("FindRun"), 2);  // none, so one was created; and the same again
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, ACreationWhoseAnswerWasLostIsFound) {
@@ -519,7 +520,7 @@ TEST_F(CoordinatorTest, APublicationWhoseAnswerWasLostIsNotRepeated) {
   EXPECT_EQ(report.rounds_published, kRounds);
   EXPECT_EQ(store_.calls("Publish"), kRounds);
   EXPECT_EQ(store_.calls("LoadSnapshot"), 1);
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, APublicationThatNeverArrivedIsRepeated) {
@@ -532,7 +533,7 @@ TEST_F(CoordinatorTest, APublicationThatNeverArrivedIsRepeated) {
   ASSERT_OK(coordinator->Join());
   EXPECT_EQ(store_.calls("Publish"), kRounds + 2);
   EXPECT_EQ(store_.calls("LoadSnapshot"), 1);
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, AnAbortedPublicationLoadsAnew) {
@@ -544,25 +545,25 @@ TEST_F(CoordinatorTest, AnAbortedPublicationLoadsAnew) {
 
   ASSERT_OK(coordinator->Join());
   EXPECT_EQ(store_.calls("LoadSnapshot"), 2);
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, FailuresOfEveryCallChangeNoBit) {
   const auto coordinator = Start();
   FakeWorkers workers(backend_.exchange(), SmallRun());
   for (const char* method : {"GetRunStatus", "GetRoundProgress", "FetchGradient", "Publish",
-                             "ReapExpiredLeases", "PrepareRound", "AcquireLeadership"}) {
+                             "ReapExpiredLeases", "ReclaimOldBlobs", "AcquireLeadership"}) {
     store_.FailBefore(method, absl::UnavailableError("gone"), 3);
   }
   ASSERT_OK(workers.PlayRounds(2, {1, 2, 0}));
   for (const char* method : {"GetRunStatus", "GetRoundProgress", "FetchGradient", "Publish",
-                             "ReapExpiredLeases", "PrepareRound"}) {
+                             "ReapExpiredLeases", "ReclaimOldBlobs"}) {
     store_.LoseAnswer(method, absl::UnknownError("lost"));
   }
   ASSERT_OK(workers.PlayRounds(kRounds - 2, {2, 1, 0}));
 
   ASSERT_OK(coordinator->Join());
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 // Moments below zero, whose root is no number: as if the training had diverged long ago.
@@ -641,7 +642,7 @@ TEST_F(CoordinatorTest, ALossThatAnOlderVersionStoredEndsNoCoordinator) {
   ASSERT_OK(workers.PlayRounds(kRounds - 1, kInOrder));
 
   ASSERT_OK(coordinator->Join());
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, EveryNthVersionAndTheLastAreKept) {
@@ -845,13 +846,13 @@ TEST_F(CoordinatorTest, WhereStaleWorkCountsItIsTakenInTheNextRound) {
 
 TEST_F(CoordinatorTest, UntilTheDeadlineARoundWaitsForAllAndThenNothingIsDifferent) {
   CoordinatorOptions options = QuickOptions(1);
-  options.run.policy = {.quorum = 1, .deadline = absl::Hours(1)};
+  options.run.policy = {.quorum = 1, .round_deadline = absl::Hours(1)};
   const auto coordinator = Start(options);
   FakeWorkers workers(backend_.exchange(), options.run);
   ASSERT_OK(workers.PlayRounds(kRounds, {1, 0, 2}));
   ASSERT_OK(coordinator->Join());
 
-  EXPECT_EQ(Checksums(), CalmChecksums());
+  EXPECT_EQ(Checksums(), BaselineChecksums());
 }
 
 TEST_F(CoordinatorTest, ChangedSettingsAreTakenUpFromTheirRoundOn) {

@@ -32,7 +32,7 @@ absl::Status FillRun(RunAdmin& admin, v1::GetRunResponse& response) {
     response.mutable_best()->set_distance(status.best->distance);
   }
   response.set_unit_seconds(absl::ToDoubleSeconds(status.median_unit_time));
-  response.set_unit_compute_seconds(absl::ToDoubleSeconds(overview.usual_compute_time));
+  response.set_unit_compute_seconds(absl::ToDoubleSeconds(overview.median_compute_time));
   *response.mutable_next_config() = exchange::ToProto(status.next_config);
   const domain::RunConfig* before = &status.created_config;
   for (const exchange::SettingsChange& change : overview.changes) {

@@ -49,7 +49,7 @@ void HistoryFile::CheckWritten() {
   file_.close();
   log_.Warning(
       "loss history cannot be written any more; is the disk full? It is complete in the "
-      "database and written anew by the next start",
+      "database and rewritten by the next start",
       {{"path", path_}});
 }
 

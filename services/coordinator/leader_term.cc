@@ -21,9 +21,9 @@ namespace {
 // Between looks while a round is open: a quarter of the last round's duration, within limits, so
 // that gradients are fetched while others are still being computed.
 constexpr absl::Duration kMinChangeWait = absl::Milliseconds(20);
-constexpr int kLooksPerRound = 4;
+constexpr int kPollsPerRound = 4;
 
-// A round that is open for longer than this, and than four usual units, is said to wait, so often.
+// A round that is open for longer than this, and than four median units, is said to wait, so often.
 constexpr absl::Duration kWaitIsLong = absl::Seconds(30);
 constexpr absl::Duration kWaitLineInterval = absl::Minutes(1);
 
@@ -75,7 +75,7 @@ LeaderTerm::LeaderTerm(const LeaderTermOptions& options, exchange::Store& store,
       rate_(rate),
       output_(output),
       totals_(totals),
-      keeper_(store, run, leadership, options.leadership_ttl, clock, log) {
+      lease_renewer_(store, run, leadership, options.leadership_ttl, clock, log) {
   metrics_.leader.Set(1);
 }
 
@@ -126,14 +126,14 @@ absl::Status LeaderTerm::Load() {
 absl::Status LeaderTerm::LoadHistory() {
   if (output_ == nullptr) return absl::OkStatus();
   // By value: the last measurement may end after this term has.
-  const auto keep_best = [&store = store_, run = run_, leadership = leadership_](
+  const auto save_best = [&store = store_, run = run_, leadership = leadership_](
                              const exchange::BestWeights& best, const exchange::Payload& weights) {
-    return store.KeepBest(run, leadership, best, weights);
+    return store.SaveBest(run, leadership, best, weights);
   };
   const auto list_workers = [&store = store_, run = run_](const base::WorkerId& after, int limit) {
     return store.ListWorkers(run, after, limit);
   };
-  output_->Begin(config_, published_, status_.best, keep_best, list_workers);
+  output_->Begin(config_, published_, status_.best, save_best, list_workers);
   base::Round after(0);
   while (true) {
     GANNET_ASSIGN_OR_RETURN(const std::vector<exchange::RoundSummary> page,
@@ -179,22 +179,22 @@ absl::Status LeaderTerm::RunRound() {
   begin();
   next_prepared_ = false;
   next_units_.clear();
-  failure_told_ = false;
-  waiting_told_ = clock_.Steady();
+  failure_logged_ = false;
+  last_stall_line_ = clock_.Steady();
   while (true) {
     if (stop_.requested()) return absl::CancelledError("asked to stop");
-    if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
+    if (lease_renewer_.lost()) return absl::FailedPreconditionError("the leadership is lost");
     GANNET_ASSIGN_OR_RETURN(
         const exchange::RoundProgress progress,
-        retry_.CallFor("look at the round", [&] { return store_.GetRoundProgress(run_, round); }));
+        retry_.CallFor("read the round", [&] { return store_.GetRoundProgress(run_, round); }));
     metrics_.units_ready.Set(progress.ready);
     metrics_.units_leased.Set(progress.leased);
     metrics_.units_done.Set(static_cast<double>(progress.gradients.size()));
     metrics_.units_failed.Set(progress.failed);
     if (!collector_->StillHas(progress)) {
       log_.Warning(
-          "gradients that were there are gone (their worker was removed, or the database has gone "
-          "back): the round is collected anew",
+          "gradients that were collected are gone (their worker was removed, or the database was "
+          "rolled back): collecting the round again",
           {{"round", round.value()}});
       begin();
     }
@@ -210,7 +210,7 @@ absl::Status LeaderTerm::RunRound() {
       }
     }
     if (collector_->complete()) {
-      metrics_.unit_compute_seconds.Set(Seconds(UsualComputeTime(progress.gradients)));
+      metrics_.unit_compute_seconds.Set(Seconds(MedianComputeTime(progress.gradients)));
       if (config_.policy.stale_weight > 0) GANNET_RETURN_IF_ERROR(TakeStale(round));
       GANNET_ASSIGN_OR_RETURN(const bool rejected, collector_->RejectOutlier());
       if (!rejected) break;
@@ -233,14 +233,14 @@ absl::Status LeaderTerm::TakeStale(base::Round round) {
   // Once more: what came while the others were fetched would be refused by the publication.
   GANNET_ASSIGN_OR_RETURN(
       const exchange::RoundProgress progress,
-      retry_.CallFor("look at the round", [&] { return store_.GetRoundProgress(run_, round); }));
+      retry_.CallFor("read the round", [&] { return store_.GetRoundProgress(run_, round); }));
   return collector_->TakeStale(progress);
 }
 
 bool LeaderTerm::MayEndEarly(const exchange::RoundProgress& progress) const {
   const domain::RoundPolicy& policy = config_.policy;
   return policy.quorum > 0 && static_cast<int>(progress.gradients.size()) >= policy.quorum &&
-         clock_.Steady() - round_start_ >= policy.deadline;
+         clock_.Steady() - round_start_ >= policy.round_deadline;
 }
 
 void LeaderTerm::LogStalledRound(const exchange::RoundProgress& progress) {
@@ -248,8 +248,8 @@ void LeaderTerm::LogStalledRound(const exchange::RoundProgress& progress) {
   const absl::Duration usual = std::max(kWaitIsLong, 4 * status_.median_unit_time);
   const bool waits = status_.state == domain::RunState::kRunning && now - round_start_ >= usual;
   metrics_.round_waiting.Set(waits ? Seconds(now - round_start_) : 0);
-  if (!waits || now - waiting_told_ < kWaitLineInterval) return;
-  waiting_told_ = now;
+  if (!waits || now - last_stall_line_ < kWaitLineInterval) return;
+  last_stall_line_ = now;
   log_.Warning("round waits", {{"round", next_round().value()},
                                {"reason", DescribeWait(status_, config_, progress)},
                                {"open_for", absl::Trunc(now - round_start_, absl::Seconds(1))}});
@@ -260,12 +260,11 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
     return absl::OkStatus();
   }
   const base::Round round(next_round().value() + 1);
-  const auto prepare = [&] { return store_.PrepareRound(run_, leadership_, round); };
-  const absl::Status status =
-      wait ? retry_.Call("make room for the next round", prepare) : prepare();
+  const auto prepare = [&] { return store_.ReclaimOldBlobs(run_, leadership_, round); };
+  const absl::Status status = wait ? retry_.Call("reclaim old blobs", prepare) : prepare();
   if (!wait && telemetry::RetryingCaller::IsTransient(status)) return absl::OkStatus();
   if (absl::IsInvalidArgument(status)) {
-    // The round is too far ahead: the database has gone back, and this tells it.
+    // The round is too far ahead: the database was rolled back, and this tells it.
     GANNET_RETURN_IF_ERROR(RefreshStatus());
   }
   GANNET_RETURN_IF_ERROR(status);
@@ -276,14 +275,14 @@ absl::Status LeaderTerm::PrepareNextRound(bool wait) {
 
 void LeaderTerm::LogFailedUnit(const exchange::RoundProgress& progress) {
   const bool failed = progress.failed > 0;
-  if (failed && !failure_told_) {
+  if (failed && !failure_logged_) {
     status_due_ = clock_.Steady();
-    log_.Error("a unit has failed for good, the run is paused: mend the cause and resume it",
+    log_.Error("a unit has failed permanently, the run is paused: fix the cause and resume it",
                {{"round", next_round().value()},
                 {"failed_units", progress.failed},
                 {"reason", progress.failure_reason}});
   }
-  failure_told_ = failed;
+  failure_logged_ = failed;
 }
 
 absl::Status LeaderTerm::PublishFolded(FoldedRound folded) {
@@ -385,7 +384,7 @@ absl::Status LeaderTerm::Publish(const exchange::PublishRequest& request) {
                  {{"round", request.summary.round.value()}, {"reason", status}});
     GANNET_ASSIGN_OR_RETURN(
         const exchange::RunStatus stored,
-        retry_.CallFor("look up a publication", [&] { return store_.GetRunStatus(run_); }));
+        retry_.CallFor("check a publication", [&] { return store_.GetRunStatus(run_); }));
     if (stored.weights_version != request.expected_version) {
       // It is ours if nobody else has led since, which is what an unchanged term says.
       GANNET_ASSIGN_OR_RETURN(
@@ -395,10 +394,11 @@ absl::Status LeaderTerm::Publish(const exchange::PublishRequest& request) {
       const bool ours = leadership == leadership_ &&
                         stored.weights_version.value() == request.summary.round.value();
       if (ours) {
-        log_.Info("the publication had arrived", {{"round", request.summary.round.value()}});
+        log_.Info("the publication had been committed", {{"round", request.summary.round.value()}});
         return absl::OkStatus();
       }
-      return absl::AbortedError("the database stands elsewhere than before: loading what it holds");
+      return absl::AbortedError(
+          "the database is at another version than before: reloading its state");
     }
     if (stop_.AwaitFor(backoff.Next())) return absl::CancelledError("asked to stop");
   }
@@ -408,7 +408,7 @@ absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
   const std::string largest = collector_->DescribeLargest();
   const std::string advice =
       collector_->LargestStandsOut()
-          ? "remove that worker (gannet workers remove) and resume, its unit is computed anew; if "
+          ? "remove that worker (gannet workers remove) and resume, its unit is recomputed; if "
             "it diverges again, start a new run with a smaller learning rate"
           : "start a new run with a smaller learning rate";
   const std::string text =
@@ -424,7 +424,7 @@ absl::Status LeaderTerm::PauseDiverged(const absl::Status& reason) {
       "pause the run", [&] { return store_.SetRunState(run_, domain::RunState::kPaused, text); }));
   do {
     if (stop_.requested()) return absl::CancelledError("asked to stop");
-    if (keeper_.lost()) return absl::FailedPreconditionError("the leadership is lost");
+    if (lease_renewer_.lost()) return absl::FailedPreconditionError("the leadership is lost");
     store_.AwaitChange(run_, options_.change_wait_max);
     GANNET_RETURN_IF_ERROR(RefreshStatus());
   } while (status_.state == domain::RunState::kPaused);
@@ -436,12 +436,12 @@ absl::Status LeaderTerm::RunPeriodicTasks() {
   const absl::Duration now = clock_.Steady();
   if (now >= reap_due_) {
     reap_due_ = now + options_.reap_interval;
-    GANNET_ASSIGN_OR_RETURN(const int reaped, retry_.CallFor("return expired leases", [&] {
+    GANNET_ASSIGN_OR_RETURN(const int reaped, retry_.CallFor("reap expired leases", [&] {
       return store_.ReapExpiredLeases(run_, leadership_);
     }));
     metrics_.reaped_leases.Increment(reaped);
     if (reaped > 0) {
-      log_.Info("leases ran out, their units are handed out again or closed",
+      log_.Info("leases expired, their units are requeued or closed",
                 {{"round", next_round().value()}, {"units", reaped}});
     }
   }
@@ -456,7 +456,7 @@ absl::Status LeaderTerm::RunPeriodicTasks() {
 void LeaderTerm::ApplySettings() {
   const std::string change = domain::DescribeDifference(config_, status_.next_config);
   log_.Info("settings were changed", {{"from_round", status_.settings_round.value()},
-                                      {"change", change.empty() ? "back again" : change}});
+                                      {"change", change.empty() ? "reverted" : change}});
   metrics_.run_rounds.Set(static_cast<double>(status_.next_config.round_count));
   planner_.emplace(status_.next_config);
   next_prepared_ = false;
@@ -466,14 +466,14 @@ absl::Status LeaderTerm::RefreshStatus() {
   const domain::RunState before = status_.state;
   const domain::RunConfig next_before = status_.next_config;
   GANNET_ASSIGN_OR_RETURN(
-      status_, retry_.CallFor("look at the run", [&] { return store_.GetRunStatus(run_); }));
+      status_, retry_.CallFor("read the run", [&] { return store_.GetRunStatus(run_); }));
   if (status_.weights_version < version()) {
     // A backup was restored, or a standby that lacked the last rounds took over. Its leader's row
     // is still ours, so nothing else would tell.
     return absl::AbortedError(
-        absl::StrCat("the database has gone back from version ", version().value(), " to ",
+        absl::StrCat("the database was rolled back from version ", version().value(), " to ",
                      status_.weights_version.value(),
-                     ": loading what it holds; repeat what was set, paused or resumed since"));
+                     ": reloading its state; repeat what was set, paused or resumed since"));
   }
   const absl::Duration now = clock_.Steady();
   status_due_ = now + options_.status_interval;
@@ -487,7 +487,7 @@ absl::Status LeaderTerm::RefreshStatus() {
   if (status_.state == domain::RunState::kPaused) {
     log_.Info("the run is paused", {{"reason", status_.state_reason}});
   } else if (before == domain::RunState::kPaused && status_.state == domain::RunState::kRunning) {
-    log_.Info("the run goes on");
+    log_.Info("the run is resumed");
   }
   return absl::OkStatus();
 }
@@ -514,7 +514,7 @@ bool LeaderTerm::IsMakingProgress() const {
 
 absl::Duration LeaderTerm::ChangeWait() const {
   if (last_round_time_ == absl::ZeroDuration()) return options_.change_wait_max;
-  return std::clamp(last_round_time_ / kLooksPerRound,
+  return std::clamp(last_round_time_ / kPollsPerRound,
                     std::min(kMinChangeWait, options_.change_wait_max), options_.change_wait_max);
 }
 

@@ -23,7 +23,7 @@ namespace gannet::coordinator {
 
 struct LeaderTermOptions {
   absl::Duration leadership_ttl = absl::Seconds(15);
-  int64_t keep_every = 100;  // every Nth version is kept for good; 0: only the last
+  int64_t keep_every = 100;  // every Nth version is kept permanently; 0: only the last
   absl::Duration change_wait_max = absl::Seconds(1);     // the longest pause between looks
   absl::Duration reap_interval = absl::Seconds(1);       // between searches for expired leases
   absl::Duration status_interval = absl::Seconds(1);     // between looks at the state of the run
@@ -54,7 +54,7 @@ class LeaderTerm {
   // Leads until the run has ended, and returns its last state.
   // Returns: FAILED_PRECONDITION, ABORTED - deposed, or somebody else has published: stand again;
   // CANCELLED - a stop was asked for; INVALID_ARGUMENT, DATA_LOSS - what is stored is damaged;
-  // other errors that waiting cannot mend.
+  // other permanent errors.
   absl::StatusOr<domain::RunState> Lead();
 
  private:
@@ -76,8 +76,8 @@ class LeaderTerm {
   bool MayEndEarly(const exchange::RoundProgress& progress) const;
   // Says now and then why a round stands still.
   void LogStalledRound(const exchange::RoundProgress& progress);
-  // Says once that a unit has failed for good: the store has paused the run, and hands the unit out
-  // again when somebody resumes it.
+  // Logs once that a unit has failed permanently: the store has paused the run, and requeues the
+  // unit again when somebody resumes it.
   void LogFailedUnit(const exchange::RoundProgress& progress);
   absl::Status PublishFolded(FoldedRound folded);
   // Adds the units of the next round, and what depends on the settings, and publishes; again when
@@ -113,7 +113,7 @@ class LeaderTerm {
   RateMeter& rate_;
   RunOutput* const output_;
   LeaderTermTotals& totals_;
-  LeaseRenewer keeper_;
+  LeaseRenewer lease_renewer_;
 
   exchange::RunStatus status_;           // as it was looked at last
   exchange::Store::Snapshot published_;  // last, as far as this term knows
@@ -125,8 +125,8 @@ class LeaderTerm {
   std::optional<RoundCollector> collector_;
   bool next_prepared_ = false;
   std::vector<domain::PlannedUnit> next_units_;
-  absl::Duration waiting_told_;
-  bool failure_told_ = false;
+  absl::Duration last_stall_line_;
+  bool failure_logged_ = false;
   std::optional<exchange::RoundSummary> last_round_;
   absl::Duration round_start_;
   absl::Duration last_round_time_;

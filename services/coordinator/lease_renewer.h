@@ -10,7 +10,7 @@
 namespace gannet::coordinator {
 
 // Keeps a leadership alive from a thread of its own, so that a long optimizer step or publication
-// does not lose it. The database's clock decides when a leadership has run out, and its fence keeps
+// does not lose it. The database's clock decides when a leadership has expired, and its fence keeps
 // a deposed leader from writing; this tells the leader early that it may have been deposed.
 //
 // Thread safety: all methods may be called from any thread.

@@ -27,7 +27,7 @@ class LeaseRenewerTest : public ::testing::Test {
 };
 
 TEST_F(LeaseRenewerTest, RenewsBeforeTheTimeRunsOut) {
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
+  LeaseRenewer renewer(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   for (int i = 0; i < 5; ++i) {
     // Two calls, because one may have been under way when the time moved.
@@ -36,7 +36,7 @@ TEST_F(LeaseRenewerTest, RenewsBeforeTheTimeRunsOut) {
     clock_.Advance(kTtl - absl::Milliseconds(1));
   }
 
-  EXPECT_FALSE(keeper.lost());
+  EXPECT_FALSE(renewer.lost());
   EXPECT_THAT(backend_.store().AcquireLeadership(run_, exchange::TestLeader(2), kTtl),
               base::StatusIs(absl::StatusCode::kFailedPrecondition));
 }
@@ -45,9 +45,9 @@ TEST_F(LeaseRenewerTest, NoticesAnotherLeader) {
   clock_.Advance(kTtl);
   ASSERT_OK(backend_.store().AcquireLeadership(run_, exchange::TestLeader(2), kTtl));
 
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
+  LeaseRenewer renewer(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
-  EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
+  EXPECT_TRUE(store_.AwaitUntil([&] { return renewer.lost(); }));
 }
 
 TEST_F(LeaseRenewerTest, NoticesAnotherLeaderThatHasGoneAgain) {
@@ -55,37 +55,37 @@ TEST_F(LeaseRenewerTest, NoticesAnotherLeaderThatHasGoneAgain) {
   ASSERT_OK(backend_.store().AcquireLeadership(run_, exchange::TestLeader(2), kTtl));
   clock_.Advance(kTtl);
 
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
+  LeaseRenewer renewer(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
-  EXPECT_TRUE(store_.AwaitUntil([&] { return keeper.lost(); }));
+  EXPECT_TRUE(store_.AwaitUntil([&] { return renewer.lost(); }));
 }
 
 TEST_F(LeaseRenewerTest, ADatabaseThatIsAwayProvesNothing) {
   store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 3);
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
+  LeaseRenewer renewer(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   ASSERT_TRUE(store_.AwaitUntil([&] { return store_.calls("AcquireLeadership") >= 4; }));
 
   EXPECT_EQ(store_.failures("AcquireLeadership"), 3);
-  EXPECT_FALSE(keeper.lost());
+  EXPECT_FALSE(renewer.lost());
 }
 
 TEST_F(LeaseRenewerTest, WithoutARenewalNobodyTrustsItBeyondItsTime) {
   store_.FailBefore("AcquireLeadership", absl::UnavailableError("gone"), 1'000'000);
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
-  EXPECT_FALSE(keeper.lost());
+  LeaseRenewer renewer(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
+  EXPECT_FALSE(renewer.lost());
 
   local_.Advance(kTtl);
 
-  EXPECT_TRUE(keeper.lost());
+  EXPECT_TRUE(renewer.lost());
 }
 
 TEST_F(LeaseRenewerTest, ARenewalAfterASleepIsTrustedAgain) {
-  LeaseRenewer keeper(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
+  LeaseRenewer renewer(store_, run_, leadership_, kTtl, local_, telemetry::NullLogger());
 
   local_.Advance(10 * kTtl);
 
-  EXPECT_TRUE(store_.AwaitUntil([&] { return !keeper.lost(); }));
+  EXPECT_TRUE(store_.AwaitUntil([&] { return !renewer.lost(); }));
 }
 
 }  // namespace

@@ -23,12 +23,13 @@
 #include "services/coordinator/pg_connection.h"
 #include "services/coordinator/settings_file_watch.h"
 
+namespace gannet::coordinator {
 namespace {
 
 // Tells of a change in the file of settings where somebody looks: in the log, beside what else goes
 // on.
-void WarnOfChangedSettings(gannet::coordinator::SettingsFileWatch& settings,
-                           const std::string& path, gannet::telemetry::Logger& log) {
+void WarnOfChangedSettings(SettingsFileWatch& settings, const std::string& path,
+                           telemetry::Logger& log) {
   if (!settings.Changed()) return;
   log.Warning(
       "the file of settings has changed: nothing of it holds before a restart of the coordinator "
@@ -37,76 +38,75 @@ void WarnOfChangedSettings(gannet::coordinator::SettingsFileWatch& settings,
       {{"file", path}});
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  gannet::base::HoldStandardFiles();
-  gannet::base::TuneMalloc();
-  gannet::base::ProcessSignals signals;
-  gannet::rpc::SilenceGrpcLog();
-  const auto flags = gannet::config::ParseServiceFlags(
-      argc, argv, "gannet-coordinator", "Leads a run from its first round to its last.",
-      gannet::config::HealthFlag::kOffered);
-  if (!flags.ok()) return gannet::config::FailUsage(flags.status());
+int Main(int argc, char** argv) {
+  base::HoldStandardFiles();
+  base::TuneMalloc();
+  base::ProcessSignals signals;
+  rpc::SilenceGrpcLog();
+  const auto flags = config::ParseServiceFlags(argc, argv, "gannet-coordinator",
+                                               "Leads a run from its first round to its last.",
+                                               config::HealthFlag::kOffered);
+  if (!flags.ok()) return config::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::base::FinishStandardOutput("gannet-coordinator", gannet::config::kExitOk);
+    return base::FinishStandardOutput("gannet-coordinator", config::kExitOk);
   }
-  const absl::StatusOr<gannet::config::Config> config =
-      gannet::config::LoadConfig(flags->command_line);
-  if (!config.ok()) return gannet::config::FailUsage(config.status());
+  const absl::StatusOr<config::Config> config = config::LoadConfig(flags->command_line);
+  if (!config.ok()) return config::FailUsage(config.status());
   if (flags->health) {
-    return gannet::base::FinishStandardOutput(
+    return base::FinishStandardOutput(
         "gannet-coordinator",
-        gannet::rpc::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen));
+        rpc::AnswerHealth("coordinator.admin_listen", config->coordinator.admin_listen));
   }
-  const absl::Status files = gannet::config::CheckNamedFiles(*config, {"database.password_file"});
-  if (!files.ok()) return gannet::config::FailUsage(files);
-  const absl::Status database = gannet::pg::CheckDatabaseUrl("database.url", config->database.url);
-  if (!database.ok())
-    return gannet::config::FailUsage(gannet::config::WithOrigins(*config, database));
-  gannet::gan::ConfigureCompute(config->coordinator.threads);
-  const auto options = gannet::coordinator::MakeCoordinatorServerOptions(*config);
-  if (!options.ok())
-    return gannet::config::FailUsage(gannet::config::WithOrigins(*config, options.status()));
+  const absl::Status files = config::CheckNamedFiles(*config, {"database.password_file"});
+  if (!files.ok()) return config::FailUsage(files);
+  const absl::Status database = pg::CheckDatabaseUrl("database.url", config->database.url);
+  if (!database.ok()) return config::FailUsage(config::WithOrigins(*config, database));
+  gan::ConfigureCompute(config->coordinator.threads);
+  const auto options = MakeCoordinatorServerOptions(*config);
+  if (!options.ok()) return config::FailUsage(config::WithOrigins(*config, options.status()));
 
-  gannet::base::RealClock clock;
-  gannet::telemetry::Logger log("coordinator", gannet::telemetry::LogOptions::FromWords(
-                                                   config->log.level, config->log.format));
-  const auto folder =
-      gannet::coordinator::OwnOutputFolder(config->coordinator.output_dir, config->run.name, log);
+  base::RealClock clock;
+  telemetry::Logger log("coordinator",
+                        telemetry::LogOptions::FromWords(config->log.level, config->log.format));
+  for (const std::string& warning : config->warnings) log.Warning(warning);
+  const auto folder = OwnOutputFolder(config->coordinator.output_dir, config->run.name, log);
   if (!folder.ok()) {
     log.Error("cannot start", {{"reason", folder.status()}});
-    return gannet::config::kExitUsage;
+    return config::kExitUsage;
   }
-  const auto server = gannet::coordinator::CoordinatorServer::Start(*options, clock, log);
+  const auto server = CoordinatorServer::Start(*options, clock, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"reason", server.status()}});
-    return gannet::config::kExitFailure;
+    return config::kExitFailure;
   }
-  log.Info("started", {{"version", gannet::config::GannetVersion()},
+  log.Info("started", {{"version", config::GannetVersion()},
                        {"run", config->run.name},
                        {"data", options->coordinator.run.data.description},
-                       {"compute", gannet::gan::DescribeCompute().text},
+                       {"compute", gan::DescribeCompute().text},
                        {"admin_port", (*server)->admin_port()},
                        {"metrics_port", (*server)->metrics_port()},
                        {"output_dir", config->coordinator.output_dir}});
   const std::string& path = flags->command_line.config_path;
-  gannet::coordinator::SettingsFileWatch settings(path);
-  const gannet::base::PeriodicRunner watch(absl::Seconds(5),
-                                           [&] { WarnOfChangedSettings(settings, path, log); });
-  log.Debug("effective settings", {{"config", gannet::config::DumpConfig(*config)}});
+  SettingsFileWatch settings(path);
+  const base::PeriodicRunner watch(absl::Seconds(5),
+                                   [&] { WarnOfChangedSettings(settings, path, log); });
+  log.Debug("effective settings", {{"config", config::DumpConfig(*config)}});
 
-  absl::StatusOr<gannet::coordinator::CoordinatorReport> report = absl::UnknownError("not run");
-  signals.RunUntilDone(
-      [&] { report = (*server)->Run(gannet::coordinator::ConnectToDatabase(*config, log)); },
-      [&](int signal) {
-        log.Info("stopping after what is in progress; once more ends at once",
-                 {{"signal", signal}});
-        (*server)->RequestStop();
-      });
-  if (report.ok()) return gannet::config::kExitOk;
+  absl::StatusOr<CoordinatorReport> report = absl::UnknownError("not run");
+  signals.RunUntilDone([&] { report = (*server)->Run(ConnectToDatabase(*config, log)); },
+                       [&](int signal) {
+                         log.Info(
+                             "stopping after the work in progress; a second signal ends at once",
+                             {{"signal", signal}});
+                         (*server)->RequestStop();
+                       });
+  if (report.ok()) return config::kExitOk;
   log.Error("ended", {{"reason", report.status()}});
-  return absl::IsInvalidArgument(report.status()) ? gannet::config::kExitUsage
-                                                  : gannet::config::kExitFailure;
+  return absl::IsInvalidArgument(report.status()) ? config::kExitUsage : config::kExitFailure;
 }
+
+}  // namespace
+}  // namespace gannet::coordinator
+
+int main(int argc, char** argv) { return gannet::coordinator::Main(argc, argv); }

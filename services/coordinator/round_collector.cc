@@ -162,8 +162,8 @@ absl::StatusOr<tensor::TensorBundle> RoundCollector::Decode(
 absl::Status RoundCollector::Reject(const exchange::GradientInfo& info,
                                     const absl::Status& reason) {
   const std::string worker = DescribeWorker(info.worker);
-  log_.Warning(info.stale_rounds > 0 ? "a gradient for an earlier round is unusable and left out"
-                                     : "gradient is unusable, its unit is handed out again",
+  log_.Warning(info.stale_rounds > 0 ? "a stale gradient is unusable and skipped"
+                                     : "gradient is unusable, its unit is requeued",
                {{"round", round_.value()},
                 {"slot", info.slot.value()},
                 {"unit", info.unit.value()},

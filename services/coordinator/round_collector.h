@@ -32,7 +32,7 @@ struct FoldedRound {
 // whatever order they arrive in, and little is left to do when the last one comes.
 //
 // A round may end without some of its slots (RoundPolicy): then what is there is folded in the
-// order of slots, too. What comes late for an earlier round is folded behind all of them.
+// order of slots, too. Stale gradients are folded after all of them.
 //
 // How gradients are folded is the business of an Aggregator; each has its images, times StaleWeight
 // where it is stale, for a weight. The rule also decides how many decoded gradients are in memory,
@@ -45,9 +45,9 @@ struct FoldedRound {
 //
 // A gradient that is unusable (damaged bytes, another layout or codec, statistics or values beyond
 // their limits, see gradient_limits.h, or nothing that the rule can fold) is rejected, naming its
-// worker: its unit is handed out again. So nothing that is stored, by whatever version or hand,
+// worker: its unit is requeued. So nothing that is stored, by whatever version or hand,
 // makes a call here fail. A worker is sent away by its third rejection beyond use
-// (kMaxRejectionsInARow).
+// (kMaxNetRejections).
 //
 // Thread safety: none.
 // Ownership and lifetime: everything passed by reference outlives it.
@@ -64,8 +64,8 @@ class RoundCollector {
   // Starts a round of so many units and forgets the one before. `stale_weight` as in RoundPolicy.
   void Begin(base::Round round, int unit_count, double stale_weight = 0);
 
-  // Whether everything taken is still there as it was taken. False when the database has gone back:
-  // then Begin anew.
+  // Whether everything taken is still there as it was taken. False when the database was rolled
+  // back: then Begin anew.
   bool StillHas(const exchange::RoundProgress& progress) const;
 
   // Takes what has arrived, as the store tells it.
@@ -76,7 +76,7 @@ class RoundCollector {
   // when fewer than `quorum` of them were of use: then the round begins anew.
   absl::StatusOr<bool> TakeLast(const exchange::RoundProgress& progress, int quorum);
 
-  // Call when complete, once: takes what has come late. When that counts for nothing (any more) it
+  // Call when complete, once: takes stale gradients. One that no longer counts
   // is left alone.
   absl::Status TakeStale(const exchange::RoundProgress& progress);
 

@@ -90,7 +90,7 @@ absl::StatusOr<RunOverview> RunAdmin::GetRun() {
   if (overview.status.last_round.has_value()) {
     GANNET_ASSIGN_OR_RETURN(const exchange::RoundProgress last,
                             store_.GetRoundProgress(id, overview.status.last_round->round));
-    overview.usual_compute_time = UsualComputeTime(last.gradients);
+    overview.median_compute_time = MedianComputeTime(last.gradients);
   }
   if (gateways_ != nullptr) {
     GANNET_ASSIGN_OR_RETURN(overview.gateways, gateways_->List());

@@ -24,7 +24,7 @@ struct RunOverview {
   exchange::RunStatus status;
   CoordinatorView view;
   std::string waiting_for;  // DescribeWait of the open round; empty unless the run is running
-  absl::Duration usual_compute_time;  // of the last round; see UsualComputeTime
+  absl::Duration median_compute_time;  // of the last round; see MedianComputeTime
   std::vector<exchange::SettingsChange> changes;
   std::vector<exchange::GatewayReport> gateways;  // those that refuse something
 };
@@ -48,7 +48,7 @@ class RunAdmin {
 
   absl::StatusOr<RunOverview> GetRun();
 
-  // Newest sign of life first. A worker that gives a sign of life while the pages are read may be
+  // Last seen first. A worker that is seen while the pages are read may be
   // left out of them. `page_size` 1 to 1000, 0 means 100.
   // Returns: INVALID_ARGUMENT - page size or token.
   absl::StatusOr<AdminPage<exchange::WorkerSummary>> ListWorkers(int page_size,

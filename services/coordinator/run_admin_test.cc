@@ -102,7 +102,7 @@ TEST_F(RunAdminTest, HowLongAUnitTookAndHowMuchOfThatWasComputedIsTold) {
   ASSERT_OK_AND_ASSIGN(const RunOverview overview, admin_.GetRun());
 
   EXPECT_EQ(overview.status.median_unit_time, absl::Seconds(8));
-  EXPECT_EQ(overview.usual_compute_time, absl::Seconds(2));
+  EXPECT_EQ(overview.median_compute_time, absl::Seconds(2));
 }
 
 TEST_F(RunAdminTest, WorkersComeNewestFirstInPagesOfEverySize) {

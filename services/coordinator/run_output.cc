@@ -70,8 +70,8 @@ RunOutput::RunOutput(const RunOutputOptions& options, const domain::RunConfig& c
 }
 
 void RunOutput::Begin(const domain::RunConfig& config, const exchange::Store::Snapshot& snapshot,
-                      const std::optional<exchange::BestWeights>& best, BestTracker::HandOn hand_on,
-                      ContributorsFile::List list_workers) {
+                      const std::optional<exchange::BestWeights>& best,
+                      BestTracker::Persist hand_on, ContributorsFile::List list_workers) {
   config_ = config;
   history_.clear();
   metrics_file_.Begin();

@@ -60,7 +60,7 @@ class RunOutput {
   // what holds for the round after it; `best` and `hand_on` are for BestTracker, `list_workers` for
   // ContributorsFile.
   void Begin(const domain::RunConfig& config, const exchange::Store::Snapshot& snapshot,
-             const std::optional<exchange::BestWeights>& best, BestTracker::HandOn hand_on,
+             const std::optional<exchange::BestWeights>& best, BestTracker::Persist hand_on,
              ContributorsFile::List list_workers);
   void AddPastRound(const exchange::RoundSummary& round);
 

@@ -27,7 +27,7 @@ enum class SampleNeed {
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: everything passed by reference outlives it. The destructor waits for the
-// grid in work and drops the others.
+// grid in progress and drops the others.
 class SampleWriter {
  public:
   SampleWriter(std::string directory, const domain::RunConfig& config, int image_count,

@@ -4,7 +4,7 @@
 
 namespace gannet::coordinator {
 
-absl::Duration UsualComputeTime(const std::vector<exchange::GradientInfo>& gradients) {
+absl::Duration MedianComputeTime(const std::vector<exchange::GradientInfo>& gradients) {
   if (gradients.empty()) return absl::ZeroDuration();
   std::vector<double> seconds;
   seconds.reserve(gradients.size());

@@ -12,12 +12,12 @@ exchange::GradientInfo Computed(double seconds) {
 }
 
 TEST(UnitTimeTest, NoGradientTellsNothing) {
-  EXPECT_EQ(UsualComputeTime({}), absl::ZeroDuration());
+  EXPECT_EQ(MedianComputeTime({}), absl::ZeroDuration());
 }
 
 TEST(UnitTimeTest, OneSlowWorkerDoesNotChangeWhatIsUsual) {
-  EXPECT_EQ(UsualComputeTime({Computed(100), Computed(2), Computed(3)}), absl::Seconds(3));
-  EXPECT_EQ(UsualComputeTime({Computed(4), Computed(2)}), absl::Seconds(2));
+  EXPECT_EQ(MedianComputeTime({Computed(100), Computed(2), Computed(3)}), absl::Seconds(3));
+  EXPECT_EQ(MedianComputeTime({Computed(4), Computed(2)}), absl::Seconds(2));
 }
 
 }  // namespace

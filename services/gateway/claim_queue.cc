@@ -20,7 +20,7 @@ ClaimQueue::ClaimQueue(exchange::Exchange& exchange, exchange::WorkSignal& signa
   base::MutexLock lock(join_mu_);
   // Read here: a signal that comes before the thread runs must not be missed.
   watcher_ = std::thread([this, seen = signal_.generation()] { WatchSignal(seen); });
-  timer_ = std::thread([this] { KeepTime(); });
+  timer_ = std::thread([this] { RunTimer(); });
 }
 
 ClaimQueue::~ClaimQueue() { Stop(); }
@@ -45,7 +45,7 @@ ClaimQueue::Ticket ClaimQueue::Enter(exchange::ClaimRequest request, Done done,
                                 "too many claims wait at this gateway, repeat later: limit ",
                                 options_.max_parked))),
            answers);
-    } else if (const absl::Status queued = StartLook(ticket, 0); !queued.ok()) {
+    } else if (const absl::Status queued = StartPoll(ticket, 0); !queued.ok()) {
       if (absl::IsResourceExhausted(queued)) refusals_.Count(domain::RefusalReason::kCalls);
       Take(ticket, queued, answers);
     }
@@ -101,7 +101,7 @@ void ClaimQueue::Stop() {
 
 void ClaimQueue::WatchSignal(uint64_t seen) {
   while (true) {
-    const uint64_t now = signal_.AwaitPast(seen, options_.look_interval);
+    const uint64_t now = signal_.AwaitPast(seen, options_.poll_interval);
     base::MutexLock lock(mu_);
     if (stopping_) return;
     if (now == seen) continue;
@@ -111,7 +111,7 @@ void ClaimQueue::WatchSignal(uint64_t seen) {
   }
 }
 
-void ClaimQueue::KeepTime() {
+void ClaimQueue::RunTimer() {
   absl::Duration last_interval = clock_.Steady();
   while (true) {
     Answers answers;
@@ -119,10 +119,10 @@ void ClaimQueue::KeepTime() {
       base::MutexLock lock(mu_);
       if (stopping_) return;
       const absl::Duration now = clock_.Steady();
-      if (signalled_ || now - last_interval >= options_.look_interval) {
+      if (signalled_ || now - last_interval >= options_.poll_interval) {
         signalled_ = false;
         last_interval = now;
-        OpenWaves();
+        StartWakeups();
       }
       EndWaits(answers);
       if (answers.empty()) {
@@ -131,7 +131,7 @@ void ClaimQueue::KeepTime() {
           cv_.Wait(mu_);
         } else {
           const absl::Duration until =
-              std::min(deadlines_.begin()->first, last_interval + options_.look_interval);
+              std::min(deadlines_.begin()->first, last_interval + options_.poll_interval);
           cv_.WaitFor(mu_, std::max(until - clock_.Steady(), absl::ZeroDuration()));
         }
       }
@@ -140,9 +140,9 @@ void ClaimQueue::KeepTime() {
   }
 }
 
-void ClaimQueue::OpenWaves() {
+void ClaimQueue::StartWakeups() {
   for (auto& [id, run] : runs_) {
-    ++run.wave;
+    ++run.wakeup;
     run.open = true;
     Advance(run);
   }
@@ -155,33 +155,33 @@ void ClaimQueue::EndWaits(Answers& answers) {
     Entry& entry = entries_.at(ticket);
     const domain::RunState state = runs_.at(entry.request.run).last_state;
     Unpark(ticket, entry);
-    entry.last_look = true;
+    entry.last_poll = true;
     // With a full pool the last look is left out: nothing was found so far, and the worker asks
     // again.
-    if (!StartLook(ticket, 0).ok()) {
+    if (!StartPoll(ticket, 0).ok()) {
       Take(ticket, exchange::ClaimResult{.unit = std::nullopt, .state = state}, answers);
     }
   }
 }
 
 void ClaimQueue::Advance(Run& run) {
-  while (run.open && run.looking < options_.max_looks_at_once && !run.parked.empty()) {
+  while (run.open && run.polling < options_.max_concurrent_polls && !run.parked.empty()) {
     const Ticket ticket = *run.parked.begin();
-    // With a full pool the rest of the wave is left to the next signal or interval.
-    if (!StartLook(ticket, run.wave).ok()) {
+    // With a full pool the rest of the wakeup is left to the next signal or interval.
+    if (!StartPoll(ticket, run.wakeup).ok()) {
       run.open = false;
       return;
     }
-    ++run.looking;
+    ++run.polling;
     Unpark(ticket, entries_.at(ticket));
   }
 }
 
-absl::Status ClaimQueue::StartLook(Ticket ticket, int64_t wave) {
-  return pool_.Run([this, ticket, wave] { Look(ticket, wave); });
+absl::Status ClaimQueue::StartPoll(Ticket ticket, int64_t wakeup) {
+  return pool_.Run([this, ticket, wakeup] { Poll(ticket, wakeup); });
 }
 
-void ClaimQueue::Look(Ticket ticket, int64_t wave) {
+void ClaimQueue::Poll(Ticket ticket, int64_t wakeup) {
   exchange::ClaimRequest request;
   bool cancelled = false;
   {
@@ -190,11 +190,11 @@ void ClaimQueue::Look(Ticket ticket, int64_t wave) {
     request = entry.request;
     cancelled = entry.cancelled;
   }
-  FinishLook(ticket, wave,
+  FinishPoll(ticket, wakeup,
              cancelled ? absl::CancelledError("the caller is gone") : exchange_.Claim(request));
 }
 
-void ClaimQueue::FinishLook(Ticket ticket, int64_t wave,
+void ClaimQueue::FinishPoll(Ticket ticket, int64_t wakeup,
                             absl::StatusOr<exchange::ClaimResult> result) {
   Answers answers;
   {
@@ -206,7 +206,7 @@ void ClaimQueue::FinishLook(Ticket ticket, int64_t wave,
     const base::RunId id = entry.request.run;
     if (result.ok()) runs_[id].last_state = result->state;
 
-    const bool wait_on = found_nothing && !domain::HasEnded(result->state) && !entry.last_look &&
+    const bool wait_on = found_nothing && !domain::HasEnded(result->state) && !entry.last_poll &&
                          !entry.cancelled && !draining_ && entry.deadline > clock_.Steady();
     if (wait_on) {
       Park(ticket, entry, answers);
@@ -217,11 +217,11 @@ void ClaimQueue::FinishLook(Ticket ticket, int64_t wave,
     }
 
     if (const auto run = runs_.find(id); run != runs_.end()) {
-      if (wave != 0) {
-        --run->second.looking;
-        // One that found nothing ends the wave, unless a newer signal came while it looked. That
+      if (wakeup != 0) {
+        --run->second.polling;
+        // One that found nothing ends the wakeup, unless a newer signal came while it looked. That
         // the run has ended is news for all of them.
-        if (wait_on && wave == run->second.wave) run->second.open = false;
+        if (wait_on && wakeup == run->second.wakeup) run->second.open = false;
       }
       Advance(run->second);
     }

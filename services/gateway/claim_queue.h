@@ -30,21 +30,22 @@ struct ClaimQueueOptions {
   // RESOURCE_EXHAUSTED: it may be that of a connection that broke without anybody noticing.
   int max_parked_per_worker = domain::kMaxLeasesPerWorker;
   // Looks of one run at the same time: the others wait their turn.
-  int max_looks_at_once = 2;
+  int max_concurrent_polls = 2;
   // Parked claims look again so often even when no signal came (signals are hints).
-  absl::Duration look_interval = absl::Seconds(1);
+  absl::Duration poll_interval = absl::Seconds(1);
 };
 
 // Claims that wait for a unit without holding a thread or a database connection.
 //
 // A look is Exchange::Claim without a wait, on a thread of the pool. Each claim looks when it
 // enters and, when its wait is over, once more. In between it is parked. The signal (or the
-// interval) opens a wave for each run: parked claims start to look, longest waiting first, a few at
-// the same time, until one of them finds nothing; then there is nothing for the rest either. So two
-// new units cost about four looks, whether three claims are parked or three hundred.
+// interval) opens a wakeup for each run: parked claims start to look, longest waiting first, a few
+// at the same time, until one of them finds nothing; then there is nothing for the rest either. So
+// two new units cost about four looks, whether three claims are parked or three hundred.
 //
 //   worker A, B, C parked; a round of two units is published, the signal fires:
-//   A and B look, both get a unit; C looks, finds nothing: the wave is over, C is parked as before.
+//   A and B look, both get a unit; C looks, finds nothing: the wakeup is over, C is parked as
+//   before.
 //
 // Thread safety: all methods may be called from any thread; callbacks come from threads of the pool
 // or the queue's own, without a lock held. Ownership and lifetime: exchange, signal, pool and clock
@@ -63,7 +64,7 @@ class ClaimQueue {
 
   // Calls `done` once, with what Exchange::Claim answers, or RESOURCE_EXHAUSTED when too many are
   // parked, altogether or of this worker, or the pool is full. `place`, the caller's among those
-  // who wait for the pool, is given back after the first look: whoever is parked waits for nothing
+  // who wait for the pool, is given back after the first look: whoever is parked holds up nobody
   // that others need.
   Ticket Enter(exchange::ClaimRequest request, Done done, AddressSlots::Slot place = {});
 
@@ -84,19 +85,19 @@ class ClaimQueue {
     Done done;
     AddressSlots::Slot place;
     absl::Duration deadline;  // steady
-    bool last_look = false;   // the wait is over: whatever is found is the answer
+    bool last_poll = false;   // the wait is over: whatever is found is the answer
     bool cancelled = false;   // while it looks
   };
-  // What is parked of a run, and the wave.
+  // What is parked of a run, and the wakeup.
   struct Run {
     std::set<Ticket> parked;  // in order of arrival
-    // The same by worker. A claim is parked only once the database has vouched for its worker, so
+    // The same by worker. A claim is parked only once the database has authenticated its worker, so
     // that nobody fills, or empties, the places of another.
     std::map<base::WorkerId, std::set<Ticket>> parked_of;
-    int looking = 0;   // of the wave
-    int64_t wave = 1;  // counts signals and intervals
-    bool open = true;  // whether the wave goes on; at first, for a signal may have come before the
-                       // run was known
+    int polling = 0;     // of the wakeup
+    int64_t wakeup = 1;  // counts signals and intervals
+    bool open = true;    // whether the wakeup goes on; at first, for a signal may have come before
+                         // the run was known
     domain::RunState last_state = domain::RunState::kRunning;
   };
   // An answer to give once the lock is released.
@@ -107,15 +108,15 @@ class ClaimQueue {
   using Answers = std::vector<Answer>;
 
   void WatchSignal(uint64_t seen);
-  void KeepTime();
-  void OpenWaves() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RunTimer();
+  void StartWakeups() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndWaits(Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Starts looks of the wave as far as allowed.
+  // Starts looks of the wakeup as far as allowed.
   void Advance(Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Hands a look of `ticket` to the pool. `wave` is 0 for looks outside of a wave.
-  absl::Status StartLook(Ticket ticket, int64_t wave) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Look(Ticket ticket, int64_t wave);
-  void FinishLook(Ticket ticket, int64_t wave, absl::StatusOr<exchange::ClaimResult> result);
+  // Hands a look of `ticket` to the pool. `wakeup` is 0 for looks outside of a wakeup.
+  absl::Status StartPoll(Ticket ticket, int64_t wakeup) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Poll(Ticket ticket, int64_t wakeup);
+  void FinishPoll(Ticket ticket, int64_t wakeup, absl::StatusOr<exchange::ClaimResult> result);
   void Park(Ticket ticket, Entry& entry, Answers& answers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Unpark(Ticket ticket, const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Take(Ticket ticket, absl::StatusOr<exchange::ClaimResult> result, Answers& answers)

@@ -45,7 +45,7 @@ class ClaimQueueTest : public ::testing::Test {
     pool_.Stop();
   }
 
-  void MakeQueue(ClaimQueueOptions options = {.look_interval = absl::Hours(1)}) {
+  void MakeQueue(ClaimQueueOptions options = {.poll_interval = absl::Hours(1)}) {
     queue_ = std::make_unique<ClaimQueue>(exchange_, signal_, pool_, clock_, parked_, refusals_,
                                           options);
   }
@@ -174,7 +174,7 @@ TEST_F(ClaimQueueTest, AStrangerWhoUsesTheNameOfAWorkerTakesNoneOfItsPlaces) {
 
 TEST_F(ClaimQueueTest, TheSignalWakesParkedClaimsInOrderOfArrival) {
   // With more than one look at the same time the order is only nearly that.
-  MakeQueue({.max_looks_at_once = 1, .look_interval = absl::Hours(1)});
+  MakeQueue({.max_concurrent_polls = 1, .poll_interval = absl::Hours(1)});
   TakeAllUnits();
   std::vector<Pending> pending;
   for (int i = 1; i <= 5; ++i) {
@@ -192,7 +192,7 @@ TEST_F(ClaimQueueTest, TheSignalWakesParkedClaimsInOrderOfArrival) {
 }
 
 TEST_F(ClaimQueueTest, ThreeHundredParkedClaimsDoNotAllLookForThreeUnits) {
-  MakeQueue({.max_looks_at_once = 2, .look_interval = absl::Hours(1)});
+  MakeQueue({.max_concurrent_polls = 2, .poll_interval = absl::Hours(1)});
   TakeAllUnits();
   std::vector<Pending> pending;
   for (int i = 1; i <= 300; ++i) pending.push_back(Claim(Join(i)));
@@ -215,7 +215,7 @@ TEST_F(ClaimQueueTest, ThreeHundredParkedClaimsDoNotAllLookForThreeUnits) {
 }
 
 TEST_F(ClaimQueueTest, WithoutASignalTheIntervalFindsTheUnit) {
-  MakeQueue({.look_interval = absl::Milliseconds(5)});
+  MakeQueue({.poll_interval = absl::Milliseconds(5)});
   TakeAllUnits();
   Pending pending = Claim(Join(1));
   ASSERT_TRUE(AwaitParked(1));
@@ -282,7 +282,7 @@ TEST_F(ClaimQueueTest, ACancelledClaimTakesNoUnit) {
 }
 
 TEST_F(ClaimQueueTest, MoreThanTheLimitAreRefused) {
-  MakeQueue({.max_parked = 2, .look_interval = absl::Hours(1)});
+  MakeQueue({.max_parked = 2, .poll_interval = absl::Hours(1)});
   TakeAllUnits();
   Pending first = Claim(Join(1));
   Pending second = Claim(Join(2));

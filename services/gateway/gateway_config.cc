@@ -44,7 +44,7 @@ absl::StatusOr<GatewayServerOptions> GatewayOptionsFrom(const config::Config& co
   options.service.control_threads =
       std::max(1, config.database.pool_size - options.service.bulk_threads);
   // Claims leave half of the threads to everything else.
-  options.service.claims.max_looks_at_once = std::max(1, options.service.control_threads / 2);
+  options.service.claims.max_concurrent_polls = std::max(1, options.service.control_threads / 2);
   return options;
 }
 

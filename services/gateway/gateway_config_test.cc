@@ -29,7 +29,7 @@ TEST(GatewayConfigTest, OneConnectionIsEnough) {
 
   EXPECT_EQ(options.service.control_threads, 1);
   EXPECT_EQ(options.service.bulk_threads, 1);
-  EXPECT_EQ(options.service.claims.max_looks_at_once, 1);
+  EXPECT_EQ(options.service.claims.max_concurrent_polls, 1);
 }
 
 }  // namespace

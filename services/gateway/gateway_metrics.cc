@@ -53,7 +53,7 @@ GatewayMetrics::GatewayMetrics(telemetry::Metrics& metrics)
       weights_cache_hits(WeightsCache(metrics, "hit")),
       weights_cache_shared(WeightsCache(metrics, "shared")),
       weights_cache_misses(WeightsCache(metrics, "miss")),
-      identity_checks_remembered(IdentityChecks(metrics, "memory")),
+      identity_cache_hits(IdentityChecks(metrics, "memory")),
       identity_checks_asked(IdentityChecks(metrics, "database")),
       submits_accepted(Submits(metrics, "accepted")),
       submits_late(Submits(metrics, "late")),
@@ -66,7 +66,7 @@ GatewayMetrics::GatewayMetrics(telemetry::Metrics& metrics)
       joins_refused(metrics.AddCounter("gannet_gateway_joins_refused_total",
                                        "Joins with a wrong class code, or without one.")),
       uploads_stalled(metrics.AddCounter("gannet_gateway_uploads_stalled_total",
-                                         "Submissions given up because no chunk came in time.")) {}
+                                         "Submissions cut because no chunk came in time.")) {}
 
 telemetry::Counter& GatewayMetrics::SubmitOutcomeCounter(domain::SubmitOutcome outcome) const {
   switch (outcome) {

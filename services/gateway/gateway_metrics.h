@@ -24,11 +24,11 @@ struct GatewayMetrics {
   telemetry::Gauge& upload_bytes_in_progress;  // announced by submissions not finished yet
   telemetry::Counter& payload_bytes_in;
   telemetry::Counter& payload_bytes_out;
-  telemetry::Counter& weights_cache_hits;    // answered from memory
-  telemetry::Counter& weights_cache_shared;  // waited for a read that somebody else had started
-  telemetry::Counter& weights_cache_misses;  // read from the database
-  telemetry::Counter& identity_checks_remembered;  // answered from memory
-  telemetry::Counter& identity_checks_asked;       // asked the database
+  telemetry::Counter& weights_cache_hits;     // answered from memory
+  telemetry::Counter& weights_cache_shared;   // waited for a read that somebody else had started
+  telemetry::Counter& weights_cache_misses;   // read from the database
+  telemetry::Counter& identity_cache_hits;    // answered from memory
+  telemetry::Counter& identity_checks_asked;  // asked the database
   telemetry::Counter& submits_accepted;
   telemetry::Counter& submits_late;
   telemetry::Counter& submits_already_accepted;

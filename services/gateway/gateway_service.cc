@@ -18,7 +18,7 @@ namespace {
 // No claim of the queue has it: there is nothing to cancel.
 constexpr ClaimQueue::Ticket kNoTicket = 0;
 
-constexpr auto kAlways = [] { return true; };
+constexpr auto kNeverCancelled = [] { return false; };
 
 }  // namespace
 
@@ -35,7 +35,8 @@ Upload::Upload(exchange::SubmitAnnouncement announced, ByteBudget::Hold hold,
 
 absl::Status Upload::CheckNotGivenUp() const {
   if (!given_up_) return absl::OkStatus();
-  return absl::AbortedError("the same attempt is being sent anew: this upload was given up for it");
+  return absl::AbortedError(
+      "the same attempt is being sent again: this upload was cut in its favour");
 }
 
 absl::Status Upload::Append(absl::string_view chunk) {
@@ -48,7 +49,7 @@ absl::Status Upload::Append(absl::string_view chunk) {
   const auto total_bytes = static_cast<size_t>(announced_.payload.total_bytes);
   if (chunk.size() > total_bytes - bytes_.size()) {
     return absl::DataLossError(
-        absl::StrCat("gradient stream goes on after its announced end: ", total_bytes, " bytes"));
+        absl::StrCat("gradient stream continues past its announced end: ", total_bytes, " bytes"));
   }
   const size_t needed = bytes_.size() + chunk.size();
   if (needed > bytes_.capacity()) {
@@ -130,8 +131,8 @@ absl::StatusOr<AddressSlots::Slot> GatewayService::TakePlace(const std::string& 
 }
 
 template <typename Result, typename Call, typename DoneFunction>
-void GatewayService::OnControlPool(const std::string& peer, Wanted wanted, DoneFunction done,
-                                   Call call) {
+void GatewayService::OnControlPool(const std::string& peer, IsCancelled is_cancelled,
+                                   DoneFunction done, Call call) {
   absl::StatusOr<AddressSlots::Slot> taken = TakePlace(peer);
   if (!taken.ok()) {
     done(taken.status());
@@ -140,9 +141,9 @@ void GatewayService::OnControlPool(const std::string& peer, Wanted wanted, DoneF
   // Shared, for a task must be one that could be copied.
   auto place = std::make_shared<AddressSlots::Slot>(*std::move(taken));
   const absl::Status queued =
-      control_pool_.Run([done, wanted = std::move(wanted), call = std::move(call),
+      control_pool_.Run([done, is_cancelled = std::move(is_cancelled), call = std::move(call),
                          place = std::move(place)]() mutable {
-        if (!wanted()) {
+        if (is_cancelled()) {
           place.reset();
           done(absl::CancelledError("the caller is gone"));
           return;
@@ -156,10 +157,10 @@ void GatewayService::OnControlPool(const std::string& peer, Wanted wanted, DoneF
   done(queued);
 }
 
-void GatewayService::Join(exchange::JoinRequest request, const std::string& peer, Wanted wanted,
-                          Done<exchange::JoinResult> done) {
+void GatewayService::Join(exchange::JoinRequest request, const std::string& peer,
+                          IsCancelled is_cancelled, Done<exchange::JoinResult> done) {
   // Only a join with data registers anybody.
-  const bool is_new = request.data.has_value() && !joins_.Knows(request.worker);
+  const bool is_new = request.data.has_value() && !joins_.HasJoined(request.worker);
   const std::string address = is_new ? JoinAddressOf(peer) : "";
   if (is_new) {
     // Before it takes up a thread.
@@ -176,12 +177,12 @@ void GatewayService::Join(exchange::JoinRequest request, const std::string& peer
     };
   }
   OnControlPool<absl::StatusOr<exchange::JoinResult>>(
-      peer, std::move(wanted), std::move(done), [this, is_new, request = std::move(request)] {
+      peer, std::move(is_cancelled), std::move(done), [this, is_new, request = std::move(request)] {
         absl::StatusOr<exchange::JoinResult> result =
             is_new ? JoinAsNew(request) : exchange_.Join(request);
         if (result.ok()) {
           runs_.Learn(result->run, result->config);
-          if (request.data.has_value()) identities_.Remember(request.worker, result->run);
+          if (request.data.has_value()) identities_.Insert(request.worker, result->run);
         }
         return result;
       });
@@ -195,7 +196,7 @@ absl::StatusOr<exchange::JoinResult> GatewayService::JoinAsNew(
   GANNET_ASSIGN_OR_RETURN(const bool entered, joins_.Enter(run.run, request.worker.id));
   absl::StatusOr<exchange::JoinResult> result = exchange_.Join(request);
   if (result.ok()) {
-    joins_.Remember(request.worker);
+    joins_.MarkJoined(request.worker);
   } else if (entered) {
     joins_.Leave(run.run, request.worker.id);
   }
@@ -211,7 +212,7 @@ ClaimQueue::Ticket GatewayService::Claim(exchange::ClaimRequest request, const s
   }
   done = [this, worker = request.worker.id, run = request.run,
           done = std::move(done)](absl::StatusOr<exchange::ClaimResult> result) {
-    NoteLife(worker, run, result.status());
+    RecordLiveness(worker, run, result.status());
     done(std::move(result));
   };
   return claims_.Enter(std::move(request), std::move(done), *std::move(place));
@@ -220,7 +221,7 @@ ClaimQueue::Ticket GatewayService::Claim(exchange::ClaimRequest request, const s
 void GatewayService::CancelClaim(ClaimQueue::Ticket ticket) { claims_.Cancel(ticket); }
 
 void GatewayService::FetchWeights(const exchange::FetchWeightsRequest& request,
-                                  const std::string& peer, Wanted wanted,
+                                  const std::string& peer, IsCancelled is_cancelled,
                                   const Done<WeightsTransfer>& done) {
   auto get = [this, request, done] {
     auto slot = std::make_shared<WorkerSlots::Slot>();
@@ -252,13 +253,13 @@ void GatewayService::FetchWeights(const exchange::FetchWeightsRequest& request,
           }
         });
   };
-  if (identities_.Knows(request.worker, request.run)) {
-    metrics_.identity_checks_remembered.Increment();
+  if (identities_.Contains(request.worker, request.run)) {
+    metrics_.identity_cache_hits.Increment();
     get();
     return;
   }
   OnControlPool<absl::Status>(
-      peer, std::move(wanted),
+      peer, std::move(is_cancelled),
       [get, done](absl::Status identity) {
         if (identity.ok()) {
           get();
@@ -270,7 +271,7 @@ void GatewayService::FetchWeights(const exchange::FetchWeightsRequest& request,
 }
 
 void GatewayService::OpenUpload(exchange::SubmitAnnouncement announced, const std::string& peer,
-                                Wanted wanted, Done<OpenedUpload> done) {
+                                IsCancelled is_cancelled, Done<OpenedUpload> done) {
   done = [this, done = std::move(done)](absl::StatusOr<OpenedUpload> upload) {
     if (!upload.ok()) metrics_.SubmitErrorCounter(upload.status()).Increment();
     done(std::move(upload));
@@ -283,7 +284,7 @@ void GatewayService::OpenUpload(exchange::SubmitAnnouncement announced, const st
             " bytes (gateway.max_payload_bytes), got ", announced.payload.total_bytes))));
     return;
   }
-  OnControlPool<absl::StatusOr<OpenedUpload>>(peer, std::move(wanted), std::move(done),
+  OnControlPool<absl::StatusOr<OpenedUpload>>(peer, std::move(is_cancelled), std::move(done),
                                               [this, announced = std::move(announced)]() mutable {
                                                 return MakeUpload(std::move(announced));
                                               });
@@ -392,62 +393,64 @@ absl::StatusOr<domain::SubmitOutcome> GatewayService::CheckAndSubmit(Upload& upl
                            .payload = std::move(payload)});
 }
 
-void GatewayService::Describe(exchange::DescribeCall call, const std::string& peer, Wanted wanted,
-                              Done<exchange::RunDescription> done) {
+void GatewayService::Describe(exchange::DescribeCall call, const std::string& peer,
+                              IsCancelled is_cancelled, Done<exchange::RunDescription> done) {
   OnControlPool<absl::StatusOr<exchange::RunDescription>>(
-      peer, std::move(wanted), std::move(done),
+      peer, std::move(is_cancelled), std::move(done),
       [this, call = std::move(call)] { return exchange_.Describe(call.worker, call.run); });
 }
 
-void GatewayService::Heartbeat(exchange::HeartbeatCall call, const std::string& peer, Wanted wanted,
-                               Done<exchange::HeartbeatResult> done) {
+void GatewayService::Heartbeat(exchange::HeartbeatCall call, const std::string& peer,
+                               IsCancelled is_cancelled, Done<exchange::HeartbeatResult> done) {
   OnControlPool<absl::StatusOr<exchange::HeartbeatResult>>(
-      peer, std::move(wanted), std::move(done), [this, call = std::move(call)] {
+      peer, std::move(is_cancelled), std::move(done), [this, call = std::move(call)] {
         absl::StatusOr<exchange::HeartbeatResult> result =
             exchange_.Heartbeat(call.worker, call.run, call.held);
-        if (result.ok()) identities_.Remember(call.worker, call.run);
-        NoteLife(call.worker.id, call.run, result.status());
+        if (result.ok()) identities_.Insert(call.worker, call.run);
+        RecordLiveness(call.worker.id, call.run, result.status());
         return result;
       });
 }
 
 void GatewayService::Release(exchange::ReleaseCall call, const std::string& peer, DoneStatus done) {
-  OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
-    return exchange_.Release(call.worker, call.run, call.unit, call.attempt);
-  });
+  OnControlPool<absl::Status>(
+      peer, kNeverCancelled, std::move(done), [this, call = std::move(call)] {
+        return exchange_.Release(call.worker, call.run, call.unit, call.attempt);
+      });
 }
 
 void GatewayService::Fail(exchange::FailCall call, const std::string& peer, DoneStatus done) {
-  OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
-    return exchange_.Fail(call.worker, call.run, call.unit, call.attempt, call.reason);
-  });
+  OnControlPool<absl::Status>(
+      peer, kNeverCancelled, std::move(done), [this, call = std::move(call)] {
+        return exchange_.Fail(call.worker, call.run, call.unit, call.attempt, call.reason);
+      });
 }
 
 void GatewayService::Leave(exchange::LeaveCall call, const std::string& peer, DoneStatus done) {
-  OnControlPool<absl::Status>(peer, kAlways, std::move(done), [this, call = std::move(call)] {
-    return exchange_.Leave(call.worker, call.run);
-  });
+  OnControlPool<absl::Status>(
+      peer, kNeverCancelled, std::move(done),
+      [this, call = std::move(call)] { return exchange_.Leave(call.worker, call.run); });
 }
 
-void GatewayService::NoteLife(const base::WorkerId& worker, base::RunId run,
-                              const absl::Status& answer) {
-  if (answer.ok()) joins_.Heard(run, worker);
+void GatewayService::RecordLiveness(const base::WorkerId& worker, base::RunId run,
+                                    const absl::Status& answer) {
+  if (answer.ok()) joins_.Touch(run, worker);
   // Removed from the run, or taken over: no cached weights for it either.
-  if (absl::IsFailedPrecondition(answer)) identities_.Forget(worker, run);
+  if (absl::IsFailedPrecondition(answer)) identities_.Erase(worker, run);
   if (exchange::IsRemovedWorkerStatus(answer)) joins_.Leave(run, worker);
 }
 
 absl::Status GatewayService::CheckIdentity(const exchange::WorkerIdentity& worker,
                                            base::RunId run) {
-  if (identities_.Knows(worker, run)) {
-    metrics_.identity_checks_remembered.Increment();
+  if (identities_.Contains(worker, run)) {
+    metrics_.identity_cache_hits.Increment();
     return absl::OkStatus();
   }
   metrics_.identity_checks_asked.Increment();
   GANNET_ASSIGN_OR_RETURN(const exchange::RunDescription described,
                           exchange_.Describe(worker, run));
   runs_.Learn(run, described.config);
-  identities_.Remember(worker, run);
+  identities_.Insert(worker, run);
   return absl::OkStatus();
 }
 
@@ -474,7 +477,7 @@ void GatewayService::CutSlowStreams() {
   if (current.empty()) {
     log_.Info("nothing is refused any more");
   } else {
-    log_.Warning("refusing what is too much, the others go on",
+    log_.Warning("refusing requests above the limits, other workers continue",
                  {{"reasons",
                    absl::StrJoin(current, ",", [](std::string* out, domain::RefusalReason reason) {
                      absl::StrAppend(out, domain::RefusalLabel(reason));

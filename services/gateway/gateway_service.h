@@ -125,8 +125,8 @@ struct WeightsTransfer {
 //
 // Every call ends in exactly one call of `done`, from a thread of the service or, when the answer
 // is known at once, from the caller's. Beyond what Exchange states for the call: RESOURCE_EXHAUSTED
-// - a limit of the options; UNAVAILABLE - the service has stopped. `wanted` is asked before a call
-// that had to queue goes to the exchange; when it says no, `done` gets CANCELLED.
+// - a limit of the options; UNAVAILABLE - the service has stopped. `is_cancelled` is asked before a
+// call that had to queue goes to the exchange; when it says no, `done` gets CANCELLED.
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: what the constructor takes must outlive it. The destructor stops.
@@ -135,7 +135,7 @@ class GatewayService {
   template <typename T>
   using Done = std::function<void(absl::StatusOr<T>)>;
   using DoneStatus = std::function<void(absl::Status)>;
-  using Wanted = std::function<bool()>;
+  using IsCancelled = std::function<bool()>;
 
   GatewayService(exchange::Exchange& exchange, exchange::WorkSignal& signal, base::Clock& clock,
                  GatewayMetrics& metrics, Refusals& refusals, telemetry::Logger& log,
@@ -147,7 +147,7 @@ class GatewayService {
   // `peer`, here and below, is the caller as gRPC names it. Its address may have so many calls at a
   // time (max_calls_per_address), so that nobody fills the queue for all; new workers are limited
   // by it, too: see JoinGate.
-  void Join(exchange::JoinRequest request, const std::string& peer, Wanted wanted,
+  void Join(exchange::JoinRequest request, const std::string& peer, IsCancelled is_cancelled,
             Done<exchange::JoinResult> done);
 
   // Parked while there is no unit; see ClaimQueue. The ticket is for CancelClaim.
@@ -159,7 +159,7 @@ class GatewayService {
   // IdentityCache). RESOURCE_EXHAUSTED, too, when the worker, or all of them, have as many
   // transfers as they may.
   void FetchWeights(const exchange::FetchWeightsRequest& request, const std::string& peer,
-                    Wanted wanted, const Done<WeightsTransfer>& done);
+                    IsCancelled is_cancelled, const Done<WeightsTransfer>& done);
 
   // Opens a submission, or answers it before its first byte is sent: with an outcome, when it would
   // not be kept anyway. Another upload of the same attempt, which may hang in a connection that is
@@ -169,8 +169,8 @@ class GatewayService {
   // uploads of this worker or of all, or no room for the bytes: repeat later; then as
   // Exchange::CheckSubmission.
   using OpenedUpload = std::variant<std::shared_ptr<Upload>, domain::SubmitOutcome>;
-  void OpenUpload(exchange::SubmitAnnouncement announced, const std::string& peer, Wanted wanted,
-                  Done<OpenedUpload> done);
+  void OpenUpload(exchange::SubmitAnnouncement announced, const std::string& peer,
+                  IsCancelled is_cancelled, Done<OpenedUpload> done);
 
   // Watches a stream of a sender, or a reader, from now on; see StreamWatch.
   std::unique_ptr<StreamWatch::Stream> WatchUpload(StreamWatch::Cut cut) {
@@ -185,9 +185,9 @@ class GatewayService {
   // a value that is not finite, naming tensor and place; then as Exchange::Submit.
   void FinishUpload(std::shared_ptr<Upload> upload, Done<domain::SubmitOutcome> done);
 
-  void Describe(exchange::DescribeCall call, const std::string& peer, Wanted wanted,
+  void Describe(exchange::DescribeCall call, const std::string& peer, IsCancelled is_cancelled,
                 Done<exchange::RunDescription> done);
-  void Heartbeat(exchange::HeartbeatCall call, const std::string& peer, Wanted wanted,
+  void Heartbeat(exchange::HeartbeatCall call, const std::string& peer, IsCancelled is_cancelled,
                  Done<exchange::HeartbeatResult> done);
   // These are carried out even when the caller is gone by then: giving up work is often a worker's
   // last word.
@@ -211,16 +211,17 @@ class GatewayService {
 
   // Runs `call` on the control pool, in a place of the peer's, and hands its result on.
   template <typename Result, typename Call, typename DoneFunction>
-  void OnControlPool(const std::string& peer, Wanted wanted, DoneFunction done, Call call);
+  void OnControlPool(const std::string& peer, IsCancelled is_cancelled, DoneFunction done,
+                     Call call);
 
-  // Asks the database, unless it has vouched for this identity a moment ago. Blocks.
+  // Asks the database, unless it has authenticated this identity a moment ago. Blocks.
   absl::Status CheckIdentity(const exchange::WorkerIdentity& worker, base::RunId run);
   // The layout of the run's gradients. Blocks.
   // Returns: as Exchange::Describe.
   absl::StatusOr<std::shared_ptr<const tensor::BundleSpec>> LearnGradientSpec(
       const exchange::WorkerIdentity& worker, base::RunId run);
   // What the database's answer to a claim or a heartbeat says about the worker itself.
-  void NoteLife(const base::WorkerId& worker, base::RunId run, const absl::Status& answer);
+  void RecordLiveness(const base::WorkerId& worker, base::RunId run, const absl::Status& answer);
   absl::StatusOr<exchange::JoinResult> JoinAsNew(const exchange::JoinRequest& request);
   absl::StatusOr<OpenedUpload> MakeUpload(exchange::SubmitAnnouncement announced);
   absl::StatusOr<domain::SubmitOutcome> CheckAndSubmit(Upload& upload);

@@ -70,7 +70,7 @@ class GatewayServiceTest : public ::testing::Test {
     auto promise = std::make_shared<std::promise<absl::Status>>();
     service_->Heartbeat(
         {.worker = exchange::TestWorker(number), .run = run_, .held = {}}, peer,
-        [] { return true; },
+        [] { return false; },
         [promise](const absl::StatusOr<exchange::HeartbeatResult>& result) {
           promise->set_value(result.status());
         });

@@ -911,8 +911,8 @@ TEST_F(GatewayTest, TwoHundredParkedClaimsLeaveTheGatewayAwake) {
   GatewayServerOptions options = TestGatewayOptions();
   options.service.control_threads = 2;
   options.service.bulk_threads = 1;
-  options.service.claims.max_looks_at_once = 1;
-  options.service.claims.look_interval = absl::Hours(1);
+  options.service.claims.max_concurrent_polls = 1;
+  options.service.claims.poll_interval = absl::Hours(1);
   Start(options);
   TakeAllUnits();
   std::vector<std::unique_ptr<AsyncClaim>> claims;
@@ -965,7 +965,7 @@ TEST_F(GatewayTest, StoppingAnswersAParkedClaim) {
 
 TEST_F(GatewayTest, AClaimWhoseCallerIsGoneTakesNoUnit) {
   GatewayServerOptions options = TestGatewayOptions();
-  options.service.claims.look_interval = absl::Hours(1);
+  options.service.claims.poll_interval = absl::Hours(1);
   Start(options);
   TakeAllUnits();
   const exchange::WorkerIdentity gone = Join(1);

@@ -16,9 +16,9 @@ namespace {
 constexpr size_t kChunkBytes = 512 << 10;
 constexpr size_t kMaxChunkBytes = 1 << 20;
 
-// Whether the caller still waits. The context lives until Finish.
-GatewayService::Wanted WantedBy(grpc::CallbackServerContext* context) {
-  return [context] { return !context->IsCancelled(); };
+// Says whether the caller has gone. The context lives until Finish.
+GatewayService::IsCancelled CancellationOf(grpc::CallbackServerContext* context) {
+  return [context] { return context->IsCancelled(); };
 }
 
 // Ends a unary call with what the service answers.
@@ -101,7 +101,7 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
     if (!service.ok()) return Finish(rpc::ToGrpcStatus(service.status()));
     if (!request.ok()) return Finish(rpc::ToGrpcStatus(request.status()));
     (*service)->FetchWeights(
-        *std::move(request), context_->peer(), WantedBy(context_),
+        *std::move(request), context_->peer(), CancellationOf(context_),
         [this, service = *service](absl::StatusOr<WeightsTransfer> transfer) {
           if (!transfer.ok()) return Finish(rpc::ToGrpcStatus(transfer.status()));
           transfer_ = *std::move(transfer);
@@ -201,7 +201,7 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
         // Shared and weak: when it is cut meanwhile, gRPC is done with it, and with its context.
         [weak = weak_from_this()] {
           const auto reactor = weak.lock();
-          return reactor != nullptr && reactor->IsWanted();
+          return reactor == nullptr || reactor->IsCancelled();
         },
         [self = shared_from_this()](absl::StatusOr<GatewayService::OpenedUpload> opened) {
           if (!opened.ok()) return self->End(opened.status());
@@ -248,9 +248,9 @@ class SubmitReactor final : public grpc::ServerReadReactor<v1::SubmitRequest>,
     return absl::OkStatus();
   }
 
-  bool IsWanted() {
+  bool IsCancelled() {
     base::MutexLock lock(mu_);
-    return !ended_ && !context_->IsCancelled();
+    return ended_ || context_->IsCancelled();
   }
 
   // Begins a read, and no more: nothing is waited for under the lock, without which a read could
@@ -323,7 +323,7 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Join(grpc::CallbackServerContext* 
     GANNET_RETURN_IF_ERROR(CheckClassCode(*context));
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(exchange::JoinRequest call, exchange::FromProto(*request));
-    gateway->Join(std::move(call), context->peer(), WantedBy(context),
+    gateway->Join(std::move(call), context->peer(), CancellationOf(context),
                   Answer<exchange::JoinResult>(reactor, response));
     return absl::OkStatus();
   });
@@ -335,7 +335,7 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Describe(grpc::CallbackServerConte
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(exchange::DescribeCall call, exchange::FromProto(*request));
-    gateway->Describe(std::move(call), context->peer(), WantedBy(context),
+    gateway->Describe(std::move(call), context->peer(), CancellationOf(context),
                       Answer<exchange::RunDescription>(reactor, response));
     return absl::OkStatus();
   });
@@ -369,7 +369,7 @@ grpc::ServerUnaryReactor* GrpcGatewayService::Heartbeat(grpc::CallbackServerCont
   return StartUnary(context, [&](grpc::ServerUnaryReactor* reactor) -> absl::Status {
     GANNET_ASSIGN_OR_RETURN(GatewayService * gateway, service());
     GANNET_ASSIGN_OR_RETURN(exchange::HeartbeatCall call, exchange::FromProto(*request));
-    gateway->Heartbeat(std::move(call), context->peer(), WantedBy(context),
+    gateway->Heartbeat(std::move(call), context->peer(), CancellationOf(context),
                        Answer<exchange::HeartbeatResult>(reactor, response));
     return absl::OkStatus();
   });

@@ -6,7 +6,7 @@
 
 namespace gannet::gateway {
 
-bool IdentityCache::Knows(const exchange::WorkerIdentity& worker, base::RunId run) {
+bool IdentityCache::Contains(const exchange::WorkerIdentity& worker, base::RunId run) {
   const std::string secret_sha256 = base::Sha256(worker.secret);
   const absl::Duration now = clock_.Steady();
   base::MutexLock lock(mu_);
@@ -17,7 +17,7 @@ bool IdentityCache::Knows(const exchange::WorkerIdentity& worker, base::RunId ru
          now - entry.remembered_at < lifetime_;
 }
 
-void IdentityCache::Remember(const exchange::WorkerIdentity& worker, base::RunId run) {
+void IdentityCache::Insert(const exchange::WorkerIdentity& worker, base::RunId run) {
   Entry entry{.secret_sha256 = base::Sha256(worker.secret),
               .incarnation = worker.incarnation,
               .remembered_at = clock_.Steady()};
@@ -26,7 +26,7 @@ void IdentityCache::Remember(const exchange::WorkerIdentity& worker, base::RunId
   if (entries_.size() > max_workers_) Trim();
 }
 
-void IdentityCache::Forget(const base::WorkerId& worker, base::RunId run) {
+void IdentityCache::Erase(const base::WorkerId& worker, base::RunId run) {
   base::MutexLock lock(mu_);
   entries_.erase(Key(run, worker));
 }
@@ -37,7 +37,7 @@ void IdentityCache::Clear() {
 }
 
 void IdentityCache::Trim() {
-  // Those that have run out first; all of them go at once, so that this stays rare.
+  // Those that have expired first; all of them go at once, so that this stays rare.
   const absl::Duration now = clock_.Steady();
   std::erase_if(entries_,
                 [&](const auto& item) { return now - item.second.remembered_at >= lifetime_; });

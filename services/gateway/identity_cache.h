@@ -12,7 +12,7 @@
 
 namespace gannet::gateway {
 
-// Remembers for a short while that the database vouched for a worker, so that a fetch of cached
+// Caches for a short while that the database authenticated a worker, so that a fetch of cached
 // weights and the header of a submission need not ask again. Only ever used ahead of a call that
 // asks itself, or that reads: a worker that was removed, or taken over by way of another gateway,
 // may read weights for that while, nothing more.
@@ -28,13 +28,13 @@ class IdentityCache {
       : clock_(clock), lifetime_(lifetime), max_workers_(max_workers) {}
 
   // Whether exactly this identity was remembered less than the lifetime ago.
-  bool Knows(const exchange::WorkerIdentity& worker, base::RunId run);
+  bool Contains(const exchange::WorkerIdentity& worker, base::RunId run);
 
   // The database has just accepted this identity.
-  void Remember(const exchange::WorkerIdentity& worker, base::RunId run);
+  void Insert(const exchange::WorkerIdentity& worker, base::RunId run);
 
   // The database refuses this worker now.
-  void Forget(const base::WorkerId& worker, base::RunId run);
+  void Erase(const base::WorkerId& worker, base::RunId run);
 
   // Forgets everything.
   void Clear();

@@ -45,7 +45,7 @@ std::string JoinAddressOf(absl::string_view peer) {
   return absl::StrCat(text, "/64");
 }
 
-bool JoinGate::Knows(const exchange::WorkerIdentity& worker) {
+bool JoinGate::HasJoined(const exchange::WorkerIdentity& worker) {
   const std::string secret_sha256 = base::Sha256(worker.secret);
   base::MutexLock lock(mu_);
   const auto found = known_.find(worker.id);
@@ -108,7 +108,7 @@ absl::StatusOr<bool> JoinGate::Enter(base::RunId run, const base::WorkerId& work
   return true;
 }
 
-void JoinGate::Heard(base::RunId run, const base::WorkerId& worker) {
+void JoinGate::Touch(base::RunId run, const base::WorkerId& worker) {
   const absl::Duration now = clock_.Steady();
   base::MutexLock lock(mu_);
   const auto workers = runs_.find(run);
@@ -122,7 +122,7 @@ void JoinGate::Leave(base::RunId run, const base::WorkerId& worker) {
   if (const auto found = runs_.find(run); found != runs_.end()) found->second.erase(worker);
 }
 
-void JoinGate::Remember(const exchange::WorkerIdentity& worker) {
+void JoinGate::MarkJoined(const exchange::WorkerIdentity& worker) {
   std::string secret_sha256 = base::Sha256(worker.secret);
   base::MutexLock lock(mu_);
   Known& known = known_[worker.id];

@@ -25,7 +25,7 @@ struct JoinGateOptions {
   double total_burst = 480;
   double total_per_second = 4;
   // New workers of one run that are there. When a run has so many, those who were silent for
-  // max_silence make room.
+  // max_silence are evicted.
   size_t max_workers_per_run = 1'000;
   absl::Duration max_silence = absl::Minutes(5);
   // What is remembered at most.
@@ -58,7 +58,7 @@ class JoinGate {
         total_{options.total_burst, clock.Steady(), clock.Steady()} {}
 
   // Whether this worker, with this secret, has joined here before.
-  bool Knows(const exchange::WorkerIdentity& worker);
+  bool HasJoined(const exchange::WorkerIdentity& worker);
 
   // Takes a token for a new worker.
   // Returns: RESOURCE_EXHAUSTED - they come too fast: repeat later.
@@ -69,13 +69,13 @@ class JoinGate {
   // Takes a place in the run; false: the worker has one already.
   // Returns: RESOURCE_EXHAUSTED - it has all it may have, and all of them were heard of lately.
   absl::StatusOr<bool> Enter(base::RunId run, const base::WorkerId& worker);
-  // The database has just vouched for the worker: its place, if it has one, stays its own.
-  void Heard(base::RunId run, const base::WorkerId& worker);
+  // The database has just authenticated the worker: its place, if it has one, stays its own.
+  void Touch(base::RunId run, const base::WorkerId& worker);
   // Gives the place back: the worker was not registered, or was removed from the run.
   void Leave(base::RunId run, const base::WorkerId& worker);
 
   // The worker is registered: it passes from now on.
-  void Remember(const exchange::WorkerIdentity& worker);
+  void MarkJoined(const exchange::WorkerIdentity& worker);
 
  private:
   // Tokens, which come by themselves up to a limit.

@@ -64,14 +64,14 @@ TEST_F(JoinGateTest, AJoinThatRegisteredNobodyCostsNothing) {
 }
 
 TEST_F(JoinGateTest, WhoHasJoinedHereIsKnownByItsSecret) {
-  gate_.Remember(exchange::TestWorker(1));
+  gate_.MarkJoined(exchange::TestWorker(1));
 
-  EXPECT_TRUE(gate_.Knows(exchange::TestWorker(1)));
-  EXPECT_TRUE(gate_.Knows(exchange::TestWorker(1, 2))) << "another start of it";
-  EXPECT_FALSE(gate_.Knows(exchange::TestWorker(2)));
+  EXPECT_TRUE(gate_.HasJoined(exchange::TestWorker(1)));
+  EXPECT_TRUE(gate_.HasJoined(exchange::TestWorker(1, 2))) << "another start of it";
+  EXPECT_FALSE(gate_.HasJoined(exchange::TestWorker(2)));
   exchange::WorkerIdentity thief = exchange::TestWorker(1);
   thief.secret = exchange::TestWorker(2).secret;
-  EXPECT_FALSE(gate_.Knows(thief));
+  EXPECT_FALSE(gate_.HasJoined(thief));
 }
 
 TEST_F(JoinGateTest, ARunTakesSoManyWorkersAndNoMore) {
@@ -93,10 +93,10 @@ TEST_F(JoinGateTest, WhoIsSilentForFiveMinutesMakesRoomWhereThereIsNone) {
   for (int i = 0; i < 1'000; ++i)
     ASSERT_OK(gate_.Enter(base::RunId(1), exchange::TestWorker(i).id));
   clock_.Advance(absl::Minutes(4));
-  gate_.Heard(base::RunId(1), exchange::TestWorker(1).id);
+  gate_.Touch(base::RunId(1), exchange::TestWorker(1).id);
   ASSERT_THAT(gate_.Enter(base::RunId(1), exchange::TestWorker(2).id), base::IsOkAndHolds(false))
       << "it comes again";
-  gate_.Heard(base::RunId(1), exchange::TestWorker(5'000).id);
+  gate_.Touch(base::RunId(1), exchange::TestWorker(5'000).id);
   ASSERT_FALSE(gate_.Enter(base::RunId(1), exchange::TestWorker(5'000).id).ok())
       << "it has no place";
 
@@ -114,15 +114,15 @@ TEST_F(JoinGateTest, OfThoseItKnowsTheLongestUnusedIsForgotten) {
   JoinGateOptions options;
   options.max_known_workers = 2;
   JoinGate gate(clock_, refusals_, options);
-  gate.Remember(exchange::TestWorker(1));
-  gate.Remember(exchange::TestWorker(2));
-  ASSERT_TRUE(gate.Knows(exchange::TestWorker(1))) << "which counts as a use";
+  gate.MarkJoined(exchange::TestWorker(1));
+  gate.MarkJoined(exchange::TestWorker(2));
+  ASSERT_TRUE(gate.HasJoined(exchange::TestWorker(1))) << "which counts as a use";
 
-  gate.Remember(exchange::TestWorker(3));
+  gate.MarkJoined(exchange::TestWorker(3));
 
-  EXPECT_TRUE(gate.Knows(exchange::TestWorker(1)));
-  EXPECT_FALSE(gate.Knows(exchange::TestWorker(2)));
-  EXPECT_TRUE(gate.Knows(exchange::TestWorker(3)));
+  EXPECT_TRUE(gate.HasJoined(exchange::TestWorker(1)));
+  EXPECT_FALSE(gate.HasJoined(exchange::TestWorker(2)));
+  EXPECT_TRUE(gate.HasJoined(exchange::TestWorker(3)));
 }
 
 TEST_F(JoinGateTest, OfTheAddressesTheOneWithoutAJoinForLongestIsForgotten) {

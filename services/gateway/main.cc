@@ -22,34 +22,32 @@
 #include "services/gateway/gateway_config.h"
 #include "services/gateway/gateway_server.h"
 
+namespace gannet::gateway {
 namespace {
 
 // How the gateway reaches its database, again after each time that it was away. The result refers
 // to the arguments, which must outlive it.
-gannet::gateway::GatewayServer::Connect ConnectToDatabase(const gannet::config::Config& config,
-                                                          gannet::telemetry::Logger& log) {
-  return [&config, &log](gannet::telemetry::Metrics& metrics)
-             -> absl::StatusOr<gannet::gateway::GatewayBackend> {
-    auto created = gannet::store::PgBackend::Create({.url = config.database.url,
-                                                     .password_file = config.database.password_file,
-                                                     .pool_size = config.database.pool_size,
-                                                     .application_name = "gannet-gateway"},
-                                                    log, metrics);
+GatewayServer::Connect ConnectToDatabase(const config::Config& config, telemetry::Logger& log) {
+  return [&config, &log](telemetry::Metrics& metrics) -> absl::StatusOr<GatewayBackend> {
+    auto created = store::PgBackend::Create({.url = config.database.url,
+                                             .password_file = config.database.password_file,
+                                             .pool_size = config.database.pool_size,
+                                             .application_name = "gannet-gateway"},
+                                            log, metrics);
     if (!created.ok()) return created.status();
-    std::shared_ptr<gannet::store::PgBackend> backend = *std::move(created);
-    return gannet::gateway::GatewayBackend{.owner = backend,
-                                           .exchange = &backend->exchange(),
-                                           .signal = &backend->work_signal(),
-                                           .probe = [raw = backend.get()] { return raw->Ping(); },
-                                           .reports = &backend->gateway_reports()};
+    std::shared_ptr<store::PgBackend> backend = *std::move(created);
+    return GatewayBackend{.owner = backend,
+                          .exchange = &backend->exchange(),
+                          .signal = &backend->work_signal(),
+                          .probe = [raw = backend.get()] { return raw->Ping(); },
+                          .reports = &backend->gateway_reports()};
   };
 }
 
-void LogListening(const gannet::config::Config& config,
-                  const gannet::gateway::GatewayServerOptions& options,
-                  gannet::gateway::GatewayServer& server, gannet::telemetry::Logger& log) {
+void LogListening(const config::Config& config, const GatewayServerOptions& options,
+                  GatewayServer& server, telemetry::Logger& log) {
   const bool tls = !config.gateway.tls_cert_file.empty();
-  if (!tls && !gannet::config::IsLoopbackAddress(config.gateway.listen)) {
+  if (!tls && !config::IsLoopbackAddress(config.gateway.listen)) {
     log.Warning(
         "plaintext: anybody on the way can read class code and weights; set gateway.tls_cert_file "
         "and gateway.tls_key_file");
@@ -61,58 +59,56 @@ void LogListening(const gannet::config::Config& config,
                          {"metrics_port", server.metrics_port()}});
 }
 
-}  // namespace
+int Main(int argc, char** argv) {
+  base::HoldStandardFiles();
+  base::TuneMalloc();
+  base::ProcessSignals signals;
+  rpc::SilenceGrpcLog();
 
-int main(int argc, char** argv) {
-  gannet::base::HoldStandardFiles();
-  gannet::base::TuneMalloc();
-  gannet::base::ProcessSignals signals;
-  gannet::rpc::SilenceGrpcLog();
-
-  const absl::StatusOr<gannet::config::ServiceFlags> flags = gannet::config::ParseServiceFlags(
+  const absl::StatusOr<config::ServiceFlags> flags = config::ParseServiceFlags(
       argc, argv, "gannet-gateway", "Lets workers reach a run by gRPC, in front of PostgreSQL.",
-      gannet::config::HealthFlag::kOffered);
-  if (!flags.ok()) return gannet::config::FailUsage(flags.status());
+      config::HealthFlag::kOffered);
+  if (!flags.ok()) return config::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::base::FinishStandardOutput("gannet-gateway", gannet::config::kExitOk);
+    return base::FinishStandardOutput("gannet-gateway", config::kExitOk);
   }
-  const absl::StatusOr<gannet::config::Config> config =
-      gannet::config::LoadConfig(flags->command_line);
-  if (!config.ok()) return gannet::config::FailUsage(config.status());
+  const absl::StatusOr<config::Config> config = config::LoadConfig(flags->command_line);
+  if (!config.ok()) return config::FailUsage(config.status());
   if (flags->health) {
-    return gannet::base::FinishStandardOutput(
+    return base::FinishStandardOutput(
         "gannet-gateway",
-        gannet::rpc::AnswerHealth("gateway.health_listen", config->gateway.health_listen));
+        rpc::AnswerHealth("gateway.health_listen", config->gateway.health_listen));
   }
-  const absl::Status files = gannet::config::CheckNamedFiles(*config, {"database.password_file"});
-  if (!files.ok()) return gannet::config::FailUsage(files);
-  const absl::Status database = gannet::pg::CheckDatabaseUrl("database.url", config->database.url);
-  if (!database.ok())
-    return gannet::config::FailUsage(gannet::config::WithOrigins(*config, database));
+  const absl::Status files = config::CheckNamedFiles(*config, {"database.password_file"});
+  if (!files.ok()) return config::FailUsage(files);
+  const absl::Status database = pg::CheckDatabaseUrl("database.url", config->database.url);
+  if (!database.ok()) return config::FailUsage(config::WithOrigins(*config, database));
 
-  gannet::base::RealClock clock;
-  gannet::telemetry::Logger log(
-      "gateway", gannet::telemetry::LogOptions::FromWords(config->log.level, config->log.format));
-  log.Info("starting", {{"version", gannet::config::GannetVersion()}});
-  log.Debug("effective settings", {{"config", gannet::config::DumpConfig(*config)}});
-  const auto options = gannet::gateway::GatewayOptionsFrom(*config, absl::Now());
+  base::RealClock clock;
+  telemetry::Logger log("gateway",
+                        telemetry::LogOptions::FromWords(config->log.level, config->log.format));
+  for (const std::string& warning : config->warnings) log.Warning(warning);
+  log.Info("starting", {{"version", config::GannetVersion()}});
+  log.Debug("effective settings", {{"config", config::DumpConfig(*config)}});
+  const auto options = GatewayOptionsFrom(*config, absl::Now());
   if (!options.ok()) {
-    log.Error("cannot start", {{"reason", gannet::config::WithOrigins(*config, options.status())}});
-    return gannet::config::kExitUsage;
+    log.Error("cannot start", {{"reason", config::WithOrigins(*config, options.status())}});
+    return config::kExitUsage;
   }
-  auto server = gannet::gateway::GatewayServer::Start(*options, clock, log);
+  auto server = GatewayServer::Start(*options, clock, log);
   if (!server.ok()) {
     log.Error("cannot start", {{"reason", server.status()}});
-    return gannet::config::kExitFailure;
+    return config::kExitFailure;
   }
   LogListening(*config, *options, **server, log);
 
   absl::Status status;
   signals.RunUntilDone([&] { status = (*server)->Run(ConnectToDatabase(*config, log)); },
                        [&](int signal) {
-                         log.Info("stopping, calls in progress may end; once more ends at once",
-                                  {{"signal", signal}});
+                         log.Info(
+                             "stopping, calls in progress may finish; a second signal ends at once",
+                             {{"signal", signal}});
                          (*server)->RequestStop();
                        });
   if (status.ok()) {
@@ -121,7 +117,11 @@ int main(int argc, char** argv) {
     log.Error("ended", {{"reason", status}});
   }
   log.Flush();
-  if (status.ok()) return gannet::config::kExitOk;
-  return absl::IsInvalidArgument(status) ? gannet::config::kExitUsage
-                                         : gannet::config::kExitFailure;
+  if (status.ok()) return config::kExitOk;
+  return absl::IsInvalidArgument(status) ? config::kExitUsage : config::kExitFailure;
 }
+
+}  // namespace
+}  // namespace gannet::gateway
+
+int main(int argc, char** argv) { return gannet::gateway::Main(argc, argv); }

@@ -19,9 +19,9 @@ RefusalReporter::RefusalReporter(exchange::GatewayReports& reports, Refusals& re
       gateway_(std::move(gateway)),
       clock_(clock),
       log_(log),
-      runner_(interval, [this] { Look(); }) {}
+      runner_(interval, [this] { Report(); }) {}
 
-void RefusalReporter::Look() {
+void RefusalReporter::Report() {
   const std::vector<domain::RefusalReason> current = refusals_.Current();
   const absl::Duration now = clock_.Steady();
   if (current == reported_ && (current.empty() || now - reported_at_ < kRepeatAfter)) return;

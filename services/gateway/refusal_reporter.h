@@ -25,7 +25,7 @@ class RefusalReporter {
                   base::Clock& clock, telemetry::Logger& log, absl::Duration interval);
 
  private:
-  void Look();
+  void Report();
 
   exchange::GatewayReports& reports_;
   Refusals& refusals_;

@@ -11,19 +11,18 @@ absl::Status CheckPace(const StreamLimits& limits, absl::Duration elapsed,
                        absl::Duration since_moved, int64_t bytes) {
   if (since_moved > limits.stall_limit) {
     return absl::DeadlineExceededError(
-        absl::StrCat("the stream stood still for too long and was given up: no byte for ",
+        absl::StrCat("the stream stalled for too long and was cut: no byte for ",
                      absl::FormatDuration(limits.stall_limit)));
   }
   if (elapsed > limits.time_limit) {
-    return absl::DeadlineExceededError(
-        absl::StrCat("the stream took too long and was given up: at most ",
-                     absl::FormatDuration(limits.time_limit)));
+    return absl::DeadlineExceededError(absl::StrCat(
+        "the stream took too long and was cut: at most ", absl::FormatDuration(limits.time_limit)));
   }
   const double counted = absl::ToDoubleSeconds(elapsed - limits.grace);
   if (counted > 0 &&
       static_cast<double>(bytes) < counted * static_cast<double>(limits.least_bytes_per_second)) {
     return absl::DeadlineExceededError(absl::StrCat(
-        "the stream is too slow and was given up: at least ", limits.least_bytes_per_second,
+        "the stream is too slow and was cut: at least ", limits.least_bytes_per_second,
         " bytes a second are asked for, got ", bytes, " in ", absl::FormatDuration(elapsed)));
   }
   return absl::OkStatus();
@@ -78,7 +77,7 @@ bool StreamWatch::CutSlowest() {
     cut = std::move(slowest->second.cut);
     entries_.erase(slowest);
   }
-  cut(absl::DeadlineExceededError("the slowest stream was given up, for others wait: repeat it"));
+  cut(absl::DeadlineExceededError("the slowest stream was cut because others wait: repeat it"));
   return true;
 }
 

@@ -79,7 +79,7 @@ void WeightsCache::Read(const Key& key) {
       } else {
         answered = std::move(waiters);
         reads_.erase(key);
-        if (payload.ok() && clears_ == clears_before) Keep(key, *payload);
+        if (payload.ok() && clears_ == clears_before) Insert(key, *payload);
       }
     }
     for (Waiter& waiter : answered) waiter.done(payload);
@@ -87,7 +87,7 @@ void WeightsCache::Read(const Key& key) {
   }
 }
 
-void WeightsCache::Keep(const Key& key, const exchange::Payload& payload) {
+void WeightsCache::Insert(const Key& key, const exchange::Payload& payload) {
   // Without a checksum nobody can tell later whether these are still the ones of that number.
   if (key.sha256.empty() || BytesOf(payload) > max_bytes_) return;
   entries_.push_front({key, payload});

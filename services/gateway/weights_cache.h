@@ -65,7 +65,7 @@ class WeightsCache {
   };
 
   void Read(const Key& key);
-  void Keep(const Key& key, const exchange::Payload& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Insert(const Key& key, const exchange::Payload& payload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Drop(std::list<Entry>::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   TaskPool& pool_;

@@ -54,7 +54,7 @@ TEST_F(WeightsCacheTest, ASecondRequestReadsNothing) {
   EXPECT_EQ(reads_, 1);
 }
 
-// A database that has gone back gives a number again.
+// A database that was rolled back gives a number again.
 TEST_F(WeightsCacheTest, OtherWeightsOfTheSameNumberAreRead) {
   sha256_ = std::string(32, 'a');
   ASSERT_OK(Get(1));

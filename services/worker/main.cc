@@ -13,38 +13,46 @@
 #include "libs/telemetry/log.h"
 #include "services/worker/worker_server.h"
 
-int main(int argc, char** argv) {
-  gannet::base::HoldStandardFiles();
-  gannet::base::TuneMalloc();
-  gannet::base::ProcessSignals signals;
-  gannet::rpc::SilenceGrpcLog();
-  const absl::StatusOr<gannet::config::ServiceFlags> flags = gannet::config::ParseServiceFlags(
-      argc, argv, "gannet-worker", "Computes gradients for a run.");
-  if (!flags.ok()) return gannet::config::FailUsage(flags.status());
+namespace gannet::worker {
+namespace {
+
+int Main(int argc, char** argv) {
+  base::HoldStandardFiles();
+  base::TuneMalloc();
+  base::ProcessSignals signals;
+  rpc::SilenceGrpcLog();
+  const absl::StatusOr<config::ServiceFlags> flags =
+      config::ParseServiceFlags(argc, argv, "gannet-worker", "Computes gradients for a run.");
+  if (!flags.ok()) return config::FailUsage(flags.status());
   if (!flags->print.empty()) {
     std::cout << flags->print;
-    return gannet::base::FinishStandardOutput("gannet-worker", gannet::config::kExitOk);
+    return base::FinishStandardOutput("gannet-worker", config::kExitOk);
   }
-  const absl::StatusOr<gannet::config::Config> config =
-      gannet::config::LoadConfig(flags->command_line);
-  if (!config.ok()) return gannet::config::FailUsage(config.status());
-  const absl::Status files = gannet::worker::CheckWorkerFiles(*config);
-  if (!files.ok()) return gannet::config::FailUsage(gannet::config::WithOrigins(*config, files));
+  const absl::StatusOr<config::Config> config = config::LoadConfig(flags->command_line);
+  if (!config.ok()) return config::FailUsage(config.status());
+  const absl::Status files = CheckWorkerFiles(*config);
+  if (!files.ok()) return config::FailUsage(config::WithOrigins(*config, files));
 
-  gannet::base::RealClock clock;
-  gannet::telemetry::Logger log(
-      "worker", gannet::telemetry::LogOptions::FromWords(config->log.level, config->log.format));
-  gannet::worker::WorkerServer server(*config, clock, log);
+  base::RealClock clock;
+  telemetry::Logger log("worker",
+                        telemetry::LogOptions::FromWords(config->log.level, config->log.format));
+  for (const std::string& warning : config->warnings) log.Warning(warning);
+  WorkerServer server(*config, clock, log);
 
-  absl::StatusOr<gannet::worker::WorkerReport> report = absl::UnknownError("not run");
-  signals.RunUntilDone([&] { report = server.Run(); },
-                       [&](int signal) {
-                         log.Info(
-                             "stopping, the unit in work is given back; once more ends at once",
-                             {{"signal", signal}});
-                         server.RequestStop();
-                       });
-  if (report.ok()) return gannet::config::kExitOk;
+  absl::StatusOr<WorkerReport> report = absl::UnknownError("not run");
+  signals.RunUntilDone(
+      [&] { report = server.Run(); },
+      [&](int signal) {
+        log.Info("stopping, the unit being computed is released; a second signal ends at once",
+                 {{"signal", signal}});
+        server.RequestStop();
+      });
+  if (report.ok()) return config::kExitOk;
   log.Error("ended", {{"reason", report.status()}});
-  return gannet::config::kExitFailure;
+  return config::kExitFailure;
 }
+
+}  // namespace
+}  // namespace gannet::worker
+
+int main(int argc, char** argv) { return gannet::worker::Main(argc, argv); }

@@ -19,7 +19,7 @@ namespace {
 constexpr absl::string_view kMagic = "GANNETSPOOL 1\n";
 
 absl::Status Damaged(absl::string_view why) {
-  return absl::DataLossError(absl::StrCat("the gradient that was kept is damaged: ", why));
+  return absl::DataLossError(absl::StrCat("the spooled gradient is damaged: ", why));
 }
 
 nlohmann::json ToJson(const exchange::SubmitRequest& request) {
@@ -40,7 +40,7 @@ nlohmann::json ToJson(const exchange::SubmitRequest& request) {
 
 }  // namespace
 
-absl::Status Spool::Keep(const exchange::SubmitRequest& request) const {
+absl::Status Spool::Write(const exchange::SubmitRequest& request) const {
   if (path_.empty()) return absl::OkStatus();
   return base::WriteFileAtomically(
       path_, absl::StrCat(kMagic, ToJson(request).dump(), "\n", *request.payload.bytes));
@@ -80,7 +80,7 @@ absl::StatusOr<std::optional<exchange::SubmitRequest>> Spool::Load() const {
   return std::optional<exchange::SubmitRequest>(std::move(request));
 }
 
-void Spool::Drop() const {
+void Spool::Remove() const {
   if (path_.empty()) return;
   std::error_code ignored;
   std::filesystem::remove(path_, ignored);

@@ -10,7 +10,7 @@
 namespace gannet::worker {
 
 // A finished gradient in a file until the run has answered, so that not even a killed worker
-// computes it for nothing: its next start hands it in. One at a time, as the uploader has it.
+// wastes its work: its next start submits it. One at a time, as the uploader has it.
 //
 // Nothing here may stop a worker: a gradient that cannot be kept, or is found damaged, is computed
 // again by somebody.
@@ -23,13 +23,13 @@ class Spool {
 
   // Keeps everything but who the worker is.
   // Returns: UNAVAILABLE - with the system's reason.
-  absl::Status Keep(const exchange::SubmitRequest& request) const;
+  absl::Status Write(const exchange::SubmitRequest& request) const;
 
   // What was kept and not dropped; nothing when there is none.
   // Returns: DATA_LOSS - it is damaged.
   absl::StatusOr<std::optional<exchange::SubmitRequest>> Load() const;
 
-  void Drop() const;
+  void Remove() const;
 
  private:
   const std::string path_;

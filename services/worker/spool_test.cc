@@ -36,7 +36,7 @@ class SpoolTest : public ::testing::Test {
 };
 
 TEST_F(SpoolTest, ReadsBackWhatWasKeptToTheLastBit) {
-  ASSERT_OK(Spool(path()).Keep(request_));
+  ASSERT_OK(Spool(path()).Write(request_));
 
   ASSERT_OK_AND_ASSIGN(const std::optional<exchange::SubmitRequest> back, Spool(path()).Load());
 
@@ -53,20 +53,20 @@ TEST_F(SpoolTest, ReadsBackWhatWasKeptToTheLastBit) {
 TEST_F(SpoolTest, IsEmptyBeforeAndAfter) {
   const Spool spool(path());
   EXPECT_EQ(spool.Load()->has_value(), false);
-  ASSERT_OK(spool.Keep(request_));
-  spool.Drop();
+  ASSERT_OK(spool.Write(request_));
+  spool.Remove();
   EXPECT_EQ(spool.Load()->has_value(), false);
   EXPECT_TRUE(std::filesystem::is_empty(folder_));
 }
 
 TEST_F(SpoolTest, WithoutAPathNothingIsKept) {
   const Spool spool("");
-  EXPECT_OK(spool.Keep(request_));
+  EXPECT_OK(spool.Write(request_));
   EXPECT_EQ(spool.Load()->has_value(), false);
 }
 
 TEST_F(SpoolTest, DamageIsFound) {
-  ASSERT_OK(Spool(path()).Keep(request_));
+  ASSERT_OK(Spool(path()).Write(request_));
   const std::string bytes = base::FileContents(path());
   std::string changed = bytes;
   changed.back() = static_cast<char>(changed.back() ^ 1);
@@ -78,7 +78,7 @@ TEST_F(SpoolTest, DamageIsFound) {
 }
 
 TEST_F(SpoolTest, AFullDiskIsAnError) {
-  EXPECT_THAT(Spool("/proc/nothing").Keep(request_),
+  EXPECT_THAT(Spool("/proc/nothing").Write(request_),
               base::StatusIs(absl::StatusCode::kUnavailable));
 }
 

@@ -9,14 +9,14 @@
 namespace gannet::worker {
 namespace {
 
-const char* WhyNotKept(domain::SubmitOutcome outcome) {
+const char* WhyDiscarded(domain::SubmitOutcome outcome) {
   switch (outcome) {
     case domain::SubmitOutcome::kDuplicate:
-      return "another worker had the same work and was faster";
+      return "gradient discarded: another worker's copy of the unit was accepted first";
     case domain::SubmitOutcome::kClosed:
-      return "gradient came too late, its round or the run has ended without it";
+      return "gradient discarded: its round was published, or the run ended, without it";
     default:
-      return "gradient came too late, somebody else computes the unit";
+      return "gradient discarded: another worker holds the unit now";
   }
 }
 
@@ -38,11 +38,11 @@ Uploader::Uploader(exchange::Exchange& exchange, const exchange::WorkerIdentity&
 
 Uploader::~Uploader() { Finish().IgnoreError(); }
 
-absl::Status Uploader::Enqueue(Upload upload) {
+absl::Status Uploader::Enqueue(PendingSubmission upload) {
   base::MutexLock lock(mu_);
   while ((busy_ || pending_.has_value()) && fatal_.ok()) cv_.Wait(mu_);
   if (!fatal_.ok()) {
-    ++totals_.lost;  // this one
+    ++totals_.wasted;  // this one
     return fatal_;
   }
   pending_ = std::move(upload);
@@ -70,7 +70,7 @@ Uploader::Totals Uploader::totals() {
 
 void Uploader::Loop() {
   while (true) {
-    std::optional<Upload> upload;
+    std::optional<PendingSubmission> upload;
     {
       base::MutexLock lock(mu_);
       while (!pending_.has_value() && !finishing_) cv_.Wait(mu_);
@@ -87,7 +87,7 @@ void Uploader::Loop() {
   }
 }
 
-absl::Status Uploader::Send(Upload& upload) {
+absl::Status Uploader::Send(PendingSubmission& upload) {
   const exchange::WorkUnit& unit = upload.unit;
   const absl::Duration start = clock_.Steady();
   absl::StatusOr<std::string> bytes = EncodeBundle(upload.gradient.gradient, codec_);
@@ -107,15 +107,16 @@ absl::Status Uploader::Send(Upload& upload) {
   request.stats.compute_seconds = upload.gradient.compute_seconds;
   request.payload = exchange::Payload::FromBytes(codec_, *std::move(bytes));
 
-  base::Failpoint("spool_keep", "before");
-  if (const absl::Status kept = spool_.Keep(request); !kept.ok()) {
-    log_.Warning("gradient cannot be kept on disk, a restart would lose it", {{"reason", kept}});
+  base::Failpoint("spool_write", "before");
+  if (const absl::Status written = spool_.Write(request); !written.ok()) {
+    log_.Warning("gradient cannot be spooled to disk, a restart would lose it",
+                 {{"reason", written}});
   }
-  base::Failpoint("spool_keep", "after");
+  base::Failpoint("spool_write", "after");
   const absl::StatusOr<domain::SubmitOutcome> outcome = Submit(request);
-  base::Failpoint("spool_drop", "before");
-  if (IsSettled(request, outcome.status())) spool_.Drop();
-  base::Failpoint("spool_drop", "after");
+  base::Failpoint("spool_remove", "before");
+  if (IsSettled(request, outcome.status())) spool_.Remove();
+  base::Failpoint("spool_remove", "after");
   metrics_.submit_seconds.Observe(absl::ToDoubleSeconds(clock_.Steady() - start));
   switch (outcome.status().code()) {
     case absl::StatusCode::kOk:
@@ -128,19 +129,19 @@ absl::Status Uploader::Send(Upload& upload) {
     case absl::StatusCode::kNotFound:
       // The unit, or the run, which the next claim tells.
     case absl::StatusCode::kAlreadyExists:
-      // This claim was forgotten, claimed by us anew and handed in with other bytes.
-      log_.Info("gradient is not wanted any more, the run's database has forgotten its claim",
+      // This claim was forgotten, claimed by us anew and submitted with other bytes.
+      log_.Info("gradient discarded: the run's database has lost its claim",
                 {{"round", unit.round.value()},
                  {"slot", unit.slot.value()},
                  {"reason", outcome.status()}});
-      CountLost();
+      CountWasted();
       return absl::OkStatus();
     default:
       return GiveUp(upload, std::string(outcome.status().message()));
   }
 
   if (!Count(*outcome, request)) {
-    log_.Info(WhyNotKept(*outcome), {{"round", unit.round.value()}, {"slot", unit.slot.value()}});
+    log_.Info(WhyDiscarded(*outcome), {{"round", unit.round.value()}, {"slot", unit.slot.value()}});
   }
   return absl::OkStatus();
 }
@@ -163,7 +164,7 @@ bool Uploader::IsSettled(const exchange::SubmitRequest& request, const absl::Sta
 absl::StatusOr<domain::SubmitOutcome> Uploader::Submit(const exchange::SubmitRequest& request) {
   return caller_.CallFor(
       "submit", [&] { return SubmitOnce(request); },
-      // The bytes are kept here: a damaged transfer is worth another one.
+      // The bytes are still here: a damaged transfer is worth another one.
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
 }
 
@@ -184,61 +185,62 @@ absl::StatusOr<domain::SubmitOutcome> Uploader::SubmitOnce(const exchange::Submi
 
 bool Uploader::Count(domain::SubmitOutcome outcome, const exchange::SubmitRequest& request) {
   metrics_.CountOutcome(outcome);
-  const bool kept = outcome == domain::SubmitOutcome::kAccepted ||
-                    outcome == domain::SubmitOutcome::kLate ||
-                    outcome == domain::SubmitOutcome::kAlreadyAccepted;
+  const bool is_accepted = outcome == domain::SubmitOutcome::kAccepted ||
+                           outcome == domain::SubmitOutcome::kLate ||
+                           outcome == domain::SubmitOutcome::kAlreadyAccepted;
   base::MutexLock lock(mu_);
-  if (kept) {
+  if (is_accepted) {
     ++totals_.units;
     totals_.images += request.stats.image_count;
     metrics_.images.Increment(request.stats.image_count);
     metrics_.sent_bytes.Increment(static_cast<double>(request.payload.bytes->size()));
   } else {
-    ++totals_.lost;
+    ++totals_.wasted;
   }
-  return kept;
+  return is_accepted;
 }
 
-void Uploader::CountLost() {
+void Uploader::CountWasted() {
   base::MutexLock lock(mu_);
-  ++totals_.lost;
+  ++totals_.wasted;
 }
 
 absl::Status Uploader::ResubmitSpooled(base::RunId run) {
-  absl::StatusOr<std::optional<exchange::SubmitRequest>> kept = spool_.Load();
-  if (!kept.ok()) {
-    log_.Warning("a gradient kept from before is left out", {{"reason", kept.status()}});
-    spool_.Drop();
+  absl::StatusOr<std::optional<exchange::SubmitRequest>> spooled = spool_.Load();
+  if (!spooled.ok()) {
+    log_.Warning("a spooled gradient of an earlier start is unreadable and skipped",
+                 {{"reason", spooled.status()}});
+    spool_.Remove();
     return absl::OkStatus();
   }
   // Of another run: that one may be joined again, and one more gradient takes its place otherwise.
-  if (!kept->has_value() || (*kept)->run != run) return absl::OkStatus();
-  exchange::SubmitRequest request = **std::move(kept);
+  if (!spooled->has_value() || (*spooled)->run != run) return absl::OkStatus();
+  exchange::SubmitRequest request = **std::move(spooled);
   request.worker = identity_;
   const absl::StatusOr<domain::SubmitOutcome> outcome = Submit(request);
   if (absl::IsCancelled(outcome.status())) return absl::OkStatus();
   if (absl::IsUnauthenticated(outcome.status())) return outcome.status();
   // A newer start has taken over, and the file may be its own by now: the next claim ends this one.
   if (absl::IsFailedPrecondition(outcome.status())) return absl::OkStatus();
-  spool_.Drop();
+  spool_.Remove();
   if (!outcome.ok()) {
-    log_.Info("a gradient kept from before is not wanted any more",
+    log_.Info("a spooled gradient of an earlier start is no longer needed",
               {{"unit", request.unit.value()}, {"reason", outcome.status()}});
     return absl::OkStatus();
   }
   const bool counts = Count(*outcome, request);
-  log_.Info(counts ? "a gradient kept from before was handed in"
-                   : "a gradient kept from before came too late",
+  log_.Info(counts ? "a spooled gradient of an earlier start was submitted"
+                   : "a spooled gradient of an earlier start was discarded",
             {{"unit", request.unit.value()}, {"attempt", request.attempt.value()}});
   return absl::OkStatus();
 }
 
-// The gradient cannot be handed in: reports the unit, so that the run learns why.
-absl::Status Uploader::GiveUp(const Upload& upload, const std::string& reason) {
+// The gradient cannot be submitted: reports the unit, so that the run learns why.
+absl::Status Uploader::GiveUp(const PendingSubmission& upload, const std::string& reason) {
   const exchange::WorkUnit& unit = upload.unit;
   log_.Error("gradient was refused",
              {{"round", unit.round.value()}, {"slot", unit.slot.value()}, {"reason", reason}});
-  CountLost();
+  CountWasted();
   const absl::Status status = caller_.Call("fail", [&] {
     return exchange_.Fail(identity_, unit.run, unit.unit, unit.attempt,
                           base::Printable(reason, exchange::kMaxReasonChars));

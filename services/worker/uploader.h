@@ -18,7 +18,7 @@
 namespace gannet::worker {
 
 // A finished gradient on its way.
-struct Upload {
+struct PendingSubmission {
   exchange::WorkUnit unit;
   gan::UnitGradient gradient;
   std::shared_ptr<HeldUnit> held;
@@ -34,8 +34,8 @@ class Uploader {
   struct Totals {
     int64_t units = 0;       // kept by the run
     int64_t images = 0;      // in them
-    int64_t lost = 0;        // computed for nothing: superseded, closed or refused
-    absl::Duration sending;  // in calls that hand in, the one in progress so far included
+    int64_t wasted = 0;      // superseded, closed or refused
+    absl::Duration sending;  // in calls that submit, the one in progress so far included
   };
 
   Uploader(exchange::Exchange& exchange, const exchange::WorkerIdentity& identity,
@@ -43,14 +43,14 @@ class Uploader {
            Spool spool, base::Clock& clock, telemetry::Logger& log, WorkerMetrics& metrics);
   ~Uploader();
 
-  // Hands in what an earlier process of this worker computed for `run` and was not answered about.
+  // Submits what an earlier process of this worker computed for `run` and got no answer for.
   // Call before the first Enqueue.
   // Returns: as Enqueue.
   absl::Status ResubmitSpooled(base::RunId run);
 
   // Hands a gradient over; waits while the previous one is not done.
-  // Returns: the error that ended the uploads for good (the worker must end with it).
-  absl::Status Enqueue(Upload upload);
+  // Returns: the permanent error that ended the uploads (the worker must end with it).
+  absl::Status Enqueue(PendingSubmission upload);
 
   // Waits for the gradient in progress and ends. Idempotent.
   // Returns: as Enqueue.
@@ -60,17 +60,17 @@ class Uploader {
 
  private:
   void Loop();
-  absl::Status Send(Upload& upload);
+  absl::Status Send(PendingSubmission& upload);
   absl::StatusOr<domain::SubmitOutcome> Submit(const exchange::SubmitRequest& request);
   // One attempt of it.
   absl::StatusOr<domain::SubmitOutcome> SubmitOnce(const exchange::SubmitRequest& request);
-  // Whether there is nothing more to hand in after this answer. Gives a unit back that nobody took.
+  // Whether there is nothing more to submit after this answer. Gives a unit back that nobody took.
   bool IsSettled(const exchange::SubmitRequest& request, const absl::Status& answer);
   // Counts what became of a gradient; whether the run has kept it.
   bool Count(domain::SubmitOutcome outcome, const exchange::SubmitRequest& request);
   // Counts one that nobody will ever have.
-  void CountLost();
-  absl::Status GiveUp(const Upload& upload, const std::string& reason);
+  void CountWasted();
+  absl::Status GiveUp(const PendingSubmission& upload, const std::string& reason);
 
   exchange::Exchange& exchange_;
   const exchange::WorkerIdentity identity_;
@@ -84,7 +84,7 @@ class Uploader {
 
   base::Mutex mu_;
   base::CondVar cv_;
-  std::optional<Upload> pending_ ABSL_GUARDED_BY(mu_);
+  std::optional<PendingSubmission> pending_ ABSL_GUARDED_BY(mu_);
   bool busy_ ABSL_GUARDED_BY(mu_) = false;
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status fatal_ ABSL_GUARDED_BY(mu_);

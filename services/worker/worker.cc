@@ -26,7 +26,7 @@ namespace {
 // Progress lines of the log.
 constexpr absl::Duration kProgressInterval = absl::Seconds(10);
 
-// The run's database has gone back behind this worker's Join (or its start's), or lost the run.
+// The run's database was rolled back to before this worker's Join, or lost the run.
 bool IsForgotten(const absl::Status& status) {
   return absl::IsUnauthenticated(status) || absl::IsNotFound(status);
 }
@@ -117,7 +117,7 @@ class Worker::Session {
   absl::Duration receiving_at_last_line_;
   absl::Duration sending_at_last_line_;
   std::optional<absl::Duration> waiting_since_;
-  absl::Duration waiting_told_;
+  absl::Duration last_idle_line_;
   base::Backoff failure_pause_;
   Uploader uploader_;
   absl::Duration heartbeat_interval_;
@@ -141,13 +141,13 @@ absl::Status Worker::Session::Work(WorkerReport& report) {
   heartbeat_.Stop();
   worker_.held_units_.Clear();
   if (status.code() == absl::StatusCode::kCancelled) status = absl::OkStatus();
-  // One try: when nobody answers, the lease runs out by itself.
+  // One try: when nobody answers, the lease expires by itself.
   worker_.exchange_.Leave(worker_.options_.identity, join_.run).IgnoreError();
 
   const Uploader::Totals totals = uploader_.totals();
   report.accepted_units += totals.units;
   report.accepted_images += totals.images;
-  report.lost_units += totals.lost;
+  report.wasted_units += totals.wasted;
   report.duration += worker_.clock_.Steady() - start;
   switch (run_state_.load()) {
     case domain::RunState::kFinished:
@@ -195,10 +195,10 @@ void Worker::Session::LogIdle(domain::RunState state) {
   if (!waiting_since_.has_value()) {
     waiting_since_ = now;
     // A unit may be free any moment; a pause is worth a line at once.
-    waiting_told_ = paused ? -kWaitingInterval : now;
+    last_idle_line_ = paused ? -kWaitingInterval : now;
   }
-  if (now - waiting_told_ < kWaitingInterval) return;
-  waiting_told_ = now;
+  if (now - last_idle_line_ < kWaitingInterval) return;
+  last_idle_line_ = now;
   worker_.log_.Info(paused ? "waiting, the run is paused" : "waiting, no unit is free",
                     {{"waited", absl::Trunc(now - *waiting_since_, absl::Seconds(1))}});
 }
@@ -264,7 +264,7 @@ absl::StatusOr<bool> Worker::Session::EnsureWeights(const exchange::WorkUnit& un
       [](const absl::Status& s) { return s.code() == absl::StatusCode::kDataLoss; });
   if (payload.status().code() == absl::StatusCode::kNotFound) return false;
   GANNET_RETURN_IF_ERROR(payload.status());
-  // A gateway of before serves whichever have that number.
+  // An older gateway serves whichever have that number.
   if (!unit.weights_sha256.empty() && payload->sha256 != unit.weights_sha256) return false;
   GANNET_ASSIGN_OR_RETURN(const tensor::TensorBundle weights,
                           DecodeBundle(*payload->bytes, payload->codec));
@@ -309,14 +309,14 @@ absl::Status Worker::Session::Fail(const exchange::WorkUnit& unit, const HeldUni
                                   reason);
   });
   worker_.held_units_.Remove(held);
-  // Whoever else is there shall have the unit first: what cannot be computed here (a damaged file)
+  // Lets other workers have the unit first: what cannot be computed here (a damaged file)
   // may be computed elsewhere, and five failures pause the run.
   worker_.stop_.AwaitFor(failure_pause_.Next());
   return status;
 }
 
 absl::Status Worker::Session::Release(const exchange::WorkUnit& unit, const HeldUnit& held) {
-  // One try: the lease of a unit that cannot be given back runs out by itself.
+  // One try: the lease of a unit that cannot be released expires by itself.
   const absl::Status status =
       worker_.exchange_.Release(worker_.options_.identity, join_.run, unit.unit, unit.attempt);
   worker_.held_units_.Remove(held);
@@ -398,7 +398,7 @@ absl::StatusOr<WorkerReport> Worker::Run() {
     if (status.ok()) return report;
     if (!IsForgotten(status)) return status;
     run_name = (*session)->run_name();
-    log_.Warning("the run does not know this worker any more, joining again", {{"reason", status}});
+    log_.Warning("the run no longer knows this worker, joining again", {{"reason", status}});
     if (stop_.AwaitFor(pause.Next())) return report;
   }
 }

@@ -39,12 +39,12 @@ struct WorkerReport {
   End end = End::kAskedToStop;
   int64_t accepted_units = 0;
   int64_t accepted_images = 0;
-  int64_t lost_units = 0;  // computed for nothing
+  int64_t wasted_units = 0;  // computed, and discarded
   absl::Duration duration;
 };
 
 // Lends this machine to a run: joins, then claims units, fetches the weights they name (only when
-// the version changed), computes their gradients and hands them in, until the run ends or a stop is
+// the version changed), computes their gradients and submits them, until the run ends or a stop is
 // asked for.
 //
 //   this thread:      claim -> fetch weights -> compute -> hand over to the uploader -> claim …
@@ -52,9 +52,9 @@ struct WorkerReport {
 //   heartbeat:        every heartbeat interval: progress of what is held; drops what the run wants
 //   dropped
 //
-// A gateway or database that goes away is waited for. One that has gone back, and does not know
-// this worker any more, is joined again. On a stop the unit in work is given back at once; a
-// gradient that is being handed in may finish.
+// A gateway or database that goes away is waited for. One that was rolled back, and does not know
+// this worker any more, is joined again. On a stop the unit being computed is released at once; a
+// gradient that is being submitted may finish.
 //
 // Thread safety: RequestStop from any thread; the rest from one.
 // Ownership and lifetime: everything passed by reference outlives the worker.

@@ -4,14 +4,14 @@ namespace gannet::worker {
 namespace {
 
 telemetry::Counter& OutcomeCounter(telemetry::Metrics& metrics, const char* outcome) {
-  return metrics.AddCounter("gannet_worker_gradients_total", "Gradients handed in, by outcome.",
+  return metrics.AddCounter("gannet_worker_gradients_total", "Gradients submitted, by outcome.",
                             {{"outcome", outcome}});
 }
 
 telemetry::Counter& TransferCounter(telemetry::Metrics& metrics, const char* direction) {
   return metrics.AddCounter("gannet_worker_transfer_seconds_total",
-                            "Time in calls that send gradients or receive weights; sending goes on "
-                            "beside the computation.",
+                            "Time in calls that send gradients or receive weights; sending runs "
+                            "in parallel with the computation.",
                             {{"direction", direction}});
 }
 
@@ -19,9 +19,9 @@ telemetry::Counter& TransferCounter(telemetry::Metrics& metrics, const char* dir
 
 WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
     : images(metrics.AddCounter("gannet_worker_images_total",
-                                "Images in gradients the run has kept.")),
+                                "Images in gradients the run has accepted.")),
       sent_bytes(metrics.AddCounter("gannet_worker_sent_bytes_total",
-                                    "Encoded bytes of gradients the run has kept.")),
+                                    "Encoded bytes of gradients the run has accepted.")),
       received_bytes(metrics.AddCounter("gannet_worker_received_bytes_total",
                                         "Encoded bytes of weights fetched.")),
       failed_units(metrics.AddCounter("gannet_worker_failed_units_total",
@@ -38,7 +38,7 @@ WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
                                          "Time to fetch and decode weights.",
                                          telemetry::DurationBounds())),
       submit_seconds(metrics.AddHistogram("gannet_worker_submit_seconds",
-                                          "Time to encode and hand in a gradient, waits included.",
+                                          "Time to encode and submit a gradient, waits included.",
                                           telemetry::DurationBounds())),
       claim_seconds(metrics.AddHistogram("gannet_worker_claim_seconds", "Time waited for a unit.",
                                          telemetry::DurationBounds())),

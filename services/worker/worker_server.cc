@@ -107,7 +107,7 @@ void LogSummary(const WorkerReport& report, telemetry::Logger& log) {
            {{"because", EndName(report.end)},
             {"units", report.accepted_units},
             {"images", report.accepted_images},
-            {"units_for_nothing", report.lost_units},
+            {"wasted_units", report.wasted_units},
             {"duration", report.duration},
             {"images_per_second",
              seconds > 0 ? static_cast<double>(report.accepted_images) / seconds : 0.0}});

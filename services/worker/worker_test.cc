@@ -179,7 +179,8 @@ class WorkerTest : public ::testing::Test {
     });
   }
 
-  // Lets a worker work until a unit has failed for good. Returns the reason that the run was given.
+  // Lets a worker work until a unit has failed permanently. Returns the reason that the run was
+  // given.
   std::string WhyAUnitFails();
 
   // Publishes the round with the weights it had.
@@ -191,7 +192,7 @@ class WorkerTest : public ::testing::Test {
         *EncodeBundle(gan::InitialWeights(config_.model, 1), tensor::Codec::kFp32));
     request.finished = finished;
     if (finished) request.next_units.clear();
-    ASSERT_OK(backend_.store().PrepareRound(run_, leadership_, base::Round(round.value() + 1)));
+    ASSERT_OK(backend_.store().ReclaimOldBlobs(run_, leadership_, base::Round(round.value() + 1)));
     ASSERT_OK(backend_.store().Publish(request));
   }
 
@@ -234,7 +235,7 @@ class RunningWorker {
 
 std::string WorkerTest::WhyAUnitFails() {
   exchange_.after_fail = [this](base::Attempt attempt) {
-    database_clock_.Advance(domain::ReturnDelay(attempt, domain::ReturnCause::kFailed));
+    database_clock_.Advance(domain::RequeueBackoff(attempt, domain::RequeueCause::kFailed));
   };
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   RunningWorker running(*worker);
@@ -255,7 +256,7 @@ TEST_F(WorkerTest, WorksUntilTheRunIsFinished) {
   EXPECT_EQ(report.end, WorkerReport::End::kRunFinished);
   EXPECT_EQ(report.accepted_units, 2 * config_.units_per_round);
   EXPECT_EQ(report.accepted_images, 2 * config_.units_per_round * config_.images_per_unit);
-  EXPECT_EQ(report.lost_units, 0);
+  EXPECT_EQ(report.wasted_units, 0);
 }
 
 TEST_F(WorkerTest, TheTimeOfTransfersIsMeasured) {
@@ -380,7 +381,7 @@ TEST_F(WorkerTest, LostAnswersCostNothing) {
 
   ASSERT_OK_AND_ASSIGN(const WorkerReport report, running.Wait());
   EXPECT_EQ(report.accepted_units, config_.units_per_round);
-  EXPECT_EQ(report.lost_units, 0);
+  EXPECT_EQ(report.wasted_units, 0);
   for (const exchange::GradientInfo& gradient : progress.gradients)
     EXPECT_EQ(gradient.attempt, base::Attempt(1));
 }
@@ -455,7 +456,7 @@ TEST_F(WorkerTest, OtherImagesAreRefusedButNotARunThatKnowsThemByTheirFormerDige
   ASSERT_OK(running.Wait());
 }
 
-// A database that has gone back behind this worker's Join, or behind that of its start.
+// A database that was rolled back behind this worker's Join, or behind that of its start.
 TEST_F(WorkerTest, AWorkerThatIsForgottenJoinsAgainAndGoesOn) {
   std::atomic<int> claims{0};
   exchange_.before = [&](absl::string_view method) {
@@ -496,7 +497,7 @@ TEST_F(WorkerTest, WeightsAreKnownByTheirChecksum) {
   const std::unique_ptr<Worker> worker = MakeWorker(1);
   bool renamed = false;
   exchange_.change_unit = [&](exchange::WorkUnit& unit) {
-    // As a gateway of before: it names no checksum, so nobody knows whether these are the same.
+    // As an older gateway does: it names no checksum, so nobody knows whether these are the same.
     if (std::exchange(renamed, true)) unit.weights_sha256.clear();
   };
   RunningWorker running(*worker);
@@ -520,7 +521,7 @@ TEST_F(WorkerTest, TwoWorkersShareARound) {
   ASSERT_OK_AND_ASSIGN(const WorkerReport a, running_first.Wait());
   ASSERT_OK_AND_ASSIGN(const WorkerReport b, running_second.Wait());
   EXPECT_EQ(a.accepted_units + b.accepted_units, config_.units_per_round);
-  EXPECT_EQ(a.lost_units + b.lost_units, 0);
+  EXPECT_EQ(a.wasted_units + b.wasted_units, 0);
 }
 
 }  // namespace

@@ -29,9 +29,9 @@ constexpr char kOutcomes[] = "outcome";
 constexpr char kFaults[] = "fault";
 constexpr char kRestarts[] = "database";
 constexpr char kServerAway[] = "database server away";
-constexpr char kWentBack[] = "database went back";
+constexpr char kRolledBack[] = "database rolled back";
 constexpr char kLostByCrash[] = "lost by a crash of the database";
-constexpr char kLostByGoingBack[] = "lost by a database that went back";
+constexpr char kLostByRollback[] = "lost by a database that was rolled back";
 constexpr char kClaims[] = "claims";
 constexpr char kGradients[] = "gradients";
 constexpr char kRounds[] = "rounds";
@@ -59,7 +59,7 @@ const std::vector<std::pair<LedgerOutcome, const char*>>& OutcomeNames() {
       {LedgerOutcome::kClosed, "closed"},
       {LedgerOutcome::kDuplicate, "duplicate"},
       {LedgerOutcome::kExpired, "expired"},
-      {LedgerOutcome::kReturned, "returned"},
+      {LedgerOutcome::kReleased, "returned"},
       {LedgerOutcome::kFailed, "failed"},
       {LedgerOutcome::kRejected, "rejected"}};
   return names;
@@ -83,9 +83,9 @@ const std::map<std::string, std::vector<std::string>>& Failpoints() {
        {"claim", "check_submission", "stage_gradient", "submit_gradient",
         "submit_gradient.commit"}},
       {"coordinator",
-       {"acquire_leadership", "round_progress", "gradient_record", "prepare_round", "publish_round",
-        "copy_in", "publish.commit"}},
-      {"worker", {"claimed", "spool_keep", "spool_drop"}}};
+       {"acquire_leadership", "round_progress", "gradient_record", "reclaim_old_blobs",
+        "publish_round", "copy_in", "publish.commit"}},
+      {"worker", {"claimed", "spool_write", "spool_remove"}}};
   return places;
 }
 
@@ -157,10 +157,10 @@ void FaultInjector::RequireFailpointsAndKills() {
   table_.Require(kRestarts, "crash", 3);
   for (const Fault& fault : faults_) table_.Require(kFaults, fault.name, 1);
   table_.Require(kFaults, kServerAway, 3);
-  table_.Require(kFaults, kWentBack, 3);
+  table_.Require(kFaults, kRolledBack, 3);
   // Claims do not wait for the disk; whatever else is lost by a crash fails the test at once.
   table_.Require(kLostByCrash, kClaims, 1);
-  for (const char* what : {kClaims, kGradients, kRounds}) table_.Require(kLostByGoingBack, what, 1);
+  for (const char* what : {kClaims, kGradients, kRounds}) table_.Require(kLostByRollback, what, 1);
 }
 
 void FaultInjector::RequireOutcomes(const std::vector<LedgerOutcome>& outcomes) {
@@ -223,8 +223,8 @@ void FaultInjector::Tend() {
   }
 }
 
-void FaultInjector::TendFor(absl::Duration most, const std::function<bool()>& enough) {
-  for (const absl::Duration end = clock_.Steady() + most; clock_.Steady() < end && !enough();) {
+void FaultInjector::TendFor(absl::Duration max, const std::function<bool()>& enough) {
+  for (const absl::Duration end = clock_.Steady() + max; clock_.Steady() < end && !enough();) {
     Tend();
     // Not a busy loop: the programs need the cores.
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -279,12 +279,12 @@ std::vector<FaultInjector::Fault> FaultInjector::Faults() {
        2,
        &FaultInjector::KillDatabase,
        {{kKills, "postmaster"}, {kLostByCrash, kClaims}}},
-      {kWentBack,
+      {kRolledBack,
        1,
-       &FaultInjector::LetDatabaseGoBack,
-       {{kLostByGoingBack, kClaims}, {kLostByGoingBack, kGradients}, {kLostByGoingBack, kRounds}}},
+       &FaultInjector::RollBackDatabase,
+       {{kLostByRollback, kClaims}, {kLostByRollback, kGradients}, {kLostByRollback, kRounds}}},
       {"clock moved", 2, &FaultInjector::MoveClock, {}},
-      {"handed in twice",
+      {"submitted twice",
        4,
        &FaultInjector::DeliverTwice,
        {{kOutcomes, "already accepted"}, {kOutcomes, "superseded"}}},
@@ -299,24 +299,24 @@ const FaultInjector::Fault* FaultInjector::NextFault() {
   const bool aimed = random_() % 2 == 0 && !table_.Missing().empty();
   std::vector<double> weights;
   for (const Fault& fault : faults_) {
-    const bool fills = table_.IsBelowTarget(kFaults, fault.name) ||
-                       absl::c_any_of(fault.fills, [this](const auto& cell) {
-                         return table_.IsBelowTarget(cell.first, cell.second);
-                       });
-    weights.push_back(aimed && !fills ? 0 : fault.weight);
+    const bool covers = table_.IsBelowTarget(kFaults, fault.name) ||
+                        absl::c_any_of(fault.covers, [this](const auto& cell) {
+                          return table_.IsBelowTarget(cell.first, cell.second);
+                        });
+    weights.push_back(aimed && !covers ? 0 : fault.weight);
   }
   if (absl::c_accumulate(weights, 0.0) == 0) return nullptr;
   std::discrete_distribution<size_t> pick(weights.begin(), weights.end());
   return &faults_[pick(random_)];
 }
 
-void FaultInjector::Run(absl::Duration least, absl::Duration most) {
+void FaultInjector::Run(absl::Duration min, absl::Duration max) {
   const absl::Duration start = clock_.Steady();
   absl::Duration next_line = absl::Seconds(30);
   while (!::testing::Test::HasFailure()) {
     const absl::Duration so_far = clock_.Steady() - start;
     CountOutcomes();
-    if (so_far >= most || (so_far >= least && table_.Missing().empty())) break;
+    if (so_far >= max || (so_far >= min && table_.Missing().empty())) break;
     if (so_far >= next_line) {
       std::printf("%s: %s rounds, short of %s\n",
                   absl::FormatDuration(absl::Trunc(so_far, absl::Seconds(1))).c_str(),
@@ -338,7 +338,7 @@ void FaultInjector::Run(absl::Duration least, absl::Duration most) {
   CountOutcomes();
 }
 
-void FaultInjector::ExpectThatTheRunGoesOn(int64_t rounds) {
+void FaultInjector::ExpectProgress(int64_t rounds) {
   const int64_t before = cluster_.Number("SELECT weights_version FROM gannet.run");
   network_->Delay(absl::ZeroDuration());
   database_link_.Refuse(false);
@@ -418,7 +418,7 @@ void FaultInjector::RestartDatabase(store::TestPostgres::StopMode mode) {
 }
 
 // What a failover to a standby does that lacks the last commits.
-void FaultInjector::LetDatabaseGoBack() {
+void FaultInjector::RollBackDatabase() {
   store::TestPostgres::Get().Save();
   // What happens now is another training than the one that goes on: whoever takes anything of it
   // along, weights, gradients or settings, changes the bits of the end.
@@ -430,9 +430,9 @@ void FaultInjector::LetDatabaseGoBack() {
   const Holdings before = LookAtHoldings();
   store::TestPostgres::Get().GoBack();
   const Losses lost = LossesSince(before);
-  table_.Add(kLostByGoingBack, kClaims, lost.claims);
-  table_.Add(kLostByGoingBack, kGradients, lost.gradients);
-  table_.Add(kLostByGoingBack, kRounds, lost.rounds);
+  table_.Add(kLostByRollback, kClaims, lost.claims);
+  table_.Add(kLostByRollback, kGradients, lost.gradients);
+  table_.Add(kLostByRollback, kRounds, lost.rounds);
 }
 
 void FaultInjector::ChangeLearningRate() {
@@ -510,7 +510,7 @@ void FaultInjector::MoveClockBy(int seconds) {
 }
 
 // What a network that repeats packets, or a worker that wakes up after days, would do: a gradient
-// that is kept is handed in again by its worker, under its attempt and under the one before.
+// that is kept is submitted again by its worker, under its attempt and under the one before.
 void FaultInjector::DeliverTwice() {
   const std::string found = cluster_.Text(absl::StrCat(
       "SELECT concat_ws('|', g.run_id, g.unit_id, g.attempt, g.worker_id, w.incarnation, "
@@ -583,15 +583,15 @@ absl::StatusOr<domain::SubmitOutcome> FaultInjector::SubmitGarbage(const exchang
   return hostile_->exchange().Submit(request);
 }
 
-// A worker that cannot read its images takes units until one has failed for good, which pauses the
-// run, and hands that one in all the same. Nobody else takes any meanwhile.
+// A worker that cannot read its images takes units until one has failed permanently, which pauses
+// the run, and hands that one in all the same. Nobody else takes any meanwhile.
 void FaultInjector::FailAUnit() {
   constexpr absl::Duration kPatience = absl::Seconds(8);
   for (Role& role : roles_) {
     if (role.kind == "worker") Freeze(role, kPatience);
   }
   MoveClockBy(61);   // longer than any lease: what they hold comes back
-  int failures = 0;  // where there are spares it may fail those again and again
+  int failures = 0;  // where there are speculative copies it may fail those again and again
   TendFor(kPatience,
           [&] { return FailOnce(failures) || failures >= 4 * domain::kMaxUnitFailures; });
   for (Role& role : roles_) {
@@ -609,7 +609,7 @@ bool FaultInjector::FailOnce(int& failures) {
     return false;
   }
   MoveClockBy(static_cast<int>(
-      absl::ToInt64Seconds(domain::ReturnDelay(unit->attempt, domain::ReturnCause::kFailed))));
+      absl::ToInt64Seconds(domain::RequeueBackoff(unit->attempt, domain::RequeueCause::kFailed))));
   const absl::StatusOr<exchange::RunStatus> status = hostile_->store().GetRunStatus(unit->run);
   if (!status.ok() || status->state != domain::RunState::kPaused) return false;
   const absl::StatusOr<domain::SubmitOutcome> outcome = SubmitGarbage(*unit);
@@ -619,8 +619,8 @@ bool FaultInjector::FailOnce(int& failures) {
   return true;
 }
 
-// A laptop that claims a unit, sleeps without a sign of life until somebody else has computed it
-// (in the same slot where spares are made), and hands in nonsense when it wakes.
+// A laptop that claims a unit, sleeps unseen until somebody else has computed it
+// (in the same slot where speculative copies are made), and submits nonsense when it wakes.
 void FaultInjector::LetALeaseExpire() {
   constexpr absl::Duration kSleep = absl::Seconds(6);
   constexpr absl::Duration kPatience = absl::Seconds(3);
@@ -649,7 +649,7 @@ void FaultInjector::ChangeDeadline() {
   if (!status.ok()) return;
   domain::RunConfig other = status->next_config;
   const bool shall_wait = table_.IsBelowTarget(kOutcomes, "duplicate") || random_() % 2 == 0;
-  other.policy.deadline = shall_wait ? absl::Seconds(20) : absl::ZeroDuration();
+  other.policy.round_deadline = shall_wait ? absl::Seconds(20) : absl::ZeroDuration();
   hostile_->store().ChangeSettings(status->run, other, "an injected fault").IgnoreError();
 }
 

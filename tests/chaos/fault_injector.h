@@ -31,7 +31,7 @@ enum class LedgerOutcome {
   kClosed = static_cast<int>(domain::SubmitOutcome::kClosed),
   kDuplicate = static_cast<int>(domain::SubmitOutcome::kDuplicate),
   kExpired = 101,
-  kReturned = 102,
+  kReleased = 102,
   kFailed = 103,
   kRejected = 104,
 };
@@ -42,7 +42,7 @@ enum class LedgerOutcome {
 // Whatever is killed is started again, with a failpoint of its own armed; meanwhile faults strike
 // at random places: SIGKILL, SIGSTOP for longer than a lease, PostgreSQL or the first of its
 // servers gone, or back without its last commits, the network cut, slow or half-open, the
-// database's clock moved, gradients handed in twice, a worker that fails its units.
+// database's clock moved, gradients submitted twice, a worker that fails its units.
 //
 // Decisions come from the seed and from what the table is short of; what the kernel makes of them
 // does not.
@@ -56,13 +56,13 @@ class FaultInjector {
                 absl::Duration freeze_duration);
   ~FaultInjector();
 
-  // Blows for `least`, and on until the table is complete, but not longer than `most`. Then every
-  // program is killed; what the database holds stays as it is.
-  void Run(absl::Duration least, absl::Duration most);
+  // Injects faults for `min`, and longer until the table is complete, but for at most `max`. Then
+  // every program is killed; what the database holds stays as it is.
+  void Run(absl::Duration min, absl::Duration max);
 
   // Starts everything again, without failpoints or other faults, and expects that so many rounds
   // more are published: whatever has happened, nothing stays stuck. Ends with every program killed.
-  void ExpectThatTheRunGoesOn(int64_t rounds);
+  void ExpectProgress(int64_t rounds);
 
   // What table() must show before the test may end. All: every failpoint 3 times, every kind of
   // process killed 10 times.
@@ -91,7 +91,7 @@ class FaultInjector {
     double weight;
     void (FaultInjector::*act)();
     // Section and cell, beside that of the fault itself.
-    std::vector<std::pair<const char*, const char*>> fills;
+    std::vector<std::pair<const char*, const char*>> covers;
   };
 
   // What a database could lose. Lists of "unit|attempt|request" and of "unit|sha256".
@@ -114,7 +114,7 @@ class FaultInjector {
   // Starts again what has ended, wakes what has slept enough.
   void Tend();
   // Again and again, for so long, or until it is enough.
-  void TendFor(absl::Duration most, const std::function<bool()>& enough);
+  void TendFor(absl::Duration max, const std::function<bool()>& enough);
   void CountFailpoints();
   void CountOutcomes();
   Role& AnyRole(const std::string& kind = "");
@@ -130,12 +130,12 @@ class FaultInjector {
   void RefuseAtDatabaseLink();
   void CrashDatabase();
   void KillDatabase();
-  void LetDatabaseGoBack();
+  void RollBackDatabase();
   void MoveClock();
   void MoveClockBy(int seconds);
   void DeliverTwice();
   void FailAUnit();
-  // Counts up when a unit was failed; true when it has failed for good.
+  // Counts up when a unit was failed; true when it has failed permanently.
   bool FailOnce(int& failures);
   void LetALeaseExpire();
   void PauseAndResume();

@@ -82,13 +82,13 @@ void ExpectSoundLedger(FaultInjector& faults) {
                            "AND g.attempt = u.attempt AND g.worker_id = u.holder"),
             folded);
   EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE consumed"), folded);
-  // Nor does a slot count in its own round and, taken along, in another.
+  // Nor does a slot count in its own round and, carried over, in another.
   EXPECT_EQ(
       cluster.Number("SELECT count(DISTINCT (round - stale_rounds, coalesce(claimed_slot, slot))) "
                      "FROM gannet.work_unit WHERE consumed"),
       folded);
   EXPECT_EQ(cluster.Number("SELECT count(*) FROM gannet.round_summary"), version);
-  // A duplicate may have been handed in twice; it counts once.
+  // A duplicate may have been submitted twice; it counts once.
   EXPECT_LE(cluster.Number("SELECT sum(duplicate_unit_count) FROM gannet.worker"),
             faults.LedgerRows(LedgerOutcome::kDuplicate));
 }
@@ -98,11 +98,11 @@ TEST(FaultInjectionTest, EndsWithTheWeightsAndMomentsOfARunWithoutFaults) {
   faults.RequireFailpointsAndKills();
   faults.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kLate,
                           LedgerOutcome::kAlreadyAccepted, LedgerOutcome::kSuperseded,
-                          LedgerOutcome::kClosed, LedgerOutcome::kExpired, LedgerOutcome::kReturned,
+                          LedgerOutcome::kClosed, LedgerOutcome::kExpired, LedgerOutcome::kReleased,
                           LedgerOutcome::kFailed});
   faults.Run(kShareOfBits * FaultTime(), TimeLimit());
   ExpectSoundLedger(faults);
-  faults.ExpectThatTheRunGoesOn(3);
+  faults.ExpectProgress(3);
 
   e2e::E2eCluster& cluster = faults.cluster();
   const int64_t version = cluster.Number("SELECT weights_version FROM gannet.run");
@@ -122,8 +122,8 @@ TEST(FaultInjectionTest, EndsWithTheWeightsAndMomentsOfARunWithoutFaults) {
   EXPECT_EQ(Digests(cluster, version), expected);
 }
 
-// Rounds that need not wait for all, with spares for whoever sleeps and room for what comes a round
-// late: no claim on bits, but the ledger adds up and nothing stalls.
+// Rounds that need not wait for all, with speculative copies for whoever sleeps and room for what
+// comes a round late: no claim on bits, but the ledger adds up and nothing stalls.
 TEST(FaultInjectionTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   e2e::ProgramSettings settings = Settings();
   settings["model.base_width"] = "16";          // here the gradients fit into one statement
@@ -131,7 +131,7 @@ TEST(FaultInjectionTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   settings["training.quorum"] = "2";
   settings["training.round_deadline"] = "20s";
   settings["training.stale_weight"] = "0.5";
-  settings["training.spare_after"] = "1";
+  settings["training.speculation_multiplier"] = "1";
   settings["training.lease"] = "60s";
   FaultInjector faults(settings, FaultSeed(), absl::Seconds(7));
   faults.RequireOutcomes({LedgerOutcome::kAccepted, LedgerOutcome::kAlreadyAccepted,
@@ -140,9 +140,9 @@ TEST(FaultInjectionTest, WithAQuorumAndSparesTheLedgerAddsUpAndNothingStalls) {
   faults.Run((1 - kShareOfBits) * FaultTime(), TimeLimit());
   ExpectSoundLedger(faults);
   EXPECT_GT(faults.cluster().Number(
-                "SELECT count(*) FROM gannet.work_unit WHERE is_spare AND stale_rounds = 0"),
+                "SELECT count(*) FROM gannet.work_unit WHERE is_speculative AND stale_rounds = 0"),
             0);
-  faults.ExpectThatTheRunGoesOn(10);
+  faults.ExpectProgress(10);
 }
 
 }  // namespace

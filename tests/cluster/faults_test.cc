@@ -13,7 +13,7 @@ namespace {
 
 const domain::ModelConfig kModel = {.image_size = 32, .latent_dim = 16, .base_width = 4};
 
-std::string CalmRun(const domain::RunConfig& config) {
+std::string BaselineRun(const domain::RunConfig& config) {
   TestCluster cluster(config);
   cluster.StartGateway();
   cluster.StartCoordinator();
@@ -22,10 +22,10 @@ std::string CalmRun(const domain::RunConfig& config) {
   return cluster.FinalWeightsSha();
 }
 
-TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
+TEST(FaultsTest, InjectedFaultsEndWithTheBitsOfABaselineRun) {
   gan::ConfigureCompute(1);
   const domain::RunConfig config = FacesRunConfig(kModel, 8, 4, 40);
-  const std::string calm = CalmRun(config);
+  const std::string baseline = BaselineRun(config);
 
   TestCluster cluster(config);
   cluster.StartGateway();
@@ -51,7 +51,7 @@ TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
   cluster.StartGateway();
   cluster.AwaitFinished();
 
-  EXPECT_EQ(cluster.FinalWeightsSha(), calm);
+  EXPECT_EQ(cluster.FinalWeightsSha(), baseline);
 }
 
 // What a failover does to a standby that lacks the last commits, twice. Workers and coordinator are
@@ -60,7 +60,7 @@ TEST(FaultsTest, AStormOfFaultsEndsWithTheBitsOfACalmRun) {
 TEST(FaultsTest, ADatabaseThatGoesBackCostsNothingButTime) {
   gan::ConfigureCompute(1);
   const domain::RunConfig config = FacesRunConfig(kModel, 16, 4, 60);
-  const std::string calm = CalmRun(config);
+  const std::string baseline = BaselineRun(config);
 
   TestCluster cluster(config);
   const auto change_learning_rate = [&cluster] {
@@ -100,7 +100,7 @@ TEST(FaultsTest, ADatabaseThatGoesBackCostsNothingButTime) {
   set_state(run, domain::RunState::kRunning);  // as saved, it is paused
   cluster.AwaitFinished();
 
-  EXPECT_EQ(cluster.FinalWeightsSha(), calm);
+  EXPECT_EQ(cluster.FinalWeightsSha(), baseline);
 }
 
 }  // namespace

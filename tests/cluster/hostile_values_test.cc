@@ -274,7 +274,7 @@ class HostileValuesTest : public ::testing::Test {
 
   void LeaveEverything() {
     for (int number = 0; number <= number_; ++number) {
-      // Refused when it was removed, by which nothing is left to give back.
+      // Refused when it was removed, by which nothing is left to release.
       direct().Leave(exchange::TestWorker(1000 + number), run_).IgnoreError();
     }
     unit_.reset();

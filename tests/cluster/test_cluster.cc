@@ -57,7 +57,7 @@ domain::RunConfig FacesRunConfig(const domain::ModelConfig& model, int images_pe
   config.micro_batch = micro_batch;
   config.round_count = round_count;
   config.lease = absl::Seconds(60);
-  config.policy.spare_after = 0;  // however slow this machine is, a unit has one holder
+  config.policy.speculation_multiplier = 0;  // however slow this machine is, a unit has one holder
   const absl::StatusOr<std::unique_ptr<data::Dataset>> faces = OpenFaces(model.image_size);
   EXPECT_OK(faces);
   const data::DatasetFingerprint& data = (*faces)->fingerprint();

@@ -1210,7 +1210,7 @@ def main():
     problems += check_make_secrets(script)
     cases = 0
     if problems:
-        skipped.append("the checks themselves, by broken variants: first mend what is reported above")
+        skipped.append("the checks themselves, by broken variants: first correct what is reported above")
     else:
         problems, cases = check_the_checks(context, objects)
     for problem in problems:

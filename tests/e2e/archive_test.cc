@@ -28,8 +28,8 @@ void RunToItsEnd(E2eCluster& cluster) {
 }
 
 TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
-  E2eCluster calm(kSettings);
-  RunToItsEnd(calm);
+  E2eCluster baseline(kSettings);
+  RunToItsEnd(baseline);
   E2eCluster first(kSettings);
   first.StartCoordinator();
   first.StartGateway();
@@ -59,8 +59,8 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
   EXPECT_GE(version, 5);
   EXPECT_EQ(second.Number("SELECT count(*) FROM gannet.round_summary"), version);
   RunToItsEnd(second);
-  EXPECT_FALSE(calm.FinalWeights().empty());
-  EXPECT_TRUE(second.FinalWeights() == calm.FinalWeights());
+  EXPECT_FALSE(baseline.FinalWeights().empty());
+  EXPECT_TRUE(second.FinalWeights() == baseline.FinalWeights());
   const std::vector<std::string> history =
       absl::StrSplit(base::FileContents(second.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
   EXPECT_THAT(history, SizeIs(1 + 150));
@@ -71,7 +71,7 @@ TEST(ArchiveTest, ARunGoesOnInAnotherDatabaseBitForBit) {
                                        second.PathOf("alone"), "--run.rounds", "150"});
   ASSERT_EQ(alone.exit_code, 0) << alone.out << alone.err;
   EXPECT_TRUE(base::FileContents(second.PathOf("alone/weights.safetensors")) ==
-              calm.FinalWeights());
+              baseline.FinalWeights());
 
   const Outcome again = second.Gannet(import);
   EXPECT_EQ(again.exit_code, 1);

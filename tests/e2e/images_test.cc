@@ -69,7 +69,7 @@ TEST(ImagesTest, AnImageThatBecomesUnreadablePausesTheRunUntilItIsRepaired) {
   cluster.Write(image, whole.substr(0, 40) + std::string(whole.size() - 40, 'x'));
   ASSERT_EQ(cluster.Gannet({"resume", "--address", address}).exit_code, 0);
 
-  ASSERT_TRUE(coordinator.AwaitError("a unit has failed for good, the run is paused"));
+  ASSERT_TRUE(coordinator.AwaitError("a unit has failed permanently, the run is paused"));
   EXPECT_EQ(cluster.Text("SELECT state FROM gannet.run"), "paused");
   EXPECT_THAT(cluster.Text("SELECT state_reason FROM gannet.run"),
               AllOf(HasSubstr("round 1 slot 0 failed 5 times"), HasSubstr(NameOf(index))));

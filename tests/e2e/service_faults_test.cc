@@ -1,4 +1,4 @@
-// Services that die and come back. Whatever they do, the weights are those of a calm run.
+// Services that die and come back. Whatever they do, the weights are those of a baseline run.
 #include <signal.h>
 
 #include <memory>
@@ -35,14 +35,14 @@ ProgramSettings Settings() {
 }
 
 // What all runs here must end with.
-const std::string& CalmWeights() {
+const std::string& BaselineWeights() {
   static const std::string weights = [] {
-    E2eCluster calm(Settings());
-    base::ChildProcess& worker = calm.StartDirectWorker("calm");
-    base::ChildProcess& coordinator = calm.StartCoordinator();
-    calm.ExpectEnd({&worker, &coordinator});
-    EXPECT_THAT(calm.FinalWeights(), Not(IsEmpty()));
-    return calm.FinalWeights();
+    E2eCluster baseline(Settings());
+    base::ChildProcess& worker = baseline.StartDirectWorker("baseline");
+    base::ChildProcess& coordinator = baseline.StartCoordinator();
+    baseline.ExpectEnd({&worker, &coordinator});
+    EXPECT_THAT(baseline.FinalWeights(), Not(IsEmpty()));
+    return baseline.FinalWeights();
   }();
   return weights;
 }
@@ -58,10 +58,10 @@ class ServiceFaultsTest : public ::testing::Test {
 
   void SetUp() override { ASSERT_TRUE(cluster_.AwaitRounds(3)); }
 
-  void ExpectCalmEnd() {
+  void ExpectBaselineEnd() {
     cluster_.ExpectEnd({&worker_, coordinator_});
     cluster_.ExpectEveryGradientCountedOnce();
-    EXPECT_TRUE(cluster_.FinalWeights() == CalmWeights());
+    EXPECT_TRUE(cluster_.FinalWeights() == BaselineWeights());
   }
 
   void ExpectUnderWay() {
@@ -85,7 +85,7 @@ TEST_F(ServiceFaultsTest, AKilledGatewayIsAwaitedAndComesBackOnItsPort) {
 
   gateway_ = &cluster_.StartGateway();
   ASSERT_TRUE(worker_.AwaitError("answers again " + gateway, before));
-  ExpectCalmEnd();
+  ExpectBaselineEnd();
 }
 
 TEST_F(ServiceFaultsTest, AKilledCoordinatorIsSucceededByTheNext) {
@@ -93,7 +93,7 @@ TEST_F(ServiceFaultsTest, AKilledCoordinatorIsSucceededByTheNext) {
   ExpectUnderWay();
 
   coordinator_ = &cluster_.StartCoordinator();
-  ExpectCalmEnd();
+  ExpectBaselineEnd();
   EXPECT_THAT(coordinator_->err(), HasSubstr("leading the run run=cluster term=2"));
   const std::vector<std::string> history = absl::StrSplit(
       base::FileContents(cluster_.OutputPath("metrics.csv")), '\n', absl::SkipEmpty());
@@ -129,11 +129,11 @@ TEST_F(ServiceFaultsTest, WithoutPostgresEverybodyWaitsAndTheGatewaySaysSo) {
   store::TestPostgres::Get().Start();
   ASSERT_TRUE(base::AwaitUntil(serving));
   ASSERT_TRUE(worker_.AwaitError("answers again", before));
-  ExpectCalmEnd();
+  ExpectBaselineEnd();
 }
 
 // Of the servers that the URL lists the first one's name has no address, and the second one goes
-// away in mid-run.
+// away during the run.
 TEST(HostListTest, TheNextServerOfTheListIsUsed) {
   E2eCluster cluster(Settings());
   const std::string port = absl::StrCat(cluster.Number("SELECT current_setting('port')::bigint"));
@@ -159,7 +159,7 @@ TEST(HostListTest, TheNextServerOfTheListIsUsed) {
   // cut as well depends on the moment: an idle connection is replaced without a word.
   EXPECT_THAT(coordinator.err(), HasSubstr("not listening to PostgreSQL, trying again"));
   EXPECT_THAT(bob.err(), HasSubstr("not listening to PostgreSQL, trying again"));
-  EXPECT_TRUE(cluster.FinalWeights() == CalmWeights());
+  EXPECT_TRUE(cluster.FinalWeights() == BaselineWeights());
 }
 
 // As on a laptop without a network.

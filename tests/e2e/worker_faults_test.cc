@@ -1,4 +1,4 @@
-// Workers that leave, sleep and die. Whatever they do, the weights are those of a calm run (but
+// Workers that leave, sleep and die. Whatever they do, the weights are those of a baseline run (but
 // where a round need not wait for them).
 #include <signal.h>
 
@@ -18,13 +18,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-std::string CalmWeights(const ProgramSettings& settings) {
-  E2eCluster calm(settings);
-  base::ChildProcess& worker = calm.StartDirectWorker("calm");
-  base::ChildProcess& coordinator = calm.StartCoordinator();
-  calm.ExpectEnd({&worker, &coordinator});
-  EXPECT_THAT(calm.FinalWeights(), Not(IsEmpty()));
-  return calm.FinalWeights();
+std::string BaselineWeights(const ProgramSettings& settings) {
+  E2eCluster baseline(settings);
+  base::ChildProcess& worker = baseline.StartDirectWorker("baseline");
+  base::ChildProcess& coordinator = baseline.StartCoordinator();
+  baseline.ExpectEnd({&worker, &coordinator});
+  EXPECT_THAT(baseline.FinalWeights(), Not(IsEmpty()));
+  return baseline.FinalWeights();
 }
 
 std::string IdOf(const E2eCluster& cluster, const std::string& worker) {
@@ -90,12 +90,12 @@ TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
   ada.Signal(SIGINT);
   EXPECT_EQ(ada.AwaitExit(), 0);
   EXPECT_LT(clock.Steady() - start, absl::Seconds(30)) << "it takes a micro-batch and a call";
-  EXPECT_THAT(ada.err(), HasSubstr("the unit in work is given back"));
+  EXPECT_THAT(ada.err(), HasSubstr("the unit being computed is released"));
   EXPECT_THAT(ada.err(), HasSubstr("because=\"asked to stop\""));
   EXPECT_EQ(cluster.Text("SELECT concat_ws(' ', state, attempt, lease_until IS NULL) "
                          "FROM gannet.work_unit"),
             "ready 1 t");
-  EXPECT_EQ(cluster.Text("SELECT signed_off FROM gannet.worker"), "t");
+  EXPECT_EQ(cluster.Text("SELECT has_left FROM gannet.worker"), "t");
 
   base::ChildProcess& bob = cluster.StartWorker("bob");
   cluster.ExpectEnd({&coordinator, &bob});
@@ -108,7 +108,7 @@ TEST(WorkerFaultsTest, CtrlCGivesTheUnitBackAtOnce) {
 TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
   const ProgramSettings settings = {
       {"run.rounds", "3"}, {"training.images_per_unit", kUnitImages}, {"data.count", kUnitImages}};
-  const std::string calm = CalmWeights(settings);
+  const std::string baseline = BaselineWeights(settings);
 
   ProgramSettings short_lease = settings;
   short_lease["training.lease"] = "4s";
@@ -129,9 +129,9 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
   EXPECT_TRUE(AwaitTakenOver(cluster, orphaned));
 
   cluster.ExpectEnd({&coordinator, &ada});
-  EXPECT_THAT(coordinator.err(), HasSubstr("leases ran out, their units are handed out again"));
+  EXPECT_THAT(coordinator.err(), HasSubstr("leases expired, their units are requeued"));
   cluster.ExpectEveryGradientCountedOnce();
-  EXPECT_TRUE(cluster.FinalWeights() == calm);
+  EXPECT_TRUE(cluster.FinalWeights() == baseline);
 }
 
 TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
@@ -139,7 +139,7 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
       {"run.rounds", "3"}, {"training.images_per_unit", kUnitImages}, {"data.count", kUnitImages}};
   ProgramSettings with_spares = settings;
   with_spares["training.lease"] = "1h";
-  with_spares["training.spare_after"] = "1";
+  with_spares["training.speculation_multiplier"] = "1";
   E2eCluster cluster(with_spares);
   cluster.StartGateway();
   base::ChildProcess& coordinator = cluster.StartCoordinator();
@@ -158,8 +158,9 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
   EXPECT_EQ(cluster.Text(
                 absl::StrCat("SELECT state FROM gannet.work_unit WHERE unit_id = ", asleep.unit)),
             "closed");
-  EXPECT_GE(cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE is_spare AND consumed"), 1);
-  EXPECT_TRUE(cluster.FinalWeights() == CalmWeights(settings));
+  EXPECT_GE(
+      cluster.Number("SELECT count(*) FROM gannet.work_unit WHERE is_speculative AND consumed"), 1);
+  EXPECT_TRUE(cluster.FinalWeights() == BaselineWeights(settings));
 }
 
 TEST(WorkerFaultsTest, WhereStaleWorkCountsAWorkerThatIsARoundLateIsNotInVain) {
@@ -170,7 +171,7 @@ TEST(WorkerFaultsTest, WhereStaleWorkCountsAWorkerThatIsARoundLateIsNotInVain) {
                       {"training.quorum", "1"},
                       {"training.stale_weight", "0.5"},
                       {"training.lease", "1h"},
-                      {"training.spare_after", "0"}});
+                      {"training.speculation_multiplier", "0"}});
   cluster.StartGateway();
   base::ChildProcess& coordinator = cluster.StartCoordinator();
   base::ChildProcess& ada = cluster.StartWorker("ada");
@@ -226,11 +227,11 @@ TEST(WorkerFaultsTest, AFinishedGradientOutlivesItsWorker) {
 
   base::ChildProcess& again = cluster.StartWorker("ada", {{"worker.state_file", state_file}});
 
-  EXPECT_TRUE(again.AwaitError("a gradient kept from before was handed in"));
+  EXPECT_TRUE(again.AwaitError("a spooled gradient of an earlier start was submitted"));
   cluster.ExpectEnd({&coordinator, &again});
   cluster.ExpectEveryGradientCountedOnce();
   EXPECT_EQ(base::FileContents(kept), "");
-  EXPECT_TRUE(cluster.FinalWeights() == CalmWeights(settings));
+  EXPECT_TRUE(cluster.FinalWeights() == BaselineWeights(settings));
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ void HostileClient::Call() {
   if (workers_.empty() || kind < 12) return Join();
   if (kind < 30) return Claim();
   if (kind < 48) return Heartbeat();
-  if (kind < 58) return GiveBack();
+  if (kind < 58) return ReleaseUnit();
   if (kind < 60) return Leave();
   if (kind < 62) return Describe();
   if (kind < 68) return FetchWeights();
@@ -177,7 +177,7 @@ void HostileClient::Heartbeat() {
   Note("heartbeat", stub_->Heartbeat(&context, request, &response));
 }
 
-void HostileClient::GiveBack() {
+void HostileClient::ReleaseUnit() {
   if (units_.empty()) return Claim();
   const Unit unit = AnyUnit();
   grpc::ClientContext context;

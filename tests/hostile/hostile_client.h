@@ -25,7 +25,7 @@ struct HostileOptions {
 
 // A program that has the class code, knows the protocol, and means no good: each Call is one call
 // of the gateway, from a seed. It joins under many names, claims units, and then breaks promises:
-// it hands in too little, too much, something else, what belongs to others, twice, or nothing at
+// it submits too little, too much, something else, what belongs to others, twice, or nothing at
 // all; reports made-up progress; opens streams and neither sends nor reads; and puts extreme values
 // into every field of every message.
 //
@@ -52,7 +52,7 @@ class HostileClient {
   void Join();
   void Claim();
   void Heartbeat();
-  void GiveBack();
+  void ReleaseUnit();
   void Describe();
   void Leave();
   void FetchWeights();

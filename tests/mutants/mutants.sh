@@ -36,11 +36,11 @@ list_mutants() {
     's/weight_ + weight;/weight_ + 1;/'
   mutant stale_gradients_count_in_full services/coordinator/round_collector.cc coordination_round_collector_test \
     's/ \* domain::StaleWeight(stale_weight_, info.stale_rounds)//'
-  mutant stale_spares_count_twice libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
+  mutant stale_copies_count_twice libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
     's/const Unit\*& most_recent = by_slot\[unit.slot\];/const Unit*\& most_recent = by_slot[base::Slot(unit.slot.value() * 100 + static_cast<int>(by_slot.size()))];/'
   mutant nan_is_a_gradient services/coordinator/round_collector.cc coordination_round_collector_test \
     '/GANNET_RETURN_IF_ERROR(domain::CheckGradientValues(gradient));/d'
-  mutant two_spares_of_a_unit libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
+  mutant two_copies_of_a_unit libs/exchange/memory/memory_state.cc exchange_memory_contract_test \
     's/!helped.contains(unit.slot) &&$/true;/' \
     '/open_units\[unit.slot\] < domain::kMaxOpenUnitsOfSlot;/d'
   mutant made_up_progress_counts libs/exchange/memory/memory_state.cc exchange_memory_contract_test \

@@ -80,7 +80,7 @@ class PackedClass {
                          "PYTHONPATH=" GANNET_PYTHON_PATH},
          .output_prefix = class_.PathOf("logs/python")});
     EXPECT_EQ(python.AwaitExit(), 0) << python.err();
-    EXPECT_THAT(python.out(), HasSubstr(absl::StrCat("units kept: ", 2 * kRounds)));
+    EXPECT_THAT(python.out(), HasSubstr(absl::StrCat("units accepted: ", 2 * kRounds)));
     class_.ExpectEnd({&coordinator});
     EXPECT_EQ(class_.Text("SELECT display_name FROM gannet.worker"), "python");
     class_.ExpectEveryGradientCountedOnce();

@@ -38,7 +38,7 @@ absl::StatusOr<exchange::JoinResult> MemoryExchange::Join(const exchange::JoinRe
     }
     Worker& worker = run->workers[request.worker.id];
     if (known != run->workers.end() && worker.incarnation != request.worker.incarnation) {
-      state_.ReturnUnitsOf(*run, request.worker.id, domain::ReturnCause::kTakenOver);
+      state_.RequeueUnitsOf(*run, request.worker.id, domain::RequeueCause::kTakenOver);
     }
     worker.secret_sha256 = secret_sha256;
     worker.incarnation = request.worker.incarnation;
@@ -72,14 +72,14 @@ absl::StatusOr<exchange::ClaimResult> MemoryExchange::Claim(const exchange::Clai
   const absl::Duration end = wait_clock.Steady() + request.wait;
   while (true) {
     const uint64_t generation = state_.work.generation();
-    GANNET_ASSIGN_OR_RETURN(exchange::ClaimResult result, state_.LookForWork(request));
+    GANNET_ASSIGN_OR_RETURN(exchange::ClaimResult result, state_.TryClaim(request));
     const absl::Duration remaining = end - wait_clock.Steady();
     if (result.unit.has_value() || domain::HasEnded(result.state) ||
         remaining <= absl::ZeroDuration()) {
       return result;
     }
-    // What only time changes (ReturnDelay, spares) tells nobody.
-    state_.work.AwaitPast(generation, std::min(remaining, kLookInterval));
+    // What only time changes (RequeueBackoff, speculative copies) tells nobody.
+    state_.work.AwaitPast(generation, std::min(remaining, kPollInterval));
   }
 }
 
@@ -92,7 +92,7 @@ absl::StatusOr<exchange::Payload> MemoryExchange::FetchWeights(
   const auto found = caller.run.weights.find(request.version);
   if (found == caller.run.weights.end()) {
     return absl::NotFoundError(
-        absl::StrCat("weights of this version are not kept, fetch the current ones: current ",
+        absl::StrCat("weights of this version are not stored, fetch the current ones: current ",
                      caller.run.version.value(), ", got ", request.version.value()));
   }
   const exchange::Payload& weights = found->second.payload;
@@ -202,22 +202,22 @@ absl::StatusOr<exchange::HeartbeatResult> MemoryExchange::Heartbeat(
 absl::Status MemoryExchange::Release(const exchange::WorkerIdentity& worker, base::RunId run,
                                      base::UnitId unit, base::Attempt attempt) {
   GANNET_RETURN_IF_ERROR(exchange::ValidateRelease(worker, run, unit, attempt));
-  return state_.GiveBack(worker, run, unit, attempt, domain::ReturnCause::kReleased, "");
+  return state_.ReleaseOrFail(worker, run, unit, attempt, domain::RequeueCause::kReleased, "");
 }
 
 absl::Status MemoryExchange::Fail(const exchange::WorkerIdentity& worker, base::RunId run,
                                   base::UnitId unit, base::Attempt attempt,
                                   const std::string& reason) {
   GANNET_RETURN_IF_ERROR(exchange::ValidateFail(worker, run, unit, attempt, reason));
-  return state_.GiveBack(worker, run, unit, attempt, domain::ReturnCause::kFailed, reason);
+  return state_.ReleaseOrFail(worker, run, unit, attempt, domain::RequeueCause::kFailed, reason);
 }
 
 absl::Status MemoryExchange::Leave(const exchange::WorkerIdentity& worker, base::RunId run) {
   GANNET_RETURN_IF_ERROR(exchange::ValidateLeave(worker, run));
   base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller, state_.Authenticate(worker, run));
-  state_.ReturnUnitsOf(caller.run, caller.id, domain::ReturnCause::kReleased);
-  caller.worker.signed_off = true;
+  state_.RequeueUnitsOf(caller.run, caller.id, domain::RequeueCause::kReleased);
+  caller.worker.has_left = true;
   return absl::OkStatus();
 }
 
@@ -231,7 +231,7 @@ Run* MemoryExchange::FindRunToJoin(const std::string& name) {
 
 void MemoryExchange::RecordLife(Worker& worker) {
   worker.last_seen = state_.clock.Now();
-  worker.signed_off = false;
+  worker.has_left = false;
 }
 
 }  // namespace gannet::memory

@@ -48,7 +48,7 @@ domain::UnitView ViewOf(Run& run, const Unit& unit, absl::Time now) {
   view.attempt = unit.attempt;
   view.holder = unit.holder;
   view.lease_expired = unit.lease_until <= now;
-  view.ran_out = unit.ran_out;
+  view.reaped = unit.reaped;
   view.slot_filled = IsSlotFilled(run, unit);
   if (unit.gradient.has_value()) {
     view.has_gradient = true;
@@ -88,7 +88,7 @@ std::vector<Unit> State::CarryOverStragglers(Run& run, const exchange::PublishRe
     moved.round = base::Round(unit->round.value() + 1);
     moved.slot = next_slot;
     moved.claimed_slot = unit->claimed_slot.value_or(unit->slot);
-    moved.is_spare = true;
+    moved.is_speculative = true;
     ++moved.stale_rounds;
     next_slot = base::Slot(next_slot.value() + 1);
   }
@@ -148,19 +148,19 @@ void State::SetState(Run& run, domain::RunState state, const std::string& reason
   work.Notify();
 }
 
-void State::ReturnUnit(Run& run, Unit& unit, domain::ReturnCause cause, const std::string& reason,
-                       const base::WorkerId& by) {
-  const domain::ReturnDecision decision =
-      domain::DecideReturn(unit.failures, cause, unit.is_spare, unit.stale_rounds);
+void State::RequeueUnit(Run& run, Unit& unit, domain::RequeueCause cause, const std::string& reason,
+                        const base::WorkerId& by) {
+  const domain::RequeueDecision decision =
+      domain::DecideRequeue(unit.failures, cause, unit.is_speculative, unit.stale_rounds);
   // Of a rejected gradient the holder is forgotten already.
   if (!unit.holder.value().empty()) run.EndLease(unit, unit.holder);
   unit.state = decision.state;
   unit.failures = decision.failures;
-  unit.ran_out = cause == domain::ReturnCause::kExpired;
-  if (cause != domain::ReturnCause::kReleased && cause != domain::ReturnCause::kTakenOver) {
-    unit.ready_at = clock.Now() + domain::ReturnDelay(unit.attempt, cause);
+  unit.reaped = cause == domain::RequeueCause::kExpired;
+  if (cause != domain::RequeueCause::kReleased && cause != domain::RequeueCause::kTakenOver) {
+    unit.ready_at = clock.Now() + domain::RequeueBackoff(unit.attempt, cause);
   }
-  if (cause == domain::ReturnCause::kFailed || cause == domain::ReturnCause::kRejected) {
+  if (cause == domain::RequeueCause::kFailed || cause == domain::RequeueCause::kRejected) {
     unit.failure_reason = reason;
     unit.failed_by.insert(by);
   }
@@ -175,10 +175,10 @@ void State::ReturnUnit(Run& run, Unit& unit, domain::ReturnCause cause, const st
   work.Notify();
 }
 
-void State::ReturnUnitsOf(Run& run, const base::WorkerId& worker, domain::ReturnCause cause) {
+void State::RequeueUnitsOf(Run& run, const base::WorkerId& worker, domain::RequeueCause cause) {
   run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     if (unit.state == domain::UnitState::kLeased && unit.holder == worker) {
-      ReturnUnit(run, unit, cause, "", worker);
+      RequeueUnit(run, unit, cause, "", worker);
     }
   });
 }
@@ -186,7 +186,7 @@ void State::ReturnUnitsOf(Run& run, const base::WorkerId& worker, domain::Return
 void State::Remove(Run& run, const base::WorkerId& id, const std::string& reason) {
   Worker& worker = run.workers.at(id);
   worker.removed_reason = reason;
-  worker.signed_off = true;
+  worker.has_left = true;
   if (domain::HasEnded(run.state)) return;
   run.ForEachUnit(run.open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     if (unit.holder != id) return;
@@ -197,15 +197,15 @@ void State::Remove(Run& run, const base::WorkerId& id, const std::string& reason
       worker.accepted_unit_count -= 1;
       worker.accepted_image_count -= unit.image_count;
       unit.gradient.reset();
-      unit.is_spare = unit.stale_rounds > 0;  // else the slot's only one now
-      unit.state = unit.is_spare ? domain::UnitState::kClosed : domain::UnitState::kReady;
+      unit.is_speculative = unit.stale_rounds > 0;  // else the slot's only one now
+      unit.state = unit.is_speculative ? domain::UnitState::kClosed : domain::UnitState::kReady;
     } else if (unit.state == domain::UnitState::kLeased) {
-      unit.state = unit.is_spare ? domain::UnitState::kClosed : domain::UnitState::kReady;
+      unit.state = unit.is_speculative ? domain::UnitState::kClosed : domain::UnitState::kReady;
     } else if (unit.state != domain::UnitState::kReady) {
       return;
     }
     unit.holder = base::WorkerId();
-    unit.ran_out = false;
+    unit.reaped = false;
   });
   run.changes_signal.Notify();
   work.Notify();
@@ -245,7 +245,7 @@ bool State::MayClaim(const Run& run, const Unit& unit, const base::WorkerId& id,
     return true;
   }
   for (const auto& [other_id, other] : run.workers) {
-    if (!unit.failed_by.contains(other_id) && !other.signed_off && other.removed_reason.empty() &&
+    if (!unit.failed_by.contains(other_id) && !other.has_left && other.removed_reason.empty() &&
         now - other.last_seen < exchange::kWorkerLivenessTimeout) {
       return false;
     }
@@ -253,10 +253,11 @@ bool State::MayClaim(const Run& run, const Unit& unit, const base::WorkerId& id,
   return true;
 }
 
-Unit* State::FindSlowUnit(Run& run, const base::WorkerId& worker, absl::Time now) {
-  const absl::Duration limit = domain::SpareAfter(run.latest_config().policy.spare_after,
-                                                  run.median_unit_time, run.latest_config().lease);
-  const auto is_late = [&](const Unit& unit) {
+Unit* State::FindStraggler(Run& run, const base::WorkerId& worker, absl::Time now) {
+  const absl::Duration limit =
+      domain::SpeculationDelay(run.latest_config().policy.speculation_multiplier,
+                               run.median_unit_time, run.latest_config().lease);
+  const auto is_straggler = [&](const Unit& unit) {
     return unit.state == domain::UnitState::kLeased && unit.holder != worker &&
            now - unit.claimed_at > limit;
   };
@@ -265,27 +266,27 @@ Unit* State::FindSlowUnit(Run& run, const base::WorkerId& worker, absl::Time now
   run.ForEachUnit(run.open_round(), [&](Unit& unit) {
     if (!IsOpen(unit)) return;
     ++open_units[unit.slot];
-    if (!is_late(unit)) helped.insert(unit.slot);
+    if (!is_straggler(unit)) helped.insert(unit.slot);
   });
   Unit* slow = nullptr;
   run.ForEachUnit(run.open_round(), [&](Unit& unit) {
-    const bool waits = is_late(unit) && !unit.is_spare && !unit.failed_by.contains(worker) &&
-                       !helped.contains(unit.slot) &&
+    const bool waits = is_straggler(unit) && !unit.is_speculative &&
+                       !unit.failed_by.contains(worker) && !helped.contains(unit.slot) &&
                        open_units[unit.slot] < domain::kMaxOpenUnitsOfSlot;
     if (waits && (slow == nullptr || unit.claimed_at < slow->claimed_at)) slow = &unit;
   });
   return slow;
 }
 
-Unit* State::AddSpare(Run& run, const Unit& slow) {
-  Unit spare;
-  spare.id = base::UnitId(++last_unit_id);
-  spare.round = slow.round;
-  spare.slot = slow.slot;
-  spare.image_indices = slow.image_indices;
-  spare.image_count = slow.image_count;
-  spare.is_spare = true;
-  return run.AddUnit(std::move(spare));
+Unit* State::AddSpeculativeUnit(Run& run, const Unit& slow) {
+  Unit copy;
+  copy.id = base::UnitId(++last_unit_id);
+  copy.round = slow.round;
+  copy.slot = slow.slot;
+  copy.image_indices = slow.image_indices;
+  copy.image_count = slow.image_count;
+  copy.is_speculative = true;
+  return run.AddUnit(std::move(copy));
 }
 
 void State::CountWasted(const AuthenticatedWorker& caller, Unit& unit, base::Attempt attempt,
@@ -300,7 +301,7 @@ void State::CountWasted(const AuthenticatedWorker& caller, Unit& unit, base::Att
   if (outcome == domain::SubmitOutcome::kDuplicate) caller.worker.duplicate_unit_count += 1;
 }
 
-absl::StatusOr<exchange::ClaimResult> State::LookForWork(const exchange::ClaimRequest& request) {
+absl::StatusOr<exchange::ClaimResult> State::TryClaim(const exchange::ClaimRequest& request) {
   base::MutexLock lock(mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller, Authenticate(request.worker, request.run));
   const absl::Time now = clock.Now();
@@ -330,9 +331,9 @@ absl::StatusOr<exchange::ClaimResult> State::LookForWork(const exchange::ClaimRe
   }
   if (caller.run.state != domain::RunState::kRunning) return result;
   if (ready == nullptr) {
-    Unit* slow = FindSlowUnit(caller.run, caller.id, now);
+    Unit* slow = FindStraggler(caller.run, caller.id, now);
     if (slow == nullptr) return result;
-    ready = AddSpare(caller.run, *slow);
+    ready = AddSpeculativeUnit(caller.run, *slow);
   }
   ready->claimed_at = now;
   ready->state = domain::UnitState::kLeased;
@@ -342,7 +343,7 @@ absl::StatusOr<exchange::ClaimResult> State::LookForWork(const exchange::ClaimRe
   ready->lease_until = now + caller.run.unit_lease();
   ready->progress_at = now;
   ready->micro_batches_done = 0;
-  ready->ran_out = false;
+  ready->reaped = false;
   result.unit = Describe(caller.run, *ready, now);
   return result;
 }
@@ -366,8 +367,8 @@ exchange::WorkUnit State::Describe(const Run& run, const Unit& unit, absl::Time 
 
 bool State::Renew(Run& run, Unit& unit, const base::WorkerId& worker,
                   const exchange::UnitProgress& progress, absl::Time now, int& leases) {
-  const bool had_run_out = unit.state == domain::UnitState::kReady && unit.ran_out;
-  if (had_run_out && leases >= domain::kMaxLeasesPerWorker) return false;
+  const bool was_reaped = unit.state == domain::UnitState::kReady && unit.reaped;
+  if (was_reaped && leases >= domain::kMaxLeasesPerWorker) return false;
   // More than all of them cannot be done: whoever says so makes no progress.
   const int done =
       std::min(progress.micro_batches_done, std::max(1, unit.image_count / run.config.micro_batch));
@@ -383,19 +384,19 @@ bool State::Renew(Run& run, Unit& unit, const base::WorkerId& worker,
   }
   unit.lease_until = now + run.unit_lease();
   unit.state = domain::UnitState::kLeased;
-  unit.ran_out = false;
-  if (had_run_out) ++leases;
+  unit.reaped = false;
+  if (was_reaped) ++leases;
   return true;
 }
 
-absl::Status State::GiveBack(const exchange::WorkerIdentity& identity, base::RunId run,
-                             base::UnitId unit_id, base::Attempt attempt, domain::ReturnCause cause,
-                             const std::string& reason) {
+absl::Status State::ReleaseOrFail(const exchange::WorkerIdentity& identity, base::RunId run,
+                                  base::UnitId unit_id, base::Attempt attempt,
+                                  domain::RequeueCause cause, const std::string& reason) {
   base::MutexLock lock(mu);
   GANNET_ASSIGN_OR_RETURN(AuthenticatedWorker caller, Authenticate(identity, run));
   Unit* unit = caller.run.FindUnit(unit_id);
   if (unit != nullptr && IsHeldBy(*unit, caller.id, attempt)) {
-    ReturnUnit(caller.run, *unit, cause, reason, caller.id);
+    RequeueUnit(caller.run, *unit, cause, reason, caller.id);
   }
   return absl::OkStatus();
 }
@@ -416,7 +417,7 @@ exchange::RunStatus State::StatusOf(const Run& run) {
   status.best = run.best;
   if (!run.rounds.empty()) status.last_round = run.rounds.back();
   for (const auto& [id, worker] : run.workers) {
-    if (!worker.signed_off && now - worker.last_seen < exchange::kWorkerLivenessTimeout)
+    if (!worker.has_left && now - worker.last_seen < exchange::kWorkerLivenessTimeout)
       ++status.worker_count;
     status.accepted_image_count += worker.accepted_image_count;
     status.wasted_image_count += worker.wasted_image_count;

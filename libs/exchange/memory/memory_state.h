@@ -28,14 +28,14 @@
 namespace gannet::memory {
 
 // A long poll looks again after so long.
-inline constexpr absl::Duration kLookInterval = absl::Seconds(1);
+inline constexpr absl::Duration kPollInterval = absl::Seconds(1);
 
 struct Gradient {
   base::Attempt attempt;
   base::WorkerId worker;
   exchange::GradientStats stats;
   absl::Duration taken;       // from claim to accept
-  exchange::Payload payload;  // without bytes once PrepareRound has made room
+  exchange::Payload payload;  // without bytes once ReclaimOldBlobs has freed them
 };
 
 struct Unit {
@@ -55,10 +55,10 @@ struct Unit {
   int failures = 0;
   std::string failure_reason;
   std::set<base::WorkerId> failed_by;          // since it was made, or the run resumed
-  absl::Time ready_at = absl::InfinitePast();  // not given out before
-  bool ran_out = false;                        // when ready: its last lease did
+  absl::Time ready_at = absl::InfinitePast();  // not claimable before
+  bool reaped = false;                         // when ready: its last lease did
   bool consumed = false;
-  bool is_spare = false;
+  bool is_speculative = false;
   int stale_rounds = 0;                    // publications that have taken it along
   std::optional<base::Slot> claimed_slot;  // before the first of them
   base::Attempt wasted_attempt{0};
@@ -75,8 +75,8 @@ struct Worker {
   int64_t duplicate_unit_count = 0;
   int64_t wasted_image_count = 0;
   absl::Time last_seen;
-  bool signed_off = false;
-  int rejected_in_a_row = 0;
+  bool has_left = false;
+  int net_rejections = 0;
   std::string removed_reason;  // empty: not removed
 };
 
@@ -118,7 +118,7 @@ struct Run {
 
   base::Round open_round() const { return base::Round(version.value() + 1); }
 
-  // The settings that hold in `round`. Lease and spares are always those set last.
+  // The settings that hold in `round`. Lease and speculative copies are always those set last.
   const domain::RunConfig& ConfigOf(base::Round round) const {
     return gannet::exchange::ConfigOf(config, changes, round);
   }
@@ -217,11 +217,11 @@ struct State {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // `by`: who held the unit, or its gradient came from.
-  void ReturnUnit(Run& run, Unit& unit, domain::ReturnCause cause, const std::string& reason,
-                  const base::WorkerId& by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  void RequeueUnit(Run& run, Unit& unit, domain::RequeueCause cause, const std::string& reason,
+                   const base::WorkerId& by) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Returns every unit the worker holds.
-  void ReturnUnitsOf(Run& run, const base::WorkerId& worker, domain::ReturnCause cause)
+  void RequeueUnitsOf(Run& run, const base::WorkerId& worker, domain::RequeueCause cause)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
   // Refuses the worker from now on, and gives everything of the open round to others that it holds
@@ -240,18 +240,18 @@ struct State {
   // not, but no longer than a unit may stall: that one may never ask.
   static bool MayClaim(const Run& run, const Unit& unit, const base::WorkerId& id, absl::Time now);
 
-  // The unit that is to get a spare by this worker; null when none is.
-  Unit* FindSlowUnit(Run& run, const base::WorkerId& worker, absl::Time now)
+  // The unit that is to get a speculative copy by this worker; null when none is.
+  Unit* FindStraggler(Run& run, const base::WorkerId& worker, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
-  Unit* AddSpare(Run& run, const Unit& slow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
+  Unit* AddSpeculativeUnit(Run& run, const Unit& slow) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 
-  // Counts a gradient that came for nothing.
+  // Counts a wasted gradient.
   static void CountWasted(const AuthenticatedWorker& caller, Unit& unit, base::Attempt attempt,
                           domain::SubmitOutcome outcome);
 
   // One look of Claim.
-  absl::StatusOr<exchange::ClaimResult> LookForWork(const exchange::ClaimRequest& request);
+  absl::StatusOr<exchange::ClaimResult> TryClaim(const exchange::ClaimRequest& request);
 
   static exchange::WorkUnit Describe(const Run& run, const Unit& unit, absl::Time now);
 
@@ -260,9 +260,9 @@ struct State {
                     const exchange::UnitProgress& progress, absl::Time now, int& leases);
 
   // Gives a unit back that the worker holds; does nothing otherwise.
-  absl::Status GiveBack(const exchange::WorkerIdentity& identity, base::RunId run,
-                        base::UnitId unit_id, base::Attempt attempt, domain::ReturnCause cause,
-                        const std::string& reason);
+  absl::Status ReleaseOrFail(const exchange::WorkerIdentity& identity, base::RunId run,
+                             base::UnitId unit_id, base::Attempt attempt,
+                             domain::RequeueCause cause, const std::string& reason);
 
   exchange::RunStatus StatusOf(const Run& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu);
 

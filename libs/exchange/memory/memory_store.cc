@@ -52,7 +52,7 @@ absl::StatusOr<base::RunId> MemoryStore::CreateRun(const exchange::NewRun& reque
                                     .duplicate_unit_count = summary.duplicate_unit_count,
                                     .wasted_image_count = summary.wasted_image_count,
                                     .last_seen = summary.last_seen,
-                                    .signed_off = !summary.removed_reason.empty(),
+                                    .has_left = !summary.removed_reason.empty(),
                                     .removed_reason = summary.removed_reason};
   }
   state_.AddUnits(*run, run->open_round(), request.units);
@@ -71,7 +71,7 @@ absl::StatusOr<exchange::Leadership> MemoryStore::AcquireLeadership(base::RunId 
   if (run->leader != leader) {
     if (!run->leader.value().empty() && run->leader_until > now) {
       return absl::FailedPreconditionError(
-          absl::StrCat("another coordinator leads this run, wait: its time runs out in ",
+          absl::StrCat("another coordinator leads this run, wait: its leadership expires in ",
                        absl::FormatDuration(run->leader_until - now)));
     }
     run->leader = leader;
@@ -149,7 +149,8 @@ absl::StatusOr<exchange::Payload> MemoryStore::FetchGradient(base::RunId id, bas
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   const Unit* unit = run->FindUnit(unit_id);
   if (unit == nullptr || !unit->gradient.has_value() || unit->gradient->payload.bytes == nullptr) {
-    return absl::NotFoundError(absl::StrCat("no gradient is kept of this unit: ", unit_id.value()));
+    return absl::NotFoundError(
+        absl::StrCat("no gradient of this unit is stored: ", unit_id.value()));
   }
   return unit->gradient->payload;
 }
@@ -169,14 +170,14 @@ absl::Status MemoryStore::RejectGradient(base::RunId id, const exchange::Leaders
   Worker& worker = run->workers.at(id_of_worker);
   worker.accepted_unit_count -= 1;
   worker.accepted_image_count -= unit->image_count;
-  worker.rejected_in_a_row += 1;
+  worker.net_rejections += 1;
   unit->gradient.reset();
   run->EndLease(*unit, id_of_worker);
   unit->holder = base::WorkerId();
-  unit->is_spare = unit->stale_rounds > 0;  // else the slot's only one now
-  state_.ReturnUnit(*run, *unit, domain::ReturnCause::kRejected, reason, id_of_worker);
-  if (worker.rejected_in_a_row >= exchange::kMaxRejectionsInARow && worker.removed_reason.empty()) {
-    state_.Remove(*run, id_of_worker, exchange::RejectionsReason(worker.rejected_in_a_row, reason));
+  unit->is_speculative = unit->stale_rounds > 0;  // else the slot's only one now
+  state_.RequeueUnit(*run, *unit, domain::RequeueCause::kRejected, reason, id_of_worker);
+  if (worker.net_rejections >= exchange::kMaxNetRejections && worker.removed_reason.empty()) {
+    state_.Remove(*run, id_of_worker, exchange::RejectionsReason(worker.net_rejections, reason));
   }
   return absl::OkStatus();
 }
@@ -197,7 +198,7 @@ absl::Status MemoryStore::RestoreWorker(base::RunId id, const base::WorkerId& wo
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   GANNET_RETURN_IF_ERROR(RequireWorker(*run, worker));
   run->workers.at(worker).removed_reason.clear();
-  run->workers.at(worker).rejected_in_a_row = 0;
+  run->workers.at(worker).net_rejections = 0;
   return absl::OkStatus();
 }
 
@@ -247,7 +248,7 @@ absl::Status MemoryStore::Publish(const exchange::PublishRequest& request) {
   for (const base::UnitId id : request.consumed) {
     Unit& unit = *run->FindUnit(id);
     unit.consumed = true;
-    int& rejected = run->workers[unit.gradient->worker].rejected_in_a_row;
+    int& rejected = run->workers[unit.gradient->worker].net_rejections;
     rejected = std::max(0, rejected - 1);
   }
   run->median_unit_time = State::MedianTaken(*run);
@@ -279,17 +280,17 @@ absl::StatusOr<int> MemoryStore::ReapExpiredLeases(base::RunId id,
   int count = 0;
   run->ForEachUnit(run->open_round(), [&](Unit& unit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(state_.mu) {
     if (unit.state != domain::UnitState::kLeased || unit.lease_until > now) return;
-    state_.ReturnUnit(*run, unit, domain::ReturnCause::kExpired, "", unit.holder);
+    state_.RequeueUnit(*run, unit, domain::RequeueCause::kExpired, "", unit.holder);
     ++count;
   });
   return count;
 }
 
-absl::Status MemoryStore::PrepareRound(base::RunId id, const exchange::Leadership& leadership,
-                                       base::Round round) {
+absl::Status MemoryStore::ReclaimOldBlobs(base::RunId id, const exchange::Leadership& leadership,
+                                          base::Round round) {
   base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
-  GANNET_RETURN_IF_ERROR(exchange::CheckPrepareRound(run->version, round));
+  GANNET_RETURN_IF_ERROR(exchange::CheckReclaimOldBlobs(run->version, round));
   const auto makes_room = [&](int64_t other) {
     return other < round.value() && (round.value() - other) % state_.blob_ring == 0;
   };
@@ -337,7 +338,7 @@ absl::Status MemoryStore::DeleteRun(base::RunId id) {
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
   if (!run->leader.value().empty() && run->leader_until > state_.clock.Now()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("a coordinator leads this run, stop it first: its time runs out in ",
+        absl::StrCat("a coordinator leads this run, stop it first: its leadership expires in ",
                      absl::FormatDuration(run->leader_until - state_.clock.Now())));
   }
   run->changes_signal.Notify();
@@ -346,10 +347,10 @@ absl::Status MemoryStore::DeleteRun(base::RunId id) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::KeepBest(base::RunId id, const exchange::Leadership& leadership,
+absl::Status MemoryStore::SaveBest(base::RunId id, const exchange::Leadership& leadership,
                                    const exchange::BestWeights& best,
                                    const exchange::Payload& weights) {
-  GANNET_RETURN_IF_ERROR(exchange::ValidateKeepBest(best, weights));
+  GANNET_RETURN_IF_ERROR(exchange::ValidateSaveBest(best, weights));
   base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.CheckFence(id, leadership));
   GANNET_RETURN_IF_ERROR(exchange::CheckIsPublished(run->version, best.version));
@@ -361,7 +362,7 @@ absl::Status MemoryStore::KeepBest(base::RunId id, const exchange::Leadership& l
 absl::StatusOr<exchange::Store::BestSnapshot> MemoryStore::LoadBest(base::RunId id) {
   base::MutexLock lock(state_.mu);
   GANNET_ASSIGN_OR_RETURN(Run * run, state_.FindRun(id));
-  if (!run->best.has_value()) return absl::NotFoundError("no weights are kept as the best yet");
+  if (!run->best.has_value()) return absl::NotFoundError("no best weights are saved yet");
   return BestSnapshot{*run->best, run->best_weights};
 }
 

@@ -51,14 +51,14 @@ class MemoryStore final : public exchange::Store {
   absl::StatusOr<int> ReapExpiredLeases(base::RunId id,
                                         const exchange::Leadership& leadership) override;
 
-  absl::Status PrepareRound(base::RunId id, const exchange::Leadership& leadership,
-                            base::Round round) override;
+  absl::Status ReclaimOldBlobs(base::RunId id, const exchange::Leadership& leadership,
+                               base::Round round) override;
 
   absl::Status ReclaimBlobs(base::RunId id, const exchange::Leadership& leadership) override;
 
   absl::Status DeleteRun(base::RunId id) override;
 
-  absl::Status KeepBest(base::RunId id, const exchange::Leadership& leadership,
+  absl::Status SaveBest(base::RunId id, const exchange::Leadership& leadership,
                         const exchange::BestWeights& best,
                         const exchange::Payload& weights) override;
 

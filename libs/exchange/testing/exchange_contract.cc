@@ -34,7 +34,7 @@ void ExchangeContractTest::ExpectWoken(const std::function<void()>& wait,
   base::RealClock clock;
   const absl::Duration start = clock.Steady();
   std::thread waiter(wait);
-  // A claim that comes later and has waited in vain: by then the waiter waits, too.
+  // A claim that comes later and has waited without a result: by then the waiter waits, too.
   ClaimRequest bystander = NewClaim(TestWorker(99));
   bystander.wait = absl::Milliseconds(100);
   const absl::Status joined = exchange().Join(TestJoin(bystander.worker, config_)).status();
@@ -102,7 +102,7 @@ void ExchangeContractTest::FailForGood(const WorkerIdentity& worker, const std::
   for (int failure = 0; failure < domain::kMaxUnitFailures; ++failure) {
     const WorkUnit unit = ClaimUnit(worker);
     Must(exchange().Fail(worker, run_, unit.unit, unit.attempt, reason));
-    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
+    backend().AdvanceTime(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kFailed));
   }
 }
 

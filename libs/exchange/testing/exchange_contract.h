@@ -56,11 +56,11 @@ class ExchangeContractTest : public ::testing::TestWithParam<ExchangeContractPar
                                             int micro_batches_done);
   // Publishes the version after the current one, with `unit_count` units in the round to come.
   void Publish(int unit_count = 3, bool keep = false);
-  void StartRunWithSpares();
+  void StartRunWithSpeculation();
   // As Publish, and takes stale work along. `consumed`: all that is there, stale ones included.
   void PublishTakingAlong(int max_stale_rounds, int unit_count = 2);
   void Finish();
-  // Lets the worker fail the unit it holds, and claim it again, until it has failed for good.
+  // Lets the worker fail the unit it holds, and claim it again, until it has failed permanently.
   void FailForGood(const WorkerIdentity& worker, const std::string& reason);
 
   // Runs `wait` in a thread and then `act` in this one; expects that `wait` ends because of it,

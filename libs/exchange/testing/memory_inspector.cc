@@ -40,10 +40,10 @@ absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, bas
     out.failures = unit.failures;
     out.failure_reason = unit.failure_reason;
     out.failed_by.assign(unit.failed_by.begin(), unit.failed_by.end());
-    out.ran_out = unit.state == domain::UnitState::kReady && unit.ran_out;
+    out.reaped = unit.state == domain::UnitState::kReady && unit.reaped;
     if (unit.state == domain::UnitState::kReady) out.ready_in = std::max(unit.ready_at, now) - now;
     out.consumed = unit.consumed;
-    out.is_spare = unit.is_spare;
+    out.is_speculative = unit.is_speculative;
     out.stale_rounds = unit.stale_rounds;
     out.wasted_attempt = unit.wasted_attempt;
     if (unit.state == domain::UnitState::kLeased) {
@@ -64,7 +64,7 @@ absl::StatusOr<RunDump> MemoryBackendInspector::Dump(MemoryBackend& backend, bas
     dump.workers.push_back({id_of_worker, worker.incarnation, worker.display_name, worker.hardware,
                             worker.accepted_unit_count, worker.accepted_image_count,
                             worker.duplicate_unit_count, worker.wasted_image_count,
-                            now - worker.last_seen, worker.signed_off, worker.rejected_in_a_row,
+                            now - worker.last_seen, worker.has_left, worker.net_rejections,
                             worker.removed_reason});
   }
   dump.rounds = run->rounds;

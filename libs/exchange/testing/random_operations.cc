@@ -45,7 +45,7 @@ struct Claimed {
   size_t unit = 0;
   base::Attempt attempt;
   int worker = 0;
-  bool spent = false;  // handed in or given back: what comes later is late or a repeat
+  bool spent = false;  // submitted or released: what comes later is late or a repeat
 };
 
 struct KnownRun {
@@ -185,7 +185,7 @@ class Driver {
     return identity;
   }
 
-  // The place of a claim in run.claimed: mostly one whose unit is still to be handed in, else
+  // The place of a claim in run.claimed: mostly one whose unit is still to be submitted, else
   // mostly one of late.
   std::optional<size_t> AnyClaimed(const KnownRun& run) {
     const size_t count = run.claimed.size();
@@ -240,7 +240,7 @@ class Driver {
     return false;
   }
 
-  // Remembers under which ids both sides know the unit that was just handed out.
+  // Remembers under which ids both sides know the unit that was just claimed.
   void LearnUnit() {
     if (!found_[0].has_value() || !found_[1].has_value()) return;
     const WorkUnit& unit = *found_[0];
@@ -287,8 +287,8 @@ class Driver {
     if (dice < 760) return Reject();
     if (dice < 815) return Publish();
     if (dice < 835) return Reap(runs_[AnyRun()]);
-    if (dice < 845) return PrepareRound();
-    if (dice < 855) return KeepBest();
+    if (dice < 845) return ReclaimOldBlobs();
+    if (dice < 855) return SaveBest();
     if (dice < 875) return SetRunState();
     if (dice < 885) return ChangeSettings();
     if (dice < 888) return CreateRun();
@@ -313,7 +313,7 @@ class Driver {
     const bool taken = !runs_.empty() && Percent(20);
     run.config = TinyRunConfig(absl::StrCat("run", taken ? 0 : runs_.size()));
     run.config.lease = absl::Milliseconds(static_cast<int64_t>(Below(4)) * 10'000 + 20'000);
-    run.config.policy.spare_after = Percent(50) ? 0 : 1 + AnyNumber() / 50;
+    run.config.policy.speculation_multiplier = Percent(50) ? 0 : 1 + AnyNumber() / 50;
     NewRun request = TestNewRun(run.config);
     request.units.resize(1 + Below(3));
     const bool same = Run(absl::StrCat("CreateRun ", run.config.name),
@@ -533,7 +533,7 @@ class Driver {
         });
   }
 
-  // Long enough that a unit fails for good: chance alone hardly ever gets there.
+  // Long enough that a unit fails permanently: chance alone hardly ever gets there.
   bool FailAgainAndAgain() {
     const KnownRun& run = runs_[AnyRun()];
     const int worker = AnyJoinedWorker(run);
@@ -572,9 +572,9 @@ class Driver {
                  if (!description.ok()) return Name(description.status());
                  const domain::RunConfig& config = description->config;
                  return absl::StrCat(domain::RunStateName(description->state), " ", config.name,
-                                     " lease ", absl::FormatDuration(config.lease), " spare ",
-                                     config.policy.spare_after, " rate ",
-                                     config.adam.learning_rate);
+                                     " lease ", absl::FormatDuration(config.lease),
+                                     " speculative copy ", config.policy.speculation_multiplier,
+                                     " rate ", config.adam.learning_rate);
                });
   }
 
@@ -626,7 +626,7 @@ class Driver {
           const RoundProgress& now = progress[index];
           std::string text = absl::StrCat("ready ", now.ready, " leased ", now.leased, " failed ",
                                           now.failed, " \"", now.failure_reason, "\"");
-          absl::StrAppend(&text, " handed out ", now.most_attempts, " times: s",
+          absl::StrAppend(&text, " claimed ", now.most_attempts, " times: s",
                           now.most_attempts_slot.value());
           absl::StrAppend(&text, " stale ", now.stale_leased);
           for (const auto* gradients : {&now.gradients, &now.stale}) {
@@ -805,7 +805,7 @@ class Driver {
         config.adam.learning_rate = AnyNumber() / 200;  // sometimes out of range
         break;
       case 1:
-        config.policy.spare_after = AnyNumber() / 50;  // sometimes out of range
+        config.policy.speculation_multiplier = AnyNumber() / 50;  // sometimes out of range
         break;
       case 2:
         config.lease = absl::Seconds(static_cast<int64_t>(Below(100)));
@@ -885,7 +885,7 @@ class Driver {
     }
     return RunAndRemember(
         absl::StrCat("Publish ", run.config.name, " version ", expected.value() + 1, " epoch ",
-                     leadership.term, " consumed ", consumed[0].size(), " takes along ",
+                     leadership.term, " consumed ", consumed[0].size(), " carries over ",
                      request.max_stale_rounds, request.finished ? " finished" : ""),
         [request, settings, runs = std::vector<base::RunId>{run.ids[0], run.ids[1]},
          all = std::vector<std::vector<base::UnitId>>{consumed[0], consumed[1]}](
@@ -909,13 +909,13 @@ class Driver {
   }
 
   bool Prepare(const KnownRun& run, const Leadership& leadership, base::Round round) {
-    return Run(absl::StrCat("PrepareRound ", run.config.name, " round ", round.value()),
+    return Run(absl::StrCat("ReclaimOldBlobs ", run.config.name, " round ", round.value()),
                [&run, leadership, round](BackendFixture& side, int index) {
-                 return Name(side.store().PrepareRound(run.ids[index], leadership, round));
+                 return Name(side.store().ReclaimOldBlobs(run.ids[index], leadership, round));
                });
   }
 
-  bool PrepareRound() {
+  bool ReclaimOldBlobs() {
     const KnownRun& run = runs_[AnyRun()];
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
@@ -923,7 +923,7 @@ class Driver {
     return Prepare(run, AnyLeadership(run), round);
   }
 
-  bool KeepBest() {
+  bool SaveBest() {
     const KnownRun& run = runs_[AnyRun()];
     const std::optional<RunStatus> status = ReadStatus(run);
     if (!status.has_value()) return false;
@@ -933,9 +933,9 @@ class Driver {
                               static_cast<double>(Below(100)) / 100};
     const Payload weights = TestWeights(TinyRunConfig(), static_cast<float>(best.version.value()));
     const Leadership leadership = AnyLeadership(run);
-    return Run(absl::StrCat("KeepBest ", run.config.name, " version ", best.version.value()),
+    return Run(absl::StrCat("SaveBest ", run.config.name, " version ", best.version.value()),
                [&run, leadership, best, weights](BackendFixture& side, int index) {
-                 return Name(side.store().KeepBest(run.ids[index], leadership, best, weights));
+                 return Name(side.store().SaveBest(run.ids[index], leadership, best, weights));
                });
   }
 
@@ -986,7 +986,7 @@ class Driver {
   std::map<std::pair<base::RunId, base::UnitId>, size_t> unit_places_;  // by the first side's ids
   std::map<std::pair<base::RunId, base::UnitId>, std::string> labels_[2];
 
-  std::optional<WorkUnit> found_[2];  // handed out by the operation that just ran
+  std::optional<WorkUnit> found_[2];  // claimed by the operation that just ran
   int found_worker_ = 0;
 
   std::deque<std::pair<std::string, Operation>> history_;

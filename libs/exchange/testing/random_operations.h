@@ -12,7 +12,7 @@ namespace gannet::exchange {
 // then the whole stored state (FormatRunDump). The sequence has several runs; several workers with
 // stale incarnations, wrong secrets and malformed identities; two coordinators that take leadership
 // from one another; late, repeated and forged submissions; repeats of any earlier request; and time
-// that moves, often to the exact end of a lease. It names no unit that was not handed out before,
+// that moves, often to the exact end of a lease. It names no unit that was not claimed before,
 // but for one that never existed.
 //
 // Fails with the first difference, the seed, and the operations before it; the same seed repeats

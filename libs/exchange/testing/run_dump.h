@@ -23,7 +23,7 @@ struct GradientDump {
   GradientStats stats;
   tensor::Codec codec = tensor::Codec::kFp32;
   std::string sha256;      // 32 raw bytes
-  bool has_bytes = false;  // false once PrepareRound has made room
+  bool has_bytes = false;  // false once ReclaimOldBlobs has freed them
 };
 
 struct UnitDump {
@@ -37,12 +37,12 @@ struct UnitDump {
   std::vector<base::WorkerId> failed_by;  // ascending, each once
   absl::Duration ready_in;                // of a ready one
   bool consumed = false;                  // named by Publish
-  bool is_spare = false;
+  bool is_speculative = false;
   int stale_rounds = 0;            // publications that have taken it along
   base::Attempt wasted_attempt;    // the last one counted as wasted; 0: none
-  bool ran_out = false;            // when ready: its last lease did
+  bool reaped = false;             // when ready: its last lease did
   absl::Duration since_claim;      // when leased
-  absl::Duration lease_remaining;  // when leased; at most zero when it has run out
+  absl::Duration lease_remaining;  // when leased; at most zero when it has expired
   absl::Duration since_progress;   // when leased
   int micro_batches_done = 0;      // when leased
   std::optional<GradientDump> gradient;
@@ -58,8 +58,8 @@ struct WorkerDump {
   int64_t duplicate_unit_count = 0;
   int64_t wasted_image_count = 0;
   absl::Duration since_seen;
-  bool signed_off = false;
-  int rejected_in_a_row = 0;
+  bool has_left = false;
+  int net_rejections = 0;
   std::string removed_reason = {};  // empty: it was not removed
 };
 
@@ -76,7 +76,7 @@ struct RunDump {
   base::WeightsVersion weights_version;
   base::LeaderId leader;                // empty when nobody is leader of record
   int64_t leader_term = 0;              // of the last leader; 0 before the first
-  absl::Duration leadership_remaining;  // when there is a leader; at most zero when it has run out
+  absl::Duration leadership_remaining;  // when there is a leader; at most zero when it has expired
   absl::Duration median_unit_time;      // zero: not known yet
   std::vector<SettingsChange> changes;  // by round
   std::vector<WeightsDump> weights;     // by version: those whose bytes are there

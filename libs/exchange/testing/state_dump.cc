@@ -54,9 +54,9 @@ std::string UnitLine(const UnitDump& unit) {
   if (unit.ready_in > absl::ZeroDuration()) {
     absl::StrAppend(&line, " ready_in ", absl::FormatDuration(unit.ready_in));
   }
-  if (unit.ran_out) absl::StrAppend(&line, " ran_out");
+  if (unit.reaped) absl::StrAppend(&line, " reaped");
   if (unit.consumed) absl::StrAppend(&line, " consumed");
-  if (unit.is_spare) absl::StrAppend(&line, " spare");
+  if (unit.is_speculative) absl::StrAppend(&line, " speculative copy");
   if (unit.stale_rounds > 0) absl::StrAppend(&line, " stale ", unit.stale_rounds);
   if (unit.wasted_attempt > base::Attempt(0)) {
     absl::StrAppend(&line, " wasted ", unit.wasted_attempt.value());
@@ -102,12 +102,12 @@ std::string FormatRunDump(const RunDump& dump) {
     absl::StrAppend(&text, "worker ", worker.worker.value(), " incarnation ",
                     worker.incarnation.value(), " name=\"", worker.display_name, "\" hardware=\"",
                     worker.hardware, "\"");
-    absl::StrAppend(
-        &text, " units ", worker.accepted_unit_count, " images ", worker.accepted_image_count,
-        " duplicates ", worker.duplicate_unit_count, " wasted ", worker.wasted_image_count,
-        " seen ", absl::FormatDuration(worker.since_seen), worker.signed_off ? " signed_off" : "");
-    if (worker.rejected_in_a_row > 0) {
-      absl::StrAppend(&text, " rejected ", worker.rejected_in_a_row);
+    absl::StrAppend(&text, " units ", worker.accepted_unit_count, " images ",
+                    worker.accepted_image_count, " duplicates ", worker.duplicate_unit_count,
+                    " wasted ", worker.wasted_image_count, " seen ",
+                    absl::FormatDuration(worker.since_seen), worker.has_left ? " has_left" : "");
+    if (worker.net_rejections > 0) {
+      absl::StrAppend(&text, " rejected ", worker.net_rejections);
     }
     if (!worker.removed_reason.empty()) {
       absl::StrAppend(&text, " removed=\"", worker.removed_reason, "\"");

@@ -38,7 +38,7 @@ domain::RunConfig TinyRunConfig(const std::string& name) {
   config.micro_batch = 2;
   config.round_count = 100;
   config.lease = absl::Seconds(60);
-  config.policy.spare_after = 0;  // a unit has one holder unless a test wants more
+  config.policy.speculation_multiplier = 0;  // a unit has one holder unless a test wants more
   config.data = {"procedural", 64, std::string(64, 'd'), "64 images for tests"};
   return config;
 }

@@ -11,13 +11,13 @@ COMMENT ON COLUMN gannet.run.weights_version IS 'the current one; the open round
 COMMENT ON COLUMN gannet.run.seed IS 'unsigned, 64 bits; from here on what the functions need of the config';
 COMMENT ON COLUMN gannet.run.lease IS 'as set last';
 COMMENT ON COLUMN gannet.run.leader_id IS 'null: nobody leads';
-COMMENT ON COLUMN gannet.run.spare_after IS 'as set last';
-COMMENT ON COLUMN gannet.run.usual_unit_us IS 'of the round published last, the median; 0: not known yet';
+COMMENT ON COLUMN gannet.run.speculation_multiplier IS 'as set last';
+COMMENT ON COLUMN gannet.run.median_unit_us IS 'of the round published last, the median; 0: not known yet';
 COMMENT ON COLUMN gannet.run.settings_version IS 'another one after each change of settings';
 COMMENT ON COLUMN gannet.run.gradient_codec IS 'gannet.v1.Codec';
 COMMENT ON COLUMN gannet.run.gradient_bytes_max IS 'what a gradient has at most';
 
-COMMENT ON TABLE gannet.run_change IS 'Settings that were changed in mid-run';
+COMMENT ON TABLE gannet.run_change IS 'Settings that were changed during the run';
 COMMENT ON COLUMN gannet.run_change.config IS 'gannet.v1.RunConfig as JSON, complete';
 
 COMMENT ON TABLE gannet.accept_turn IS 'Accepts of a run take turns by this row; no worker has rights on it';
@@ -25,7 +25,7 @@ COMMENT ON TABLE gannet.accept_turn IS 'Accepts of a run take turns by this row;
 COMMENT ON TABLE gannet.worker IS 'Who has joined a run, and what it has done';
 COMMENT ON COLUMN gannet.worker.worker_id IS '32 hexadecimal digits';
 COMMENT ON COLUMN gannet.worker.incarnation IS 'of its newest start';
-COMMENT ON COLUMN gannet.worker.rejected_in_a_row IS 'less one for each gradient that was published';
+COMMENT ON COLUMN gannet.worker.net_rejections IS 'less one for each gradient that was published';
 COMMENT ON COLUMN gannet.worker.removed_reason IS 'null: not removed';
 
 COMMENT ON TABLE gannet.work_unit IS 'Images of which somebody computes the gradient (libs/domain/unit_state.h); small once its round is published';
@@ -37,27 +37,27 @@ COMMENT ON COLUMN gannet.work_unit.claim_request IS 'the request id of the last 
 COMMENT ON COLUMN gannet.work_unit.lease_until IS 'null after a return; in no index, so that heartbeats stay HOT';
 COMMENT ON COLUMN gannet.work_unit.consumed IS 'its gradient is in the published weights';
 COMMENT ON COLUMN gannet.work_unit.claimed_at IS 'of the last claim';
-COMMENT ON COLUMN gannet.work_unit.is_spare IS 'a second unit in the slot of a slow one';
+COMMENT ON COLUMN gannet.work_unit.is_speculative IS 'closed, not requeued, when its lease ends: a second unit in the slot of a straggler, or one carried over';
 COMMENT ON COLUMN gannet.work_unit.wasted_attempt IS 'the last attempt that was counted as wasted';
-COMMENT ON COLUMN gannet.work_unit.ready_at IS 'a ready unit is given to nobody before (ReturnDelay)';
+COMMENT ON COLUMN gannet.work_unit.ready_at IS 'a ready unit is given to nobody before (RequeueBackoff)';
 COMMENT ON COLUMN gannet.work_unit.stale_rounds IS 'publications since it was claimed';
 COMMENT ON COLUMN gannet.work_unit.claimed_slot IS 'null: slot';
 COMMENT ON COLUMN gannet.work_unit.failed_by IS 'since it was made, or the run resumed: others get it first';
 
-COMMENT ON TABLE gannet.gradient IS 'What is known of a kept gradient, for good; both unique keys are walls behind the fence of the accept';
+COMMENT ON TABLE gannet.gradient IS 'What is known of an accepted gradient, permanently; both unique keys back the fence of the accept';
 COMMENT ON COLUMN gannet.gradient.codec IS 'gannet.v1.Codec';
 COMMENT ON COLUMN gannet.gradient.sha256 IS 'of the bytes, as their sender states it';
-COMMENT ON COLUMN gannet.gradient.has_bytes IS 'false once prepare_round has made room';
+COMMENT ON COLUMN gannet.gradient.has_bytes IS 'false once reclaim_old_blobs has freed them';
 
 COMMENT ON TABLE gannet.ledger IS 'How each lease ended; the rounds of the ring';
 COMMENT ON COLUMN gannet.ledger.outcome IS 'gannet.v1.SubmitOutcome, or LedgerOutcome of libs/store/ledger_outcome.h';
 
-COMMENT ON TABLE gannet.round_summary IS 'The history of a run, for good';
+COMMENT ON TABLE gannet.round_summary IS 'The history of a run, permanently';
 COMMENT ON COLUMN gannet.round_summary.epoch IS 'of the data';
 
 COMMENT ON TABLE gannet.weights IS 'Published versions whose bytes are there';
 COMMENT ON COLUMN gannet.weights.codec IS 'gannet.v1.Codec';
-COMMENT ON COLUMN gannet.weights.keep IS 'for good';
+COMMENT ON COLUMN gannet.weights.keep IS 'permanently';
 COMMENT ON COLUMN gannet.weights.in_ring IS 'false: the bytes have moved to weights_kept_blob';
 
 COMMENT ON TABLE gannet.adam_state IS 'Adam''s moments of the current version';
@@ -69,8 +69,8 @@ COMMENT ON TABLE gannet.gradient_blob IS
 COMMENT ON COLUMN gannet.gradient_blob.seq IS 'from 0';
 COMMENT ON TABLE gannet.weights_blob IS 'As gradient_blob, by version modulo kBlobRing';
 COMMENT ON TABLE gannet.adam_blob IS 'As gradient_blob, by version modulo kAdamRing';
-COMMENT ON TABLE gannet.best_blob IS 'As gradient_blob, by turn modulo kBestRing; the first keep_best of a run makes the leaves';
-COMMENT ON TABLE gannet.weights_kept_blob IS 'Bytes of weights that are kept for good and have left the ring';
+COMMENT ON TABLE gannet.best_blob IS 'As gradient_blob, by turn modulo kBestRing; the first save_best of a run makes the leaves';
+COMMENT ON TABLE gannet.weights_kept_blob IS 'Bytes of weights that are kept permanently and have left the ring';
 
 COMMENT ON TABLE gannet.gateway_report IS 'What gateways refuse at the moment (libs/exchange/gateway_reports.h)';
 COMMENT ON COLUMN gannet.gateway_report.refusing IS 'labels of reasons, separated by commas';

@@ -7,8 +7,8 @@ DECLARE
     'report_gateway', 'schema_state', 'stage_gradient', 'submit_gradient'];
   c_coordinator CONSTANT text[] := ARRAY[
     'acquire_leadership', 'change_settings', 'clock_now', 'config_of', 'create_run', 'delete_run', 'end_excess_sessions', 'end_session',
-    'keep_best', 'prepare_round', 'publish_round', 'reap_expired_leases', 'reclaim_blobs', 'reject_gradient', 'remove_worker',
-    'resign_leadership', 'restore_run', 'restore_worker', 'schema_state', 'sessions_holding_locks', 'set_run_state', 'take_back_work'];
+    'save_best', 'reclaim_old_blobs', 'publish_round', 'reap_expired_leases', 'reclaim_blobs', 'reject_gradient', 'remove_worker',
+    'resign_leadership', 'restore_run', 'restore_worker', 'schema_state', 'sessions_holding_locks', 'set_run_state', 'revoke_work'];
   -- Bytes are written by COPY.
   c_coordinator_writes CONSTANT text[] := ARRAY['adam_blob', 'best_blob', 'weights_blob'];
   v_missing text;
@@ -76,7 +76,7 @@ BEGIN
   IF (SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace n WHERE n.nspname = 'public') THEN
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
   END IF;
-  -- ... large objects, which do so for good, and advisory locks, of which one session can take so many that no other gets any lock. These belong to
+  -- ... large objects, which do so permanently, and advisory locks, of which one session can take so many that no other gets any lock. These belong to
   -- the superuser.
   IF (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
     FOR v_routine IN

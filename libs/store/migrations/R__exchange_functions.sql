@@ -78,7 +78,7 @@ BEGIN
     RAISE EXCEPTION 'the secret is not this worker''s: %', p_worker USING ERRCODE = 'GN016';
   END IF;
   PERFORM gannet.require_not_removed(v_removed_reason);
-  -- A database that has gone back knows only the start before.
+  -- A database that was rolled back knows only the start before.
   IF p_incarnation > v_incarnation THEN
     RAISE EXCEPTION 'this start of the worker is unknown in this run, join it first: %', p_worker USING ERRCODE = 'GN016';
   END IF;
@@ -100,34 +100,34 @@ AS $$
 $$;
 
 -- UnitLease of libs/domain/unit_state.h. As an expression that becomes part of whoever asks: called as a function it took 40 microseconds.
-CREATE FUNCTION gannet.unit_lease(p_configured interval, p_usual_us bigint)
+CREATE FUNCTION gannet.unit_lease(p_configured interval, p_median_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE
-  WHEN p_usual_us <= 0 THEN p_configured
-  ELSE least(p_configured, greatest(interval '${kMinUnitLease}', ${kUsualTimesOfLease} * p_usual_us * interval '1 microsecond'))
+  WHEN p_median_us <= 0 THEN p_configured
+  ELSE least(p_configured, greatest(interval '${kMinUnitLease}', ${kLeaseMultiplier} * p_median_us * interval '1 microsecond'))
 END;
 
--- SpareAfter of libs/domain/unit_state.h once the usual time is known; null: never.
-CREATE FUNCTION gannet.spare_limit(p_spare_after double precision, p_usual_us bigint)
+-- SpeculationDelay of libs/domain/unit_state.h once the median time is known; null: never.
+CREATE FUNCTION gannet.speculation_delay(p_multiplier double precision, p_median_us bigint)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE
-  WHEN p_spare_after > 0 AND p_usual_us > 0
-    THEN greatest(interval '${kMinSpareAfter}', floor(p_spare_after * p_usual_us)::bigint * interval '1 microsecond')
+  WHEN p_multiplier > 0 AND p_median_us > 0
+    THEN greatest(interval '${kMinSpeculationDelay}', floor(p_multiplier * p_median_us)::bigint * interval '1 microsecond')
 END;
 
 -- Whether a worker gets a unit that others, or it, have failed. Whoever failed it waits while somebody is there who has not, but no longer than
--- p_patience after the unit became ready: that one may never ask. MayClaim of the memory backend.
+-- p_max_wait after the unit became ready: that one may never ask. MayClaim of the memory backend.
 CREATE FUNCTION gannet.may_claim(
-  p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamptz, p_now timestamptz, p_patience interval
+  p_run bigint, p_worker text, p_failed_by text[], p_ready_at timestamptz, p_now timestamptz, p_max_wait interval
 )
 RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT p_worker <> ALL (p_failed_by) OR p_ready_at + p_patience <= p_now
+  SELECT p_worker <> ALL (p_failed_by) OR p_ready_at + p_max_wait <= p_now
       OR NOT EXISTS (SELECT FROM gannet.worker o
-                      WHERE o.run_id = p_run AND o.worker_id <> ALL (p_failed_by) AND NOT o.signed_off AND o.removed_reason IS NULL
+                      WHERE o.run_id = p_run AND o.worker_id <> ALL (p_failed_by) AND NOT o.has_left AND o.removed_reason IS NULL
                         AND o.last_seen > p_now - interval '${kWorkerLivenessTimeout}')
 $$;
 
@@ -137,14 +137,14 @@ RETURNS text[]
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_worker = ANY(p_failed_by) THEN p_failed_by ELSE array_append(p_failed_by, p_worker) END;
 
--- The unit to which p_worker could be the spare: the one claimed first among those leased to others for longer than p_limit, with nobody beside
--- them but spares that are as slow, and one of these at most: two who make progress up shall not hold a slot. Null when none is.
-CREATE FUNCTION gannet.slow_unit(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
+-- The unit to which p_worker could be the speculative copy: the one claimed first among those leased to others for longer than p_limit, with nobody beside
+-- them but speculative copies that are as slow, and one of these at most: two that make progress up must not hold a slot. Null when none is.
+CREATE FUNCTION gannet.find_straggler(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
 RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT u.unit_id FROM gannet.work_unit u
-   WHERE u.run_id = p_run AND u.state = 'leased' AND u.holder <> p_worker AND NOT u.is_spare AND p_now - u.claimed_at > p_limit
+   WHERE u.run_id = p_run AND u.state = 'leased' AND u.holder <> p_worker AND NOT u.is_speculative AND p_now - u.claimed_at > p_limit
      AND p_worker <> ALL (u.failed_by)
      AND NOT EXISTS (SELECT FROM gannet.work_unit s WHERE s.run_id = p_run AND s.round = u.round AND s.slot = u.slot
                         AND s.unit_id <> u.unit_id AND s.state IN ('ready', 'leased')
@@ -154,8 +154,8 @@ AS $$
    ORDER BY u.claimed_at, u.slot LIMIT 1
 $$;
 
--- Gives back what the worker holds, or one unit of it, and how many these were.
-CREATE FUNCTION gannet.return_units(p_run bigint, p_worker text, p_unit bigint DEFAULT NULL, p_attempt integer DEFAULT NULL)
+-- Releases what the worker holds, or one unit of it; returns how many these were.
+CREATE FUNCTION gannet.release_units(p_run bigint, p_worker text, p_unit bigint DEFAULT NULL, p_attempt integer DEFAULT NULL)
 RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -167,12 +167,12 @@ BEGIN
     WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased' AND (p_unit IS NULL OR (u.unit_id = p_unit AND u.attempt = p_attempt))
     ORDER BY u.unit_id FOR NO KEY UPDATE;
   WITH returned AS (
-    UPDATE gannet.work_unit u SET state = gannet.state_after_return(u.is_spare), lease_until = NULL
+    UPDATE gannet.work_unit u SET state = gannet.state_after_requeue(u.is_speculative), lease_until = NULL
      WHERE u.run_id = p_run AND u.holder = p_worker AND u.state = 'leased'
        AND (p_unit IS NULL OR (u.unit_id = p_unit AND u.attempt = p_attempt))
     RETURNING u.round, u.unit_id, u.attempt)
   INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
-  SELECT p_run, r.round, r.unit_id, r.attempt, p_worker, ${LedgerOutcome::kReturned}, gannet.clock_now() FROM returned r;
+  SELECT p_run, r.round, r.unit_id, r.attempt, p_worker, ${LedgerOutcome::kReleased}, gannet.clock_now() FROM returned r;
   GET DIAGNOSTICS v_count = ROW_COUNT;
   RETURN v_count;
 END
@@ -190,7 +190,7 @@ DECLARE
   v_run gannet.run;
   v_secret_sha256 bytea := sha256(convert_to(p_secret, 'UTF8'));
   v_known gannet.worker;
-  v_returned integer := 0;
+  v_released integer := 0;
 BEGIN
   PERFORM gannet.require_identity(p_worker, p_secret, p_incarnation);
   SELECT * INTO v_request FROM jsonb_to_record(p_request) AS r(
@@ -224,7 +224,7 @@ BEGIN
                      AND v_request.data_digest = v_run.data_digest) IS TRUE;
     IF data_matches THEN
       IF v_known.incarnation <> p_incarnation THEN
-        v_returned := gannet.return_units(v_run.run_id, p_worker);
+        v_released := gannet.release_units(v_run.run_id, p_worker);
       END IF;
       -- Without a lock: a few who join at the same moment may be let in beyond it.
       IF v_known.worker_id IS NULL AND (SELECT count(*) FROM gannet.worker w WHERE w.run_id = v_run.run_id) >= ${kMaxWorkersOfRun} THEN
@@ -234,13 +234,13 @@ BEGIN
       VALUES (v_run.run_id, p_worker, v_secret_sha256, p_incarnation, v_request.display_name, v_request.hardware, gannet.clock_now())
       ON CONFLICT (run_id, worker_id) DO UPDATE
          SET incarnation = excluded.incarnation, display_name = excluded.display_name,
-             hardware = excluded.hardware, last_seen = excluded.last_seen, signed_off = false
+             hardware = excluded.hardware, last_seen = excluded.last_seen, has_left = false
        WHERE w.secret_sha256 = excluded.secret_sha256;
       IF NOT FOUND THEN
         -- Somebody else took the id at the same moment.
         RAISE EXCEPTION 'the worker is known with another secret: %', p_worker USING ERRCODE = 'GN016';
       END IF;
-      IF v_returned > 0 THEN
+      IF v_released > 0 THEN
         PERFORM pg_notify('gannet_work', v_run.run_id::text);
       END IF;
     END IF;
@@ -249,7 +249,7 @@ BEGIN
 END
 $$;
 
--- Changes nothing, and is no sign of life.
+-- Changes nothing, and does not count as liveness.
 CREATE FUNCTION gannet.describe_run(p_worker text, p_secret text, p_incarnation bigint, p_run bigint)
 RETURNS TABLE (config text, run_state text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -261,7 +261,7 @@ BEGIN
 END
 $$;
 
--- One look of Claim. unit_id is null when there is no unit.
+-- One poll of Claim. unit_id is null when there is no unit.
 CREATE FUNCTION gannet.claim_unit(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_request text
 )
@@ -276,9 +276,9 @@ DECLARE
   v_now timestamptz := gannet.clock_now();
   v_state gannet.run_state;
   v_lease interval;
-  v_spare_limit interval;
-  v_slow bigint;
-  v_patience interval;
+  v_speculation_delay interval;
+  v_straggler bigint;
+  v_max_wait interval;
   v_micro_batch integer;
   v_seed numeric;
   v_leases integer;
@@ -288,12 +288,12 @@ BEGIN
   IF (p_request ~ '^[0-9a-f]{32}$') IS NOT TRUE THEN
     RAISE EXCEPTION 'request_id must be 32 hexadecimal digits' USING ERRCODE = 'GN003';
   END IF;
-  -- While the usual time is not known, in the first round, the limit is that of a stalled unit (SpareAfter): progress is what a worker says.
-  SELECT r.state, gannet.unit_lease(r.lease, r.usual_unit_us),
-         coalesce(gannet.spare_limit(r.spare_after, r.usual_unit_us),
-                  CASE WHEN r.spare_after > 0 AND r.usual_unit_us <= 0 THEN ${kLeasesOfStall} * r.lease END),
+  -- While the median time is not known, in the first round, the limit is that of a stalled unit (SpeculationDelay): progress is what a worker says.
+  SELECT r.state, gannet.unit_lease(r.lease, r.median_unit_us),
+         coalesce(gannet.speculation_delay(r.speculation_multiplier, r.median_unit_us),
+                  CASE WHEN r.speculation_multiplier > 0 AND r.median_unit_us <= 0 THEN ${kLeasesOfStall} * r.lease END),
          r.micro_batch, r.seed, ${kLeasesOfStall} * r.lease
-    INTO v_state, v_lease, v_spare_limit, v_micro_batch, v_seed, v_patience
+    INTO v_state, v_lease, v_speculation_delay, v_micro_batch, v_seed, v_max_wait
     FROM gannet.run r WHERE r.run_id = p_run;
   run_state := v_state::text;
   SELECT count(*) INTO v_leases FROM gannet.work_unit u
@@ -301,8 +301,8 @@ BEGIN
   -- The usual look of a long poll: nothing held, nothing ready. It writes nothing.
   IF v_leases = 0 AND (v_state <> 'running' OR NOT EXISTS (
        SELECT FROM gannet.work_unit u WHERE u.run_id = p_run AND u.state = 'ready' AND u.ready_at <= v_now
-          AND (u.failed_by = '{}' OR gannet.may_claim(p_run, p_worker, u.failed_by, u.ready_at, v_now, v_patience)))
-       AND (v_spare_limit IS NULL OR gannet.slow_unit(p_run, p_worker, v_now, v_spare_limit) IS NULL)) THEN
+          AND (u.failed_by = '{}' OR gannet.may_claim(p_run, p_worker, u.failed_by, u.ready_at, v_now, v_max_wait)))
+       AND (v_speculation_delay IS NULL OR gannet.find_straggler(p_run, p_worker, v_now, v_speculation_delay) IS NULL)) THEN
     RETURN NEXT;
     RETURN;
   END IF;
@@ -322,7 +322,7 @@ BEGIN
       WITH next AS MATERIALIZED (
         SELECT u.unit_id FROM gannet.work_unit u
          WHERE u.run_id = p_run AND u.state = 'ready' AND u.ready_at <= v_now
-           AND (u.failed_by = '{}' OR gannet.may_claim(p_run, p_worker, u.failed_by, u.ready_at, v_now, v_patience))
+           AND (u.failed_by = '{}' OR gannet.may_claim(p_run, p_worker, u.failed_by, u.ready_at, v_now, v_max_wait))
          ORDER BY u.round, u.slot LIMIT 1 FOR UPDATE SKIP LOCKED)
       UPDATE gannet.work_unit u
          SET state = 'leased', attempt = u.attempt + 1, holder = p_worker, claim_request = p_request,
@@ -331,29 +331,29 @@ BEGIN
       RETURNING u.* INTO v_unit;
       IF FOUND THEN
         IF v_unit.attempt > 1 THEN
-          -- What an earlier holder has staged and not handed in. The plan knows the round, so it touches one leaf only.
+          -- What an earlier holder has staged and not submitted. The plan knows the round, so it touches one leaf only.
           EXECUTE format('DELETE FROM gannet.gradient_blob b WHERE b.run_id = %s AND b.round %% ${kBlobRing} = %s AND b.unit_id = %s AND b.attempt < %s',
                          p_run, v_unit.round % ${kBlobRing}, v_unit.unit_id, v_unit.attempt);
         END IF;
         -- Does not wait for the disk: it would cost as much as the accept, and a crash of the database that forgets it leaves a unit that is
-        -- ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too. A spare, which
+        -- ready and a worker whose gradient is superseded (rule 4 of ClassifySubmit), which is what a lost worker leaves, too. A speculative copy, which
         -- is a new row, waits.
         PERFORM set_config('synchronous_commit', 'off', true);
-      ELSIF v_spare_limit IS NOT NULL THEN
-        -- A round that is being published gets no spares: the publication would not see, and not close, this one.
+      ELSIF v_speculation_delay IS NOT NULL THEN
+        -- A round that is being published gets no speculative copies: the publication would not see, and not close, this one.
         PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR SHARE SKIP LOCKED;
         IF FOUND THEN
-          v_slow := gannet.slow_unit(p_run, p_worker, v_now, v_spare_limit);
+          v_straggler := gannet.find_straggler(p_run, p_worker, v_now, v_speculation_delay);
         END IF;
-        -- Whoever locks the slow unit first makes its spare; the next one, who looks once he has the lock, sees it.
-        PERFORM FROM gannet.work_unit u WHERE u.unit_id = v_slow FOR NO KEY UPDATE SKIP LOCKED;
-        IF FOUND AND gannet.slow_unit(p_run, p_worker, v_now, v_spare_limit) = v_slow THEN
+        -- Whoever locks the slow unit first makes its speculative copy; the next one, who looks once he has the lock, sees it.
+        PERFORM FROM gannet.work_unit u WHERE u.unit_id = v_straggler FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND AND gannet.find_straggler(p_run, p_worker, v_now, v_speculation_delay) = v_straggler THEN
           INSERT INTO gannet.work_unit AS u (
               run_id, round, slot, image_count, image_indices, state, attempt, holder, claim_request, claimed_at, lease_until,
-              progress_at, is_spare)
+              progress_at, is_speculative)
           SELECT s.run_id, s.round, s.slot, s.image_count, s.image_indices, 'leased', 1, p_worker, p_request, v_now,
                  v_now + v_lease, v_now, true
-            FROM gannet.work_unit s WHERE s.unit_id = v_slow
+            FROM gannet.work_unit s WHERE s.unit_id = v_straggler
           RETURNING u.* INTO v_unit;
         END IF;
       END IF;
@@ -392,7 +392,7 @@ BEGIN
   SELECT w.codec, w.sha256, w.payload_bytes, w.in_ring INTO codec, sha256, payload_bytes, v_in_ring
     FROM gannet.weights w WHERE w.run_id = p_run AND w.version = p_version;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'weights of this version are not kept, fetch the current ones: current %, got %',
+    RAISE EXCEPTION 'weights of this version are not stored, fetch the current ones: current %, got %',
       (SELECT r.weights_version FROM gannet.run r WHERE r.run_id = p_run), p_version USING ERRCODE = 'GN005';
   END IF;
   IF p_sha256 <> '' AND p_sha256 <> sha256 THEN
@@ -634,7 +634,7 @@ BEGIN
   ), credited AS (
     UPDATE gannet.worker w
        SET accepted_unit_count = w.accepted_unit_count + 1, accepted_image_count = w.accepted_image_count + v_gradient.image_count,
-           last_seen = v_now, signed_off = false
+           last_seen = v_now, has_left = false
       FROM accepted a WHERE w.run_id = p_run AND w.worker_id = p_worker
   ), beside AS (
     UPDATE gannet.work_unit s SET state = 'closed', lease_until = NULL
@@ -673,7 +673,7 @@ BEGIN
 END
 $$;
 
--- Renews leases and records the sign of life. dropped: the units not renewed, ascending.
+-- Renews leases and records liveness. dropped: the units not renewed, ascending.
 CREATE FUNCTION gannet.heartbeat(
   p_worker text, p_secret text, p_incarnation bigint, p_run bigint, p_units bigint[], p_attempts integer[],
   p_micro_batches_done integer[]
@@ -695,7 +695,7 @@ BEGIN
       AND cardinality(p_micro_batches_done) = cardinality(p_units)) IS NOT TRUE THEN
     RAISE EXCEPTION 'progress must be three lists of the same length, at most ${kMaxHeldUnits}' USING ERRCODE = 'GN003';
   END IF;
-  SELECT r.state::text, r.lease, gannet.unit_lease(r.lease, r.usual_unit_us), r.micro_batch
+  SELECT r.state::text, r.lease, gannet.unit_lease(r.lease, r.median_unit_us), r.micro_batch
     INTO run_state, v_configured_lease, v_lease, v_micro_batch
     FROM gannet.run r WHERE r.run_id = p_run;
   SELECT ${kMaxLeasesPerWorker} - count(*) INTO v_free FROM gannet.work_unit u
@@ -706,7 +706,7 @@ BEGIN
       FROM unnest(p_units, p_attempts, p_micro_batches_done) AS h(unit_id, attempt, done)
       LEFT JOIN gannet.work_unit u ON u.unit_id = h.unit_id AND u.run_id = p_run
   ), renewable AS MATERIALIZED (
-    -- Also one whose lease has run out, and that nobody has claimed since.
+    -- Also one whose lease has expired, and that nobody has claimed since.
     SELECT u.unit_id, u.state, h.done FROM gannet.work_unit u JOIN held h ON h.unit_id = u.unit_id
      WHERE u.run_id = p_run AND (u.state = 'leased' OR (u.state = 'ready' AND u.lease_until IS NOT NULL))
        AND u.holder = p_worker AND u.attempt = h.attempt
@@ -723,7 +723,7 @@ BEGIN
   )
   SELECT coalesce(array_agg(h.unit_id ORDER BY h.unit_id), '{}') INTO dropped
     FROM held h WHERE h.unit_id NOT IN (SELECT r.unit_id FROM renewed r);
-  UPDATE gannet.worker w SET last_seen = v_now, signed_off = false WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  UPDATE gannet.worker w SET last_seen = v_now, has_left = false WHERE w.run_id = p_run AND w.worker_id = p_worker;
   RETURN NEXT;
 END
 $$;
@@ -737,25 +737,25 @@ AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
   -- No unit is not every unit.
-  IF p_unit IS NOT NULL AND gannet.return_units(p_run, p_worker, p_unit, p_attempt) > 0 THEN
+  IF p_unit IS NOT NULL AND gannet.release_units(p_run, p_worker, p_unit, p_attempt) > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
   END IF;
 END
 $$;
 
--- What a unit becomes that is given back, or taken from its holder.
-CREATE FUNCTION gannet.state_after_return(p_is_spare boolean)
+-- What a unit becomes when it is released, or revoked from its holder.
+CREATE FUNCTION gannet.state_after_requeue(p_is_speculative boolean)
 RETURNS gannet.unit_state
 LANGUAGE sql IMMUTABLE
-RETURN (CASE WHEN p_is_spare THEN 'closed' ELSE 'ready' END)::gannet.unit_state;
+RETURN (CASE WHEN p_is_speculative THEN 'closed' ELSE 'ready' END)::gannet.unit_state;
 
--- ReturnDelay of libs/domain/unit_state.h, for a unit that was not given back or taken over.
-CREATE FUNCTION gannet.return_delay(p_attempt integer)
+-- RequeueBackoff of libs/domain/unit_state.h, for a unit that was not released or taken over.
+CREATE FUNCTION gannet.requeue_backoff(p_attempt integer)
 RETURNS interval
 LANGUAGE sql IMMUTABLE
 RETURN CASE
   WHEN p_attempt <= 1 THEN interval '0'
-  ELSE least(interval '${kMaxReturnDelay}', (1 << least(p_attempt - 2, ${kMaxReturnDoublings})) * interval '${kFirstReturnDelay}')
+  ELSE least(interval '${kMaxRequeueBackoff}', (1 << least(p_attempt - 2, ${kMaxRequeueDoublings})) * interval '${kFirstRequeueBackoff}')
 END;
 
 -- What a unit becomes with its failure number p_failures.
@@ -764,7 +764,7 @@ RETURNS gannet.unit_state
 LANGUAGE sql IMMUTABLE
 RETURN (CASE WHEN p_failures >= ${kMaxUnitFailures} THEN 'failed' ELSE 'ready' END)::gannet.unit_state;
 
--- After a unit has been returned because of a failure: tells who waits, and pauses the run when it has failed for good. The caller has locked the run.
+-- After a unit has been returned because of a failure: tells who waits, and pauses the run when it has failed permanently. The caller has locked the run.
 CREATE FUNCTION gannet.announce_failure(p_run bigint, p_unit bigint)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -799,13 +799,13 @@ BEGIN
   -- Only a failure that may pause the run holds it: whoever leaves his transaction open behind this call holds his own unit, and nothing else.
   IF EXISTS (SELECT FROM gannet.work_unit u
               WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased'
-                AND NOT u.is_spare AND gannet.state_after_failure(u.failures + 1) = 'failed') THEN
+                AND NOT u.is_speculative AND gannet.state_after_failure(u.failures + 1) = 'failed') THEN
     PERFORM FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
   END IF;
   UPDATE gannet.work_unit u
-     SET state = CASE WHEN u.is_spare THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END, lease_until = NULL,
+     SET state = CASE WHEN u.is_speculative THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END, lease_until = NULL,
          failures = u.failures + 1, failure_reason = p_reason, failed_by = gannet.failed_also_by(u.failed_by, p_worker),
-         ready_at = gannet.clock_now() + gannet.return_delay(u.attempt)
+         ready_at = gannet.clock_now() + gannet.requeue_backoff(u.attempt)
    WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.attempt = p_attempt AND u.holder = p_worker AND u.state = 'leased'
   RETURNING u.round INTO v_round;
   IF FOUND THEN
@@ -822,10 +822,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_worker(p_worker, p_secret, p_incarnation, p_run);
-  IF gannet.return_units(p_run, p_worker) > 0 THEN
+  IF gannet.release_units(p_run, p_worker) > 0 THEN
     PERFORM pg_notify('gannet_work', p_run::text);
   END IF;
-  UPDATE gannet.worker w SET signed_off = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  UPDATE gannet.worker w SET has_left = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
 END
 $$;
 
@@ -836,7 +836,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_text('the name of a gateway', p_gateway, ${kMaxGatewayNameChars});
-  -- Of characters that a host and a port have: what is shown to people shall not be a sentence of a stranger's.
+  -- Of characters that a host and a port have: people must not be shown a stranger's sentence.
   IF (p_gateway ~ '^[A-Za-z0-9._-]+:[0-9]+$' AND p_refusing ~ '^([a-z_]{1,${kMaxRefusalChars}}(,[a-z_]{1,${kMaxRefusalChars}})*)?$'
       AND cardinality(string_to_array(p_refusing, ',')) <= ${kMaxRefusals}) IS NOT TRUE THEN
     RAISE EXCEPTION 'a gateway is called HOST:PORT, and has at most ${kMaxRefusals} reasons of at most ${kMaxRefusalChars} small letters each' USING ERRCODE = 'GN003';

@@ -32,7 +32,7 @@ $$;
 -- reasons of his own: a session that is no worker's, or one that holds what others need. Whoever waits for another worker's rows beside those
 -- (a gradient that is being sent under the same attempt) may wait for ever, and is none of them.
 -- A gradient that is being sent is none of them either: its bytes go into a table where nobody else needs its rows. But that table is to be emptied
--- once its round is over: whoever still sends then, or when the run has ended, sends for nothing.
+-- once its round is over: whoever still sends then, or when the run has ended, sends what is discarded.
 CREATE FUNCTION gannet.sessions_holding_locks()
 RETURNS TABLE (pid integer, transaction text, role_name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -29,8 +29,8 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
   END IF;
-  IF v_run.leader_id IS DISTINCT FROM p_leader OR v_run.leader_epoch IS DISTINCT FROM p_term OR v_run.leader_until <= gannet.clock_now() THEN
-    RAISE EXCEPTION 'not the leader (any more), stop coordinating: current term %, got %', v_run.leader_epoch, p_term
+  IF v_run.leader_id IS DISTINCT FROM p_leader OR v_run.leader_term IS DISTINCT FROM p_term OR v_run.leader_until <= gannet.clock_now() THEN
+    RAISE EXCEPTION 'not the leader (any more), stop coordinating: current term %, got %', v_run.leader_term, p_term
       USING ERRCODE = 'GN009';
   END IF;
   RETURN v_run;
@@ -100,7 +100,7 @@ $$;
 
 -- A run with the metadata of its first version and the units of its first round. The bytes follow in the same transaction.
 -- p_request: config, as JSON of gannet.v1.RunConfig, and what the functions need of it (name, seed, lease_us, micro_batch, data_kind, data_image_count,
--- data_digest, spare_after, gradient_codec, gradient_bytes_max); version, weights and adam_state, of codec and payload_bytes; units, as add_units takes
+-- data_digest, speculation_multiplier, gradient_codec, gradient_bytes_max); version, weights and adam_state, of codec and payload_bytes; units, as add_units takes
 -- them; history, the rounds behind that version.
 CREATE FUNCTION gannet.create_run(p_request jsonb, p_weights_sha256 bytea, p_adam_sha256 bytea)
 RETURNS bigint
@@ -112,14 +112,14 @@ DECLARE
 BEGIN
   SELECT * INTO v_request FROM jsonb_to_record(p_request) AS r(
     name text, config jsonb, seed numeric, lease_us bigint, micro_batch integer, data_kind text, data_image_count bigint, data_digest text,
-    spare_after double precision, gradient_codec smallint, gradient_bytes_max bigint, version bigint, weights jsonb, adam_state jsonb,
+    speculation_multiplier double precision, gradient_codec smallint, gradient_bytes_max bigint, version bigint, weights jsonb, adam_state jsonb,
     units jsonb, history jsonb);
   PERFORM gannet.require_fields('create_run', to_jsonb(v_request));
   INSERT INTO gannet.run (
-      name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, spare_after,
+      name, config, seed, lease, micro_batch, data_kind, data_image_count, data_digest, weights_version, speculation_multiplier,
       gradient_codec, gradient_bytes_max)
   VALUES (v_request.name, v_request.config, v_request.seed, v_request.lease_us * interval '1 microsecond', v_request.micro_batch,
-          v_request.data_kind, v_request.data_image_count, v_request.data_digest, v_request.version, v_request.spare_after,
+          v_request.data_kind, v_request.data_image_count, v_request.data_digest, v_request.version, v_request.speculation_multiplier,
           v_request.gradient_codec, v_request.gradient_bytes_max)
   ON CONFLICT (name) DO NOTHING
   RETURNING run_id INTO v_run;
@@ -157,7 +157,7 @@ BEGIN
   END IF;
   INSERT INTO gannet.worker (
       run_id, worker_id, secret_sha256, incarnation, display_name, hardware, accepted_unit_count, accepted_image_count,
-      duplicate_unit_count, wasted_image_count, last_seen, removed_reason, signed_off)
+      duplicate_unit_count, wasted_image_count, last_seen, removed_reason, has_left)
   SELECT p_run, w->'summary'->>'worker_id', decode(w->>'secret_sha256', 'base64'), (w->>'incarnation')::bigint,
          w->'summary'->>'display_name', w->'summary'->>'hardware', (w->'summary'->>'accepted_unit_count')::bigint,
          (w->'summary'->>'accepted_image_count')::bigint, (w->'summary'->>'duplicate_unit_count')::bigint,
@@ -178,12 +178,12 @@ DECLARE
 BEGIN
   PERFORM gannet.require_run(p_run);
   UPDATE gannet.run r
-     SET leader_epoch = r.leader_epoch + (CASE WHEN r.leader_id = p_leader THEN 0 ELSE 1 END),
+     SET leader_term = r.leader_term + (CASE WHEN r.leader_id = p_leader THEN 0 ELSE 1 END),
          leader_id = p_leader, leader_until = v_now + p_ttl_us * interval '1 microsecond'
    WHERE r.run_id = p_run AND (r.leader_id IS NULL OR r.leader_id = p_leader OR r.leader_until <= v_now)
-  RETURNING r.leader_epoch INTO v_term;
+  RETURNING r.leader_term INTO v_term;
   IF v_term IS NULL THEN
-    RAISE EXCEPTION 'another coordinator leads this run, wait: its time runs out at %',
+    RAISE EXCEPTION 'another coordinator leads this run, wait: its leadership expires at %',
       (SELECT r.leader_until FROM gannet.run r WHERE r.run_id = p_run) USING ERRCODE = 'GN009';
   END IF;
   RETURN v_term;
@@ -197,11 +197,11 @@ AS $$
 BEGIN
   PERFORM gannet.require_run(p_run);
   UPDATE gannet.run r SET leader_id = NULL, leader_until = NULL
-   WHERE r.run_id = p_run AND r.leader_id = p_leader AND r.leader_epoch = p_term;
+   WHERE r.run_id = p_run AND r.leader_id = p_leader AND r.leader_term = p_term;
 END
 $$;
 
--- The worker, when it is removed from the run for it: then take_back_work follows, in a transaction of its own. Null otherwise.
+-- The worker, when it is removed from the run for it: then revoke_work follows, in a transaction of its own. Null otherwise.
 CREATE FUNCTION gannet.reject_gradient(p_run bigint, p_leader text, p_term bigint, p_unit bigint, p_reason text)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -217,7 +217,7 @@ BEGIN
        SET state = CASE WHEN u.stale_rounds > 0 THEN 'closed' ELSE gannet.state_after_failure(u.failures + 1) END,
            failures = u.failures + 1, failure_reason = p_reason, failed_by = gannet.failed_also_by(u.failed_by, u.holder),
            holder = NULL, lease_until = NULL,
-           ready_at = gannet.clock_now() + gannet.return_delay(u.attempt), is_spare = u.stale_rounds > 0  -- else the slot's only one now
+           ready_at = gannet.clock_now() + gannet.requeue_backoff(u.attempt), is_speculative = u.stale_rounds > 0  -- else the slot's only one now
      WHERE u.unit_id = p_unit AND u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.state = 'done';
   END IF;
   IF v_run.state NOT IN ('running', 'paused') OR NOT FOUND THEN
@@ -228,13 +228,13 @@ BEGIN
   UPDATE gannet.worker w
      SET accepted_unit_count = w.accepted_unit_count - 1,
          accepted_image_count = w.accepted_image_count - v_gradient.image_count,
-         rejected_in_a_row = w.rejected_in_a_row + 1
+         net_rejections = w.net_rejections + 1
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id;
   UPDATE gannet.worker w
-     SET removed_reason = left(format('%s more gradients were rejected than used, the last one: %s', w.rejected_in_a_row, p_reason), ${kMaxReasonChars}),
-         signed_off = true  -- RejectionsReason
+     SET removed_reason = left(format('%s more gradients were rejected than used, the last one: %s', w.net_rejections, p_reason), ${kMaxReasonChars}),
+         has_left = true  -- RejectionsReason
    WHERE w.run_id = p_run AND w.worker_id = v_gradient.worker_id AND w.removed_reason IS NULL
-     AND w.rejected_in_a_row >= ${kMaxRejectionsInARow}
+     AND w.net_rejections >= ${kMaxNetRejections}
   RETURNING w.worker_id INTO v_removed;
   INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
   VALUES (p_run, v_gradient.round, p_unit, v_gradient.attempt, v_gradient.worker_id, ${LedgerOutcome::kRejected}, gannet.clock_now());
@@ -243,7 +243,7 @@ BEGIN
 END
 $$;
 
--- Refuses a worker from now on: every call of it asks for removed_reason. What it holds is taken back by take_back_work, in a transaction after
+-- Refuses a worker from now on: every call of it asks for removed_reason. What it holds is taken back by revoke_work, in a transaction after
 -- this one: a claim that has locked the worker already is seen by that one, and units are never locked behind a worker.
 CREATE FUNCTION gannet.remove_worker(p_run bigint, p_worker text, p_reason text)
 RETURNS void
@@ -251,7 +251,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_run(p_run);
-  UPDATE gannet.worker w SET removed_reason = p_reason, signed_off = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  UPDATE gannet.worker w SET removed_reason = p_reason, has_left = true WHERE w.run_id = p_run AND w.worker_id = p_worker;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such worker in this run: %', p_worker USING ERRCODE = 'GN005';
   END IF;
@@ -260,7 +260,7 @@ $$;
 
 -- Gives everything of the open round to others that a removed worker holds, or that came from it. The holder is forgotten, so that neither a
 -- heartbeat nor a submission that was under way brings it back.
-CREATE FUNCTION gannet.take_back_work(p_run bigint, p_worker text)
+CREATE FUNCTION gannet.revoke_work(p_run bigint, p_worker text)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -284,15 +284,15 @@ BEGIN
   ), reopened AS (
     UPDATE gannet.work_unit u
        SET state = CASE WHEN h.state = 'done' AND u.stale_rounds > 0 THEN 'closed'
-                        WHEN h.state = 'leased' THEN gannet.state_after_return(u.is_spare)
+                        WHEN h.state = 'leased' THEN gannet.state_after_requeue(u.is_speculative)
                         ELSE 'ready' END::gannet.unit_state,
-           is_spare = CASE WHEN h.state = 'done' THEN u.stale_rounds > 0 ELSE u.is_spare END,
+           is_speculative = CASE WHEN h.state = 'done' THEN u.stale_rounds > 0 ELSE u.is_speculative END,
            holder = NULL, lease_until = NULL
       FROM held h WHERE u.unit_id = h.unit_id
   ), noted AS (
     INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
     SELECT p_run, v_run.weights_version + 1, h.unit_id, h.attempt, p_worker,
-           CASE h.state WHEN 'done' THEN ${LedgerOutcome::kRejected} ELSE ${LedgerOutcome::kTakenBack} END, v_now
+           CASE h.state WHEN 'done' THEN ${LedgerOutcome::kRejected} ELSE ${LedgerOutcome::kRevoked} END, v_now
       FROM held h WHERE h.state IN ('leased', 'done')
   )
   UPDATE gannet.worker w
@@ -310,7 +310,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   PERFORM gannet.require_run(p_run);
-  UPDATE gannet.worker w SET removed_reason = NULL, rejected_in_a_row = 0 WHERE w.run_id = p_run AND w.worker_id = p_worker;
+  UPDATE gannet.worker w SET removed_reason = NULL, net_rejections = 0 WHERE w.run_id = p_run AND w.worker_id = p_worker;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'no such worker in this run: %', p_worker USING ERRCODE = 'GN005';
   END IF;
@@ -345,7 +345,7 @@ BEGIN
     RAISE EXCEPTION 'another version is published, read the run again: expected %, got %', p_expected_version,
       v_run.weights_version USING ERRCODE = 'GN010';
   END IF;
-  -- Numbers come again when a database has gone back, checksums do not. Empty ones are not compared.
+  -- Numbers come again after a database rollback, checksums do not. Empty ones are not compared.
   IF p_expected_sha256 <> '' AND NOT EXISTS (
        SELECT FROM gannet.weights w WHERE w.run_id = p_run AND w.version = p_expected_version AND w.sha256 = p_expected_sha256) THEN
     RAISE EXCEPTION 'other weights have this version, read the run again: version %', p_expected_version USING ERRCODE = 'GN010';
@@ -375,26 +375,26 @@ BEGIN
   END IF;
 
   UPDATE gannet.run r
-     SET usual_unit_us = coalesce(
+     SET median_unit_us = coalesce(
            (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY (extract(epoch FROM g.accepted_at - u.claimed_at) * 1000000)::bigint)
               FROM gannet.gradient g JOIN gannet.work_unit u USING (unit_id) WHERE g.run_id = p_run AND g.round = v_round
                  AND u.stale_rounds = 0),
-           r.usual_unit_us),
+           r.median_unit_us),
          weights_version = v_round, state = CASE WHEN v_request.finished THEN 'finished' ELSE r.state END,
          state_reason = CASE WHEN v_request.finished THEN '' ELSE r.state_reason END
    WHERE r.run_id = p_run;
   IF v_request.max_stale_rounds > 0 THEN
-    WITH livelier AS (
-      -- A spare that was made while its slot was being filled is leased still: its images count already.
+    WITH most_recent AS (
+      -- A speculative copy that was made while its slot was being filled is leased still: its images count already.
       SELECT DISTINCT ON (u.slot) u.unit_id, u.slot FROM gannet.work_unit u
        WHERE u.run_id = p_run AND u.round = v_round AND u.state = 'leased' AND u.stale_rounds < v_request.max_stale_rounds
          AND NOT EXISTS (SELECT FROM gannet.gradient g WHERE g.run_id = p_run AND g.round = v_round AND g.slot = u.slot)
        ORDER BY u.slot, u.progress_at DESC, u.unit_id
     ), placed AS (
-      SELECT l.unit_id, (SELECT max(n.slot) FROM jsonb_to_recordset(v_request.units) AS n(slot integer)) + row_number() OVER (ORDER BY l.slot) AS slot FROM livelier l
+      SELECT l.unit_id, (SELECT max(n.slot) FROM jsonb_to_recordset(v_request.units) AS n(slot integer)) + row_number() OVER (ORDER BY l.slot) AS slot FROM most_recent l
     )
     UPDATE gannet.work_unit u
-       SET round = v_round + 1, slot = p.slot, is_spare = true, stale_rounds = u.stale_rounds + 1,
+       SET round = v_round + 1, slot = p.slot, is_speculative = true, stale_rounds = u.stale_rounds + 1,
            claimed_slot = coalesce(u.claimed_slot, u.slot)
       FROM placed p WHERE u.unit_id = p.unit_id;
   END IF;
@@ -402,16 +402,16 @@ BEGIN
      SET state = CASE WHEN u.state IN ('ready', 'leased', 'failed') THEN 'closed' ELSE u.state END,
          consumed = u.unit_id = ANY (p_consumed), image_indices = NULL
    WHERE u.run_id = p_run AND u.round = v_round;
-  -- Kept, but too late for a round that did not wait for it.
+  -- Accepted, but not in time for a round that did not wait for it.
   UPDATE gannet.worker w SET wasted_image_count = w.wasted_image_count + left_out.images
     FROM (SELECT g.worker_id, sum(g.image_count) AS images FROM gannet.gradient g
            WHERE g.run_id = p_run AND g.round = v_round AND g.unit_id <> ALL (p_consumed) GROUP BY g.worker_id) left_out
    WHERE w.run_id = p_run AND w.worker_id = left_out.worker_id;
-  -- A good gradient forgives one rejection (kMaxRejectionsInARow), not all: whoever hands in bad ones mostly is sent away.
-  UPDATE gannet.worker w SET rejected_in_a_row = greatest(0, w.rejected_in_a_row - good.gradients)
+  -- A good gradient forgives one rejection (kMaxNetRejections), not all: whoever submits bad ones mostly is sent away.
+  UPDATE gannet.worker w SET net_rejections = greatest(0, w.net_rejections - good.gradients)
     FROM (SELECT g.worker_id, count(*)::integer AS gradients FROM gannet.gradient g
            WHERE g.run_id = p_run AND g.unit_id = ANY (p_consumed) GROUP BY g.worker_id) good
-   WHERE w.run_id = p_run AND w.worker_id = good.worker_id AND w.rejected_in_a_row > 0;
+   WHERE w.run_id = p_run AND w.worker_id = good.worker_id AND w.net_rejections > 0;
   INSERT INTO gannet.weights (run_id, version, codec, sha256, payload_bytes, keep)
   SELECT p_run, v_round, w.codec, p_weights_sha256, w.payload_bytes, w.keep
     FROM jsonb_to_record(v_request.weights) AS w(codec smallint, payload_bytes bigint, keep boolean);
@@ -428,7 +428,7 @@ BEGIN
 END
 $$;
 
--- p_change holds from p_round, which must be the one after the open round: config, what the functions need of it (lease_us, spare_after), and reason.
+-- p_change holds from p_round, which must be the one after the open round: config, what the functions need of it (lease_us, speculation_multiplier), and reason.
 -- The caller has asked ChangeConfig.
 CREATE FUNCTION gannet.change_settings(p_run bigint, p_round bigint, p_change jsonb)
 RETURNS void
@@ -438,7 +438,7 @@ DECLARE
   v_change record;
   v_run gannet.run;
 BEGIN
-  SELECT * INTO v_change FROM jsonb_to_record(p_change) AS c(config jsonb, lease_us bigint, spare_after double precision, reason text);
+  SELECT * INTO v_change FROM jsonb_to_record(p_change) AS c(config jsonb, lease_us bigint, speculation_multiplier double precision, reason text);
   PERFORM gannet.require_fields('change_settings', to_jsonb(v_change));
   SELECT * INTO v_run FROM gannet.run r WHERE r.run_id = p_run FOR NO KEY UPDATE;
   IF NOT FOUND THEN
@@ -456,8 +456,8 @@ BEGIN
      SET config = excluded.config, changed_at = excluded.changed_at,
          reason = left(concat_ws('; ', nullif(c.reason, ''), nullif(excluded.reason, '')), ${kMaxReasonChars});  -- JoinReasons
   UPDATE gannet.run r
-     SET lease = v_change.lease_us * interval '1 microsecond', spare_after = v_change.spare_after,
-         -- Never the same again, also when the database goes back: see V0007__ids_that_never_come_again.sql.
+     SET lease = v_change.lease_us * interval '1 microsecond', speculation_multiplier = v_change.speculation_multiplier,
+         -- Never the same again, also when the database is rolled back: see V0007__ids_that_never_come_again.sql.
          settings_version = ((r.settings_version >> 24) + 1 << 24) | floor(random() * (1 << 24))::bigint
    WHERE r.run_id = p_run;
   PERFORM pg_notify('gannet_round', p_run::text);
@@ -476,7 +476,7 @@ BEGIN
   v_run := gannet.require_leader(p_run, p_leader, p_term, false);
   -- Whom a transaction has removed, and the one behind it has failed. The run is locked before units.
   IF v_run.state IN ('running', 'paused') THEN
-    PERFORM gannet.take_back_work(p_run, w.worker_id) FROM gannet.worker w
+    PERFORM gannet.revoke_work(p_run, w.worker_id) FROM gannet.worker w
       WHERE w.run_id = p_run AND w.removed_reason IS NOT NULL
         AND EXISTS (SELECT FROM gannet.work_unit u
                      WHERE u.run_id = p_run AND u.round = v_run.weights_version + 1 AND u.holder = w.worker_id AND u.state IN ('leased', 'done'));
@@ -487,9 +487,9 @@ BEGIN
      WHERE u.run_id = p_run AND u.state = 'leased' AND u.lease_until <= v_now
      ORDER BY u.unit_id FOR UPDATE SKIP LOCKED
   ), returned AS (
-    -- lease_until stays: by it a heartbeat knows a lease that has run out from one that was given back.
+    -- lease_until stays: by it a heartbeat tells a lease that was reaped from one that was released.
     UPDATE gannet.work_unit u
-       SET state = gannet.state_after_return(u.is_spare), ready_at = v_now + gannet.return_delay(u.attempt)
+       SET state = gannet.state_after_requeue(u.is_speculative), ready_at = v_now + gannet.requeue_backoff(u.attempt)
       FROM expired e WHERE u.unit_id = e.unit_id AND u.state = 'leased' AND u.lease_until <= v_now
     RETURNING u.round, u.unit_id, u.attempt, u.holder)
   INSERT INTO gannet.ledger (run_id, round, unit_id, attempt, worker_id, outcome, noted_at)
@@ -527,7 +527,7 @@ END
 $$;
 
 -- Waits only so long for the readers of each leaf.
-CREATE FUNCTION gannet.prepare_round(p_run bigint, p_leader text, p_term bigint, p_round bigint)
+CREATE FUNCTION gannet.reclaim_old_blobs(p_run bigint, p_leader text, p_term bigint, p_round bigint)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' SET plan_cache_mode = force_custom_plan
 AS $$
@@ -635,7 +635,7 @@ BEGIN
     RAISE EXCEPTION 'no such run: %', p_run USING ERRCODE = 'GN005';
   END IF;
   IF v_run.leader_id IS NOT NULL AND v_run.leader_until > gannet.clock_now() THEN
-    RAISE EXCEPTION 'a coordinator leads this run, stop it first: its time runs out at %', v_run.leader_until USING ERRCODE = 'GN009';
+    RAISE EXCEPTION 'a coordinator leads this run, stop it first: its leadership expires at %', v_run.leader_until USING ERRCODE = 'GN009';
   END IF;
   FOREACH v_parent IN ARRAY ARRAY['gradient_blob', 'weights_blob', 'adam_blob', 'best_blob'] LOOP
     EXECUTE format('DROP TABLE IF EXISTS gannet.%I', format('%s_%s', v_parent, p_run));
@@ -658,7 +658,7 @@ $$;
 
 -- Keeps weights as the best of the run, but for their bytes, which follow in the same transaction: in rows of the turn that is returned. The run is
 -- locked, so that whoever leads after this one sees it. p_best: version, distance, codec and payload_bytes.
-CREATE FUNCTION gannet.keep_best(p_run bigint, p_leader text, p_term bigint, p_best jsonb, p_sha256 bytea)
+CREATE FUNCTION gannet.save_best(p_run bigint, p_leader text, p_term bigint, p_best jsonb, p_sha256 bytea)
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
 AS $$
@@ -668,7 +668,7 @@ DECLARE
   v_turn bigint;
 BEGIN
   SELECT * INTO v_best FROM jsonb_to_record(p_best) AS b(version bigint, distance double precision, codec smallint, payload_bytes bigint);
-  PERFORM gannet.require_fields('keep_best', to_jsonb(v_best));
+  PERFORM gannet.require_fields('save_best', to_jsonb(v_best));
   v_run := gannet.require_leader(p_run, p_leader, p_term, true);
   IF v_best.version > v_run.weights_version THEN
     RAISE EXCEPTION 'version is not published yet: current %, got %', v_run.weights_version, v_best.version USING ERRCODE = 'GN003';

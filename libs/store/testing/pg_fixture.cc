@@ -33,9 +33,9 @@ constexpr pg::SqlStatement kAdvance = {
 constexpr pg::SqlStatement kDumpRun = {
     "dump_run",
     "SELECT r.config::text AS config, r.state::text AS state, r.state_reason, r.weights_version, "
-    "coalesce(r.leader_id, '') AS leader_id, r.leader_epoch, "
+    "coalesce(r.leader_id, '') AS leader_id, r.leader_term, "
     "coalesce(extract(epoch FROM r.leader_until - c.now) * 1000000, 0)::bigint AS leader_us, "
-    "a.sha256 AS adam_sha256, r.usual_unit_us, b.version AS best_version, "
+    "a.sha256 AS adam_sha256, r.median_unit_us, b.version AS best_version, "
     "b.distance AS best_distance, b.sha256 AS best_sha256 FROM gannet.run r "
     "CROSS JOIN gannet.test_clock c LEFT JOIN gannet.adam_state a ON a.run_id = r.run_id "
     "AND a.version = r.weights_version "
@@ -51,7 +51,8 @@ constexpr pg::SqlStatement kDumpUnits = {
     "dump_units",
     "SELECT u.round, u.slot, u.state::text AS state, u.attempt, coalesce(u.holder, '') AS holder, "
     "u.failures, u.failure_reason, array_to_string(ARRAY(SELECT f FROM unnest(u.failed_by) AS f "
-    "ORDER BY f), ',') AS failed_by, u.consumed, u.is_spare, u.stale_rounds, u.wasted_attempt, "
+    "ORDER BY f), ',') AS failed_by, u.consumed, u.is_speculative, u.stale_rounds, "
+    "u.wasted_attempt, "
     "u.lease_until IS NOT NULL AS has_lease_until, "
     "(extract(epoch FROM greatest(u.ready_at, c.now) - c.now) * 1000000)::bigint AS ready_us, "
     "coalesce(extract(epoch FROM c.now - u.claimed_at) * 1000000, 0)::bigint AS claim_us, "
@@ -69,7 +70,7 @@ constexpr pg::SqlStatement kDumpWorkers = {
     "SELECT w.worker_id, w.incarnation, w.display_name, w.hardware, w.accepted_unit_count, "
     "w.accepted_image_count, w.duplicate_unit_count, w.wasted_image_count, (extract(epoch FROM "
     "c.now - w.last_seen) * 1000000)::bigint AS "
-    "seen_us, w.signed_off, w.rejected_in_a_row, coalesce(w.removed_reason, '') AS "
+    "seen_us, w.has_left, w.net_rejections, coalesce(w.removed_reason, '') AS "
     "removed_reason FROM gannet.worker w CROSS JOIN gannet.test_clock c "
     "WHERE w.run_id = $1::bigint ORDER BY w.worker_id",
     true};
@@ -108,10 +109,10 @@ exchange::UnitDump ReadUnit(pg::SqlRow& row) {
     unit.failed_by.emplace_back(std::string(worker));
   }
   unit.consumed = row.Bool("consumed");
-  unit.is_spare = row.Bool("is_spare");
+  unit.is_speculative = row.Bool("is_speculative");
   unit.stale_rounds = static_cast<int>(row.Int("stale_rounds"));
   unit.wasted_attempt = base::Attempt(static_cast<int32_t>(row.Int("wasted_attempt")));
-  unit.ran_out = unit.state == domain::UnitState::kReady && row.Bool("has_lease_until");
+  unit.reaped = unit.state == domain::UnitState::kReady && row.Bool("has_lease_until");
   if (unit.state == domain::UnitState::kReady)
     unit.ready_in = absl::Microseconds(row.Int("ready_us"));
   if (unit.state == domain::UnitState::kLeased) {
@@ -212,7 +213,7 @@ void PgFixture::LetEveryUnitBeSlow(const domain::RunConfig& config, base::RunId 
     Claim(exchange::TestWorker(10 + i), run);
   }
   EXPECT_OK(TestPostgres::Get().Run(
-      url_, "UPDATE gannet.run SET spare_after = 2, usual_unit_us = 10000000"));
+      url_, "UPDATE gannet.run SET speculation_multiplier = 2, median_unit_us = 10000000"));
   AdvanceTime(absl::Seconds(30));
 }
 
@@ -239,12 +240,12 @@ exchange::RunDump PgFixture::Dump(base::RunId run) {
     dump.state_reason = row.Text("state_reason");
     dump.weights_version = base::WeightsVersion(row.Int("weights_version"));
     dump.leader = base::LeaderId(row.Text("leader_id"));
-    dump.leader_term = row.Int("leader_epoch");
+    dump.leader_term = row.Int("leader_term");
     if (!dump.leader.value().empty()) {
       dump.leadership_remaining = absl::Microseconds(row.Int("leader_us"));
     }
     dump.adam_sha256 = row.Bytes("adam_sha256");
-    dump.median_unit_time = absl::Microseconds(row.Int("usual_unit_us"));
+    dump.median_unit_time = absl::Microseconds(row.Int("median_unit_us"));
     if (!row.IsNull("best_version")) {
       dump.best = {base::WeightsVersion(row.Int("best_version")), row.Double("best_distance")};
       dump.best_sha256 = row.Bytes("best_sha256");
@@ -265,7 +266,7 @@ exchange::RunDump PgFixture::Dump(base::RunId run) {
                             row.Text("hardware"), row.Int("accepted_unit_count"),
                             row.Int("accepted_image_count"), row.Int("duplicate_unit_count"),
                             row.Int("wasted_image_count"), absl::Microseconds(row.Int("seen_us")),
-                            row.Bool("signed_off"), static_cast<int>(row.Int("rejected_in_a_row")),
+                            row.Bool("has_left"), static_cast<int>(row.Int("net_rejections")),
                             row.Text("removed_reason")});
   });
   for_each(kDumpRounds, [&](pg::SqlRow& row) { dump.rounds.push_back(ReadSummary(row)); });

@@ -29,7 +29,8 @@ class PgFixture final : public exchange::BackendFixture {
   // none is.
   exchange::WorkUnit Claim(const exchange::WorkerIdentity& worker, base::RunId run);
 
-  // Lets workers 10 and up claim every unit, so long ago that whoever claims next is given a spare.
+  // Lets workers 10 and up claim every unit, so long ago that whoever claims next is given a
+  // speculative copy.
   void LetEveryUnitBeSlow(const domain::RunConfig& config, base::RunId run);
 
   // Of the superuser.

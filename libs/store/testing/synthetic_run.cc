@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<SyntheticRun>> SyntheticRun::Create(exchange::Sto
   run->config_.units_per_round = units_per_round;
   run->config_.micro_batch = 1;
   run->config_.round_count = 1'000'000;
-  run->config_.policy.spare_after = 0;
+  run->config_.policy.speculation_multiplier = 0;
   run->config_.data = {"procedural", 1000, std::string(64, '0'), "nothing"};
   run->payload_ = exchange::Payload::FromBytes(tensor::Codec::kFp32, Noise(payload_bytes, 1));
   exchange::NewRun fresh;
@@ -74,14 +74,14 @@ absl::StatusOr<bool> SyntheticRun::ClaimAndSubmit(const exchange::WorkerIdentity
 }
 
 absl::Status SyntheticRun::PrepareNext() {
-  return store_.PrepareRound(run_, leadership_, base::Round(version_ + 2));
+  return store_.ReclaimOldBlobs(run_, leadership_, base::Round(version_ + 2));
 }
 
 absl::Status SyntheticRun::CheckPayloads(const exchange::WorkerIdentity& worker) {
   const auto check = [&](const absl::StatusOr<exchange::Payload>& payload) -> absl::Status {
     GANNET_RETURN_IF_ERROR(payload.status());
     if (payload->bytes == nullptr || *payload->bytes != *payload_.bytes) {
-      return absl::DataLossError("other bytes than those handed in");
+      return absl::DataLossError("other bytes than those submitted");
     }
     return absl::OkStatus();
   };
@@ -110,8 +110,8 @@ absl::Status SyntheticRun::Publish() {
   return absl::OkStatus();
 }
 
-absl::Status SyntheticRun::KeepBest() {
-  return store_.KeepBest(run_, leadership_, {base::WeightsVersion(version_), 0.5}, payload_);
+absl::Status SyntheticRun::SaveBest() {
+  return store_.SaveBest(run_, leadership_, {base::WeightsVersion(version_), 0.5}, payload_);
 }
 
 std::vector<domain::PlannedUnit> SyntheticRun::Units(int64_t round) const {

@@ -33,16 +33,16 @@ class SyntheticRun {
   // Claims a unit and hands its gradient in. False: there was none.
   absl::StatusOr<bool> ClaimAndSubmit(const exchange::WorkerIdentity& worker);
 
-  // Makes room for the round after the open one. Returns: as Store::PrepareRound.
+  // Makes room for the round after the open one. Returns: as Store::ReclaimOldBlobs.
   absl::Status PrepareNext();
 
   // Reads every gradient of the open round, and the current weights.
-  // Returns: DATA_LOSS - one is missing or not what was handed in.
+  // Returns: DATA_LOSS - one is missing or not what was submitted.
   absl::Status CheckPayloads(const exchange::WorkerIdentity& worker);
 
   absl::Status Publish();
   // Keeps the payload as the run's best weights, those of the version published last.
-  absl::Status KeepBest();
+  absl::Status SaveBest();
 
   const exchange::Payload& payload() const { return payload_; }
   int64_t version() const { return version_; }

@@ -11,11 +11,11 @@
 
 namespace gannet::coordinator {
 
-// The gradient that FakeWorkers hand in for a slot of a round: a pure function of both.
+// The gradient that FakeWorkers submit for a slot of a round: a pure function of both.
 tensor::TensorBundle FakeGradient(const domain::RunConfig& config, base::Round round,
                                   base::Slot slot);
 
-// Workers without a network to train: they claim the units of a round and hand in made-up
+// Workers without a network to train: they claim the units of a round and submit made-up
 // gradients.
 //
 // Thread safety: none.
@@ -44,7 +44,7 @@ class FakeWorkers {
 
   absl::Status Fail(const exchange::WorkUnit& unit, const std::string& reason);
 
-  // Plays so many whole rounds; gradients are handed in in the order of `order`, slots.
+  // Plays so many whole rounds; gradients are submitted in the order of `order`, slots.
   absl::Status PlayRounds(int count, const std::vector<int>& order);
 
   base::RunId run() const { return run_; }

@@ -107,7 +107,7 @@ absl::StatusOr<exchange::RunStatus> FaultyStore::GetRunStatus(base::RunId run) {
       });
 }
 
-void FaultyStore::GoBackFrom(base::WeightsVersion version) {
+void FaultyStore::RollBackFrom(base::WeightsVersion version) {
   base::MutexLock lock(mu_);
   go_back_from_ = version;
 }
@@ -166,10 +166,10 @@ absl::StatusOr<int> FaultyStore::ReapExpiredLeases(base::RunId run,
                                    [&] { return inner_.ReapExpiredLeases(run, leadership); });
 }
 
-absl::Status FaultyStore::PrepareRound(base::RunId run, const exchange::Leadership& leadership,
-                                       base::Round round) {
-  return Pass<absl::Status>("PrepareRound",
-                            [&] { return inner_.PrepareRound(run, leadership, round); });
+absl::Status FaultyStore::ReclaimOldBlobs(base::RunId run, const exchange::Leadership& leadership,
+                                          base::Round round) {
+  return Pass<absl::Status>("ReclaimOldBlobs",
+                            [&] { return inner_.ReclaimOldBlobs(run, leadership, round); });
 }
 
 absl::Status FaultyStore::ReclaimBlobs(base::RunId run, const exchange::Leadership& leadership) {
@@ -180,11 +180,11 @@ absl::Status FaultyStore::DeleteRun(base::RunId run) {
   return Pass<absl::Status>("DeleteRun", [&] { return inner_.DeleteRun(run); });
 }
 
-absl::Status FaultyStore::KeepBest(base::RunId run, const exchange::Leadership& leadership,
+absl::Status FaultyStore::SaveBest(base::RunId run, const exchange::Leadership& leadership,
                                    const exchange::BestWeights& best,
                                    const exchange::Payload& weights) {
-  return Pass<absl::Status>("KeepBest",
-                            [&] { return inner_.KeepBest(run, leadership, best, weights); });
+  return Pass<absl::Status>("SaveBest",
+                            [&] { return inner_.SaveBest(run, leadership, best, weights); });
 }
 
 absl::StatusOr<exchange::Store::BestSnapshot> FaultyStore::LoadBest(base::RunId run) {

@@ -26,8 +26,9 @@ class FaultyStore final : public exchange::Store {
   // The next call does what it should, and then answers `status`.
   void LoseAnswer(const std::string& method, absl::Status status);
 
-  // The next GetRunStatus once `version` is published answers as a database that has gone back one.
-  void GoBackFrom(base::WeightsVersion version);
+  // The next GetRunStatus once `version` is published answers as a database that was rolled back
+  // one.
+  void RollBackFrom(base::WeightsVersion version);
 
   // What GetRoundProgress finds is changed so before it is answered: what an older version may have
   // stored. Null: no more.
@@ -61,11 +62,11 @@ class FaultyStore final : public exchange::Store {
   absl::Status Publish(const exchange::PublishRequest& request) override;
   absl::StatusOr<int> ReapExpiredLeases(base::RunId run,
                                         const exchange::Leadership& leadership) override;
-  absl::Status PrepareRound(base::RunId run, const exchange::Leadership& leadership,
-                            base::Round round) override;
+  absl::Status ReclaimOldBlobs(base::RunId run, const exchange::Leadership& leadership,
+                               base::Round round) override;
   absl::Status ReclaimBlobs(base::RunId run, const exchange::Leadership& leadership) override;
   absl::Status DeleteRun(base::RunId run) override;
-  absl::Status KeepBest(base::RunId run, const exchange::Leadership& leadership,
+  absl::Status SaveBest(base::RunId run, const exchange::Leadership& leadership,
                         const exchange::BestWeights& best,
                         const exchange::Payload& weights) override;
   absl::StatusOr<BestSnapshot> LoadBest(base::RunId run) override;

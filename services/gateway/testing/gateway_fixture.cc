@@ -10,7 +10,7 @@ namespace gannet::gateway {
 
 GatewayServerOptions TestGatewayOptions() {
   GatewayServerOptions options;
-  options.service.claims.look_interval = absl::Milliseconds(20);
+  options.service.claims.poll_interval = absl::Milliseconds(20);
   options.report_interval = absl::Milliseconds(20);
   // Tests of other things than the limits have any number of workers, in one process.
   options.service.joins.address_burst = 1e6;

@@ -19,7 +19,7 @@ def main() -> None:
     client = Client(address, os.environ.get("GANNET_WORKER_CLASS_CODE", ""))
     worker = Worker(client, pathlib.Path(path))
     worker.work()
-    print(f"units kept: {worker.kept_units}")
+    print(f"units accepted: {worker.accepted_units}")
 
 
 main()

@@ -35,9 +35,9 @@ _PASSING_WITH_BYTES = {grpc.StatusCode.DATA_LOSS}
 Answer = TypeVar("Answer")
 
 
-def patiently(call: Callable[[], Answer], patience_seconds: float, also: Collection[grpc.StatusCode] = ()) -> Answer:
+def retrying(call: Callable[[], Answer], retry_seconds: float, also: Collection[grpc.StatusCode] = ()) -> Answer:
     """Repeats a call, which must be idempotent, with back-off while its failure may pass."""
-    give_up = time.monotonic() + patience_seconds
+    give_up = time.monotonic() + retry_seconds
     pause = 0.1
     while True:
         try:
@@ -53,11 +53,11 @@ def patiently(call: Callable[[], Answer], patience_seconds: float, also: Collect
 class Client:
     """One worker's calls to a gateway. Every call is repeated until it is answered."""
 
-    def __init__(self, address: str, class_code: str = "", patience_seconds: float = 60) -> None:
+    def __init__(self, address: str, class_code: str = "", retry_seconds: float = 60) -> None:
         # Over a network this would be grpc.secure_channel with the authority's certificate.
         self._channel = grpc.insecure_channel(address)
         self._stub = services.ExchangeServiceStub(self._channel)
-        self._patience_seconds = patience_seconds
+        self._patience_seconds = retry_seconds
         self._join_metadata = (("authorization", f"Bearer {class_code}"),) if class_code else ()
         self._identity = messages.WorkerIdentity(
             worker_id=secrets.token_hex(16),
@@ -172,4 +172,4 @@ class Client:
         self._channel.close()
 
     def _call(self, call: Callable[[], Answer], also: Collection[grpc.StatusCode] = ()) -> Answer:
-        return patiently(call, self._patience_seconds, also)
+        return retrying(call, self._patience_seconds, also)

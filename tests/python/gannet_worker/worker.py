@@ -15,12 +15,12 @@ from gannet_worker.data import PackedDataset
 from gannet_worker.gradient import GradientComputer, RunConfig, Statistics, WorkUnit
 from gannet_worker.plan import planned_indices
 
-_KEPT = (
+_ACCEPTED = (
     work_pb2.SUBMIT_OUTCOME_ACCEPTED,
     work_pb2.SUBMIT_OUTCOME_LATE,
     work_pb2.SUBMIT_OUTCOME_ALREADY_ACCEPTED,
 )
-# The database has gone back and knows nothing of the claim any more.
+# The database was rolled back and knows nothing of the claim any more.
 _FORGOTTEN = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ALREADY_EXISTS)
 _DIVERGED_LOSS = 10_000
 _ENDED = (run_pb2.RUN_STATE_FINISHED, run_pb2.RUN_STATE_STOPPED)
@@ -75,7 +75,7 @@ class Heartbeat:
             try:
                 response = self._client.heartbeat(self._unit, self.micro_batches_done)
             except grpc.RpcError:
-                continue  # the next beat, or the submission, tells whether it was for good
+                continue  # the next beat, or the submission, tells whether it was permanent
             if self._unit.unit_id in response.dropped_unit_ids:
                 self.dropped = True
 
@@ -115,7 +115,7 @@ class Worker:
         self._heartbeat_seconds = interval.seconds + interval.nanos * 1e-9
         self._computer = GradientComputer(self._config)
         self._weights_sha256 = b""
-        self.kept_units = 0
+        self.accepted_units = 0
 
     def work(self) -> None:
         """Returns when the run is finished or stopped."""
@@ -156,7 +156,7 @@ class Worker:
                 if error.code() not in _FORGOTTEN:
                     raise
                 return
-            self.kept_units += outcome in _KEPT
+            self.accepted_units += outcome in _ACCEPTED
 
     def _ensure_weights(self, unit: WorkUnit) -> None:
         if unit.weights_sha256 == self._weights_sha256:

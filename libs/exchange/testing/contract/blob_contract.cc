@@ -32,7 +32,7 @@ TEST_P(ExchangeContractTest, PreparingARoundFreesWhatIsEightRoundsOld) {
     return exchange().FetchWeights({TestWorker(1), run_, base::WeightsVersion(version)});
   };
 
-  ASSERT_OK(store().PrepareRound(run_, leadership_, base::Round(kBlobRing + 1)));
+  ASSERT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(kBlobRing + 1)));
 
   EXPECT_THAT(store().FetchGradient(run_, units[0].unit), base::StatusIs(kNotFound));
   for (size_t round = 2; round <= kBlobRing + 1; ++round) {
@@ -43,12 +43,12 @@ TEST_P(ExchangeContractTest, PreparingARoundFreesWhatIsEightRoundsOld) {
   EXPECT_OK(weights_of(2));
   EXPECT_OK(weights_of(kBlobRing));
 
-  ASSERT_OK(store().PrepareRound(run_, leadership_, base::Round(kBlobRing + 2)));
-  ASSERT_OK(store().PrepareRound(run_, leadership_, base::Round(kBlobRing + 2)));
+  ASSERT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(kBlobRing + 2)));
+  ASSERT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(kBlobRing + 2)));
 
   EXPECT_THAT(store().FetchGradient(run_, units[1].unit), base::StatusIs(kNotFound));
   EXPECT_OK(store().FetchGradient(run_, units[2].unit));
-  EXPECT_OK(weights_of(2)) << "kept for good";
+  EXPECT_OK(weights_of(2)) << "kept permanently";
   EXPECT_OK(weights_of(3));
   EXPECT_THAT(Must(store().GetRoundProgress(run_, base::Round(1))).gradients, SizeIs(1))
       << "what is known about a gradient stays";
@@ -63,7 +63,7 @@ TEST_P(ExchangeContractTest, KeptWeightsStayWhenTheirPlaceIsUsedAgain) {
   StartRun(1);
   Join(TestWorker(1));
   for (int version = 1; version <= 2 * kBlobRing + 1; ++version) {
-    ASSERT_OK(store().PrepareRound(run_, leadership_, base::Round(version + 1)));
+    ASSERT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(version + 1)));
     Publish(1, /*keep=*/version == 1 || version == kBlobRing);
   }
   for (const int version : {1, kBlobRing}) {
@@ -85,7 +85,7 @@ TEST_P(ExchangeContractTest, TheBestWeightsStayUntilBetterOnesAreKept) {
   EXPECT_THAT(store().LoadBest(run_), base::StatusIs(kNotFound));
   EXPECT_THAT(store().LoadBest(kNoSuchRun), base::StatusIs(kNotFound));
   const auto keep = [&](int64_t version, double distance) {
-    return store().KeepBest(run_, leadership_, {base::WeightsVersion(version), distance},
+    return store().SaveBest(run_, leadership_, {base::WeightsVersion(version), distance},
                             TestWeights(config_, static_cast<float>(version)));
   };
   const auto expect_best = [&](int64_t version, double distance) {
@@ -100,7 +100,7 @@ TEST_P(ExchangeContractTest, TheBestWeightsStayUntilBetterOnesAreKept) {
   expect_best(1, 0.5);
 
   for (int version = 2; version <= 2 * kBlobRing; ++version) {
-    ASSERT_OK(store().PrepareRound(run_, leadership_, base::Round(version + 1)));
+    ASSERT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(version + 1)));
     Publish(1);
   }
   expect_best(1, 0.5);
@@ -116,11 +116,11 @@ TEST_P(ExchangeContractTest, TheBestWeightsStayUntilBetterOnesAreKept) {
   Leadership deposed = leadership_;
   deposed.term -= 1;
   EXPECT_THAT(
-      store().KeepBest(run_, deposed, {base::WeightsVersion(3), 0.1}, TestWeights(config_, 3)),
+      store().SaveBest(run_, deposed, {base::WeightsVersion(3), 0.1}, TestWeights(config_, 3)),
       base::StatusIs(kFailedPrecondition));
   Payload damaged = TestWeights(config_, 3);
   damaged.sha256[0] ^= 1;
-  EXPECT_THAT(store().KeepBest(run_, leadership_, {base::WeightsVersion(3), 0.1}, damaged),
+  EXPECT_THAT(store().SaveBest(run_, leadership_, {base::WeightsVersion(3), 0.1}, damaged),
               base::StatusIs(absl::StatusCode::kDataLoss));
   expect_best(3, 0.25);
 }
@@ -136,7 +136,7 @@ TEST_P(ExchangeContractTest, APlaceThatWasNotPreparedLosesNothingNew) {
   ASSERT_OK(Submit(TestWorker(1), current, 9.0f));
   ASSERT_OK(store().FetchGradient(run_, old.unit));
 
-  ASSERT_OK(store().PrepareRound(run_, leadership_, base::Round(kBlobRing + 1)));
+  ASSERT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(kBlobRing + 1)));
 
   EXPECT_THAT(store().FetchGradient(run_, old.unit), base::StatusIs(kNotFound));
   const Payload kept = Must(store().FetchGradient(run_, current.unit));
@@ -153,7 +153,7 @@ TEST_P(ExchangeContractTest, OneRunsRoomIsNotAnothers) {
   const Leadership lead =
       Must(store().AcquireLeadership(other_run, TestLeader(2), kMaxLeadershipTtl));
   for (int version = 1; version <= kBlobRing; ++version) {
-    ASSERT_OK(store().PrepareRound(other_run, lead, base::Round(version + 1)));
+    ASSERT_OK(store().ReclaimOldBlobs(other_run, lead, base::Round(version + 1)));
     ASSERT_OK(
         store().Publish(TestPublish(other, other_run, lead, base::WeightsVersion(version - 1))));
   }
@@ -193,7 +193,7 @@ TEST_P(ExchangeContractTest, ARunThatHasEndedKeepsOnlyWhatIsAskedFor) {
     return exchange().FetchWeights({TestWorker(1), run_, base::WeightsVersion(version)});
   };
   EXPECT_THAT(weights_of(0), base::StatusIs(kNotFound));
-  EXPECT_EQ(*Must(weights_of(1)).bytes, *TestWeights(config_, 1).bytes) << "kept for good";
+  EXPECT_EQ(*Must(weights_of(1)).bytes, *TestWeights(config_, 1).bytes) << "kept permanently";
   EXPECT_THAT(weights_of(2), base::StatusIs(kNotFound));
   EXPECT_EQ(*Must(weights_of(3)).bytes, *TestWeights(config_, 3).bytes) << "the current ones";
   const Store::Snapshot snapshot = Must(store().LoadSnapshot(run_));
@@ -214,7 +214,7 @@ TEST_P(ExchangeContractTest, ADeletedRunLeavesNothingAndDisturbsNobody) {
       Must(store().AcquireLeadership(other_run, TestLeader(2), kMaxLeadershipTtl));
   ASSERT_OK(store().Publish(TestPublish(other, other_run, lead, base::WeightsVersion(0))));
   ASSERT_OK(
-      store().KeepBest(other_run, lead, {base::WeightsVersion(1), 0.5}, TestWeights(other, 1.0f)));
+      store().SaveBest(other_run, lead, {base::WeightsVersion(1), 0.5}, TestWeights(other, 1.0f)));
 
   EXPECT_THAT(store().DeleteRun(kNoSuchRun), base::StatusIs(kNotFound));
   EXPECT_THAT(store().DeleteRun(other_run), base::StatusIs(kFailedPrecondition))
@@ -234,11 +234,11 @@ TEST_P(ExchangeContractTest, ADeletedRunLeavesNothingAndDisturbsNobody) {
 TEST_P(ExchangeContractTest, OnlyTheRoundsToComeArePrepared) {
   StartRun();
   for (const int64_t round : {-1, 0, 3, 8}) {
-    EXPECT_THAT(store().PrepareRound(run_, leadership_, base::Round(round)),
+    EXPECT_THAT(store().ReclaimOldBlobs(run_, leadership_, base::Round(round)),
                 base::StatusIs(kInvalid));
   }
-  EXPECT_OK(store().PrepareRound(run_, leadership_, base::Round(1)));
-  EXPECT_OK(store().PrepareRound(run_, leadership_, base::Round(2)));
+  EXPECT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(1)));
+  EXPECT_OK(store().ReclaimOldBlobs(run_, leadership_, base::Round(2)));
 }
 
 }  // namespace gannet::exchange

@@ -263,7 +263,7 @@ TEST_P(ExchangeContractTest, WeightsThatAreNotKeptAreNotFound) {
               base::StatusIs(kInvalid));
 }
 
-// The number of a version comes again when a database has gone back.
+// The number of a version comes again when a database was rolled back.
 TEST_P(ExchangeContractTest, AUnitNamesItsWeightsAndNoOthersAreFetchedForThem) {
   StartRun();
   Join(TestWorker(1));

@@ -85,13 +85,13 @@ TEST_P(ExchangeContractTest, AHeartbeatTakesUpNoMoreThanAWorkerMayHold) {
   StartRun(4);
   Join(TestWorker(1));
   Join(TestWorker(2));
-  // The second time both rest for a moment (ReturnDelay), so that the next claims get others.
-  std::vector<UnitProgress> ran_out;
+  // The second time both rest for a moment (RequeueBackoff), so that the next claims get others.
+  std::vector<UnitProgress> reaped;
   for (const int number : {2, 1}) {
-    ran_out.clear();
+    reaped.clear();
     for (int i = 0; i < 2; ++i) {
       const WorkUnit unit = ClaimUnit(TestWorker(number));
-      ran_out.push_back({unit.unit, unit.attempt, 0});
+      reaped.push_back({unit.unit, unit.attempt, 0});
     }
     backend().AdvanceTime(config_.lease);
     ASSERT_OK(store().AcquireLeadership(run_, leadership_.leader, absl::Hours(1)));
@@ -100,10 +100,10 @@ TEST_P(ExchangeContractTest, AHeartbeatTakesUpNoMoreThanAWorkerMayHold) {
   const WorkUnit third = ClaimUnit(TestWorker(1));
   ClaimUnit(TestWorker(1));
 
-  EXPECT_THAT(Must(exchange().Heartbeat(TestWorker(1), run_, ran_out)).dropped, SizeIs(2));
+  EXPECT_THAT(Must(exchange().Heartbeat(TestWorker(1), run_, reaped)).dropped, SizeIs(2));
   ASSERT_OK(exchange().Release(TestWorker(1), run_, third.unit, third.attempt));
-  EXPECT_THAT(Must(exchange().Heartbeat(TestWorker(1), run_, ran_out)).dropped,
-              ElementsAre(ran_out[1].unit));
+  EXPECT_THAT(Must(exchange().Heartbeat(TestWorker(1), run_, reaped)).dropped,
+              ElementsAre(reaped[1].unit));
   EXPECT_EQ(Progress(1).leased, 2);
 }
 
@@ -217,7 +217,7 @@ TEST_P(ExchangeContractTest, MoreMicroBatchesThanTheUnitHasAreNoProgress) {
 }
 
 TEST_P(ExchangeContractTest, MadeUpProgressDoesNotHoldTheFirstRound) {
-  config_.policy.spare_after = 3;
+  config_.policy.speculation_multiplier = 3;
   StartRun(1);
   for (int worker = 1; worker <= 2; ++worker) Join(TestWorker(worker));
   const WorkUnit held = ClaimUnit(TestWorker(1));
@@ -228,10 +228,10 @@ TEST_P(ExchangeContractTest, MadeUpProgressDoesNotHoldTheFirstRound) {
   ExpectNothingToClaim(TestWorker(2));
   backend().AdvanceTime(absl::Milliseconds(1));
 
-  const WorkUnit spare = ClaimUnit(TestWorker(2));
+  const WorkUnit copy = ClaimUnit(TestWorker(2));
 
-  EXPECT_EQ(spare.slot, held.slot);
-  EXPECT_THAT(Submit(TestWorker(2), spare), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
+  EXPECT_EQ(copy.slot, held.slot);
+  EXPECT_THAT(Submit(TestWorker(2), copy), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
   EXPECT_THAT(Must(Heartbeat(TestWorker(1), held, 2)).dropped, ElementsAre(held.unit));
 }
 

@@ -300,7 +300,7 @@ TEST_P(ExchangeContractTest, CallsOfAStaleIncarnationAreRefused) {
   EXPECT_OK(exchange().Heartbeat(TestWorker(1, 20), run_, {}));
 }
 
-// A database that has gone back knows only the start before: that is no reason to end.
+// A database that was rolled back knows only the start before: that is no reason to end.
 TEST_P(ExchangeContractTest, CallsOfAnIncarnationThatHasNotJoinedAreRefusedUntilItJoins) {
   StartRun();
   Join(TestWorker(1, 10));
@@ -356,7 +356,7 @@ TEST_P(ExchangeContractTest, TakingOverFreesTheLeases) {
   EXPECT_EQ(again.attempt, base::Attempt(2));
 }
 
-TEST_P(ExchangeContractTest, TheNewIncarnationMayHandInWhatTheOldOneComputed) {
+TEST_P(ExchangeContractTest, TheNewIncarnationMaySubmitWhatTheOldOneComputed) {
   StartRun(1);
   Join(TestWorker(1, 1));
   const WorkUnit unit = ClaimUnit(TestWorker(1, 1));

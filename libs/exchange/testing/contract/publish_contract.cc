@@ -44,7 +44,7 @@ TEST_P(ExchangeContractTest, OneCoordinatorLeadsAtATime) {
   EXPECT_THAT(store().ReapExpiredLeases(run_, first), base::StatusIs(kFailedPrecondition));
 }
 
-TEST_P(ExchangeContractTest, TheLeaderOfRecordKeepsItsEpoch) {
+TEST_P(ExchangeContractTest, TheLeaderOfRecordKeepsItsTerm) {
   run_ = Must(store().CreateRun(TestNewRun(config_)));
   const Leadership first = Must(store().AcquireLeadership(run_, TestLeader(1), absl::Seconds(1)));
   backend().AdvanceTime(absl::Seconds(1));
@@ -70,7 +70,7 @@ TEST_P(ExchangeContractTest, ResigningLetsASuccessorInAtOnce) {
               base::IsOkAndHolds(Leadership{TestLeader(2), leadership_.term + 1}));
 }
 
-TEST_P(ExchangeContractTest, WhoResignedComesBackUnderANewEpoch) {
+TEST_P(ExchangeContractTest, WhoResignedComesBackUnderANewTerm) {
   StartRun();
   ASSERT_OK(store().ResignLeadership(run_, leadership_));
 
@@ -102,7 +102,7 @@ TEST_P(ExchangeContractTest, EveryFencedCallRefusesADeposedLeader) {
     EXPECT_THAT(store().Publish(TestPublish(config_, run_, who, base::WeightsVersion(0))),
                 base::StatusIs(kFailedPrecondition));
     EXPECT_THAT(store().ReapExpiredLeases(run_, who), base::StatusIs(kFailedPrecondition));
-    EXPECT_THAT(store().PrepareRound(run_, who, base::Round(2)),
+    EXPECT_THAT(store().ReclaimOldBlobs(run_, who, base::Round(2)),
                 base::StatusIs(kFailedPrecondition));
   };
 
@@ -199,7 +199,7 @@ TEST_P(ExchangeContractTest, OnlyGradientsOfTheRoundAreConsumed) {
   for (size_t i = 0; i < flaws.size(); ++i) {
     PublishRequest request = TestPublish(config_, run_, leadership_, base::WeightsVersion(0));
     request.consumed = flaws[i];
-    // Twice the same is malformed; the others may be a database that has gone back.
+    // Twice the same is malformed; the others may be a database that was rolled back.
     const bool twice = i + 1 == flaws.size();
     EXPECT_THAT(store().Publish(request), base::StatusIs(twice ? kInvalid : kAborted))
         << "flaw " << i;
@@ -213,7 +213,7 @@ TEST_P(ExchangeContractTest, OnlyGradientsOfTheRoundAreConsumed) {
       << "a gradient of the round before";
 }
 
-// When a database has gone back, the same numbers may mean other weights and other gradients.
+// When a database was rolled back, the same numbers may mean other weights and other gradients.
 TEST_P(ExchangeContractTest, APublicationThatStandsOnOthersIsRefused) {
   StartRun(2);
   Join(TestWorker(1));

@@ -64,7 +64,7 @@ TEST_P(ExchangeContractTest, AFailedUnitReturnsUntilItHasFailedForGood) {
     EXPECT_EQ(unit.attempt, base::Attempt(failure));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "face 12.jpg"));
-    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
+    backend().AdvanceTime(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kFailed));
     EXPECT_EQ(Progress(1).ready, 1);
     EXPECT_EQ(Status().state, domain::RunState::kRunning);
   }
@@ -97,7 +97,7 @@ TEST_P(ExchangeContractTest, AUnitGoesToOthersBeforeItGoesBackToWhoFailedIt) {
   const WorkUnit rejected = ClaimUnit(TestWorker(2));
   ASSERT_OK(Submit(TestWorker(2), rejected));
   ASSERT_OK(store().RejectGradient(run_, leadership_, rejected.unit, "NaN"));
-  backend().AdvanceTime(domain::ReturnDelay(rejected.attempt, domain::ReturnCause::kRejected));
+  backend().AdvanceTime(domain::RequeueBackoff(rejected.attempt, domain::RequeueCause::kRejected));
 
   EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, failed.unit) << "nobody is left who has not failed it";
 }
@@ -109,7 +109,7 @@ TEST_P(ExchangeContractTest, OneWorkerThatFailsEverythingPausesNoClass) {
   for (int slot = 0; slot < 2; ++slot) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "no disk"));
-    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
+    backend().AdvanceTime(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kFailed));
   }
 
   ExpectNothingToClaim(TestWorker(1));
@@ -172,7 +172,7 @@ TEST_P(ExchangeContractTest, AResumedRunForgetsWhoFailed) {
 }
 
 TEST_P(ExchangeContractTest, WhoFailedAUnitIsNotItsSpare) {
-  StartRunWithSpares();
+  StartRunWithSpeculation();
   const WorkUnit failed = ClaimUnit(TestWorker(3));
   ASSERT_OK(exchange().Fail(TestWorker(3), run_, failed.unit, failed.attempt, "no disk"));
   const WorkUnit slow = ClaimUnit(TestWorker(1));
@@ -206,7 +206,7 @@ TEST_P(ExchangeContractTest, AUnitThatKeepsFailingIsGivenOutLaterEachTime) {
   EXPECT_EQ(third.attempt, base::Attempt(3));
   ASSERT_OK(exchange().Release(TestWorker(1), run_, third.unit, third.attempt));
   const WorkUnit fourth = ClaimUnit(TestWorker(1));
-  EXPECT_EQ(fourth.attempt, base::Attempt(4));  // given back: at once
+  EXPECT_EQ(fourth.attempt, base::Attempt(4));  // released: at once
   backend().AdvanceTime(config_.lease);
   EXPECT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(2));
   EXPECT_EQ(ClaimUnit(TestWorker(1)).unit, other.unit);
@@ -244,7 +244,7 @@ TEST_P(ExchangeContractTest, AUnitFailingForGoodKeepsTheReasonOfAPausedRun) {
   for (int failure = 1; failure < domain::kMaxUnitFailures; ++failure) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, unit.unit, unit.attempt, "no"));
-    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kFailed));
+    backend().AdvanceTime(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kFailed));
   }
   const WorkUnit last = ClaimUnit(TestWorker(1));
   ASSERT_OK(store().SetRunState(run_, domain::RunState::kPaused, "lunch"));
@@ -261,7 +261,7 @@ TEST_P(ExchangeContractTest, TheFailureReasonIsThatOfTheLowestSlot) {
   WorkUnit first = ClaimUnit(TestWorker(1));
   for (int failure = 1; failure < domain::kMaxUnitFailures; ++failure) {
     ASSERT_OK(exchange().Fail(TestWorker(1), run_, first.unit, first.attempt, "the first image"));
-    backend().AdvanceTime(domain::ReturnDelay(first.attempt, domain::ReturnCause::kFailed));
+    backend().AdvanceTime(domain::RequeueBackoff(first.attempt, domain::RequeueCause::kFailed));
     first = ClaimUnit(TestWorker(1));
   }
   backend().AdvanceTime(kWorkerLivenessTimeout);  // the other is as good as alone
@@ -315,7 +315,7 @@ TEST_P(ExchangeContractTest, WhoLeftMayComeBack) {
   ASSERT_OK(exchange().Leave(TestWorker(1), run_));
 
   ClaimUnit(TestWorker(1));
-  EXPECT_EQ(Status().worker_count, 0) << "a claim is no sign of life";
+  EXPECT_EQ(Status().worker_count, 0) << "a claim does not count as being seen";
   ASSERT_OK(exchange().Heartbeat(TestWorker(1), run_, {}));
   EXPECT_EQ(Status().worker_count, 1);
   ASSERT_OK(exchange().Leave(TestWorker(1), run_));

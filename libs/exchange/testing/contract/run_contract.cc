@@ -68,7 +68,8 @@ TEST_P(ExchangeContractTest, CallsOfTheStoreToNoRunAreNotFound) {
   EXPECT_THAT(store().Publish(TestPublish(config_, none, leadership_, base::WeightsVersion(0))),
               base::StatusIs(kNotFound));
   EXPECT_THAT(store().ReapExpiredLeases(none, leadership_), base::StatusIs(kNotFound));
-  EXPECT_THAT(store().PrepareRound(none, leadership_, base::Round(1)), base::StatusIs(kNotFound));
+  EXPECT_THAT(store().ReclaimOldBlobs(none, leadership_, base::Round(1)),
+              base::StatusIs(kNotFound));
   EXPECT_THAT(store().SetRunState(none, domain::RunState::kPaused, ""), base::StatusIs(kNotFound));
   EXPECT_THAT(store().ListRounds(none, base::Round(0), 1), base::StatusIs(kNotFound));
   EXPECT_THAT(store().ListWorkers(none, base::WorkerId(), 1), base::StatusIs(kNotFound));

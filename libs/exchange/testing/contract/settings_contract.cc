@@ -24,7 +24,7 @@ using ::testing::SizeIs;
 
 }  // namespace
 
-// ---- Settings that change in mid-run
+// ---- Settings that change during the run
 
 TEST_P(ExchangeContractTest, ChangedSettingsHoldFromTheRoundAfterTheOpenOne) {
   StartRun();
@@ -128,7 +128,7 @@ TEST_P(ExchangeContractTest, ARunGoesOnElsewhereWithChangesAndWorkers) {
   changed.adam.learning_rate = 5e-5;
   request.changes.push_back({base::Round(3), changed, "it oscillates"});
   changed.lease = absl::Seconds(7);
-  changed.policy.spare_after = 2;
+  changed.policy.speculation_multiplier = 2;
   request.changes.push_back({base::Round(6), changed, "not yet"});
   WorkerRecord& record = request.workers.emplace_back();
   record.summary = {.worker = TestWorker(1).id,

@@ -19,11 +19,12 @@ using ::testing::SizeIs;
 
 }  // namespace
 
-// ---- Spares: a second unit in the slot of a slow one
+// ---- Speculative copies: a second unit in the slot of a slow one
 
-// A run whose usual unit takes ten seconds, in its second round of two units; spares after twenty.
-void ExchangeContractTest::StartRunWithSpares() {
-  config_.policy.spare_after = 2;
+// A run whose median unit takes ten seconds, in its second round of two units; speculative copies
+// after twenty.
+void ExchangeContractTest::StartRunWithSpeculation() {
+  config_.policy.speculation_multiplier = 2;
   StartRun(1);
   for (int worker = 1; worker <= 3; ++worker) Join(TestWorker(worker));
   const WorkUnit unit = ClaimUnit(TestWorker(1));
@@ -32,7 +33,7 @@ void ExchangeContractTest::StartRunWithSpares() {
   Publish(2);
 }
 
-TEST_P(ExchangeContractTest, TheUsualTimeIsTheMedianOfTheLastRoundFromClaimToAccept) {
+TEST_P(ExchangeContractTest, TheMedianTimeIsTheMedianOfTheLastRoundFromClaimToAccept) {
   StartRun(3);
   EXPECT_EQ(Status().median_unit_time, absl::ZeroDuration()) << "not known yet";
   for (int worker = 1; worker <= 3; ++worker) {
@@ -49,9 +50,9 @@ TEST_P(ExchangeContractTest, TheUsualTimeIsTheMedianOfTheLastRoundFromClaimToAcc
       << "a round without gradients tells nothing";
 }
 
-TEST_P(ExchangeContractTest, ALeaseIsAsLongAsTheUsualTimeSuggests) {
+TEST_P(ExchangeContractTest, ALeaseIsAsLongAsTheMedianTimeSuggests) {
   config_.lease = absl::Seconds(300);
-  StartRunWithSpares();
+  StartRunWithSpeculation();
 
   const WorkUnit unit = ClaimUnit(TestWorker(1));
   EXPECT_EQ(unit.lease, domain::UnitLease(config_.lease, absl::Seconds(10)));
@@ -66,7 +67,7 @@ TEST_P(ExchangeContractTest, ALeaseIsAsLongAsTheUsualTimeSuggests) {
 }
 
 TEST_P(ExchangeContractTest, ASlowUnitGetsASpareWhenNothingElseIsToDo) {
-  StartRunWithSpares();
+  StartRunWithSpeculation();
   const WorkUnit slow = ClaimUnit(TestWorker(1));
   backend().AdvanceTime(absl::Seconds(20));
   const WorkUnit other = ClaimUnit(TestWorker(2));
@@ -75,30 +76,30 @@ TEST_P(ExchangeContractTest, ASlowUnitGetsASpareWhenNothingElseIsToDo) {
   backend().AdvanceTime(absl::Milliseconds(1));
   ExpectNothingToClaim(TestWorker(1));
 
-  const WorkUnit spare = ClaimUnit(TestWorker(3));
+  const WorkUnit copy = ClaimUnit(TestWorker(3));
 
-  EXPECT_NE(spare.unit, slow.unit);
-  EXPECT_EQ(spare.attempt, base::Attempt(1));
-  EXPECT_EQ(spare.round, slow.round);
-  EXPECT_EQ(spare.slot, slow.slot);
-  EXPECT_EQ(spare.image_indices, slow.image_indices);
-  EXPECT_EQ(spare.seed, slow.seed);
+  EXPECT_NE(copy.unit, slow.unit);
+  EXPECT_EQ(copy.attempt, base::Attempt(1));
+  EXPECT_EQ(copy.round, slow.round);
+  EXPECT_EQ(copy.slot, slow.slot);
+  EXPECT_EQ(copy.image_indices, slow.image_indices);
+  EXPECT_EQ(copy.seed, slow.seed);
   ExpectNothingToClaim(TestWorker(2));
   EXPECT_EQ(Progress(2).leased, 3);
 }
 
 TEST_P(ExchangeContractTest, TheFasterOfTwoInASlotCountsAndTheOtherIsADuplicate) {
-  for (const bool spare_wins : {true, false}) {
+  for (const bool speculative_wins : {true, false}) {
     SetUp();
-    StartRunWithSpares();
+    StartRunWithSpeculation();
     const WorkUnit slow = ClaimUnit(TestWorker(1));
     ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
     backend().AdvanceTime(absl::Seconds(21));
-    const WorkUnit spare = ClaimUnit(TestWorker(3));
-    const WorkerIdentity winner = TestWorker(spare_wins ? 3 : 1);
-    const WorkerIdentity loser = TestWorker(spare_wins ? 1 : 3);
-    const WorkUnit& won = spare_wins ? spare : slow;
-    const WorkUnit& lost = spare_wins ? slow : spare;
+    const WorkUnit copy = ClaimUnit(TestWorker(3));
+    const WorkerIdentity winner = TestWorker(speculative_wins ? 3 : 1);
+    const WorkerIdentity loser = TestWorker(speculative_wins ? 1 : 3);
+    const WorkUnit& won = speculative_wins ? copy : slow;
+    const WorkUnit& lost = speculative_wins ? slow : copy;
     const int64_t before = Summary(winner).accepted_unit_count;
     const int64_t loser_before = Summary(loser).accepted_unit_count;
     const int64_t wasted_before = Summary(loser).wasted_image_count;
@@ -122,7 +123,7 @@ TEST_P(ExchangeContractTest, TheFasterOfTwoInASlotCountsAndTheOtherIsADuplicate)
 }
 
 TEST_P(ExchangeContractTest, ASpareThatIsGivenBackMakesRoomForAnother) {
-  StartRunWithSpares();
+  StartRunWithSpeculation();
   const WorkUnit slow = ClaimUnit(TestWorker(1));
   ClaimUnit(TestWorker(1));
   backend().AdvanceTime(absl::Seconds(21));
@@ -139,13 +140,13 @@ TEST_P(ExchangeContractTest, ASpareThatIsGivenBackMakesRoomForAnother) {
 }
 
 TEST_P(ExchangeContractTest, ASpareThatIsAsSlowGetsHelpOnce) {
-  StartRunWithSpares();
+  StartRunWithSpeculation();
   Join(TestWorker(4));
   const WorkUnit slow = ClaimUnit(TestWorker(1));
   ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
   backend().AdvanceTime(absl::Seconds(21));
-  const WorkUnit spare = ClaimUnit(TestWorker(3));
-  for (const auto& [worker, unit] : {std::pair{1, slow}, std::pair{3, spare}}) {
+  const WorkUnit copy = ClaimUnit(TestWorker(3));
+  for (const auto& [worker, unit] : {std::pair{1, slow}, std::pair{3, copy}}) {
     ASSERT_THAT(Must(Heartbeat(TestWorker(worker), unit, 1)).dropped, IsEmpty());
   }
   backend().AdvanceTime(absl::Seconds(20));
@@ -161,25 +162,25 @@ TEST_P(ExchangeContractTest, ASpareThatIsAsSlowGetsHelpOnce) {
   ExpectNothingToClaim(TestWorker(4));
   EXPECT_THAT(Submit(TestWorker(2), help), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
   EXPECT_THAT(Submit(TestWorker(1), slow), base::IsOkAndHolds(domain::SubmitOutcome::kDuplicate));
-  EXPECT_THAT(Submit(TestWorker(3), spare), base::IsOkAndHolds(domain::SubmitOutcome::kDuplicate));
+  EXPECT_THAT(Submit(TestWorker(3), copy), base::IsOkAndHolds(domain::SubmitOutcome::kDuplicate));
   EXPECT_EQ(Progress(2).leased, 0);
 }
 
 TEST_P(ExchangeContractTest, ARejectedSpareIsHandedOutAgain) {
-  StartRunWithSpares();
+  StartRunWithSpeculation();
   ClaimUnit(TestWorker(1));
   ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
   backend().AdvanceTime(absl::Seconds(21));
-  const WorkUnit spare = ClaimUnit(TestWorker(3));
-  ASSERT_OK(Submit(TestWorker(3), spare));
-  ASSERT_OK(store().RejectGradient(run_, leadership_, spare.unit, "a NaN"));
+  const WorkUnit copy = ClaimUnit(TestWorker(3));
+  ASSERT_OK(Submit(TestWorker(3), copy));
+  ASSERT_OK(store().RejectGradient(run_, leadership_, copy.unit, "a NaN"));
 
   // The slow one was closed: this is the only unit left in its slot, and behaves like any.
   WorkUnit again = ClaimUnit(TestWorker(2));
-  EXPECT_EQ(again.unit, spare.unit);
+  EXPECT_EQ(again.unit, copy.unit);
   ASSERT_OK(exchange().Release(TestWorker(2), run_, again.unit, again.attempt));
   again = ClaimUnit(TestWorker(2));
-  EXPECT_EQ(again.unit, spare.unit);
+  EXPECT_EQ(again.unit, copy.unit);
   EXPECT_THAT(Submit(TestWorker(2), again), base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
@@ -232,7 +233,7 @@ TEST_P(ExchangeContractTest, OnlyWhoHadTheLeaseIsChargedForWhatIsRefused) {
   EXPECT_EQ(Summary(TestWorker(1)).wasted_image_count, 2 * images);
 }
 
-// ---- Stale work: what a publication takes along
+// ---- Stale work: what a publication carries over
 
 void ExchangeContractTest::PublishTakingAlong(int max_stale_rounds, int unit_count) {
   const base::WeightsVersion version = Status().weights_version;
@@ -295,7 +296,7 @@ TEST_P(ExchangeContractTest, APublicationTakesStaleWorkAlong) {
               base::IsOkAndHolds(domain::SubmitOutcome::kAlreadyAccepted));
 }
 
-TEST_P(ExchangeContractTest, WhatIsTakenAlongButNotConsumedIsWasted) {
+TEST_P(ExchangeContractTest, WhatIsCarriedOverButNotConsumedIsWasted) {
   StartRun(1);
   Join(TestWorker(1));
   const WorkUnit stale = ClaimUnit(TestWorker(1));
@@ -305,7 +306,7 @@ TEST_P(ExchangeContractTest, WhatIsTakenAlongButNotConsumedIsWasted) {
   EXPECT_EQ(Status().wasted_image_count, static_cast<int64_t>(stale.image_indices.size()));
 }
 
-TEST_P(ExchangeContractTest, BothUnitsOfAWorkerAreTakenAlong) {
+TEST_P(ExchangeContractTest, BothUnitsOfAWorkerAreCarriedOver) {
   StartRun(3);
   Join(TestWorker(1));
   const WorkUnit uploading = ClaimUnit(TestWorker(1));
@@ -319,27 +320,27 @@ TEST_P(ExchangeContractTest, BothUnitsOfAWorkerAreTakenAlong) {
               base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
 }
 
-TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitThatMadeProgressLastIsTakenAlong) {
-  for (const bool spare_is_livelier : {true, false}) {
+TEST_P(ExchangeContractTest, OfASlotOnlyTheUnitThatMadeProgressLastIsCarriedOver) {
+  for (const bool speculative_is_ahead : {true, false}) {
     SetUp();
-    StartRunWithSpares();
+    StartRunWithSpeculation();
     const WorkUnit slow = ClaimUnit(TestWorker(1));
     ASSERT_OK(Submit(TestWorker(2), ClaimUnit(TestWorker(2))));
     backend().AdvanceTime(absl::Seconds(21));
-    const WorkUnit spare = ClaimUnit(TestWorker(3));
-    ASSERT_EQ(spare.slot, slow.slot);
+    const WorkUnit copy = ClaimUnit(TestWorker(3));
+    ASSERT_EQ(copy.slot, slow.slot);
     backend().AdvanceTime(absl::Seconds(1));
-    if (!spare_is_livelier) {
+    if (!speculative_is_ahead) {
       ASSERT_OK(Heartbeat(TestWorker(1), slow, 1));
     }
     PublishTakingAlong(1);
 
     EXPECT_EQ(Progress(3).stale_leased, 1) << "their images would count twice";
-    const WorkerIdentity livelier = TestWorker(spare_is_livelier ? 3 : 1);
-    const WorkerIdentity other = TestWorker(spare_is_livelier ? 1 : 3);
-    EXPECT_THAT(Submit(other, spare_is_livelier ? slow : spare),
+    const WorkerIdentity most_recent = TestWorker(speculative_is_ahead ? 3 : 1);
+    const WorkerIdentity other = TestWorker(speculative_is_ahead ? 1 : 3);
+    EXPECT_THAT(Submit(other, speculative_is_ahead ? slow : copy),
                 base::IsOkAndHolds(domain::SubmitOutcome::kClosed));
-    EXPECT_THAT(Submit(livelier, spare_is_livelier ? spare : slow),
+    EXPECT_THAT(Submit(most_recent, speculative_is_ahead ? copy : slow),
                 base::IsOkAndHolds(domain::SubmitOutcome::kAccepted));
     EXPECT_EQ(Status().median_unit_time, absl::Seconds(0)) << "of the unit that was in time";
     PublishTakingAlong(1);
@@ -387,7 +388,7 @@ TEST_P(ExchangeContractTest, StaleWorkThatComesBackIsClosed) {
   }
 }
 
-TEST_P(ExchangeContractTest, StaleWorkIsTakenAlongSoOftenAndNoMore) {
+TEST_P(ExchangeContractTest, StaleWorkIsCarriedOverSoOftenAndNoMore) {
   StartRun(1);
   Join(TestWorker(1));
   const WorkUnit stale = ClaimUnit(TestWorker(1));
@@ -422,7 +423,7 @@ TEST_P(ExchangeContractTest, StaleWorkOfTwoRoundsAndOfTheOpenOneIsToldApart) {
   EXPECT_NE(progress.stale[0].slot, progress.stale[1].slot);
 }
 
-TEST_P(ExchangeContractTest, WithoutStaleWorkOrWithoutANextRoundNothingIsTakenAlong) {
+TEST_P(ExchangeContractTest, WithoutStaleWorkOrWithoutANextRoundNothingIsCarriedOver) {
   StartRun(1);
   Join(TestWorker(1));
   const WorkUnit unit = ClaimUnit(TestWorker(1));

@@ -218,7 +218,7 @@ TEST_P(ExchangeContractTest, ExpiryNeverFailsAUnit) {
     backend().AdvanceTime(config_.lease);
     ASSERT_THAT(store().ReapExpiredLeases(run_, leadership_), base::IsOkAndHolds(1));
     backend().AdvanceTime(
-        domain::ReturnDelay(base::Attempt(expiry), domain::ReturnCause::kExpired));
+        domain::RequeueBackoff(base::Attempt(expiry), domain::RequeueCause::kExpired));
   }
   EXPECT_EQ(Status().state, domain::RunState::kRunning);
 }
@@ -254,7 +254,7 @@ TEST_P(ExchangeContractTest, RejectionsFailAUnitForGood) {
     const WorkUnit unit = ClaimUnit(worker);
     ASSERT_OK(Submit(worker, unit));
     ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
-    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kRejected));
+    backend().AdvanceTime(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kRejected));
   }
 
   EXPECT_EQ(Progress(1).failed, 1);
@@ -270,15 +270,15 @@ TEST_P(ExchangeContractTest, RejectionsInARowSendAWorkerAway) {
   StartRun(2);
   Join(TestWorker(1));
   const WorkUnit other = ClaimUnit(TestWorker(1));
-  for (int rejection = 1; rejection <= kMaxRejectionsInARow; ++rejection) {
+  for (int rejection = 1; rejection <= kMaxNetRejections; ++rejection) {
     EXPECT_EQ(Summary(TestWorker(1)).removed_reason, "");
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(Submit(TestWorker(1), unit));
     ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN in main.0.weight"));
-    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kRejected));
+    backend().AdvanceTime(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kRejected));
   }
 
-  const std::string reason = RejectionsReason(kMaxRejectionsInARow, "NaN in main.0.weight");
+  const std::string reason = RejectionsReason(kMaxNetRejections, "NaN in main.0.weight");
   EXPECT_EQ(Summary(TestWorker(1)).removed_reason, reason);
   EXPECT_THAT(exchange().Claim(NewClaim(TestWorker(1))),
               base::StatusIs(kFailedPrecondition, HasSubstr(reason)));
@@ -294,7 +294,7 @@ TEST_P(ExchangeContractTest, APublishedGradientForgivesOneRejection) {
     const WorkUnit unit = ClaimUnit(TestWorker(1));
     ASSERT_OK(Submit(TestWorker(1), unit));
     ASSERT_OK(store().RejectGradient(run_, leadership_, unit.unit, "NaN"));
-    backend().AdvanceTime(domain::ReturnDelay(unit.attempt, domain::ReturnCause::kRejected));
+    backend().AdvanceTime(domain::RequeueBackoff(unit.attempt, domain::RequeueCause::kRejected));
   };
   be_rejected();
   for (int round = 1; round <= 3; ++round) {
@@ -312,7 +312,7 @@ TEST_P(ExchangeContractTest, APublishedGradientForgivesOneRejection) {
   be_rejected();
   be_rejected();
 
-  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, RejectionsReason(kMaxRejectionsInARow, "NaN"));
+  EXPECT_EQ(Summary(TestWorker(1)).removed_reason, RejectionsReason(kMaxNetRejections, "NaN"));
 }
 
 TEST_P(ExchangeContractTest, EachOfSeveralPublishedGradientsForgivesOneRejection) {
