@@ -48,6 +48,13 @@ struct UnitTask {
   int micro_batch = 32;
   domain::ObjectiveConfig objective;
   int image_count = 0;
+  // More than 1: the images are cut into so many parts, in order, each a step of Adam for both
+  // networks (libs/gan/local_steps.h), and the gradient is how far the parameters have moved. Then
+  // image_count is a multiple of local_steps x micro_batch, and `start` the weights that SetWeights
+  // was given, which outlive the call.
+  int local_steps = 1;
+  domain::AdamConfig local_adam = {};
+  const tensor::TensorBundle* start = nullptr;
   // Writes image `position` (0 .. image_count-1 of the unit) as 3 x size x size floats in [-1, 1].
   // An error ends the computation with that status. Called from threads that read a micro-batch
   // ahead: in order and one call at a time when data_threads is 1, otherwise side by side.
@@ -71,7 +78,7 @@ struct UnitGradient {
 };
 
 // Computes gradients of both networks for one unit, at given weights (docs: "Training, exactly" in
-// docs/training.md).
+// docs/training.md), or by how far several steps move them.
 //
 // Thread safety: none; one per worker. Ownership: keeps its own copy of the weights.
 class GradientComputer {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "libs/gan/compute.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/kernels/kernels.h"
+#include "libs/gan/local_steps.h"
 #include "libs/gan/losses.h"
 #include "libs/gan/networks.h"
 
@@ -58,6 +60,19 @@ absl::Status CheckTask(const UnitTask& task) {
                                                    ": got ", task.data_threads));
   }
   GANNET_RETURN_IF_ERROR(domain::ValidateObjective(task.objective));
+  if (task.local_steps < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("local steps must be at least 1: got ", task.local_steps));
+  }
+  if (task.local_steps > 1) {
+    if (task.start == nullptr) return absl::InvalidArgumentError("local steps need their start");
+    if (int64_t{task.image_count} % (int64_t{task.local_steps} * task.micro_batch) != 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "with local steps the images of a unit must be a multiple of local_steps x micro_batch: "
+          "got ",
+          task.image_count, ", ", task.local_steps, " and ", task.micro_batch));
+    }
+  }
   if (!task.read_image) return absl::InvalidArgumentError("read_image is not set");
   return absl::OkStatus();
 }
@@ -112,7 +127,13 @@ class NetworkGradientComputer final : public GradientComputer {
     PrepareComputeThread();
     const c10::InferenceMode inference;
     try {
-      return ComputeChecked(task);
+      if (task.local_steps == 1) return ComputeChecked(task);
+      // The networks move; an exception leaves them without weights.
+      has_weights_ = false;
+      absl::StatusOr<UnitGradient> result = ComputeChecked(task);
+      networks_->SetWeights(*task.start);
+      has_weights_ = true;
+      return result;
     } catch (...) {
       return StatusFromException("computing a gradient");
     }
@@ -122,8 +143,11 @@ class NetworkGradientComputer final : public GradientComputer {
   absl::StatusOr<UnitGradient> ComputeChecked(const UnitTask& task) {
     const Stopwatch total;
     UnitGradient result;
-    networks_->BeginUnit();
     const std::vector<int> counts = domain::MicroBatchSizes(task.image_count, task.micro_batch);
+    const size_t counts_of_step = counts.size() / static_cast<size_t>(task.local_steps);
+    std::optional<LocalSteps> local;
+    if (task.local_steps > 1) local.emplace(model_, task.local_adam, *task.start);
+    UnitTotals sums;
     int position = 0;
     MicroBatch next = StartReading(task, position, counts.front());
     for (size_t i = 0; i < counts.size(); ++i) {
@@ -137,19 +161,29 @@ class NetworkGradientComputer final : public GradientComputer {
       result.data_seconds += waiting.Seconds();
       at::Tensor images = std::move(next.images);
       if (i + 1 < counts.size()) next = StartReading(task, position + count, counts[i + 1]);
+      if (i % counts_of_step == 0) networks_->BeginUnit();
       const auto augmentations = DrawAugmentations(task, position, count);
       networks_->Add(DrawNoise(task, position, count), ObjectiveOf(task, augmentations), images);
       position += count;
       ++result.micro_batch_count;
       if (task.on_progress) task.on_progress(result.micro_batch_count);
+      if ((i + 1) % counts_of_step != 0) continue;
+
+      result.gradient = networks_->Gradient(ImagesOfStep(task));
+      if (const absl::Status finite = result.gradient.CheckFinite(); !finite.ok()) {
+        const size_t first = i + 1 - counts_of_step;
+        return Diverged(task, absl::MakeSpan(counts).subspan(first, counts_of_step),
+                        position - ImagesOfStep(task), finite);
+      }
+      sums += networks_->Totals();
+      if (!local.has_value()) continue;
+      local->Step(result.gradient);
+      // Not after the last step: there is nothing to compute at what it gives.
+      if (i + 1 < counts.size()) networks_->SetWeights(local->weights());
     }
 
-    result.gradient = networks_->Gradient(task.image_count);
-    if (const absl::Status finite = result.gradient.CheckFinite(); !finite.ok()) {
-      return Diverged(task, counts, finite);
-    }
+    if (local.has_value()) result.gradient = local->PseudoGradient();
     const double images = task.image_count;
-    const UnitTotals sums = networks_->Totals();
     result.discriminator_loss = sums.discriminator_loss / images;
     result.generator_loss = sums.generator_loss / images;
     result.real_accuracy = static_cast<double>(sums.real_correct) / images;
@@ -233,8 +267,10 @@ class NetworkGradientComputer final : public GradientComputer {
     return {.loss = FindLoss(task.objective.loss),
             .real_label = task.objective.real_label,
             .augmentations = augmentations,
-            .unit_images = task.image_count};
+            .unit_images = ImagesOfStep(task)};
   }
+
+  static int ImagesOfStep(const UnitTask& task) { return task.image_count / task.local_steps; }
 
   // INTERNAL when a loss is finite but without bounds, naming the layer with the steepest gradient.
   static absl::Status CheckLosses(const UnitTask& task, const UnitGradient& unit) {
@@ -262,10 +298,13 @@ class NetworkGradientComputer final : public GradientComputer {
   }
 
   // Says where a result that is not finite began, by computing the forward passes again.
-  absl::Status Diverged(const UnitTask& task, const std::vector<int>& counts,
+  // `counts` are the micro-batches of the step, whose first image is at `position`.
+  absl::Status Diverged(const UnitTask& task, absl::Span<const int> counts, int position,
                         const absl::Status& finite) {
-    const std::string where = absl::StrCat("round ", task.round, ", slot ", task.slot);
-    int position = 0;
+    std::string where = absl::StrCat("round ", task.round, ", slot ", task.slot);
+    if (task.local_steps > 1) {
+      absl::StrAppend(&where, ", local step ", position / ImagesOfStep(task) + 1);
+    }
     for (size_t i = 0; i < counts.size(); ++i) {
       MicroBatch batch = StartReading(task, position, counts[i]);
       GANNET_RETURN_IF_ERROR(batch.read.get());

@@ -32,6 +32,14 @@ struct UnitTotals {
   double generator_loss = 0;
   int64_t real_correct = 0;
   int64_t fake_correct = 0;
+
+  UnitTotals& operator+=(const UnitTotals& other) {
+    discriminator_loss += other.discriminator_loss;
+    generator_loss += other.generator_loss;
+    real_correct += other.real_correct;
+    fake_correct += other.fake_correct;
+    return *this;
+  }
 };
 
 // Both networks at given weights, and the gradient of a unit as its micro-batches are added: what a

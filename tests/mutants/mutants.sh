@@ -11,7 +11,7 @@ list_mutants() {
   mutant no_slot_order services/coordinator/round_collector.cc coordination_round_collector_test \
     '/GANNET_RETURN_IF_ERROR(aggregator_->Add(/d' \
     's/^  held_.emplace(info.slot, Held/  GANNET_RETURN_IF_ERROR(aggregator_->Add(*gradient, info.stats.image_count));\n&/'
-  mutant stale_adam_moment libs/gan/round_update.cc gan_round_update_test \
+  mutant stale_adam_moment libs/gan/adam.cc gan_round_update_test \
     '/^    exp_avg\[i\] = m;$/d'
   mutant stale_moments_are_published services/coordinator/leader_term.cc coordinator_coordinator_test \
     's/request.adam_state = std::move(state->adam_state);/request.adam_state = published_.adam_state;/'

@@ -321,24 +321,23 @@ MicroBatchResult Step(Networks& networks, const torch::Tensor& images, const tor
   return result;
 }
 
-}  // namespace
-
-ReferenceUnit ReferenceGradient(const domain::ModelConfig& model,
-                                const tensor::TensorBundle& weights, const UnitTask& task) {
-  Networks networks(model, weights, torch::kFloat64);
-  ReferenceUnit unit;
+// The image-weighted mean gradient of `images` images of the task, from `first` on. Adds to `unit`
+// what is known of the forward passes, weighted by their share of the whole unit.
+std::vector<torch::Tensor> MeanGradient(const domain::ModelConfig& model, const UnitTask& task,
+                                        int first, int images, Networks& networks,
+                                        ReferenceUnit& unit) {
   std::vector<torch::Tensor> sums;
   for (const auto& [name, parameter] : networks.parameters)
     sums.push_back(torch::zeros_like(parameter));
-  int first = 0;
-  for (const int count : domain::MicroBatchSizes(task.image_count, task.micro_batch)) {
+  for (const int count : domain::MicroBatchSizes(images, task.micro_batch)) {
     const MicroBatchResult result =
         Step(networks, ReadImages(model, task, first, count).to(torch::kFloat64),
              DrawNoise(model, task, first, count).to(torch::kFloat64), task.objective,
              DrawVariations(model, task, first, count));
-    const double share = static_cast<double>(count) / task.image_count;
     const torch::NoGradGuard no_grad;
-    for (size_t i = 0; i < sums.size(); ++i) sums[i] += share * result.gradients[i];
+    const double of_gradient = static_cast<double>(count) / images;
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += of_gradient * result.gradients[i];
+    const double share = static_cast<double>(count) / task.image_count;
     unit.discriminator_loss += share * result.discriminator_loss.item<double>();
     unit.generator_loss += share * result.generator_loss.item<double>();
     unit.real_accuracy +=
@@ -348,6 +347,59 @@ ReferenceUnit ReferenceGradient(const domain::ModelConfig& model,
     unit.kink_distance = std::min(unit.kink_distance, result.kink_distance);
     first += count;
   }
+  return sums;
+}
+
+// Adam for the parameters whose names begin so.
+torch::optim::Adam MakeAdam(const Networks& networks, const std::string& prefix,
+                            const domain::AdamConfig& adam, double learning_rate) {
+  std::vector<torch::Tensor> parameters;
+  for (const auto& [name, parameter] : networks.parameters) {
+    if (name.rfind(prefix, 0) == 0) parameters.push_back(parameter);
+  }
+  return torch::optim::Adam(
+      parameters,
+      torch::optim::AdamOptions(learning_rate).betas({adam.beta1, adam.beta2}).eps(adam.epsilon));
+}
+
+}  // namespace
+
+ReferenceUnit ReferenceLocalSteps(const domain::ModelConfig& model,
+                                  const tensor::TensorBundle& weights, const UnitTask& task) {
+  Networks networks(model, weights, torch::kFloat64);
+  const domain::AdamConfig& adam = task.local_adam;
+  torch::optim::Adam generator = MakeAdam(networks, "generator.", adam, adam.GeneratorRate());
+  torch::optim::Adam discriminator =
+      MakeAdam(networks, "discriminator.", adam, adam.DiscriminatorRate());
+  std::vector<torch::Tensor> start;
+  for (const auto& [name, parameter] : networks.parameters) {
+    start.push_back(parameter.detach().clone());
+  }
+  ReferenceUnit unit;
+  const int images = task.image_count / task.local_steps;
+  for (int step = 0; step < task.local_steps; ++step) {
+    const std::vector<torch::Tensor> gradient =
+        MeanGradient(model, task, step * images, images, networks, unit);
+    for (size_t i = 0; i < gradient.size(); ++i) {
+      networks.parameters[i].second.mutable_grad() = gradient[i];
+    }
+    generator.step();
+    discriminator.step();
+  }
+  for (size_t i = 0; i < start.size(); ++i) {
+    const auto& [name, parameter] = networks.parameters[i];
+    unit.gradient.Add(ToTensor({name, tensor::Dtype::kF32, parameter.sizes().vec()},
+                               start[i] - parameter.detach()));
+  }
+  return unit;
+}
+
+ReferenceUnit ReferenceGradient(const domain::ModelConfig& model,
+                                const tensor::TensorBundle& weights, const UnitTask& task) {
+  Networks networks(model, weights, torch::kFloat64);
+  ReferenceUnit unit;
+  const std::vector<torch::Tensor> sums =
+      MeanGradient(model, task, 0, task.image_count, networks, unit);
   for (size_t i = 0; i < sums.size(); ++i) {
     unit.gradient.Add(ToTensor(
         {networks.parameters[i].first, tensor::Dtype::kF32, sums[i].sizes().vec()}, sums[i]));
@@ -362,17 +414,9 @@ tensor::TensorBundle ReferenceAdam(const domain::ModelConfig& model, const domai
                                    const tensor::TensorBundle& weights,
                                    const tensor::TensorBundle& gradient, int steps) {
   Networks networks(model, weights, torch::kFloat32);
-  const auto optimizer_of = [&](const std::string& prefix, double learning_rate) {
-    std::vector<torch::Tensor> parameters;
-    for (const auto& [name, parameter] : networks.parameters) {
-      if (name.rfind(prefix, 0) == 0) parameters.push_back(parameter);
-    }
-    return torch::optim::Adam(
-        parameters,
-        torch::optim::AdamOptions(learning_rate).betas({adam.beta1, adam.beta2}).eps(adam.epsilon));
-  };
-  torch::optim::Adam generator = optimizer_of("generator.", adam.GeneratorRate());
-  torch::optim::Adam discriminator = optimizer_of("discriminator.", adam.DiscriminatorRate());
+  torch::optim::Adam generator = MakeAdam(networks, "generator.", adam, adam.GeneratorRate());
+  torch::optim::Adam discriminator =
+      MakeAdam(networks, "discriminator.", adam, adam.DiscriminatorRate());
   for (int step = 1; step <= steps; ++step) {
     for (auto& [name, parameter] : networks.parameters) {
       const gannet::tensor::Tensor* source = gradient.Find(name);

@@ -44,6 +44,11 @@ struct ReferenceUnit {
 ReferenceUnit ReferenceGradient(const domain::ModelConfig& model,
                                 const tensor::TensorBundle& weights, const UnitTask& task);
 
+// The same of a task with local steps: torch::optim::Adam, a fresh one for each network, after
+// every step, in double; `gradient` is by how far the parameters have moved, start minus end.
+ReferenceUnit ReferenceLocalSteps(const domain::ModelConfig& model,
+                                  const tensor::TensorBundle& weights, const UnitTask& task);
+
 // Runs `steps` updates of torch::optim::Adam, a fresh one for each network, at constant `gradient`
 // factors 1, 1/2, 1/3, … and returns the parameters (layout ParameterSpec).
 tensor::TensorBundle ReferenceAdam(const domain::ModelConfig& model, const domain::AdamConfig& adam,
