@@ -145,7 +145,7 @@ TEST_F(CliTest, SettingsThatASlowNetworkCannotCarryAreToldOf) {
   const Outcome slow = Run({"config", "check", "--training.images_per_unit", "64"});
   EXPECT_EQ(slow.exit_code, 0);
   EXPECT_THAT(slow.err,
-              HasSubstr("over a slow network a unit is longer on the way than in progress"));
+              HasSubstr("over a slow network a unit takes longer to transfer than to compute"));
 
   const Outcome wifi =
       Run({"config", "check", "--config", GANNET_SOURCE_DIR "/deploy/docker/class-wifi.yaml"});

@@ -10,9 +10,9 @@ class App;
 
 namespace gannet::cli {
 
-// Adds an option that takes a duration such as 30s or 5m, at most a day; `*value` keeps its default
-// when the option is not given.
+// Adds an option that takes a duration such as 30s or 5m, from `min` to a day; `*value` keeps its
+// default when the option is not given.
 void AddDurationOption(CLI::App& command, const std::string& name, absl::Duration* value,
-                       const std::string& description);
+                       const std::string& description, absl::Duration min = absl::ZeroDuration());
 
 }  // namespace gannet::cli

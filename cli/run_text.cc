@@ -154,7 +154,7 @@ std::string StatusText(const client::RunReport& report) {
   }
   if (const std::optional<double> share = ShareOnTheWay(report); share.has_value()) {
     absl::StrAppendFormat(&text,
-                          "\nnetwork  a unit takes %.1f s, %.1f s of that computing; %.0f %% goes "
+                          "\nnetwork  a unit takes %.3g s, %.3g s of that computing; %.0f %% goes "
                           "into sending, receiving and waiting",
                           report.unit_seconds, report.unit_compute_seconds, 100 * *share);
   }

@@ -96,7 +96,7 @@ TEST(RunTextTest, HowMuchOfAUnitGoesIntoTheNetworkIsTold) {
   report.unit_compute_seconds = 3;
 
   EXPECT_THAT(StatusText(report),
-              HasSubstr("network  a unit takes 12.0 s, 3.0 s of that computing; 75 % goes into "
+              HasSubstr("network  a unit takes 12 s, 3 s of that computing; 75 % goes into "
                         "sending, receiving and waiting"));
   EXPECT_THAT(PlainProgressLine(report), HasSubstr("75 % on the way"));
   EXPECT_EQ(nlohmann::json::parse(StatusJson(report))["unit_compute_seconds"], 3);

@@ -116,6 +116,7 @@ std::vector<Case> BadTogether() {
       {{"gateway.listen=0.0.0.0:1"}, "gateway.listen"},
       {{"coordinator.admin_listen=0.0.0.0:1"}, "coordinator.admin_listen"},
       {{"data.kind=folder"}, "data.kind"},
+      {{"data.path=/images"}, "data.path"},
   };
 }
 

@@ -6,9 +6,11 @@
 
 #include "CLI/App.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/admin_connection.h"
 #include "cli/cli_state.h"
 #include "cli/printable.h"
+#include "libs/config/nearest_name.h"
 #include "libs/domain/run_settings.h"
 
 namespace gannet::cli {
@@ -20,11 +22,22 @@ struct Options {
   std::vector<std::string> settings;  // KEY=VALUE
 };
 
+// ", did you mean …?" with the name of a setting that is close, or nothing.
+std::string DidYouMean(const std::string& name) {
+  std::vector<std::string> names;
+  for (const domain::RunSetting& row : domain::RunSettings()) {
+    if (row.change != domain::SettingChange::kNever) names.push_back(row.name);
+  }
+  const std::string near = name.empty() ? "" : config::NearestName(name, names);
+  return near.empty() ? "" : absl::StrCat("; did you mean ", near, "?");
+}
+
 int RunSet(const AdminConnection& admin, const Options& options) {
   const absl::StatusOr<client::RunReport> report = admin.client->GetRun();
   if (!report.ok()) return FailAdmin(report.status(), admin.address);
   domain::RunConfig run = report->next_config;
   std::set<std::string> given;
+  std::vector<std::string> mistakes;
   for (const std::string& setting : options.settings) {
     const std::string name = setting.substr(0, setting.find('='));
     const domain::RunSetting* row = domain::FindRunSetting(name);
@@ -33,13 +46,14 @@ int RunSet(const AdminConnection& admin, const Options& options) {
       std::cerr << "gannet: " << base::FormerNameWarning(*row, name) << "\n";
     }
     if (!given.insert(key).second) {
-      return Fail(absl::InvalidArgumentError(absl::StrCat(base::Printable(key), " is given twice")),
-                  "Nothing was changed.");
+      mistakes.push_back(absl::StrCat(base::Printable(key), " is given twice"));
+    } else if (const absl::Status changed = domain::ChangeSetting(setting, run); !changed.ok()) {
+      mistakes.push_back(absl::StrCat(changed.message(), DidYouMean(row == nullptr ? name : "")));
     }
-    if (const absl::Status changed = domain::ChangeSetting(setting, run); !changed.ok()) {
-      return Fail(changed,
-                  "Nothing was changed. For example: gannet set training.learning_rate=1e-4");
-    }
+  }
+  if (!mistakes.empty()) {
+    return Fail(absl::InvalidArgumentError(absl::StrJoin(mistakes, "\n")),
+                "Nothing was changed. For example: gannet set training.learning_rate=1e-4");
   }
   const absl::StatusOr<base::Round> round = admin.client->ChangeSettings(run, options.reason);
   if (!round.ok()) return FailAdmin(round.status(), admin.address);

@@ -65,7 +65,7 @@ void AddWatchCommand(CLI::App& app, CliState& cli) {
   const auto options = std::make_shared<Options>();
   AddAdminOptions(*command, &options->admin);
   AddDurationOption(*command, "--interval", &options->watch.interval,
-                    "Time between two updates; default 500ms");
+                    "Time between two updates; default 500ms", absl::Milliseconds(50));
   AddDurationOption(*command, "--patience", &options->watch.patience,
                     "How long the coordinator may be unreachable; default 30s");
   command->footer("Exit codes: 0 finished, 3 stopped, 4 the coordinator was lost.");

@@ -44,7 +44,7 @@ inline constexpr absl::string_view kAggregatorNames[] = {
 #undef GANNET_AGGREGATOR_NAME
 
 // Codecs of gradients: name of the file in libs/tensor/codecs and of the object in it
-// (tensor/codec.h), the enumerator of gannet::Codec, and the number, which is that of
+// (tensor/codec.h), the enumerator of gannet::tensor::Codec, and the number, which is that of
 // gannet.v1.Codec and is stored: none is ever used again for another. All of a codec but its file
 // and its value in the proto is its line here.
 #define GANNET_CODECS(CODEC) \

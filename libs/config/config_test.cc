@@ -238,7 +238,7 @@ TEST_F(ConfigTest, VariablesAreSubstitutedInTheFile) {
   const Environment environment = {{"DIR", "/data"}, {"N", "5"}, {"EMPTY", ""}};
 
   ASSERT_OK_AND_ASSIGN(const Config config,
-                       Load("data:\n  path: ${DIR}/x-${N}${EMPTY}\n  count: ${N}\n"
+                       Load("data:\n  kind: folder\n  path: ${DIR}/x-${N}${EMPTY}\n  count: ${N}\n"
                             "worker:\n  name: $${DIR} costs 5$\n",
                             environment));
 
@@ -255,7 +255,7 @@ TEST_F(ConfigTest, AVariableThatIsNotSetIsNamed) {
 
 TEST_F(ConfigTest, ASubstitutedValueIsNotSubstitutedAgain) {
   ASSERT_OK_AND_ASSIGN(const Config config,
-                       Load("data:\n  path: ${A}\n", {{"A", "${B}"}, {"B", "x"}}));
+                       Load("data:\n  kind: folder\n  path: ${A}\n", {{"A", "${B}"}, {"B", "x"}}));
 
   EXPECT_EQ(config.data.path, "${B}");
 }

@@ -484,6 +484,14 @@ std::vector<base::SettingMistake> CrossCheck(const Config& config) {
                         absl::StrCat("data.path must name ", base::DatasetSource(config.data.kind),
                                      " when data.kind is ", config.data.kind)});
   }
+  if (base::IsDrawnDataset(config.data.kind) && !config.data.path.empty()) {
+    mistakes.push_back(
+        {"data.path",
+         {"data.kind"},
+         absl::StrCat("data.path is set, but data.kind is ", config.data.kind,
+                      ", whose images are drawn, not read: set data.kind to what the path is "
+                      "(gannet config keys), or remove data.path")});
+  }
   if (!IsLoopbackAddress(config.coordinator.admin_listen) &&
       config.coordinator.admin_token_file.empty()) {
     mistakes.push_back(

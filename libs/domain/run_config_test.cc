@@ -108,7 +108,7 @@ TEST(ValidateRunConfigTest, ValuesBeyondTheirLimitsAreNamed) {
       {"lease", [](RunConfig& c) { c.lease = absl::Hours(24) + absl::Nanoseconds(1); }},
       {"lease", [](RunConfig& c) { c.lease = absl::InfiniteDuration(); }},
       {"gradient_codec", [](RunConfig& c) { c.gradient_codec = 0; }},
-      {"gradient_codec", [](RunConfig& c) { c.gradient_codec = 3; }},
+      {"gradient_codec", [](RunConfig& c) { c.gradient_codec = 77; }},
       {"data.kind", [](RunConfig& c) { c.data.kind = ""; }},
       {"data.image_count", [](RunConfig& c) { c.data.image_count = 0; }},
       {"data.digest", [](RunConfig& c) { c.data.digest = std::string(63, '0'); }},

@@ -42,9 +42,9 @@ std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, tensor
                                  : absl::StrFormat("set training.gradient_codec to %s, ",
                                                    base::CodecName(static_cast<int>(smallest)));
   return absl::StrFormat(
-      "over a slow network a unit is longer on the way than in progress: %.1f MB of weights and "
-      "%.1f "
-      "MB of gradient take %.1f s at %.0f Mbit/s, its %d images %.1f s on a laptop that computes "
+      "over a slow network a unit takes longer to transfer than to compute: %.1f MB of weights and "
+      "%.1f MB of gradient take %.1f s at %.0f Mbit/s, its %d images %.1f s on a laptop that "
+      "computes "
       "about %.0f a second; on such a network raise training.images_per_unit, %sor "
       "make model.base_width or model.image_size smaller",
       static_cast<double>(cost.weights_bytes) / 1e6, static_cast<double>(cost.gradient_bytes) / 1e6,

@@ -26,8 +26,8 @@ inline constexpr double kAssumedMostImages = 1000;
 
 UnitCost EstimateUnitCost(const ModelConfig& model, int images_per_unit, tensor::Codec codec);
 
-// What to tell whoever begins such a training: that under the assumptions a unit is longer on the
-// way than in progress, with the numbers and what to do. Empty when it is not.
+// What to tell whoever begins such a training: that under the assumptions a unit takes longer to
+// transfer than to compute, with the numbers and what to do. Empty when it does not.
 std::string WarnOfTransfer(const ModelConfig& model, int images_per_unit, tensor::Codec codec);
 
 }  // namespace gannet::domain

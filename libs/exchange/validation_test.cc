@@ -114,7 +114,7 @@ TEST(ValidationTest, PayloadsNameTheFieldThatIsWrong) {
   payload.sha256 = "";
   EXPECT_THAT(ValidatePayload("weights", payload),
               base::StatusIs(kInvalid, HasSubstr("weights.sha256")));
-  payload.codec = static_cast<tensor::Codec>(3);
+  payload.codec = static_cast<tensor::Codec>(77);
   EXPECT_THAT(ValidatePayload("weights", payload),
               base::StatusIs(kInvalid, HasSubstr("weights.codec")));
 }

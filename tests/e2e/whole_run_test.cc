@@ -152,6 +152,12 @@ TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
       cluster.Gannet({"set", "--address", address, "training.learning_rate=fast"});
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("training.learning_rate must be"));
+  const Outcome several = cluster.Gannet(
+      {"set", "--address", address, "training.lerning_rate=1e-5", "training.lease=0s"});
+  EXPECT_EQ(several.exit_code, 2);
+  EXPECT_THAT(several.err,
+              AllOf(HasSubstr("did you mean training.learning_rate?"),
+                    HasSubstr("training.lease must be"), HasSubstr("Nothing was changed")));
 
   const Outcome set = cluster.Gannet({"set", "--address", address, "--reason", "a try",
                                       "training.learning_rate=1e-5", "training.units_per_round=2"});
@@ -167,6 +173,11 @@ TEST(WholeRunTest, SettingsChangeWhileTheRunGoesOn) {
       cluster.Gannet({"set", "--address", address, absl::StrCat("run.rounds=", last)});
   ASSERT_EQ(shorter.exit_code, 0) << shorter.err;
   EXPECT_THAT(shorter.out, HasSubstr(absl::StrCat("run.rounds 1000000 -> ", last)));
+  const Outcome renamed = cluster.Gannet({"set", "--address", address, "training.spare_after=4"});
+  ASSERT_EQ(renamed.exit_code, 0) << renamed.err;
+  EXPECT_THAT(renamed.err, HasSubstr("training.spare_after is called "
+                                     "training.speculation_multiplier now"));
+  EXPECT_THAT(renamed.out, HasSubstr("training.speculation_multiplier 3 -> 4"));
 
   cluster.ExpectEnd({&coordinator, &ada, &bob});
   const int64_t from = cluster.Number("SELECT min(from_round) FROM gannet.run_change");
