@@ -208,7 +208,7 @@ TEST_F(OutputTest, TheBestWeightsOfTheSameRunAreNotThoseOfAnother) {
   const Outcome more =
       Shell("$G train-local --resume t --run.rounds 3 --augment color --evaluate-every 1");
   ASSERT_EQ(more.code, 0) << more.err;
-  EXPECT_THAT(more.err, HasSubstr("this run of earlier settings"));
+  EXPECT_THAT(more.err, HasSubstr("this run under its earlier settings"));
   EXPECT_THAT(more.err, HasSubstr("augment"));
   EXPECT_FALSE(absl::StrContains(more.err, "another run"));
 }

@@ -36,6 +36,7 @@
 namespace gannet::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -152,6 +153,32 @@ TEST(EveryRunSettingTest, IsReadByItsFormerNameWithAWarning) {
       EXPECT_THAT(config.warnings[0],
                   HasSubstr(absl::StrCat(row.former_name, " is called ", row.name, " now")));
     }
+    // A mistake says what the setting is called now, and that it was given under its former name.
+    EXPECT_THAT(config::LoadConfig({}, {{config::EnvironmentName(row.former_name), "nonsense"}}),
+                base::StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr(absl::StrCat(row.former_name, " is called")),
+                                     HasSubstr(absl::StrCat(row.name, " must be")))));
+
+    // Where both are given, the new name wins, whatever the order.
+    const std::string default_text = base::SettingText(row, row.default_value);
+    const std::string new_flag = absl::StrCat("--", row.name);
+    for (const std::vector<const char*>& both :
+         {std::vector<const char*>{"p", flag.c_str(), default_text.c_str(), new_flag.c_str(),
+                                   value.c_str()},
+          std::vector<const char*>{"p", new_flag.c_str(), value.c_str(), flag.c_str(),
+                                   default_text.c_str()}}) {
+      ASSERT_OK_AND_ASSIGN(
+          const config::ServiceFlags two,
+          config::ParseServiceFlags(static_cast<int>(both.size()), both.data(), "p", "Does."));
+      ASSERT_OK_AND_ASSIGN(const config::Config config, config::LoadConfig(two.command_line, {}));
+      EXPECT_EQ(row.get(config.run), base::OtherThan(row));
+    }
+    ASSERT_OK_AND_ASSIGN(
+        const config::Config of_both,
+        config::LoadConfig({}, {{config::EnvironmentName(row.former_name), default_text},
+                                {config::EnvironmentName(row.name), value}}));
+    EXPECT_EQ(row.get(of_both.run), base::OtherThan(row));
+
     // What a checkpoint has recorded is nobody's to correct.
     config::CommandLine recorded;
     recorded.recorded = {absl::StrCat(row.former_name, "=", value)};

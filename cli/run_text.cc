@@ -48,6 +48,12 @@ std::string WorkersText(const client::RunReport& report) {
   return text;
 }
 
+// "0.042 s", "3.1 s", "1200 s": three digits, where there are so many.
+std::string SecondsText(double seconds) {
+  const int decimals = seconds < 1 ? 3 : seconds < 10 ? 2 : seconds < 100 ? 1 : 0;
+  return absl::StrFormat("%.*f s", decimals, seconds);
+}
+
 // Of the median unit's time what was not computation, 0 to 1; unset while nothing is known.
 std::optional<double> ShareOnTheWay(const client::RunReport& report) {
   if (!(report.unit_seconds > 0) || !(report.unit_compute_seconds > 0)) return std::nullopt;
@@ -154,9 +160,10 @@ std::string StatusText(const client::RunReport& report) {
   }
   if (const std::optional<double> share = ShareOnTheWay(report); share.has_value()) {
     absl::StrAppendFormat(&text,
-                          "\nnetwork  a unit takes %.3g s, %.3g s of that computing; %.0f %% goes "
+                          "\nnetwork  a unit takes %s, %s of that computing; %.0f %% goes "
                           "into sending, receiving and waiting",
-                          report.unit_seconds, report.unit_compute_seconds, 100 * *share);
+                          SecondsText(report.unit_seconds),
+                          SecondsText(report.unit_compute_seconds), 100 * *share);
   }
   for (const exchange::GatewayReport& gateway : report.gateways) {
     absl::StrAppend(&text, "\nrefusing ", base::Printable(gateway.gateway), ": ",

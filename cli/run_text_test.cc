@@ -96,11 +96,17 @@ TEST(RunTextTest, HowMuchOfAUnitGoesIntoTheNetworkIsTold) {
   report.unit_compute_seconds = 3;
 
   EXPECT_THAT(StatusText(report),
-              HasSubstr("network  a unit takes 12 s, 3 s of that computing; 75 % goes into "
+              HasSubstr("network  a unit takes 12.0 s, 3.00 s of that computing; 75 % goes into "
                         "sending, receiving and waiting"));
   EXPECT_THAT(PlainProgressLine(report), HasSubstr("75 % on the way"));
   EXPECT_EQ(nlohmann::json::parse(StatusJson(report))["unit_compute_seconds"], 3);
 
+  report.unit_seconds = 1200;
+  report.unit_compute_seconds = 0.042;
+  EXPECT_THAT(StatusText(report),
+              HasSubstr("a unit takes 1200 s, 0.042 s of that computing; 100 % goes into"));
+
+  report.unit_seconds = 12;
   report.unit_compute_seconds = 11;
   EXPECT_THAT(PlainProgressLine(report), Not(HasSubstr("on the way")));
 }

@@ -231,7 +231,8 @@ int ShowResults(LocalTraining& training, const config::Config& config,
 // A checkpoint without a config.yaml beside it (an export) knows everything but the place of its
 // images.
 int FailTrainingConfig(const absl::Status& status, const config::CommandLine& command_line) {
-  if (command_line.recorded.empty() || !absl::StrContains(status.message(), "data.path")) {
+  if (command_line.recorded.empty() ||
+      !absl::StrContains(status.message(), "data.path must name")) {
     return FailConfig(status);
   }
   std::cerr << status.message() << "\n"

@@ -5,7 +5,7 @@
 
 namespace gannet::base {
 
-// Asks something to stop, once, permanently,, and lets it wait for that.
+// Asks something to stop, once and permanently, and lets it wait for that.
 //
 // Thread safety: all methods may be called from any thread.
 class StopSignal {

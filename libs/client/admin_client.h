@@ -72,7 +72,7 @@ class AdminClient {
 
   absl::StatusOr<RunReport> GetRun();
 
-  // Last seen first. `page_size` 1 to 1000; the first page has an empty token.
+  // Most recently seen first. `page_size` 1 to 1000; the first page has an empty token.
   // Returns: INVALID_ARGUMENT - size or token.
   absl::StatusOr<Page<exchange::WorkerSummary>> ListWorkers(int page_size,
                                                             const std::string& page_token);

@@ -145,11 +145,13 @@ class Loader {
 
   void ReadEnvironment() {
     std::vector<std::string> names;
+    std::vector<std::string> former_names;
     for (const KeySpec& key : Schema()) {
       for (const std::string& name : {key.former_name, key.name}) {
         if (name.empty()) continue;
-        names.push_back(EnvironmentName(name));
-        const auto found = environment_.find(names.back());
+        const std::string variable = EnvironmentName(name);
+        (name == key.name ? names : former_names).push_back(variable);
+        const auto found = environment_.find(variable);
         if (found == environment_.end() || found->second.empty()) continue;
         const std::string where = absl::StrCat("environment ", found->first, ": ");
         WarnOfFormerName(where, key, name);
@@ -158,7 +160,10 @@ class Loader {
     }
     for (const auto& [name, value] : environment_) {
       if (!absl::StartsWith(name, "GANNET_") || absl::StartsWith(name, "GANNET_TEST_")) continue;
-      if (std::find(names.begin(), names.end(), name) != names.end() || IsServiceLink(name)) {
+      const auto is_in = [&](const std::vector<std::string>& list) {
+        return std::find(list.begin(), list.end(), name) != list.end();
+      };
+      if (is_in(names) || is_in(former_names) || IsServiceLink(name)) {
         continue;
       }
       const std::string near = NearestName(name, names);
@@ -198,6 +203,10 @@ class Loader {
       }
       Mistake(where, mistake.message);
     }
+    // Also beside mistakes: they name a setting as it is called now.
+    if (!mistakes_.empty()) {
+      mistakes_.insert(mistakes_.begin(), config_.warnings.begin(), config_.warnings.end());
+    }
     if (mistakes_.empty()) {
       for (const auto& [key, where] : where_) {
         config_.origins[key] = std::string(absl::StripSuffix(where, ": "));
@@ -223,7 +232,7 @@ class Loader {
     }
     const absl::StatusOr<std::string> value = Substitute(entry.value, environment_);
     if (!value.ok()) {
-      failed_.insert(name);
+      failed_.insert(key->name);
       Mistake(where, absl::StrCat(name, ": ", value.status().message()));
       return;
     }

@@ -56,7 +56,8 @@ void AddConfigFlags(CLI::App& app, ConfigFlagsHelp help, CommandLine* command_li
   file->take_last();
   for (const KeySpec& key : Schema()) {
     if (key.secret) continue;  // other users of the machine see command lines
-    for (const std::string& name : {key.name, key.former_name}) {
+    // CLI11 calls them in this order, whatever the command line's: given both, the new name wins.
+    for (const std::string& name : {key.former_name, key.name}) {
       if (name.empty()) continue;
       CLI::Option* option = app.add_option_function<std::string>(
           absl::StrCat("--", name),
@@ -93,7 +94,9 @@ absl::Status CheckRemaining(const CLI::App& app, const CLI::App& innermost) {
   for (const CLI::App* level = &innermost; level != nullptr; level = level->get_parent()) {
     for (const CLI::Option* option : level->get_options()) {
       for (const std::string& name : option->get_lnames()) {
-        known.push_back(absl::StrCat("--", name));
+        // Nobody should begin to use a former name.
+        const KeySpec* key = FindKey(name);
+        if (key == nullptr || key->name == name) known.push_back(absl::StrCat("--", name));
       }
     }
   }

@@ -23,7 +23,6 @@ namespace {
 
 constexpr double kMaxTextBytes = 4096;  // PATH_MAX
 constexpr double kMaxCertificateBytes = 65536;
-constexpr double kDay = 24 * 3600;
 constexpr double kKiB = 1024;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
 

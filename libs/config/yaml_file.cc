@@ -85,7 +85,9 @@ class Collector {
       const std::string full = absl::StrCat(name, ".", key);
       // A key and its former name are one.
       const KeySpec* known_key = FindKey(full);
-      if (IsDuplicate(seen, known_key == nullptr ? full : known_key->name, item.first, "key")) {
+      const std::string& name_now = known_key == nullptr ? full : known_key->name;
+      if (IsDuplicate(seen, name_now, item.first,
+                      full == name_now ? "key" : absl::StrCat("key ", full, ", now"))) {
         continue;
       }
       if (item.second.IsScalar() && IsOpenQuote(text_, item.second.Mark())) {
@@ -122,7 +124,7 @@ class Collector {
   }
 
   bool IsDuplicate(std::map<std::string, int>& seen, const std::string& name, const YAML::Node& at,
-                   const char* what) {
+                   absl::string_view what) {
     const int line = at.Mark().line + 1;
     const auto [it, added] = seen.emplace(name, line);
     if (!added) {

@@ -68,8 +68,9 @@ struct RoundPolicy {
   // With a quorum, a round that has it stays open so long for the others, counted from its
   // beginning.
   absl::Duration round_deadline = absl::ZeroDuration();
-  // With a quorum, the weight of a gradient that is one round stale, against one that is not; one
-  // that time; one that is s rounds late counts stale_weight^s (see StaleWeight). 0: it is refused.
+  // With a quorum, the weight of a gradient that is one round stale, against one that is not stale
+  // at all; one that is s rounds stale counts stale_weight^s (see StaleWeight). 0: a stale gradient
+  // is refused.
   double stale_weight = 0;
   // When nothing else is left to do, a unit that has been computed for so many times the median
   // (see Store) is given to a second worker, too: whichever is submitted first counts. 0: never.

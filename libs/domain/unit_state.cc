@@ -57,18 +57,18 @@ absl::Duration HeartbeatInterval(absl::Duration lease) {
 
 absl::Duration StallLimit(absl::Duration lease) { return kLeasesOfStall * lease; }
 
-absl::Duration UnitLease(absl::Duration configured, absl::Duration usual) {
-  if (usual <= absl::ZeroDuration()) return configured;
-  return std::min(configured, std::max(kMinUnitLease, kLeaseMultiplier * usual));
+absl::Duration UnitLease(absl::Duration configured, absl::Duration median) {
+  if (median <= absl::ZeroDuration()) return configured;
+  return std::min(configured, std::max(kMinUnitLease, kLeaseMultiplier * median));
 }
 
-absl::Duration SpeculationDelay(double speculation_multiplier, absl::Duration usual,
+absl::Duration SpeculationDelay(double speculation_multiplier, absl::Duration median,
                                 absl::Duration lease) {
   if (speculation_multiplier <= 0) return absl::InfiniteDuration();
-  if (usual <= absl::ZeroDuration()) return StallLimit(lease);
+  if (median <= absl::ZeroDuration()) return StallLimit(lease);
   // Whole microseconds, as the database computes it.
   const double micros =
-      speculation_multiplier * static_cast<double>(absl::ToInt64Microseconds(usual));
+      speculation_multiplier * static_cast<double>(absl::ToInt64Microseconds(median));
   return std::max(kMinSpeculationDelay,
                   absl::Microseconds(static_cast<int64_t>(std::floor(micros))));
 }

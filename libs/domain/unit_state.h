@@ -34,14 +34,13 @@ namespace gannet::domain {
 // first fills the slot, which closes the other:
 //
 //   kReady, kLeased, kFailed -- another unit fills the slot -> kClosed
-//   kLeased, speculative -- release, expire, take-over, fail ------> kClosed   a new one may be
-//   made
+//   kLeased, speculative -- release, expire, take-over, fail -> kClosed   a new one may be made
 //
 // Where stale work counts (RoundPolicy::stale_weight), a publication carries over what is leased
 // and what it did not wait for: of a slot that nobody has filled the unit with the most recent
 // progress. It becomes a unit of the next round, in a slot of its own above all others, and goes on
 // under the same attempt and lease. Nobody waits for it, nobody else computes it: it is a
-// speculative copy that is beside nobody, and a rejected one is closed, too. After kMaxStaleRounds
+// speculative unit that is beside nobody, and a rejected one is closed, too. After kMaxStaleRounds
 // publications it is closed.
 //
 // A failed unit pauses the run, so a running run has none. kClosed has no way out.
@@ -122,14 +121,14 @@ inline constexpr int kLeaseMultiplier = 4;
 inline constexpr absl::Duration kMinUnitLease = absl::Seconds(15);
 // How long a lease of a unit lasts: kLeaseMultiplier times the median time of a unit, if that is
 // known (not zero), but not more than the configured lease, and not less than kMinUnitLease of it.
-absl::Duration UnitLease(absl::Duration configured, absl::Duration usual);
+absl::Duration UnitLease(absl::Duration configured, absl::Duration median);
 
 inline constexpr absl::Duration kMinSpeculationDelay = absl::Seconds(5);
 // After how long a leased unit gets a speculative copy. kMinSpeculationDelay at least: below that,
 // help costs more than it brings. While the median time is not known (zero), in the first round,
 // StallLimit(lease): progress is what a worker says, and one that lies must not hold up the first
 // round. Infinite when a unit never gets one.
-absl::Duration SpeculationDelay(double speculation_multiplier, absl::Duration usual,
+absl::Duration SpeculationDelay(double speculation_multiplier, absl::Duration median,
                                 absl::Duration lease);
 
 // The weight of a gradient that is so many rounds stale, against one that is not:

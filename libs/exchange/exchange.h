@@ -184,7 +184,7 @@ struct HeartbeatResult {
 // unit as a duplicate.
 //
 // Liveness is Join, Heartbeat and a Submit whose gradient is accepted; Claim is not, so that a
-// long poll costs no write. Leave takes the worker off the list until it is seen again.
+// long poll costs no write. After Leave a worker is not live until it is seen again.
 //
 // Time is the database's (MemoryBackend: its Clock). A lease or leadership has expired when its end
 // is at or before now. A returned unit is ready, and claimable again after RequeueBackoff.

@@ -22,9 +22,11 @@ constexpr std::pair<const char*, absl::StatusCode> kCodes[] = {
     {"40P01", absl::StatusCode::kAborted},        // deadlock
     {"40", absl::StatusCode::kUnknown},           // 40003: completion unknown
     {"42501", absl::StatusCode::kPermissionDenied},
-    // Functions are looked for at the start; one that is gone later was replaced by a migration. A
-    // caller waits until somebody starts it, or what stands in front of the database, anew.
+    // Functions and columns are looked for at the start; one that is gone later was replaced by a
+    // migration. A caller waits until somebody starts it, or what stands in front of the database,
+    // anew.
     {"42883", absl::StatusCode::kUnavailable},
+    {"42703", absl::StatusCode::kUnavailable},
     {"53", absl::StatusCode::kResourceExhausted},  // disk, memory, connections
     {"55P03", absl::StatusCode::kUnavailable},     // lock timeout
     {"57014", absl::StatusCode::kDeadlineExceeded},

@@ -343,7 +343,7 @@ TEST(PgRaceTest, ASpareOfAFilledSlotIsNotCarriedOver) {
 
 // Whoever publishes holds the run's row and closes the units that it sees: a speculative copy made
 // meanwhile would stay open permanently.
-TEST(PgRaceTest, ARoundThatIsBeingPublishedGetsNoSpares) {
+TEST(PgRaceTest, ARoundThatIsBeingPublishedGetsNoSpeculativeCopies) {
   PgFixture backend;
   const domain::RunConfig config = exchange::TinyRunConfig();
   ASSERT_OK_AND_ASSIGN(const base::RunId run,

@@ -114,8 +114,8 @@ constexpr pg::SqlStatement kRejectGradient = {
 
 constexpr pg::SqlStatement kRemoveWorker = {"remove_worker",
                                             "SELECT gannet.remove_worker($1::bigint, $2, $3)"};
-constexpr pg::SqlStatement kTakeBackWork = {"revoke_work",
-                                            "SELECT gannet.revoke_work($1::bigint, $2)"};
+constexpr pg::SqlStatement kRevokeWork = {"revoke_work",
+                                          "SELECT gannet.revoke_work($1::bigint, $2)"};
 constexpr pg::SqlStatement kRestoreWorker = {"restore_worker",
                                              "SELECT gannet.restore_worker($1::bigint, $2)"};
 
@@ -565,7 +565,7 @@ absl::Status PgStore::RejectGradient(base::RunId run, const exchange::Leadership
   if (row.IsNull("removed")) return row.status();
   const base::WorkerId removed(row.Text("removed"));
   GANNET_RETURN_IF_ERROR(row.status());
-  return TakeBackWork(run, removed);
+  return RevokeWork(run, removed);
 }
 
 absl::Status PgStore::RemoveWorker(base::RunId run, const base::WorkerId& worker,
@@ -574,7 +574,7 @@ absl::Status PgStore::RemoveWorker(base::RunId run, const base::WorkerId& worker
   pg::SqlParams params = RunParams(run);
   params.Text(worker.value()).Text(reason);
   GANNET_RETURN_IF_ERROR(pool_.Execute(kRemoveWorker, params).status());
-  return TakeBackWork(run, worker);
+  return RevokeWork(run, worker);
 }
 
 absl::Status PgStore::RestoreWorker(base::RunId run, const base::WorkerId& worker) {
@@ -584,10 +584,10 @@ absl::Status PgStore::RestoreWorker(base::RunId run, const base::WorkerId& worke
   return pool_.Execute(kRestoreWorker, params).status();
 }
 
-absl::Status PgStore::TakeBackWork(base::RunId run, const base::WorkerId& worker) {
+absl::Status PgStore::RevokeWork(base::RunId run, const base::WorkerId& worker) {
   pg::SqlParams params = RunParams(run);
   params.Text(worker.value());
-  return pool_.Execute(kTakeBackWork, params).status();
+  return pool_.Execute(kRevokeWork, params).status();
 }
 
 absl::Status PgStore::Publish(const exchange::PublishRequest& request) {

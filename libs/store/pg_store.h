@@ -64,7 +64,7 @@ class PgStore final : public exchange::Store {
  private:
   absl::Status RequireRun(base::RunId run);
   // Gives what a removed worker holds to others, which its removal has not done yet.
-  absl::Status TakeBackWork(base::RunId run, const base::WorkerId& worker);
+  absl::Status RevokeWork(base::RunId run, const base::WorkerId& worker);
 
   pg::PgPool& pool_;
   pg::PgBulkPool& bulk_pool_;

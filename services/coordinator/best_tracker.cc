@@ -64,7 +64,7 @@ const char* WhatIsThere(const absl::StatusOr<checkpoint::Checkpoint>& kept,
                         const domain::RunConfig& config) {
   if (!kept.ok()) return "the folder has best weights that cannot be read";
   if (kept->config.name != config.name) return "the folder has the best weights of another run";
-  return "the folder has the best weights of this run of earlier settings";
+  return "the folder has the best weights of this run under its earlier settings";
 }
 
 // More of that, for a field of the line.
@@ -88,9 +88,9 @@ BestTracker::BestTracker(const std::string& directory,
       queue_(1, [this](const TrainingState& state) { MeasureOffered(state); }) {}
 
 void BestTracker::Begin(const domain::RunConfig& config, base::WeightsVersion version,
-                        const std::optional<exchange::BestWeights>& persisted, Persist hand_on) {
+                        const std::optional<exchange::BestWeights>& persisted, Persist persist) {
   Await();
-  persist_ = std::move(hand_on);
+  persist_ = std::move(persist);
   std::vector<Line> lines;
   const absl::StatusOr<checkpoint::Checkpoint> kept = checkpoint::ReadCheckpointFile(best_path_);
   const bool of_run = kept.ok() && IsOfRun(*kept, config);
@@ -100,16 +100,16 @@ void BestTracker::Begin(const domain::RunConfig& config, base::WeightsVersion ve
     std::erase_if(lines, [&](const Line& line) { return line.round > version.value(); });
   }
   if (is_ahead) {
-    // The database was rolled back.
+    // The database was rolled back, or a training resumed from an older checkpoint.
     Quarantine("abandoned_best",
-               "the folder has the best weights of a state from before a database rollback", "");
+               "the folder has the best weights of a later state, which the run has left", "");
   } else if (!of_run && !absl::IsNotFound(kept.status())) {
     Quarantine(
         absl::StrCat("best.of_", kept.ok() ? FileNameOfRun(kept->config.name) : "unreadable"),
         WhatIsThere(kept, config), MoreOfWhatIsThere(kept, config));
   }
   double best = std::numeric_limits<double>::infinity();
-  // What is put aside may have taken the place of the best of these.
+  // What is quarantined may have taken the place of the best of these.
   if (!is_ahead) {
     for (const Line& line : lines) best = std::min(best, line.distance);
   }

@@ -22,8 +22,8 @@ namespace gannet::coordinator {
 // get worse again. Losses do not tell, as each network's depends on the other one.
 //   DIRECTORY/quality.csv                   round,distance
 //   DIRECTORY/checkpoints/best.safetensors  the state of the line with the least distance
-// The weights that were measured are handed on, too, so that they outlive the folder. What cannot
-// be measured, written or handed on costs a warning; handing on is tried again with the next state
+// The weights that were measured are persisted, too, so that they outlive the folder. What cannot
+// be measured, written or persisted costs a warning; persisting is tried again with the next state
 // and the next Begin.
 //
 // Thread safety: all methods may be called from any thread.
@@ -31,7 +31,7 @@ namespace gannet::coordinator {
 // measurement in progress and drops the next.
 class BestTracker {
  public:
-  // Where the best weights of a run are handed on to (Store::SaveBest). Called from the thread.
+  // Where the best weights of a run are persisted (Store::SaveBest). Called from the thread.
   using Persist = std::function<absl::Status(const exchange::BestWeights& best,
                                              const exchange::Payload& weights)>;
 
@@ -40,11 +40,11 @@ class BestTracker {
               CoordinatorMetrics& metrics);
 
   // Somebody begins to lead that run at this version. Files of the same run go on; lines beyond the
-  // version are removed, and a best.safetensors of another run is put aside as
+  // version are removed, and a best.safetensors of another run is quarantined as
   // best.of_NAME.safetensors, one from beyond the version as abandoned_best.safetensors. `best` is
-  // what was handed on last by whoever led before, perhaps on another machine.
+  // what was persisted last by whoever led before, perhaps on another machine.
   void Begin(const domain::RunConfig& config, base::WeightsVersion version,
-             const std::optional<exchange::BestWeights>& best, Persist hand_on);
+             const std::optional<exchange::BestWeights>& best, Persist persist);
 
   // Measures this state soon: of the generator's average where one is kept. Left out while another
   // one is being measured, and when it was the last one that was.
@@ -74,7 +74,7 @@ class BestTracker {
   std::optional<base::WeightsVersion> measured_ ABSL_GUARDED_BY(mu_);  // last
   // Only used while a state is measured, or by Begin.
   Persist persist_;
-  bool is_persisted_ = true;  // nothing better than what was handed on last is in the file
+  bool is_persisted_ = true;  // nothing better than what was persisted last is in the file
   base::JobQueue<TrainingState> queue_;  // last, as its thread uses the others
 };
 

@@ -75,7 +75,7 @@ void WarnOfSlowNetworks(const domain::RunConfig& run, telemetry::Logger& log) {
   if (!warning.empty()) log.Warning(warning);
 }
 
-// Whether standing for leader again can help after a term ended with this.
+// Whether another election can help after a term ended with this.
 bool ShouldReelect(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) || absl::IsAborted(status);
 }

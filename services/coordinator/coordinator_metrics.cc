@@ -65,7 +65,7 @@ CoordinatorMetrics::CoordinatorMetrics(telemetry::Metrics& metrics)
                                             "waiting for images.")),
       round_waiting(metrics.AddGauge("gannet_coordinator_round_waiting_seconds",
                                      "How long the open round has been stalled; 0 while it is "
-                                     "not.")),
+                                     "not stalled.")),
       image_distance(metrics.AddGauge(
           "gannet_coordinator_image_distance",
           "Of generated images to real ones when last measured (ImageSetDistance); 0: not yet.")),

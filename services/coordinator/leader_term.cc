@@ -245,8 +245,9 @@ bool LeaderTerm::MayEndEarly(const exchange::RoundProgress& progress) const {
 
 void LeaderTerm::LogStalledRound(const exchange::RoundProgress& progress) {
   const absl::Duration now = clock_.Steady();
-  const absl::Duration usual = std::max(kWaitIsLong, 4 * status_.median_unit_time);
-  const bool waits = status_.state == domain::RunState::kRunning && now - round_start_ >= usual;
+  const absl::Duration stall_limit = std::max(kWaitIsLong, 4 * status_.median_unit_time);
+  const bool waits =
+      status_.state == domain::RunState::kRunning && now - round_start_ >= stall_limit;
   metrics_.round_waiting.Set(waits ? Seconds(now - round_start_) : 0);
   if (!waits || now - last_stall_line_ < kWaitLineInterval) return;
   last_stall_line_ = now;

@@ -48,7 +48,7 @@ class RunAdmin {
 
   absl::StatusOr<RunOverview> GetRun();
 
-  // Last seen first. A worker that is seen while the pages are read may be
+  // Most recently seen first. A worker that is seen while the pages are read may be
   // left out of them. `page_size` 1 to 1000, 0 means 100.
   // Returns: INVALID_ARGUMENT - page size or token.
   absl::StatusOr<AdminPage<exchange::WorkerSummary>> ListWorkers(int page_size,

@@ -71,14 +71,14 @@ RunOutput::RunOutput(const RunOutputOptions& options, const domain::RunConfig& c
 
 void RunOutput::Begin(const domain::RunConfig& config, const exchange::Store::Snapshot& snapshot,
                       const std::optional<exchange::BestWeights>& best,
-                      BestTracker::Persist hand_on, ContributorsFile::List list_workers) {
+                      BestTracker::Persist persist, ContributorsFile::List list_workers) {
   config_ = config;
   history_.clear();
   metrics_file_.Begin();
   contributors_.Begin(std::move(list_workers));
   checkpoints_.Begin(snapshot.version);
   if (best_.has_value()) {
-    best_->Begin(config, snapshot.version, best, std::move(hand_on));
+    best_->Begin(config, snapshot.version, best, std::move(persist));
     // What untrained weights have shows later how far a training has come.
     if (snapshot.version == base::WeightsVersion(0)) best_->Offer({config, snapshot, history_});
   }

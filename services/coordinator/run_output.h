@@ -57,10 +57,10 @@ class RunOutput {
                                                            CoordinatorMetrics& metrics);
 
   // Somebody begins to lead at this version; AddPastRound gives the history so far. `config` is
-  // what holds for the round after it; `best` and `hand_on` are for BestTracker, `list_workers` for
+  // what holds for the round after it; `best` and `persist` are for BestTracker, `list_workers` for
   // ContributorsFile.
   void Begin(const domain::RunConfig& config, const exchange::Store::Snapshot& snapshot,
-             const std::optional<exchange::BestWeights>& best, BestTracker::Persist hand_on,
+             const std::optional<exchange::BestWeights>& best, BestTracker::Persist persist,
              ContributorsFile::List list_workers);
   void AddPastRound(const exchange::RoundSummary& round);
 

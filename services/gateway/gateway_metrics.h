@@ -39,7 +39,7 @@ struct GatewayMetrics {
       submits_refused;  // by the gateway or the database: repeating it would not help
   telemetry::Counter& submits_failed;   // not received: database away, gateway busy, connection cut
   telemetry::Counter& joins_refused;    // for a class code that was wrong or missing
-  telemetry::Counter& uploads_stalled;  // given up because no chunk came
+  telemetry::Counter& uploads_stalled;  // cut because no chunk came
 };
 
 }  // namespace gannet::gateway

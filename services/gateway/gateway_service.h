@@ -78,14 +78,14 @@ struct GatewayServiceOptions {
 class GatewayService;
 
 // A gradient being received. Obtained from GatewayService::OpenUpload. Holds its worker's place and
-// the bytes that have come, until it is destroyed or given up.
+// the bytes that have come, until it is destroyed or cut.
 //
 // Thread safety: one caller at a time; the service may give it up at any moment.
 class Upload {
  public:
   // Takes the next bytes, in order.
   // Returns: INVALID_ARGUMENT - no byte; DATA_LOSS - more than announced; RESOURCE_EXHAUSTED - no
-  // room for them; ABORTED - it was given up before, because the same attempt is sent anew.
+  // room for them; ABORTED - it was cut before, because the same attempt is sent anew.
   absl::Status Append(absl::string_view chunk);
 
  private:
@@ -97,7 +97,7 @@ class Upload {
   void GiveUp();
 
   // The whole gradient.
-  // Returns: DATA_LOSS - truncated, or the checksum does not match; ABORTED - given up.
+  // Returns: DATA_LOSS - truncated, or the checksum does not match; ABORTED - it was cut.
   absl::StatusOr<exchange::Payload> TakePayload();
 
   absl::Status CheckNotGivenUp() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -126,7 +126,7 @@ struct WeightsTransfer {
 // Every call ends in exactly one call of `done`, from a thread of the service or, when the answer
 // is known at once, from the caller's. Beyond what Exchange states for the call: RESOURCE_EXHAUSTED
 // - a limit of the options; UNAVAILABLE - the service has stopped. `is_cancelled` is asked before a
-// call that had to queue goes to the exchange; when it says no, `done` gets CANCELLED.
+// call that had to queue goes to the exchange; when it says yes, `done` gets CANCELLED.
 //
 // Thread safety: all methods may be called from any thread.
 // Ownership and lifetime: what the constructor takes must outlive it. The destructor stops.
@@ -163,7 +163,7 @@ class GatewayService {
 
   // Opens a submission, or answers it before its first byte is sent: with an outcome, when it would
   // not be kept anyway. Another upload of the same attempt, which may hang in a connection that is
-  // no more, is given up for it.
+  // no more, is cut for it.
   // Returns: INVALID_ARGUMENT - the header is malformed, or announces more bytes than a gradient of
   // the run has; OUT_OF_RANGE - more than any gradient may have here; RESOURCE_EXHAUSTED - too many
   // uploads of this worker or of all, or no room for the bytes: repeat later; then as

@@ -25,7 +25,7 @@ class Spool {
   // Returns: UNAVAILABLE - with the system's reason.
   absl::Status Write(const exchange::SubmitRequest& request) const;
 
-  // What was kept and not dropped; nothing when there is none.
+  // What was written and not removed; nothing when there is none.
   // Returns: DATA_LOSS - it is damaged.
   absl::StatusOr<std::optional<exchange::SubmitRequest>> Load() const;
 

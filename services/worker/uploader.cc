@@ -12,11 +12,11 @@ namespace {
 const char* WhyDiscarded(domain::SubmitOutcome outcome) {
   switch (outcome) {
     case domain::SubmitOutcome::kDuplicate:
-      return "gradient discarded: another worker's copy of the unit was accepted first";
+      return "gradient discarded: another worker's result for the same slot was accepted first";
     case domain::SubmitOutcome::kClosed:
       return "gradient discarded: its round was published, or the run ended, without it";
     default:
-      return "gradient discarded: another worker holds the unit now";
+      return "gradient discarded: a later attempt holds the unit now";
   }
 }
 

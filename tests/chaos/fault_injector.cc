@@ -59,7 +59,7 @@ const std::vector<std::pair<LedgerOutcome, const char*>>& OutcomeNames() {
       {LedgerOutcome::kClosed, "closed"},
       {LedgerOutcome::kDuplicate, "duplicate"},
       {LedgerOutcome::kExpired, "expired"},
-      {LedgerOutcome::kReleased, "returned"},
+      {LedgerOutcome::kReleased, "released"},
       {LedgerOutcome::kFailed, "failed"},
       {LedgerOutcome::kRejected, "rejected"}};
   return names;

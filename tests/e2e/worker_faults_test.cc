@@ -137,10 +137,10 @@ TEST(WorkerFaultsTest, AWorkerThatSleepsAndOneThatIsKilledCostNothingButTime) {
 TEST(WorkerFaultsTest, AWorkerThatSleepsCostsSecondsThoughItsLeaseIsLong) {
   const ProgramSettings settings = {
       {"run.rounds", "3"}, {"training.images_per_unit", kUnitImages}, {"data.count", kUnitImages}};
-  ProgramSettings with_spares = settings;
-  with_spares["training.lease"] = "1h";
-  with_spares["training.speculation_multiplier"] = "1";
-  E2eCluster cluster(with_spares);
+  ProgramSettings with_speculation = settings;
+  with_speculation["training.lease"] = "1h";
+  with_speculation["training.speculation_multiplier"] = "1";
+  E2eCluster cluster(with_speculation);
   cluster.StartGateway();
   base::ChildProcess& coordinator = cluster.StartCoordinator();
   base::ChildProcess& ada = cluster.StartWorker("ada");

@@ -11,9 +11,9 @@ import re
 import subprocess
 import sys
 
-LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
+LINK = re.compile(r"""\[[^\]]*\]\(([^()\s]+)(?:\s+"[^"]*")?\)|<img [^>]*src="([^"]+)\"""")
 HEADING = re.compile(r"^#{1,6} +(.*?) *#*$", re.MULTILINE)
-FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.DOTALL | re.MULTILINE)
 
 
 def anchors(text):
@@ -39,6 +39,15 @@ def main(arguments):
             text=True,
         ).stdout.split()
     )
+    # What a clone has, not what happens to lie here.
+    known = set(
+        subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+    )
     texts = {}
 
     def text_of(path):
@@ -50,13 +59,15 @@ def main(arguments):
     links = 0
     broken = 0
     for page in pages:
-        for link in LINK.findall(FENCE.sub("", text_of(page))):
+        if not os.path.exists(page):
+            continue  # deleted, and not committed yet
+        for link in ("".join(groups) for groups in LINK.findall(FENCE.sub("", text_of(page)))):
             if re.match(r"[a-z]+:", link):
                 continue
             links += 1
             path, _, anchor = link.partition("#")
             target = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
-            if not os.path.exists(target):
+            if target not in known and not any(path.startswith(target + "/") for path in known):
                 print(f"{page}: there is no {target}", file=sys.stderr)
                 broken += 1
             elif anchor and target.endswith(".md") and anchor not in anchors(text_of(target)):

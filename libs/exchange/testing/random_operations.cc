@@ -88,7 +88,7 @@ std::string Text(const RunStatus& status) {
       "\" version ", status.weights_version.value(), " last ",
       status.last_round.has_value() ? Text(*status.last_round) : "none",
       absl::StrCat(" workers ", status.worker_count, " images ", status.accepted_image_count,
-                   " wasted ", status.wasted_image_count, " usual ",
+                   " wasted ", status.wasted_image_count, " median ",
                    absl::FormatDuration(status.median_unit_time), " settings from ",
                    status.settings_round.value(), " changes ", status.settings_version >> 24,
                    " now ", domain::DescribeDifference(status.created_config, status.config),
@@ -572,9 +572,9 @@ class Driver {
                  if (!description.ok()) return Name(description.status());
                  const domain::RunConfig& config = description->config;
                  return absl::StrCat(domain::RunStateName(description->state), " ", config.name,
-                                     " lease ", absl::FormatDuration(config.lease),
-                                     " speculative copy ", config.policy.speculation_multiplier,
-                                     " rate ", config.adam.learning_rate);
+                                     " lease ", absl::FormatDuration(config.lease), " speculation ",
+                                     config.policy.speculation_multiplier, " rate ",
+                                     config.adam.learning_rate);
                });
   }
 

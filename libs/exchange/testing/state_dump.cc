@@ -83,7 +83,7 @@ std::string FormatRunDump(const RunDump& dump) {
   if (!dump.leader.value().empty()) {
     absl::StrAppend(&text, " remaining ", absl::FormatDuration(dump.leadership_remaining));
   }
-  absl::StrAppend(&text, " usual ", absl::FormatDuration(dump.median_unit_time), "\n");
+  absl::StrAppend(&text, " median ", absl::FormatDuration(dump.median_unit_time), "\n");
   for (const SettingsChange& change : dump.changes) {
     absl::StrAppend(&text, "change r", change.round.value(), " \"", change.reason, "\" ",
                     domain::DescribeDifference(dump.config, change.config), " origin ",

@@ -44,7 +44,7 @@ COMMENT ON COLUMN gannet.work_unit.stale_rounds IS 'publications since it was cl
 COMMENT ON COLUMN gannet.work_unit.claimed_slot IS 'null: slot';
 COMMENT ON COLUMN gannet.work_unit.failed_by IS 'since it was made, or the run resumed: others get it first';
 
-COMMENT ON TABLE gannet.gradient IS 'What is known of an accepted gradient, permanently; both unique keys back the fence of the accept';
+COMMENT ON TABLE gannet.gradient IS 'What is known of an accepted gradient, kept permanently; both unique keys back the fence of the accept';
 COMMENT ON COLUMN gannet.gradient.codec IS 'gannet.v1.Codec';
 COMMENT ON COLUMN gannet.gradient.sha256 IS 'of the bytes, as their sender states it';
 COMMENT ON COLUMN gannet.gradient.has_bytes IS 'false once reclaim_old_blobs has freed them';
@@ -52,12 +52,12 @@ COMMENT ON COLUMN gannet.gradient.has_bytes IS 'false once reclaim_old_blobs has
 COMMENT ON TABLE gannet.ledger IS 'How each lease ended; the rounds of the ring';
 COMMENT ON COLUMN gannet.ledger.outcome IS 'gannet.v1.SubmitOutcome, or LedgerOutcome of libs/store/ledger_outcome.h';
 
-COMMENT ON TABLE gannet.round_summary IS 'The history of a run, permanently';
+COMMENT ON TABLE gannet.round_summary IS 'The history of a run, kept permanently';
 COMMENT ON COLUMN gannet.round_summary.epoch IS 'of the data';
 
 COMMENT ON TABLE gannet.weights IS 'Published versions whose bytes are there';
 COMMENT ON COLUMN gannet.weights.codec IS 'gannet.v1.Codec';
-COMMENT ON COLUMN gannet.weights.keep IS 'permanently';
+COMMENT ON COLUMN gannet.weights.keep IS 'kept permanently';
 COMMENT ON COLUMN gannet.weights.in_ring IS 'false: the bytes have moved to weights_kept_blob';
 
 COMMENT ON TABLE gannet.adam_state IS 'Adam''s moments of the current version';

@@ -137,8 +137,8 @@ RETURNS text[]
 LANGUAGE sql IMMUTABLE
 RETURN CASE WHEN p_worker = ANY(p_failed_by) THEN p_failed_by ELSE array_append(p_failed_by, p_worker) END;
 
--- The unit to which p_worker could be the speculative copy: the one claimed first among those leased to others for longer than p_limit, with nobody beside
--- them but speculative copies that are as slow, and one of these at most: two that make progress up must not hold a slot. Null when none is.
+-- The unit of which p_worker could compute a speculative copy: the one claimed first among those leased to others for longer than p_limit, with nobody
+-- beside them but speculative copies that are as slow, and one of these at most: two that make progress up must not hold a slot. Null when none is.
 CREATE FUNCTION gannet.find_straggler(p_run bigint, p_worker text, p_now timestamptz, p_limit interval)
 RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

@@ -57,7 +57,7 @@ class Client:
         # Over a network this would be grpc.secure_channel with the authority's certificate.
         self._channel = grpc.insecure_channel(address)
         self._stub = services.ExchangeServiceStub(self._channel)
-        self._patience_seconds = retry_seconds
+        self._retry_seconds = retry_seconds
         self._join_metadata = (("authorization", f"Bearer {class_code}"),) if class_code else ()
         self._identity = messages.WorkerIdentity(
             worker_id=secrets.token_hex(16),
@@ -172,4 +172,4 @@ class Client:
         self._channel.close()
 
     def _call(self, call: Callable[[], Answer], also: Collection[grpc.StatusCode] = ()) -> Answer:
-        return retrying(call, self._patience_seconds, also)
+        return retrying(call, self._retry_seconds, also)

@@ -171,7 +171,7 @@ TEST_P(ExchangeContractTest, AResumedRunForgetsWhoFailed) {
   ClaimUnit(TestWorker(1));
 }
 
-TEST_P(ExchangeContractTest, WhoFailedAUnitIsNotItsSpare) {
+TEST_P(ExchangeContractTest, WhoFailedAUnitComputesNoCopyOfIt) {
   StartRunWithSpeculation();
   const WorkUnit failed = ClaimUnit(TestWorker(3));
   ASSERT_OK(exchange().Fail(TestWorker(3), run_, failed.unit, failed.attempt, "no disk"));
