@@ -62,7 +62,7 @@ CREATE TABLE gannet.gateway_report (
   PRIMARY KEY (gateway)
 );
 
--- What is known of an accepted gradient, permanently; both unique keys back the fence of the accept
+-- What is known of an accepted gradient, kept permanently; both unique keys back the fence of the accept
 CREATE TABLE gannet.gradient (
   unit_id bigint NOT NULL,
   run_id bigint NOT NULL,
@@ -110,7 +110,7 @@ CREATE TABLE gannet.ledger (
 );
 CREATE INDEX ledger_round ON gannet.ledger USING btree (run_id, round);
 
--- The history of a run, permanently
+-- The history of a run, kept permanently
 CREATE TABLE gannet.round_summary (
   run_id bigint NOT NULL,
   round bigint NOT NULL,
@@ -183,7 +183,7 @@ CREATE TABLE gannet.weights (
   codec smallint NOT NULL,  -- gannet.v1.Codec
   sha256 bytea NOT NULL,
   payload_bytes bigint NOT NULL,
-  keep boolean NOT NULL,  -- permanently
+  keep boolean NOT NULL,  -- kept permanently
   in_ring boolean NOT NULL DEFAULT true,  -- false: the bytes have moved to weights_kept_blob
   PRIMARY KEY (run_id, version),
   FOREIGN KEY (run_id) REFERENCES gannet.run(run_id)
