@@ -105,6 +105,7 @@ TEST(EveryRunSettingTest, ComesFromFlags) {
     words.push_back(base::SettingText(row, base::OtherThan(row)));
   }
   std::vector<const char*> argv;
+  argv.reserve(words.size());
   for (const std::string& word : words) argv.push_back(word.c_str());
 
   ASSERT_OK_AND_ASSIGN(

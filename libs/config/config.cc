@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -160,10 +161,8 @@ class Loader {
     }
     for (const auto& [name, value] : environment_) {
       if (!absl::StartsWith(name, "GANNET_") || absl::StartsWith(name, "GANNET_TEST_")) continue;
-      const auto is_in = [&](const std::vector<std::string>& list) {
-        return std::find(list.begin(), list.end(), name) != list.end();
-      };
-      if (is_in(names) || is_in(former_names) || IsServiceLink(name)) {
+      if (absl::c_linear_search(names, name) || absl::c_linear_search(former_names, name) ||
+          IsServiceLink(name)) {
         continue;
       }
       const std::string near = NearestName(name, names);

@@ -27,9 +27,8 @@ bool IsOpenQuote(const std::string& text, const YAML::Mark& mark) {
   if (at >= text.size() || (text[at] != '"' && text[at] != '\'')) return false;
   const char quote = text[at];
   for (++at; at < text.size(); ++at) {
-    if (quote == '"' && text[at] == '\\') {
-      ++at;
-    } else if (quote == '\'' && text.compare(at, 2, "''") == 0) {
+    const bool is_escape = quote == '"' ? text[at] == '\\' : text.compare(at, 2, "''") == 0;
+    if (is_escape) {
       ++at;
     } else if (text[at] == quote) {
       return false;
