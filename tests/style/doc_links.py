@@ -8,8 +8,9 @@ Links within the repository only; headings are named as GitHub does it.
 
 import os
 import re
-import subprocess
 import sys
+
+from repository_files import repository_files
 
 LINK = re.compile(r"""\[[^\]]*\]\(([^()\s]+)(?:\s+"[^"]*")?\)|<img [^>]*src="([^"]+)\"""")
 HEADING = re.compile(r"^#{1,6} +(.*?) *#*$", re.MULTILINE)
@@ -30,24 +31,9 @@ def anchors(text):
 
 
 def main(arguments):
-    pages = (
-        arguments
-        or subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.split()
-    )
+    pages = arguments or repository_files("*.md")
     # What a clone has, not what happens to lie here.
-    known = set(
-        subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.split()
-    )
+    known = set(repository_files())
     texts = {}
 
     def text_of(path):
@@ -59,8 +45,6 @@ def main(arguments):
     links = 0
     broken = 0
     for page in pages:
-        if not os.path.exists(page):
-            continue  # deleted, and not committed yet
         for link in ("".join(groups) for groups in LINK.findall(FENCE.sub("", text_of(page)))):
             if re.match(r"[a-z]+:", link):
                 continue

@@ -9,8 +9,9 @@ Linked into one program, both are one name to the linker, which keeps one of the
 
 import collections
 import re
-import subprocess
 import sys
+
+from repository_files import repository_files
 
 TOKEN = re.compile(
     r"""(?P<skip>//[^\n]*|/\*.*?\*/|R"(?P<mark>[^()\s\\]*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'"""
@@ -66,15 +67,7 @@ def defined_types(text):
 
 
 def main(arguments):
-    files = (
-        arguments
-        or subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.h", "*.cc"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.split()
-    )
+    files = arguments or repository_files("*.h", "*.cc")
     places = collections.defaultdict(set)
     for path in files:
         with open(path, encoding="utf-8") as source:

@@ -8,10 +8,10 @@ are its tests and what it shares with tests. A file may declare names of other n
     folder_namespaces.py [FILE...]    the sources of the repository, unless files are named
 """
 
-import os
 import re
-import subprocess
 import sys
+
+from repository_files import repository_files
 
 # Where a folder's name is not its namespace's.
 SPECIAL = {"libs/exchange/memory": "memory"}
@@ -37,23 +37,13 @@ def expected(path):
 
 
 def main(arguments):
-    files = (
-        arguments
-        or subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.h", "*.cc"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.split()
-    )
+    files = arguments or repository_files("*.h", "*.cc")
     wrong = 0
     seen = 0
     for path in files:
         name = expected(path)
         if name is None:
             continue
-        if not os.path.exists(path):
-            continue  # deleted, and not committed yet
         with open(path, encoding="utf-8") as source:
             text = source.read()
         seen += 1
