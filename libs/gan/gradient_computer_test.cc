@@ -15,13 +15,13 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/philox.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/base/training_choices.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/engines/convolution_chain.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/testing/reference_training.h"
+#include "libs/gan/testing/unit_checks.h"
 
 namespace gannet::gan {
 namespace {
@@ -30,13 +30,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const domain::ModelConfig kSmall32{.image_size = 32, .latent_dim = 20, .base_width = 8};
-
-// Uniform noise that depends on the position alone.
-absl::Status ReadNoiseImage(int position, absl::Span<float> out) {
-  base::PhiloxStream stream(99, base::RandomPurpose::kFaces, static_cast<uint64_t>(position), 0);
-  for (float& value : out) value = 2 * stream.NextUniform() - 1;
-  return absl::OkStatus();
-}
 
 UnitTask MakeTask(int image_count, int micro_batch) {
   UnitTask task;
@@ -58,16 +51,6 @@ absl::StatusOr<UnitGradient> ComputeAt(const domain::ModelConfig& model,
   if (!computer.ok()) return computer.status();
   if (absl::Status status = (*computer)->SetWeights(weights); !status.ok()) return status;
   return (*computer)->Compute(task);
-}
-
-double RelativeDistance(const tensor::Tensor& got, const tensor::Tensor& expected) {
-  double squares = 0, norm = 0;
-  for (size_t i = 0; i < expected.f32().size(); ++i) {
-    const double e = expected.f32()[i];
-    squares += (got.f32()[i] - e) * (got.f32()[i] - e);
-    norm += e * e;
-  }
-  return std::sqrt(squares / norm);
 }
 
 void ExpectEqual(const domain::ModelConfig& model, const UnitGradient& got,
@@ -100,14 +83,6 @@ void ExpectParity(const domain::ModelConfig& model, const UnitTask& task,
                          ComputeAt(model, weights, task, {.engine = engine}));
     ExpectEqual(model, got, expected);
   }
-}
-
-bool SameBytes(const tensor::TensorBundle& a, const tensor::TensorBundle& b) {
-  if (a.tensors().size() != b.tensors().size()) return false;
-  for (size_t i = 0; i < a.tensors().size(); ++i) {
-    if (a.tensors()[i].bytes != b.tensors()[i].bytes) return false;
-  }
-  return true;
 }
 
 TEST(GradientComputerTest, EqualsAutogradOfStockModulesAt32) {

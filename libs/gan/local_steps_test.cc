@@ -1,17 +1,16 @@
 #include "libs/gan/local_steps.h"
 
 #include <atomic>
-#include <cmath>
 #include <memory>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/base/philox.h"
 #include "libs/base/testing/status_matchers.h"
 #include "libs/domain/model_layout.h"
 #include "libs/gan/gan.h"
 #include "libs/gan/testing/reference_training.h"
+#include "libs/gan/testing/unit_checks.h"
 
 namespace gannet::gan {
 namespace {
@@ -19,12 +18,6 @@ namespace {
 using ::testing::HasSubstr;
 
 const domain::ModelConfig kModel{.image_size = 32, .latent_dim = 20, .base_width = 8};
-
-absl::Status ReadNoiseImage(int position, absl::Span<float> out) {
-  base::PhiloxStream stream(99, base::RandomPurpose::kFaces, static_cast<uint64_t>(position), 0);
-  for (float& value : out) value = 2 * stream.NextUniform() - 1;
-  return absl::OkStatus();
-}
 
 // Three steps of two micro-batches of four images.
 class LocalStepsTest : public ::testing::Test {
@@ -51,23 +44,6 @@ class LocalStepsTest : public ::testing::Test {
   const tensor::TensorBundle start_;
   UnitTask task_;
 };
-
-double RelativeDistance(const tensor::Tensor& got, const tensor::Tensor& expected) {
-  double squares = 0, norm = 0;
-  for (size_t i = 0; i < expected.f32().size(); ++i) {
-    const double e = expected.f32()[i];
-    squares += (got.f32()[i] - e) * (got.f32()[i] - e);
-    norm += e * e;
-  }
-  return std::sqrt(squares / norm);
-}
-
-void ExpectSameBytes(const tensor::TensorBundle& a, const tensor::TensorBundle& b) {
-  ASSERT_EQ(a.tensors().size(), b.tensors().size());
-  for (size_t i = 0; i < a.tensors().size(); ++i) {
-    EXPECT_EQ(a.tensors()[i].bytes, b.tensors()[i].bytes) << a.tensors()[i].spec.name;
-  }
-}
 
 TEST_F(LocalStepsTest, EqualStockModulesWithAdamAfterEveryStep) {
   const ReferenceUnit expected = ReferenceLocalSteps(kModel, start_, task_);
@@ -114,9 +90,9 @@ TEST_F(LocalStepsTest, AreAPureFunctionOfTheirTask) {
   ASSERT_OK_AND_ASSIGN(const UnitGradient by_another, MakeComputer()->Compute(task_));
   ASSERT_OK_AND_ASSIGN(const UnitGradient after, computer->Compute(plain));
 
-  ExpectSameBytes(again.gradient, first.gradient);
-  ExpectSameBytes(by_another.gradient, first.gradient);
-  ExpectSameBytes(after.gradient, before.gradient);
+  EXPECT_TRUE(SameBytes(again.gradient, first.gradient));
+  EXPECT_TRUE(SameBytes(by_another.gradient, first.gradient));
+  EXPECT_TRUE(SameBytes(after.gradient, before.gradient));
   const std::string name = domain::ParameterSpec(kModel).front().name;
   EXPECT_NE(elsewhere.gradient.Find(name)->bytes, first.gradient.Find(name)->bytes);
 }
@@ -179,7 +155,7 @@ TEST_F(LocalStepsTest, ACancelledUnitLeavesTheWeightsAsTheyWere) {
 
   EXPECT_THAT(computer->Compute(task), base::StatusIs(absl::StatusCode::kCancelled));
   ASSERT_OK_AND_ASSIGN(const UnitGradient again, computer->Compute(task_));
-  ExpectSameBytes(again.gradient, whole.gradient);
+  EXPECT_TRUE(SameBytes(again.gradient, whole.gradient));
 }
 
 TEST_F(LocalStepsTest, DivergenceNamesTheStep) {
