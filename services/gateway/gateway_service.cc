@@ -247,6 +247,7 @@ void GatewayService::FetchWeights(const exchange::FetchWeightsRequest& request,
         [this, request] { return exchange_.FetchWeights(request); },
         [slot, done](absl::StatusOr<exchange::Payload> payload) {
           if (!payload.ok()) {
+            *slot = WorkerSlots::Slot();  // before the worker knows, and asks again
             done(payload.status());
           } else {
             done(WeightsTransfer{*std::move(payload), slot});

@@ -1,6 +1,8 @@
 // What callers of one address may take from the others, with peers that a test makes up.
 #include "services/gateway/gateway_service.h"
 
+#include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -148,6 +150,32 @@ TEST_F(GatewayServiceTest, AnAddressThatFloodsTheQueueIsRefusedAndTheOthersAreTa
     EXPECT_THAT(answer.get(), base::StatusIs(absl::StatusCode::kUnauthenticated));
   }
   EXPECT_OK(Heartbeat(kFlooder).get()) << "its places are free again";
+}
+
+// A worker asks again the moment it has its answer: by then its last call must hold nothing.
+TEST_F(GatewayServiceTest, AFetchThatFailedHoldsNoSlotWhenTheWorkerKnows) {
+  GoOn();
+  ASSERT_OK(backend_.exchange().Join(exchange::TestJoin(exchange::TestWorker(1), config_)));
+  std::atomic<int> answered = 0;
+  std::atomic<int> not_found = 0;
+  std::promise<void> all;
+  std::function<void()> fetch = [&] {
+    service_->FetchWeights(
+        {.worker = exchange::TestWorker(1), .run = run_, .version = base::WeightsVersion(77)},
+        kSchool, [] { return false; },
+        [&](const absl::StatusOr<WeightsTransfer>& transfer) {
+          if (absl::IsNotFound(transfer.status())) ++not_found;
+          const int number = ++answered;
+          // As many as one worker may have at the same time.
+          for (int i = 0; number == 1 && i < kMaxFetchesPerWorker; ++i) fetch();
+          if (number == 1 + kMaxFetchesPerWorker) all.set_value();
+        });
+  };
+
+  fetch();
+  all.get_future().wait();
+
+  EXPECT_EQ(not_found, 1 + kMaxFetchesPerWorker);
 }
 
 TEST_F(GatewayServiceTest, AParkedClaimTakesUpNoPlaceOfItsAddress) {

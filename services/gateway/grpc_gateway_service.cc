@@ -117,7 +117,12 @@ class FetchWeightsReactor final : public grpc::ServerWriteReactor<v1::FetchWeigh
     if (!ok) return Finish(grpc::Status::CANCELLED);
     stream_->Moved(static_cast<int64_t>(message_.chunk().size()));
     const absl::string_view left = absl::string_view(*transfer_.payload.bytes).substr(sent_);
-    if (left.empty()) return Finish(grpc::Status::OK);
+    if (left.empty()) {
+      // Before the worker knows, and asks again.
+      *transfer_.slot = WorkerSlots::Slot();
+      transfer_ = WeightsTransfer();
+      return Finish(grpc::Status::OK);
+    }
     const absl::string_view chunk = left.substr(0, kChunkBytes);
     message_.set_chunk(chunk.data(), chunk.size());
     sent_ += chunk.size();
